@@ -1,0 +1,115 @@
+"""rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets."""
+
+from rxsocket.auth.carriers import Carried, Carrier, header, query
+from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
+from rxsocket.auth.credentials import Credential, Secret
+from rxsocket.auth.sources import Ask, Reason
+from rxsocket.errors import (
+    ConnectionLost,
+    HandshakeError,
+    HandshakeInvalid,
+    HandshakeRefused,
+    NotConnected,
+    ProviderFailed,
+    RedirectRefused,
+    SocketError,
+    SocketFailed,
+    Unauthorized,
+)
+from rxsocket.events import (
+    Aborted,
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Dropped,
+    Ended,
+    Event,
+    Message,
+    ObserverFailed,
+    Opened,
+    Problem,
+    Rejected,
+    SendFailed,
+    SourceFailed,
+    State,
+    Waiting,
+)
+from rxsocket.held import Session
+from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
+from rxsocket.receipts import Receipt
+from rxsocket.sending.outbox import Sent
+from rxsocket.socket import Socket
+from rxsocket.streams import Stream, ValueStream
+from rxsocket.transports.seam import (
+    Link,
+    Options,
+    PeerClosed,
+    Request,
+    Signal,
+    Transport,
+)
+
+__all__ = [
+    "Aborted",
+    "Ask",
+    "AuthChange",
+    "AwaitingAuth",
+    "Backoff",
+    "Carried",
+    "Carrier",
+    "Cause",
+    "Closed",
+    "ConnectFailed",
+    "Connecting",
+    "ConnectionLost",
+    "Credential",
+    "Dropped",
+    "End",
+    "Ended",
+    "Event",
+    "HandshakeError",
+    "HandshakeInvalid",
+    "HandshakeRefused",
+    "InEffect",
+    "Link",
+    "Message",
+    "NotConnected",
+    "ObserverFailed",
+    "Opened",
+    "Options",
+    "Overtaken",
+    "PeerClosed",
+    "Problem",
+    "ProviderFailed",
+    "Reason",
+    "Receipt",
+    "RedirectRefused",
+    "Refused",
+    "Rejected",
+    "Request",
+    "Row",
+    "Secret",
+    "SendFailed",
+    "Sent",
+    "Session",
+    "Signal",
+    "Socket",
+    "SocketError",
+    "SocketFailed",
+    "SourceFailed",
+    "State",
+    "Stored",
+    "Stream",
+    "Transport",
+    "Unauthorized",
+    "ValueStream",
+    "Verdict",
+    "Verdicts",
+    "Waiting",
+    "header",
+    "query",
+    "standard",
+]

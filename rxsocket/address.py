@@ -1,0 +1,115 @@
+"""The address of a socket: checked once, shown without secrets, merged with query parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, quote_plus, unquote_plus, urljoin, urlsplit
+
+from rxsocket.arguments import one_line
+
+__all__ = ["Address"]
+
+_MEANT = {"http": "ws", "https": "wss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A WebSocket URL (RFC 6455, section 3).
+
+    Attributes:
+        url: The whole URL. It may hold secrets, so it is in no repr.
+        shown: The URL without user info, and with the values of its query left out.
+    """
+
+    url: str = field(repr=False)
+    shown: str
+
+    @classmethod
+    def parse(cls, url: Any) -> Address:
+        """Check a URL.
+
+        Raises:
+            TypeError: If it is no string.
+            ValueError: If it is no WebSocket URL; the text says what to pass.
+        """
+        if not isinstance(url, str):
+            raise TypeError(f"url: pass a string such as 'wss://example.com/feed', not {type(url).__name__}")
+        one_line("url", url)
+        if " " in url or "\t" in url:
+            raise ValueError("url: holds white space; percent-encode it")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("url: the host or the port is not valid; pass 'wss://host:port/path'") from None
+        if parts.scheme not in ("ws", "wss"):
+            meant = _MEANT.get(parts.scheme)
+            hint = f"pass {meant}:// instead of {parts.scheme}://" if meant else "begin it with ws:// or wss://"
+            raise ValueError(f"url: not a WebSocket address; {hint}")
+        if not parts.hostname or port == 0:
+            raise ValueError("url: the host is missing or the port is 0; pass 'wss://host:port/path'")
+        if parts.fragment or url.endswith("#"):
+            raise ValueError("url: a WebSocket address has no #fragment; leave it out or write %23")
+        if parts.username is not None and parts.password is None:
+            raise ValueError("url: has a user name without a password; pass 'wss://user:password@host/'")
+        return cls(url, _shown(parts))
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        parts = urlsplit(self.url)
+        return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the link is encrypted."""
+        return self.origin[0] == "wss"
+
+    @property
+    def has_user_info(self) -> bool:
+        """Whether the URL itself carries a user name and password."""
+        return urlsplit(self.url).username is not None
+
+    def with_query(self, parameters: Sequence[tuple[str, str]]) -> Address:
+        """Merge query parameters with those the URL has.
+
+        Encoded as ``application/x-www-form-urlencoded`` (WHATWG URL, section 5.2). A name that is
+        given replaces the URL's own parameters of that name; the others stay as they were written.
+        """
+        if not parameters:
+            return self
+        parts = urlsplit(self.url)
+        names = {name for name, _ in parameters}
+        kept = [pair for pair in parts.query.split("&") if pair and _name(pair) not in names]
+        added = [f"{_encode(name)}={_encode(value)}" for name, value in parameters]
+        merged = parts._replace(query="&".join(kept + added), path=parts.path or "/")
+        return Address(merged.geturl(), _shown(merged))
+
+    def join(self, location: str) -> Address:
+        """The address that a redirect's ``Location`` means, seen from here.
+
+        Raises:
+            ValueError: If that is no WebSocket address.
+        """
+        target = urljoin(self.url.replace("ws", "http", 1), location)
+        for http, ws in _MEANT.items():
+            if target.startswith(http + "://"):
+                target = ws + target[len(http) :]
+        return Address.parse(target)
+
+
+def _name(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0])
+
+
+def _encode(text: str) -> str:
+    # quote_plus leaves "~" alone, the WHATWG encode set does not; "*" is the other way round.
+    return quote_plus(text, safe="*").replace("~", "%7E")
+
+
+def _shown(parts: SplitResult) -> str:
+    query = "&".join(f"{_name(pair)}=***" for pair in parts.query.split("&") if pair)
+    netloc = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=netloc, query=query).geturl()

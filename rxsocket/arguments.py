@@ -1,0 +1,128 @@
+"""Arguments are checked where they come in, and the error names them and says what to pass."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = [
+    "accepting_one",
+    "callback",
+    "code_to_send",
+    "function",
+    "one_line",
+    "reason_to_send",
+    "seconds",
+    "seconds_or_none",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNSAFE = {"\r": "CR", "\n": "LF", "\0": "NUL"}
+
+
+def seconds(name: str, value: Any, *, or_none: bool = False) -> float:
+    """Check a duration in seconds.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is negative or not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        also = " or None" if or_none else ""
+        raise TypeError(f"{name}: pass a number of seconds{also}, not {type(value).__name__}")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name}: pass a number of seconds that is 0 or more, not {value!r}")
+    return float(value)
+
+
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """Check a duration in seconds that may be ``None``, as :func:`seconds` does."""
+    return None if value is None else seconds(name, value, or_none=True)
+
+
+def one_line(name: str, text: str) -> str:
+    """Check that a text can go into a header or a query: no CR, LF or NUL.
+
+    The text itself may be a secret, so the error does not show it.
+
+    Raises:
+        ValueError: If it holds one of them.
+    """
+    for character, label in _UNSAFE.items():
+        if character in text:
+            raise ValueError(f"{name}: holds {label}, which may not go into a handshake; strip it first")
+    return text
+
+
+def code_to_send(name: str, value: Any) -> int:
+    """Check a close code that an application may send (RFC 6455, section 7.4).
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it may not be sent.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: pass a close code such as 1000, not {type(value).__name__}")
+    if value != 1000 and not 3000 <= value < 5000:
+        raise ValueError(f"{name}: pass 1000 or a code from 3000 to 4999, not {value}")
+    return value
+
+
+def reason_to_send(name: str, value: Any) -> str:
+    """Check the text of a close frame (RFC 6455, section 5.5).
+
+    Raises:
+        TypeError: If it is no string.
+        ValueError: If it is longer than 123 bytes.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: pass a string, not {type(value).__name__}")
+    if len(value.encode()) > 123:
+        raise ValueError(f"{name}: a close frame holds at most 123 bytes of text")
+    return value
+
+
+def function(name: str, value: F) -> F:
+    """Check that something can be called.
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    if not callable(value):
+        raise TypeError(f"{name}: pass a function, not {type(value).__name__}")
+    return value
+
+
+def callback(name: str, value: Any) -> Callable[[Any], Any]:
+    """Check a callback: a plain function of one argument or none (C23).
+
+    Raises:
+        TypeError: If it is something else; an ``async def`` function would never be awaited.
+    """
+    if inspect.iscoroutinefunction(value):
+        raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
+    return accepting_one(name, value)
+
+
+def accepting_one(name: str, function: Any) -> Callable[[Any], Any]:
+    """Let a callback that takes no argument, or one, be called with one (C23).
+
+    Raises:
+        TypeError: If it cannot be called, or needs more than one argument.
+    """
+    if not callable(function):
+        raise TypeError(f"{name}: pass a function, not {type(function).__name__}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none; print is the one people pass
+        return function
+    for arguments, adapted in (((None,), function), ((), lambda _: function())):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return adapted
+    raise TypeError(f"{name}: pass a function of one argument or none, not {signature}")

@@ -1,0 +1,189 @@
+"""Credentials: values that prove who we are, and never show (C6, C11, C28).
+
+What may be passed as ``auth``:
+
+- a mapping of names to texts, numbers, booleans, ``None`` (left out) or lists of these;
+- a string;
+- ``None``: logged out.
+
+Two credentials are equal when their values are; that is told by a fingerprint, a keyed hash that
+means nothing outside this process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, TypeAlias, Union
+
+from rxsocket.arguments import one_line
+
+__all__ = ["ANONYMOUS", "LOGGED_OUT", "PENDING", "AuthValue", "Credential", "Secret"]
+
+_KEY = secrets.token_bytes(32)
+
+
+class Secret:
+    """A text that does not show when it is printed. It can stand wherever a credential's text can.
+
+    Examples:
+        >>> Secret("hunter2")
+        Secret(***)
+        >>> Secret("hunter2").reveal()
+        'hunter2'
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"Secret: pass a string, not {type(text).__name__}")
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and secrets.compare_digest(
+            self._text.encode(), other._text.encode()
+        )
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._text))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret is not pickled: it would end up in a file in clear text")
+
+
+Scalar: TypeAlias = Union[str, int, float, bool, Secret, None]
+AuthValue: TypeAlias = Union[str, Secret, Mapping[str, Union[Scalar, list[Scalar], tuple[Scalar, ...]]]]
+
+
+class _Kind(Enum):
+    VALUE = "value"
+    ANONYMOUS = "anonymous"
+    LOGGED_OUT = "logged out"
+    PENDING = "none yet"
+
+
+class Credential:
+    """A credential, frozen and masked. It compares by value.
+
+    Attributes:
+        fingerprint: Short keyed hash of the value; the same for equal values in this process.
+    """
+
+    __slots__ = ("_kind", "_value", "fingerprint")
+
+    def __init__(self, value: Any = None, kind: _Kind = _Kind.VALUE) -> None:
+        self._kind = kind
+        self._value = value
+        text = "".join(_canonical(value)) if kind is _Kind.VALUE else kind.value
+        self.fingerprint = hashlib.blake2b(text.encode(), key=_KEY, digest_size=16).hexdigest()
+
+    @classmethod
+    def of(cls, value: Any, argument: str = "auth") -> Credential:
+        """Check and freeze a value; ``None`` means logged out.
+
+        Raises:
+            TypeError: If it, or something in it, is of a type that is no credential.
+            ValueError: If a text in it holds CR, LF or NUL, or a name is empty.
+        """
+        if isinstance(value, Credential):
+            return value
+        if value is None:
+            return LOGGED_OUT
+        if isinstance(value, Mapping):
+            return cls(MappingProxyType({_key(argument, k): _entry(argument, k, v) for k, v in value.items()}))
+        if isinstance(value, (str, Secret)):
+            return cls(_text(argument, value))
+        raise TypeError(
+            f"{argument}: pass a mapping such as {{'token': '...'}}, a string, None (logged out), "
+            f"an Observable or a function, not {type(value).__name__}"
+        )
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value to show to a server."""
+        return self._kind is _Kind.VALUE
+
+    def reveal(self) -> Any:
+        """The value: a string, or a read-only mapping."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Credential) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        if not self.known:
+            return f"Credential({self._kind.value})"
+        names = ", ".join(f"{name}=***" for name in self._value) if isinstance(self._value, Mapping) else "***"
+        return f"Credential({names})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Credential is not pickled: it would end up in a file in clear text")
+
+
+ANONYMOUS = Credential(kind=_Kind.ANONYMOUS)
+"""``auth`` was left out: connect without a credential."""
+LOGGED_OUT = Credential(kind=_Kind.LOGGED_OUT)
+"""``None`` was set: close, and wait for the next one."""
+PENDING = Credential(kind=_Kind.PENDING)
+"""The source has not emitted yet."""
+
+
+def _key(argument: str, key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"{argument}: the names of a mapping are strings, not {type(key).__name__}")
+    if not key:
+        raise ValueError(f"{argument}: a name of the mapping is empty")
+    return one_line(f"{argument} (a name of the mapping)", key)
+
+
+def _entry(argument: str, key: str, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_scalar(argument, key, item) for item in value)
+    return _scalar(argument, key, value)
+
+
+def _scalar(argument: str, key: str, value: Any) -> Any:
+    name = f"{argument}[{key!r}]"
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (str, Secret)):
+        return _text(name, value)
+    raise TypeError(
+        f"{name}: pass a string, a number, a boolean, None or a list of these, not {type(value).__name__}"
+    )
+
+
+def _text(name: str, value: str | Secret) -> str:
+    return one_line(name, value.reveal() if isinstance(value, Secret) else value)
+
+
+def _canonical(value: Any) -> Iterator[str]:
+    """A text that is the same for equal values, and different for others."""
+    if isinstance(value, Mapping):
+        yield "{"
+        for key in sorted(value):
+            yield from _canonical(key)
+            yield from _canonical(value[key])
+        yield "}"
+    elif isinstance(value, tuple):
+        yield "["
+        for item in value:
+            yield from _canonical(item)
+        yield "]"
+    else:
+        text = repr(value)
+        yield f"{type(value).__name__}:{len(text)}:{text}"

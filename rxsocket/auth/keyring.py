@@ -1,0 +1,136 @@
+"""The credential of the moment, for one lease (C9, C10).
+
+A credential that was pushed (``set_auth``, an Observable, a plain value) is used until it is refused.
+Without one, or once it was refused, the provider is asked, if there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.refusals import Refusals
+from rxsocket.auth.sources import Ask, Provider
+from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
+from rxsocket.events import Cause
+
+__all__ = ["Abandoned", "Claim", "Keyring"]
+
+Claim: TypeAlias = Credential | Provider
+"""What a lease is for: a credential that was given, or the provider that gives them."""
+
+SAME_AGAIN = 300.0
+"""Seconds until a provider that repeats a refused credential is asked again."""
+
+
+class Abandoned(SocketError):
+    """There is nothing to dial with; the attempt ends as ``Aborted``."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
+
+
+class Keyring:
+    """Gives the credential for each attempt, and waits for another one after a refusal.
+
+    Attributes:
+        credential: The one in use.
+    """
+
+    def __init__(
+        self, claim: Claim, fallback: Provider | None, refusals: Refusals
+    ) -> None:
+        self.credential: Credential = claim if isinstance(claim, Credential) else ANONYMOUS
+        self._pushed = claim if isinstance(claim, Credential) else None
+        self._provider = claim if isinstance(claim, Provider) else fallback
+        self._minted: Credential | None = None
+        self._refusals = refusals
+        self._gave_up = False
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the credential in use was pushed, not minted by a provider."""
+        return self._pushed is not None
+
+    def nothing_to_dial(self) -> tuple[Cause, str] | None:
+        """Why there is nothing to dial with before anything was tried, if there is not."""
+        if self._pushed is LOGGED_OUT:
+            return Cause.LOGGED_OUT, "logged out; call set_auth() with a credential to connect"
+        if self._pushed is PENDING:
+            return Cause.NO_CREDENTIAL, "the source has not emitted a credential yet"
+        if self._pushed is not None and self._pushed in self._refusals:
+            return Cause.REFUSED, "this credential was refused before and is not tried again"
+        return None
+
+    async def current(self, ask: Ask) -> Credential:
+        """The credential for an attempt.
+
+        Raises:
+            Abandoned: If the provider gave a refused one again, or none.
+            ProviderFailed: If it failed.
+            Unauthorized: If it gave up.
+        """
+        if self._pushed is not None:
+            self.credential = self._pushed
+        elif self._minted is not None:
+            self.credential, self._minted = self._minted, None
+        elif self._provider is not None:
+            self.credential = await self._asked(self._provider, ask)
+        if self.credential is LOGGED_OUT:
+            raise Abandoned(Cause.LOGGED_OUT)
+        if self.credential in self._refusals:
+            raise Abandoned(Cause.REFUSED)
+        return self.credential
+
+    async def another(
+        self,
+        ask: Ask,
+        cause: Cause,
+        delays: Callable[[], float],
+        failed: Callable[[ProviderFailed], None],
+    ) -> None:
+        """Return when there is a credential that was not refused; it is for the next attempt.
+
+        Without a provider that is never: the lease ends when another credential is pushed.
+
+        Args:
+            ask: What to tell the provider.
+            cause: Why another one is needed.
+            delays: Seconds to wait before the provider is asked the next time.
+            failed: Told of each failure of the provider.
+        """
+        waiting_for_push = cause in (Cause.LOGGED_OUT, Cause.NO_CREDENTIAL) and self.pushed
+        if self._provider is None or self._gave_up or waiting_for_push:
+            await _forever()
+            return
+        repeated = not self.pushed and self.credential in self._refusals and ask.code is None
+        self._pushed = None
+        delay = SAME_AGAIN if repeated or cause is Cause.LOGGED_OUT else delays()
+        while True:
+            await asyncio.sleep(delay)
+            try:
+                credential = await self._asked(self._provider, ask)
+            except ProviderFailed as error:
+                failed(error)
+                delay = delays()
+            except Unauthorized:
+                await _forever()
+            else:
+                if credential.known and credential not in self._refusals:
+                    self._minted = credential
+                    return
+                delay = SAME_AGAIN
+
+    async def _asked(self, provider: Provider, ask: Ask) -> Credential:
+        try:
+            return await provider.ask(ask)
+        except Unauthorized:
+            self._gave_up = True
+            raise
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()

@@ -1,0 +1,147 @@
+"""Where credentials come from besides a plain value: providers that are asked, Observables that tell.
+
+A provider is asked before every attempt (C10). One call runs at a time; whoever needs a credential
+meanwhile waits for the same call. A waiter that is overtaken is cancelled, the call is not; its late
+result goes nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from reactivex import Observable, abc
+
+from rxsocket.arguments import accepting_one
+from rxsocket.auth.credentials import Credential
+from rxsocket.errors import ProviderFailed, Unauthorized
+from rxsocket.runtime import run_blocking
+
+__all__ = ["Ask", "Provider", "Reason", "credentials_from"]
+
+
+class Reason(Enum):
+    """Why a provider is asked."""
+
+    FIRST = "first"
+    RECONNECT = "reconnect"
+    REJECTED = "rejected"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a provider is told when it is asked.
+
+    Attributes:
+        attempt: Number of the attempt since the last stable connection, from 1.
+        reason: Why it is asked.
+        code: Close code or HTTP status of the refusal, if there was one.
+        text: What the server said with it.
+    """
+
+    attempt: int
+    reason: Reason
+    code: int | None = None
+    text: str = ""
+
+
+class Provider:
+    """A function that gives credentials.
+
+    Args:
+        function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None`` for
+            logged out, or raises. A sync function is called on a daemon thread, so it may block.
+        timeout: Seconds that a call may take.
+    """
+
+    def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
+        self._name = getattr(function, "__qualname__", type(function).__name__)
+        self._async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
+        )
+        self._function = accepting_one("auth (a provider)", function)
+        self._timeout = timeout
+        self._call: asyncio.Task[Credential] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Provider {self._name}>"
+
+    async def ask(self, ask: Ask) -> Credential:
+        """The credential of the moment.
+
+        Raises:
+            ProviderFailed: If it raised, took too long, or gave what is no credential.
+            Unauthorized: If it gave up.
+        """
+        if self._call is None:
+            self._call = asyncio.get_running_loop().create_task(self._asked(ask))
+            self._call.add_done_callback(self._over)
+        return await asyncio.shield(self._call)
+
+    def cancel(self) -> None:
+        """Cancel a call that nobody waits for any more."""
+        if self._call is not None:
+            self._call.cancel()
+
+    def _over(self, call: asyncio.Task[Credential]) -> None:
+        self._call = None
+        if not call.cancelled():
+            call.exception()  # retrieved: all who wanted it may be gone
+
+    async def _asked(self, ask: Ask) -> Credential:
+        loop = asyncio.get_running_loop()
+        failure: str
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = (
+                    self._function(ask)
+                    if self._async
+                    else await run_blocking(loop, lambda: self._function(ask))
+                )
+                if inspect.isawaitable(result):
+                    result = await result
+            return Credential.of(result, f"what {self!r} returned")
+        except Unauthorized:
+            raise
+        except TimeoutError:
+            failure = f"{self!r} gave no credential within {self._timeout:g} s"
+        except (TypeError, ValueError) as error:
+            failure = f"{self!r} failed: {error}"
+        except Exception as error:
+            failure = f"{self!r} raised {type(error).__name__}: {error}"
+        raise ProviderFailed(failure)
+
+
+def credentials_from(
+    source: Observable[Any],
+    changed: Callable[[Credential], None],
+    failed: Callable[[Exception], None],
+) -> Callable[[], abc.DisposableBase]:
+    """Follow an Observable of credentials.
+
+    A value that is no credential and an error are told to ``failed``; completion changes nothing. What
+    a replaying source repeats when it is subscribed to again is no change.
+
+    Returns:
+        A function that subscribes, each time it is called.
+    """
+    last: list[Credential] = []
+
+    def on_next(value: Any) -> None:
+        try:
+            credential = Credential.of(value, "auth (an Observable's value)")
+        except (TypeError, ValueError) as error:
+            failed(error)
+            return
+        if last != [credential]:
+            last[:] = [credential]
+            changed(credential)
+
+    return lambda: source.subscribe(on_next, failed)

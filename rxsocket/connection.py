@@ -1,0 +1,204 @@
+"""One connection as a cold Observable: dial, Opened, messages, Closed. No retry, no policy (C2).
+
+::
+
+    subscribe   Connecting ── Opened ──────────── Closed |       (messages go to ``deliver``)
+    subscribe   Connecting ── ConnectFailed |                    or Rejected
+    dispose     Connecting ── Aborted                            written by the connection itself
+    dispose     Connecting ── Opened ── Closed                   likewise
+
+What is disposed can emit nothing more through its observer, so the last event of a connection that is
+disposed goes straight to ``publish``: every Opened has its Closed, whoever ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from rxsocket.auth.keyring import Abandoned
+from rxsocket.engine import Engine
+from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.events import (
+    Aborted,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Event,
+    Opened,
+    Rejected,
+)
+from rxsocket.keepalive import silence
+from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
+
+__all__ = ["Attempt", "connection"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one connection needs to know.
+
+    Attributes:
+        connecting: Its first event.
+        opened: Its second one, as far as it is known before.
+        request: A cold Observable of the one request; it resolves the credential.
+        judge: The verdict about an end.
+        leaving: Why it would be disposed now, and what to send.
+        ping_interval: Seconds between pings, or ``None``.
+        ping_timeout: Seconds to wait for a pong, or ``None``.
+    """
+
+    connecting: Connecting
+    opened: Opened
+    request: Observable[Request]
+    judge: Callable[[End, float | None], Verdict]
+    leaving: Callable[[], tuple[Cause, int, str]]
+    ping_interval: float | None
+    ping_timeout: float | None
+
+
+def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
+    """The connection that comes of an attempt."""
+
+    def subscribe(
+        observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        life = _Life(attempt, observer, engine)
+        with engine.home.turn():
+            observer.on_next(replace(attempt.connecting, at=engine.home.wall_time()))
+            # switch_latest: the request comes once, and its transport is what goes on.
+            dialled = attempt.request.pipe(ops.map(engine.plan.transport), ops.switch_latest()).subscribe(
+                life.on_next, life.on_error, life.on_completed
+            )
+        # What the connection writes about its end comes before the transport is let go.
+        return CompositeDisposable(Disposable(life.dispose), dialled)
+
+    return Observable(subscribe)
+
+
+class _Life:
+    """From the dial to the end of one epoch."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        observer: abc.ObserverBase[Event],
+        engine: Engine,
+    ) -> None:
+        self._attempt = attempt
+        self._observer = observer
+        self._home = engine.home
+        self._publisher = engine.publisher
+        self._memory = engine.memory
+        self._outbox = engine.outbox
+        self._epoch = attempt.connecting.epoch
+        self._link: Link | None = None
+        self._opened_at = 0.0
+        self._over = False
+        self._keepalive: asyncio.Task[None] | None = None
+
+    def on_next(self, signal: Signal) -> None:
+        if self._over:
+            return
+        if isinstance(signal, (str, bytes)):
+            self._publisher.deliver(signal)
+        elif isinstance(signal, PeerClosed):
+            self._closed(signal)
+        else:
+            self._open(signal)
+
+    def on_error(self, error: Exception) -> None:
+        if self._link is not None:
+            self._closed(PeerClosed(1006, str(error), lost=True))
+            return
+        if isinstance(error, Abandoned):
+            self._end(Aborted(epoch=self._epoch, cause=error.cause, at=self._now()))
+            return
+        verdict = self._attempt.judge(End(error=error), None)
+        kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
+        status = error.status if isinstance(error, HandshakeRefused) else None
+        self._end(kind(epoch=self._epoch, error=error, status=status, verdict=verdict, at=self._now()))
+
+    def on_completed(self) -> None:
+        if not self._over:
+            self.on_error(ConnectionError("the transport ended without a reason"))
+
+    def dispose(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._stop_using()
+        cause, code, reason = self._attempt.leaving()
+        if self._link is None:
+            self._publisher.publish(Aborted(epoch=self._epoch, cause=cause, at=self._now()))
+            return
+        self._memory.departures.add(self._link, code, reason)
+        self._publisher.publish(
+            Closed(epoch=self._epoch, sent=code, cause=cause, uptime=self._uptime(), at=self._now())
+        )
+
+    def _open(self, link: Link) -> None:
+        self._link = link
+        self._opened_at = self._home.loop.time()
+        with self._home.turn():
+            self._outbox.open(link, self._epoch)
+            if self._attempt.ping_interval is not None:
+                self._keepalive = self._home.loop.create_task(
+                    self._watch(self._attempt.ping_interval)
+                )
+            self._observer.on_next(
+                replace(self._attempt.opened, subprotocol=link.subprotocol, at=self._now())
+            )
+
+    async def _watch(self, interval: float) -> None:
+        try:
+            await silence(self._link, interval, self._attempt.ping_timeout)
+        except ConnectionLost:
+            return  # the transport is about to say how it ended
+        with self._home.turn():
+            if not self._over:
+                self._link.abort()
+                self._closed(PeerClosed(1006, "keepalive ping timeout", lost=True), Cause.SILENT)
+
+    def _closed(self, signal: PeerClosed, cause: Cause | None = None) -> None:
+        uptime = self._uptime()
+        self._memory.departures.add(self._link, ended=True)
+        self._end(
+            Closed(
+                epoch=self._epoch,
+                code=signal.code,
+                reason=signal.reason,
+                sent=signal.sent,
+                cause=cause or (Cause.LOST if signal.lost else Cause.PEER),
+                verdict=self._attempt.judge(End(code=signal.sent or signal.code), uptime),
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
+
+    def _end(self, event: Event) -> None:
+        with self._home.turn():
+            self._over = True
+            self._stop_using()
+            self._observer.on_next(event)
+            self._observer.on_completed()
+
+    def _stop_using(self) -> None:
+        self._outbox.shut()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+
+    def _uptime(self) -> float:
+        """Seconds it was open; from here on the socket is without a connection."""
+        self._memory.closed_at = self._home.loop.time()
+        return self._home.loop.time() - self._opened_at
+
+    def _now(self) -> float:
+        return self._home.wall_time()

@@ -1,0 +1,87 @@
+"""Old connections on their way out: closed in the background, with a bound (C5, C26)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from rxsocket.transports.seam import Link
+
+__all__ = ["Departures"]
+
+
+class Departures:
+    """The connections of one socket that are being closed.
+
+    Args:
+        limit: Seconds after which a connection that is still there is dropped.
+        empty: Called when the last one is gone.
+    """
+
+    def __init__(self, limit: float, empty: Callable[[], None]) -> None:
+        self._limit = limit
+        self._empty = empty
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: set[asyncio.Task[None]] = set()
+        self._answer = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def add(self, link: Link, code: int = 1000, reason: str = "", *, ended: bool = False) -> None:
+        """Close a connection, or just wait for the rest of one whose closing the peer began."""
+        task = asyncio.get_running_loop().create_task(self._depart(link, code, reason, ended))
+        self._tasks.add(task)
+        if not ended:
+            self._unanswered.add(task)
+            self._answer.clear()
+        task.add_done_callback(self._gone)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a peer has not answered our close yet."""
+        return bool(self._unanswered)
+
+    async def answered(self, within: float | None = None) -> None:
+        """Return when every peer has answered our close, or is gone, or the time is up (seconds)."""
+        if not self._unanswered:
+            return
+        try:
+            async with asyncio.timeout(within):
+                await self._answer.wait()
+        except TimeoutError:
+            pass
+
+    def hurry(self, seconds: float) -> None:
+        """Drop whatever is still here after that many seconds."""
+        loop = asyncio.get_running_loop()
+        for task in self._tasks:
+            timer = loop.call_later(seconds, task.cancel)
+            task.add_done_callback(lambda _, timer=timer: timer.cancel())  # type: ignore[misc]
+
+    async def _depart(self, link: Link, code: int, reason: str, ended: bool) -> None:
+        try:
+            async with asyncio.timeout(self._limit):
+                if not ended:
+                    await link.close(code, reason)
+                    self._heard(asyncio.current_task())
+                await link.wait_closed()
+        except TimeoutError:
+            link.abort()
+        except BaseException:
+            link.abort()
+            raise
+
+    def _heard(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            self._unanswered.discard(task)
+        if not self._unanswered:
+            self._answer.set()
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._heard(task)
+        if not task.cancelled():
+            task.exception()  # a transport's own failure while closing is of no use to anybody
+        if not self._tasks:
+            self._empty()

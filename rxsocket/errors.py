@@ -1,0 +1,98 @@
+"""The exceptions of rxsocket, one small tree.
+
+::
+
+    SocketError                  everything rxsocket raises on its own account
+    ├── SocketFailed             on_error of the streams: the verdict was FAIL
+    ├── HandshakeError           the connection was not opened
+    │   ├── HandshakeRefused     the server answered with an HTTP status instead of 101
+    │   ├── HandshakeInvalid     the answer was no WebSocket handshake
+    │   └── RedirectRefused      following the redirect would have been unsafe
+    ├── NotConnected             a send found no open connection
+    ├── ConnectionLost           the connection ended before the work was done
+    ├── ProviderFailed           the credential provider raised, hung or gave something unusable
+    └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
+
+What the network raises (``OSError``, ``TimeoutError``, ``ssl.SSLError``) stays what it is: it
+arrives as a value on ``socket.errors``. Bad arguments raise ``TypeError`` or ``ValueError`` at once.
+
+No message, attribute or chained exception here holds a credential (C28).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConnectionLost",
+    "HandshakeError",
+    "HandshakeInvalid",
+    "HandshakeRefused",
+    "NotConnected",
+    "ProviderFailed",
+    "RedirectRefused",
+    "SocketError",
+    "SocketFailed",
+    "Unauthorized",
+]
+
+
+class SocketError(Exception):
+    """Base class of everything rxsocket raises on its own account."""
+
+
+class SocketFailed(SocketError):
+    """The socket ended because it can never succeed; ``on_error`` of its streams (C3, C16).
+
+    Attributes:
+        url: Address of the socket, without user info or query values.
+        cause: What the last attempt ended with, when that was an exception.
+    """
+
+    def __init__(self, message: str, *, url: str, cause: Exception | None = None) -> None:
+        super().__init__(message)
+        self.url = url
+        self.cause = cause
+
+
+class HandshakeError(SocketError):
+    """The connection was not opened."""
+
+
+class HandshakeRefused(HandshakeError):
+    """The server answered the opening handshake with an HTTP status other than 101.
+
+    Attributes:
+        status: The HTTP status code.
+        retry_after: The ``Retry-After`` header as it was sent, if any.
+    """
+
+    def __init__(self, status: int, *, retry_after: str | None = None) -> None:
+        super().__init__(f"the server refused the handshake with HTTP {status}")
+        self.status = status
+        self.retry_after = retry_after
+
+
+class HandshakeInvalid(HandshakeError):
+    """What answered does not speak WebSocket, or speaks it wrongly (RFC 6455, section 4.1)."""
+
+
+class RedirectRefused(HandshakeError):
+    """A redirect was not followed, because it would have been unsafe or endless (C28)."""
+
+
+class NotConnected(SocketError):
+    """A message was not sent: there is no open connection."""
+
+
+class ConnectionLost(SocketError):
+    """The connection ended before the work was done."""
+
+
+class ProviderFailed(SocketError):
+    """The credential provider raised, took too long, or gave something that is no credential."""
+
+
+class Unauthorized(SocketError):
+    """Raise this from a provider to say that no credential can be had.
+
+    The socket then waits for ``set_auth``, instead of asking again (C10).
+    """

@@ -1,0 +1,114 @@
+"""What goes to ``logging.getLogger("rxsocket")``: one line an event, never a secret (C28).
+
+INFO for each open and close; WARNING for the first failure of an outage, a refused credential and a
+raising observer; ERROR when the socket fails for good; DEBUG for the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from rxsocket.events import (
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Dropped,
+    Ended,
+    Event,
+    Message,
+    ObserverFailed,
+    Opened,
+    Rejected,
+    SendFailed,
+    SourceFailed,
+)
+from rxsocket.policy.verdicts import Verdict
+
+__all__ = ["Narrator", "TransportLog"]
+
+logger = logging.getLogger("rxsocket")
+
+
+class Narrator:
+    """Writes the log of one socket.
+
+    Args:
+        address: Its address, without secrets.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._outage = False
+
+    def tell(self, event: Event) -> None:
+        """Write the line for an event."""
+        match event:
+            case Message():
+                return
+            case Opened(epoch=epoch):
+                self._outage = False
+                self._log(logging.INFO, "connection %d open", epoch)
+            case Closed(verdict=Verdict.AWAIT_AUTH):
+                self._log(logging.WARNING, "credential refused: %s", closing(event))
+            case Closed(epoch=epoch):
+                self._outage = True
+                self._log(logging.INFO, "connection %d closed: %s", epoch, closing(event))
+            case ConnectFailed(error=error):
+                level, self._outage = (logging.DEBUG if self._outage else logging.WARNING), True
+                self._log(level, "cannot connect: %s; trying again", describe(error))
+            case Rejected(error=error):
+                self._log(logging.WARNING, "credential refused: %s", describe(error))
+            case AwaitingAuth(reason=reason, cause=Cause.REFUSED):
+                self._log(logging.WARNING, "waiting for another credential: %s", reason)
+            case ObserverFailed(observer=observer, stream=stream, error=error):
+                text = "observer %s of %s raised and was detached; the others go on"
+                self._log(logging.WARNING, text, observer, stream, exc_info=error)
+            case SourceFailed(error=error):
+                self._log(logging.WARNING, "the source of credentials failed: %s", describe(error))
+            case Dropped(count=count, reason=reason):
+                self._log(logging.WARNING, "%d messages dropped: %s", count, reason)
+            case Ended(verdict=Verdict.FAIL, error=error):
+                self._log(logging.ERROR, "%s", error)
+            case SendFailed(error=error):
+                self._log(logging.DEBUG, "not sent: %s", error)
+            case _:
+                self._log(logging.DEBUG, "%s", event)
+
+    def _log(self, level: int, text: str, *arguments: Any, **options: Any) -> None:
+        logger.log(level, "%s: " + text, self._address, *arguments, **options)
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line."""
+    text = str(error)
+    return text if text else type(error).__name__
+
+
+def closing(event: Closed) -> str:
+    """How a connection closed, in one line."""
+    text = event.cause.value
+    if event.code is not None:
+        text += f" with {event.code}"
+    return f"{text} {event.reason!r}" if event.reason else text
+
+
+class TransportLog(logging.LoggerAdapter[logging.Logger]):
+    """The log of the transport, without what it may hold: URLs, headers, payloads.
+
+    Only numbers come through; every text is replaced. Frames are logged by ``websockets`` with their
+    payload and the handshake with its headers, and any of these may be a credential.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.getLogger("rxsocket.transport"), {})
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Write a record with its arguments masked."""
+        kwargs.pop("exc_info", None)  # a traceback's message may quote what was parsed
+        super().log(level, msg, *map(_masked, args), **kwargs)
+
+
+def _masked(argument: object) -> object:
+    return argument if isinstance(argument, (int, float)) else "***"

@@ -1,0 +1,113 @@
+"""Connection options: checked when the socket is made, with the names that ``websockets`` uses."""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from rxsocket.address import Address
+from rxsocket.arguments import seconds, seconds_or_none
+from rxsocket.auth.carriers import header_name, header_value
+from rxsocket.transports.seam import Options
+
+__all__ = ["USER_AGENT", "Headers", "connection_options"]
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+try:
+    USER_AGENT = f"rxsocket/{version('rxsocket')}"
+except PackageNotFoundError:  # run from a source tree that was not installed
+    USER_AGENT = "rxsocket"
+
+
+def connection_options(
+    address: Address,
+    *,
+    ssl: ssl_module.SSLContext | None,
+    proxy: str | Literal[True] | None,
+    additional_headers: Headers | None,
+    subprotocols: Sequence[str] | None,
+    compression: Literal["deflate"] | None,
+    max_size: int | None,
+    open_timeout: float | None,
+    close_timeout: float,
+    origin: str | None,
+    user_agent_header: str | None,
+) -> Options:
+    """Check the options of a socket.
+
+    Raises:
+        TypeError: If one is of a wrong type.
+        ValueError: If one cannot be used; the text names it and says what to pass.
+    """
+    if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"ssl: pass an ssl.SSLContext or None for the default one, not {type(ssl).__name__}"
+        )
+    if ssl is not None and not address.secure:
+        raise ValueError("ssl: goes with a wss:// address; this one is ws://")
+    if compression not in ("deflate", None):
+        raise ValueError(f"compression: pass 'deflate' or None, not {compression!r}")
+    for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
+        if value is not None:
+            header_value(name, value)
+    return Options(
+        additional_headers=_headers(additional_headers),
+        subprotocols=_subprotocols(subprotocols),
+        origin=origin,
+        user_agent_header=user_agent_header,
+        compression=compression,
+        max_size=_size(max_size),
+        open_timeout=seconds_or_none("open_timeout", open_timeout),
+        close_timeout=seconds("close_timeout", close_timeout),
+        ssl=ssl,
+        proxy=_proxy(proxy),
+    )
+
+
+def _headers(headers: Headers | None) -> tuple[tuple[str, str], ...]:
+    if headers is None:
+        return ()
+    if isinstance(headers, str):
+        raise TypeError("additional_headers: pass a mapping or pairs of name and value, not a string")
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    try:
+        listed = [(name, value) for name, value in pairs]
+    except (TypeError, ValueError):
+        raise TypeError("additional_headers: pass a mapping or pairs of name and value") from None
+    return tuple(
+        (header_name("additional_headers", name), header_value(f"additional_headers[{name!r}]", value))
+        for name, value in listed
+    )
+
+
+def _subprotocols(subprotocols: Sequence[str] | None) -> tuple[str, ...]:
+    if subprotocols is None:
+        return ()
+    if isinstance(subprotocols, str):
+        raise TypeError("subprotocols: pass a list of names, not a string")
+    return tuple(header_name("subprotocols", name) for name in subprotocols)
+
+
+def _size(max_size: Any) -> int | None:
+    if max_size is None:
+        return None
+    if isinstance(max_size, bool) or not isinstance(max_size, int):
+        raise TypeError(f"max_size: pass a number of bytes or None, not {type(max_size).__name__}")
+    if max_size <= 0:
+        raise ValueError(f"max_size: pass a number of bytes that is more than 0, not {max_size}")
+    return max_size
+
+
+def _proxy(proxy: Any) -> str | Literal[True] | None:
+    if proxy is None or proxy is True:
+        return proxy
+    if not isinstance(proxy, str):
+        raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https", "socks4", "socks4a", "socks5", "socks5h") or not parts.hostname:
+        raise ValueError("proxy: pass an address such as 'http://proxy.example:3128'")
+    return proxy

@@ -1,0 +1,77 @@
+"""How long to wait before the next attempt, as pure functions (C15)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from rxsocket.arguments import seconds
+
+__all__ = ["Backoff", "retry_after_seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential backoff with jitter at every step, also at the cap.
+
+    After failure ``n``, counted from 0: ``U(0, first)`` seconds for ``n = 0``, else
+    ``U(w / 2, w)`` with ``w = min(cap, base * 2 ** n)``.
+
+    Args:
+        first: Upper end of the first delay, in seconds.
+        base: Width of the window that doubles, in seconds.
+        cap: Widest window, in seconds.
+        spacing: Least time between the starts of two attempts, in seconds.
+        retry_after_cap: Longest ``Retry-After`` of a server that is honoured, in seconds.
+        random: Source of randomness; pass a seeded one to know every delay in advance.
+
+    Raises:
+        ValueError: If a number is negative.
+
+    Examples:
+        >>> Backoff(random=random.Random(7)).delay(3) <= 16.0
+        True
+    """
+
+    first: float = 2.0
+    base: float = 2.0
+    cap: float = 40.0
+    spacing: float = 1.0
+    retry_after_cap: float = 300.0
+    random: random.Random = field(default_factory=random.Random, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("first", "base", "cap", "spacing", "retry_after_cap"):
+            seconds(name, getattr(self, name))
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after ``failures`` earlier failures in a row (0 for the first)."""
+        if failures == 0:
+            return self.random.uniform(0.0, self.first)
+        # 2**31 is past any cap; a longer outage must not overflow the float.
+        window = min(self.cap, self.base * 2.0 ** min(failures, 31))
+        return self.random.uniform(window / 2, window)
+
+
+def retry_after_seconds(header: str | None, wall_time: float) -> float:
+    """Seconds that a ``Retry-After`` header asks for: a number, or an HTTP date (RFC 9110).
+
+    Args:
+        header: The header's value, or ``None``.
+        wall_time: The time now, in seconds since the epoch, for dates.
+
+    Returns:
+        The seconds, 0.0 when there is no header or it cannot be read.
+    """
+    if header is None:
+        return 0.0
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        due: datetime = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, due.timestamp() - wall_time)

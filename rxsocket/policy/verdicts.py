@@ -1,0 +1,219 @@
+"""What happens after an end, as one table (C9, C16).
+
+Two rules, and everything else is a row:
+
+1. Each way in which a connection can end has one row; the first that matches decides.
+2. A row says RECONNECT, AWAIT_AUTH, COMPLETE or FAIL. It may be patient (``in_a_row``: FAIL when
+   it happens that many times running) or mean something else once the connection was stable
+   (``when_stable``).
+
+So "what happens when the server closes with 1012?" is answered by reading a line below. Replace
+lines with :meth:`Verdicts.override`; the rest of the table stays.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from rxsocket.errors import (
+    HandshakeInvalid,
+    HandshakeRefused,
+    RedirectRefused,
+    Unauthorized,
+)
+
+__all__ = ["End", "Row", "Verdict", "Verdicts", "standard"]
+
+
+class Verdict(Enum):
+    """What the policy says after an end."""
+
+    RECONNECT = "reconnect"
+    """Try again, after a backoff."""
+    AWAIT_AUTH = "await auth"
+    """The credential was refused: wait for another one, without ending any stream."""
+    COMPLETE = "complete"
+    """The work is done: complete every stream."""
+    FAIL = "fail"
+    """This can never succeed: end every stream with an error."""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt or a connection ended: the facts a verdict is made from.
+
+    Attributes:
+        code: Close code of an opened connection: the peer's, 1005 when its close frame had none,
+            1006 when the link was lost without a close frame (RFC 6455, section 7.1.5).
+        error: What the attempt failed with, when it never opened.
+        stable: Whether the connection had been open for ``stable_after``.
+        in_a_row: How many ends with this code, status or exception there were running, this one
+            included.
+    """
+
+    code: int | None = None
+    error: Exception | None = None
+    stable: bool = False
+    in_a_row: int = 1
+
+
+Key: TypeAlias = int | range | type[Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        verdict: What follows.
+        in_a_row: FAIL instead when the same end came that many times running.
+        when_stable: The verdict instead when the connection had been stable.
+    """
+
+    verdict: Verdict
+    in_a_row: int | None = None
+    when_stable: Verdict | None = None
+
+
+RECONNECT = Row(Verdict.RECONNECT)
+PATIENT = Row(Verdict.RECONNECT, in_a_row=5)
+AWAIT_AUTH = Row(Verdict.AWAIT_AUTH)
+COMPLETE = Row(Verdict.COMPLETE)
+FAIL = Row(Verdict.FAIL)
+
+# Close codes begin at 1000 and HTTP statuses end at 599, so one mapping holds both.
+STANDARD: Mapping[Key, Row] = {
+    # --- close codes (RFC 6455, section 7.4, and the IANA registry)
+    1000: COMPLETE,  # normal closure: the peer says that it is done
+    1001: RECONNECT,  # going away: restart, page change, session cap
+    1002: PATIENT,  # protocol error: a flaky proxy, or a server that will never work
+    1003: PATIENT,  # unsupported data
+    1005: RECONNECT,  # closed without a code
+    1006: RECONNECT,  # link lost without a close frame
+    1007: PATIENT,  # invalid payload
+    1008: Row(Verdict.AWAIT_AUTH, when_stable=Verdict.RECONNECT),  # policy: at the door, the credential
+    1009: FAIL,  # message too big: the same message would come again
+    1010: FAIL,  # the server lacks an extension that we asked for
+    1011: RECONNECT,  # internal error
+    1012: RECONNECT,  # service restart
+    1013: RECONNECT,  # try again later
+    1014: RECONNECT,  # bad gateway
+    1015: FAIL,  # TLS
+    3000: AWAIT_AUTH,  # unauthorized (IANA)
+    3003: AWAIT_AUTH,  # forbidden (IANA)
+    4401: AWAIT_AUTH,  # by custom: HTTP 401 as a close code
+    4403: AWAIT_AUTH,  # by custom: HTTP 403 as a close code
+    range(1000, 5000): RECONNECT,  # codes that say nothing to us: a private matter of the server
+    # --- HTTP statuses of a refused handshake (RFC 9110)
+    400: FAIL,
+    401: AWAIT_AUTH,
+    403: AWAIT_AUTH,
+    404: PATIENT,  # a deploy may bring it back
+    405: FAIL,
+    408: RECONNECT,
+    410: FAIL,
+    425: RECONNECT,
+    426: FAIL,
+    429: RECONNECT,
+    range(500, 600): RECONNECT,
+    range(100, 600): PATIENT,  # not a WebSocket endpoint, as far as one can see
+    # --- exceptions of an attempt that never opened; the nearest class decides
+    Unauthorized: AWAIT_AUTH,
+    ssl.SSLCertVerificationError: FAIL,
+    HandshakeInvalid: PATIENT,
+    RedirectRefused: FAIL,
+    Exception: RECONNECT,  # OSError, TimeoutError, a provider that failed
+}
+
+
+class Verdicts:
+    """The verdict table: a pure function from an :class:`End` to a :class:`Verdict`.
+
+    Args:
+        rows: The lines. A key is a close code, an HTTP status, a ``range`` of either, or an
+            exception class. A single number goes before a range; an exception takes the row of its
+            nearest class.
+
+    Examples:
+        >>> verdicts = standard().override({4404: Verdict.FAIL, range(4500, 5000): Verdict.FAIL})
+        >>> verdicts(End(code=4404))
+        FAIL
+    """
+
+    def __init__(self, rows: Mapping[Key, Row]) -> None:
+        self._rows = dict(rows)
+
+    def __call__(self, end: End) -> Verdict:
+        row = self._row(end)
+        if row.when_stable is not None and end.stable:
+            return row.when_stable
+        if row.in_a_row is not None and end.in_a_row >= row.in_a_row:
+            return Verdict.FAIL
+        return row.verdict
+
+    def override(self, rows: Mapping[Key, Verdict | Row]) -> Verdicts:
+        """A new table with these lines before the others.
+
+        Args:
+            rows: Verdicts (or :class:`Row`) by close code, HTTP status, ``range`` or exception.
+
+        Raises:
+            TypeError: If a key or a value is of another type.
+        """
+        new: dict[Key, Row] = {}
+        for key, value in rows.items():
+            if not isinstance(key, (int, range)) and not (
+                isinstance(key, type) and issubclass(key, Exception)
+            ):
+                raise TypeError(
+                    f"verdicts: a key is a close code, an HTTP status, a range or an exception class, not {key!r}"
+                )
+            if not isinstance(value, (Row, Verdict)):
+                raise TypeError(f"verdicts: pass a Verdict or a Row for {key!r}, not {value!r}")
+            new[key] = value if isinstance(value, Row) else Row(value)
+        return Verdicts({**new, **{key: row for key, row in self._rows.items() if key not in new}})
+
+    def _row(self, end: End) -> Row:
+        for key in _keys(end):
+            candidates = self._matching(key) if isinstance(key, int) else iter((key,))
+            for candidate in candidates:
+                if candidate in self._rows:
+                    return self._rows[candidate]
+        return RECONNECT
+
+    def _matching(self, number: int) -> Iterator[Key]:
+        yield number
+        for key in self._rows:
+            if isinstance(key, range) and number in key:
+                yield key
+
+
+def kind(end: End) -> int | type[Exception] | None:
+    """What makes two ends the same: the close code, the HTTP status or the exception's class."""
+    return next(_keys(end), None)
+
+
+def _keys(end: End) -> Iterator[int | type[Exception]]:
+    if end.code is not None:
+        yield end.code
+    elif isinstance(end.error, HandshakeRefused):
+        yield end.error.status
+    if end.error is not None:
+        for cls in type(end.error).__mro__:
+            if issubclass(cls, Exception):
+                yield cls
+
+
+Judge: TypeAlias = Callable[[End], Verdict]
+
+
+def standard() -> Verdicts:
+    """The table that a socket uses when ``verdicts=`` is left out."""
+    return Verdicts(STANDARD)

@@ -1,0 +1,148 @@
+"""Where events go: the state, the streams that are about them, the log (C2, C23).
+
+Messages go round the event objects: they are pushed straight to who listens to payloads, and an event
+object is made only when somebody looks at ``events``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxsocket.auth.changes import Changes
+from rxsocket.auth.credentials import Credential
+from rxsocket.events import (
+    LEADS_TO,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Dropped,
+    Event,
+    Message,
+    ObserverFailed,
+    Opened,
+    Problem,
+    Rejected,
+    SendFailed,
+    SourceFailed,
+    State,
+)
+from rxsocket.held import HoldingStream, Session
+from rxsocket.logs import Narrator
+from rxsocket.runtime import Home
+from rxsocket.streams import Hold, Stream, ValueStream
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """The streams of one socket, and the one place that feeds them.
+
+    Args:
+        home: Where observers are called.
+        hold: Keeps the socket connected; given to the streams that connect (C1).
+        shown: The socket's address, without secrets.
+        credential: The credential to begin with.
+    """
+
+    def __init__(self, home: Home, hold: Hold, shown: str, credential: Credential) -> None:
+        self._home = home
+        self._narrator = Narrator(shown)
+        self._epoch = 0
+        self._session: Session[Any] | None = None
+        self.changes = Changes(home, self.report)
+        self.events: Stream[Event] = Stream("events", home, self.report, hold)
+        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
+        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold)
+        self.sessions: Stream[Session[Any]] = Stream("sessions", home, self.report, hold)
+        self.messages: HoldingStream[Any] = HoldingStream(
+            "messages", home, self.report, self._dropped, hold
+        )
+        self.errors: Stream[Problem] = Stream("errors", home, self.report)
+        self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
+        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
+
+    def publish(self, event: Event) -> None:
+        """Let an event be known: first the state it leads to, then the event."""
+        with self._home.turn():
+            self._narrator.tell(event)
+            self.enter(LEADS_TO.get(type(event), self.state.value))
+            self.events.emit(event)
+            match event:
+                case Opened():
+                    self._open(event)
+                case Closed():
+                    self.closes.emit(event)
+                    self._close(event)
+                case ConnectFailed() | Rejected() | ObserverFailed():
+                    self.errors.emit(event)
+                case SourceFailed() | SendFailed() | Dropped():
+                    self.errors.emit(event)
+                case _:
+                    pass
+            self.changes.observe(event)
+
+    def enter(self, state: State) -> None:
+        """Be in a state."""
+        if state is not self.state.value:
+            self.state.emit(state)
+
+    def deliver(self, data: Any) -> None:
+        """Let a message of the connection that is open be known.
+
+        ::
+
+            transport -> connection -> deliver -> each observer of messages
+                                              `-> the session, events: only if somebody looks
+        """
+        with self._home.turn():
+            if self.events.observed:
+                self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
+            if self._session is not None:
+                self._session.emit(data)
+            self.messages.emit(data)
+            if self.changes.awaiting_message:
+                self.changes.observe(Message(epoch=self._epoch, data=None))
+
+    def credential(self, credential: Credential) -> None:
+        """Show which credential is in use."""
+        with self._home.turn():
+            if credential != self.auth.value:
+                self.auth.emit(credential)
+
+    def end(self, error: Exception | None) -> None:
+        """End every stream: what is about connections fails with ``error``, if there is one."""
+        with self._home.turn():
+            self.messages.let_go()
+            for stream in (self.events, self.opens, self.closes, self.sessions, self.messages):
+                stream.end(error)
+            for stream in (self.errors, self.state, self.auth):
+                stream.end()
+
+    def report(self, observer: str, stream: str, error: Exception) -> None:
+        """An observer raised and was detached (C23)."""
+        at = self._home.wall_time()
+        self.publish(ObserverFailed(observer=observer, stream=stream, error=error, at=at))
+
+    def _open(self, event: Opened) -> None:
+        self._epoch = event.epoch
+        self.messages.let_go()
+        if not self.events.observed and not self.sessions.observed:
+            self.messages.hold()
+        if self.sessions.observed:
+            self._session = Session(event.epoch, self._home, self.report, self._dropped)
+            self._session.hold()
+        self.opens.emit(event)
+        if self._session is not None:
+            self.sessions.emit(self._session)
+
+    def _close(self, event: Closed) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
+        wrong = event.cause in (Cause.LOST, Cause.SILENT) or event.code not in (None, 1000)
+        if wrong:
+            self.errors.emit(event)
+
+    def _dropped(self, count: int, reason: str) -> None:
+        at = self._home.wall_time()
+        self.publish(Dropped(epoch=self._epoch, count=count, reason=reason, at=at))

@@ -1,0 +1,286 @@
+"""Which loop a socket lives on, and the order of what happens to it (C24, C25).
+
+Everything about a socket happens on one event loop, one thing at a time: its *home*.
+
+- ``loop=`` was given: that loop.
+- An asyncio loop runs here: that loop; I/O and delivery are on it.
+- Neither, or in an IPython kernel (whose loop a busy cell stalls): one background thread that all
+  such sockets share. It starts with the first of them and ends with the last.
+
+A loop is chosen when the socket starts and let go when nothing of the socket is left on it. Before
+and after that there is nothing to be concurrent with, and calls are carried out where they are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+__all__ = ["Home", "run_blocking", "wall_clock"]
+
+T = TypeVar("T")
+logger = logging.getLogger("rxsocket")
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs on this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def wall_clock(loop: asyncio.AbstractEventLoop | None) -> Callable[[], float]:
+    """The wall time that goes with a loop: its own if it has one (virtual time), else the system's."""
+    clock: Callable[[], float] = getattr(loop, "wall_time", time.time)
+    return clock
+
+
+def run_blocking(
+    loop: asyncio.AbstractEventLoop, function: Callable[[], T]
+) -> asyncio.Future[T]:
+    """Call a function that may block, off the loop; inline when the loop's time is virtual.
+
+    The thread is a daemon: a function that hangs must not keep the process from exiting (C26).
+    """
+    future: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
+
+    def call() -> tuple[T | None, BaseException | None]:
+        try:
+            return context.run(function), None
+        except Exception as error:
+            return None, error
+
+    def work() -> None:
+        outcome = call()
+        try:
+            loop.call_soon_threadsafe(settle, *outcome)
+        except RuntimeError:
+            pass  # the loop was closed in the meantime; nobody waits any more
+
+    if hasattr(loop, "wall_time"):
+        settle(*call())
+    else:
+        threading.Thread(target=work, name="rxsocket-blocking", daemon=True).start()
+    return future
+
+
+class _Background:
+    """The thread that sockets without a loop of their own share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._users = 0
+
+    def acquire(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._loop.set_default_executor(_DaemonExecutor())
+                threading.Thread(
+                    target=self._serve, args=(self._loop,), name="rxsocket", daemon=True
+                ).start()
+            self._users += 1
+            return self._loop
+
+    def release(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            if loop is not self._loop:
+                return
+            self._users -= 1
+            if self._users == 0:
+                self._loop = None
+                loop.call_soon_threadsafe(loop.stop)
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            rest = asyncio.all_tasks(loop)
+            for task in rest:
+                task.cancel()
+            if rest:
+                loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+
+class _DaemonExecutor(ThreadPoolExecutor):
+    """Runs each call on a daemon thread, so that a hanging DNS look-up cannot hold up the exit."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Any:
+        from concurrent.futures import Future
+
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=work, name="rxsocket-executor", daemon=True).start()
+        return future
+
+
+_background = _Background()
+
+
+def _kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of the IPython kernel that this process is, if it is one."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    kernel = getattr(shell, "kernel", None)
+    io_loop = getattr(kernel, "io_loop", None)
+    loop: asyncio.AbstractEventLoop | None = getattr(io_loop, "asyncio_loop", None)
+    return loop
+
+
+class Home:
+    """The loop of one socket, and the queue of what is to happen on it.
+
+    Args:
+        loop: The loop to use, or ``None`` to choose when the socket starts.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._given = loop
+        self.lock = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._shared = False
+        self._on_its_way = 0
+        self._actions: deque[Callable[[], None]] = deque()
+        self._busy = False
+        self._releasing = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, while the socket runs."""
+        if self._loop is None:
+            raise RuntimeError("the socket is not running")
+        return self._loop
+
+    @property
+    def here(self) -> bool:
+        """Whether this is the thread of the loop, with the loop running."""
+        return self._loop is not None and running_loop() is self._loop
+
+    def wall_time(self) -> float:
+        """Seconds since the epoch, on the clock that goes with the loop."""
+        return wall_clock(self._loop or self._given)()
+
+    def bind(self) -> None:
+        """Choose the loop, if none is chosen."""
+        with self.lock:
+            if self._loop is not None:
+                return
+            running = running_loop()
+            if self._given is not None:
+                self._loop = self._given
+            elif running is not None and running is not _kernel_loop():
+                self._loop = running
+            else:
+                self._loop, self._shared = _background.acquire(), True
+
+    @property
+    def shared(self) -> bool:
+        """Whether the loop is the background thread's."""
+        return self._shared
+
+    def release(self, unused: Callable[[], bool]) -> None:
+        """Let the loop go when what is being carried out is over, if it is ``unused()`` then."""
+        loop = self._loop
+        if loop is None or self._releasing:
+            return
+        self._releasing = True
+        loop.call_soon(self._release, unused)
+
+    def _release(self, unused: Callable[[], bool]) -> None:
+        with self.lock:
+            self._releasing = False
+            loop = self._loop
+            if loop is None or self._on_its_way or not unused():
+                return
+            self._loop = None
+            if self._shared:
+                self._shared = False
+                _background.release(loop)
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Carry out an action on the loop, after everything that was asked for before (C24).
+
+        From the loop itself it is carried out at once, unless an emission is going on: then it
+        waits for that one to be over. From elsewhere it is handed over without waiting.
+        """
+        if self.here:
+            self._act(action)
+            return
+        with self.lock:
+            if self._loop is not None and not self._loop.is_closed():
+                self._on_its_way += 1
+                try:
+                    self._loop.call_soon_threadsafe(self._arrive, action)
+                    return
+                except RuntimeError:  # closed between the two lines
+                    self._on_its_way -= 1
+            if self._loop is not None:
+                self._loop, self._shared = None, False
+            self._act(action)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """What is asked for inside is carried out when the outermost turn ends."""
+        if self._busy:
+            yield
+            return
+        self._busy = True
+        try:
+            yield
+        finally:
+            try:
+                self._carry_out()
+            finally:
+                self._busy = False
+
+    def _arrive(self, action: Callable[[], None]) -> None:
+        with self.lock:
+            self._on_its_way -= 1
+        self._act(action)
+
+    def _act(self, action: Callable[[], None]) -> None:
+        self._actions.append(action)
+        if not self._busy:
+            with self.turn():
+                pass
+
+    def _carry_out(self) -> None:
+        while self._actions:
+            action = self._actions.popleft()
+            try:
+                action()
+            except Exception:
+                # A bug of ours; what was asked for after it must still happen.
+                logger.exception("an action of the socket failed unexpectedly")

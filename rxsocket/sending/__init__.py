@@ -1,0 +1,1 @@
+"""Saying things: messages out, and what became of them."""

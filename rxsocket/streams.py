@@ -1,0 +1,192 @@
+"""Streams: Observables that many observers share, each behind a fence of its own (C23, C24).
+
+A raising observer is detached and reported; the others and the connection go on. Each observer is
+called on the socket's loop, one value at a time, in the ``contextvars`` context captured when it
+subscribed, and never after it was disposed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxsocket.runtime import Home
+
+__all__ = ["Fence", "Stream", "ValueStream", "observer_name"]
+
+T = TypeVar("T")
+Report = Callable[[str, str, Exception], None]
+Hold = Callable[[], abc.DisposableBase]
+
+
+def observer_name(error: Exception) -> str:
+    """Name the observer that raised, from the traceback: the first function that is not plumbing."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        module = str(frame.f_globals.get("__name__", ""))
+        if not module.startswith(("rxsocket.streams", "reactivex.")):
+            return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
+        trace = trace.tb_next
+    return "an observer without on_error"
+
+
+class Fence(Generic[T]):
+    """One observer of a stream."""
+
+    __slots__ = ("_observer", "_context", "live", "_report")
+
+    def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
+        self._observer = observer
+        self._context = contextvars.copy_context()
+        self._report = report
+        self.live = True
+
+    def on_next(self, value: T) -> None:
+        if self.live:
+            self._call(self._observer.on_next, value)
+
+    def end(self, error: Exception | None) -> None:
+        if self.live:
+            self.live = False
+            if error is None:
+                self._call(self._observer.on_completed)
+            else:
+                self._call(self._observer.on_error, error)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._context.run(function, *arguments)
+        except Exception as error:
+            if error not in arguments:  # on_error was left out: RxPY raises what it was given
+                self.live = False
+                self._report(error)
+
+
+class Stream(Observable[T]):
+    """An Observable of what happens to a socket from now on.
+
+    Args:
+        name: Its name, for reports.
+        home: Where observers are called.
+        report: Told of each observer that raised: its name, the stream's, the exception.
+        hold: Keeps the socket connected until disposed; ``None`` for a stream that only looks (C1).
+    """
+
+    def __init__(self, name: str, home: Home, report: Report, hold: Hold | None = None) -> None:
+        super().__init__(self._attach)
+        self._name = name
+        self._home = home
+        self._told = report
+        self._hold = hold
+        self._fences: tuple[Fence[T], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}: {len(self._fences)} observers>"
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._fences)
+
+    def passive(self) -> Observable[T]:
+        """The same stream, for looking only: subscribing to it does not connect (C1)."""
+        return Observable(lambda observer, scheduler=None: self._join(observer, None))
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer; see ``reactivex.Observable.subscribe``.
+
+        Observers are called on the socket's loop, in the context captured here (C24).
+
+        Raises:
+            TypeError: If a callback is an ``async def`` function: it would never be awaited.
+        """
+        for callback in (on_next, on_error, on_completed):
+            if inspect.iscoroutinefunction(callback):
+                raise TypeError(
+                    f"{self._name}.subscribe: an async function is never awaited by an Observable; "
+                    "pass a plain function that creates a task"
+                )
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+    def emit(self, value: T) -> None:
+        """Call every observer with a value; on the loop, within a turn."""
+        for fence in self._fences:
+            fence.on_next(value)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Complete every observer, or fail it; later subscribers see a fresh stream (C3)."""
+        fences, self._fences = self._fences, ()
+        for fence in fences:
+            fence.end(error)
+
+    def _attach(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self._join(observer, self._hold)
+
+    def _join(self, observer: abc.ObserverBase[T], hold: Hold | None) -> abc.DisposableBase:
+        def failed(error: Exception) -> None:
+            leave()
+            self._told(observer_name(error), self._name, error)
+
+        def leave() -> None:
+            fence.live = False
+            self._home.run(lambda: self._remove(fence))
+            if held is not None:
+                held.dispose()
+
+        held: abc.DisposableBase | None = None
+        fence = Fence(observer, failed)
+        self._home.run(lambda: self._admit(fence))
+        if hold is not None:
+            held = hold()
+        return Disposable(leave)
+
+    def _admit(self, fence: Fence[T]) -> None:
+        if fence.live:
+            self._fences = (*self._fences, fence)
+
+    def _remove(self, fence: Fence[T]) -> None:
+        self._fences = tuple(other for other in self._fences if other is not fence)
+
+
+class ValueStream(Stream[T]):
+    """A stream with a current value, which every new observer gets first (C4).
+
+    ::
+
+        changes    ---b-------c---
+        subscribe  a--b-------c---
+             late        b----c---
+    """
+
+    def __init__(self, name: str, home: Home, report: Report, value: T) -> None:
+        super().__init__(name, home, report)
+        self._value = value
+
+    @property
+    def value(self) -> T:
+        """The current value; readable anywhere, from any thread."""
+        return self._value
+
+    def emit(self, value: T) -> None:
+        """Make a value the current one, and call every observer with it."""
+        self._value = value
+        super().emit(value)
+
+    def _admit(self, fence: Fence[T]) -> None:
+        fence.on_next(self._value)
+        super()._admit(fence)

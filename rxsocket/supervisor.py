@@ -1,0 +1,280 @@
+"""One lease's life: attempt, verdict, what the verdict says, attempt … (C5, C7 to C10, C15, C16).
+
+::
+
+            .------------------------- RECONNECT: Waiting <-----------------.
+            v                                                               |
+    begin ----> [ slot ] --> Connecting … Closed, Rejected, … --------> [ verdict ]
+            ^                                                               |
+            '--- another credential <--- AwaitingAuth <--- AWAIT_AUTH ------|
+                                                                            |
+                                              Ended <--- COMPLETE, FAIL ----'
+
+A lease ends when another credential comes: the switch disposes it, wherever it is in this picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SerialDisposable
+
+from rxsocket.auth.keyring import Claim, Keyring
+from rxsocket.auth.leases import Lease
+from rxsocket.connection import Attempt, connection
+from rxsocket.engine import Engine
+from rxsocket.errors import HandshakeRefused, ProviderFailed, SocketFailed, Unauthorized
+from rxsocket.events import (
+    Aborted,
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Ended,
+    Event,
+    Opened,
+    Rejected,
+    SourceFailed,
+    Waiting,
+)
+from rxsocket.logs import closing, describe
+from rxsocket.policy.backoff import retry_after_seconds
+from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.runtime import Home
+from rxsocket.tally import Tally
+from rxsocket.transports.seam import Request
+
+__all__ = ["supervised"]
+
+T = TypeVar("T")
+
+SLOT = 0.05
+"""Seconds that an old peer has to answer our close, and that a burst of changes is held back."""
+EndEvent = Closed | ConnectFailed | Rejected | Aborted
+
+
+def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
+    """The events of one lease: connection after connection, until it is disposed or has ended.
+
+    It completes only after ``Ended``. Its observer is called on the home loop.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        supervisor = _Supervisor(lease.first, engine, observer)
+        lived = from_coroutine(engine.home, supervisor.live).subscribe(on_error=observer.on_error)
+
+        def dispose() -> None:
+            supervisor.dispose()
+            lived.dispose()
+
+        return Disposable(dispose)
+
+    return Observable(subscribe)
+
+
+def from_coroutine(home: Home, function: Callable[[], Awaitable[T]]) -> Observable[T]:
+    """A cold Observable of what a coroutine returns; disposing it cancels the coroutine."""
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        async def run() -> None:
+            try:
+                result = await function()
+            except Exception as error:
+                with home.turn():
+                    observer.on_error(error)
+            else:
+                with home.turn():
+                    observer.on_next(result)
+                    observer.on_completed()
+
+        task = home.loop.create_task(run())
+        return Disposable(lambda: task.cancel() and None)
+
+    return Observable(subscribe)
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        claim: Claim,
+        engine: Engine,
+        observer: abc.ObserverBase[Event],
+    ) -> None:
+        plan, memory = engine.plan, engine.memory
+        self._engine = engine
+        self._plan = plan
+        self._memory = memory
+        self._home = engine.home
+        self._publisher = engine.publisher
+        self._observer = observer
+        self._keys = Keyring(claim, engine.provider, memory.refusals)
+        self._tally = Tally(plan)
+        self._connection = SerialDisposable()
+        self._disposed = False
+        self._waited_for_old_peer = False
+
+    def dispose(self) -> None:
+        self._disposed = True
+        self._connection.dispose()
+
+    async def live(self) -> None:
+        cause = self._memory.cause
+        spacing = self._plan.backoff.spacing
+        nothing = self._keys.nothing_to_dial()
+        if nothing is not None:
+            await self._await_auth(*nothing)
+        elif self._keys.pushed and cause is Cause.AUTH_CHANGED:
+            spacing = SLOT  # a pushed credential goes at once, but for a burst (C7)
+        while True:
+            await self._slot(spacing)
+            spacing = self._plan.backoff.spacing
+            end = await self._attempt(cause)
+            cause = _cause_of_next(end)
+            match getattr(end, "verdict", Verdict.AWAIT_AUTH):
+                case Verdict.RECONNECT:
+                    await self._back_off(end, cause)
+                case Verdict.AWAIT_AUTH:
+                    refusal = end.cause if isinstance(end, Aborted) else Cause.REFUSED
+                    await self._await_auth(refusal, _refusal(end))
+                case verdict:
+                    self._emit(self._ended(end, verdict, cause))
+                    return
+
+    async def _slot(self, spacing: float) -> None:
+        """Wait until an attempt may begin: old peers were heard, and the last dial is long enough ago."""
+        memory, loop = self._memory, self._home.loop
+        await memory.departures.answered(within=SLOT)
+        wait = 0.0 if memory.dialled_at is None else memory.dialled_at + spacing - loop.time()
+        if wait > 0:
+            if spacing > SLOT:
+                failures = self._tally.failures
+                self._emit(Waiting(delay=wait, failures=failures, cause=memory.cause, at=self._now()))
+            await asyncio.sleep(wait)
+        memory.dialled_at = loop.time()
+
+    async def _attempt(self, cause: Cause) -> EndEvent:
+        """One epoch, passed on as it happens; returns its last event."""
+        memory, tally = self._memory, self._tally
+        memory.epoch += 1
+        tally.attempts += 1
+        gap = None if memory.closed_at is None else self._home.loop.time() - memory.closed_at
+        attempt = Attempt(
+            connecting=Connecting(
+                epoch=memory.epoch, cause=cause, attempt=tally.attempts, url=self._plan.address.shown
+            ),
+            opened=Opened(epoch=memory.epoch, gap=gap, cause=cause, attempts=tally.attempts),
+            request=from_coroutine(self._home, self._request),
+            judge=self._judge,
+            leaving=lambda: (memory.cause, *memory.farewell),
+            ping_interval=self._plan.ping_interval,
+            ping_timeout=self._plan.ping_timeout,
+        )
+        last: asyncio.Future[EndEvent] = self._home.loop.create_future()
+
+        def on_next(event: Event) -> None:
+            if isinstance(event, EndEvent):
+                last.set_result(event)
+            self._observer.on_next(event)
+
+        with self._home.turn():
+            self._connection.disposable = connection(
+                attempt, self._engine
+            ).subscribe(on_next)
+        self._stop_if_disposed()
+        return await last
+
+    async def _request(self) -> Request:
+        """Resolve the credential of the moment and put it on a request (C10)."""
+        credential = await self._keys.current(self._tally.ask)
+        self._publisher.credential(credential)
+        try:
+            return self._plan.request(credential)
+        except (TypeError, ValueError) as error:
+            failure = f"the credential cannot be carried: {error}"
+        raise ProviderFailed(failure)
+
+    def _judge(self, end: End, uptime: float | None) -> Verdict:
+        verdict = self._tally.judge(end, uptime)
+        if verdict is not Verdict.AWAIT_AUTH or isinstance(end.error, Unauthorized):
+            return verdict
+        if self._memory.departures.unanswered and not self._waited_for_old_peer:
+            # A server that allows one session may have refused only because of the old one (C5).
+            self._waited_for_old_peer = True
+            return Verdict.RECONNECT
+        self._memory.refusals.remember(self._keys.credential)
+        return verdict
+
+    async def _back_off(self, end: EndEvent, cause: Cause) -> None:
+        if self._waited_for_old_peer and self._memory.departures.unanswered:
+            await self._memory.departures.answered()
+            return
+        error = end.error if isinstance(end, ConnectFailed) else None
+        header = error.retry_after if isinstance(error, HandshakeRefused) else None
+        asked_for = min(retry_after_seconds(header, self._now()), self._plan.backoff.retry_after_cap)
+        spacing = (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
+        delay = max(self._tally.next_delay(), asked_for, spacing)
+        failures = self._tally.failures
+        self._emit(Waiting(delay=delay, failures=failures, cause=cause, at=self._now()))
+        await asyncio.sleep(delay)
+
+    async def _await_auth(self, cause: Cause, reason: str) -> None:
+        self._emit(AwaitingAuth(cause=cause, reason=reason, at=self._now()))
+        await self._keys.another(
+            self._tally.ask,
+            cause,
+            self._tally.next_ask_delay,
+            lambda error: self._publisher.publish(SourceFailed(error=error, at=self._now())),
+        )
+
+    def _ended(self, end: EndEvent, verdict: Verdict, cause: Cause) -> Ended:
+        if verdict is Verdict.COMPLETE:
+            return Ended(verdict=verdict, cause=cause, at=self._now())
+        inner = None if isinstance(end, (Closed, Aborted)) else end.error
+        why = closing(end) if isinstance(end, Closed) else describe(inner or Exception())
+        shown = self._plan.address.shown
+        text = f"{shown}: gave up after attempt {self._tally.attempts}, it cannot succeed: {why}"
+        error = SocketFailed(text, url=shown, cause=inner)
+        return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
+
+    def _emit(self, event: Event) -> None:
+        with self._home.turn():
+            self._observer.on_next(event)
+        self._stop_if_disposed()
+
+    def _stop_if_disposed(self) -> None:
+        # An observer may have changed the credential: this coroutine must not go on and dial.
+        if self._disposed:
+            raise asyncio.CancelledError
+
+    def _now(self) -> float:
+        return self._home.wall_time()
+
+
+def _cause_of_next(end: EndEvent) -> Cause:
+    match end:
+        case Closed(verdict=Verdict.AWAIT_AUTH) | Rejected():
+            return Cause.REFUSED
+        case Closed(cause=cause) | Aborted(cause=cause):
+            return cause
+        case _:
+            return Cause.FAILED
+
+
+def _refusal(end: EndEvent) -> str:
+    match end:
+        case Closed():
+            return f"{closing(end)}; call set_auth() with another credential, or reconnect()"
+        case Aborted(cause=Cause.LOGGED_OUT):
+            return "the provider says logged out; it is asked again in 5 min"
+        case Aborted():
+            return "the provider gave the refused credential again; it is asked again in 5 min"
+        case _:
+            return f"{describe(end.error)}; call set_auth() with another credential, or reconnect()"
