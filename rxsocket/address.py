@@ -35,7 +35,9 @@ class Address:
             ValueError: If it is no WebSocket URL; the text says what to pass.
         """
         if not isinstance(url, str):
-            raise TypeError(f"url: pass a string such as 'wss://example.com/feed', not {type(url).__name__}")
+            raise TypeError(
+                f"url: pass a string such as 'wss://example.com/feed', not {type(url).__name__}"
+            )
         one_line("url", url)
         if " " in url or "\t" in url:
             raise ValueError("url: holds white space; percent-encode it")
@@ -43,24 +45,38 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ValueError("url: the host or the port is not valid; pass 'wss://host:port/path'") from None
+            raise ValueError(
+                "url: the host or the port is not valid; pass 'wss://host:port/path'"
+            ) from None
         if parts.scheme not in ("ws", "wss"):
             meant = _MEANT.get(parts.scheme)
-            hint = f"pass {meant}:// instead of {parts.scheme}://" if meant else "begin it with ws:// or wss://"
+            hint = (
+                f"pass {meant}:// instead of {parts.scheme}://"
+                if meant
+                else "begin it with ws:// or wss://"
+            )
             raise ValueError(f"url: not a WebSocket address; {hint}")
         if not parts.hostname or port == 0:
-            raise ValueError("url: the host is missing or the port is 0; pass 'wss://host:port/path'")
+            raise ValueError(
+                "url: the host is missing or the port is 0; pass 'wss://host:port/path'"
+            )
         if parts.fragment or url.endswith("#"):
             raise ValueError("url: a WebSocket address has no #fragment; leave it out or write %23")
         if parts.username is not None and parts.password is None:
-            raise ValueError("url: has a user name without a password; pass 'wss://user:password@host/'")
+            raise ValueError(
+                "url: has a user name without a password; pass 'wss://user:password@host/'"
+            )
         return cls(url, _shown(parts))
 
     @property
     def origin(self) -> tuple[str, str, int]:
         """Scheme, host and port."""
         parts = urlsplit(self.url)
-        return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+        return (
+            parts.scheme,
+            parts.hostname or "",
+            parts.port or (443 if parts.scheme == "wss" else 80),
+        )
 
     @property
     def secure(self) -> bool:

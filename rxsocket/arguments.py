@@ -53,7 +53,9 @@ def one_line(name: str, text: str) -> str:
     """
     for character, label in _UNSAFE.items():
         if character in text:
-            raise ValueError(f"{name}: holds {label}, which may not go into a handshake; strip it first")
+            raise ValueError(
+                f"{name}: holds {label}, which may not go into a handshake; strip it first"
+            )
     return text
 
 
@@ -117,12 +119,18 @@ def accepting_one(name: str, function: Any) -> Callable[[Any], Any]:
         raise TypeError(f"{name}: pass a function, not {type(function).__name__}")
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins have none; print is the one people pass
-        return function
-    for arguments, adapted in (((None,), function), ((), lambda _: function())):
-        try:
-            signature.bind(*arguments)
-        except TypeError:
-            continue
-        return adapted
+    except (TypeError, ValueError):  # some builtins have none
+        return lambda value: function(value)
+    if _takes(signature, None):
+        return lambda value: function(value)
+    if _takes(signature):
+        return lambda _: function()
     raise TypeError(f"{name}: pass a function of one argument or none, not {signature}")
+
+
+def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True

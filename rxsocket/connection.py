@@ -7,8 +7,8 @@
     dispose     Connecting ── Aborted                            written by the connection itself
     dispose     Connecting ── Opened ── Closed                   likewise
 
-What is disposed can emit nothing more through its observer, so the last event of a connection that is
-disposed goes straight to ``publish``: every Opened has its Closed, whoever ends it.
+What is disposed can emit nothing more through its observer, so the last event of a connection that
+is disposed goes straight to ``publish``: every Opened has its Closed, whoever ends it.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
         with engine.home.turn():
             observer.on_next(replace(attempt.connecting, at=engine.home.wall_time()))
             # switch_latest: the request comes once, and its transport is what goes on.
-            dialled = attempt.request.pipe(ops.map(engine.plan.transport), ops.switch_latest()).subscribe(
-                life.on_next, life.on_error, life.on_completed
-            )
+            dialled = attempt.request.pipe(
+                ops.map(engine.plan.transport), ops.switch_latest()
+            ).subscribe(life.on_next, life.on_error, life.on_completed)
         # What the connection writes about its end comes before the transport is let go.
         return CompositeDisposable(Disposable(life.dispose), dialled)
 
@@ -110,13 +110,14 @@ class _Life:
         if isinstance(signal, (str, bytes)):
             self._publisher.deliver(signal)
         elif isinstance(signal, PeerClosed):
-            self._closed(signal)
+            if self._link is not None:
+                self._closed(self._link, signal)
         else:
             self._open(signal)
 
     def on_error(self, error: Exception) -> None:
         if self._link is not None:
-            self._closed(PeerClosed(1006, str(error), lost=True))
+            self._closed(self._link, PeerClosed(1006, str(error), lost=True))
             return
         if isinstance(error, Abandoned):
             self._end(Aborted(epoch=self._epoch, cause=error.cause, at=self._now()))
@@ -124,7 +125,9 @@ class _Life:
         verdict = self._attempt.judge(End(error=error), None)
         kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
         status = error.status if isinstance(error, HandshakeRefused) else None
-        self._end(kind(epoch=self._epoch, error=error, status=status, verdict=verdict, at=self._now()))
+        self._end(
+            kind(epoch=self._epoch, error=error, status=status, verdict=verdict, at=self._now())
+        )
 
     def on_completed(self) -> None:
         if not self._over:
@@ -151,25 +154,26 @@ class _Life:
             self._outbox.open(link, self._epoch)
             if self._attempt.ping_interval is not None:
                 self._keepalive = self._home.loop.create_task(
-                    self._watch(self._attempt.ping_interval)
+                    self._watch(link, self._attempt.ping_interval)
                 )
             self._observer.on_next(
                 replace(self._attempt.opened, subprotocol=link.subprotocol, at=self._now())
             )
 
-    async def _watch(self, interval: float) -> None:
+    async def _watch(self, link: Link, interval: float) -> None:
         try:
-            await silence(self._link, interval, self._attempt.ping_timeout)
+            await silence(link, interval, self._attempt.ping_timeout)
         except ConnectionLost:
             return  # the transport is about to say how it ended
         with self._home.turn():
             if not self._over:
-                self._link.abort()
-                self._closed(PeerClosed(1006, "keepalive ping timeout", lost=True), Cause.SILENT)
+                link.abort()
+                silent = PeerClosed(1006, "keepalive ping timeout", lost=True)
+                self._closed(link, silent, Cause.SILENT)
 
-    def _closed(self, signal: PeerClosed, cause: Cause | None = None) -> None:
+    def _closed(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         uptime = self._uptime()
-        self._memory.departures.add(self._link, ended=True)
+        self._memory.departures.add(link, ended=True)
         self._end(
             Closed(
                 epoch=self._epoch,

@@ -43,7 +43,7 @@ class Departures:
         return bool(self._unanswered)
 
     async def answered(self, within: float | None = None) -> None:
-        """Return when every peer has answered our close, or is gone, or the time is up (seconds)."""
+        """Return when every peer has answered our close or is gone, or that many seconds passed."""
         if not self._unanswered:
             return
         try:

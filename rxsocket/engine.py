@@ -1,7 +1,7 @@
 """What makes a socket run: it starts with the first who holds it and stops with the last (C1).
 
-Its public methods may be called from any thread; they check what they are given, and hand the rest over
-to the home loop. Everything below "on the loop" happens there, one thing at a time.
+Its public methods may be called from any thread; they check what they are given, and hand the rest
+over to the home loop. Everything below "on the loop" happens there, one thing at a time.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ class Engine:
 
     def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
         if isinstance(auth, Observable):
-            return PENDING, credentials_from(auth, self._source_changed, self._source_failed)
+            source: Observable[Any] = auth
+            return PENDING, credentials_from(source, self._source_changed, self._source_failed)
         if callable(auth):
             return Provider(auth, self.plan.auth_timeout), Disposable
         return self._credential(auth, "auth"), Disposable
@@ -209,7 +210,9 @@ class Engine:
             self.publisher.publish(event)
 
     def _broke(self, error: Exception) -> None:
-        logger.error("%s: a bug in rxsocket ended the socket", self.plan.address.shown, exc_info=error)
+        logger.error(
+            "%s: a bug in rxsocket ended the socket", self.plan.address.shown, exc_info=error
+        )
         text = f"{self.plan.address.shown}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
         self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
@@ -220,7 +223,9 @@ class Engine:
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value
         if self._running is None:
-            logger.info("%s: not running; the credential is kept for its start", self.plan.address.shown)
+            logger.info(
+                "%s: not running; the credential is kept for its start", self.plan.address.shown
+            )
             self.auth.on_next(credential)
             self.publisher.credential(credential)
             receipt.settle(Stored())

@@ -14,7 +14,8 @@
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
 
 What the network raises (``OSError``, ``TimeoutError``, ``ssl.SSLError``) stays what it is: it
-arrives as a value on ``socket.errors``. Bad arguments raise ``TypeError`` or ``ValueError`` at once.
+arrives as a value on ``socket.errors``. Bad arguments raise ``TypeError`` or ``ValueError`` at
+once.
 
 No message, attribute or chained exception here holds a credential (C28).
 """

@@ -4,9 +4,9 @@ For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever went
-wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``, ``SendFailed``,
-``Dropped``.
+and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
+went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
+``SendFailed``, ``Dropped``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -14,6 +14,7 @@ wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -275,7 +276,7 @@ Event: TypeAlias = (
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""
 
-LEADS_TO = MappingProxyType(
+LEADS_TO: Mapping[type[Any], State] = MappingProxyType(
     {
         Connecting: State.CONNECTING,
         Opened: State.OPEN,

@@ -97,8 +97,8 @@ def closing(event: Closed) -> str:
 class TransportLog(logging.LoggerAdapter[logging.Logger]):
     """The log of the transport, without what it may hold: URLs, headers, payloads.
 
-    Only numbers come through; every text is replaced. Frames are logged by ``websockets`` with their
-    payload and the handshake with its headers, and any of these may be a credential.
+    Only numbers come through; every text is replaced. Frames are logged by ``websockets`` with
+    their payload and the handshake with its headers, and any of these may be a credential.
     """
 
     def __init__(self) -> None:

@@ -17,10 +17,15 @@ __all__ = ["USER_AGENT", "Headers", "connection_options"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
-try:
-    USER_AGENT = f"rxsocket/{version('rxsocket')}"
-except PackageNotFoundError:  # run from a source tree that was not installed
-    USER_AGENT = "rxsocket"
+
+def _user_agent() -> str:
+    try:
+        return f"rxsocket/{version('rxsocket')}"
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return "rxsocket"
+
+
+USER_AGENT = _user_agent()
 
 
 def connection_options(
@@ -72,14 +77,19 @@ def _headers(headers: Headers | None) -> tuple[tuple[str, str], ...]:
     if headers is None:
         return ()
     if isinstance(headers, str):
-        raise TypeError("additional_headers: pass a mapping or pairs of name and value, not a string")
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+        raise TypeError(
+            "additional_headers: pass a mapping or pairs of name and value, not a string"
+        )
+    given: Any = headers.items() if isinstance(headers, Mapping) else headers
     try:
-        listed = [(name, value) for name, value in pairs]
+        listed: list[tuple[Any, Any]] = [(name, value) for name, value in given]
     except (TypeError, ValueError):
         raise TypeError("additional_headers: pass a mapping or pairs of name and value") from None
     return tuple(
-        (header_name("additional_headers", name), header_value(f"additional_headers[{name!r}]", value))
+        (
+            header_name("additional_headers", name),
+            header_value(f"additional_headers[{name!r}]", value),
+        )
         for name, value in listed
     )
 
@@ -108,6 +118,9 @@ def _proxy(proxy: Any) -> str | Literal[True] | None:
     if not isinstance(proxy, str):
         raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
     parts = urlsplit(proxy)
-    if parts.scheme not in ("http", "https", "socks4", "socks4a", "socks5", "socks5h") or not parts.hostname:
+    if (
+        parts.scheme not in ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+        or not parts.hostname
+    ):
         raise ValueError("proxy: pass an address such as 'http://proxy.example:3128'")
     return proxy

@@ -1,7 +1,7 @@
 """Where events go: the state, the streams that are about them, the log (C2, C23).
 
-Messages go round the event objects: they are pushed straight to who listens to payloads, and an event
-object is made only when somebody looks at ``events``.
+Messages go round the event objects: they are pushed straight to who listens to payloads, and an
+event object is made only when somebody looks at ``events``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Publisher:
         """Let an event be known: first the state it leads to, then the event."""
         with self._home.turn():
             self._narrator.tell(event)
-            self.enter(LEADS_TO.get(type(event), self.state.value))
+            self.enter(LEADS_TO.get(type(event)) or self.state.value)
             self.events.emit(event)
             match event:
                 case Opened():
@@ -113,9 +113,17 @@ class Publisher:
         """End every stream: what is about connections fails with ``error``, if there is one."""
         with self._home.turn():
             self.messages.let_go()
-            for stream in (self.events, self.opens, self.closes, self.sessions, self.messages):
+            connected: tuple[Stream[Any], ...] = (
+                self.events,
+                self.opens,
+                self.closes,
+                self.sessions,
+                self.messages,
+            )
+            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
+            for stream in connected:
                 stream.end(error)
-            for stream in (self.errors, self.state, self.auth):
+            for stream in looking:
                 stream.end()
 
     def report(self, observer: str, stream: str, error: Exception) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -21,8 +22,8 @@ T = TypeVar("T")
 class Receipt(Observable[T]):
     """One outcome, now or later: a value, or the exception that says why there is none.
 
-    As an Observable it emits the value and completes, or fails. Observers are called on the socket's
-    loop. Dropping a receipt, or cancelling a wait for it, cancels nothing.
+    As an Observable it emits the value and completes, or fails. Observers are called on the
+    socket's loop. Dropping a receipt, or cancelling a wait for it, cancels nothing.
 
     ::
 
@@ -81,10 +82,8 @@ class Receipt(Observable[T]):
                 there.set_result(None)
 
         def settled(_: object) -> None:
-            try:
+            with suppress(RuntimeError):  # that loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle)
-            except RuntimeError:
-                pass  # that loop is closed: nobody waits any more
 
         if not self._future.done():
             self._future.add_done_callback(settled)
@@ -120,5 +119,3 @@ class Receipt(Observable[T]):
             fence.live = False
 
         return Disposable(leave)
-
-

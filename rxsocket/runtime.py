@@ -8,7 +8,8 @@ Everything about a socket happens on one event loop, one thing at a time: its *h
   such sockets share. It starts with the first of them and ends with the last.
 
 A loop is chosen when the socket starts and let go when nothing of the socket is left on it. Before
-and after that there is nothing to be concurrent with, and calls are carried out where they are made.
+and after that there is nothing to be concurrent with, and calls are carried out where they are
+made.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 __all__ = ["Home", "run_blocking", "wall_clock"]
@@ -40,14 +41,13 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def wall_clock(loop: asyncio.AbstractEventLoop | None) -> Callable[[], float]:
-    """The wall time that goes with a loop: its own if it has one (virtual time), else the system's."""
+    """The wall time that goes with a loop: its own if it has one (virtual time), else the
+    system's."""
     clock: Callable[[], float] = getattr(loop, "wall_time", time.time)
     return clock
 
 
-def run_blocking(
-    loop: asyncio.AbstractEventLoop, function: Callable[[], T]
-) -> asyncio.Future[T]:
+def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> asyncio.Future[T]:
     """Call a function that may block, off the loop; inline when the loop's time is virtual.
 
     The thread is a daemon: a function that hangs must not keep the process from exiting (C26).
@@ -71,10 +71,8 @@ def run_blocking(
 
     def work() -> None:
         outcome = call()
-        try:
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
             loop.call_soon_threadsafe(settle, *outcome)
-        except RuntimeError:
-            pass  # the loop was closed in the meantime; nobody waits any more
 
     if hasattr(loop, "wall_time"):
         settle(*call())
@@ -251,7 +249,7 @@ class Home:
             self._act(action)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> Generator[None, None, None]:
         """What is asked for inside is carried out when the outermost turn ends."""
         if self._busy:
             yield

@@ -1,7 +1,7 @@
 """The socket: an auth subject, switch-mapped into connections, shared as streams.
 
-The whole shape is in :meth:`Socket._connections`; the rest of this file are doors to the rooms that own
-what is behind them.
+The whole shape is in :meth:`Socket._connections`; the rest of this file are doors to the rooms that
+own what is behind them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from rxsocket.arguments import (
 from rxsocket.auth.carriers import Carrier, query
 from rxsocket.auth.changes import AuthChange
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential
-from rxsocket.auth.leases import leases
+from rxsocket.auth.keyring import Claim
+from rxsocket.auth.leases import Lease, leases
 from rxsocket.engine import Engine
 from rxsocket.events import Closed, Ended, Event, Opened, Problem, State
 from rxsocket.held import Session
@@ -75,8 +76,10 @@ class Socket:
             asked before each attempt. ``None`` means logged out. Left out: no credential (C11).
         carrier: How the credential goes on a connection: ``query()`` or ``header()``.
         transport: What moves the bytes; see ``rxsocket.transports.seam``. Default: ``websockets``.
-        identity: Given a credential's value, who it is; for telling a renewal from another user (C14).
-        verdicts: What follows an end: a function from ``End`` to ``Verdict``; default ``standard()``.
+        identity: Given a credential's value, who it is; for telling a renewal from another user
+            (C14).
+        verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
+            ``standard()``.
         backoff: How long to wait between attempts.
         stable_after: Seconds after which an open connection counts as a success (C15).
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
@@ -155,7 +158,9 @@ class Socket:
         plan = Plan(
             address=address,
             carrier=query() if carrier is None else function("carrier", carrier),
-            transport=websockets_transport if transport is None else function("transport", transport),
+            transport=websockets_transport
+            if transport is None
+            else function("transport", transport),
             identity=None if identity is None else function("identity", identity),
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
@@ -184,10 +189,13 @@ class Socket:
         again = engine.again.pipe(ops.map(lambda _: engine.auth.value))  # reconnect()
         return reactivex.merge(changed, again).pipe(
             leases(engine.keeps),  # C13
-            ops.map(lambda lease: supervised(lease, engine)),
+            ops.map(self._supervised),
             ops.switch_latest(),
-            ops.take_while(lambda event: not isinstance(event, Ended), inclusive=True),
+            ops.take_while(_goes_on, inclusive=True),
         )
+
+    def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
+        return supervised(lease, self._engine)
 
     # --- streams
 
@@ -210,8 +218,8 @@ class Socket:
     def messages(self) -> Stream[Any]:
         """The payload of every message: ``str`` for text, ``bytes`` for binary.
 
-        The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5 s
-        at most (C4).
+        The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5
+        s at most (C4).
         """
         return self._publisher.messages
 
@@ -263,12 +271,12 @@ class Socket:
         """Change the credential: the connection follows it (C5 to C8).
 
         An open connection is closed at once and a new one is made with the new credential. An equal
-        value changes nothing. ``None`` logs out: the socket closes and awaits the next credential. On
-        a socket that is not running the value is stored for its next start.
+        value changes nothing. ``None`` logs out: the socket closes and awaits the next credential.
+        On a socket that is not running the value is stored for its next start.
 
         Returns:
-            The outcome, to await, subscribe to or block on: ``InEffect``, ``Refused``, ``Overtaken``
-            or ``Stored``.
+            The outcome, to await, subscribe to or block on: ``InEffect``, ``Refused``,
+            ``Overtaken`` or ``Stored``.
 
         Raises:
             TypeError: If the value is no credential.
@@ -280,7 +288,8 @@ class Socket:
         """Send a message over the open connection.
 
         Returns:
-            A receipt: ``Sent`` with the epoch, or the ``SocketError`` that says why it was not sent.
+            A receipt: ``Sent`` with the epoch, or the ``SocketError`` that says why it was not
+            sent.
 
         Raises:
             TypeError: If it is neither ``str`` nor ``bytes``.
@@ -292,7 +301,7 @@ class Socket:
         return self._engine.hold()
 
     def reconnect(self) -> None:
-        """Drop the connection and make a new one now; refused credentials may be tried again (C9)."""
+        """Make a new connection now; a refused credential may be tried again (C9)."""
         self._engine.reconnect()
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
@@ -365,3 +374,7 @@ class Socket:
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.
         return stream.subscribe(callback(f"{name}(function)", function), on_error=lambda _: None)
+
+
+def _goes_on(event: Event) -> bool:
+    return not isinstance(event, Ended)

@@ -25,7 +25,7 @@ Hold = Callable[[], abc.DisposableBase]
 
 
 def observer_name(error: Exception) -> str:
-    """Name the observer that raised, from the traceback: the first function that is not plumbing."""
+    """Name the observer that raised: in its traceback, the first function that is no plumbing."""
     trace = error.__traceback__
     while trace is not None:
         frame = trace.tb_frame
@@ -39,7 +39,7 @@ def observer_name(error: Exception) -> str:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_observer", "_context", "live", "_report")
+    __slots__ = ("_context", "_observer", "_report", "live")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
@@ -96,7 +96,13 @@ class Stream(Observable[T]):
 
     def passive(self) -> Observable[T]:
         """The same stream, for looking only: subscribing to it does not connect (C1)."""
-        return Observable(lambda observer, scheduler=None: self._join(observer, None))
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return self._join(observer, None)
+
+        return Observable(subscribe)
 
     def subscribe(
         self,

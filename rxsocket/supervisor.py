@@ -96,7 +96,11 @@ def from_coroutine(home: Home, function: Callable[[], Awaitable[T]]) -> Observab
                     observer.on_completed()
 
         task = home.loop.create_task(run())
-        return Disposable(lambda: task.cancel() and None)
+
+        def dispose() -> None:
+            task.cancel()
+
+        return Disposable(dispose)
 
     return Observable(subscribe)
 
@@ -149,14 +153,16 @@ class _Supervisor:
                     return
 
     async def _slot(self, spacing: float) -> None:
-        """Wait until an attempt may begin: old peers were heard, and the last dial is long enough ago."""
+        """Wait until an attempt may begin: old peers answered, the last dial is long ago."""
         memory, loop = self._memory, self._home.loop
         await memory.departures.answered(within=SLOT)
         wait = 0.0 if memory.dialled_at is None else memory.dialled_at + spacing - loop.time()
         if wait > 0:
             if spacing > SLOT:
                 failures = self._tally.failures
-                self._emit(Waiting(delay=wait, failures=failures, cause=memory.cause, at=self._now()))
+                self._emit(
+                    Waiting(delay=wait, failures=failures, cause=memory.cause, at=self._now())
+                )
             await asyncio.sleep(wait)
         memory.dialled_at = loop.time()
 
@@ -168,7 +174,10 @@ class _Supervisor:
         gap = None if memory.closed_at is None else self._home.loop.time() - memory.closed_at
         attempt = Attempt(
             connecting=Connecting(
-                epoch=memory.epoch, cause=cause, attempt=tally.attempts, url=self._plan.address.shown
+                epoch=memory.epoch,
+                cause=cause,
+                attempt=tally.attempts,
+                url=self._plan.address.shown,
             ),
             opened=Opened(epoch=memory.epoch, gap=gap, cause=cause, attempts=tally.attempts),
             request=from_coroutine(self._home, self._request),
@@ -185,9 +194,7 @@ class _Supervisor:
             self._observer.on_next(event)
 
         with self._home.turn():
-            self._connection.disposable = connection(
-                attempt, self._engine
-            ).subscribe(on_next)
+            self._connection.disposable = connection(attempt, self._engine).subscribe(on_next)
         self._stop_if_disposed()
         return await last
 
@@ -218,8 +225,12 @@ class _Supervisor:
             return
         error = end.error if isinstance(end, ConnectFailed) else None
         header = error.retry_after if isinstance(error, HandshakeRefused) else None
-        asked_for = min(retry_after_seconds(header, self._now()), self._plan.backoff.retry_after_cap)
-        spacing = (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
+        asked_for = min(
+            retry_after_seconds(header, self._now()), self._plan.backoff.retry_after_cap
+        )
+        spacing = (
+            (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
+        )
         delay = max(self._tally.next_delay(), asked_for, spacing)
         failures = self._tally.failures
         self._emit(Waiting(delay=delay, failures=failures, cause=cause, at=self._now()))

@@ -12,12 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from rxsocket.arguments import one_line
+from rxsocket.auth.credentials import CredentialValue
 
 __all__ = ["Carried", "Carrier", "header", "query"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OURS = frozenset(
-    ("connection", "host", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
+    (
+        "connection",
+        "host",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-extensions",
+    )
 )
 
 
@@ -36,14 +44,14 @@ class Carried:
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
 
 
-Carrier: TypeAlias = Callable[[Any], Carried]
+Carrier: TypeAlias = Callable[[CredentialValue], Carried]
 
 
 def query(key: str = "token") -> Carrier:
     """Carry the credential as query parameters of the URL, which is the default.
 
-    A mapping's entries become parameters; a list repeats its name, ``None`` is left out, booleans are
-    ``true`` and ``false``. A string becomes the parameter ``key``.
+    A mapping's entries become parameters; a list repeats its name, ``None`` is left out, booleans
+    are ``true`` and ``false``. A string becomes the parameter ``key``.
 
     URLs end up in the access logs of servers and proxies. Where the server takes a header, use
     :func:`header`.
@@ -58,17 +66,19 @@ def query(key: str = "token") -> Carrier:
     if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("query(key): pass the name of a query parameter, such as 'token'")
 
-    def carry(value: Any) -> Carried:
-        return Carried(query=tuple(_texts(value if isinstance(value, Mapping) else {key: value})))
+    def carry(value: CredentialValue) -> Carried:
+        return Carried(query=tuple(_texts({key: value} if isinstance(value, str) else value)))
 
     return carry
 
 
-def header(name: str = "Authorization", scheme: str | None = "Bearer", key: str = "token") -> Carrier:
+def header(
+    name: str = "Authorization", scheme: str | None = "Bearer", key: str = "token"
+) -> Carrier:
     """Carry the credential in headers of the handshake.
 
-    A string goes into the header ``name``, after ``scheme``. Of a mapping, the entry ``key`` does, and
-    every other entry is a header of its own.
+    A string goes into the header ``name``, after ``scheme``. Of a mapping, the entry ``key`` does,
+    and every other entry is a header of its own.
 
     Args:
         name: The header.
@@ -76,17 +86,17 @@ def header(name: str = "Authorization", scheme: str | None = "Bearer", key: str 
         key: The entry of a mapping that goes into that header.
 
     Examples:
-        >>> Socket(url, auth="abc", carrier=header())                       # Authorization: Bearer abc
+        >>> Socket(url, auth="abc", carrier=header())                 # Authorization: Bearer abc
         >>> Socket(url, auth={"token": "abc", "X-Device": "7"}, carrier=header())
-        >>> Socket(url, auth={"X-Api-Key": "abc"}, carrier=header())        # X-Api-Key: abc
+        >>> Socket(url, auth={"X-Api-Key": "abc"}, carrier=header())  # X-Api-Key: abc
         >>> Socket(url, auth="abc", carrier=header("X-Api-Key", scheme=None))
     """
     header_name("header(name)", name)
     if scheme is not None:
         header_value("header(scheme)", scheme)
 
-    def carry(value: Any) -> Carried:
-        pairs = _texts(value if isinstance(value, Mapping) else {key: value})
+    def carry(value: CredentialValue) -> Carried:
+        pairs = _texts({key: value} if isinstance(value, str) else value)
         return Carried(headers=tuple(_header(*pair) for pair in pairs))
 
     def _header(given: str, text: str) -> tuple[str, str]:
@@ -126,6 +136,10 @@ def header_value(argument: str, value: Any) -> str:
 
 def _texts(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in entries.items():
-        for item in value if isinstance(value, tuple) else (value,):
+        for item in _items(value):
             if item is not None:
                 yield name, str(item).lower() if isinstance(item, bool) else str(item)
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

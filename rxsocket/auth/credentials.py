@@ -14,14 +14,22 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
 from rxsocket.arguments import one_line
 
-__all__ = ["ANONYMOUS", "LOGGED_OUT", "PENDING", "AuthValue", "Credential", "Secret"]
+__all__ = [
+    "ANONYMOUS",
+    "LOGGED_OUT",
+    "PENDING",
+    "AuthValue",
+    "Credential",
+    "CredentialValue",
+    "Secret",
+]
 
 _KEY = secrets.token_bytes(32)
 
@@ -62,8 +70,11 @@ class Secret:
         raise TypeError("a Secret is not pickled: it would end up in a file in clear text")
 
 
-Scalar: TypeAlias = Union[str, int, float, bool, Secret, None]
-AuthValue: TypeAlias = Union[str, Secret, Mapping[str, Union[Scalar, list[Scalar], tuple[Scalar, ...]]]]
+CredentialValue: TypeAlias = str | Mapping[str, Any]
+"""What a credential holds: a string, or a read-only mapping."""
+
+Scalar: TypeAlias = str | int | float | bool | Secret | None
+AuthValue: TypeAlias = str | Secret | Mapping[str, Scalar | list[Scalar] | tuple[Scalar, ...]]
 
 
 class _Kind(Enum):
@@ -82,7 +93,7 @@ class Credential:
 
     __slots__ = ("_kind", "_value", "fingerprint")
 
-    def __init__(self, value: Any = None, kind: _Kind = _Kind.VALUE) -> None:
+    def __init__(self, value: CredentialValue = "", kind: _Kind = _Kind.VALUE) -> None:
         self._kind = kind
         self._value = value
         text = "".join(_canonical(value)) if kind is _Kind.VALUE else kind.value
@@ -101,7 +112,9 @@ class Credential:
         if value is None:
             return LOGGED_OUT
         if isinstance(value, Mapping):
-            return cls(MappingProxyType({_key(argument, k): _entry(argument, k, v) for k, v in value.items()}))
+            given: Mapping[Any, Any] = value
+            checked = {_key(argument, k): _entry(argument, k, item) for k, item in given.items()}
+            return cls(MappingProxyType(checked))
         if isinstance(value, (str, Secret)):
             return cls(_text(argument, value))
         raise TypeError(
@@ -114,8 +127,8 @@ class Credential:
         """Whether there is a value to show to a server."""
         return self._kind is _Kind.VALUE
 
-    def reveal(self) -> Any:
-        """The value: a string, or a read-only mapping."""
+    def reveal(self) -> CredentialValue:
+        """The value itself; empty when there is none."""
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -127,8 +140,9 @@ class Credential:
     def __repr__(self) -> str:
         if not self.known:
             return f"Credential({self._kind.value})"
-        names = ", ".join(f"{name}=***" for name in self._value) if isinstance(self._value, Mapping) else "***"
-        return f"Credential({names})"
+        if isinstance(self._value, str):
+            return "Credential(***)"
+        return f"Credential({', '.join(f'{name}=***' for name in self._value)})"
 
     def __reduce__(self) -> Any:
         raise TypeError("a Credential is not pickled: it would end up in a file in clear text")
@@ -152,7 +166,8 @@ def _key(argument: str, key: Any) -> str:
 
 def _entry(argument: str, key: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return tuple(_scalar(argument, key, item) for item in value)
+        items: Sequence[Any] = value
+        return tuple(_scalar(argument, key, item) for item in items)
     return _scalar(argument, key, value)
 
 
@@ -163,7 +178,8 @@ def _scalar(argument: str, key: str, value: Any) -> Any:
     if isinstance(value, (str, Secret)):
         return _text(name, value)
     raise TypeError(
-        f"{name}: pass a string, a number, a boolean, None or a list of these, not {type(value).__name__}"
+        f"{name}: pass a string, a number, a boolean, None or a list of these, "
+        f"not {type(value).__name__}"
     )
 
 
@@ -174,14 +190,16 @@ def _text(name: str, value: str | Secret) -> str:
 def _canonical(value: Any) -> Iterator[str]:
     """A text that is the same for equal values, and different for others."""
     if isinstance(value, Mapping):
+        entries: Mapping[str, Any] = value
         yield "{"
-        for key in sorted(value):
+        for key in sorted(entries):
             yield from _canonical(key)
-            yield from _canonical(value[key])
+            yield from _canonical(entries[key])
         yield "}"
     elif isinstance(value, tuple):
         yield "["
-        for item in value:
+        items: tuple[Any, ...] = value
+        for item in items:
             yield from _canonical(item)
         yield "]"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rxsocket.auth.credentials import Credential
@@ -33,7 +33,7 @@ def jwt_claims(text: str) -> Mapping[str, Any] | None:
     if len(parts) != 3:
         return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        claims: Any = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):
         return None
     return claims if isinstance(claims, dict) else None
@@ -43,7 +43,8 @@ def _who(credential: Credential, identity: Identity | None) -> Any:
     value = credential.reveal()
     if identity is not None:
         return identity(value)
-    for text in value.values() if isinstance(value, Mapping) else (value,):
+    texts: Iterable[Any] = (value,) if isinstance(value, str) else value.values()
+    for text in texts:
         claims = jwt_claims(text) if isinstance(text, str) else None
         if claims is not None and claims.get("sub") is not None:
             return claims.get("iss"), claims["sub"]

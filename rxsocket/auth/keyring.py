@@ -1,7 +1,7 @@
 """The credential of the moment, for one lease (C9, C10).
 
-A credential that was pushed (``set_auth``, an Observable, a plain value) is used until it is refused.
-Without one, or once it was refused, the provider is asked, if there is one.
+A credential that was pushed (``set_auth``, an Observable, a plain value) is used until it is
+refused. Without one, or once it was refused, the provider is asked, if there is one.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class Keyring:
         credential: The one in use.
     """
 
-    def __init__(
-        self, claim: Claim, fallback: Provider | None, refusals: Refusals
-    ) -> None:
+    def __init__(self, claim: Claim, fallback: Provider | None, refusals: Refusals) -> None:
         self.credential: Credential = claim if isinstance(claim, Credential) else ANONYMOUS
         self._pushed = claim if isinstance(claim, Credential) else None
         self._provider = claim if isinstance(claim, Provider) else fallback

@@ -1,8 +1,9 @@
-"""Where credentials come from besides a plain value: providers that are asked, Observables that tell.
+"""Where credentials come from besides a plain value: providers that are asked, Observables that
+tell.
 
 A provider is asked before every attempt (C10). One call runs at a time; whoever needs a credential
-meanwhile waits for the same call. A waiter that is overtaken is cancelled, the call is not; its late
-result goes nowhere.
+meanwhile waits for the same call. A waiter that is overtaken is cancelled, the call is not; its
+late result goes nowhere.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Provider:
     """A function that gives credentials.
 
     Args:
-        function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None`` for
-            logged out, or raises. A sync function is called on a daemon thread, so it may block.
+        function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None``
+            for logged out, or raises. A sync one is called on a daemon thread, so it may block.
         timeout: Seconds that a call may take.
     """
 
@@ -126,8 +127,8 @@ def credentials_from(
 ) -> Callable[[], abc.DisposableBase]:
     """Follow an Observable of credentials.
 
-    A value that is no credential and an error are told to ``failed``; completion changes nothing. What
-    a replaying source repeats when it is subscribed to again is no change.
+    A value that is no credential and an error are told to ``failed``; completion changes nothing.
+    What a replaying source repeats when it is subscribed to again is no change.
 
     Returns:
         A function that subscribes, each time it is called.

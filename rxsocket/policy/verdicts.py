@@ -98,7 +98,9 @@ STANDARD: Mapping[Key, Row] = {
     1005: RECONNECT,  # closed without a code
     1006: RECONNECT,  # link lost without a close frame
     1007: PATIENT,  # invalid payload
-    1008: Row(Verdict.AWAIT_AUTH, when_stable=Verdict.RECONNECT),  # policy: at the door, the credential
+    1008: Row(
+        Verdict.AWAIT_AUTH, when_stable=Verdict.RECONNECT
+    ),  # policy: at the door, the credential
     1009: FAIL,  # message too big: the same message would come again
     1010: FAIL,  # the server lacks an extension that we asked for
     1011: RECONNECT,  # internal error
@@ -173,7 +175,8 @@ class Verdicts:
                 isinstance(key, type) and issubclass(key, Exception)
             ):
                 raise TypeError(
-                    f"verdicts: a key is a close code, an HTTP status, a range or an exception class, not {key!r}"
+                    "verdicts: a key is a close code, an HTTP status, a range or an exception "
+                    f"class, not {key!r}"
                 )
             if not isinstance(value, (Row, Verdict)):
                 raise TypeError(f"verdicts: pass a Verdict or a Row for {key!r}, not {value!r}")

@@ -17,7 +17,8 @@ __all__ = ["Outbox", "Sent"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The message was written to the connection ``epoch``. Whether it arrived only the peer knows."""
+    """The message was written to the connection ``epoch``. Whether it arrived only the peer
+    knows."""
 
     epoch: int
 
@@ -47,7 +48,9 @@ class Outbox:
         """Write a message, and settle its receipt when the transport took it."""
         if self._link is None:
             state = self._publisher.state.value.value
-            self._failed(NotConnected(f"not sent: the socket is {state}; send when it is open"), receipt)
+            self._failed(
+                NotConnected(f"not sent: the socket is {state}; send when it is open"), receipt
+            )
             return
         # One task each: they begin in this order, and the link writes before its first suspension.
         task = self._home.loop.create_task(self._write(self._link, self._epoch, data, receipt))

@@ -1,7 +1,7 @@
 """Opening the TCP connection: name look-up on a daemon thread, then one address after another.
 
-asyncio looks names up on a pool whose threads the exit of the process waits for; a resolver that hangs
-would keep Ctrl-C waiting with it (C26).
+asyncio looks names up on a pool whose threads the exit of the process waits for; a resolver that
+hangs would keep Ctrl-C waiting with it (C26).
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ async def open_tcp(host: str, port: int) -> socket.socket:
             loop, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         )
     except socket.gaierror as error:
-        raise socket.gaierror(error.errno, f"no address found for {host!r}: {error.strerror}") from None
+        raise socket.gaierror(
+            error.errno, f"no address found for {host!r}: {error.strerror}"
+        ) from None
     failures: list[OSError] = []
     for family, kind, protocol, _, address in found:
         tcp = socket.socket(family, kind, protocol)

@@ -7,14 +7,15 @@ subscribed to on the socket's loop, and calls its observer on that loop::
     dial ──── X                                                    not opened: on_error
     dial ─ ✂                                                       disposed: the dial is aborted
 
-- The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why not.
+- The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
+not.
 - Then messages, as plain ``str`` and ``bytes``: nothing is wrapped on the way.
 - Then one :class:`PeerClosed` and ``on_completed``, as soon as no more messages can come.
 - Disposed before the link is there, it aborts the dial at once. Disposed later, it delivers nothing
   more; the link is then closed by whoever disposed it, through the link's own methods.
 
-This one seam carries the default transport, the fast one, replay, the fake for virtual time, and what
-users write.
+This one seam carries the default transport, the fast one, replay, the fake for virtual time, and
+what users write.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The default transport, on the ``websockets`` library.
 
 What it stands on, all of it here: ``connect(create_connection=...)`` with a subclass of
-``ClientConnection`` that overrides ``handshake``, ``process_event`` and ``connection_lost``, and reads
-``protocol.close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
+``ClientConnection`` that overrides ``handshake``, ``process_event`` and ``connection_lost``, and
+reads ``protocol.close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
 
 Messages are pushed: ``process_event`` hands each one to the observer as soon as its last frame is
 parsed, with no queue and no task switch. So a connection that is being closed always drains.
@@ -29,6 +29,7 @@ from websockets.exceptions import (
 )
 from websockets.frames import Frame, Opcode
 from websockets.proxy import get_proxy
+from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from rxsocket.address import Address
@@ -65,7 +66,11 @@ def websockets_transport(request: Request) -> Observable[Signal]:
             observer.on_error(failure)
 
         task = asyncio.get_running_loop().create_task(run())
-        return Disposable(lambda: task.cancel() and None)
+
+        def dispose() -> None:
+            task.cancel()
+
+        return Disposable(dispose)
 
     return Observable(subscribe)
 
@@ -118,7 +123,7 @@ class _Connection(ClientConnection):
             self._finish(self._ended)
 
     def process_event(self, event: Any) -> None:
-        """Take data frames before they reach the queue of ``websockets``; all others are its own."""
+        """Take data frames before the queue of ``websockets`` does; the others are its own."""
         if self.response is None or not isinstance(event, Frame):
             super().process_event(event)
         elif event.opcode is Opcode.CLOSE:
@@ -283,6 +288,7 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
 
 async def _handshake(request: Request) -> _Connection:
     options = request.options
+    subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
     arguments: dict[str, Any] = {}
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
@@ -295,8 +301,8 @@ async def _handshake(request: Request) -> _Connection:
     # A fresh one for each attempt: a connect() rewrites its own address after a redirect.
     connection = await connect(
         request.url,
-        origin=options.origin,  # type: ignore[arg-type]
-        subprotocols=[*options.subprotocols, *request.subprotocols] or None,  # type: ignore[arg-type]
+        origin=None if options.origin is None else Origin(options.origin),
+        subprotocols=subprotocols or None,
         compression=options.compression,
         additional_headers=[*options.additional_headers, *request.headers],
         user_agent_header=options.user_agent_header,
@@ -325,7 +331,9 @@ def _masked(error: Exception) -> Exception:
     elif isinstance(error, InvalidURI):
         shown = HandshakeInvalid("the address is not one that websockets can dial")
     elif isinstance(error, (InvalidHandshake, ProtocolError, EOFError)):
-        shown = HandshakeInvalid(f"the answer to the handshake is not valid ({type(error).__name__})")
+        shown = HandshakeInvalid(
+            f"the answer to the handshake is not valid ({type(error).__name__})"
+        )
     else:
         shown = error
     shown.__cause__ = shown.__context__ = None
