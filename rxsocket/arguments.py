@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeGuard, TypeVar
 
 __all__ = [
     "accepting_one",
     "callback",
     "code_to_send",
     "function",
+    "is_list",
+    "is_mapping",
     "one_line",
     "reason_to_send",
     "seconds",
@@ -134,3 +136,13 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether a value is a mapping, of whatever."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether a value is a list or a tuple, of whatever."""
+    return isinstance(value, (list, tuple))

@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
@@ -163,9 +163,8 @@ class Engine:
     # --- where credentials come from
 
     def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
-        if isinstance(auth, Observable):
-            source: Observable[Any] = auth
-            return PENDING, credentials_from(source, self._source_changed, self._source_failed)
+        if _is_observable(auth):
+            return PENDING, credentials_from(auth, self._source_changed, self._source_failed)
         if callable(auth):
             return Provider(auth, self.plan.auth_timeout), Disposable
         return self._credential(auth, "auth"), Disposable
@@ -313,6 +312,10 @@ class Engine:
 
     def _now(self) -> float:
         return self.home.wall_time()
+
+
+def _is_observable(auth: Any) -> TypeGuard[Observable[Any]]:
+    return isinstance(auth, Observable)
 
 
 _running: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from rxsocket.address import Address
-from rxsocket.arguments import seconds, seconds_or_none
+from rxsocket.arguments import is_mapping, seconds, seconds_or_none
 from rxsocket.auth.carriers import header_name, header_value
 from rxsocket.transports.seam import Options
 
@@ -80,7 +80,7 @@ def _headers(headers: Headers | None) -> tuple[tuple[str, str], ...]:
         raise TypeError(
             "additional_headers: pass a mapping or pairs of name and value, not a string"
         )
-    given: Any = headers.items() if isinstance(headers, Mapping) else headers
+    given: Any = headers.items() if is_mapping(headers) else headers
     try:
         listed: list[tuple[Any, Any]] = [(name, value) for name, value in given]
     except (TypeError, ValueError):

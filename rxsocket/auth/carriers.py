@@ -7,11 +7,11 @@ handshake. It is asked again for each attempt.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from rxsocket.arguments import one_line
+from rxsocket.arguments import is_list, one_line
 from rxsocket.auth.credentials import CredentialValue
 
 __all__ = ["Carried", "Carrier", "header", "query"]
@@ -141,5 +141,5 @@ def _texts(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, str(item).lower() if isinstance(item, bool) else str(item)
 
 
-def _items(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def _items(value: Any) -> Sequence[Any]:
+    return value if is_list(value) else (value,)

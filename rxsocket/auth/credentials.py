@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from rxsocket.arguments import one_line
+from rxsocket.arguments import is_list, is_mapping, one_line
 
 __all__ = [
     "ANONYMOUS",
@@ -111,9 +111,8 @@ class Credential:
             return value
         if value is None:
             return LOGGED_OUT
-        if isinstance(value, Mapping):
-            given: Mapping[Any, Any] = value
-            checked = {_key(argument, k): _entry(argument, k, item) for k, item in given.items()}
+        if is_mapping(value):
+            checked = {_key(argument, k): _entry(argument, k, item) for k, item in value.items()}
             return cls(MappingProxyType(checked))
         if isinstance(value, (str, Secret)):
             return cls(_text(argument, value))
@@ -165,9 +164,8 @@ def _key(argument: str, key: Any) -> str:
 
 
 def _entry(argument: str, key: str, value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        items: Sequence[Any] = value
-        return tuple(_scalar(argument, key, item) for item in items)
+    if is_list(value):
+        return tuple(_scalar(argument, key, item) for item in value)
     return _scalar(argument, key, value)
 
 
@@ -189,17 +187,15 @@ def _text(name: str, value: str | Secret) -> str:
 
 def _canonical(value: Any) -> Iterator[str]:
     """A text that is the same for equal values, and different for others."""
-    if isinstance(value, Mapping):
-        entries: Mapping[str, Any] = value
+    if is_mapping(value):
         yield "{"
-        for key in sorted(entries):
+        for key in sorted(value):
             yield from _canonical(key)
-            yield from _canonical(entries[key])
+            yield from _canonical(value[key])
         yield "}"
-    elif isinstance(value, tuple):
+    elif is_list(value):
         yield "["
-        items: tuple[Any, ...] = value
-        for item in items:
+        for item in value:
             yield from _canonical(item)
         yield "]"
     else:

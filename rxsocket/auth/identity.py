@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rxsocket.arguments import is_mapping
 from rxsocket.auth.credentials import Credential
 
 __all__ = ["Identity", "jwt_claims", "same_identity"]
@@ -36,7 +37,7 @@ def jwt_claims(text: str) -> Mapping[str, Any] | None:
         claims: Any = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):
         return None
-    return claims if isinstance(claims, dict) else None
+    return claims if is_mapping(claims) else None
 
 
 def _who(credential: Credential, identity: Identity | None) -> Any:

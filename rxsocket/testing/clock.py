@@ -1,0 +1,226 @@
+"""A virtual clock: an asyncio loop whose callbacks are scheduled on RxPY's ``TestScheduler``.
+
+Coroutines, tasks, ``asyncio.timeout``, queues, ``call_later`` and the time operators of Rx all run on
+the one clock, in the same order every time, and as fast as the code goes::
+
+    with clock() as t:
+        task = t.create_task(asyncio.sleep(3600))
+        t.advance(3599)          # not done
+        t.advance(1)             # done
+
+While it is entered, it is the running loop of its thread, also inside a coroutine of another loop.
+Nothing in the ``with`` may then ``await`` on that other loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from rxsocket.testing.loop import VirtualLoop, aclose, whole
+
+__all__ = ["Stuck", "VirtualClock", "clock"]
+
+T = TypeVar("T")
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class Stuck(AssertionError):
+    """What :meth:`VirtualClock.run` waits for cannot happen, or not in time."""
+
+
+class VirtualClock(VirtualLoop):
+    """The loop; see the module. Make one with :func:`clock`.
+
+    Attributes:
+        scheduler: The ``TestScheduler``, for Rx operators that take one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stepping = False
+        self._outside: _Outside | None = None
+
+    @property
+    def pending(self) -> int:
+        """How many callbacks are scheduled and not cancelled, those of Rx included."""
+        return self.scheduler.pending
+
+    @property
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """The tasks of this loop that are not done."""
+        return asyncio.all_tasks(self)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what is due up to the end, and at it, runs. ``advance(0)`` runs what is due.
+
+        Args:
+            seconds: How long, in virtual seconds.
+
+        Raises:
+            BaseException: What a callback raised that nobody handles, or an ``ExceptionGroup``.
+
+        Examples:
+            >>> with clock() as t:
+            ...     handle = t.call_later(5, print, "five")
+            ...     t.advance(5)
+            five
+        """
+        if seconds < 0:
+            raise ValueError(f"advance: time does not go back; pass 0 or more, not {seconds}")
+        target = whole(self.time() + seconds)
+        with self._driving():
+            while self._step(target):
+                pass
+            self.scheduler.advance_to(target)
+
+    def run(self, awaitable: Awaitable[T], *, within: float = DAY) -> T:
+        """Let time pass until an awaitable is done, and not longer.
+
+        Args:
+            awaitable: A coroutine, task or future.
+            within: Virtual seconds that it may take.
+
+        Returns:
+            Its result.
+
+        Raises:
+            Stuck: If nothing is scheduled any more, or the time is up.
+
+        Examples:
+            >>> with clock() as t:
+            ...     t.run(asyncio.sleep(86_400, "a day"))
+            'a day'
+        """
+        with self._driving():
+            future = asyncio.ensure_future(awaitable, loop=self)
+            target = whole(self.time() + within)
+            while not future.done():
+                if not self._step(target):
+                    raise Stuck(self._why_stuck(future, within))
+        return future.result()
+
+    # --- entering and leaving
+
+    def __enter__(self) -> Self:
+        if self._entered or self._closed:
+            raise RuntimeError("a clock is entered once; make another one with clock()")
+        self._entered = True
+        self._outside = _Outside()
+        asyncio._set_running_loop(self)
+        sys.set_asyncgen_hooks(self._generators.add, self._finalize)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._wind_up()
+        finally:
+            self._closed = True
+            self._entered = False
+            if self._outside is not None:
+                self._outside.restore()
+        if error is not None:
+            for other in self._errors:
+                error.add_note(f"and on the virtual clock: {other!r}")
+        else:
+            self._raise_errors()
+
+    def _wind_up(self) -> None:
+        """Cancel what is left and let it finish; then see what failed without anybody looking."""
+        for _ in range(10):  # what ends may begin something new, within reason
+            left = self.tasks
+            for task in left:
+                task.cancel()
+            closing = [self.create_task(aclose(it)) for it in list(self._generators)]
+            self._generators.clear()
+            if not left and not closing:
+                break
+            try:
+                self.run(asyncio.wait([*left, *closing]), within=HOUR)
+            except BaseException as error:
+                self._errors.append(error)
+        for future in list(self._futures):
+            # asyncio finds out in __del__, which a reference cycle may delay until after the test.
+            if getattr(future, "_log_traceback", False) and self._handler is None:
+                unseen = future.exception()
+                if unseen is not None:
+                    unseen.add_note(f"never retrieved from {future!r}")
+                    self._errors.append(unseen)
+
+    def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generators.discard(generator)
+        if not self._closed:
+            self.call_soon_threadsafe(self.create_task, aclose(generator))
+
+    @contextmanager
+    def _driving(self) -> Generator[None]:
+        if not self._entered:
+            raise RuntimeError("the clock runs only inside its with block")
+        if self._stepping:
+            raise RuntimeError(
+                "advance() and run() are for the test, not for what runs on the clock"
+            )
+        self._stepping = True
+        try:
+            yield
+        finally:
+            self._stepping = False
+
+    def _step(self, until: float) -> bool:
+        stepped = self.scheduler.step(until)
+        self._raise_errors()
+        return stepped
+
+    def _raise_errors(self) -> None:
+        errors, self._errors = self._errors, []
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup("several failures on the virtual clock", errors)
+
+    def _why_stuck(self, future: asyncio.Future[Any], within: float) -> str:
+        why = f"not done within {within:g} s" if self.pending else "nothing is scheduled any more"
+        waiting = "\n".join(f"  {task!r}" for task in sorted(self.tasks, key=repr))
+        return f"{why}, at t={self.time():g} s: {future!r}\ntasks that wait:\n{waiting}"
+
+
+class _Outside:
+    """What ran on this thread before: a loop, its current task, its hooks for async generators."""
+
+    def __init__(self) -> None:
+        self._hooks = sys.get_asyncgen_hooks()
+        self._loop = asyncio._get_running_loop()
+        self._task = None if self._loop is None else asyncio.current_task(self._loop)
+        # From Python 3.14 on, a thread has one current task, whatever its loop.
+        if self._loop is not None and self._task is not None:
+            asyncio.tasks._leave_task(self._loop, self._task)
+
+    def restore(self) -> None:
+        sys.set_asyncgen_hooks(*self._hooks)
+        asyncio._set_running_loop(self._loop)
+        if self._loop is not None and self._task is not None:
+            asyncio.tasks._enter_task(self._loop, self._task)
+
+
+def clock() -> VirtualClock:
+    """A virtual clock, for ``with``.
+
+    Examples:
+        >>> with clock() as t:
+        ...     t.advance(2.5)
+        ...     t.time()
+        2.5
+    """
+    # The rest of AbstractEventLoop is network and processes: nothing that virtual time could pass in.
+    return cast("Callable[[], VirtualClock]", VirtualClock)()

@@ -1,0 +1,145 @@
+"""The grammar of a socket's events, as a table (C2)::
+
+Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)     for each epoch
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import NoReturn
+
+from rxsocket.events import (
+    Aborted,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Event,
+    Message,
+    Opened,
+    Rejected,
+)
+
+__all__ = ["Grammar", "GrammarError"]
+
+
+class Phase(Enum):
+    """Where an epoch is."""
+
+    NEW = "has not begun"
+    DIALLING = "is being dialled"
+    OPEN = "is open"
+    OVER = "is over"
+
+
+NEXT: Mapping[Phase, Mapping[type, Phase]] = MappingProxyType(
+    {
+        Phase.NEW: {Connecting: Phase.DIALLING},
+        Phase.DIALLING: {
+            Opened: Phase.OPEN,
+            ConnectFailed: Phase.OVER,
+            Rejected: Phase.OVER,
+            Aborted: Phase.OVER,
+        },
+        Phase.OPEN: {Message: Phase.OPEN, Closed: Phase.OVER},
+        Phase.OVER: {},
+    }
+)
+"""The phase that each event leads to; what is not here is an error."""
+
+SHOWN = 20
+"""How many events an error shows."""
+
+_OfAnEpoch = Connecting | Opened | Message | Closed | ConnectFailed | Rejected | Aborted
+
+
+class GrammarError(AssertionError):
+    """The events broke the grammar.
+
+    Attributes:
+        event: The one that did; ``None`` if it is one that never came.
+        history: The events that led to it, the last 20.
+    """
+
+    def __init__(self, why: str, event: Event | None, history: tuple[Event, ...]) -> None:
+        lines = "\n  ".join(map(repr, history)) or "none"
+        super().__init__(f"{why}\nevents, the last {SHOWN}:\n  {lines}")
+        self.event = event
+        self.history = history
+
+
+class Grammar:
+    """A checker of C2; subscribe it to ``socket.events``.
+
+    A socket detaches an observer that raises and goes on, so the first error is kept, and raised by
+    :meth:`done` again.
+
+    Args:
+        first: Number of the first epoch.
+
+    Examples:
+        >>> grammar = Grammar()
+        >>> _ = socket.events.subscribe(grammar)
+        >>> ...
+        >>> grammar.done()
+    """
+
+    def __init__(self, *, first: int = 1) -> None:
+        self._next_epoch = first
+        self._phases: dict[int, Phase] = {}
+        self._history: deque[Event] = deque(maxlen=SHOWN)
+        self._error: GrammarError | None = None
+
+    def check(self, event: Event) -> None:
+        """Take the next event.
+
+        Raises:
+            GrammarError: If it cannot come here.
+        """
+        self._history.append(event)
+        if isinstance(event, _OfAnEpoch):
+            self._advance(event)
+
+    __call__ = check
+
+    def done(self) -> None:
+        """Say that the socket has ended.
+
+        Raises:
+            GrammarError: If an epoch is unfinished, or there was an error before.
+        """
+        if self._error is not None:
+            raise self._error
+        for epoch, phase in self._phases.items():
+            self._fail(f"epoch {epoch} {phase.value} at the end", None)
+
+    def _advance(self, event: _OfAnEpoch) -> None:
+        epoch, name = event.epoch, type(event).__name__
+        if isinstance(event, Connecting) and epoch != self._next_epoch:
+            self._fail(f"epoch {epoch} begins; {self._next_epoch} is the next", event)
+        before = Phase.OVER if epoch < self._next_epoch else Phase.NEW
+        phase = self._phases.get(epoch, before)
+        after = NEXT[phase].get(type(event))
+        if after is None:
+            self._fail(f"{name} of epoch {epoch}, which {phase.value}", event)
+        if after is Phase.OPEN:
+            others = [
+                other
+                for other, where in self._phases.items()
+                if where is Phase.OPEN and other != epoch
+            ]
+            if others:
+                self._fail(f"{name} of epoch {epoch} while epoch {others[0]} is open", event)
+        if isinstance(event, Connecting):
+            self._next_epoch += 1
+        if after is Phase.OVER:
+            del self._phases[epoch]
+        else:
+            self._phases[epoch] = after
+
+    def _fail(self, why: str, event: Event | None) -> NoReturn:
+        error = GrammarError(why, event, tuple(self._history))
+        self._error = self._error or error
+        raise error

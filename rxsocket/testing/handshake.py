@@ -1,0 +1,69 @@
+"""One opening handshake, as a server saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from websockets.datastructures import Headers
+
+__all__ = ["Handshake", "masked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Handshake:
+    """One opening handshake, as the server saw it. Its repr shows no secret (C28).
+
+    Attributes:
+        number: From 1, in the order of arrival.
+        path: Path of the address, without the query.
+        query: Parameters of the query; of a repeated name, the last value.
+        headers: Headers of the request; names in any case.
+        subprotocols: Subprotocols that the client offered.
+        at: When it came, in seconds on the clock of the server's loop.
+    """
+
+    number: int
+    path: str
+    query: Mapping[str, str]
+    headers: Headers
+    subprotocols: tuple[str, ...]
+    at: float
+
+    @classmethod
+    def parse(cls, number: int, target: str, headers: Headers, at: float) -> Handshake:
+        """Make one from the target of the request line, e.g. ``/feed?token=abc``, and the headers."""
+        parts = urlsplit(target)
+        offers = ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")
+        return cls(
+            number=number,
+            path=parts.path or "/",
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers=headers,
+            subprotocols=tuple(offer.strip() for offer in offers if offer.strip()),
+            at=at,
+        )
+
+    @property
+    def credential(self) -> str | None:
+        """The query parameter ``token``, else the bearer of ``Authorization``, else ``None``."""
+        if "token" in self.query:
+            return self.query["token"]
+        for value in self.headers.get_all("Authorization"):
+            scheme, _, bearer = value.partition(" ")
+            if scheme.lower() == "bearer":
+                return bearer.strip()
+        return None
+
+    def __repr__(self) -> str:
+        names = ", ".join(dict.fromkeys(name for name, _ in self.headers.raw_items()))
+        return (
+            f"<Handshake {self.number} {masked(self.path, self.query)}, headers: {names}; "
+            f"{len(self.subprotocols)} subprotocols offered>"
+        )
+
+
+def masked(path: str, query: Mapping[str, str]) -> str:
+    """An address without the values of its query."""
+    return path + ("?" if query else "") + "&".join(f"{name}=***" for name in query)

@@ -1,0 +1,224 @@
+"""What a scripted server does to one handshake: the language of ``server()`` and ``fake()``.
+
+::
+
+    accept().send("welcome").expect("subscribe").wait(0.5).send("tick").close(1012)
+    reject(429, headers={"Retry-After": "3"})
+    accept(subprotocol="v2").echo()
+    hang()
+
+Scripts are values: each step gives a new one, so they can be shared, kept and extended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+__all__ = [
+    "Accept",
+    "Hang",
+    "Reject",
+    "Script",
+    "Step",
+    "Unreachable",
+    "accept",
+    "hang",
+    "reject",
+    "unreachable",
+]
+
+Payload: TypeAlias = str | bytes
+Predicate: TypeAlias = Callable[[Payload], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    message: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    what: Payload | Predicate | None
+
+    def matches(self, message: Payload) -> bool:
+        if self.what is None:
+            return True
+        if isinstance(self.what, (str, bytes)):
+            return self.what == message
+        return bool(self.what(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    pass
+
+
+Step: TypeAlias = Send | Expect | Wait | Close | Drop | Freeze | Echo | Stay
+LAST = (Close, Drop, Freeze, Echo, Stay)
+"""Steps that nothing can follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Open the connection, then go through the steps. Made by :func:`accept`."""
+
+    subprotocol: str | None = None
+    pause: float = 0.0
+    steps: tuple[Step, ...] = ()
+
+    def delay(self, seconds: float) -> Accept:
+        """Answer the handshake only after some seconds."""
+        return replace(self, pause=_duration(seconds))
+
+    def send(self, *messages: Payload) -> Accept:
+        """Send messages, ``str`` as text and ``bytes`` as binary: ``accept().send("hi", b"\\x00")``."""
+        for message in messages:
+            if not isinstance(message, (str, bytes)):
+                raise TypeError(f"send: pass str or bytes, not {type(message).__name__}")
+        return self._then(*map(Send, messages))
+
+    def expect(self, message: Payload | Predicate | None = None) -> Accept:
+        """Wait for one message of the client; ``None`` takes any.
+
+        What does not match is recorded as a failure of the server and ends the script; the
+        connection stays open.
+
+        Args:
+            message: The message, or a function that says whether it is the right one.
+        """
+        return self._then(Expect(message))
+
+    def wait(self, seconds: float) -> Accept:
+        """Do nothing for some seconds: ``accept().wait(2).send("late")``."""
+        return self._then(Wait(_duration(seconds)))
+
+    def close(self, code: int = 1000, reason: str = "") -> Accept:
+        """Close with a code (1005 sends a close frame without one): ``accept().close(4401, "expired")``."""
+        return self._then(Close(closing_code(code), reason))
+
+    def drop(self) -> Accept:
+        """Cut the TCP connection, without a close frame."""
+        return self._then(Drop())
+
+    def freeze(self) -> Accept:
+        """Never read or answer again: no pong, no close frame, but TCP stays up."""
+        return self._then(Freeze())
+
+    def echo(self) -> Accept:
+        """Send back whatever comes, until the client leaves."""
+        return self._then(Echo())
+
+    def stay(self) -> Accept:
+        """Stay open until the client leaves or the test says otherwise; the end if there is none."""
+        return self._then(Stay())
+
+    def _then(self, *steps: Step) -> Accept:
+        if self.steps and isinstance(self.steps[-1], LAST):
+            last = type(self.steps[-1]).__name__.lower()
+            raise ValueError(f"script: nothing can follow {last}(); make it the last step")
+        return replace(self, steps=(*self.steps, *steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Answer the handshake with an HTTP status. Made by :func:`reject`."""
+
+    status: int = 401
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    pause: float = 0.0
+
+    def delay(self, seconds: float) -> Reject:
+        """Answer the handshake only after some seconds."""
+        return replace(self, pause=_duration(seconds))
+
+    def header(self, name: str) -> str | None:
+        """The value of a header of the answer, whatever its case."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Take the TCP connection and never answer the handshake. Made by :func:`hang`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Refuse the TCP connection. Made by :func:`unreachable`."""
+
+
+Script: TypeAlias = Accept | Reject | Hang | Unreachable
+
+
+def accept(subprotocol: str | None = None) -> Accept:
+    """Accept the handshake; steps may follow: ``accept().send("welcome").echo()``.
+
+    Args:
+        subprotocol: The one to choose, if any.
+    """
+    return Accept(subprotocol)
+
+
+def reject(status: int = 401, headers: Mapping[str, str] | None = None, body: str = "") -> Reject:
+    """Refuse the handshake with an HTTP status: ``reject(429, {"Retry-After": "3"})``.
+
+    Args:
+        status: HTTP status, from 200 to 599.
+        headers: Headers of the answer.
+        body: Text of the answer.
+    """
+    if not 200 <= status <= 599:
+        raise ValueError(f"reject: pass an HTTP status from 200 to 599, not {status}")
+    return Reject(status, tuple((headers or {}).items()), body)
+
+
+def hang() -> Hang:
+    """Take the TCP connection and never answer the handshake."""
+    return Hang()
+
+
+def unreachable() -> Unreachable:
+    """Refuse the connection. A real server does what comes nearest: it cuts TCP without an answer."""
+    return Unreachable()
+
+
+def closing_code(code: int) -> int:
+    """Check the code of a close frame; 1005 stands for a frame without one."""
+    if code in (1004, 1006, 1015) or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+        hint = "use drop()" if code == 1006 else "pass 1000 to 1014 or 3000 to 4999"
+        raise ValueError(f"close: {code} is never sent in a close frame; {hint}")
+    return code
+
+
+def _duration(seconds: float) -> float:
+    if not seconds >= 0:
+        raise ValueError(f"script: pass 0 seconds or more, not {seconds}")
+    return seconds

@@ -1,0 +1,114 @@
+"""What a test does with a scripted server: script it, drive it by hand, wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Self
+
+from rxsocket.testing.book import Book
+from rxsocket.testing.clock import VirtualClock
+from rxsocket.testing.script import Payload, Script, closing_code
+from rxsocket.testing.visit import Visit
+
+__all__ = ["Scripted"]
+
+
+class Scripted(Book):
+    """The members that ``server()`` and ``fake()`` have in common. Every one is thread safe."""
+
+    def script(self, *scripts: Script) -> Self:
+        """Add scripts to the queue: each handshake takes the next one."""
+        self.add(scripts)
+        return self
+
+    def push(self, *messages: Payload) -> None:
+        """Send messages on every live connection, from the next turn of its loop on."""
+        for visit in self._copy(self._visits):
+            for message in messages:
+                _post(visit, partial(visit.deliver, message))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close every live connection (1005: without a code)."""
+        closing_code(code)
+        for visit in self._copy(self._visits):
+            _post(visit, partial(visit.close, code, reason))
+
+    def drop(self) -> None:
+        """Cut TCP of every live connection, without a close frame."""
+        for visit in self._copy(self._visits):
+            _post(visit, visit.drop)
+
+    def freeze(self) -> None:
+        """Never read or answer again on any live connection."""
+        for visit in self._copy(self._visits):
+            _post(visit, visit.freeze)
+
+    def wait_for(
+        self, predicate: Callable[[Self], object], timeout: float = 5.0, message: str | None = None
+    ) -> None:
+        """Block until a predicate about this server is true; it is asked whenever anything happens.
+
+        On a thread where a virtual clock runs, virtual time passes instead.
+
+        Args:
+            predicate: Called with the server.
+            timeout: Seconds.
+            message: What to say when it does not happen.
+
+        Raises:
+            AssertionError: If it is not true in time, with the history; or a script's failure.
+
+        Examples:
+            >>> server.wait_for(lambda s: len(s.handshakes) == 2)
+        """
+        __tracebackhide__ = True
+        loop = asyncio._get_running_loop()
+        if isinstance(loop, VirtualClock):
+            loop.run(self.await_for(predicate, timeout, message))
+            return
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._holds(predicate), timeout):
+                raise AssertionError(self._not_yet(timeout, message))
+
+    async def await_for(
+        self, predicate: Callable[[Self], object], timeout: float = 5.0, message: str | None = None
+    ) -> None:
+        """Like :meth:`wait_for`, without blocking the loop."""
+        __tracebackhide__ = True
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def watch() -> None:
+            with suppress(RuntimeError):  # the loop was closed with this coroutine on it
+                loop.call_soon_threadsafe(changed.set)
+
+        with self._changed:
+            self._watchers.append(watch)
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._holds(predicate):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            raise AssertionError(self._not_yet(timeout, message)) from None
+        finally:
+            with self._changed:
+                self._watchers.remove(watch)
+
+    def _holds(self, predicate: Callable[[Self], object]) -> bool:
+        with self._changed:
+            self.check()
+            return bool(predicate(self))
+
+    def _not_yet(self, timeout: float, message: str | None) -> str:
+        lines = "\n  ".join(self.history) or "nothing"
+        what = message or "what was waited for did not happen"
+        return f"{what} within {timeout:g} s; history:\n  {lines}"
+
+
+def _post(visit: Visit, action: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # its loop is closed, and so is the connection
+        visit.loop.call_soon_threadsafe(action)

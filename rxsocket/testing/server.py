@@ -1,0 +1,272 @@
+"""A scripted WebSocket server on a free port of this machine, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl as ssl_module
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self, cast
+
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from rxsocket.testing.book import Book
+from rxsocket.testing.handshake import Handshake
+from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
+from rxsocket.testing.scripted import Scripted
+from rxsocket.testing.visit import Visit
+
+__all__ = ["Server", "server"]
+
+# Registered nowhere and above every level: websockets logs handshakes, with what they carry (C28).
+SILENT = logging.Logger("rxsocket.testing", logging.CRITICAL + 1)
+
+
+class _Door(ServerConnection):
+    """A connection that the server knows from its first byte on, to be able to cut it off."""
+
+    known: set[_Door]
+    handshake_seen: Handshake
+    script: Accept
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.known.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.known.discard(self)
+
+
+class _RealVisit(Visit):
+    def __init__(self, book: Book, door: _Door) -> None:
+        super().__init__(book, door.handshake_seen)
+        self._door = door
+        self._farewell: asyncio.Task[None] | None = None
+
+    def _deliver(self, message: Payload) -> None:
+        broadcast([self._door], message)
+
+    def _close(self, code: int, reason: str) -> None:
+        # websockets spells "a close frame without a code" None.
+        sent = cast(int, None if code == 1005 else code)
+        self._farewell = self.loop.create_task(self._door.close(sent, reason))
+
+    def _drop(self) -> None:
+        self._door.transport.abort()
+
+    def _freeze(self) -> None:
+        self._door.transport.pause_reading()
+
+
+class Server(Scripted):
+    """See :func:`server`."""
+
+    def __init__(
+        self,
+        scripts: tuple[Script, ...],
+        tokens: Iterable[str] | None,
+        ssl: ssl_module.SSLContext | None,
+        host: str,
+    ) -> None:
+        super().__init__(scripts, tokens)
+        self._ssl = ssl
+        self._host = host
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event = asyncio.Event()
+        self._doors: set[_Door] = set()
+        self._port: int | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, e.g. ``ws://127.0.0.1:41234/``."""
+        if self._port is None:
+            raise RuntimeError(
+                "the server has not started: use it in a with block, or call start()"
+            )
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._port}/"
+
+    def start(self) -> Self:
+        """Listen; return when clients can connect. After :meth:`stop`, listen on the same port again."""
+        if self._thread is not None:
+            raise RuntimeError("the server has started already")
+        ready: Future[int] = Future()
+        self._thread = threading.Thread(
+            target=self._main, args=(ready,), name="rxsocket-test-server", daemon=True
+        )
+        self._thread.start()
+        try:
+            self._port = ready.result()
+        except BaseException:
+            self._thread.join()
+            self._thread = None
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Cut every connection, frozen ones included, and end; nothing is left of it afterwards."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if error is None:
+            self.check()
+
+    async def __aenter__(self) -> Self:
+        # Both take about a millisecond: not worth a thread of the loop's executor, which would stay.
+        return self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    # --- on the server's thread
+
+    def _main(self, ready: Future[int]) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    async def _serve(self, ready: Future[int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        listening = await serve(
+            self._visited,
+            self._host,
+            self._port or 0,
+            process_request=self._answer,
+            select_subprotocol=_subprotocol,
+            # Called, never subclassed: any factory will do.
+            create_connection=cast("type[ServerConnection]", self._door),
+            ssl=self._ssl,
+            open_timeout=None,
+            ping_interval=None,
+            max_size=None,
+            max_queue=None,
+            logger=SILENT,
+        )
+        ready.set_result(next(iter(listening.sockets)).getsockname()[1])
+        await self._stop.wait()
+        listening.close(close_connections=False)
+        doors = list(self._doors)
+        for door in doors:
+            door.transport.abort()
+        if doors:
+            await asyncio.wait(
+                [asyncio.ensure_future(door.wait_closed()) for door in doors], timeout=0.5
+            )
+
+    def _door(self, *arguments: Any, **options: Any) -> _Door:
+        door = _Door(*arguments, **options)
+        door.known = self._doors
+        return door
+
+    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        door = cast(_Door, connection)
+        handshake, script = self.dialled(request.path, request.headers)
+        if handshake is None or isinstance(script, Unreachable):
+            door.transport.abort()
+            return None
+        if isinstance(script, Hang):
+            await door.wait_closed()
+            return None
+        if script.pause:
+            await asyncio.sleep(script.pause)
+        if isinstance(script, Reject):
+            self.note(f"#{handshake.number} refused: {script.status}")
+            return _response(script)
+        door.handshake_seen, door.script = handshake, script
+        return None
+
+    async def _visited(self, connection: ServerConnection) -> None:
+        door = cast(_Door, connection)
+        visit = _RealVisit(self, door)
+        self.opened(visit)
+        player = asyncio.ensure_future(visit.play(door.script.steps))
+        try:
+            async for message in door:
+                visit.heard(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            player.cancel()
+            dropped, visit.closing = visit.dropped, True
+            close = door.protocol.close_rcvd
+            if close is not None:
+                self.left(visit, close.code, close.reason)
+            elif not (dropped or self._stop.is_set()):
+                self.left(visit, 1006, "")
+            self.gone(visit)
+
+
+def _subprotocol(
+    connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    chosen = cast(_Door, connection).script.subprotocol
+    return None if chosen is None else Subprotocol(chosen)
+
+
+def _response(script: Reject) -> Response:
+    body = script.body.encode()
+    headers = Headers([("Connection", "close"), ("Content-Length", str(len(body)))])
+    if body:
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+    headers.update(script.headers)
+    try:
+        phrase = HTTPStatus(script.status).phrase
+    except ValueError:
+        phrase = "Scripted"
+    return Response(script.status, phrase, headers, body)
+
+
+def server(
+    *scripts: Script,
+    tokens: Iterable[str] | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    host: str = "127.0.0.1",
+) -> Server:
+    """A scripted WebSocket server, real down to TCP, for ``with`` and ``async with``.
+
+    Each handshake takes the next script; when there is none left, it is accepted and stays open.
+    The server runs on a thread of its own and sends no pings.
+
+    Args:
+        scripts: What to do to the first handshakes; add more with ``server.script(...)``.
+        tokens: Credentials (query ``token``, or bearer) that are let in; another one gets a 401.
+        ssl: A server-side context, for ``wss://``.
+        host: Address of this machine to listen on.
+
+    Examples:
+        >>> with server(accept().send("hello"), reject(503)) as s:
+        ...     socket = Socket(s.url)
+        ...     s.wait_for(lambda s: len(s.handshakes) == 2)
+    """
+    return Server(scripts, tokens, ssl, host)

@@ -1,0 +1,149 @@
+"""One accepted connection from the server's side, and how a script is played to it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from rxsocket.testing.handshake import Handshake
+from rxsocket.testing.script import (
+    Close,
+    Drop,
+    Echo,
+    Expect,
+    Freeze,
+    Payload,
+    Send,
+    Stay,
+    Step,
+    Wait,
+)
+
+__all__ = ["Ledger", "Visit"]
+
+
+class Ledger(Protocol):
+    """Where visits are written down."""
+
+    def note(self, line: str) -> None: ...
+    def heard(self, visit: Visit, message: Payload) -> None: ...
+    def left(self, visit: Visit, code: int, reason: str) -> None: ...
+    def gone(self, visit: Visit) -> None: ...
+    def failed(self, loop: asyncio.AbstractEventLoop, error: AssertionError) -> None: ...
+
+
+class Visit(ABC):
+    """A client that was let in. Its methods are called on its loop; subclasses move the bytes.
+
+    Attributes:
+        number: Number of its handshake.
+        loop: The loop it is on.
+        closing: Whether either side has sent a close frame, or the connection is gone.
+        frozen: Whether the server has stopped reading and answering.
+        dropped: Whether the server cut the connection.
+    """
+
+    def __init__(self, ledger: Ledger, handshake: Handshake) -> None:
+        self.number = handshake.number
+        self.loop = asyncio.get_running_loop()
+        self.closing = False
+        self.frozen = False
+        self.dropped = False
+        self._ledger = ledger
+        self._inbox: asyncio.Queue[Payload] = asyncio.Queue()
+
+    # --- what the script and the test's hands do
+
+    def deliver(self, message: Payload) -> None:
+        """Send a message."""
+        if not (self.closing or self.frozen):
+            self._ledger.note(f"#{self.number} sent {shape(message)}")
+            self._deliver(message)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame."""
+        if not (self.closing or self.frozen):
+            self.closing = True
+            self._ledger.note(f"#{self.number} sent close {code}")
+            self._close(code, reason)
+
+    def drop(self) -> None:
+        """Cut TCP."""
+        if not self.dropped:
+            self.closing = self.dropped = True
+            self._ledger.note(f"#{self.number} dropped")
+            self._drop()
+
+    def freeze(self) -> None:
+        """Stop reading and answering."""
+        if not self.frozen:
+            self.frozen = True
+            self._ledger.note(f"#{self.number} frozen")
+            self._freeze()
+
+    @abstractmethod
+    def _deliver(self, message: Payload) -> None: ...
+
+    @abstractmethod
+    def _close(self, code: int, reason: str) -> None: ...
+
+    @abstractmethod
+    def _drop(self) -> None: ...
+
+    @abstractmethod
+    def _freeze(self) -> None: ...
+
+    # --- what the client does
+
+    def heard(self, message: Payload) -> None:
+        """A message came."""
+        if not self.frozen:
+            self._inbox.put_nowait(message)
+            self._ledger.heard(self, message)
+
+    # --- the script
+
+    async def play(self, steps: tuple[Step, ...]) -> None:
+        """Go through the steps of a script. What follows at once is done without a suspension."""
+        for step in steps:
+            match step:
+                case Send(message):
+                    self.deliver(message)
+                case Wait(seconds):
+                    await asyncio.sleep(seconds)
+                case Expect():
+                    if not self._check(step, await self._inbox.get()):
+                        return
+                case Echo():
+                    while True:
+                        self.deliver(await self._inbox.get())
+                case Close(code, reason):
+                    self.close(code, reason)
+                case Drop():
+                    self.drop()
+                case Freeze():
+                    self.freeze()
+                case Stay():
+                    return
+
+    def _check(self, step: Expect, message: Payload) -> bool:
+        try:
+            if step.matches(message):
+                return True
+            what = repr(step.what) if isinstance(step.what, (str, bytes)) else "something else"
+            failure = AssertionError(f"#{self.number} sent {message!r}; the script expected {what}")
+        except Exception as error:
+            failure = AssertionError(
+                f"#{self.number} sent {message!r}; the script raised {error!r}"
+            )
+            failure.__cause__ = error
+        self._ledger.failed(self.loop, failure)
+        return False
+
+
+def shape(message: Payload) -> str:
+    """A message without its content, which may be a credential (C28)."""
+    if isinstance(message, str):
+        return f"text of {len(message)} characters"
+    return f"binary of {len(message)} bytes"
