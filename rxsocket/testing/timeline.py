@@ -61,11 +61,6 @@ class _Steady(VirtualTimeScheduler):
         item = self._next(None if until is None else self.to_datetime(until))
         if item is None:
             return False
-        if self._at_this_instant > BUSY:
-            raise Busy(
-                f"{BUSY} callbacks ran at t={self.seconds:g} s without time passing: "
-                "something schedules itself in an endless loop"
-            )
         item.invoke()
         return True
 
@@ -92,11 +87,20 @@ class _Steady(VirtualTimeScheduler):
                     continue
                 if until is not None and item.duetime > until:
                     return None
-                self._queue.dequeue()
                 self._move(item.duetime)
-                self._at_this_instant += 1
+                self._count()
+                self._queue.dequeue()
                 return item
         return None
+
+    def _count(self) -> None:
+        self._at_this_instant += 1
+        if self._at_this_instant > BUSY:
+            self._at_this_instant = 0
+            raise Busy(
+                f"{BUSY} callbacks ran at t={self.seconds:g} s without time passing: "
+                "something schedules itself in an endless loop"
+            )
 
     def _move(self, time: datetime) -> None:
         seconds = self.to_seconds(time)

@@ -1,0 +1,5 @@
+"""``python -m rxsocket.cli``."""
+
+from rxsocket.cli import main
+
+main()

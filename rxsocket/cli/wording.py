@@ -1,0 +1,144 @@
+"""What happened, in words for people and in JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from base64 import b64encode
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
+from rxsocket.events import (
+    Aborted,
+    AwaitingAuth,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Dropped,
+    Ended,
+    Event,
+    Message,
+    ObserverFailed,
+    Opened,
+    Rejected,
+    SendFailed,
+    SourceFailed,
+    Waiting,
+)
+from rxsocket.logs import closing, describe
+
+__all__ = ["Happening", "Notice", "as_json", "payload", "printable", "sentence", "style"]
+
+SHOWN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the command itself has to say."""
+
+    text: str
+    at: float = field(default_factory=time.time)
+
+
+Happening: TypeAlias = Event | AuthChange | Notice
+"""What the command line shows."""
+
+_STYLES: dict[type[Any], str] = {
+    Opened: "green",
+    InEffect: "green",
+    Closed: "yellow",
+    Waiting: "yellow",
+    Dropped: "yellow",
+    Notice: "yellow",
+    ConnectFailed: "red",
+    Rejected: "red",
+    Refused: "red",
+    AwaitingAuth: "magenta",
+}
+
+
+def style(happening: Happening) -> str:
+    """The colour of it."""
+    if isinstance(happening, Ended):
+        return "green" if happening.error is None else "red"
+    return _STYLES.get(type(happening), "dim")
+
+
+def sentence(happening: Happening) -> str:
+    """What happened, in one line."""
+    match happening:
+        case Connecting(url=url, attempt=attempt):
+            return url if attempt == 1 else f"{url}, attempt {attempt}"
+        case Opened(epoch=epoch, gap=gap):
+            return f"connection {epoch}" + ("" if gap is None else f", after a gap of {gap:.3f} s")
+        case Message(data=data):
+            return payload(data)
+        case Closed(epoch=epoch):
+            return f"connection {epoch}: {closing(happening)}"
+        case Aborted(cause=cause):
+            return f"the attempt was given up: {cause.value}"
+        case Waiting(delay=delay):
+            return f"the next attempt comes in {delay:.1f} s"
+        case AwaitingAuth(reason=reason):
+            return f"no attempt until another credential comes: {reason}"
+        case Ended(error=None, cause=cause):
+            return cause.value
+        case Refused(reason=reason):
+            return f"the new credential was refused: {reason}"
+        case Dropped(count=count, reason=reason):
+            return f"{count} messages: {reason}"
+        case ObserverFailed() | ConnectFailed() | Rejected() | SourceFailed() | SendFailed():
+            return describe(happening.error)
+        case Ended(error=Exception() as error):
+            return describe(error)
+        case InEffect(epoch=None):
+            return "logged out"
+        case InEffect(epoch=epoch):
+            return f"the new credential is in effect on connection {epoch}"
+        case Overtaken():
+            return "a newer credential came first"
+        case Stored():
+            return "the new credential is kept for the next start"
+        case Notice(text=text):
+            return text
+        case _:
+            return repr(happening)
+
+
+def payload(data: Any) -> str:
+    """A message: text as it is, bytes by their number and the first of them in hex."""
+    if not isinstance(data, bytes):
+        return str(data)
+    more = " ..." if len(data) > SHOWN_BYTES else ""
+    return f"<{len(data)} bytes: {data[:SHOWN_BYTES].hex(' ')}{more}>"
+
+
+def printable(text: str) -> str:
+    """A text on which no terminal acts: control characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_json(happening: Happening) -> str:
+    """What happened, as a JSON object in one line: ``type``, ``at``, then its own fields."""
+    fields = {
+        item.name: _plain(getattr(happening, item.name)) for item in dataclasses.fields(happening)
+    }
+    at = fields.pop("at", time.time())
+    data = fields.get("data")
+    if isinstance(data, bytes):
+        fields["data"] = None
+        fields["base64"] = b64encode(data).decode()
+    return json.dumps({"type": type(happening).__name__, "at": at, **fields})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, Exception):
+        return {"type": type(value).__name__, "text": describe(value)}
+    return value
