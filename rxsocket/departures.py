@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from rxsocket.transports.seam import Link
 
@@ -30,7 +30,8 @@ class Departures:
 
     def add(self, link: Link, code: int = 1000, reason: str = "", *, ended: bool = False) -> None:
         """Close a connection, or just wait for the rest of one whose closing the peer began."""
-        task = asyncio.get_running_loop().create_task(self._depart(link, code, reason, ended))
+        answer = None if ended else link.close(code, reason)
+        task = asyncio.get_running_loop().create_task(self._depart(link, answer))
         self._tasks.add(task)
         if not ended:
             self._unanswered.add(task)
@@ -59,11 +60,11 @@ class Departures:
             timer = loop.call_later(seconds, task.cancel)
             task.add_done_callback(lambda _, timer=timer: timer.cancel())  # type: ignore[misc]
 
-    async def _depart(self, link: Link, code: int, reason: str, ended: bool) -> None:
+    async def _depart(self, link: Link, answer: Awaitable[None] | None) -> None:
         try:
             async with asyncio.timeout(self._limit):
-                if not ended:
-                    await link.close(code, reason)
+                if answer is not None:
+                    await answer
                     self._heard(asyncio.current_task())
                 await link.wait_closed()
         except TimeoutError:

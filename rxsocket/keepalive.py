@@ -1,5 +1,4 @@
-"""Keepalive: pings that notice a peer which vanished without a FIN (C17, RFC 6455, section
-5.5.2)."""
+"""Keepalive: pings that notice a peer which vanished without a FIN (C17)."""
 
 from __future__ import annotations
 

@@ -41,8 +41,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def wall_clock(loop: asyncio.AbstractEventLoop | None) -> Callable[[], float]:
-    """The wall time that goes with a loop: its own if it has one (virtual time), else the
-    system's."""
+    """The wall time that goes with a loop: its own, if it has one (virtual time)."""
     clock: Callable[[], float] = getattr(loop, "wall_time", time.time)
     return clock
 

@@ -48,10 +48,12 @@ class Fence(Generic[T]):
         self.live = True
 
     def on_next(self, value: T) -> None:
+        """Pass a value on, unless the observer left."""
         if self.live:
             self._call(self._observer.on_next, value)
 
     def end(self, error: Exception | None) -> None:
+        """Complete the observer, or fail it; it hears nothing more."""
         if self.live:
             self.live = False
             if error is None:

@@ -19,9 +19,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import reactivex
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SerialDisposable
 
+from rxsocket.auth.credentials import Credential
 from rxsocket.auth.keyring import Claim, Keyring
 from rxsocket.auth.leases import Lease
 from rxsocket.connection import Attempt, connection
@@ -124,6 +126,7 @@ class _Supervisor:
         self._connection = SerialDisposable()
         self._disposed = False
         self._waited_for_old_peer = False
+        self._misjudged: Exception | None = None
 
     def dispose(self) -> None:
         self._disposed = True
@@ -180,7 +183,7 @@ class _Supervisor:
                 url=self._plan.address.shown,
             ),
             opened=Opened(epoch=memory.epoch, gap=gap, cause=cause, attempts=tally.attempts),
-            request=from_coroutine(self._home, self._request),
+            request=reactivex.defer(self._requests),
             judge=self._judge,
             leaving=lambda: (memory.cause, *memory.farewell),
             ping_interval=self._plan.ping_interval,
@@ -198,9 +201,16 @@ class _Supervisor:
         self._stop_if_disposed()
         return await last
 
-    async def _request(self) -> Request:
+    def _requests(self, _: abc.SchedulerBase) -> Observable[Request]:
         """Resolve the credential of the moment and put it on a request (C10)."""
-        credential = await self._keys.current(self._tally.ask)
+        if self._keys.at_hand():
+            return reactivex.just(self._request(self._keys.take()))
+        return from_coroutine(self._home, self._asked)
+
+    async def _asked(self) -> Request:
+        return self._request(await self._keys.ask(self._tally.ask))
+
+    def _request(self, credential: Credential) -> Request:
         self._publisher.credential(credential)
         try:
             return self._plan.request(credential)
@@ -209,7 +219,11 @@ class _Supervisor:
         raise ProviderFailed(failure)
 
     def _judge(self, end: End, uptime: float | None) -> Verdict:
-        verdict = self._tally.judge(end, uptime)
+        try:
+            verdict = self._tally.judge(end, uptime)
+        except Exception as error:  # of the user's function: raised on, it would halt us silently
+            self._misjudged = error
+            return Verdict.FAIL
         if verdict is not Verdict.AWAIT_AUTH or isinstance(end.error, Unauthorized):
             return verdict
         if self._memory.departures.unanswered and not self._waited_for_old_peer:
@@ -250,6 +264,9 @@ class _Supervisor:
             return Ended(verdict=verdict, cause=cause, at=self._now())
         inner = None if isinstance(end, (Closed, Aborted)) else end.error
         why = closing(end) if isinstance(end, Closed) else describe(inner or Exception())
+        if self._misjudged is not None:
+            inner = self._misjudged
+            why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
         shown = self._plan.address.shown
         text = f"{shown}: gave up after attempt {self._tally.attempts}, it cannot succeed: {why}"
         error = SocketFailed(text, url=shown, cause=inner)

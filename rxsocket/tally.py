@@ -34,6 +34,9 @@ class Tally:
         Args:
             end: Its close code or exception.
             uptime: Seconds the connection was open, ``None`` if it never was.
+
+        Raises:
+            TypeError: If the user's function gave something else.
         """
         stable = uptime is not None and uptime >= self._plan.stable_after
         if stable:
@@ -42,6 +45,8 @@ class Tally:
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
         verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row))
+        if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
         if verdict is Verdict.COMPLETE and self._plan.clean_close == "reconnect":
             verdict = Verdict.RECONNECT
         self.ask = self._next_ask(end, verdict)

@@ -63,19 +63,27 @@ class Keyring:
             return Cause.REFUSED, "this credential was refused before and is not tried again"
         return None
 
-    async def current(self, ask: Ask) -> Credential:
-        """The credential for an attempt.
+    def at_hand(self) -> bool:
+        """Whether the credential for an attempt is there already."""
+        return self._pushed is not None or self._minted is not None or self._provider is None
 
-        Raises:
-            Abandoned: If the provider gave a refused one again, or none.
-            ProviderFailed: If it failed.
-            Unauthorized: If it gave up.
-        """
+    def take(self) -> Credential:
+        """The credential at hand, for one attempt."""
         if self._pushed is not None:
             self.credential = self._pushed
         elif self._minted is not None:
             self.credential, self._minted = self._minted, None
-        elif self._provider is not None:
+        return self.credential
+
+    async def ask(self, ask: Ask) -> Credential:
+        """The provider's credential, for one attempt.
+
+        Raises:
+            Abandoned: If it gave a refused one again, or none.
+            ProviderFailed: If it failed.
+            Unauthorized: If it gave up.
+        """
+        if self._provider is not None:
             self.credential = await self._asked(self._provider, ask)
         if self.credential is LOGGED_OUT:
             raise Abandoned(Cause.LOGGED_OUT)

@@ -24,6 +24,7 @@ app = typer.Typer(
     help="Authenticated WebSockets as observable streams.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -34,7 +35,7 @@ def _tell_version(wanted: bool) -> None:
         try:
             typer.echo(f"rxsocket {version('rxsocket')}")
         except PackageNotFoundError:
-            typer.echo("rxsocket, not installed")
+            typer.echo("rxsocket (not installed)")
         raise typer.Exit
 
 
@@ -110,18 +111,17 @@ def listen(
     def run() -> int:
         if context.args:
             raise UsageError("listen: takes one URL; a credential goes with --auth KEY=SOURCE")
-        _log(verbose)
         credential = from_options(auth) if auth else None
         carrier = header() if in_header else query()
         return listening.listen(url, credential, carrier, Json() if as_json else Lines(), count)
 
-    _run(run)
+    _run(run, verbose)
 
 
 def _log(verbose: bool) -> None:
     logger = logging.getLogger("rxsocket")
     if not verbose:
-        logger.addHandler(logging.NullHandler())  # or warnings would go to stderr a second time
+        logger.addHandler(logging.NullHandler())  # or warnings would be told a second time
         return
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -129,7 +129,8 @@ def _log(verbose: bool) -> None:
     logger.setLevel(logging.DEBUG)
 
 
-def _run(command: Callable[[], int]) -> None:
+def _run(command: Callable[[], int], verbose: bool = False) -> None:
+    _log(verbose)
     try:
         code = command()
     except UsageError as error:

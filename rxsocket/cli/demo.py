@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import reactivex
-from reactivex import operators as ops
+from reactivex import abc
 
-from rxsocket.auth.changes import InEffect, Refused
+from rxsocket.auth.changes import AuthChange, InEffect, Refused
 from rxsocket.cli.screen import Screen
 from rxsocket.cli.witness import StepFailed, Witness
 from rxsocket.errors import SocketError
@@ -21,6 +21,7 @@ from rxsocket.events import (
     Rejected,
     State,
 )
+from rxsocket.receipts import Receipt
 from rxsocket.socket import Socket
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
@@ -32,7 +33,7 @@ PATIENCE = 3.0
 LIMIT = 11.0
 EACH = 3
 PACE = timedelta(milliseconds=150)
-BREATH = timedelta(milliseconds=400)
+BREATH = timedelta(milliseconds=600)
 
 
 def demo() -> int:
@@ -47,3 +48,153 @@ def demo() -> int:
     except OSError as error:
         Screen().failed(f"The demo's own server did not start: {error}")
         return 1
+
+
+def play(door: Server, screen: Screen, patience: float = PATIENCE) -> int:
+    """Play the demonstration.
+
+    Args:
+        door: The server; it has to let in the tokens of ``USERS`` and no other.
+        screen: Where to show it.
+        patience: Seconds within which each thing has to happen.
+
+    Returns:
+        The exit code: 0 if every step happened, else 1.
+    """
+    witness = Witness(patience, LIMIT, screen.happened)
+    socket = Socket(door.url, auth={"token": "token-of-anna"}, close_timeout=0.5)
+    acts = _Acts(door, screen, witness, socket)
+    try:
+        acts.connect()
+        acts.change()
+        acts.refused()
+        acts.recover()
+        acts.close()
+    except (StepFailed, SocketError) as error:
+        screen.failed(str(error))
+        return 1
+    finally:
+        socket.close()
+    return 0
+
+
+class _Acts:
+    def __init__(self, door: Server, screen: Screen, witness: Witness, socket: Socket) -> None:
+        self._door = door
+        self._screen = screen
+        self._witness = witness
+        self._socket = socket
+
+    def connect(self) -> None:
+        """The first connection."""
+        self._screen.step(
+            "Connect with a token",
+            "A socket connects when somebody subscribes; one subscriber of its messages stays for "
+            "the whole demo.",
+        )
+        self._screen.code('socket = Socket(url, auth={"token": "***"})  # anna\'s')
+        self._screen.code("socket.messages.subscribe(show)")
+        self._witness.watch(self._socket)
+        self._witness.expect(Opened, "the connection to open", lambda event: event.epoch == 1)
+        self._messages_for("anna")
+        self._verified("connected as anna")
+
+    def change(self) -> None:
+        """Another credential, on the live socket."""
+        self._screen.step(
+            "Change the token on the live socket",
+            "The socket closes the connection of the old token and opens one with the new; the "
+            "messages go on for the same subscriber.",
+        )
+        receipt = self._set_auth("token-of-ben")
+        self._closed()
+        self._witness.expect(Opened, "the connection to re-open with the new token")
+        self._messages_for("ben")
+        self._witness.outcome(receipt, InEffect, "the new token to be in effect")
+        self._verified("closed, re-opened, and every message since is for ben")
+
+    def refused(self) -> None:
+        """A credential that the server does not let in."""
+        self._screen.step(
+            "Set a token that the server refuses",
+            "A refusal ends no stream: the socket stops dialling and awaits another token.",
+        )
+        receipt = self._set_auth("a-token-that-expired")
+        self._closed()
+        self._witness.expect(
+            Rejected, "the server to refuse the token with 401", lambda event: event.status == 401
+        )
+        self._witness.expect(AwaitingAuth, "the socket to await another token")
+        self._screen.happened(
+            self._witness.outcome(receipt, Refused, "the outcome to be a refusal")
+        )
+        state = self._socket.state.value
+        if state is not State.AWAITING_AUTH or self._witness.endings:
+            raise StepFailed(f"expected to await a token, all streams alive; state: {state!r}")
+        self._verified(f"the state is {state!r}, and no stream ended")
+
+    def recover(self) -> None:
+        """A good credential after the refused one."""
+        self._screen.step(
+            "Recover with a good token",
+            "The next token is tried at once; nobody has to subscribe again.",
+        )
+        receipt = self._set_auth("token-of-clara")
+        self._witness.expect(Opened, "the connection to open with the good token")
+        self._messages_for("clara")
+        self._witness.outcome(receipt, InEffect, "the good token to be in effect")
+        self._verified("the same subscriber gets the messages for clara")
+
+    def close(self) -> None:
+        """The end."""
+        self._screen.step(
+            "Close", "Closing says goodbye to the server and completes every stream, once."
+        )
+        self._screen.code("socket.close()")
+        closing = self._socket.close()
+        self._witness.expect(Ended, "the socket to end", lambda event: event.error is None)
+        self._witness.outcome(closing, type(None), "the closing handshake to be over")
+        endings, messages = self._witness.endings, self._witness.messages
+        if endings != ["completed"]:
+            raise StepFailed(f"expected the subscriber to complete once; it got: {endings}")
+        if messages < EACH * len(USERS):
+            raise StepFailed(f"expected {EACH} messages for each of {len(USERS)}, not {messages}")
+        self._screen.verified(
+            f"one subscriber, {len(self._door.handshakes)} handshakes, {len(USERS)} connections, "
+            f"{messages} messages, 1 completion, 0 errors"
+        )
+
+    def _set_auth(self, token: str) -> Receipt[AuthChange]:
+        whose = USERS.get(token, "nobody")
+        self._screen.code(f'socket.set_auth({{"token": "***"}})  # {whose}\'s')
+        return self._socket.set_auth({"token": token})
+
+    def _closed(self) -> None:
+        self._witness.expect(
+            Closed,
+            "the connection of the old token to close",
+            lambda event: event.cause is Cause.AUTH_CHANGED,
+        )
+
+    def _messages_for(self, user: str) -> None:
+        with _pushing(self._door):
+            for number in range(1, EACH + 1):
+                self._witness.expect(
+                    Message,
+                    f"message {number} of {EACH} for {user}",
+                    lambda event: user in event.data,
+                )
+
+    def _verified(self, text: str) -> None:
+        self._screen.verified(text)
+        reactivex.timer(BREATH).run()
+
+
+def _pushing(door: Server) -> abc.DisposableBase:
+    """Push numbered messages, each for the user whose token came last, until disposed."""
+
+    def push(number: int) -> None:
+        credential = door.handshakes[-1].credential or ""
+        door.push(f"for {USERS.get(credential, 'nobody')}: message {number + 1}")
+
+    return reactivex.interval(PACE).subscribe(push)

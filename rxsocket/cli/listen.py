@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from reactivex import Observable
-from reactivex import operators as ops
-
 from rxsocket.auth.carriers import Carrier
 from rxsocket.auth.credentials import ANONYMOUS
 from rxsocket.cli import keyboard
@@ -22,7 +19,7 @@ from rxsocket.cli.errors import UsageError
 from rxsocket.cli.paper import Paper
 from rxsocket.cli.sources import Entries, from_line
 from rxsocket.cli.wording import Happening, Notice
-from rxsocket.events import Event, Message
+from rxsocket.events import Message
 from rxsocket.logs import describe
 from rxsocket.socket import Socket
 
@@ -69,46 +66,25 @@ def listen(
         raise UsageError(str(error)) from None
     inbox: SimpleQueue[_Item] = SimpleQueue()
     try:
-        _limited(socket.events, count).subscribe(
+        socket.events.subscribe(
             inbox.put, lambda _: inbox.put(_Over(True)), lambda: inbox.put(_Over(False))
         )
         keyboard.follow(lambda line: _change(socket, line, inbox.put))
-        return _written(inbox, paper)
+        return _written(inbox, paper, count)
     finally:
         with suppress(TimeoutError):
             socket.close().result(2 * FAREWELL)
 
 
-def _limited(events: Observable[Event], count: int | None) -> Observable[Event]:
-    """The events up to the last message wanted.
-
-    ::
-
-        events      o--m--m--x-o--m--m--
-        count = 3   o--m--m--x-o--m|
-    """
-    if count is None:
-        return events
-    wanted = count
-
-    def number(seen: tuple[int, Event | None], event: Event) -> tuple[int, Event | None]:
-        return seen[0] + isinstance(event, Message), event
-
-    start: tuple[int, Event | None] = (0, None)
-    return events.pipe(
-        ops.scan(number, start),
-        ops.take_while(lambda seen: seen[0] < wanted, inclusive=True),
-        ops.map(lambda seen: seen[1]),
-        ops.filter(_is_there),
-    )
-
-
-def _written(inbox: SimpleQueue[_Item], paper: Paper) -> int:
-    while True:
+def _written(inbox: SimpleQueue[_Item], paper: Paper, count: int | None) -> int:
+    messages = 0
+    while messages != count:
         item = inbox.get()
         if isinstance(item, _Over):
             return int(item.failed)
         paper.write(item)
+        messages += isinstance(item, Message)
+    return 0
 
 
 def _change(socket: Socket, line: bytes, tell: Callable[[Happening], None]) -> None:

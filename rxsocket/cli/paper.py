@@ -12,10 +12,12 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from rxsocket.cli.wording import Happening, as_json, payload, printable, sentence, style
-from rxsocket.events import Message
+from rxsocket.cli.wording import Happening, Notice, as_json, payload, printable, sentence, style
+from rxsocket.events import AwaitingAuth, Message
 
 __all__ = ["Json", "Lines", "Paper", "console", "silence"]
+
+HINT = "to go on, write KEY=VALUE or KEY=env:NAME on standard input"
 
 
 class Paper(Protocol):
@@ -49,6 +51,8 @@ class Lines:
         """Write what happened."""
         if not isinstance(happening, Message):
             self._line(self._err, happening)
+            if isinstance(happening, AwaitingAuth):
+                self._line(self._err, Notice(HINT))
         elif self._terminal:
             self._line(self._out, happening)
         else:

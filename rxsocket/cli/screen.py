@@ -19,13 +19,14 @@ class Screen:
 
     def __init__(self) -> None:
         self._console = console(sys.stdout)
-        self._steps = 0
+        self._step = (0, "")
 
     def step(self, title: str, explanation: str) -> None:
         """A step begins."""
-        self._steps += 1
+        number = self._step[0] + 1
+        self._step = (number, title)
         self._console.print()
-        self._console.print(Rule(f"{self._steps}. {title}", align="left", style="cyan"))
+        self._console.print(Rule(f"{number}. {title}", align="left", style="cyan"))
         self._console.print(Text(explanation, "italic"), soft_wrap=False)
 
     def code(self, line: str) -> None:
@@ -46,6 +47,7 @@ class Screen:
         self._console.print(Text.assemble("  ", ("ok", "bold green"), f" {text}"))
 
     def failed(self, text: str) -> None:
-        """A step did not happen."""
+        """The step that is shown did not happen."""
+        number, title = self._step
         self._console.print()
-        self._console.print(Text(text, "bold red"))
+        self._console.print(Text(f"Step {number} ({title}) did not happen: {text}", "bold red"))

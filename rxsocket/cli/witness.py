@@ -11,7 +11,7 @@ from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
 from rxsocket.cli.wording import Happening, sentence
-from rxsocket.events import Event, Message
+from rxsocket.events import Event
 from rxsocket.receipts import Receipt
 from rxsocket.socket import Socket
 

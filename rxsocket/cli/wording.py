@@ -47,6 +47,7 @@ Happening: TypeAlias = Event | AuthChange | Notice
 """What the command line shows."""
 
 _STYLES: dict[type[Any], str] = {
+    Message: "cyan",
     Opened: "green",
     InEffect: "green",
     Closed: "yellow",

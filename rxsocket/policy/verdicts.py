@@ -153,6 +153,7 @@ class Verdicts:
         self._rows = dict(rows)
 
     def __call__(self, end: End) -> Verdict:
+        """The verdict about an end."""
         row = self._row(end)
         if row.when_stable is not None and end.stable:
             return row.when_stable

@@ -17,8 +17,7 @@ __all__ = ["Outbox", "Sent"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The message was written to the connection ``epoch``. Whether it arrived only the peer
-    knows."""
+    """Written to the connection ``epoch``; whether it arrived, only the peer knows."""
 
     epoch: int
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from websockets.datastructures import Headers
 
@@ -129,7 +129,7 @@ class Book:
 
     def add(self, scripts: tuple[Script, ...]) -> None:
         """Put scripts at the end of the queue."""
-        for script in cast("tuple[object, ...]", scripts):
+        for script in scripts:
             if not isinstance(script, (Accept, Reject, Hang, Unreachable)):
                 made = "accept(), reject(), hang() or unreachable()"
                 raise TypeError(f"script: pass {made}, not {script!r}")

@@ -1,7 +1,7 @@
 """A virtual clock: an asyncio loop whose callbacks are scheduled on RxPY's ``TestScheduler``.
 
-Coroutines, tasks, ``asyncio.timeout``, queues, ``call_later`` and the time operators of Rx all run on
-the one clock, in the same order every time, and as fast as the code goes::
+Coroutines, tasks, ``asyncio.timeout``, queues, ``call_later`` and the time operators of Rx all run
+on the one clock, in the same order every time, and as fast as the code goes::
 
     with clock() as t:
         task = t.create_task(asyncio.sleep(3600))
@@ -58,7 +58,7 @@ class VirtualClock(VirtualLoop):
         return asyncio.all_tasks(self)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what is due up to the end, and at it, runs. ``advance(0)`` runs what is due.
+        """Let time pass: run what is due up to the end, and at it. ``advance(0)`` runs what is due.
 
         Args:
             seconds: How long, in virtual seconds.
@@ -222,5 +222,5 @@ def clock() -> VirtualClock:
         ...     t.time()
         2.5
     """
-    # The rest of AbstractEventLoop is network and processes: nothing that virtual time could pass in.
+    # The rest of AbstractEventLoop is network and processes, in which no virtual time passes.
     return cast("Callable[[], VirtualClock]", VirtualClock)()

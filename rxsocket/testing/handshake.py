@@ -33,7 +33,7 @@ class Handshake:
 
     @classmethod
     def parse(cls, number: int, target: str, headers: Headers, at: float) -> Handshake:
-        """Make one from the target of the request line, e.g. ``/feed?token=abc``, and the headers."""
+        """Make one from the target of the request, e.g. ``/feed?token=abc``, and the headers."""
         parts = urlsplit(target)
         offers = ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")
         return cls(

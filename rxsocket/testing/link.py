@@ -90,7 +90,7 @@ class FakeLink:
     def __repr__(self) -> str:
         return f"<fake link {self._visit.number}>"
 
-    # --- the seam
+    # --- the seam; each method is documented there
 
     @property
     def subprotocol(self) -> str | None:

@@ -198,6 +198,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
 
 async def aclose(generator: AsyncGenerator[Any, Any]) -> None:
+    """Close a generator: what it does is a coroutine only by the look of it."""
     await generator.aclose()
 
 

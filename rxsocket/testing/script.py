@@ -99,7 +99,7 @@ class Accept:
         return replace(self, pause=_duration(seconds))
 
     def send(self, *messages: Payload) -> Accept:
-        """Send messages, ``str`` as text and ``bytes`` as binary: ``accept().send("hi", b"\\x00")``."""
+        """Send messages, text for ``str`` and binary for ``bytes``: ``accept().send("a", b"b")``."""
         for message in messages:
             if not isinstance(message, (str, bytes)):
                 raise TypeError(f"send: pass str or bytes, not {type(message).__name__}")
@@ -121,7 +121,7 @@ class Accept:
         return self._then(Wait(_duration(seconds)))
 
     def close(self, code: int = 1000, reason: str = "") -> Accept:
-        """Close with a code (1005 sends a close frame without one): ``accept().close(4401, "expired")``."""
+        """Close: ``accept().close(4401, "expired")``; 1005 sends a close frame without a code."""
         return self._then(Close(closing_code(code), reason))
 
     def drop(self) -> Accept:
@@ -137,7 +137,7 @@ class Accept:
         return self._then(Echo())
 
     def stay(self) -> Accept:
-        """Stay open until the client leaves or the test says otherwise; the end if there is none."""
+        """Stay open, until the client leaves or the test closes it: what a script ends with anyway."""
         return self._then(Stay())
 
     def _then(self, *steps: Step) -> Accept:
@@ -206,7 +206,7 @@ def hang() -> Hang:
 
 
 def unreachable() -> Unreachable:
-    """Refuse the connection. A real server does what comes nearest: it cuts TCP without an answer."""
+    """Refuse the connection; a real server does what comes nearest, and cuts TCP at once."""
     return Unreachable()
 
 

@@ -97,7 +97,7 @@ class Server(Scripted):
         return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._port}/"
 
     def start(self) -> Self:
-        """Listen; return when clients can connect. After :meth:`stop`, listen on the same port again."""
+        """Listen; return when clients can connect. After :meth:`stop`, the port is the same again."""
         if self._thread is not None:
             raise RuntimeError("the server has started already")
         ready: Future[int] = Future()
@@ -134,7 +134,7 @@ class Server(Scripted):
             self.check()
 
     async def __aenter__(self) -> Self:
-        # Both take about a millisecond: not worth a thread of the loop's executor, which would stay.
+        # It takes about a millisecond: not worth a thread of the executor, which would stay.
         return self.start()
 
     async def __aexit__(

@@ -29,7 +29,7 @@ class Busy(AssertionError):
 
 
 class _Steady(VirtualTimeScheduler):
-    """Virtual time without surprises: items run in the order of their time, then of their arrival."""
+    """Virtual time without surprises: items run by their time, then in the order they came."""
 
     def __init__(self) -> None:
         super().__init__(0.0)
@@ -52,12 +52,12 @@ class _Steady(VirtualTimeScheduler):
         action: typing.ScheduledAction[S],
         state: S | None = None,
     ) -> abc.DisposableBase:
-        """Schedule an action; what was due in the past is due now, after what is due now already."""
+        """Schedule an action; what was due in the past is due now, behind what already is."""
         due = max(self.to_seconds(duetime), self.seconds)
         return super().schedule_absolute(due, action, state)
 
     def step(self, until: float | None = None) -> bool:
-        """Run the next item that is due, up to a time in seconds; return whether there was one."""
+        """Run the next item, if it is due by a time in seconds; return whether there was one."""
         item = self._next(None if until is None else self.to_datetime(until))
         if item is None:
             return False

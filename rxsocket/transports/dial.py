@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from rxsocket.runtime import run_blocking
 
 __all__ = ["open_tcp"]
+
+_Found: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 async def open_tcp(host: str, port: int) -> socket.socket:
@@ -21,14 +25,7 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         OSError: If the name is unknown or no address of it answers; the last one's error.
     """
     loop = asyncio.get_running_loop()
-    try:
-        found = await run_blocking(
-            loop, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-    except socket.gaierror as error:
-        raise socket.gaierror(
-            error.errno, f"no address found for {host!r}: {error.strerror}"
-        ) from None
+    found = _numeric(host, port) or await _looked_up(host, port)
     failures: list[OSError] = []
     for family, kind, protocol, _, address in found:
         tcp = socket.socket(family, kind, protocol)
@@ -44,3 +41,25 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         else:
             return tcp
     raise failures[-1] if failures else OSError(f"no address found for {host!r}")
+
+
+def _numeric(host: str, port: int) -> Sequence[_Found]:
+    """A host that is an address needs no look-up, and no thread for it."""
+    try:
+        return socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )
+    except socket.gaierror:
+        return []
+
+
+async def _looked_up(host: str, port: int) -> Sequence[_Found]:
+    failure: socket.gaierror
+    try:
+        return await run_blocking(
+            asyncio.get_running_loop(),
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
+        )
+    except socket.gaierror as error:
+        failure = socket.gaierror(error.errno, f"no address found for {host!r}: {error.strerror}")
+    raise failure

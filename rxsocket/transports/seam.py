@@ -21,7 +21,7 @@ what users write.
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -89,8 +89,8 @@ class Link(Protocol):
         """Send a ping and wait for its pong; return the round trip in seconds."""
         ...
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send a close frame; return when the peer has answered it or the connection is gone."""
+    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+        """Send a close frame; done when the peer has answered it or the connection is gone."""
         ...
 
     async def wait_closed(self) -> None:

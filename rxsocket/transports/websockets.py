@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import ssl
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from websockets.exceptions import (
     ProtocolError,
 )
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.proxy import get_proxy
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
@@ -91,7 +93,7 @@ class _Connection(ClientConnection):
         super().__init__(*args, **kwargs)
         self._early: list[str | bytes] = []
         self._fragments: list[bytes] = []
-        self._closing: asyncio.Task[None] | None = None
+        self._closing = False
         self._answered = asyncio.Event()
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
@@ -172,17 +174,18 @@ class _Connection(ClientConnection):
         self._end(PeerClosed(1006, reason, sent=code))
         self.start_closing(code, reason)
 
-    def start_closing(self, code: int, reason: str) -> asyncio.Task[None]:
-        """Begin the closing handshake, once."""
-        if self._closing is None:
-            self._closing = self.loop.create_task(self.close(code, reason))
-        return self._closing
+    def start_closing(self, code: int, reason: str) -> None:
+        """Send a close frame, once; whoever waits for the rest puts a bound on it."""
+        if not self._closing and self.protocol.state is State.OPEN:
+            self.protocol.send_close(code, reason)
+            self.send_data()
+        self._closing = True
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; when they made the parser fail the connection, no more messages will."""
         super().data_received(data)
         failed = self.protocol.close_sent
-        if failed is not None and self._ended is None and self._closing is None:
+        if failed is not None and self._ended is None and not self._closing:
             self._fail(failed.code, failed.reason)
 
     def _how_closed(self) -> PeerClosed:
@@ -237,9 +240,9 @@ class _Link:
             pass
         raise ConnectionLost("the connection closed before the pong came")
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
         self._connection.start_closing(code, reason)
-        await self._connection.answered()
+        return self._connection.answered()
 
     async def wait_closed(self) -> None:
         await self._connection.wait_closed()
@@ -251,13 +254,13 @@ class _Link:
 async def _dial(request: Request) -> _Connection:
     """Open a connection; a redirect within the origin takes the credential along (C28)."""
     async with asyncio.timeout(request.options.open_timeout):
-        origin = Address.parse(request.url)
+        first = request
         for _ in range(MAX_REDIRECTS):
             try:
                 return await _handshake(request)
             except _Redirect as redirect:
                 location = redirect.location
-            request = _redirected(request, origin, location)
+            request = _redirected(request, Address.parse(first.url), location)
     raise RedirectRefused(f"more than {MAX_REDIRECTS} redirects")
 
 

@@ -43,9 +43,9 @@ def test_a_mute_peer_holds_the_next_dial_up_for_50_ms(virtual: VirtualClock) -> 
     socket.set_auth({"token": "b"})
     virtual.advance(1.0)
     assert dials == [0.0, 10.05]
-    assert peer.live == 2
+    assert peer.connections == 2
     virtual.advance(1.0)
-    assert peer.live == 1
+    assert peer.connections == 1
     socket.close()
     virtual.advance(2.0)
 

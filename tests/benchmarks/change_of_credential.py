@@ -1,0 +1,104 @@
+"""How long a change of credential takes, beside closing and connecting again by hand.
+
+    python tests/benchmarks/change_of_credential.py
+
+Both do the same on loopback, in turn, in one run: close the connection, wait for the server's answer,
+and open one with the next token. The server runs in another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
+
+from websockets.asyncio.client import connect
+
+from rxsocket import Socket
+from rxsocket.testing import server
+
+CHANGES = 200
+PAUSE = 0.06  # the next dial of a burst is held back for 50 ms; this is about single changes
+
+
+async def by_hand(url: str) -> tuple[Callable[[int], Awaitable[None]], Callable[[], Awaitable[None]]]:
+    """Close and connect again, as one writes it."""
+    websocket = await connect(f"{url}?token=0")
+
+    async def change(number: int) -> None:
+        nonlocal websocket
+        await websocket.close()
+        websocket = await connect(f"{url}?token={number}")
+
+    async def close() -> None:
+        await websocket.close()
+
+    return change, close
+
+
+async def by_socket(
+    url: str,
+) -> tuple[Callable[[int], Awaitable[None]], Callable[[], Awaitable[None]]]:
+    """The same with set_auth, until the new connection is open."""
+    socket = Socket(url, auth={"token": "0"})
+    opened = asyncio.Event()
+    socket.opens.subscribe(lambda _: opened.set())
+    await opened.wait()
+
+    async def change(number: int) -> None:
+        opened.clear()
+        socket.set_auth({"token": str(number)})
+        await opened.wait()
+
+    async def close() -> None:
+        await socket.close()
+
+    return change, close
+
+
+async def measure(url: str, changes: int = CHANGES) -> tuple[list[float], list[float]]:
+    """Seconds of each change: by hand, and by the socket; taken in turn."""
+    pairs = [await by_hand(url), await by_socket(url)]
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(1, changes + 1):
+        for (change, _), taken in zip(pairs, times, strict=True):
+            await asyncio.sleep(PAUSE / 2)
+            start = time.perf_counter()
+            await change(number)
+            taken.append(time.perf_counter() - start)
+    for _, close in pairs:
+        await close()
+    return times
+
+
+def serve(pipe: Connection) -> None:
+    """A server in a process of its own, until the pipe closes."""
+    with server() as peer:
+        pipe.send(peer.url)
+        try:
+            pipe.recv()
+        except EOFError:
+            return
+
+
+def main() -> float:
+    """Print a table; return the ratio of the medians."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
+    process.start()
+    hand, socket = asyncio.run(measure(ours.recv()))
+    ours.send(None)
+    process.join()
+    for name, times in (("close and connect by hand", hand), ("set_auth", socket)):
+        low, median = min(times) * 1e3, statistics.median(times) * 1e3
+        print(f"{name:28} median {median:6.2f} ms   least {low:6.2f} ms   of {len(times)}")
+    ratio = statistics.median(socket) / statistics.median(hand)
+    print(f"{'ratio of the medians':28} {ratio:13.2f}")
+    return ratio
+
+
+if __name__ == "__main__":
+    main()
