@@ -157,7 +157,12 @@ class _Life:
                     self._watch(link, self._attempt.ping_interval)
                 )
             self._observer.on_next(
-                replace(self._attempt.opened, subprotocol=link.subprotocol, at=self._now())
+                replace(
+                    self._attempt.opened,
+                    gap=self._gap(),
+                    subprotocol=link.subprotocol,
+                    at=self._now(),
+                )
             )
 
     async def _watch(self, link: Link, interval: float) -> None:
@@ -167,9 +172,9 @@ class _Life:
             return  # the transport is about to say how it ended
         with self._home.turn():
             if not self._over:
-                link.abort()
                 silent = PeerClosed(1006, "keepalive ping timeout", lost=True)
                 self._closed(link, silent, Cause.SILENT)
+                link.abort()  # last: a transport may report it at once, as a lost link
 
     def _closed(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         uptime = self._uptime()
@@ -198,6 +203,11 @@ class _Life:
         self._outbox.shut()
         if self._keepalive is not None:
             self._keepalive.cancel()
+
+    def _gap(self) -> float | None:
+        """Seconds that the socket was without a connection."""
+        closed_at = self._memory.closed_at
+        return None if closed_at is None else self._opened_at - closed_at
 
     def _uptime(self) -> float:
         """Seconds it was open; from here on the socket is without a connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 
 from rxsocket.transports.seam import Link
@@ -24,6 +25,7 @@ class Departures:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered: set[asyncio.Task[None]] = set()
         self._answer = asyncio.Event()
+        self._rushed = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -31,6 +33,10 @@ class Departures:
     def add(self, link: Link, code: int = 1000, reason: str = "", *, ended: bool = False) -> None:
         """Close a connection, or just wait for the rest of one whose closing the peer began."""
         answer = None if ended else link.close(code, reason)
+        if self._rushed:
+            _forget(answer)
+            link.abort()
+            return
         task = asyncio.get_running_loop().create_task(self._depart(link, answer))
         self._tasks.add(task)
         if not ended:
@@ -52,6 +58,16 @@ class Departures:
                 await self._answer.wait()
         except TimeoutError:
             pass
+
+    def begin(self) -> None:
+        """The socket starts, maybe on another loop than before."""
+        self._rushed = False
+        if not self._tasks:
+            self._answer = asyncio.Event()
+
+    def rush(self) -> None:
+        """The loop ends: from now on say goodbye and drop the connection, without waiting."""
+        self._rushed = True
 
     def hurry(self, seconds: float) -> None:
         """Drop whatever is still here after that many seconds."""
@@ -86,3 +102,8 @@ class Departures:
             task.exception()  # a transport's own failure while closing is of no use to anybody
         if not self._tasks:
             self._empty()
+
+
+def _forget(answer: Awaitable[None] | None) -> None:
+    if inspect.iscoroutine(answer):
+        answer.close()

@@ -160,6 +160,12 @@ class Engine:
         if self._failure is not None:
             raise self._failure
 
+    def loop_ends(self) -> None:
+        """The loop is being shut down with the socket still on it, as ``asyncio.run`` does."""
+        self.memory.departures.rush()
+        self.memory.leave(Cause.LOOP_ENDED)
+        self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.LOOP_ENDED, at=self._now()))
+
     # --- where credentials come from
 
     def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
@@ -298,12 +304,14 @@ class Engine:
 
     def _departed(self) -> None:
         """Something is gone; when nothing is left, say so and let the loop go (C26)."""
-        if self._running is not None or len(self.memory.departures):
+        if len(self.memory.departures):
             return
-        _running.discard(self)
         closing, self._closing = self._closing, []
         for receipt in closing:
-            receipt.settle(None)
+            receipt.settle(None)  # also when it was started again meanwhile
+        if self._running is not None:
+            return
+        _running.discard(self)
         self.home.release(lambda: self._running is None and not self._holds.held)
 
     def _never_started(self) -> bool:

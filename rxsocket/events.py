@@ -73,6 +73,7 @@ class Cause(Enum):
     RECONNECT = "reconnect() was called"
     CLOSE = "close() was called"
     LEFT = "the last subscriber left"
+    LOOP_ENDED = "the event loop ended"
     PEER = "closed by the server"
     LOST = "the link was lost"
     SILENT = "the peer stopped answering pings"

@@ -83,6 +83,7 @@ class Memory:
     def begin(self) -> None:
         """The socket starts."""
         self.closed_at = None
+        self.departures.begin()
         self.leave(Cause.STARTED)
 
     def leave(self, cause: Cause, code: int = 1000, reason: str = "") -> None:

@@ -69,7 +69,7 @@ def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
         observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         supervisor = _Supervisor(lease.first, engine, observer)
-        lived = from_coroutine(engine.home, supervisor.live).subscribe(on_error=observer.on_error)
+        lived = from_coroutine(engine.home, supervisor.run).subscribe(on_error=observer.on_error)
 
         def dispose() -> None:
             supervisor.dispose()
@@ -132,7 +132,16 @@ class _Supervisor:
         self._disposed = True
         self._connection.dispose()
 
-    async def live(self) -> None:
+    async def run(self) -> None:
+        """Live until disposed; being cancelled by anybody else means that the loop is ending."""
+        try:
+            await self._live()
+        except asyncio.CancelledError:
+            if not self._disposed:
+                self._engine.loop_ends()
+            raise
+
+    async def _live(self) -> None:
         cause = self._memory.cause
         spacing = self._plan.backoff.spacing
         nothing = self._keys.nothing_to_dial()
@@ -174,7 +183,6 @@ class _Supervisor:
         memory, tally = self._memory, self._tally
         memory.epoch += 1
         tally.attempts += 1
-        gap = None if memory.closed_at is None else self._home.loop.time() - memory.closed_at
         attempt = Attempt(
             connecting=Connecting(
                 epoch=memory.epoch,
@@ -182,7 +190,7 @@ class _Supervisor:
                 attempt=tally.attempts,
                 url=self._plan.address.shown,
             ),
-            opened=Opened(epoch=memory.epoch, gap=gap, cause=cause, attempts=tally.attempts),
+            opened=Opened(epoch=memory.epoch, cause=cause, attempts=tally.attempts),
             request=reactivex.defer(self._requests),
             judge=self._judge,
             leaving=lambda: (memory.cause, *memory.farewell),

@@ -88,11 +88,13 @@ class Provider:
 
     def cancel(self) -> None:
         """Cancel a call that nobody waits for any more."""
-        if self._call is not None:
-            self._call.cancel()
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
 
     def _over(self, call: asyncio.Task[Credential]) -> None:
-        self._call = None
+        if self._call is call:
+            self._call = None
         if not call.cancelled():
             call.exception()  # retrieved: all who wanted it may be gone
 

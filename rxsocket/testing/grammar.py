@@ -1,4 +1,6 @@
-"""The grammar of a socket's events, as a table (C2)::
+"""The grammar of a socket's events, as a table (C2).
+
+::
 
 Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)     for each epoch
 """

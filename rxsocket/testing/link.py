@@ -66,8 +66,8 @@ class FakeVisit(Visit):
 class FakeLink:
     """The client's end: a ``Link`` of the seam.
 
-    The way to the server takes the latency and the way back takes none, so that whatever is asked is
-    answered after the latency.
+    The way to the server takes the latency and the way back takes none, so that whatever is asked
+    is answered after the latency.
     """
 
     def __init__(
@@ -90,17 +90,20 @@ class FakeLink:
     def __repr__(self) -> str:
         return f"<fake link {self._visit.number}>"
 
-    # --- the seam; each method is documented there
+    # --- the seam
 
     @property
     def subprotocol(self) -> str | None:
+        """What the script accepted with."""
         return self._subprotocol
 
     async def send(self, data: Payload) -> None:
+        """Let a message arrive at the server after the latency; never wait."""
         self._check_open()
         self._travel(lambda: self._visit.heard(data))
 
     async def ping(self) -> float:
+        """Wait for a pong, for ever if the server is frozen."""
         self._check_open()
         start = self._loop.time()
         pong: asyncio.Future[None] = self._loop.create_future()
@@ -113,15 +116,18 @@ class FakeLink:
         return self._loop.time() - start
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close and wait for the answer, for ever if the server is frozen."""
         if not self._closing:
             self._closing = self._visit.closing = True
             self._travel(lambda: self._visit.close_came(code, reason))
         await self._gone.wait()
 
     async def wait_closed(self) -> None:
+        """Wait until the close was answered, or the connection was cut."""
         await self._gone.wait()
 
     def abort(self) -> None:
+        """Cut the connection."""
         if not self._gone.is_set():
             self.end(PeerClosed(1006, lost=True))
             self._visit.cut()

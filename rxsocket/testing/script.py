@@ -99,7 +99,7 @@ class Accept:
         return replace(self, pause=_duration(seconds))
 
     def send(self, *messages: Payload) -> Accept:
-        """Send messages, text for ``str`` and binary for ``bytes``: ``accept().send("a", b"b")``."""
+        """Send messages, text for ``str``, binary for ``bytes``: ``accept().send("a", b"b")``."""
         for message in messages:
             if not isinstance(message, (str, bytes)):
                 raise TypeError(f"send: pass str or bytes, not {type(message).__name__}")
@@ -137,7 +137,7 @@ class Accept:
         return self._then(Echo())
 
     def stay(self) -> Accept:
-        """Stay open, until the client leaves or the test closes it: what a script ends with anyway."""
+        """Stay open, until the client leaves or the test closes it: the end of any script."""
         return self._then(Stay())
 
     def _then(self, *steps: Step) -> Accept:

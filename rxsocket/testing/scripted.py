@@ -74,7 +74,10 @@ class Scripted(Book):
                 raise AssertionError(self._not_yet(timeout, message))
 
     async def await_for(
-        self, predicate: Callable[[Self], object], timeout: float = 5.0, message: str | None = None
+        self,
+        predicate: Callable[[Self], object],
+        timeout: float = 5.0,  # noqa: ASYNC109 - the twin of wait_for
+        message: str | None = None,
     ) -> None:
         """Like :meth:`wait_for`, without blocking the loop."""
         __tracebackhide__ = True

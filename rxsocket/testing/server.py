@@ -12,59 +12,21 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, cast
 
-from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from rxsocket.testing.book import Book
-from rxsocket.testing.handshake import Handshake
-from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
+from rxsocket.testing.door import Door, RealVisit
+from rxsocket.testing.script import Hang, Reject, Script, Unreachable
 from rxsocket.testing.scripted import Scripted
-from rxsocket.testing.visit import Visit
 
 __all__ = ["Server", "server"]
 
 # Registered nowhere and above every level: websockets logs handshakes, with what they carry (C28).
 SILENT = logging.Logger("rxsocket.testing", logging.CRITICAL + 1)
-
-
-class _Door(ServerConnection):
-    """A connection that the server knows from its first byte on, to be able to cut it off."""
-
-    known: set[_Door]
-    handshake_seen: Handshake
-    script: Accept
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.known.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self.known.discard(self)
-
-
-class _RealVisit(Visit):
-    def __init__(self, book: Book, door: _Door) -> None:
-        super().__init__(book, door.handshake_seen)
-        self._door = door
-        self._farewell: asyncio.Task[None] | None = None
-
-    def _deliver(self, message: Payload) -> None:
-        broadcast([self._door], message)
-
-    def _close(self, code: int, reason: str) -> None:
-        # websockets spells "a close frame without a code" None.
-        sent = cast(int, None if code == 1005 else code)
-        self._farewell = self.loop.create_task(self._door.close(sent, reason))
-
-    def _drop(self) -> None:
-        self._door.transport.abort()
-
-    def _freeze(self) -> None:
-        self._door.transport.pause_reading()
 
 
 class Server(Scripted):
@@ -83,7 +45,7 @@ class Server(Scripted):
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event = asyncio.Event()
-        self._doors: set[_Door] = set()
+        self._doors: set[Door] = set()
         self._port: int | None = None
 
     @property
@@ -97,7 +59,7 @@ class Server(Scripted):
         return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._port}/"
 
     def start(self) -> Self:
-        """Listen; return when clients can connect. After :meth:`stop`, the port is the same again."""
+        """Listen; return when clients can connect. After a :meth:`stop`, the port is the same."""
         if self._thread is not None:
             raise RuntimeError("the server has started already")
         ready: Future[int] = Future()
@@ -159,10 +121,11 @@ class Server(Scripted):
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         listening = await serve(
-            self._visited,
+            self._read,
             self._host,
             self._port or 0,
             process_request=self._answer,
+            process_response=self._opened,
             select_subprotocol=_subprotocol,
             # Called, never subclassed: any factory will do.
             create_connection=cast("type[ServerConnection]", self._door),
@@ -178,19 +141,21 @@ class Server(Scripted):
         listening.close(close_connections=False)
         doors = list(self._doors)
         for door in doors:
+            if door.visit is not None:
+                door.visit.dropped = True
             door.transport.abort()
         if doors:
             await asyncio.wait(
                 [asyncio.ensure_future(door.wait_closed()) for door in doors], timeout=0.5
             )
 
-    def _door(self, *arguments: Any, **options: Any) -> _Door:
-        door = _Door(*arguments, **options)
-        door.known = self._doors
+    def _door(self, *arguments: Any, **options: Any) -> Door:
+        door = Door(*arguments, **options)
+        door.server_doors = self._doors
         return door
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        door = cast(_Door, connection)
+        door = cast(Door, connection)
         handshake, script = self.dialled(request.path, request.headers)
         if handshake is None or isinstance(script, Unreachable):
             door.transport.abort()
@@ -206,31 +171,28 @@ class Server(Scripted):
         door.handshake_seen, door.script = handshake, script
         return None
 
-    async def _visited(self, connection: ServerConnection) -> None:
-        door = cast(_Door, connection)
-        visit = _RealVisit(self, door)
-        self.opened(visit)
-        player = asyncio.ensure_future(visit.play(door.script.steps))
+    def _opened(self, connection: ServerConnection, request: Request, response: Response) -> None:
+        """A client is let in: known before it can know, so that a push at once reaches it."""
+        door = cast(Door, connection)
+        if response.status_code == 101 and door.protocol.state is State.CONNECTING:
+            door.visit = RealVisit(self, door)
+            self.opened(door.visit)
+
+    async def _read(self, connection: ServerConnection) -> None:
+        visit = cast(Door, connection).visit
+        if visit is None:
+            raise AssertionError("a client was let in without an answer")
         try:
-            async for message in door:
+            async for message in connection:
                 visit.heard(message)
         except ConnectionClosed:
             pass
-        finally:
-            player.cancel()
-            dropped, visit.closing = visit.dropped, True
-            close = door.protocol.close_rcvd
-            if close is not None:
-                self.left(visit, close.code, close.reason)
-            elif not (dropped or self._stop.is_set()):
-                self.left(visit, 1006, "")
-            self.gone(visit)
 
 
 def _subprotocol(
     connection: ServerConnection, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    chosen = cast(_Door, connection).script.subprotocol
+    chosen = cast(Door, connection).script.subprotocol
     return None if chosen is None else Subprotocol(chosen)
 
 
