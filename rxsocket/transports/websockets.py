@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
+from urllib.request import getproxies
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -30,7 +31,6 @@ from websockets.exceptions import (
 )
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
-from websockets.proxy import get_proxy
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
@@ -296,7 +296,7 @@ async def _handshake(request: Request) -> _Connection:
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
     uri = parse_uri(request.url)
-    if options.proxy is None or (options.proxy is True and get_proxy(uri) is None):
+    if options.proxy is None or (options.proxy is True and not getproxies()):
         arguments["sock"] = await open_tcp(uri.host, uri.port)
         arguments["proxy"] = None
     else:

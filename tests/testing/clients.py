@@ -1,4 +1,4 @@
-"""One client for both scripted servers: over TCP for the real one, over the seam for the fake one."""
+"""One client for both scripted servers: TCP for the real one, the seam for the fake one."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TcpClient:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self.subprotocol = connection.subprotocol
+        self.subprotocol: str | None = connection.subprotocol
 
     async def recv(self) -> str | bytes | int:
         try:

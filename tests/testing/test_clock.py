@@ -75,9 +75,13 @@ def test_never_early(delay: float) -> None:
     with clock() as t:
         t.advance(0.7)
         seen: list[tuple[float, float]] = []
+
+        def note(when: float) -> None:
+            seen.append((when, t.time()))
+
         for n in range(1, 50):
             when = t.time() + n * delay
-            t.call_at(when, lambda when=when: seen.append((when, t.time())))
+            t.call_at(when, note, when)
         t.advance(60 * delay + 1)
         assert len(seen) == 49
         assert all(now >= when and now - when < 1e-6 for when, now in seen)
@@ -129,7 +133,7 @@ def test_endless_loop_in_one_instant_is_found(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("rxsocket.testing.timeline.BUSY", 500)
 
     async def busy() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - that is the point
             await asyncio.sleep(0)
 
     with clock() as t:
@@ -198,8 +202,8 @@ def test_scheduler_is_a_whole_test_scheduler() -> None:
     scheduler = Timeline()
     on_next = ReactiveTest.on_next
     source = scheduler.create_hot_observable(on_next(250, 1), on_next(310, 2), on_next(1100, 3))
-    result = scheduler.start(lambda: source.pipe(ops.map(lambda x: x * 10)))
-    assert result.messages == [on_next(250, 10), on_next(310, 20)]
+    result = scheduler.start(lambda: source.pipe(ops.map(str)))
+    assert result.messages == [on_next(250, "1"), on_next(310, "2")]
 
 
 def test_wall_time() -> None:
@@ -212,9 +216,13 @@ def test_wall_time() -> None:
 
 def test_cancelled_callbacks_are_not_pending() -> None:
     """A cancelled handle neither runs nor counts, for asyncio and for Rx."""
+
+    def fail(scheduler: object, state: object = None) -> None:
+        pytest.fail("a cancelled item ran")
+
     with clock() as t:
         soon, later = t.call_soon(pytest.fail), t.call_later(5, pytest.fail)
-        item = t.scheduler.schedule_relative(5, lambda *_: pytest.fail())
+        item = t.scheduler.schedule_relative(5, fail)
         soon.cancel()
         later.cancel()
         item.dispose()

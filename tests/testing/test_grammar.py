@@ -141,7 +141,7 @@ def test_unfinished(events: list[Event]) -> None:
     grammar = Grammar()
     for event in events:
         grammar.check(event)
-    with pytest.raises(GrammarError, match="epoch 1 is .* at the end"):
+    with pytest.raises(GrammarError, match=r"epoch 1 is .* at the end"):
         grammar.done()
 
 
