@@ -109,7 +109,7 @@ class Address:
         Raises:
             ValueError: If that is no WebSocket address.
         """
-        target = urljoin(self.url.replace("ws", "http", 1), location)
+        target = urljoin("http" + self.url[len("ws") :], location)  # it joins only what it knows
         for http, ws in _MEANT.items():
             if target.startswith(http + "://"):
                 target = ws + target[len(http) :]

@@ -11,7 +11,10 @@ __all__ = [
     "accepting_one",
     "callback",
     "code_to_send",
+    "encodable",
     "function",
+    "instance",
+    "is_async",
     "is_list",
     "is_mapping",
     "one_line",
@@ -21,6 +24,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _UNSAFE = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 
@@ -46,7 +50,7 @@ def seconds_or_none(name: str, value: Any) -> float | None:
 
 
 def one_line(name: str, text: str) -> str:
-    """Check that a text can go into a header or a query: no CR, LF or NUL.
+    """Check that a text can go into a header or a query: no CR, LF or NUL, and encodable.
 
     The text itself may be a secret, so the error does not show it.
 
@@ -58,6 +62,17 @@ def one_line(name: str, text: str) -> str:
             raise ValueError(
                 f"{name}: holds {label}, which may not go into a handshake; strip it first"
             )
+    return encodable(name, text)
+
+
+def encodable(name: str, text: str) -> str:
+    """Check that a text has an encoding in UTF-8; the error does not show it.
+
+    Raises:
+        ValueError: If it holds half a surrogate pair.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
     return text
 
 
@@ -80,11 +95,11 @@ def reason_to_send(name: str, value: Any) -> str:
 
     Raises:
         TypeError: If it is no string.
-        ValueError: If it is longer than 123 bytes.
+        ValueError: If it is longer than 123 bytes, or cannot be encoded.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name}: pass a string, not {type(value).__name__}")
-    if len(value.encode()) > 123:
+    if len(encodable(name, value).encode()) > 123:
         raise ValueError(f"{name}: a close frame holds at most 123 bytes of text")
     return value
 
@@ -100,13 +115,24 @@ def function(name: str, value: F) -> F:
     return value
 
 
+def instance(name: str, value: Any, kind: type[T], example: str) -> T:
+    """Check that something is of a class.
+
+    Raises:
+        TypeError: If it is not; it says what to pass.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
+    return value
+
+
 def callback(name: str, value: Any) -> Callable[[Any], Any]:
     """Check a callback: a plain function of one argument or none (C23).
 
     Raises:
         TypeError: If it is something else; an ``async def`` function would never be awaited.
     """
-    if inspect.iscoroutinefunction(value):
+    if is_async(value):
         raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
     return accepting_one(name, value)
 
@@ -136,6 +162,13 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def is_async(value: Any) -> bool:
+    """Whether calling it makes a coroutine: ``async def``, or an object with an async call."""
+    return inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(
+        getattr(value, "__call__", None)  # noqa: B004 - the method itself, not whether it is there
+    )
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:

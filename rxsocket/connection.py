@@ -13,17 +13,15 @@ is disposed goes straight to ``publish``: every Opened has its Closed, whoever e
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reactivex import Observable, abc
-from reactivex import operators as ops
-from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from rxsocket.auth.keyring import Abandoned
 from rxsocket.engine import Engine
-from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.errors import HandshakeRefused
 from rxsocket.events import (
     Aborted,
     Cause,
@@ -34,7 +32,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
-from rxsocket.keepalive import silence
+from rxsocket.keepalive import Keepalive
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 
@@ -71,14 +69,21 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
         observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         life = _Life(attempt, observer, engine)
+        dialled = SerialDisposable()
+
+        def dial(request: Request) -> None:
+            try:
+                signals = engine.plan.transport(request)
+            except Exception as error:  # a user's transport; the attempt failed
+                life.on_error(error)
+                return
+            dialled.disposable = signals.subscribe(life.on_next, life.on_error, life.on_completed)
+
         with engine.home.turn():
             observer.on_next(replace(attempt.connecting, at=engine.home.wall_time()))
-            # switch_latest: the request comes once, and its transport is what goes on.
-            dialled = attempt.request.pipe(
-                ops.map(engine.plan.transport), ops.switch_latest()
-            ).subscribe(life.on_next, life.on_error, life.on_completed)
+            resolved = attempt.request.subscribe(dial, life.on_error)
         # What the connection writes about its end comes before the transport is let go.
-        return CompositeDisposable(Disposable(life.dispose), dialled)
+        return CompositeDisposable(Disposable(life.dispose), resolved, dialled)
 
     return Observable(subscribe)
 
@@ -102,7 +107,7 @@ class _Life:
         self._link: Link | None = None
         self._opened_at = 0.0
         self._over = False
-        self._keepalive: asyncio.Task[None] | None = None
+        self._keepalive: Keepalive | None = None
 
     def on_next(self, signal: Signal) -> None:
         if self._over:
@@ -152,10 +157,9 @@ class _Life:
         self._opened_at = self._home.loop.time()
         with self._home.turn():
             self._outbox.open(link, self._epoch)
-            if self._attempt.ping_interval is not None:
-                self._keepalive = self._home.loop.create_task(
-                    self._watch(link, self._attempt.ping_interval)
-                )
+            interval, timeout = self._attempt.ping_interval, self._attempt.ping_timeout
+            if interval is not None:
+                self._keepalive = Keepalive(link, interval, timeout, lambda: self._silent(link))
             self._observer.on_next(
                 replace(
                     self._attempt.opened,
@@ -165,11 +169,7 @@ class _Life:
                 )
             )
 
-    async def _watch(self, link: Link, interval: float) -> None:
-        try:
-            await silence(link, interval, self._attempt.ping_timeout)
-        except ConnectionLost:
-            return  # the transport is about to say how it ended
+    def _silent(self, link: Link) -> None:
         with self._home.turn():
             if not self._over:
                 silent = PeerClosed(1006, "keepalive ping timeout", lost=True)
@@ -202,7 +202,7 @@ class _Life:
     def _stop_using(self) -> None:
         self._outbox.shut()
         if self._keepalive is not None:
-            self._keepalive.cancel()
+            self._keepalive.stop()
 
     def _gap(self) -> float | None:
         """Seconds that the socket was without a connection."""

@@ -71,9 +71,8 @@ class Departures:
 
     def hurry(self, seconds: float) -> None:
         """Drop whatever is still here after that many seconds."""
-        loop = asyncio.get_running_loop()
-        for task in self._tasks:
-            timer = loop.call_later(seconds, task.cancel)
+        for task in self._tasks:  # none when the socket has stopped, and then no loop runs here
+            timer = task.get_loop().call_later(seconds, task.cancel)
             task.add_done_callback(lambda _, timer=timer: timer.cancel())  # type: ignore[misc]
 
     async def _depart(self, link: Link, answer: Awaitable[None] | None) -> None:

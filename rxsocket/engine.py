@@ -186,7 +186,7 @@ class Engine:
             self.auth.on_next(credential)  # what it replays is what to begin with
             self.publisher.credential(credential)
         else:
-            self.home.run(lambda: self._change(credential))
+            self.home.run(lambda: self._emitted(credential))
 
     def _source_failed(self, error: Exception) -> None:
         event = SourceFailed(error=error, at=self.home.wall_time())
@@ -247,9 +247,15 @@ class Engine:
         else:
             changes.begin(credential, receipt)
 
+    def _emitted(self, credential: Credential) -> None:
+        if credential != self.publisher.auth.value:
+            self.publisher.changes.overtake()
+            self._change(credential)
+
     def _change(self, credential: Credential) -> None:
         logged_out = credential is LOGGED_OUT
         self.memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
+        self.memory.changed = True
         self.auth.on_next(credential)
         self.publisher.credential(credential)
 
@@ -278,6 +284,7 @@ class Engine:
             self.memory.leave(Cause.LEFT)
             self._let_go()
             self.publisher.changes.abandon()
+            self.publisher.messages.let_go()
             self.publisher.enter(State.IDLE)
         self._halted()
 

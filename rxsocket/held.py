@@ -77,10 +77,13 @@ class HoldingStream(Stream[T]):
 
     def _release(self) -> list[T]:
         held, self._held, self._bytes, self._holding = self._held, [], 0, False
+        self._disarm()
+        return held
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return held
 
     def _admit(self, fence: Fence[T]) -> None:
         for value in self._release():
@@ -105,6 +108,7 @@ class Session(HoldingStream[T]):
     def end(self, error: Exception | None = None) -> None:
         """Complete it; what is still held goes to the first observer all the same."""
         self._over = True
+        self._disarm()  # no timer outlives the socket (C26)
         super().end(error)
 
     def _admit(self, fence: Fence[T]) -> None:

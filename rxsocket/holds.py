@@ -13,6 +13,12 @@ from rxsocket.runtime import Home
 __all__ = ["Holds"]
 
 
+class _Hold:
+    """One of those who hold it; it counts at once, and begins when its turn comes."""
+
+    begun = False
+
+
 class Holds:
     """A count of those who hold the socket open; from any thread.
 
@@ -31,42 +37,41 @@ class Holds:
         self._stop = stop
         self._linger = linger
         self._lock = home.lock
-        self._count = 0
-        self._round = 0
+        self._holds: set[_Hold] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def held(self) -> bool:
         """Whether anybody holds it."""
-        return self._count > 0
+        return bool(self._holds)
 
     def take(self) -> abc.DisposableBase:
         """Hold it until the returned Disposable is disposed."""
+        hold = _Hold()
         with self._lock:
-            self._count += 1
-            mine = self._round
+            self._holds.add(hold)
             self._home.bind()
-        self._home.run(self._begin)
+        self._home.run(lambda: self._begin(hold))
 
         def release() -> None:
             with self._lock:
-                if mine != self._round:
+                if hold not in self._holds:
                     return  # the socket ended since: this hold went with it
-                self._count -= 1
-                last = self._count == 0
+                self._holds.remove(hold)
+                last = not self._holds
             if last:
                 self._home.run(self._leave)
 
         return Disposable(release)
 
     def void(self) -> None:
-        """The socket ended: nobody holds it any more."""
+        """The socket ended: nobody holds it any more, but for who came after what ended it."""
         with self._lock:
-            self._round += 1
-            self._count = 0
+            self._holds = {hold for hold in self._holds if not hold.begun}
         self._cancel()
 
-    def _begin(self) -> None:
+    def _begin(self, hold: _Hold) -> None:
+        hold.begun = True
         self._cancel()
         if self.held:
             self._start()

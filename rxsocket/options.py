@@ -97,8 +97,9 @@ def _headers(headers: Headers | None) -> tuple[tuple[str, str], ...]:
 def _subprotocols(subprotocols: Sequence[str] | None) -> tuple[str, ...]:
     if subprotocols is None:
         return ()
-    if isinstance(subprotocols, str):
-        raise TypeError("subprotocols: pass a list of names, not a string")
+    if isinstance(subprotocols, str) or not isinstance(subprotocols, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(subprotocols).__name__
+        raise TypeError(f"subprotocols: pass a list of names, not {kind}")
     return tuple(header_name("subprotocols", name) for name in subprotocols)
 
 

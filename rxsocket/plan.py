@@ -69,6 +69,7 @@ class Memory:
         cause: Why the next thing happens: an attempt begins, or a connection is let go.
         farewell: Close code and reason to send when a connection is let go.
         dialled_at: When the last attempt began, on the loop's clock.
+        changed: Whether the credential was changed since then.
         closed_at: When the last connection ended, on the loop's clock.
     """
 
@@ -78,6 +79,7 @@ class Memory:
     cause: Cause = Cause.STARTED
     farewell: tuple[int, str] = (1000, "")
     dialled_at: float | None = None
+    changed: bool = False
     closed_at: float | None = None
 
     def begin(self) -> None:

@@ -6,6 +6,7 @@ event object is made only when somebody looks at ``events``.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from rxsocket.auth.changes import Changes
@@ -49,6 +50,7 @@ class Publisher:
         self._narrator = Narrator(shown)
         self._epoch = 0
         self._session: Session[Any] | None = None
+        self._reports: deque[ObserverFailed] = deque()
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
@@ -123,13 +125,19 @@ class Publisher:
             looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
             for stream in connected:
                 stream.end(error)
+            self._tell()  # while errors is still there
             for stream in looking:
                 stream.end()
 
     def report(self, observer: str, stream: str, error: Exception) -> None:
         """An observer raised and was detached (C23)."""
         at = self._home.wall_time()
-        self.publish(ObserverFailed(observer=observer, stream=stream, error=error, at=at))
+        self._reports.append(ObserverFailed(observer=observer, stream=stream, error=error, at=at))
+        self._home.run(self._tell)  # when everybody has had the value that it raised at
+
+    def _tell(self) -> None:
+        while self._reports:
+            self.publish(self._reports.popleft())
 
     def _open(self, event: Opened) -> None:
         self._epoch = event.epoch
@@ -147,6 +155,8 @@ class Publisher:
         session, self._session = self._session, None
         if session is not None:
             session.end()
+        if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
+            self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
         wrong = event.cause in (Cause.LOST, Cause.SILENT) or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)

@@ -21,9 +21,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
 __all__ = ["Home", "run_blocking", "wall_clock"]
@@ -156,6 +156,26 @@ def _kernel_loop() -> asyncio.AbstractEventLoop | None:
     return loop
 
 
+class _Turn:
+    """A region that may be entered again from inside; the end of the outermost calls ``over``."""
+
+    __slots__ = ("_over", "depth")
+
+    def __init__(self, over: Callable[[], None]) -> None:
+        self._over = over
+        self.depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self.depth == 1:
+                self._over()
+        finally:
+            self.depth -= 1
+
+
 class Home:
     """The loop of one socket, and the queue of what is to happen on it.
 
@@ -170,7 +190,7 @@ class Home:
         self._shared = False
         self._on_its_way = 0
         self._actions: deque[Callable[[], None]] = deque()
-        self._busy = False
+        self._turn = _Turn(self._carry_out)
         self._releasing = False
 
     @property
@@ -247,20 +267,9 @@ class Home:
                 self._loop, self._shared = None, False
             self._act(action)
 
-    @contextmanager
-    def turn(self) -> Generator[None, None, None]:
-        """What is asked for inside is carried out when the outermost turn ends."""
-        if self._busy:
-            yield
-            return
-        self._busy = True
-        try:
-            yield
-        finally:
-            try:
-                self._carry_out()
-            finally:
-                self._busy = False
+    def turn(self) -> _Turn:
+        """For ``with``: what is asked for inside is carried out when the outermost turn ends."""
+        return self._turn
 
     def _arrive(self, action: Callable[[], None]) -> None:
         with self.lock:
@@ -269,8 +278,8 @@ class Home:
 
     def _act(self, action: Callable[[], None]) -> None:
         self._actions.append(action)
-        if not self._busy:
-            with self.turn():
+        if not self._turn.depth:
+            with self._turn:
                 pass
 
     def _carry_out(self) -> None:

@@ -21,6 +21,7 @@ from rxsocket.arguments import (
     callback,
     code_to_send,
     function,
+    instance,
     reason_to_send,
     seconds,
     seconds_or_none,
@@ -164,7 +165,9 @@ class Socket:
             identity=None if identity is None else function("identity", identity),
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
-            backoff=backoff or Backoff(),
+            backoff=Backoff()
+            if backoff is None
+            else instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)"),
             stable_after=seconds("stable_after", stable_after),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
@@ -172,6 +175,8 @@ class Socket:
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
         )
+        if loop is not None:
+            instance("loop", loop, asyncio.AbstractEventLoop, "an asyncio event loop")
         self._engine = Engine(plan, Home(loop), auth, self._connections)
         self._publisher = self._engine.publisher
 

@@ -8,13 +8,13 @@ subscribed, and never after it was disposed.
 from __future__ import annotations
 
 import contextvars
-import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from rxsocket.arguments import is_async
 from rxsocket.runtime import Home
 
 __all__ = ["Fence", "Stream", "ValueStream", "observer_name"]
@@ -30,7 +30,7 @@ def observer_name(error: Exception) -> str:
     while trace is not None:
         frame = trace.tb_frame
         module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(("rxsocket.streams", "reactivex.")):
+        if not module.startswith(("rxsocket.streams", "rxsocket.arguments", "reactivex.")):
             return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
         trace = trace.tb_next
     return "an observer without on_error"
@@ -122,7 +122,7 @@ class Stream(Observable[T]):
             TypeError: If a callback is an ``async def`` function: it would never be awaited.
         """
         for callback in (on_next, on_error, on_completed):
-            if inspect.iscoroutinefunction(callback):
+            if is_async(callback):
                 raise TypeError(
                     f"{self._name}.subscribe: an async function is never awaited by an Observable; "
                     "pass a plain function that creates a task"
@@ -161,6 +161,8 @@ class Stream(Observable[T]):
         self._home.run(lambda: self._admit(fence))
         if hold is not None:
             held = hold()
+            if not fence.live:  # it raised at what it was given first
+                held.dispose()
         return Disposable(leave)
 
     def _admit(self, fence: Fence[T]) -> None:

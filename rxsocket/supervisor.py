@@ -80,6 +80,19 @@ def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
     return Observable(subscribe)
 
 
+def _just(value: T) -> Observable[T]:
+    """``reactivex.just``, without the trip through a scheduler."""
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        observer.on_next(value)
+        observer.on_completed()
+        return Disposable()
+
+    return Observable(subscribe)
+
+
 def from_coroutine(home: Home, function: Callable[[], Awaitable[T]]) -> Observable[T]:
     """A cold Observable of what a coroutine returns; disposing it cancels the coroutine."""
 
@@ -147,7 +160,7 @@ class _Supervisor:
         nothing = self._keys.nothing_to_dial()
         if nothing is not None:
             await self._await_auth(*nothing)
-        elif self._keys.pushed and cause is Cause.AUTH_CHANGED:
+        elif self._keys.pushed and self._memory.changed:
             spacing = SLOT  # a pushed credential goes at once, but for a burst (C7)
         while True:
             await self._slot(spacing)
@@ -176,7 +189,7 @@ class _Supervisor:
                     Waiting(delay=wait, failures=failures, cause=memory.cause, at=self._now())
                 )
             await asyncio.sleep(wait)
-        memory.dialled_at = loop.time()
+        memory.dialled_at, memory.changed = loop.time(), False
 
     async def _attempt(self, cause: Cause) -> EndEvent:
         """One epoch, passed on as it happens; returns its last event."""
@@ -212,7 +225,7 @@ class _Supervisor:
     def _requests(self, _: abc.SchedulerBase) -> Observable[Request]:
         """Resolve the credential of the moment and put it on a request (C10)."""
         if self._keys.at_hand():
-            return reactivex.just(self._request(self._keys.take()))
+            return _just(self._request(self._keys.take()))
         return from_coroutine(self._home, self._asked)
 
     async def _asked(self) -> Request:

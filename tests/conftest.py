@@ -76,8 +76,8 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     made = Engine.__init__
 
     def noted(self: Engine, *arguments: Any, **options: Any) -> None:
-        engines.append(self)
         made(self, *arguments, **options)
+        engines.append(self)
 
     monkeypatch.setattr(Engine, "__init__", noted)
     threads, files = set(threading.enumerate()), _open_sockets()

@@ -182,7 +182,8 @@ def _scalar(argument: str, key: str, value: Any) -> Any:
 
 
 def _text(name: str, value: str | Secret) -> str:
-    return one_line(name, value.reveal() if isinstance(value, Secret) else value)
+    # A text of a subclass, such as a member of an Enum, is taken for what it holds.
+    return one_line(name, str.__str__(value.reveal() if isinstance(value, Secret) else value))
 
 
 def _canonical(value: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from reactivex import Observable, abc
 
-from rxsocket.arguments import accepting_one
+from rxsocket.arguments import accepting_one, is_async
 from rxsocket.auth.credentials import Credential
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime import run_blocking
@@ -64,9 +64,7 @@ class Provider:
 
     def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
         self._name = getattr(function, "__qualname__", type(function).__name__)
-        self._async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-        )
+        self._async = is_async(function)
         self._function = accepting_one("auth (a provider)", function)
         self._timeout = timeout
         self._call: asyncio.Task[Credential] | None = None
@@ -113,6 +111,11 @@ class Provider:
             return Credential.of(result, f"what {self!r} returned")
         except Unauthorized:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            failure = f"{self!r} was cancelled by itself"  # what it awaited was, not this call
         except TimeoutError:
             failure = f"{self!r} gave no credential within {self._timeout:g} s"
         except (TypeError, ValueError) as error:
@@ -136,15 +139,25 @@ def credentials_from(
         A function that subscribes, each time it is called.
     """
     last: list[Credential] = []
+    replaying = False
 
     def on_next(value: Any) -> None:
         try:
             credential = Credential.of(value, "auth (an Observable's value)")
         except (TypeError, ValueError) as error:
-            failed(error)
+            failed(error.with_traceback(None))  # its frames hold the value (C28)
             return
-        if last != [credential]:
-            last[:] = [credential]
+        repeated = replaying and last == [credential]
+        last[:] = [credential]
+        if not repeated:
             changed(credential)
 
-    return lambda: source.subscribe(on_next, failed)
+    def follow() -> abc.DisposableBase:
+        nonlocal replaying
+        replaying = True
+        try:
+            return source.subscribe(on_next, failed)
+        finally:
+            replaying = False
+
+    return follow

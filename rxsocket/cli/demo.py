@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import reactivex
@@ -31,6 +32,7 @@ __all__ = ["demo", "play"]
 USERS = {"token-of-anna": "anna", "token-of-ben": "ben", "token-of-clara": "clara"}
 PATIENCE = 3.0
 LIMIT = 11.0
+FAREWELL = 0.5
 EACH = 3
 PACE = timedelta(milliseconds=150)
 BREATH = timedelta(milliseconds=600)
@@ -62,7 +64,7 @@ def play(door: Server, screen: Screen, patience: float = PATIENCE) -> int:
         The exit code: 0 if every step happened, else 1.
     """
     witness = Witness(patience, LIMIT, screen.happened)
-    socket = Socket(door.url, auth={"token": "token-of-anna"}, close_timeout=0.5)
+    socket = Socket(door.url, auth={"token": "token-of-anna"}, close_timeout=FAREWELL)
     acts = _Acts(door, screen, witness, socket)
     try:
         acts.connect()
@@ -74,7 +76,8 @@ def play(door: Server, screen: Screen, patience: float = PATIENCE) -> int:
         screen.failed(str(error))
         return 1
     finally:
-        socket.close()
+        with suppress(TimeoutError):
+            socket.close().result(2 * FAREWELL)
     return 0
 
 

@@ -81,7 +81,14 @@ class _Console(Console):
 
 def console(stream: TextIO) -> Console:
     """A console that colours what goes to a terminal and changes nothing else."""
-    return _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+    )
 
 
 def silence(*streams: TextIO) -> None:

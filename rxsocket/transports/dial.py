@@ -46,9 +46,7 @@ async def open_tcp(host: str, port: int) -> socket.socket:
 def _numeric(host: str, port: int) -> Sequence[_Found]:
     """A host that is an address needs no look-up, and no thread for it."""
     try:
-        return socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-        )
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         return []
 

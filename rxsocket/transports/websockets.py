@@ -143,6 +143,8 @@ class _Connection(ClientConnection):
         self._end(self._how_closed())
 
     def _data(self, frame: Frame) -> None:
+        if self._ended is not None:
+            return  # what follows a failure is dropped, not kept for an observer that will not come
         opcode = frame.opcode if frame.opcode is not Opcode.CONT else self._opcode
         if not frame.fin:
             self._opcode = opcode
@@ -166,7 +168,7 @@ class _Connection(ClientConnection):
     def _push(self, message: str | bytes) -> None:
         if self._observer is None:
             self._early.append(message)
-        elif self._ended is None:
+        else:
             self._observer.on_next(message)
 
     def _fail(self, code: int, reason: str) -> None:

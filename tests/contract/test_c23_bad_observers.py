@@ -1,0 +1,352 @@
+"""C23: one bad subscriber harms nobody."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reactivex import operators as ops
+
+from rxsocket import Event, ObserverFailed, Problem, Session, Socket, SocketFailed, State
+from rxsocket.testing import VirtualClock, accept, fake, reject
+from rxsocket.testing.fake import Fake
+
+CONNECTING = ("events", "opens", "closes", "messages", "sessions")
+EVERY = (*CONNECTING, "errors", "state", "auth")
+
+
+class Oops(Exception):
+    """What a bad observer raises."""
+
+
+def bad_observer(*_: object) -> None:
+    """Raise, whatever comes."""
+    raise Oops("no good")
+
+
+def make(*scripts: Any, **options: Any) -> tuple[Fake, Socket, list[Problem]]:
+    """A socket that stays connected, and what its ``errors`` said."""
+    peer = fake(*scripts)
+    socket = Socket(peer.url, transport=peer, auth="a", **options)
+    problems: list[Problem] = []
+    socket.errors.subscribe(problems.append)
+    return peer, socket, problems
+
+
+def failures(problems: list[Problem]) -> list[ObserverFailed]:
+    return [problem for problem in problems if isinstance(problem, ObserverFailed)]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_it_is_detached_and_reported_once(virtual: VirtualClock, name: str) -> None:
+    """It is called once, its failure is on ``errors`` once, and its siblings get everything."""
+    scripts = (reject(503), accept().send("1", "2").wait(1).drop(), accept().send("3"))
+    peer, socket, problems = make(*scripts)
+    stream = getattr(socket, name)
+    calls: list[object] = []
+    before: list[object] = []
+    after: list[object] = []
+
+    def failing(value: object) -> None:
+        calls.append(value)
+        raise Oops("no good")
+
+    stream.subscribe(before.append)
+    stream.subscribe(failing, on_error=calls.append, on_completed=lambda: calls.append("end"))
+    stream.subscribe(after.append)
+    socket.connect()
+    virtual.advance(10.0)
+    socket.set_auth("b")
+    virtual.advance(10.0)
+    assert len(calls) == 1
+    assert before == after and len(before) > 1
+    [failed] = failures(problems)
+    assert failed.stream == name
+    assert "failing" in failed.observer
+    assert isinstance(failed.error, Oops)
+    assert "in failing" in "".join(traceback.format_exception(failed.error))
+    assert peer.live == 1 and socket.state.value is State.OPEN
+    socket.close()
+    virtual.advance(2.0)
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_its_going_is_a_leaving(virtual: VirtualClock, name: str) -> None:
+    """A detached observer no longer holds the socket: when it was the last one, it closes."""
+    peer, socket, problems = make(accept().send("hello").wait(1).drop())
+    getattr(socket, name).subscribe(bad_observer)
+    virtual.advance(30.0)
+    assert len(failures(problems)) == 1
+    assert socket.state.value is State.IDLE
+    assert peer.connections == 0
+
+
+def test_one_that_raises_at_what_was_held_is_a_leaving_too(virtual: VirtualClock) -> None:
+    """One that raises within its subscribe does not hold the socket either."""
+    peer, socket, problems = make(accept().send("held"))
+    connected = socket.connect()
+    virtual.advance(1.0)
+    socket.messages.subscribe(bad_observer)
+    virtual.advance(1.0)
+    assert len(failures(problems)) == 1
+    connected.dispose()
+    virtual.advance(2.0)
+    assert peer.connections == 0
+    assert socket.state.value is State.IDLE
+
+
+def test_everybody_sees_events_in_one_order(virtual: VirtualClock) -> None:
+    """The report comes after the event that was the occasion, for every observer."""
+    _, socket, _ = make(accept().send("hello"))
+    before: list[Event] = []
+    after: list[Event] = []
+    socket.events.subscribe(before.append)
+    socket.events.subscribe(bad_observer)
+    socket.events.subscribe(after.append)
+    virtual.advance(1.0)
+    names = [type(event).__name__ for event in after]
+    assert names == ["Connecting", "ObserverFailed", "Opened", "Message"]
+    assert before == after
+    socket.close()
+    virtual.advance(2.0)
+
+
+@pytest.mark.parametrize("handled", [False, True])
+@pytest.mark.parametrize("where", ["mapper", "observer"])
+def test_with_operators_between(virtual: VirtualClock, where: str, handled: bool) -> None:
+    """A raising mapper is the user's on_error if there is one; else it is reported, as any other."""
+    peer, socket, problems = make(accept().send("1", "2", "3"))
+    mapped = socket.messages.pipe(
+        ops.filter(bool), ops.map(bad_observer if where == "mapper" else str), ops.share()
+    )
+    errors: list[Exception] = []
+    on_error: Callable[[Exception], None] | None = errors.append if handled else None
+    mapped.subscribe(bad_observer if where == "observer" else None, on_error)
+    sibling: list[str] = []
+    socket.messages.subscribe(sibling.append)
+    virtual.advance(1.0)
+    assert sibling == ["1", "2", "3"]
+    told = [type(error) for error in errors], len(failures(problems))
+    assert told == (([Oops], 0) if handled and where == "mapper" else ([], 1))
+    assert peer.live == 1
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_a_session_has_fences_too(virtual: VirtualClock) -> None:
+    """An observer of one session that raises harms neither that session nor the others."""
+    peer, socket, problems = make(accept().send("1", "2"), accept().send("3"))
+    got: list[str] = []
+
+    def on_session(session: Session[Any]) -> None:
+        session.subscribe(bad_observer)
+        session.subscribe(got.append)
+
+    socket.sessions.subscribe(on_session)
+    virtual.advance(1.0)
+    socket.set_auth("b")
+    virtual.advance(1.0)
+    assert got == ["1", "2", "3"]
+    assert [failure.stream for failure in failures(problems)] == ["session 1", "session 2"]
+    assert peer.live == 1
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_a_bad_observer_of_errors_is_told_to_the_others(virtual: VirtualClock) -> None:
+    """``errors`` itself is fenced: no endless report about the reporter."""
+    _, socket, problems = make(reject(503))
+    socket.errors.subscribe(bad_observer)
+    socket.errors.subscribe(bad_observer)
+    socket.connect()
+    virtual.advance(10.0)
+    assert [type(problem).__name__ for problem in problems] == [
+        "ConnectFailed",
+        "ObserverFailed",
+        "ObserverFailed",
+    ]
+    assert {failure.stream for failure in failures(problems)} == {"errors"}
+    socket.close()
+    virtual.advance(2.0)
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+@pytest.mark.parametrize("ending", ["completed", "failed"])
+def test_one_that_raises_at_the_end(virtual: VirtualClock, name: str, ending: str) -> None:
+    """Raising in on_completed or on_error is reported, and the siblings hear of the end."""
+    _, socket, problems = make(reject(410) if ending == "failed" else accept().close(1000))
+    ends: list[object] = []
+    for _ in range(2):
+        getattr(socket, name).subscribe(None, bad_observer, bad_observer)
+        getattr(socket, name).subscribe(
+            None, lambda error: ends.append(type(error)), lambda: ends.append("completed")
+        )
+    virtual.advance(1.0)
+    assert ends == [SocketFailed if ending == "failed" else "completed"] * 2
+    assert [failure.stream for failure in failures(problems)] == [name, name]
+    assert socket.state.value is State.CLOSED
+
+
+@pytest.mark.parametrize("operators", [[], [ops.map(str)], [ops.map(str), ops.share()]])
+def test_leaving_on_error_out_is_no_failure(virtual: VirtualClock, operators: list[Any]) -> None:
+    """RxPY raises an error that has no handler; that is not reported as a bad observer."""
+    _, socket, problems = make(reject(410))
+    got: list[object] = []
+    socket.messages.pipe(*operators).subscribe(got.append)
+    virtual.advance(1.0)
+    assert failures(problems) == []
+    assert socket.state.value is State.CLOSED
+
+
+def test_it_is_in_the_log(virtual: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    """A WARNING names the observer and has the traceback, also when nobody looks at ``errors``."""
+    peer = fake(accept().send("hello"))
+    socket = Socket(peer.url, transport=peer)
+    socket.on_message(bad_observer)
+    with caplog.at_level(logging.WARNING, "rxsocket"):
+        virtual.advance(1.0)
+    [record] = caplog.records
+    assert "bad_observer" in record.message and "messages" in record.message
+    assert record.exc_info is not None and record.exc_info[0] is Oops
+
+
+async def _async(value: object) -> None: ...
+
+
+class _AsyncCall:
+    async def __call__(self, value: object) -> None: ...
+
+
+ASYNC = [_async, functools.partial(_async), _AsyncCall(), _AsyncCall().__call__]
+
+
+@pytest.mark.parametrize("function", ASYNC)
+@pytest.mark.parametrize("name", EVERY)
+def test_async_observers_are_refused(virtual: VirtualClock, name: str, function: Any) -> None:
+    """An ``async def`` would never be awaited: it is refused when it is subscribed."""
+    _, socket, _ = make()
+    with pytest.raises(TypeError, match=rf"^{name}\.subscribe: .*async"):
+        getattr(socket, name).subscribe(function)
+    with pytest.raises(TypeError, match=rf"^{name}\.subscribe: .*async"):
+        getattr(socket, name).subscribe(print, on_completed=function)
+    with pytest.raises(TypeError, match=rf"^{name}\.subscribe: .*async"):
+        getattr(socket, name).subscribe(print, function)
+    virtual.advance(1.0)
+    assert socket.state.value is State.IDLE
+
+
+CALLBACKS = ("on_open", "on_close", "on_message", "on_error")
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        *ASYNC,
+        lambda one, two: None,
+        lambda *, needed: None,
+        lambda one, *, needed: None,
+        "print",
+        None,
+        7,
+    ],
+)
+def test_callbacks_are_checked_when_registered(
+    virtual: VirtualClock, name: str, function: Any
+) -> None:
+    """What cannot be called with one argument or none is refused at once, by its name."""
+    _, socket, _ = make()
+    with pytest.raises(TypeError, match=rf"^{name}\(function\): pass a "):
+        getattr(socket, name)(function)
+    virtual.advance(1.0)
+    assert socket.state.value is State.IDLE
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_callbacks_take_one_argument_or_none(virtual: VirtualClock, name: str) -> None:
+    """A callback is given the value if it takes one."""
+    _, socket, _ = make(reject(503), accept().send("hello").wait(1).drop())
+    got: list[object] = []
+    socket.connect()
+    for function in (
+        got.append,
+        lambda: got.append("none"),
+        lambda value: got.append(value),
+        lambda value, other="default": got.append(value),
+        lambda *values: got.extend(values),
+        lambda value="default": got.append(value),
+        functools.partial(lambda first, value: got.append(value), "first"),
+    ):
+        getattr(socket, name)(function)
+    virtual.advance(2.5)
+    if name == "on_close":
+        socket.set_auth("b")
+        virtual.advance(1.0)
+    values = [value for value in got[:7] if value != "none"]
+    assert got[1] == "none"
+    assert len(values) == 6
+    assert len({id(value) for value in values}) == 1
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_nothing_after_dispose_in_the_middle_of_an_emission(virtual: VirtualClock) -> None:
+    """Disposed by a sibling during an emission, an observer does not get that value any more."""
+    _, socket, _ = make(accept().send("1", "2"))
+    got: list[str] = []
+    socket.messages.subscribe(lambda _: later.dispose())
+    later = socket.messages.subscribe(got.append)
+    virtual.advance(1.0)
+    assert got == []
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_nothing_after_disposing_oneself(virtual: VirtualClock) -> None:
+    """An observer that disposes its own subscription gets nothing more."""
+    _, socket, _ = make(accept().send("1", "2", "3"))
+    got: list[str] = []
+
+    def on_next(message: str) -> None:
+        got.append(message)
+        mine.dispose()
+
+    mine = socket.messages.subscribe(on_next)
+    kept: list[str] = []
+    socket.messages.subscribe(kept.append)
+    virtual.advance(1.0)
+    assert (got, kept) == (["1"], ["1", "2", "3"])
+    socket.close()
+    virtual.advance(2.0)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_after_dispose_at_the_end_either(virtual: VirtualClock, name: str) -> None:
+    """A sibling's on_completed may dispose another observer: it hears nothing of the end."""
+    _, socket, _ = make()
+    ends: list[str] = []
+    stream = getattr(socket, name)
+    stream.subscribe(None, None, lambda: later.dispose())
+    later = stream.subscribe(None, None, lambda: ends.append("completed"))
+    socket.connect()
+    virtual.advance(1.0)
+    socket.close()
+    virtual.advance(2.0)
+    assert ends == []
+
+
+def test_nothing_after_dispose_of_what_was_held(virtual: VirtualClock) -> None:
+    """``take(1)`` of held messages takes one, though three were held."""
+    _, socket, _ = make(accept().send("1", "2", "3"))
+    socket.connect()
+    virtual.advance(1.0)
+    got: list[str] = []
+    socket.messages.pipe(ops.take(1)).subscribe(got.append)
+    virtual.advance(1.0)
+    assert got == ["1"]
+    socket.close()
+    virtual.advance(2.0)

@@ -1,0 +1,228 @@
+"""Options of a socket: checked when it is made, with the name of the argument in each error."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import pytest
+
+from rxsocket import Backoff, Options, Request, Signal, Socket
+from rxsocket.options import USER_AGENT
+from rxsocket.testing import VirtualClock, fake
+
+BAD_VALUES: list[tuple[str, Any]] = [
+    ("clean_close", "fail"),
+    ("clean_close", None),
+    ("stable_after", -1),
+    ("auth_timeout", -1),
+    ("linger", -0.5),
+    ("linger", float("nan")),
+    ("open_timeout", float("inf")),
+    ("close_timeout", -1),
+    ("ping_interval", -1),
+    ("ping_timeout", -1),
+    ("compression", "gzip"),
+    ("compression", True),
+    ("max_size", 0),
+    ("max_size", -1),
+    ("proxy", "example.com"),
+    ("proxy", "ftp://example.com"),
+    ("proxy", "http://"),
+    ("origin", "https://example.com\n"),
+    ("origin", "https://bücher.example"),
+    ("user_agent_header", "rx\r\nsocket"),
+    ("additional_headers", {"X Y": "1"}),
+    ("additional_headers", {"": "1"}),
+    ("additional_headers", {"Host": "example.com"}),
+    ("additional_headers", {"X-A": "1\n2"}),
+    ("additional_headers", [("X-A", "ä")]),
+    ("subprotocols", [""]),
+    ("subprotocols", ["a b"]),
+    ("subprotocols", [7]),
+    ("ssl", ssl.create_default_context()),
+]
+BAD_TYPES: list[tuple[str, Any]] = [
+    ("auth", 7),
+    ("carrier", 7),
+    ("transport", "websockets"),
+    ("identity", "sub"),
+    ("verdicts", {1000: "complete"}),
+    ("backoff", 2.0),
+    ("loop", "loop"),
+    ("stable_after", None),
+    ("stable_after", "5"),
+    ("auth_timeout", "10"),
+    ("linger", None),
+    ("linger", True),
+    ("open_timeout", "10"),
+    ("close_timeout", None),
+    ("ping_interval", "20"),
+    ("ping_timeout", [20]),
+    ("max_size", "1MiB"),
+    ("max_size", 1.5),
+    ("max_size", True),
+    ("proxy", False),
+    ("proxy", 7),
+    ("ssl", True),
+    ("origin", 7),
+    ("user_agent_header", 7),
+    ("additional_headers", "X-A: 1"),
+    ("additional_headers", ["X-A: 1"]),
+    ("additional_headers", 7),
+    ("additional_headers", {"X-A": 1}),
+    ("additional_headers", {"X-A": None}),
+    ("subprotocols", "graphql-ws"),
+    ("subprotocols", 7),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES)
+def test_a_bad_value(name: str, value: Any) -> None:
+    """A ValueError that begins with the name of the argument."""
+    with pytest.raises(ValueError, match=rf"^{name}\b"):
+        Socket("ws://host/", **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_TYPES)
+def test_a_bad_type(name: str, value: Any) -> None:
+    """A TypeError that begins with the name of the argument."""
+    with pytest.raises(TypeError, match=rf"^{name}\b"):
+        Socket("ws://host/", **{name: value})
+
+
+@pytest.mark.parametrize("value", ["secret ä", "secret\n"])
+def test_a_header_is_not_shown(value: str) -> None:
+    """A header may be a secret: its value is in no error."""
+    with pytest.raises(ValueError, match=r"^additional_headers\['X-A'\]: ") as caught:
+        Socket("ws://host/", additional_headers={"X-A": value})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_is_not_shown() -> None:
+    """A proxy's address may hold a password: neither an error nor a repr shows it."""
+    with pytest.raises(ValueError, match="^proxy: ") as caught:
+        Socket("ws://host/", proxy="ftp://user:secret@host")
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Options(proxy="http://user:secret@host"))
+
+
+GOOD: list[dict[str, Any]] = [
+    {"auth_timeout": None, "open_timeout": None, "ping_interval": None, "ping_timeout": None},
+    {"max_size": None, "compression": None, "proxy": None, "user_agent_header": None},
+    {"stable_after": 0, "linger": 0, "close_timeout": 0},
+    {"proxy": "socks5h://user:password@host:1080"},
+    {"proxy": "http://host:3128"},
+    {"additional_headers": [("X-A", "1"), ("X-A", "2")]},
+    {"additional_headers": {}, "subprotocols": []},
+    {"subprotocols": ("graphql-ws", "v2")},
+    {"backoff": Backoff(first=0)},
+]
+
+
+@pytest.mark.parametrize("options", GOOD)
+def test_a_good_value(options: dict[str, Any]) -> None:
+    """What may be passed is taken."""
+    Socket("ws://host/", **options)
+
+
+def test_ssl_goes_with_wss() -> None:
+    """A context is taken for an encrypted address only."""
+    Socket("wss://host/", ssl=ssl.create_default_context())
+    with pytest.raises(ValueError, match="^ssl: goes with a wss:// address"):
+        Socket("ws://host/", ssl=ssl.create_default_context())
+
+
+def test_arguments_go_by_name() -> None:
+    """Only the address is positional; a misspelt name is Python's own TypeError."""
+    with pytest.raises(TypeError):
+        Socket("ws://host/", {"token": "a"})  # type: ignore[misc]
+    with pytest.raises(TypeError, match="atuh"):
+        Socket("ws://host/", atuh="a")  # type: ignore[call-arg]
+
+
+def test_the_transport_is_told_everything(virtual: VirtualClock) -> None:
+    """Options arrive at the transport under their names, frozen."""
+    requests: list[Request] = []
+    peer = fake()
+
+    def transport(request: Request) -> Any:
+        requests.append(request)
+        return peer(request)
+
+    headers = {"X-A": "1"}
+    socket = Socket(
+        "ws://host/feed?room=1",
+        auth={"token": "a"},
+        transport=transport,
+        additional_headers=headers,
+        subprotocols=["v2"],
+        compression=None,
+        max_size=7,
+        open_timeout=3,
+        close_timeout=1,
+        origin="https://example.com",
+        proxy=None,
+    )
+    headers["X-A"] = "2"
+    socket.connect()
+    virtual.advance(1.0)
+    [request] = requests
+    assert request.url == "ws://host/feed?room=1&token=a"
+    assert request.options == Options(
+        additional_headers=(("X-A", "1"),),
+        subprotocols=("v2",),
+        origin="https://example.com",
+        user_agent_header=USER_AGENT,
+        compression=None,
+        max_size=7,
+        open_timeout=3.0,
+        close_timeout=1.0,
+        proxy=None,
+    )
+    assert not request.anonymous
+    [handshake] = peer.handshakes
+    assert handshake.headers["X-A"] == "1" and handshake.headers["Origin"] == "https://example.com"
+    assert handshake.headers["User-Agent"].startswith("rxsocket")
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_making_one_starts_nothing() -> None:
+    """No loop is needed, and none is looked for (C1)."""
+    socket = Socket("ws://host/", auth={"token": "secret"})
+    assert repr(socket) == "<Socket ws://host/: idle>"
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()
+
+
+@pytest.mark.parametrize("data", [None, 7, ["a"], {"a": 1}, bytearray(b"a")])
+def test_send_takes_text_or_bytes(data: Any) -> None:
+    """Anything else is a TypeError that names the argument."""
+    with pytest.raises(TypeError, match=r"^send\(data\): pass str or bytes, not "):
+        Socket("ws://host/").send(data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"code": 1001}, ValueError, "^code: "),
+        ({"code": "1000"}, TypeError, "^code: "),
+        ({"reason": "x" * 124}, ValueError, "^reason: "),
+        ({"reason": None}, TypeError, "^reason: "),
+    ],
+)
+def test_close_checks_what_it_sends(
+    arguments: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    """The error names the argument, and the socket goes on."""
+    with pytest.raises(kind, match=message):
+        Socket("ws://host/").close(**arguments)
+
+
+@pytest.mark.parametrize(("timeout", "kind"), [(-1, ValueError), ("1", TypeError)])
+def test_wait_checks_its_timeout(timeout: Any, kind: type[Exception]) -> None:
+    """The error names the argument."""
+    with pytest.raises(kind, match="^timeout: "):
+        Socket("ws://host/").wait(timeout)

@@ -1,0 +1,1 @@
+"""Tests on real connections, over loopback."""

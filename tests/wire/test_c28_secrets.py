@@ -1,0 +1,596 @@
+"""C28: a canary credential, put on real connections in every way, shows on no surface."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import dataclasses
+import logging
+import pickle
+import secrets
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from reactivex.subject import BehaviorSubject
+
+from rxsocket import (
+    AwaitingAuth,
+    Carrier,
+    Closed,
+    ConnectFailed,
+    Credential,
+    InEffect,
+    Message,
+    ObserverFailed,
+    Opened,
+    ProviderFailed,
+    RedirectRefused,
+    Request,
+    Secret,
+    Socket,
+    SocketError,
+    SourceFailed,
+    header,
+    query,
+)
+from rxsocket.auth.sources import Ask
+from rxsocket.testing import accept, reject, server, unreachable
+
+from .kit import Peer, Watch, quick, raw
+
+
+class Canary:
+    """A credential that would be recognised anywhere, in any of its encodings."""
+
+    def __init__(self) -> None:
+        # Every character class that an encoding changes, around a part that none does.
+        self.core = secrets.token_hex(12)
+        self.text = f"k+/{self.core}=&%?"
+        raw_bytes = self.text.encode()
+        encoded = (base64.b64encode(raw_bytes), base64.urlsafe_b64encode(raw_bytes))
+        # Within a longer text, base64 depends on the offset: take what is the same in the middle.
+        shifted = [
+            base64.b64encode(b"x" * pad + self.core.encode())[4:-4].decode() for pad in range(3)
+        ]
+        self.forms = {
+            self.core,
+            self.text,
+            quote(self.text),
+            quote(self.text, safe=""),
+            quote_plus(self.text),
+            self.core.encode().hex(),
+            self.core[::-1],
+            *(form.decode().rstrip("=") for form in encoded),
+            *shifted,
+        }
+
+    def found_in(self, text: str) -> bool:
+        """Whether a text shows it."""
+        lowered = text.lower()
+        return any(form in text or form.lower() in lowered for form in self.forms)
+
+
+class Surfaces:
+    """Everything that was shown, to be searched at the end."""
+
+    def __init__(self, canary: Canary) -> None:
+        self._canary = canary
+        self._shown: list[tuple[str, str]] = []
+        self._seen: set[int] = set()
+        self._kept: list[object] = []
+        self._lock = threading.Lock()
+
+    def text(self, where: str, text: str) -> None:
+        """Note a text."""
+        with self._lock:
+            self._shown.append((where, text))
+
+    def show(self, where: str, thing: object) -> None:
+        """Note what an object shows: repr, str, format, its fields, what it was chained to."""
+        with self._lock:
+            if id(thing) in self._seen:
+                return
+            self._seen.add(id(thing))
+            self._kept.append(thing)
+        for form in (repr, str, format, ascii):
+            self.text(f"{form.__name__} of {where}", form(thing))
+        if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+            fields = {field.name for field in dataclasses.fields(thing) if field.repr}
+            for name in fields:
+                self.show(f"{where}.{name}", getattr(thing, name))
+        if isinstance(thing, BaseException):
+            self.error(where, thing)
+
+    def everything(self, where: str, event: Any) -> None:
+        """Note every field of an event, also those that its repr leaves out."""
+        self.show(where, event)
+        if dataclasses.is_dataclass(event) and not isinstance(event, type):
+            for field in dataclasses.fields(event):
+                self.show(f"{where}.{field.name}", getattr(event, field.name))
+            self.text(f"asdict of {where}", repr(_asdict(event)))
+        error = getattr(event, "error", None)
+        if isinstance(error, BaseException) and not isinstance(event, ObserverFailed):
+            self.locals(f"{where}.error", error)
+
+    def error(self, where: str, error: BaseException) -> None:
+        """Note an exception: its arguments, attributes, chain, and traceback with sources."""
+        self.text(f"args of {where}", repr(error.args))
+        self.text(f"vars of {where}", repr(vars(error)))
+        for chained in traceback.TracebackException.from_exception(error).format(chain=True):
+            self.text(f"traceback of {where}", chained)
+        for name in ("__cause__", "__context__", "cause"):
+            other = getattr(error, name, None)
+            if isinstance(other, BaseException):
+                self.show(f"{where}.{name}", other)
+
+    def locals(self, where: str, error: BaseException) -> None:
+        """Note the variables in a traceback: crash reporters send them away."""
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            for name, value in frame.f_locals.items():
+                self.text(f"local {name} in the traceback of {where}", repr(value))
+
+    def record(self, record: logging.LogRecord) -> None:
+        """Note a log record: its text, and every value that it carries."""
+        where = f"log record of {record.name} ({record.msg!r})"
+        self.text(where, record.getMessage())
+        for name, value in vars(record).items():
+            self.text(f"{where}.{name}", repr(value))
+            if name == "args" and isinstance(value, tuple):
+                for item in value:
+                    self.show(f"{where}.args", item)
+        if record.exc_info and record.exc_info[1] is not None:
+            self.show(f"{where}.exc_info", record.exc_info[1])
+        self.text(f"formatted {where}", logging.Formatter().format(record))
+
+    def check(self) -> None:
+        """Fail if the canary is in anything that was shown."""
+        assert len(self._shown) > 50, "too little was looked at to say anything"
+        leaks = [where for where, text in self._shown if self._canary.found_in(text)]
+        assert not leaks, f"the secret shows in {len(leaks)} places: {leaks[:12]}"
+
+
+def _asdict(event: Any) -> dict[str, Any]:
+    """As dataclasses.asdict, but exceptions are not copied."""
+    try:
+        return dataclasses.asdict(event)
+    except TypeError:  # something in it, such as an SSL error, cannot be copied
+        return {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+
+
+class _Collecting(logging.Handler):
+    def __init__(self, surfaces: Surfaces) -> None:
+        super().__init__(logging.NOTSET)
+        self._surfaces = surfaces
+        self.names: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.names.add(record.name)
+        self._surfaces.record(record)
+
+
+def test_the_canary_would_be_found() -> None:
+    """The search finds the canary in each of its encodings, also within a longer text."""
+    canary = Canary()
+    basic = base64.b64encode(f"user:{canary.text}".encode()).decode()
+    for text in (
+        canary.text,
+        f"GET /?token={quote_plus(canary.text)} HTTP/1.1",
+        quote(canary.text).lower(),
+        f"Basic {basic}",
+        repr({"token": canary.text.encode()}),
+    ):
+        assert canary.found_in(f"before {text} after")
+    assert not canary.found_in(Canary().text)
+
+
+@pytest.fixture
+def canary() -> Canary:
+    """A fresh canary."""
+    return Canary()
+
+
+@pytest.fixture
+def surfaces(canary: Canary, capfd: pytest.CaptureFixture[str]) -> Iterator[Surfaces]:
+    """What is shown, with every logger at DEBUG; searched for the canary when the test is over."""
+    shown = Surfaces(canary)
+    handler = _Collecting(shown)
+    loggers = [logging.getLogger(name) for name in (None, "asyncio", "rxsocket", "websockets")]
+    loggers += [
+        logging.getLogger(f"websockets.{name}") for name in ("client", "server", "protocol")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    loggers[0].addHandler(handler)
+    try:
+        yield shown
+    finally:
+        loggers[0].removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    out, err = capfd.readouterr()
+    shown.text("stdout", out)
+    shown.text("stderr", err)
+    shown.check()
+
+
+def look(surfaces: Surfaces, watch: Watch, *more: object) -> None:
+    """Note all that a socket's user can see of it."""
+    socket = watch.socket
+    for name in ("events", "opens", "closes", "messages", "sessions", "errors", "state", "auth"):
+        stream = getattr(socket, name)
+        surfaces.show(f"socket.{name}", stream)
+        if hasattr(stream, "value"):
+            surfaces.show(f"socket.{name}.value", stream.value)
+    surfaces.show("socket", socket)
+    for name, value in vars(socket).items():
+        surfaces.show(f"vars(socket)[{name!r}]", value)
+    for event in watch.events:
+        surfaces.everything(type(event).__name__, event)
+    if watch.error is not None:
+        surfaces.show("on_error", watch.error)
+    for thing in more:
+        surfaces.everything(type(thing).__name__, thing)
+
+
+CARRIERS: dict[str, tuple[Carrier, str | None]] = {
+    "query": (query(), None),
+    "bearer": (header(), "Authorization"),
+    "own header": (header("X-Api-Key", scheme=None), "X-Api-Key"),
+}
+
+
+def arrived(peer: Any, carrier: str, canary: Canary) -> bool:
+    """Whether the newest handshake carried the canary, in the way of the carrier."""
+    handshake = peer.handshakes[-1]
+    name = CARRIERS[carrier][1]
+    carried = handshake.query.get("token", "") if name is None else handshake.headers.get(name, "")
+    return bool(carried.removeprefix("Bearer ") == canary.text)
+
+
+SOURCES: dict[str, Callable[[str], Any]] = {
+    "string": lambda text: text,
+    "mapping": lambda text: {"token": text},
+    "secret": Secret,
+    "mapping of a secret": lambda text: {"token": Secret(text)},
+    "provider": lambda text: lambda: {"token": text},
+    "observable": lambda text: BehaviorSubject({"token": text}),
+}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_whole_life(surfaces: Surfaces, canary: Canary, carrier: str, source: str) -> None:
+    """C28: connect, message, observer failure, drop, 503, 4401, set_auth, close: nothing shows."""
+    scripts = (accept().send("hello"), reject(503), accept(), accept().close(4401, "expired"))
+    other = Canary()
+    with server(*scripts) as peer:
+        auth = SOURCES[source](canary.text)
+        socket = Socket(peer.url, auth=auth, carrier=CARRIERS[carrier][0], backoff=quick())
+        shown: list[Credential] = []
+        socket.auth.subscribe(shown.append)
+        watch = Watch(socket)
+
+        def bad(_: object) -> None:
+            raise ValueError("an observer's own bug")
+
+        socket.messages.subscribe(bad)
+        watch.wait(ObserverFailed)
+        assert arrived(peer, carrier, canary)
+        peer.drop()
+        watch.wait(Opened, 2)
+        assert arrived(peer, carrier, canary)
+        receipt = socket.set_auth({"token": f"{canary.text}2"})
+        refused = receipt.result(5)
+        watch.wait(AwaitingAuth)
+        changed = socket.set_auth(other.text)
+        assert isinstance(changed.result(5), InEffect)
+        look(surfaces, watch, receipt, refused, changed, *shown, socket.send("x"))
+        closing = socket.close()
+        closing.result(5)
+        look(surfaces, watch, closing)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_401(surfaces: Surfaces, canary: Canary, carrier: str) -> None:
+    """C28: a refusal whose body and headers quote the credential does not show it."""
+    with server(reject(401, {"X-Echo": canary.text}, body=f"bad token {canary.text}")) as peer:
+        socket = Socket(peer.url, auth=canary.text, carrier=CARRIERS[carrier][0])
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        assert arrived(peer, carrier, canary)
+        same = socket.set_auth(canary.text)
+        look(surfaces, watch, same, same.result(5))
+        socket.close().result(5)
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_other_statuses(surfaces: Surfaces, canary: Canary, status: int) -> None:
+    """C28: nor does any other refusal, fatal ones with their SocketFailed included."""
+    with server(*[reject(status, body=canary.text)] * 5) as peer:
+        socket = Socket(peer.url, auth=canary.text, backoff=quick())
+        watch = Watch(socket)
+        watch.wait(ConnectFailed)
+        if status == 500:
+            socket.close().result(5)
+        watch.ended()
+        look(surfaces, watch)
+
+
+ANSWERS: dict[str, Callable[[bytes], bytes]] = {
+    "not HTTP": lambda secret: b"SSH-2.0 " + secret + b"\r\n\r\n",
+    "no upgrade": lambda secret: b"HTTP/1.1 101 " + secret + b"\r\nX: " + secret + b"\r\n\r\n",
+    "bad header": lambda secret: b"HTTP/1.1 101 OK\r\n" + secret + b"\r\n\r\n",
+    "bad status": lambda secret: b"HTTP/1.1 " + secret + b"\r\n\r\n",
+    "wrong accept": lambda secret: (
+        b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + secret + b"\r\n\r\n"
+    ),
+    "bad extension": lambda secret: (
+        b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Extensions: " + secret + b"\r\n\r\n"
+    ),
+    "bad length": lambda secret: b"HTTP/1.1 200 OK\r\nContent-Length: " + secret + b"\r\n\r\n",
+    "nothing": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_bad_handshakes(surfaces: Surfaces, canary: Canary, carrier: str, answer: str) -> None:
+    """C28: an answer that is no handshake and quotes the credential does not show it."""
+
+    def play(peer: Peer) -> None:
+        peer.send(ANSWERS[answer](canary.text.encode()))
+
+    with raw(play) as peer:
+        socket = Socket(peer.url, auth=canary.text, carrier=CARRIERS[carrier][0], backoff=quick())
+        watch = Watch(socket)
+        watch.wait(ConnectFailed)
+        look(surfaces, watch)
+        socket.close().result(5)
+        assert canary.core.encode() in peer.requests[0]
+
+
+def test_messages_and_close_frames_in_the_log(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: payloads are nobody's business but the observers': the log shows none of them."""
+    with server(accept().send(canary.text, canary.text.encode()).echo()) as peer:
+        socket = Socket(peer.url)
+        got: list[object] = []
+        done = threading.Event()
+        opened = threading.Event()
+        socket.on_open(opened.set)
+        socket.on_message(lambda data: (got.append(data), len(got) == 3 and done.set()))
+        assert opened.wait(5)
+        receipt = socket.send(canary.text)
+        assert done.wait(5)
+        assert len(got) == 3
+        surfaces.show("receipt", receipt)
+        surfaces.show("socket", socket)
+        socket.close().result(5)
+    for _ in range(60):
+        surfaces.text("filler", "")
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_within_the_origin(
+    surfaces: Surfaces, canary: Canary, carrier: str, status: int
+) -> None:
+    """C28: within the origin the credential is put on the next request again."""
+    location = "/moved?room=1"
+    with server(reject(status, {"Location": location})) as peer:
+        socket = Socket(peer.url, auth=canary.text, carrier=CARRIERS[carrier][0])
+        watch = Watch(socket)
+        watch.wait(Opened)
+        assert arrived(peer, carrier, canary)
+        assert peer.handshakes[-1].path == "/moved"
+        assert peer.handshakes[-1].query["room"] == "1"
+        assert len(peer.handshakes) == 2
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_redirect_to_another_origin(surfaces: Surfaces, canary: Canary, carrier: str) -> None:
+    """C28: the credential does not go to another origin; the error names that origin, once."""
+    with server() as elsewhere, server() as peer:
+        target = f"{elsewhere.url}steal?was={quote_plus(canary.text)}"
+        peer.script(reject(302, {"Location": target}))
+        socket = Socket(peer.url, auth=canary.text, carrier=CARRIERS[carrier][0])
+        watch = Watch(socket)
+        watch.ended()
+        error = watch.of(ConnectFailed)[0].error
+        assert isinstance(error, RedirectRefused)
+        assert elsewhere.url.rstrip("/") in str(error)
+        assert elsewhere.url.rstrip("/") in str(watch.error)
+        assert elsewhere.dials == 0
+        assert len(peer.handshakes) == 1
+        look(surfaces, watch)
+
+
+def test_what_the_user_put_in_the_address(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: a secret in the URL itself, as query or user info, shows nowhere either."""
+    with server(reject(503), accept()) as peer:
+        hidden = peer.url.replace("ws://", f"ws://user:{canary.core}@")
+        socket = Socket(f"{hidden}feed?key={quote_plus(canary.text)}", backoff=quick())
+        watch = Watch(socket)
+        watch.wait(Opened)
+        assert peer.handshakes[-1].query["key"] == canary.text
+        assert "Authorization" in peer.handshakes[-1].headers
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+def test_additional_headers(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: Authorization and Cookie among additional_headers do not show, and leave no origin."""
+    with server() as elsewhere, server() as peer:
+        peer.script(reject(307, {"Location": f"{elsewhere.url}next"}))
+        socket = Socket(
+            peer.url,
+            additional_headers={"Authorization": canary.text, "Cookie": f"s={canary.core}"},
+        )
+        watch = Watch(socket)
+        watch.wait(Opened)
+        assert peer.handshakes[0].headers["Authorization"] == canary.text
+        headers = elsewhere.handshakes[0].headers
+        assert not any(canary.found_in(f"{name}{value}") for name, value in headers.raw_items())
+        surfaces.show("options", socket._engine.plan.options)
+        surfaces.show("plan", socket._engine.plan)
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+def test_nobody_there(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: a refused TCP connection, and one that is cut, show nothing."""
+    for script, url in ((unreachable(), None), (accept(), "ws://127.0.0.1:1/")):
+        with server(script) as peer:
+            socket = Socket(url or peer.url, auth=canary.text, backoff=quick())
+            watch = Watch(socket)
+            watch.wait(ConnectFailed)
+            look(surfaces, watch)
+            socket.close().result(5)
+
+
+def test_an_unanswered_handshake(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: a handshake that times out shows nothing of itself."""
+    release = threading.Event()
+    with raw(lambda peer: release.wait(5)) as peer:
+        socket = Socket(
+            peer.url, auth=canary.text, carrier=header(), open_timeout=0.05, backoff=quick()
+        )
+        watch = Watch(socket)
+        assert isinstance(watch.wait(ConnectFailed).error, TimeoutError)
+        look(surfaces, watch)
+        socket.close().result(5)
+        release.set()
+
+
+@pytest.mark.parametrize("kind", ["proxy", "proxy refuses"])
+def test_a_proxy(surfaces: Surfaces, canary: Canary, kind: str) -> None:
+    """C28: neither the proxy's password nor what it answers shows."""
+
+    def play(peer: Peer) -> None:
+        if kind == "proxy refuses":
+            peer.send(b"HTTP/1.1 407 " + canary.core.encode() + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with raw(play) as proxy:
+        address = proxy.url.replace("ws://", f"http://user:{canary.core}@")
+        socket = Socket("ws://feed.invalid/", auth=canary.text, proxy=address, backoff=quick())
+        watch = Watch(socket)
+        watch.wait(ConnectFailed)
+        look(surfaces, watch)
+        surfaces.show("options", socket._engine.plan.options)
+        socket.close().result(5)
+
+
+def test_what_cannot_be_a_credential(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: arguments that are refused are not quoted."""
+    with server() as peer:
+        socket = Socket(peer.url, auth="a", carrier=header())
+        watch = Watch(socket)
+        watch.wait(Opened)
+        bad: list[Any] = [
+            f"{canary.text}\r\n",
+            {"token": f"{canary.text}\n"},
+            {"token": f"{canary.text}é"},
+            {"token": canary.text.encode()},
+            [canary.text],
+            canary.text.encode(),
+            {"token": {"nested": canary.text}},
+        ]
+        for value in bad:
+            with pytest.raises((TypeError, ValueError)) as caught:
+                socket.set_auth(value)
+            # The line of this test that is shown in the traceback names the variable only.
+            surfaces.show("error", caught.value)
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+@pytest.mark.parametrize("how", ["bad value", "wrong type", "too many lines"])
+def test_a_provider_that_gives_nonsense(surfaces: Surfaces, canary: Canary, how: str) -> None:
+    """C28: what a provider or an Observable gave, and could not be used, is not quoted."""
+    given: Any = {
+        "bad value": {"token": f"{canary.text}é"},
+        "wrong type": [canary.text],
+        "too many lines": f"{canary.text}\r\nX: 1",
+    }[how]
+    with server() as peer:
+        socket = Socket(peer.url, auth=lambda: given, carrier=header(), backoff=quick())
+        watch = Watch(socket)
+        failed = watch.wait(ConnectFailed)
+        assert isinstance(failed.error, ProviderFailed)
+        look(surfaces, watch)
+        socket.close().result(5)
+        source: BehaviorSubject[Any] = BehaviorSubject("fine")
+        other = Socket(peer.url, auth=source, carrier=header(), backoff=quick())
+        watch = Watch(other)
+        watch.wait(Opened)
+        source.on_next(given)
+        watch.until(lambda watch: watch.of(SourceFailed) or watch.of(ConnectFailed))
+        look(surfaces, watch)
+        other.close().result(5)
+
+
+def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: requests, what carriers give, credentials, secrets, asks and options show nothing."""
+    socket = Socket("ws://127.0.0.1:1/?k=1", auth={"token": canary.text, "n": Secret(canary.text)})
+    plan = socket._engine.plan
+    credential = socket.auth.value
+    secret = Secret(canary.text)
+    for carrier, _ in CARRIERS.values():
+        carried = carrier({"token": canary.text})
+        surfaces.show("carried", carried)
+        surfaces.show("carrier", carrier)
+    request: Request = plan.request(credential)
+    for thing in (request, plan, plan.options, plan.address, credential, secret, Ask):
+        surfaces.show(type(thing).__name__, thing)
+    surfaces.text("in a list", repr([secret, credential, {"a": secret}]))
+    surfaces.text("formatted", f"{secret} {credential!r:>50} {secret!s}")
+    for thing in (secret, credential):
+        for use in (pickle.dumps, copy.deepcopy, copy.copy):
+            try:
+                surfaces.text("copied", repr(use(thing)))
+            except TypeError as error:
+                surfaces.show("error", error)
+    assert secret.reveal() == canary.text
+    for _ in range(60):
+        surfaces.text("filler", "")
+
+
+def test_a_failing_observer_of_auth(surfaces: Surfaces, canary: Canary) -> None:
+    """C28, C23: the traceback of an observer that fails on auth shows no credential."""
+    with server() as peer:
+        socket = Socket(peer.url, auth="first")
+
+        def bad(credential: Credential) -> None:
+            if socket.auth.value is credential and credential.fingerprint != before:
+                raise RuntimeError(f"cannot use {credential}")
+
+        before = socket.auth.value.fingerprint
+        socket.auth.subscribe(bad)
+        watch = Watch(socket)
+        watch.wait(Opened)
+        socket.set_auth(canary.text)
+        failed = watch.wait(ObserverFailed)
+        assert isinstance(failed.error, RuntimeError)
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+def test_a_code_that_closes_with_the_secret_as_reason(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: the reason of a close is the server's own text; the rest of the event stays clean."""
+    with server(accept().close(4401, "expired")) as peer:
+        socket = Socket(peer.url, auth=canary.text)
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        assert watch.of(Closed)[0].reason == "expired"
+        assert not watch.of(Message)
+        assert not isinstance(watch.error, SocketError)
+        look(surfaces, watch)
+        socket.close().result(5)

@@ -1,0 +1,396 @@
+"""C26 on real connections: closing is bounded, scripts say goodbye, and Ctrl-C exits at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rxsocket import Opened, Socket, State
+from rxsocket.testing import accept, hang, reject, server
+from rxsocket.testing.script import Script
+from rxsocket.testing.server import Server
+
+from .kit import Raw, Watch, raw
+from .test_wire_messages import flood
+
+ROOT = Path(__file__).resolve().parents[2]
+EXIT = 1.5
+"""Seconds from the signal to the exit: 1 s for the socket, the rest for the interpreter."""
+
+NOISE = ("was destroyed", "never retrieved", "never awaited", "Warning", "Exception ignored")
+
+
+class Child:
+    """A Python program of its own, whose lines can be waited for."""
+
+    def __init__(self, code: str, *arguments: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", code, *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.errors = ""
+        self._errors = threading.Thread(target=self._read_errors, daemon=True)
+        self._errors.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self._lines.append(line.strip())
+                self._changed.notify_all()
+        with self._changed:
+            self._lines.append("<end>")
+            self._changed.notify_all()
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        self.errors = self._process.stderr.read()
+
+    @property
+    def lines(self) -> list[str]:
+        """What it printed so far."""
+        with self._changed:
+            return list(self._lines)
+
+    def wait_for(self, line: str, timeout: float = 15.0) -> None:
+        """Block until it printed a line."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: line in self._lines or "<end>" in self._lines, timeout=timeout
+            )
+            there = line in self._lines
+        assert there, f"no {line!r}; printed {self._lines}; {self._gone()}"
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C; return how many seconds it took to exit."""
+        start = time.monotonic()
+        self._process.send_signal(signal.SIGINT)
+        return self.exited() - start
+
+    def exited(self, timeout: float = 15.0) -> float:
+        """Block until it exited; return when that was."""
+        self._process.wait(timeout)
+        now = time.monotonic()
+        self._join()
+        return now
+
+    @property
+    def code(self) -> int | None:
+        """Its exit status."""
+        return self._process.returncode
+
+    def stop(self) -> None:
+        """Make sure that nothing is left of it."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._join()
+
+    def _join(self) -> None:
+        self._reader.join()
+        self._errors.join()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _gone(self) -> str:
+        self.stop()
+        return self.errors
+
+
+@contextmanager
+def running(code: str, *arguments: str) -> Iterator[Child]:
+    """A Python program that is stopped in the end."""
+    child = Child(code, *arguments)
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+MAKE = """
+import asyncio, sys, threading, time
+from rxsocket import Socket
+
+url, state = sys.argv[1:3]
+
+async def hanging():
+    print("asked", flush=True)
+    await asyncio.Event().wait()
+
+def blocking():
+    print("asked", flush=True)
+    time.sleep(60)
+
+auth = {"async provider": hanging, "sync provider": blocking, "logged out": None}.get(state, "a")
+socket = Socket(url, auth=auth)
+seen = set()
+
+def told(event):
+    name = type(event).__name__
+    if name not in seen:
+        seen.add(name)
+        print(name, flush=True)
+
+def subscribe():
+    if state == "flooded":
+        socket.on_message(lambda: told(0))
+    else:
+        socket.events.subscribe(told, on_error=lambda error: None)
+"""
+# In a flood, observing must not cost more than the flood itself.
+
+SCRIPT = f"""{MAKE}
+subscribe()
+print("ready", flush=True)
+socket.wait()
+"""
+
+COROUTINE = f"""{MAKE}
+async def main():
+    subscribe()
+    async with socket:
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+STATES: dict[str, tuple[Script, str]] = {
+    "connecting": (hang(), "Connecting"),
+    "open": (accept(), "Opened"),
+    "frozen": (accept().freeze(), "Opened"),
+    "backoff": (reject(503, {"Retry-After": "60"}), "Waiting"),
+    "awaiting auth": (reject(401), "AwaitingAuth"),
+    "logged out": (accept(), "AwaitingAuth"),
+    "async provider": (accept(), "asked"),
+    "sync provider": (accept(), "asked"),
+    "flooded": (accept(), "int"),
+}
+
+
+@contextmanager
+def peer_in(state: str) -> Iterator[Server | Raw]:
+    """The server that brings a client into a state."""
+    if state == "flooded":
+        with raw(flood) as flooding:
+            yield flooding
+    else:
+        with server(STATES[state][0]) as peer:
+            yield peer
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process only")
+@pytest.mark.parametrize("form", ["script", "coroutine"])
+@pytest.mark.parametrize("state", STATES)
+def test_ctrl_c(state: str, form: str) -> None:
+    """C26: Ctrl-C in any state exits within a second, with KeyboardInterrupt's traceback only."""
+    with (
+        peer_in(state) as peer,
+        running(SCRIPT if form == "script" else COROUTINE, peer.url, state) as child,
+    ):
+        child.wait_for("ready")
+        child.wait_for(STATES[state][1])
+        if state == "frozen" and isinstance(peer, Server):
+            peer.wait_for(lambda peer: "#1 frozen" in peer.history)
+        if state == "connecting" and isinstance(peer, Server):
+            peer.wait_for(lambda peer: len(peer.handshakes) == 1)
+        took = child.interrupt()
+        errors = child.errors
+        assert took < EXIT, f"{took:.2f} s\n{errors}"
+        assert errors.count("Traceback") <= 2, errors  # asyncio.run chains a CancelledError
+        assert errors.rstrip().endswith("KeyboardInterrupt"), errors
+        for noise in (
+            "was destroyed",
+            "never retrieved",
+            "never awaited",
+            "Warning",
+            "Exception ignored",
+        ):
+            assert noise not in errors, errors
+        assert child.code in (-signal.SIGINT, 130, 1)
+        if state == "open" and isinstance(peer, Server):
+            peer.wait_for(lambda peer: [left.code for left in peer.closes] == [1000])
+
+
+ENDS = """
+import sys, threading
+from rxsocket import Socket
+
+opened = threading.Event()
+socket = Socket(sys.argv[1], auth="a")
+socket.on_open(opened.set)
+assert opened.wait(10)
+print("ends", flush=True)
+"""
+
+
+@pytest.mark.parametrize("script", [accept(), accept().freeze()], ids=["answering", "frozen"])
+def test_a_script_that_just_ends(script: Script) -> None:
+    """C26: without wait() or close() the server still hears 1000, and the program exits at once."""
+    with server(script) as peer, running(ENDS, peer.url) as child:
+        child.wait_for("ends")
+        start = time.monotonic()
+        assert child.exited() - start < EXIT
+        assert child.code == 0
+        assert child.errors == ""
+        if script.steps == ():
+            peer.wait_for(lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, "")])
+
+
+RAISES = """
+import sys, threading
+from rxsocket import Socket
+
+opened = threading.Event()
+with Socket(sys.argv[1]) as socket:
+    socket.on_open(opened.set)
+    assert opened.wait(10)
+    raise LookupError("the program's own")
+"""
+
+
+@pytest.mark.parametrize("script", [accept(), accept().freeze()], ids=["answering", "frozen"])
+def test_a_with_block_that_raises(script: Script) -> None:
+    """C26: an exception leaves a with block within half a second, also with a frozen peer."""
+    with server(script) as peer, running(RAISES, peer.url) as child:
+        peer.wait_for(lambda peer: peer.connections == 1, timeout=15)
+        start = time.monotonic()
+        assert child.exited() - start < EXIT
+        assert child.errors.rstrip().endswith("LookupError: the program's own")
+        assert child.errors.count("Traceback") == 1
+
+
+ABANDONED = """
+import asyncio, sys
+from rxsocket import Socket
+
+async def main():
+    opened = asyncio.Event()
+    socket = Socket(sys.argv[1])
+    socket.on_open(opened.set)
+    await opened.wait()
+
+asyncio.run(main())
+print("ends", flush=True)
+"""
+
+
+def test_a_loop_that_ends_with_a_socket_open() -> None:
+    """C26: asyncio.run() that returns with a socket open makes no noise."""
+    with server() as peer, running(ABANDONED, peer.url) as child:
+        child.wait_for("ends")
+        child.exited()
+        assert child.code == 0
+        assert child.errors == ""
+        peer.wait_for(lambda peer: peer.connections == 0)
+
+
+def test_closing_twice_and_disposing_twice() -> None:
+    """C26: close() and dispose() may be called again, before, between and after."""
+    with server() as peer:
+        socket = Socket(peer.url)
+        watch = Watch(socket)
+        holding = socket.connect()
+        watch.wait(Opened)
+        holding.dispose()
+        holding.dispose()
+        receipts = [socket.close() for _ in range(3)]
+        for receipt in receipts:
+            assert receipt.result(5) is None
+        watch.subscription.dispose()
+        watch.subscription.dispose()
+        assert socket.close().result(5) is None
+        assert [tuple(left) for left in peer.closes] == [(1, 1000, "")]
+        assert watch.names.count("Ended") == 1
+
+
+def test_closing_with_a_code_and_a_reason() -> None:
+    """C26: close(code, reason) is what the server hears."""
+    with server() as peer:
+        socket = Socket(peer.url)
+        watch = Watch(socket)
+        watch.wait(Opened)
+        socket.close(4001, "lunch").result(5)
+        peer.wait_for(lambda peer: [tuple(left) for left in peer.closes] == [(1, 4001, "lunch")])
+
+
+def test_closing_a_frozen_peer_is_bounded() -> None:
+    """C26: with the default close_timeout closing takes 2 s at most, and nothing is left."""
+    with server() as peer:
+        socket = Socket(peer.url)
+        watch = Watch(socket)
+        watch.wait(Opened)
+        peer.freeze()
+        peer.wait_for(lambda peer: "#1 frozen" in peer.history)
+        start = time.monotonic()
+        socket.close().result(5)
+        assert time.monotonic() - start < 2.3
+        assert not [
+            thread for thread in threading.enumerate() if thread.name == "rxsocket-blocking"
+        ]
+
+
+STATES_TO_CLOSE = [state for state in STATES if state != "flooded"]
+
+
+@pytest.mark.parametrize("state", STATES_TO_CLOSE)
+def test_nothing_is_left_on_the_loop(state: str) -> None:
+    """C26: after close() in any state no task of the socket is left on a loop of the user's."""
+    script, sign = STATES[state]
+    release = threading.Event()
+
+    async def hanging() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    def blocking() -> None:
+        loop.call_soon_threadsafe(asked.set)
+        release.wait(10)
+
+    async def main() -> None:
+        nonlocal asked, loop
+        asked, loop = asyncio.Event(), asyncio.get_running_loop()
+        auth = {"async provider": hanging, "sync provider": blocking, "logged out": None}
+        before = asyncio.all_tasks()
+        socket = Socket(peer.url, auth=auth.get(state, "a"), close_timeout=0.2)  # type: ignore[call-overload]
+        there = asyncio.Event()
+
+        def told(event: object) -> None:
+            if type(event).__name__ == sign:
+                there.set()
+
+        socket.events.subscribe(told)
+        await (asked if sign == "asked" else there).wait()
+        if state == "connecting":
+            await peer.await_for(lambda peer: len(peer.handshakes) == 1)
+        await socket.close()
+        assert socket.state.value is State.CLOSED
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+        release.set()
+
+    asked: asyncio.Event
+    loop: asyncio.AbstractEventLoop
+    with server(script) as peer:
+        asyncio.run(main())
