@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
@@ -39,6 +40,11 @@ from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 __all__ = ["Attempt", "connection"]
 
 
+Resolve: TypeAlias = Callable[
+    [Callable[[Request], None], Callable[[Exception], None]], abc.DisposableBase
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """What one connection needs to know.
@@ -46,7 +52,8 @@ class Attempt:
     Attributes:
         connecting: Its first event.
         opened: Its second one, as far as it is known before.
-        request: A cold Observable of the one request; it resolves the credential.
+        resolve: Resolves the credential, then calls its first argument with the request to dial, or
+            its second one with what went wrong.
         judge: The verdict about an end.
         leaving: Why it would be disposed now, and what to send.
         ping_interval: Seconds between pings, or ``None``.
@@ -55,7 +62,7 @@ class Attempt:
 
     connecting: Connecting
     opened: Opened
-    request: Observable[Request]
+    resolve: Resolve
     judge: Callable[[End, float | None], Verdict]
     leaving: Callable[[], tuple[Cause, int, str]]
     ping_interval: float | None
@@ -72,6 +79,8 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
         dialled = SerialDisposable()
 
         def dial(request: Request) -> None:
+            if life.over:
+                return
             try:
                 signals = engine.plan.transport(request)
             except Exception as error:  # a user's transport; the attempt failed
@@ -81,7 +90,7 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
 
         with engine.home.turn():
             observer.on_next(replace(attempt.connecting, at=engine.home.wall_time()))
-            resolved = attempt.request.subscribe(dial, life.on_error)
+            resolved = attempt.resolve(dial, life.on_error)
         # What the connection writes about its end comes before the transport is let go.
         return CompositeDisposable(Disposable(life.dispose), resolved, dialled)
 
@@ -106,11 +115,11 @@ class _Life:
         self._epoch = attempt.connecting.epoch
         self._link: Link | None = None
         self._opened_at = 0.0
-        self._over = False
+        self.over = False
         self._keepalive: Keepalive | None = None
 
     def on_next(self, signal: Signal) -> None:
-        if self._over:
+        if self.over:
             return
         if isinstance(signal, (str, bytes)):
             self._publisher.deliver(signal)
@@ -135,13 +144,13 @@ class _Life:
         )
 
     def on_completed(self) -> None:
-        if not self._over:
+        if not self.over:
             self.on_error(ConnectionError("the transport ended without a reason"))
 
     def dispose(self) -> None:
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self._stop_using()
         cause, code, reason = self._attempt.leaving()
         if self._link is None:
@@ -171,7 +180,7 @@ class _Life:
 
     def _silent(self, link: Link) -> None:
         with self._home.turn():
-            if not self._over:
+            if not self.over:
                 silent = PeerClosed(1006, "keepalive ping timeout", lost=True)
                 self._closed(link, silent, Cause.SILENT)
                 link.abort()  # last: a transport may report it at once, as a lost link
@@ -194,7 +203,7 @@ class _Life:
 
     def _end(self, event: Event) -> None:
         with self._home.turn():
-            self._over = True
+            self.over = True
             self._stop_using()
             self._observer.on_next(event)
             self._observer.on_completed()

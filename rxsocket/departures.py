@@ -25,6 +25,7 @@ class Departures:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered: set[asyncio.Task[None]] = set()
         self._answer = asyncio.Event()
+        self._last = 0.0
         self._rushed = False
 
     def __len__(self) -> int:
@@ -42,6 +43,7 @@ class Departures:
         if not ended:
             self._unanswered.add(task)
             self._answer.clear()
+            self._last = task.get_loop().time()
         task.add_done_callback(self._gone)
 
     @property
@@ -50,11 +52,15 @@ class Departures:
         return bool(self._unanswered)
 
     async def answered(self, within: float | None = None) -> None:
-        """Return when every peer has answered our close or is gone, or that many seconds passed."""
+        """Return when every peer has answered our close or is gone.
+
+        Args:
+            within: Seconds since the last close after which they have had time enough.
+        """
         if not self._unanswered:
             return
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout_at(None if within is None else self._last + within):
                 await self._answer.wait()
         except TimeoutError:
             pass

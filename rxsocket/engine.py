@@ -241,22 +241,25 @@ class Engine:
             changes.begin(credential, receipt)
         elif self.publisher.state.value is State.OPEN:
             receipt.settle(InEffect(self.memory.epoch))
-        elif self.publisher.state.value is State.AWAITING_AUTH:
-            same = InEffect(None) if credential is LOGGED_OUT else Refused("it was refused before")
-            receipt.settle(same)
+        elif credential is LOGGED_OUT and self.publisher.state.value is State.AWAITING_AUTH:
+            receipt.settle(InEffect(None))
+        elif credential in self.memory.refusals:
+            receipt.settle(Refused("it was refused before"))
         else:
             changes.begin(credential, receipt)
 
     def _emitted(self, credential: Credential) -> None:
         if credential != self.publisher.auth.value:
-            self.publisher.changes.overtake()
             self._change(credential)
 
     def _change(self, credential: Credential) -> None:
         logged_out = credential is LOGGED_OUT
         self.memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
         self.memory.changed = True
-        self.auth.on_next(credential)
+        if credential == self.auth.value:
+            self.again.on_next(None)  # set before, but a provider's one is in use since
+        else:
+            self.auth.on_next(credential)
         self.publisher.credential(credential)
 
     def _reconnect(self) -> None:
@@ -274,6 +277,7 @@ class Engine:
             with self.home.turn():
                 self.publisher.enter(State.CLOSED)
                 self.publisher.end(None)
+            self._stopped.set()
         self._departed()
 
     def _stop(self) -> None:
@@ -322,7 +326,7 @@ class Engine:
         self.home.release(lambda: self._running is None and not self._holds.held)
 
     def _never_started(self) -> bool:
-        idle = self.publisher.state.value is State.IDLE
+        idle = self.publisher.state.value is State.IDLE and not self._stopped.is_set()
         return idle and self._running is None and not self._holds.held
 
     def _now(self) -> float:

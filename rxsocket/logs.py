@@ -31,6 +31,11 @@ __all__ = ["Narrator", "TransportLog"]
 logger = logging.getLogger("rxsocket")
 
 
+WAITING = (
+    "waiting for another credential (%s): call set_auth(), or reconnect() to try this one again"
+)
+
+
 class Narrator:
     """Writes the log of one socket.
 
@@ -61,7 +66,7 @@ class Narrator:
             case Rejected(error=error):
                 self._log(logging.WARNING, "credential refused: %s", describe(error))
             case AwaitingAuth(reason=reason, cause=Cause.REFUSED):
-                self._log(logging.WARNING, "waiting for another credential: %s", reason)
+                self._log(logging.WARNING, WAITING, reason)
             case ObserverFailed(observer=observer, stream=stream, error=error):
                 text = "observer %s of %s raised and was detached; the others go on"
                 self._log(logging.WARNING, text, observer, stream, exc_info=error)

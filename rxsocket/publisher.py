@@ -109,6 +109,7 @@ class Publisher:
         """Show which credential is in use."""
         with self._home.turn():
             if credential != self.auth.value:
+                self.changes.overtake(credential)
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:

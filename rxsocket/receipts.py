@@ -68,6 +68,8 @@ class Receipt(Observable[T]):
         try:
             return self._future.result(timeout)
         except concurrent.futures.TimeoutError:
+            if self._future.done():  # it is the outcome, or that came just now
+                return self._future.result()
             raise TimeoutError(f"no outcome within {timeout:g} s") from None
 
     def __await__(self) -> Generator[Any, None, T]:

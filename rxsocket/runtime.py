@@ -237,9 +237,12 @@ class Home:
 
     def _release(self, unused: Callable[[], bool]) -> None:
         with self.lock:
-            self._releasing = False
             loop = self._loop
-            if loop is None or self._on_its_way or not unused():
+            if loop is not None and self._on_its_way:
+                loop.call_soon(self._release, unused)  # after what is on its way
+                return
+            self._releasing = False
+            if loop is None or not unused():
                 return
             self._loop = None
             if self._shared:
@@ -264,7 +267,7 @@ class Home:
                 except RuntimeError:  # closed between the two lines
                     self._on_its_way -= 1
             if self._loop is not None:
-                self._loop, self._shared = None, False
+                self._loop, self._shared, self._releasing = None, False, False
             self._act(action)
 
     def turn(self) -> _Turn:

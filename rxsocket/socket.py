@@ -165,9 +165,7 @@ class Socket:
             identity=None if identity is None else function("identity", identity),
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
-            backoff=Backoff()
-            if backoff is None
-            else instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)"),
+            backoff=backoff or Backoff(),
             stable_after=seconds("stable_after", stable_after),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
@@ -175,8 +173,10 @@ class Socket:
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
         )
-        if loop is not None:
-            instance("loop", loop, asyncio.AbstractEventLoop, "an asyncio event loop")
+        if backoff is not None:
+            instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
+        if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
+            raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         self._engine = Engine(plan, Home(loop), auth, self._connections)
         self._publisher = self._engine.publisher
 

@@ -159,9 +159,9 @@ class Stream(Observable[T]):
         held: abc.DisposableBase | None = None
         fence = Fence(observer, failed)
         self._home.run(lambda: self._admit(fence))
-        if hold is not None:
+        if hold is not None and fence.live:  # it may have left at what it was given first
             held = hold()
-            if not fence.live:  # it raised at what it was given first
+            if not fence.live:
                 held.dispose()
         return Disposable(leave)
 

@@ -19,7 +19,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import reactivex
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SerialDisposable
 
@@ -69,7 +68,7 @@ def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
         observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         supervisor = _Supervisor(lease.first, engine, observer)
-        lived = from_coroutine(engine.home, supervisor.run).subscribe(on_error=observer.on_error)
+        lived = in_a_task(engine.home, supervisor.run, lambda _: None, observer.on_error)
 
         def dispose() -> None:
             supervisor.dispose()
@@ -80,44 +79,30 @@ def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
     return Observable(subscribe)
 
 
-def _just(value: T) -> Observable[T]:
-    """``reactivex.just``, without the trip through a scheduler."""
+def in_a_task(
+    home: Home,
+    function: Callable[[], Awaitable[T]],
+    done: Callable[[T], None],
+    failed: Callable[[Exception], None],
+) -> abc.DisposableBase:
+    """Run a coroutine; what comes of it is told within a turn. Disposing cancels it."""
 
-    def subscribe(
-        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        observer.on_next(value)
-        observer.on_completed()
-        return Disposable()
+    async def run() -> None:
+        try:
+            result = await function()
+        except Exception as error:
+            with home.turn():
+                failed(error)
+        else:
+            with home.turn():
+                done(result)
 
-    return Observable(subscribe)
+    task = home.loop.create_task(run())
 
+    def dispose() -> None:
+        task.cancel()
 
-def from_coroutine(home: Home, function: Callable[[], Awaitable[T]]) -> Observable[T]:
-    """A cold Observable of what a coroutine returns; disposing it cancels the coroutine."""
-
-    def subscribe(
-        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        async def run() -> None:
-            try:
-                result = await function()
-            except Exception as error:
-                with home.turn():
-                    observer.on_error(error)
-            else:
-                with home.turn():
-                    observer.on_next(result)
-                    observer.on_completed()
-
-        task = home.loop.create_task(run())
-
-        def dispose() -> None:
-            task.cancel()
-
-        return Disposable(dispose)
-
-    return Observable(subscribe)
+    return Disposable(dispose)
 
 
 class _Supervisor:
@@ -163,7 +148,7 @@ class _Supervisor:
         elif self._keys.pushed and self._memory.changed:
             spacing = SLOT  # a pushed credential goes at once, but for a burst (C7)
         while True:
-            await self._slot(spacing)
+            await self._slot(spacing, cause)
             spacing = self._plan.backoff.spacing
             end = await self._attempt(cause)
             cause = _cause_of_next(end)
@@ -177,7 +162,7 @@ class _Supervisor:
                     self._emit(self._ended(end, verdict, cause))
                     return
 
-    async def _slot(self, spacing: float) -> None:
+    async def _slot(self, spacing: float, cause: Cause) -> None:
         """Wait until an attempt may begin: old peers answered, the last dial is long ago."""
         memory, loop = self._memory, self._home.loop
         await memory.departures.answered(within=SLOT)
@@ -185,9 +170,7 @@ class _Supervisor:
         if wait > 0:
             if spacing > SLOT:
                 failures = self._tally.failures
-                self._emit(
-                    Waiting(delay=wait, failures=failures, cause=memory.cause, at=self._now())
-                )
+                self._emit(Waiting(delay=wait, failures=failures, cause=cause, at=self._now()))
             await asyncio.sleep(wait)
         memory.dialled_at, memory.changed = loop.time(), False
 
@@ -204,7 +187,7 @@ class _Supervisor:
                 url=self._plan.address.shown,
             ),
             opened=Opened(epoch=memory.epoch, cause=cause, attempts=tally.attempts),
-            request=reactivex.defer(self._requests),
+            resolve=self._resolve,
             judge=self._judge,
             leaving=lambda: (memory.cause, *memory.farewell),
             ping_interval=self._plan.ping_interval,
@@ -222,11 +205,19 @@ class _Supervisor:
         self._stop_if_disposed()
         return await last
 
-    def _requests(self, _: abc.SchedulerBase) -> Observable[Request]:
-        """Resolve the credential of the moment and put it on a request (C10)."""
-        if self._keys.at_hand():
-            return _just(self._request(self._keys.take()))
-        return from_coroutine(self._home, self._asked)
+    def _resolve(
+        self, dial: Callable[[Request], None], failed: Callable[[Exception], None]
+    ) -> abc.DisposableBase:
+        """Resolve the credential of the moment and dial with it (C10)."""
+        if not self._keys.at_hand():
+            return in_a_task(self._home, self._asked, dial, failed)
+        try:
+            request = self._request(self._keys.take())
+        except ProviderFailed as error:
+            failed(error)
+        else:
+            dial(request)
+        return Disposable()
 
     async def _asked(self) -> Request:
         return self._request(await self._keys.ask(self._tally.ask))
@@ -320,10 +311,10 @@ def _cause_of_next(end: EndEvent) -> Cause:
 def _refusal(end: EndEvent) -> str:
     match end:
         case Closed():
-            return f"{closing(end)}; call set_auth() with another credential, or reconnect()"
+            return closing(end)
         case Aborted(cause=Cause.LOGGED_OUT):
             return "the provider says logged out; it is asked again in 5 min"
         case Aborted():
             return "the provider gave the refused credential again; it is asked again in 5 min"
         case _:
-            return f"{describe(end.error)}; call set_auth() with another credential, or reconnect()"
+            return describe(end.error)

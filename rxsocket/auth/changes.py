@@ -80,9 +80,8 @@ class Changes:
 
     def begin(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         """A change is on its way; those before it to another credential are overtaken."""
-        if credential != self._wanted:
-            self.overtake()
-            self._wanted = credential
+        self.overtake(credential)
+        self._wanted = credential
         self._pending.append(receipt)
 
     def observe(self, event: Event) -> None:
@@ -115,9 +114,10 @@ class Changes:
         """Whether the next message would settle something."""
         return self._epoch is not None and bool(self._pending)
 
-    def overtake(self) -> None:
-        """The source gave a newer credential than those that were set."""
-        self._settle(Overtaken())
+    def overtake(self, credential: Credential) -> None:
+        """A credential comes into use; changes to another one will not be in effect."""
+        if credential != self._wanted:
+            self._settle(Overtaken())
 
     def abandon(self) -> None:
         """The socket stopped: what was asked for is kept for its next start."""

@@ -56,7 +56,7 @@ class Keyring:
     def nothing_to_dial(self) -> tuple[Cause, str] | None:
         """Why there is nothing to dial with before anything was tried, if there is not."""
         if self._pushed is LOGGED_OUT:
-            return Cause.LOGGED_OUT, "logged out; call set_auth() with a credential to connect"
+            return Cause.LOGGED_OUT, "logged out"
         if self._pushed is PENDING:
             return Cause.NO_CREDENTIAL, "the source has not emitted a credential yet"
         if self._pushed is not None and self._pushed in self._refusals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from rxsocket.arguments import seconds
@@ -74,4 +74,6 @@ def retry_after_seconds(header: str | None, wall_time: float) -> float:
         due: datetime = parsedate_to_datetime(text)
     except ValueError:
         return 0.0
+    if due.tzinfo is None:  # the asctime format: it has no zone and means UTC
+        due = due.replace(tzinfo=UTC)
     return max(0.0, due.timestamp() - wall_time)

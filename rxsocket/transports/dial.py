@@ -7,15 +7,32 @@ hangs would keep Ctrl-C waiting with it (C26).
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeAlias
+from urllib.request import getproxies
 
 from rxsocket.runtime import run_blocking
 
-__all__ = ["open_tcp"]
+__all__ = ["open_tcp", "proxied"]
 
 _Found: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+_PROXIES = tuple(
+    variant(f"{scheme}_proxy")
+    for scheme in ("ws", "wss", "socks", "https", "http")
+    for variant in (str.lower, str.upper)
+)
+
+
+def proxied() -> bool:
+    """Whether the environment may name a proxy; which one, and for whom, is not decided here."""
+    if sys.platform in ("darwin", "win32"):  # these have settings besides the environment
+        return bool(getproxies())
+    return any(os.environ.get(name) for name in _PROXIES)
 
 
 async def open_tcp(host: str, port: int) -> socket.socket:

@@ -16,7 +16,6 @@ import ssl
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
-from urllib.request import getproxies
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -42,7 +41,7 @@ from rxsocket.errors import (
     RedirectRefused,
 )
 from rxsocket.logs import TransportLog
-from rxsocket.transports.dial import open_tcp
+from rxsocket.transports.dial import open_tcp, proxied
 from rxsocket.transports.seam import PeerClosed, Request, Signal
 
 __all__ = ["websockets_transport"]
@@ -194,9 +193,14 @@ class _Connection(ClientConnection):
         received, sent = self.protocol.close_rcvd, self.protocol.close_sent
         ours = None if sent is None or self.protocol.close_rcvd_then_sent else sent.code
         if received is None:
-            reason = sent.reason if sent is not None else str(self.connection_exc or "")
+            reason = sent.reason if sent is not None else self._lost_because()
             return PeerClosed(1006, reason, ours, lost=True)
         return PeerClosed(received.code, received.reason, ours)
+
+    def _lost_because(self) -> str:
+        # Before 17.0 websockets called it recv_exc.
+        error = getattr(self, "connection_exc", None) or getattr(self, "recv_exc", None)
+        return str(error or "")
 
     def _end(self, ended: PeerClosed) -> None:
         if self._ended is None:
@@ -298,7 +302,7 @@ async def _handshake(request: Request) -> _Connection:
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
     uri = parse_uri(request.url)
-    if options.proxy is None or (options.proxy is True and not getproxies()):
+    if options.proxy is None or (options.proxy is True and not proxied()):
         arguments["sock"] = await open_tcp(uri.host, uri.port)
         arguments["proxy"] = None
     else:

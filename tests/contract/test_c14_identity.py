@@ -54,7 +54,7 @@ def test_the_same_sub_is_the_same_somebody(old: Any, new: Any) -> None:
 
 @pytest.mark.parametrize(("old", "new"), OTHER)
 def test_what_cannot_be_told_is_somebody_else(old: Any, new: Any) -> None:
-    """Another ``sub``, another issuer, or no telling: another identity, which is the safe answer."""
+    """Another ``sub`` or issuer, or no telling: another identity, which is the safe answer."""
     assert not same_identity(Credential.of(old), Credential.of(new))
 
 
@@ -68,7 +68,7 @@ def test_nobody_is_never_the_same(nobody: Credential) -> None:
 
 
 def test_the_users_function_decides() -> None:
-    """``identity=`` is asked instead of the token, with the value itself; ``None`` means unknown."""
+    """``identity=`` is asked instead of the token, with the value; ``None`` means unknown."""
     asked: list[object] = []
 
     def user(value: Any) -> object:
@@ -83,7 +83,7 @@ def test_the_users_function_decides() -> None:
 
 
 def test_a_renewal_stays_within_its_lease() -> None:
-    """With a strategy that keeps a session, renewals go to the lease; somebody else gets another."""
+    """With a strategy that keeps, renewals go to the lease; somebody else gets another."""
     started: list[Credential] = []
     renewed: list[tuple[Credential, Credential]] = []
 
@@ -123,7 +123,7 @@ def test_reconnect_gives_every_credential_a_connection(virtual: VirtualClock, ne
 def test_nothing_of_the_old_one_is_sent_by_the_new_one(
     virtual: VirtualClock, latency: float
 ) -> None:
-    """A message goes out on the connection it was sent on, or its receipt fails; never on the next."""
+    """A message goes out on the connection it was sent on, or fails; never on the next."""
     peer = fake(latency=latency)
     socket = Socket(peer.url, transport=peer, auth={"token": ANN})
     socket.connect()

@@ -102,9 +102,7 @@ def test_a_failed_handshake_after_a_stable_connection_starts_at_the_first_window
     virtual: VirtualClock, diary: Callable[..., Diary]
 ) -> None:
     """The outage after a stable connection has a backoff of its own, and counts its attempts."""
-    mine = diary(
-        *[unreachable()] * 3, accept().wait(6).drop(), *[unreachable()] * 2, accept()
-    )
+    mine = diary(*[unreachable()] * 3, accept().wait(6).drop(), *[unreachable()] * 2, accept())
     virtual.advance(100.0)
     assert [wait.failures for wait in mine.waits] == [1, 2, 3, 1, 2, 3]
     opened = [event for _, event in mine.entries if isinstance(event, Opened)]
@@ -216,6 +214,7 @@ def _check_budget(dials: list[float], minutes: int) -> None:
     counts = [0] * (minutes + 1)
     for at in dials:
         counts[int(at // MINUTE)] += 1
+    assert all(after - before > 0.999 for before, after in itertools.pairwise(dials))
     assert 4 <= counts[0] <= 9
     assert max(counts[1:]) <= 3
     assert min(counts[1:minutes]) >= 1

@@ -168,7 +168,9 @@ def test_http_status(virtual: VirtualClock, status: int, verdict: Verdict) -> No
     virtual.advance(0.0)
     watched.check(verdict)
     kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
-    refused = next(event for event in watched.events if isinstance(event, (Rejected, ConnectFailed)))
+    refused = next(
+        event for event in watched.events if isinstance(event, (Rejected, ConnectFailed))
+    )
     assert isinstance(refused, kind)
     assert (refused.status, refused.verdict) == (status, verdict)
     assert isinstance(refused.error, HandshakeRefused)
@@ -209,7 +211,7 @@ def test_exception(virtual: VirtualClock, error: Exception, verdict: Verdict) ->
 def test_a_server_that_is_not_there(
     virtual: VirtualClock, script: Script, kind: type[Exception]
 ) -> None:
-    """A refused connection and a handshake that takes too long are values; the next attempt comes."""
+    """A refused connection and a handshake that takes too long are values; it tries again."""
     watched = Watched(virtual, script)
     virtual.advance(10.0)
     watched.check(Verdict.RECONNECT)

@@ -36,7 +36,7 @@ def test_a_frozen_peer_is_noticed_in_time(
 
 
 def test_close_timeout_is_no_part_of_it(virtual: VirtualClock) -> None:
-    """The silent peer is dropped at once, without a closing handshake, and the next dial goes on."""
+    """The silent peer is dropped at once, without a closing handshake; the next dial follows."""
     peer = fake()
     socket = Socket(
         peer.url, transport=peer, ping_interval=10.0, ping_timeout=5.0, close_timeout=60.0

@@ -118,7 +118,7 @@ def test_everybody_sees_events_in_one_order(virtual: VirtualClock) -> None:
 @pytest.mark.parametrize("handled", [False, True])
 @pytest.mark.parametrize("where", ["mapper", "observer"])
 def test_with_operators_between(virtual: VirtualClock, where: str, handled: bool) -> None:
-    """A raising mapper is the user's on_error if there is one; else it is reported, as any other."""
+    """A raising mapper is told to the on_error that there is, else reported like any other."""
     peer, socket, problems = make(accept().send("1", "2", "3"))
     mapped = socket.messages.pipe(
         ops.filter(bool), ops.map(bad_observer if where == "mapper" else str), ops.share()

@@ -19,7 +19,7 @@ STREAMS = ("events", "opens", "closes", "messages", "sessions", "errors", "state
 CALLBACKS = ("on_open", "on_close", "on_message", "on_error")
 
 
-@pytest.mark.parametrize("name", (*STREAMS, *CALLBACKS))
+@pytest.mark.parametrize("name", [*STREAMS, *CALLBACKS])
 def test_the_context_is_that_of_the_subscribe(virtual: VirtualClock, name: str) -> None:
     """Each observer sees the variables as they were when it subscribed, every time."""
     peer = fake(accept().send("1", "2").wait(1).drop(), accept().send("3"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -42,10 +43,10 @@ BAD: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("url", "message"), BAD)
 def test_each_bad_url_has_a_message_that_says_what_to_pass(url: str, message: str) -> None:
     """The error names the argument and the remedy; a Socket raises the same."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         Address.parse(url)
     assert str(caught.value) == message
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         Socket(url)
     assert str(caught.value) == message
 
@@ -202,7 +203,7 @@ def test_join(base: str, location: str, target: str) -> None:
 
 def test_join_to_elsewhere() -> None:
     """A Location that is no WebSocket address is refused."""
-    with pytest.raises(ValueError, match="^url: "):
+    with pytest.raises(ValueError, match=r"^url: "):
         Address.parse("ws://host/").join("mailto:ann@example.com")
 
 

@@ -36,7 +36,9 @@ def test_seconds(value: float) -> None:
 def test_seconds_out_of_range(value: float) -> None:
     """The ValueError names the argument and shows the number."""
     for check in (seconds, seconds_or_none):
-        with pytest.raises(ValueError, match=r"^linger: pass a number of seconds that is 0 or more"):
+        with pytest.raises(
+            ValueError, match=r"^linger: pass a number of seconds that is 0 or more"
+        ):
             check("linger", value)
 
 
@@ -53,7 +55,7 @@ def test_seconds_of_another_type(value: Any) -> None:
 def test_seconds_or_none() -> None:
     """None is let through only where it means something."""
     assert seconds_or_none("linger", None) is None
-    with pytest.raises(TypeError, match="^linger: "):
+    with pytest.raises(TypeError, match=r"^linger: "):
         seconds("linger", None)
 
 
@@ -103,18 +105,18 @@ def test_a_code_is_an_integer(code: Any) -> None:
 def test_a_reason_to_send() -> None:
     """A close frame holds 123 bytes of UTF-8."""
     assert reason_to_send("reason", "ä" * 61) == "ä" * 61
-    with pytest.raises(ValueError, match="^reason: a close frame holds at most 123 bytes"):
+    with pytest.raises(ValueError, match=r"^reason: a close frame holds at most 123 bytes"):
         reason_to_send("reason", "ä" * 62)
-    with pytest.raises(ValueError, match="^reason: "):
+    with pytest.raises(ValueError, match=r"^reason: "):
         reason_to_send("reason", "\ud800")
-    with pytest.raises(TypeError, match="^reason: pass a string, not bytes$"):
+    with pytest.raises(TypeError, match=r"^reason: pass a string, not bytes$"):
         reason_to_send("reason", b"bye")
 
 
 def test_a_function() -> None:
     """Whatever can be called is a function."""
     assert function("carrier", len) is len
-    with pytest.raises(TypeError, match="^carrier: pass a function, not int$"):
+    with pytest.raises(TypeError, match=r"^carrier: pass a function, not int$"):
         function("carrier", 7)  # type: ignore[type-var]
 
 

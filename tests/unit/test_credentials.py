@@ -21,7 +21,7 @@ from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING
 HIDDEN = "hunter2"
 
 
-class Token(str, Enum):
+class Token(str, Enum):  # noqa: UP042 - a StrEnum would print as its value
     """A text that str() would not give."""
 
     A = HIDDEN

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rxsocket import Backoff, Options, Request, Signal, Socket
+from rxsocket import Backoff, Options, Request, Socket
 from rxsocket.options import USER_AGENT
 from rxsocket.testing import VirtualClock, fake
 
@@ -102,7 +102,7 @@ def test_a_header_is_not_shown(value: str) -> None:
 
 def test_a_proxy_is_not_shown() -> None:
     """A proxy's address may hold a password: neither an error nor a repr shows it."""
-    with pytest.raises(ValueError, match="^proxy: ") as caught:
+    with pytest.raises(ValueError, match=r"^proxy: ") as caught:
         Socket("ws://host/", proxy="ftp://user:secret@host")
     assert "secret" not in str(caught.value)
     assert "secret" not in repr(Options(proxy="http://user:secret@host"))
@@ -130,7 +130,7 @@ def test_a_good_value(options: dict[str, Any]) -> None:
 def test_ssl_goes_with_wss() -> None:
     """A context is taken for an encrypted address only."""
     Socket("wss://host/", ssl=ssl.create_default_context())
-    with pytest.raises(ValueError, match="^ssl: goes with a wss:// address"):
+    with pytest.raises(ValueError, match=r"^ssl: goes with a wss:// address"):
         Socket("ws://host/", ssl=ssl.create_default_context())
 
 
@@ -224,5 +224,5 @@ def test_close_checks_what_it_sends(
 @pytest.mark.parametrize(("timeout", "kind"), [(-1, ValueError), ("1", TypeError)])
 def test_wait_checks_its_timeout(timeout: Any, kind: type[Exception]) -> None:
     """The error names the argument."""
-    with pytest.raises(kind, match="^timeout: "):
+    with pytest.raises(kind, match=r"^timeout: "):
         Socket("ws://host/").wait(timeout)

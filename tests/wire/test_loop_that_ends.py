@@ -17,8 +17,10 @@ def test_the_socket_ends_with_its_loop_and_starts_again_on_another() -> None:
         completions: list[str] = []
 
         async def main() -> None:
+            opened = asyncio.Event()
             socket.events.subscribe(events.append, on_completed=lambda: completions.append("done"))
-            await feed.await_for(lambda feed: feed.connections == 1)
+            socket.on_open(opened.set)
+            await opened.wait()  # the server has accepted before that: leaving then is an abort
 
         asyncio.run(main())
         assert completions == ["done"]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from reactivex import operators as ops
 
 from rxsocket import Opened, Socket, State
 from rxsocket.testing import accept, hang, reject, server
@@ -36,7 +37,7 @@ class Child:
     def __init__(self, code: str, *arguments: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", code, *arguments],
+            [sys.executable, "-W", "error", "-c", code, *arguments],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -219,13 +220,7 @@ def test_ctrl_c(state: str, form: str) -> None:
         assert took < EXIT, f"{took:.2f} s\n{errors}"
         assert errors.count("Traceback") <= 2, errors  # asyncio.run chains a CancelledError
         assert errors.rstrip().endswith("KeyboardInterrupt"), errors
-        for noise in (
-            "was destroyed",
-            "never retrieved",
-            "never awaited",
-            "Warning",
-            "Exception ignored",
-        ):
+        for noise in NOISE:
             assert noise not in errors, errors
         assert child.code in (-signal.SIGINT, 130, 1)
         if state == "open" and isinstance(peer, Server):
@@ -305,6 +300,23 @@ def test_a_loop_that_ends_with_a_socket_open() -> None:
         peer.wait_for(lambda peer: peer.connections == 0)
 
 
+def test_waiting_for_what_is_over() -> None:
+    """C26: wait() returns at once after close(), and after the last subscriber left before it."""
+    with server(accept().send("one")) as peer:
+        never = Socket(peer.url)
+        with pytest.raises(RuntimeError, match="nothing to wait for"):
+            never.wait()
+        never.close()
+        assert never.wait(5)
+        socket = Socket(peer.url)
+        done = threading.Event()
+        socket.messages.pipe(ops.take(1)).subscribe(on_completed=done.set)
+        assert done.wait(5)
+        peer.wait_for(lambda peer: peer.connections == 0)
+        assert socket.state.value is State.IDLE
+        assert socket.wait(5)
+
+
 def test_closing_twice_and_disposing_twice() -> None:
     """C26: close() and dispose() may be called again, before, between and after."""
     with server() as peer:
@@ -345,9 +357,7 @@ def test_closing_a_frozen_peer_is_bounded() -> None:
         start = time.monotonic()
         socket.close().result(5)
         assert time.monotonic() - start < 2.3
-        assert not [
-            thread for thread in threading.enumerate() if thread.name == "rxsocket-blocking"
-        ]
+        assert "rxsocket-blocking" not in {thread.name for thread in threading.enumerate()}
 
 
 STATES_TO_CLOSE = [state for state in STATES if state != "flooded"]

@@ -1,0 +1,216 @@
+"""``rxsocket listen``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from terminal import Terminal
+
+from rxsocket.testing import accept, reject, server
+
+CANARY = "c4n4ry-7f3a"
+ENV = {"CANARY": CANARY}
+AUTH = ("--auth", "token=env:CANARY")
+
+
+def test_messages_go_to_stdout_alone_and_events_to_stderr() -> None:
+    """A pipe gets the messages and nothing else."""
+    with server(accept().send("one", "two").close(1000)) as s:
+        with Terminal("listen", s.url) as terminal:
+            assert terminal.end() == 0
+        assert terminal.out == ["one", "two"]
+        for name in ("Connecting", "Opened", "Closed", "Ended"):
+            assert any(re.match(rf"\d\d:\d\d:\d\d  {name} ", line) for line in terminal.err)
+
+
+def test_bytes_are_shown_by_length_and_hex() -> None:
+    """A binary message does no harm to a terminal."""
+    with server(accept().send(b"\x1b\x00\xff", b"a" * 40).close(1000)) as s:
+        with Terminal("listen", s.url) as terminal:
+            assert terminal.end() == 0
+        assert terminal.out[0] == "<3 bytes: 1b 00 ff>"
+        assert terminal.out[1].startswith("<40 bytes: 61 61 ") and terminal.out[1].endswith(" ...>")
+
+
+def test_a_line_of_stdin_changes_the_credential() -> None:
+    """The outcome of each change is told, and no value of it."""
+    with (
+        server(tokens=[CANARY, "second"]) as s,
+        Terminal("listen", s.url, *AUTH, environment={**ENV, "SECOND": "second"}) as terminal,
+    ):
+        terminal.until("connection 1")
+        terminal.say("")
+        terminal.say("token=second")
+        terminal.until("in effect on connection 2")
+        assert s.handshakes[-1].credential == "second"
+        terminal.say("logout")
+        terminal.until("logged out")
+        terminal.say("token=env:CANARY device=7")
+        terminal.until("in effect on connection 3")
+        assert s.handshakes[-1].query == {"token": CANARY, "device": "7"}
+        terminal.say("token=wrong-one")
+        terminal.until("the new credential was refused")
+        terminal.say("token=env:SECOND")
+        terminal.until("in effect on connection 5")
+        assert terminal.process.poll() is None
+        terminal.interrupt()
+        terminal.end()
+        for secret in (CANARY, "wrong-one", "token=second"):
+            assert secret not in terminal.text
+
+
+@pytest.mark.parametrize("line", [CANARY, f"={CANARY}", f"{CANARY}=", "x=prompt", "x=env:NOPE"])
+def test_a_line_that_cannot_be_used_is_not_repeated(line: str) -> None:
+    """What is wrong with a line is told without its text, and the connection stays."""
+    with server() as s, Terminal("listen", s.url) as terminal:
+        terminal.until("connection 1")
+        terminal.say(line)
+        terminal.until("standard input: ")
+        s.push("still here")
+        terminal.until("still here")
+        terminal.interrupt()
+        terminal.end()
+        assert CANARY not in terminal.text
+        assert len(s.handshakes) == 1
+
+
+def test_the_end_of_stdin_is_harmless() -> None:
+    """Without a standard input, or at its end, the messages go on."""
+    with server() as s, Terminal("listen", s.url, "--count", "1") as terminal:
+        terminal.until("connection 1")
+        terminal.say("x=1")
+        terminal.until("in effect on connection 2")
+        terminal.hang_up()
+        s.push("after")
+        assert terminal.end() == 0
+        assert terminal.out == ["after"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--auth", f"token={CANARY}"),
+        ("--auth", CANARY),
+        ("--auth", f"{CANARY}="),
+        ("--auth", f"={CANARY}"),
+        (f"token={CANARY}",),
+        ("--header", CANARY),
+    ],
+)
+def test_a_value_on_the_command_line_is_refused(arguments: tuple[str, ...]) -> None:
+    """It exits with 2 and an explanation that does not hold the value."""
+    with Terminal("listen", "ws://127.0.0.1:1/", *arguments) as terminal:
+        assert terminal.end() == 2
+    assert terminal.out == [] and len(terminal.err) == 1
+    assert "KEY=" in terminal.err[0]
+    assert CANARY not in terminal.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ws://127.0.0.1:1/", "--auth", "token=env:NOT_THERE"), "NOT_THERE is not set"),
+        (("ws://127.0.0.1:1/", "--auth", "token=env:EMPTY"), "the value is empty"),
+        (("ws://127.0.0.1:1/", "--auth", "token=file:/not/there"), "cannot read /not/there"),
+        (("ws://127.0.0.1:1/", *AUTH, *AUTH), "token is given twice"),
+        (("https://example.com/", *AUTH), "pass wss://"),
+        (("ws://127.0.0.1:1/", "--auth", "host=env:CANARY", "--header"), "host"),
+        (("ws://127.0.0.1:1/", "--count", "0"), "--count"),
+        ((), "URL"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], told: str) -> None:
+    """The error says what is wrong, without a traceback."""
+    with Terminal("listen", *arguments, environment={**ENV, "EMPTY": ""}) as terminal:
+        assert terminal.end() == 2
+    assert told in terminal.text
+    assert "Traceback" not in terminal.text and CANARY not in terminal.text
+
+
+def test_a_file_is_read_without_the_white_space_around(tmp_path: Path) -> None:
+    """The newline at the end of a file is no part of the credential."""
+    place = tmp_path / "token"
+    place.write_text(f"{CANARY}\n")
+    with (
+        server(accept().close(1000), tokens=[CANARY]) as s,
+        Terminal("listen", s.url, "--auth", f"token=file:{place}") as terminal,
+    ):
+        assert terminal.end() == 0
+
+
+def test_header_carries_the_token_as_bearer_and_others_by_name() -> None:
+    """With ``--header`` nothing of the credential is in the URL."""
+    with server(accept().close(1000), tokens=[CANARY]) as s:
+        options = ("--header", *AUTH, "--auth", "X-Device=env:DEVICE")
+        environment = {**ENV, "DEVICE": "seven"}
+        with Terminal("listen", s.url, *options, environment=environment) as terminal:
+            assert terminal.end() == 0
+        seen = s.handshakes[0]
+        assert seen.headers["Authorization"] == f"Bearer {CANARY}"
+        assert seen.headers["X-Device"] == "seven"
+        assert not seen.query
+
+
+def test_json_is_one_object_a_line_on_stdout() -> None:
+    """Events, messages, outcomes and notices have a type, a time and their own fields."""
+    script = accept().send("text", b"\x00\x01")
+    with server(script, tokens=[CANARY]) as s:
+        url = f"{s.url}?key={CANARY}"
+        with Terminal("listen", url, *AUTH, "--json", environment=ENV) as terminal:
+            terminal.until('"Message"', times=2)
+            terminal.say("nonsense")
+            terminal.until('"Notice"')
+            terminal.say("token=bad")
+            terminal.until('"Refused"')
+            terminal.interrupt()
+            terminal.end()
+    assert terminal.err == []
+    seen = [json.loads(line) for line in terminal.out]
+    assert all(item["at"] > 1e9 for item in seen)
+    by_type = {item["type"]: item for item in reversed(seen)}
+    assert by_type["Connecting"]["url"].endswith("?key=***")
+    assert by_type["Connecting"]["cause"] == "STARTED"
+    assert by_type["Opened"]["epoch"] == 1
+    messages = [item for item in seen if item["type"] == "Message"]
+    assert messages[0]["data"] == "text"
+    assert messages[1]["data"] is None and messages[1]["base64"] == "AAE="
+    assert by_type["Closed"]["cause"] == "AUTH_CHANGED"
+    assert by_type["Rejected"]["status"] == 401
+    assert by_type["Rejected"]["error"]["type"] == "HandshakeRefused"
+    assert "401" in by_type["Refused"]["reason"]
+    assert CANARY not in terminal.text and "token=bad" not in terminal.text
+
+
+def test_count_ends_after_that_many_messages() -> None:
+    """Exactly so many are written, and the server is told goodbye."""
+    with server(accept().send(*"abcde")) as s:
+        with Terminal("listen", s.url, "--count", "3") as terminal:
+            assert terminal.end() == 0
+        assert terminal.out == ["a", "b", "c"]
+        s.wait_for(lambda s: s.closes)
+        assert s.closes[0].code == 1000
+
+
+def test_a_socket_that_failed_exits_with_1_in_one_line() -> None:
+    """A failure for good is told once, without a traceback."""
+    with server(reject(400)) as s, Terminal("listen", s.url) as terminal:
+        assert terminal.end() == 1
+    assert sum("cannot succeed" in line for line in terminal.err) == 1
+    assert "Traceback" not in terminal.text
+
+
+def test_verbose_logs_and_shows_no_secret() -> None:
+    """The log of the library and of the transport goes to stderr, masked."""
+    options = (*AUTH, "--verbose", "--count", "1")
+    with (
+        server(accept().send("m"), tokens=[CANARY]) as s,
+        Terminal("listen", s.url, *options, environment=ENV) as terminal,
+    ):
+        assert terminal.end() == 0
+    assert any("INFO rxsocket: " in line for line in terminal.err)
+    assert any("DEBUG rxsocket.transport: " in line for line in terminal.err)
+    assert terminal.out == ["m"]
+    assert CANARY not in terminal.text

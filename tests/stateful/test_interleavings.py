@@ -1,0 +1,35 @@
+"""The contract holds whatever happens in whatever order (C2, C5 to C10, C15, C20, C23, C26)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from machines import BehaviorAuth, ProviderAuth, SocketMachine, SubjectAuth, ValueAuth
+
+MACHINES = (ValueAuth, BehaviorAuth, SubjectAuth, ProviderAuth)
+EXAMPLES = {ValueAuth: 80, BehaviorAuth: 60, SubjectAuth: 40, ProviderAuth: 80}
+QUICK = settings(
+    stateful_step_count=40,
+    deadline=None,
+    report_multiple_bugs=False,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_any_interleaving(machine: type[SocketMachine]) -> None:
+    """Always the same interleavings."""
+    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=EXAMPLES[machine]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_any_interleaving_at_random(machine: type[SocketMachine]) -> None:
+    """Ten times as many, others each time."""
+    many = settings(QUICK, derandomize=False, max_examples=10 * EXAMPLES[machine])
+    run_state_machine_as_test(machine, settings=many)

@@ -1,0 +1,328 @@
+"""The types of the public API, as mypy and pyright see them. It is checked, not run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, assert_never, assert_type
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.subject import BehaviorSubject
+
+from rxsocket import (
+    Aborted,
+    Ask,
+    AuthChange,
+    AwaitingAuth,
+    Backoff,
+    Carried,
+    Carrier,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Credential,
+    Dropped,
+    End,
+    Ended,
+    Event,
+    HandshakeRefused,
+    InEffect,
+    Message,
+    ObserverFailed,
+    Opened,
+    Overtaken,
+    Problem,
+    Reason,
+    Receipt,
+    Refused,
+    Rejected,
+    Request,
+    Row,
+    Secret,
+    SendFailed,
+    Sent,
+    Session,
+    Signal,
+    Socket,
+    SourceFailed,
+    State,
+    Stored,
+    Stream,
+    Transport,
+    ValueStream,
+    Verdict,
+    Verdicts,
+    Waiting,
+    header,
+    query,
+    standard,
+)
+from rxsocket.testing import VirtualClock, accept, clock, fake
+
+# --- construction
+
+
+def provider() -> str:
+    return "token"
+
+
+def asked(ask: Ask) -> dict[str, str]:
+    assert_type(ask.attempt, int)
+    assert_type(ask.reason, Reason)
+    assert_type(ask.code, int | None)
+    return {"token": "a"}
+
+
+async def fetched() -> str:
+    return "token"
+
+
+def transport(request: Request) -> Observable[Signal]:
+    assert_type(request.url, str)
+    assert_type(request.headers, tuple[tuple[str, str], ...])
+    return reactivex.never()
+
+
+def constructed() -> None:
+    Socket("ws://host/")
+    Socket("ws://host/", auth=None)
+    Socket("ws://host/", auth="token")
+    Socket("ws://host/", auth=Secret("token"))
+    Socket("ws://host/", auth={"token": "a", "room": 7, "flags": ["x", True, None]})
+    Socket("ws://host/", auth={"token": Secret("a")})
+    Socket("ws://host/", auth=BehaviorSubject({"token": "a"}))
+    Socket("ws://host/", auth=provider)
+    Socket("ws://host/", auth=asked)
+    Socket("ws://host/", auth=fetched)
+    Socket("ws://host/", carrier=query())
+    Socket("ws://host/", carrier=header("X-Api-Key", scheme=None))
+    Socket("ws://host/", carrier=lambda value: Carried(query=(("t", str(value)),)))
+    Socket("ws://host/", transport=transport)
+    Socket("ws://host/", transport=fake(accept().send("hello")))
+    Socket("ws://host/", identity=lambda value: value["user"])
+    Socket("ws://host/", verdicts=standard().override({4404: Verdict.FAIL}))
+    Socket("ws://host/", verdicts=lambda end: Verdict.RECONNECT)
+    Socket("ws://host/", backoff=Backoff(cap=60), stable_after=3)
+    Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
+    Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
+    Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
+    Socket("ws://host/", compression=None, max_size=None, open_timeout=None, ping_interval=None)
+
+
+def refused() -> None:
+    Socket()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Socket(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Socket("ws://host/", auth=b"a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Socket("ws://host/", clean_close="no")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Socket("ws://host/", "a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+# --- streams
+
+
+def streams(socket: Socket) -> None:
+    assert_type(socket.events, Stream[Event])
+    assert_type(socket.opens, Stream[Opened])
+    assert_type(socket.closes, Stream[Closed])
+    assert_type(socket.messages, Stream[Any])
+    assert_type(socket.sessions, Stream[Session[Any]])
+    assert_type(socket.errors, Stream[Problem])
+    assert_type(socket.state, ValueStream[State])
+    assert_type(socket.auth, ValueStream[Credential])
+    assert_type(socket.state.value, State)
+    assert_type(socket.auth.value, Credential)
+    assert_type(socket.events.passive(), Observable[Event])
+    assert_type(socket.messages.subscribe(print), abc.DisposableBase)
+
+
+def operators(socket: Socket) -> None:
+    assert_type(socket.opens.pipe(ops.map(_epoch)), Observable[int])
+    assert_type(socket.closes.pipe(ops.map(_code)), Observable[int | None])
+    assert_type(socket.closes.pipe(ops.filter(_is_lost)), Observable[Closed])
+    assert_type(
+        socket.opens.pipe(ops.filter(_is_later), ops.map(_gap)),
+        Observable[float | None],
+    )
+    assert_type(socket.state.pipe(ops.map(lambda state: state is State.OPEN)), Observable[bool])
+    assert_type(socket.state.pipe(ops.distinct_until_changed()), Observable[State])
+
+
+def _epoch(event: Opened) -> int:
+    return event.epoch
+
+
+def _is_later(event: Opened) -> bool:
+    return event.epoch > 1
+
+
+def _sent_on(sent: Sent) -> int:
+    return sent.epoch
+
+
+def _code(event: Closed) -> int | None:
+    return event.code
+
+
+def _is_lost(event: Closed) -> bool:
+    return event.cause is Cause.LOST
+
+
+def _gap(event: Opened) -> float | None:
+    return event.gap
+
+
+def callbacks(socket: Socket) -> None:
+    assert_type(socket.on_open(lambda: None), abc.DisposableBase)
+    socket.on_open(lambda event: print(event))
+    socket.on_close(print)
+    socket.on_message(print)
+    socket.on_error(print)
+
+
+# --- doing
+
+
+async def doing(socket: Socket) -> None:
+    changing = socket.set_auth({"token": "b"})
+    assert_type(changing, Receipt[AuthChange])
+    assert_type(await changing, AuthChange)
+    assert_type(changing.result(5), AuthChange)
+    assert_type(changing.done, bool)
+    socket.set_auth("b")
+    socket.set_auth(Secret("b"))
+    socket.set_auth(None)
+    socket.set_auth(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    sending = socket.send("text")
+    assert_type(sending, Receipt[Sent])
+    assert_type((await sending).epoch, int)
+    socket.send(b"binary")
+    socket.send(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    assert_type(socket.connect(), abc.DisposableBase)
+    assert_type(socket.close(4000, "bye"), Receipt[None])
+    assert_type(socket.wait(timeout=1), bool)
+    socket.reconnect()
+    await socket.wait_closed()
+    with Socket("ws://host/") as entered:
+        assert_type(entered, Socket)
+    async with Socket("ws://host/") as entered:
+        assert_type(entered, Socket)
+
+
+def receipts(socket: Socket) -> None:
+    observable: Observable[Sent] = socket.send("text")
+    assert_type(observable.pipe(ops.map(_sent_on)), Observable[int])
+
+
+# --- closed unions
+
+
+def outcome(change: AuthChange) -> str:
+    match change:
+        case InEffect(epoch):
+            assert_type(epoch, int | None)
+            return "in effect"
+        case Refused(reason):
+            return reason
+        case Overtaken():
+            return "overtaken"
+        case Stored():
+            return "stored"
+        case _:
+            assert_never(change)
+
+
+def told(event: Event) -> str:
+    match event:
+        case Connecting(epoch=epoch, cause=cause, attempt=attempt, url=url):
+            assert_type((epoch, cause, attempt, url), tuple[int, Cause, int, str])
+            return url
+        case Opened(gap=gap, subprotocol=subprotocol):
+            assert_type((gap, subprotocol), tuple[float | None, str | None])
+            return "opened"
+        case Message(data=data):
+            return str(data)
+        case Closed(code=code, verdict=verdict, uptime=uptime):
+            assert_type((code, verdict, uptime), tuple[int | None, Verdict | None, float])
+            return "closed"
+        case ConnectFailed(error=error, status=status):
+            assert_type((error, status), tuple[Exception, int | None])
+            return "failed"
+        case Rejected(error=error):
+            return str(error)
+        case Aborted(cause=cause):
+            return cause.value
+        case Waiting(delay=delay, failures=failures):
+            assert_type((delay, failures), tuple[float, int])
+            return "waiting"
+        case AwaitingAuth(reason=reason):
+            return reason
+        case Ended(verdict=verdict, error=error):
+            assert_type((verdict, error), tuple[Verdict, Exception | None])
+            return "ended"
+        case ObserverFailed(observer=observer):
+            return observer
+        case SourceFailed(error=error):
+            return str(error)
+        case SendFailed(error=error, epoch=sent_on):
+            assert_type((error, sent_on), tuple[Exception, int | None])
+            return "not sent"
+        case Dropped(count=count):
+            assert_type(count, int)
+            return "dropped"
+        case _:
+            assert_never(event)
+
+
+def wrong(problem: Problem) -> str:
+    match problem:
+        case ConnectFailed() | Rejected() | SourceFailed() | SendFailed() | ObserverFailed():
+            assert_type(problem.error, Exception)
+            return str(problem.error)
+        case Closed(reason=reason) | Dropped(reason=reason):
+            return reason
+        case _:
+            assert_never(problem)
+
+
+def doing_what(state: State) -> bool:
+    match state:
+        case State.IDLE | State.CLOSED:
+            return False
+        case State.CONNECTING | State.OPEN | State.WAITING | State.AWAITING_AUTH:
+            return True
+        case _:
+            assert_never(state)
+
+
+# --- policy and carriers
+
+
+def policy() -> None:
+    table = standard()
+    assert_type(table, Verdicts)
+    assert_type(
+        table.override({4404: Verdict.FAIL, range(4500, 4600): Row(Verdict.FAIL)}), Verdicts
+    )
+    assert_type(table.override({OSError: Verdict.FAIL}), Verdicts)
+    assert_type(table(End(code=1012, stable=True)), Verdict)
+    assert_type(HandshakeRefused(429, retry_after="3").retry_after, str | None)
+    assert_type(Backoff().delay(3), float)
+
+
+def carriers() -> None:
+    assert_type(query(), Carrier)
+    assert_type(header(scheme=None), Carrier)
+    carrying: Carrier = lambda value: Carried(headers=(("X-A", str(value)),))  # noqa: E731
+    assert_type(carrying("a"), Carried)
+    moving: list[Transport] = [fake(), transport]
+    assert_type(moving[0](Request(url="ws://host/")), Observable[Signal])
+
+
+def kit() -> None:
+    with clock() as virtual:
+        assert_type(virtual, VirtualClock)
+        assert_type(virtual.run(fetched()), str)
