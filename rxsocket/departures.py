@@ -65,6 +65,20 @@ class Departures:
         except TimeoutError:
             pass
 
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something when those that are here now are gone, whoever else comes meanwhile."""
+        here = set(self._tasks)
+
+        def gone(task: asyncio.Task[None]) -> None:
+            here.discard(task)
+            if not here:
+                action()
+
+        for task in self._tasks:
+            task.add_done_callback(gone)
+        if not here:
+            action()
+
     def begin(self) -> None:
         """The socket starts, maybe on another loop than before."""
         self._rushed = False

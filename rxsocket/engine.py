@@ -70,7 +70,6 @@ class Engine:
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped = threading.Event()
-        self._closing: list[Receipt[None]] = []
         self._failure: Exception | None = None
 
     def keeps(self, current: Claim, following: Claim) -> bool:
@@ -269,7 +268,6 @@ class Engine:
             self.again.on_next(None)
 
     def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
-        self._closing.append(receipt)
         if self._running is not None:
             self.memory.leave(Cause.CLOSE, code, reason)
             self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE, at=self._now()))
@@ -279,6 +277,7 @@ class Engine:
                 self.publisher.end(None)
             self._stopped.set()
         self._departed()
+        self.memory.departures.afterwards(lambda: receipt.settle(None))
 
     def _stop(self) -> None:
         """The last one left."""
@@ -314,13 +313,8 @@ class Engine:
         self._departed()
 
     def _departed(self) -> None:
-        """Something is gone; when nothing is left, say so and let the loop go (C26)."""
-        if len(self.memory.departures):
-            return
-        closing, self._closing = self._closing, []
-        for receipt in closing:
-            receipt.settle(None)  # also when it was started again meanwhile
-        if self._running is not None:
+        """Something is gone; when nothing is left, let the loop go (C26)."""
+        if self._running is not None or len(self.memory.departures):
             return
         _running.discard(self)
         self.home.release(lambda: self._running is None and not self._holds.held)

@@ -16,7 +16,7 @@ A lease ends when another credential comes: the switch disposes it, wherever it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 from reactivex import Observable, abc
@@ -45,8 +45,8 @@ from rxsocket.events import (
 from rxsocket.logs import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import End, Verdict
-from rxsocket.runtime import Home
 from rxsocket.tally import Tally
+from rxsocket.tasks import in_a_task
 from rxsocket.transports.seam import Request
 
 __all__ = ["supervised"]
@@ -77,32 +77,6 @@ def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
         return Disposable(dispose)
 
     return Observable(subscribe)
-
-
-def in_a_task(
-    home: Home,
-    function: Callable[[], Awaitable[T]],
-    done: Callable[[T], None],
-    failed: Callable[[Exception], None],
-) -> abc.DisposableBase:
-    """Run a coroutine; what comes of it is told within a turn. Disposing cancels it."""
-
-    async def run() -> None:
-        try:
-            result = await function()
-        except Exception as error:
-            with home.turn():
-                failed(error)
-        else:
-            with home.turn():
-                done(result)
-
-    task = home.loop.create_task(run())
-
-    def dispose() -> None:
-        task.cancel()
-
-    return Disposable(dispose)
 
 
 class _Supervisor:

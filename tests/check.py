@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def environment(folder: str, packages: list[str]) -> Path:
-    """Make a virtual environment with these packages, unless it is there; its folder of programs."""
+    """Make a virtual environment, unless it is there as wanted; returns where its programs are."""
     place = ROOT / folder
     programs = place / ("Scripts" if WINDOWS else "bin")
     wanted = _fingerprint(packages)
@@ -93,7 +93,9 @@ def wheel() -> bool:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--full", action="store_true", help="also what is slow")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     return parser.parse_args()
@@ -107,6 +109,6 @@ def _fingerprint(packages: list[str]) -> str:
 _EXTRA = {"lowest versions": lowest_versions, "wheel": wheel}
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - somebody's python3 may well be older
         sys.exit("rxsocket needs Python 3.11 or newer: run this with a newer python3")
     sys.exit(main())

@@ -20,7 +20,7 @@ from reactivex import Observable, abc
 from rxsocket.arguments import accepting_one, is_async
 from rxsocket.auth.credentials import Credential
 from rxsocket.errors import ProviderFailed, Unauthorized
-from rxsocket.runtime import run_blocking
+from rxsocket.threads import run_blocking
 
 __all__ = ["Ask", "Provider", "Reason", "credentials_from"]
 

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/change_of_credential.py
 
-Both do the same on loopback, in turn, in one run: close the connection, wait for the server's answer,
-and open one with the next token. The server runs in another process.
+Both do the same on loopback, in turn, in one run: close the connection, wait for the server's
+answer, and open one with the next token. The server runs in another process.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from websockets.asyncio.client import connect
 from rxsocket import Socket
 from rxsocket.testing import server
 
+Way = tuple[Callable[[int], Awaitable[None]], Callable[[], Awaitable[None]]]
+"""How to change to the token of that number, and how to end."""
+
 CHANGES = 200
 PAUSE = 0.06  # the next dial of a burst is held back for 50 ms; this is about single changes
 
 
-async def by_hand(url: str) -> tuple[Callable[[int], Awaitable[None]], Callable[[], Awaitable[None]]]:
+async def by_hand(url: str) -> Way:
     """Close and connect again, as one writes it."""
     websocket = await connect(f"{url}?token=0")
 
@@ -39,9 +42,7 @@ async def by_hand(url: str) -> tuple[Callable[[int], Awaitable[None]], Callable[
     return change, close
 
 
-async def by_socket(
-    url: str,
-) -> tuple[Callable[[int], Awaitable[None]], Callable[[], Awaitable[None]]]:
+async def by_socket(url: str) -> Way:
     """The same with set_auth, until the new connection is open."""
     socket = Socket(url, auth={"token": "0"})
     opened = asyncio.Event()

@@ -23,7 +23,8 @@ def test_closed_comes_before_anything_of_the_next(virtual: VirtualClock) -> None
     peer.push("new")
     virtual.advance(0.0)
     after = events[events.index(Closed(epoch=1, sent=1000, cause=Cause.AUTH_CHANGED)) :]
-    assert [type(event).__name__ for event in after] == ["Closed", "Connecting", "Opened", "Message"]
+    names = [type(event).__name__ for event in after]
+    assert names == ["Closed", "Connecting", "Opened", "Message"]
     assert after[-1] == Message(epoch=2, data="new")
     assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
     socket.close()
@@ -31,7 +32,7 @@ def test_closed_comes_before_anything_of_the_next(virtual: VirtualClock) -> None
 
 
 def test_a_mute_peer_holds_the_next_dial_up_for_50_ms(virtual: VirtualClock) -> None:
-    """A peer that never answers our close delays the next handshake by 50 ms, and is dropped in 2 s."""
+    """A peer that never answers our close delays the next dial by 50 ms; it is dropped in 2 s."""
     peer = fake()
     socket = Socket(peer.url, auth={"token": "a"}, transport=peer)
     dials: list[float] = []

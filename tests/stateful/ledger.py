@@ -347,6 +347,8 @@ class Ledger:
             self._doomed = self.epoch
             return
         self.tokens[self.epoch] = self._shown = token
+        if self.fallback:
+            self._pushes.append((self.sequence(), token))  # a provider's one overtakes too
         self.expect(token == expected, f"C10: dialled with {token}, the current one is {expected}")
         self.expect(token not in self.refused, f"C9: {token} was refused and is dialled again")
         self._dials = [at for at in self._dials if now - at < SLOT - EPS] + [now]
@@ -439,9 +441,7 @@ class Ledger:
         since = 1e9 if self._attempt_at is None else now - self._attempt_at
         self.expect(since >= SLOT - EPS, f"C7: an attempt {since:g} s after the one before")
         if not self._changed_since_attempt:
-            self.expect(
-                since >= SPACING - EPS, f"C15: an attempt {since:g} s after the one before"
-            )
+            self.expect(since >= SPACING - EPS, f"C15: an attempt {since:g} s after the one before")
         else:
             self.expect(event.attempt == 1, f"C8: attempt {event.attempt} after a change")
         if self._not_before is not None:
@@ -486,9 +486,7 @@ class Ledger:
         elif not self.lingering:
             self.expect(not running, "C1: it runs, but nobody holds it")
         shown = socket.state.value
-        self.expect(
-            shown is self.state, f"C2: state {shown!r}, the events say {self.state!r}"
-        )
+        self.expect(shown is self.state, f"C2: state {shown!r}, the events say {self.state!r}")
         if running and now > self.started_at + SLOT + EPS:
             asleep = shown in (State.IDLE, State.CLOSED)
             self.expect(not asleep, f"C1: it runs, and its state is {shown!r}")
@@ -558,7 +556,9 @@ class Ledger:
     def done(self) -> None:
         """The invariants at the end, everything closed."""
         self.between()
-        self.expect(self._opened == self._closed, f"C2: {self._opened} opens, {self._closed} closes")
+        self.expect(
+            self._opened == self._closed, f"C2: {self._opened} opens, {self._closed} closes"
+        )
         try:
             self._grammar.done()
         except GrammarError as error:

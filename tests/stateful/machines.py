@@ -540,6 +540,3 @@ class ProviderAuth(SocketMachine):
     def provider_will(self, delay: float, answer: str, times: int) -> None:
         self.note(f"the provider will say {answer} after {delay:g} s, {times} times")
         self.answers += [(delay, answer)] * times
-
-
-Machine = Callable[[], SocketMachine]

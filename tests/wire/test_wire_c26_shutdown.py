@@ -129,17 +129,24 @@ def running(code: str, *arguments: str) -> Iterator[Child]:
 
 
 MAKE = """
-import asyncio, sys, threading, time
+import asyncio, os, sys, time
 from rxsocket import Socket
 
 url, state = sys.argv[1:3]
 
+def say(line):
+    sys.stdout.write(line + "\\n")  # one write: two threads talk
+    sys.stdout.flush()
+
+def say(line):
+    os.write(1, f"{line}\\n".encode())  # in one piece, from whatever thread
+
 async def hanging():
-    print("asked", flush=True)
+    say("asked")
     await asyncio.Event().wait()
 
 def blocking():
-    print("asked", flush=True)
+    say("asked")
     time.sleep(60)
 
 auth = {"async provider": hanging, "sync provider": blocking, "logged out": None}.get(state, "a")
@@ -150,7 +157,7 @@ def told(event):
     name = type(event).__name__
     if name not in seen:
         seen.add(name)
-        print(name, flush=True)
+        say(name)
 
 def subscribe():
     if state == "flooded":
@@ -162,7 +169,7 @@ def subscribe():
 
 SCRIPT = f"""{MAKE}
 subscribe()
-print("ready", flush=True)
+say("ready")
 socket.wait()
 """
 
@@ -170,7 +177,7 @@ COROUTINE = f"""{MAKE}
 async def main():
     subscribe()
     async with socket:
-        print("ready", flush=True)
+        say("ready")
         await asyncio.Event().wait()
 
 asyncio.run(main())
