@@ -158,7 +158,14 @@ class _Life:
             return
         self._memory.departures.add(self._link, code, reason)
         self._publisher.publish(
-            Closed(epoch=self._epoch, sent=code, cause=cause, uptime=self._uptime(), at=self._now())
+            Closed(
+                epoch=self._epoch,
+                reason=reason,
+                sent=code,
+                cause=cause,
+                uptime=self._uptime(),
+                at=self._now(),
+            )
         )
 
     def _open(self, link: Link) -> None:

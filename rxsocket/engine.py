@@ -64,8 +64,7 @@ class Engine:
         self.again: Subject[None] = Subject()
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
-        shown = PENDING if isinstance(claim, Provider) else claim
-        self.publisher = Publisher(home, self.hold, plan.address.shown, shown)
+        self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher)
         self._running: abc.DisposableBase | None = None
         self._starting = False
@@ -169,7 +168,10 @@ class Engine:
 
     def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
         if _is_observable(auth):
-            return PENDING, credentials_from(auth, self._source_changed, self._source_failed)
+            # What a BehaviorSubject holds now is older than any set_auth() before the start.
+            first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
+            changed, failed = self._source_changed, self._source_failed
+            return first, credentials_from(auth, first, changed, failed)
         if callable(auth):
             return Provider(auth, self.plan.auth_timeout), Disposable
         return self._credential(auth, "auth"), Disposable
@@ -202,8 +204,11 @@ class Engine:
         self._running = run
         _running.add(self)
         self._starting = True
-        source = self._follow()
-        self._starting = False
+        try:
+            source = self._follow()
+        finally:
+            self._starting = False
+        self.publisher.credential(_shown(self.auth.value))
         events = self._connections().subscribe(self._happened, self._broke, self._over)
         run.disposable = CompositeDisposable(events, source)
 
@@ -325,6 +330,14 @@ class Engine:
 
     def _now(self) -> float:
         return self.home.wall_time()
+
+
+def _shown(claim: Claim) -> Credential:
+    return PENDING if isinstance(claim, Provider) else claim
+
+
+def _is_behavior(auth: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
+    return isinstance(auth, BehaviorSubject)
 
 
 def _is_observable(auth: Any) -> TypeGuard[Observable[Any]]:

@@ -14,6 +14,7 @@ from rxsocket.events import (
     Cause,
     Closed,
     ConnectFailed,
+    Connecting,
     Dropped,
     Ended,
     Event,
@@ -52,13 +53,15 @@ class Narrator:
         match event:
             case Message():
                 return
+            case Connecting(cause=Cause.STARTED):
+                self._outage = False  # of an earlier life
+                self._log(logging.DEBUG, "%s", event)
             case Opened(epoch=epoch):
                 self._outage = False
                 self._log(logging.INFO, "connection %d open", epoch)
             case Closed(verdict=Verdict.AWAIT_AUTH):
                 self._log(logging.WARNING, "credential refused: %s", closing(event))
             case Closed(epoch=epoch):
-                self._outage = True
                 self._log(logging.INFO, "connection %d closed: %s", epoch, closing(event))
             case ConnectFailed(error=error):
                 level, self._outage = (logging.DEBUG if self._outage else logging.WARNING), True

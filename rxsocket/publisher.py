@@ -141,9 +141,9 @@ class Publisher:
             self.publish(self._reports.popleft())
 
     def _open(self, event: Opened) -> None:
+        self.messages.let_go()  # of the epoch before
         self._epoch = event.epoch
-        self.messages.let_go()
-        if not self.events.observed and not self.sessions.observed:
+        if not (self.events.observed or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:
             self._session = Session(event.epoch, self._home, self.report, self._dropped)

@@ -128,28 +128,35 @@ class Provider:
 
 def credentials_from(
     source: Observable[Any],
+    first: Credential,
     changed: Callable[[Credential], None],
     failed: Callable[[Exception], None],
 ) -> Callable[[], abc.DisposableBase]:
     """Follow an Observable of credentials.
 
     A value that is no credential and an error are told to ``failed``; completion changes nothing.
-    What a replaying source repeats when it is subscribed to again is no change.
+    What a replaying source repeats when it is subscribed to is no change.
+
+    Args:
+        source: The Observable.
+        first: The credential that it holds already, as far as is known.
+        changed: Called with each credential that it emits.
+        failed: Called with what went wrong.
 
     Returns:
         A function that subscribes, each time it is called.
     """
-    last: list[Credential] = []
+    last = first
     replaying = False
 
     def on_next(value: Any) -> None:
+        nonlocal last
         try:
             credential = Credential.of(value, "auth (an Observable's value)")
         except (TypeError, ValueError) as error:
             failed(error.with_traceback(None))  # its frames hold the value (C28)
             return
-        repeated = replaying and last == [credential]
-        last[:] = [credential]
+        repeated, last = replaying and last == credential, credential
         if not repeated:
             changed(credential)
 

@@ -1,4 +1,4 @@
-"""The independent model: what was asked of a socket, what came of it, and what the contract says."""
+"""The independent model: what was asked of a socket, and what the contract says of it."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ class Ledger:
 
     @property
     def fallback(self) -> bool:
-        """Whether the provider says which credential it is: nothing was pushed that may be dialled."""
+        """Whether it is for the provider: nothing was pushed that may be dialled."""
         return self.provided and (self.current is PROVIDER or self.current in self.refused)
 
     def effective(self) -> Any:
@@ -347,8 +347,8 @@ class Ledger:
             self._doomed = self.epoch
             return
         self.tokens[self.epoch] = self._shown = token
-        if self.fallback:
-            self._pushes.append((self.sequence(), token))  # a provider's one overtakes too
+        if self.provided:
+            self._pushes.append((self.sequence(), token))  # what it gives overtakes too
         self.expect(token == expected, f"C10: dialled with {token}, the current one is {expected}")
         self.expect(token not in self.refused, f"C9: {token} was refused and is dialled again")
         self._dials = [at for at in self._dials if now - at < SLOT - EPS] + [now]

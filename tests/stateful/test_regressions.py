@@ -190,7 +190,7 @@ def test_a_provider_that_is_cancelled_from_within_has_failed(virtual: VirtualClo
 def test_setting_a_refused_credential_again_while_a_providers_one_is_in_use(
     virtual: VirtualClock,
 ) -> None:
-    """C9, C20: it is refused and not dialled, the provider is asked, and nothing claims otherwise."""
+    """C9, C20: it is refused and not dialled, and the provider is asked."""
     peer, minted = fake(tokens={"p1", "p2", "p3"}), []
 
     async def provide() -> dict[str, str]:

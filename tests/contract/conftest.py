@@ -1,0 +1,25 @@
+"""The stage of the contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from scene import Make, Scene
+
+from rxsocket.testing import VirtualClock
+
+
+@pytest.fixture
+def scene(virtual: VirtualClock) -> Iterator[Make]:
+    """Make a socket with a fake peer and a diary of its events; it is closed at the end."""
+    made: list[Scene] = []
+
+    def make(*scripts: Any, **options: Any) -> Scene:
+        made.append(Scene(virtual, *scripts, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()

@@ -1,0 +1,113 @@
+"""A socket, its fake peer, and what happened when; see the fixture ``scene``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, TypeAlias
+
+from rxsocket import Backoff, Cause, Closed, Connecting, Event, Opened, Socket
+from rxsocket.testing import VirtualClock, fake
+from rxsocket.testing.script import Script
+
+URL = "ws://fake.test/"
+A, B, C = {"token": "a"}, {"token": "b"}, {"token": "c"}
+
+
+class _Longest(Random):
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def known() -> Backoff:
+    """A backoff without chance: 2, 4, 8, 16, 32, 40, 40, ... seconds."""
+    return Backoff(random=_Longest())
+
+
+class Scene:
+    """A socket with its fake peer.
+
+    Attributes:
+        entries: Each event with the virtual time it came at.
+    """
+
+    def __init__(
+        self,
+        virtual: VirtualClock,
+        *scripts: Script,
+        watch: bool = True,
+        tokens: set[str] | None = None,
+        latency: float = 0.0,
+        **options: Any,
+    ) -> None:
+        self._virtual = virtual
+        self.peer = fake(*scripts, tokens=tokens, latency=latency)
+        options = {"transport": self.peer, "backoff": known(), **options}
+        self.socket = Socket(self.peer.url, **options)
+        self.entries: list[tuple[float, Event]] = []
+        if watch:
+            self.watch()
+
+    def watch(self) -> None:
+        """Subscribe to ``events``, which connects."""
+        self.socket.events.subscribe(
+            lambda event: self.entries.append((self._virtual.time(), event)),
+            on_error=lambda _: None,
+        )
+
+    @property
+    def events(self) -> list[Event]:
+        """What came, without the times."""
+        return [event for _, event in self.entries]
+
+    @property
+    def names(self) -> list[str]:
+        """The kinds of what came."""
+        return [type(event).__name__ for event in self.events]
+
+    @property
+    def story(self) -> list[tuple[float, str]]:
+        """When what kind of event came."""
+        return [(at, type(event).__name__) for at, event in self.entries]
+
+    @property
+    def credentials(self) -> list[str | None]:
+        """The credential of each handshake."""
+        return [handshake.credential for handshake in self.peer.handshakes]
+
+    @property
+    def dials(self) -> list[tuple[float, str | None]]:
+        """When each handshake came to the peer, and its credential."""
+        return [(handshake.at, handshake.credential) for handshake in self.peer.handshakes]
+
+    def since(self, event: Event) -> list[Event]:
+        """What came from an event on."""
+        events = self.events
+        return events[events.index(event) :]
+
+    def clear(self) -> None:
+        """Forget what came so far."""
+        self.entries.clear()
+
+    def end(self) -> None:
+        """Close the socket and let everything of it go."""
+        self.socket.close()
+        self._virtual.advance(2.0)
+
+
+Make: TypeAlias = Callable[..., Scene]
+
+
+def connecting(epoch: int, cause: Cause = Cause.STARTED, attempt: int = 1) -> Connecting:
+    return Connecting(epoch=epoch, cause=cause, attempt=attempt, url=URL)
+
+
+def opened(
+    epoch: int, cause: Cause = Cause.STARTED, gap: float | None = None, attempts: int = 1
+) -> Opened:
+    return Opened(epoch=epoch, cause=cause, gap=gap, attempts=attempts)
+
+
+def left(epoch: int, cause: Cause, code: int = 1000) -> Closed:
+    """A connection that we closed."""
+    return Closed(epoch=epoch, sent=code, cause=cause)

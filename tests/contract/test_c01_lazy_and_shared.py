@@ -1,0 +1,471 @@
+"""C1: lazy, and one connection for all who want it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reactivex import operators as ops
+from scene import URL, A, B, Make, connecting, left, opened
+
+from rxsocket import (
+    Aborted,
+    Cause,
+    Event,
+    Message,
+    NotConnected,
+    Opened,
+    SendFailed,
+    Session,
+    Socket,
+    State,
+)
+from rxsocket.testing import VirtualClock, accept, fake, hang, reject, unreachable
+
+CONNECTING: dict[str, Callable[[Socket], Any]] = {
+    "messages": lambda socket: socket.messages.subscribe(),
+    "opens": lambda socket: socket.opens.subscribe(),
+    "closes": lambda socket: socket.closes.subscribe(),
+    "sessions": lambda socket: socket.sessions.subscribe(),
+    "events": lambda socket: socket.events.subscribe(),
+    "piped": lambda socket: socket.messages.pipe(ops.map(str)).subscribe(),
+    "on_open": lambda socket: socket.on_open(lambda: None),
+    "on_close": lambda socket: socket.on_close(lambda: None),
+    "on_message": lambda socket: socket.on_message(lambda: None),
+    "connect": lambda socket: socket.connect(),
+}
+LOOKING: dict[str, Callable[[Socket], Any]] = {
+    "state": lambda socket: socket.state.subscribe(),
+    "errors": lambda socket: socket.errors.subscribe(),
+    "auth": lambda socket: socket.auth.subscribe(),
+    "on_error": lambda socket: socket.on_error(lambda: None),
+    "passive events": lambda socket: socket.events.passive().subscribe(),
+    "passive messages": lambda socket: socket.messages.passive().subscribe(),
+    "passive opens": lambda socket: socket.opens.passive().subscribe(),
+}
+
+
+@pytest.mark.parametrize("auth", [A, None, lambda: "asked"], ids=["value", "None", "provider"])
+def test_constructing_starts_nothing(virtual: VirtualClock, auth: Any) -> None:
+    """No thread, task, timer or dial, and no provider is asked."""
+    before = threading.active_count()
+    peer = fake()
+    socket = Socket(peer.url, auth=auth, transport=peer)
+    virtual.advance(3600.0)
+    assert (virtual.pending, virtual.tasks, peer.dials) == (0, set(), 0)
+    assert threading.active_count() == before
+    assert socket.state.value is State.IDLE
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_what_connects(virtual: VirtualClock, scene: Make, name: str) -> None:
+    """Whoever wants to hear of the connection makes it be there; leaving closes it with 1000."""
+    it = scene(watch=False, auth=A)
+    leave = CONNECTING[name](it.socket)
+    virtual.advance(0.0)
+    assert it.dials == [(0.0, "a")]
+    assert it.socket.state.value is State.OPEN
+    virtual.advance(1.0)
+    leave.dispose()
+    assert it.socket.state.value is State.IDLE
+    virtual.advance(0.0)
+    assert it.peer.closes == [(1, 1000, "")]
+    assert (virtual.pending, virtual.tasks) == (0, set())
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_what_only_looks(virtual: VirtualClock, scene: Make, name: str) -> None:
+    """Looking at a socket neither connects it nor keeps it connected."""
+    it = scene(watch=False, auth=A)
+    LOOKING[name](it.socket)
+    virtual.advance(60.0)
+    assert (it.peer.dials, it.socket.state.value) == (0, State.IDLE)
+    hold = it.socket.connect()
+    virtual.advance(1.0)
+    assert it.peer.live == 1
+    hold.dispose()
+    virtual.advance(1.0)
+    assert (it.peer.live, it.socket.state.value) == (0, State.IDLE)
+
+
+def test_reading_a_value_connects_nothing(virtual: VirtualClock, scene: Make) -> None:
+    """``state.value``, ``auth.value`` and the repr are free."""
+    it = scene(watch=False, auth=A)
+    assert it.socket.state.value is State.IDLE
+    assert repr(it.socket.auth.value) == "Credential(token=***)"
+    assert repr(it.socket) == f"<Socket {URL}: idle>"
+    virtual.advance(1.0)
+    assert it.peer.dials == 0
+
+
+def test_set_auth_and_reconnect_start_nothing(virtual: VirtualClock, scene: Make) -> None:
+    """A change of a socket that nobody uses is no reason to connect."""
+    it = scene(watch=False, auth=A)
+    it.socket.set_auth(B)
+    it.socket.reconnect()
+    virtual.advance(10.0)
+    assert (it.peer.dials, it.socket.state.value) == (0, State.IDLE)
+
+
+def test_a_plain_send_does_not_connect(virtual: VirtualClock, scene: Make) -> None:
+    """While nothing is open a send fails at once, and says so on ``errors``."""
+    it = scene(watch=False, auth=A)
+    problems: list[object] = []
+    it.socket.errors.subscribe(problems.append)
+    receipt = it.socket.send("x")
+    with pytest.raises(NotConnected):
+        receipt.result()
+    virtual.advance(10.0)
+    [failed] = problems
+    assert isinstance(failed, SendFailed)
+    assert it.peer.dials == 0
+
+
+def test_entering_with_connects_and_leaving_closes(virtual: VirtualClock, scene: Make) -> None:
+    """A ``with`` block is connected while it lasts."""
+    it = scene(watch=False, auth=A)
+    with it.socket as socket:
+        assert socket is it.socket
+        virtual.advance(1.0)
+        assert it.peer.live == 1
+    virtual.advance(0.0)
+    assert (it.peer.live, it.socket.state.value) == (0, State.CLOSED)
+    assert it.peer.closes == [(1, 1000, "")]
+
+
+def test_entering_async_with_connects_and_leaving_closes(virtual: VirtualClock) -> None:
+    """Leaving an ``async with`` block waits until nothing is left."""
+    peer = fake(latency=0.1)
+
+    async def main() -> None:
+        async with Socket(peer.url, auth=A, transport=peer) as socket:
+            await asyncio.sleep(1.0)
+            assert (peer.live, socket.state.value) == (1, State.OPEN)
+        assert (peer.connections, socket.state.value) == (0, State.CLOSED)
+
+    virtual.run(main())
+    assert virtual.time() == 1.1
+
+
+def test_all_subscribers_share_one_connection(virtual: VirtualClock, scene: Make) -> None:
+    """However many streams are subscribed to, however often: one handshake."""
+    it = scene(watch=False, auth=A)
+    got: list[str] = []
+    for connect in CONNECTING.values():
+        connect(it.socket)
+        virtual.advance(0.1)
+        connect(it.socket)
+    for _ in range(3):
+        it.socket.messages.subscribe(got.append)
+    virtual.advance(1.0)
+    it.peer.push("m")
+    virtual.advance(0.0)
+    assert it.dials == [(0.0, "a")]
+    assert got == ["m"] * 3
+
+
+def test_only_the_last_one_leaving_closes(virtual: VirtualClock, scene: Make) -> None:
+    """As long as one is there the connection stays, in whatever order they leave."""
+    it = scene(watch=False, auth=A)
+    leaves = [connect(it.socket) for connect in CONNECTING.values()]
+    virtual.advance(1.0)
+    for leave in leaves[1:] + leaves[1:]:
+        leave.dispose()
+        virtual.advance(1.0)
+        assert it.peer.live == 1
+    leaves[0].dispose()
+    virtual.advance(0.0)
+    assert it.peer.live == 0
+
+
+def test_the_last_one_sees_no_end_of_its_own_making(virtual: VirtualClock, scene: Make) -> None:
+    """Who leaves hears nothing more; who only looks sees the Closed and the state IDLE."""
+    it = scene(watch=False, auth=A)
+    mine: list[Event] = []
+    seen: list[Event] = []
+    states: list[State] = []
+    it.socket.events.passive().subscribe(seen.append)
+    it.socket.state.subscribe(states.append)
+    leave = it.socket.events.subscribe(mine.append)
+    virtual.advance(1.0)
+    leave.dispose()
+    virtual.advance(1.0)
+    assert mine == [connecting(1), opened(1)]
+    assert seen == [connecting(1), opened(1), left(1, Cause.LEFT)]
+    assert states == [State.IDLE, State.CONNECTING, State.OPEN, State.WAITING, State.IDLE]
+
+
+def test_linger_keeps_the_connection_for_a_while(virtual: VirtualClock, scene: Make) -> None:
+    """With ``linger`` the close comes that long after the last one left, not before."""
+    it = scene(watch=False, auth=A, linger=3.0)
+    leave = it.socket.connect()
+    virtual.advance(1.0)
+    leave.dispose()
+    virtual.advance(2.999)
+    assert (it.peer.live, it.socket.state.value) == (1, State.OPEN)
+    virtual.advance(0.001)
+    assert (it.peer.live, it.socket.state.value) == (0, State.IDLE)
+    assert it.peer.closes == [(1, 1000, "")]
+
+
+def test_who_comes_while_it_lingers_gets_the_same_connection(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """Leaving and coming back within ``linger`` makes no handshake, and counts from anew."""
+    it = scene(watch=False, auth=A, linger=3.0)
+    for _ in range(5):
+        leave = it.socket.connect()
+        virtual.advance(1.0)
+        leave.dispose()
+        virtual.advance(2.9)
+    assert (len(it.credentials), it.peer.live) == (1, 1)
+    virtual.advance(0.1)
+    assert (len(it.credentials), it.peer.live) == (1, 0)
+
+
+def test_close_does_not_linger(virtual: VirtualClock, scene: Make) -> None:
+    """``close()`` while it lingers closes at once, and no timer is left."""
+    it = scene(watch=False, auth=A, linger=30.0)
+    it.socket.connect().dispose()
+    virtual.advance(1.0)
+    assert it.peer.live == 1
+    it.socket.close()
+    virtual.advance(0.0)
+    assert (it.peer.live, it.socket.state.value, virtual.pending) == (0, State.CLOSED, 0)
+
+
+def test_a_lingering_socket_still_follows_its_credential(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """A change while it lingers reconnects, and puts the end of the lingering not off."""
+    it = scene(watch=False, auth=A, linger=3.0)
+    leave = it.socket.connect()
+    virtual.advance(1.0)
+    leave.dispose()
+    virtual.advance(2.0)
+    it.socket.set_auth(B)
+    virtual.advance(0.5)
+    assert it.dials == [(0.0, "a"), (3.0, "b")]
+    virtual.advance(0.5)
+    assert (it.peer.live, it.socket.state.value) == (0, State.IDLE)
+
+
+@pytest.mark.parametrize("linger", [0.0, 2.0])
+def test_connect_is_counted_once_however_often_it_is_disposed(
+    virtual: VirtualClock, scene: Make, linger: float
+) -> None:
+    """Disposing a hold twice does not take somebody else's hold away."""
+    it = scene(watch=False, auth=A, linger=linger)
+    mine, other = it.socket.connect(), it.socket.connect()
+    virtual.advance(1.0)
+    for _ in range(3):
+        mine.dispose()
+        virtual.advance(3.0)
+    assert it.peer.live == 1
+    other.dispose()
+    virtual.advance(2.0)
+    assert it.peer.live == 0
+
+
+def test_a_hold_of_an_earlier_life_holds_and_releases_nothing(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """What ``connect()`` gave before ``close()`` means nothing to the life after it."""
+    it = scene(watch=False, auth=A)
+    old = it.socket.connect()
+    virtual.advance(1.0)
+    it.socket.close()
+    new = it.socket.connect()
+    virtual.advance(2.0)
+    old.dispose()
+    virtual.advance(1.0)
+    assert it.peer.live == 1
+    new.dispose()
+    virtual.advance(1.0)
+    assert it.peer.live == 0
+
+
+def test_coming_and_going_in_one_instant_dials_nobody(virtual: VirtualClock, scene: Make) -> None:
+    """Subscribing and leaving before the loop had a turn leaves no trace but the state."""
+    it = scene(watch=False, auth=A)
+    seen: list[Event] = []
+    it.socket.events.passive().subscribe(seen.append)
+    for connect in CONNECTING.values():
+        connect(it.socket).dispose()
+    virtual.advance(5.0)
+    assert (it.peer.dials, seen, it.socket.state.value) == (0, [], State.IDLE)
+
+
+LEFT_IN: dict[str, tuple[Any, State]] = {
+    "connecting": (hang(), State.CONNECTING),
+    "waiting": (unreachable(), State.WAITING),
+    "awaiting auth": (reject(401), State.AWAITING_AUTH),
+}
+
+
+@pytest.mark.parametrize("name", LEFT_IN)
+def test_the_last_one_may_leave_in_any_state(virtual: VirtualClock, scene: Make, name: str) -> None:
+    """While connecting, waiting or awaiting auth, too: nothing is dialled afterwards."""
+    script, state = LEFT_IN[name]
+    it = scene(script, watch=False, auth=A)
+    seen: list[Event] = []
+    it.socket.events.passive().subscribe(seen.append)
+    leave = it.socket.messages.subscribe()
+    virtual.advance(1.0)
+    assert it.socket.state.value is state
+    leave.dispose()
+    assert it.socket.state.value is State.IDLE
+    virtual.advance(60.0)
+    assert it.peer.dials == 1
+    if state is State.CONNECTING:
+        assert seen == [connecting(1), Aborted(epoch=1, cause=Cause.LEFT)]
+
+
+def test_a_new_life_begins_with_a_new_epoch(virtual: VirtualClock, scene: Make) -> None:
+    """Coming back after all had left connects again; epochs go on counting, the gap does not."""
+    it = scene(watch=False, auth=A)
+    opens: list[Opened] = []
+    leave = it.socket.opens.subscribe(opens.append)
+    virtual.advance(10.0)
+    leave.dispose()
+    virtual.advance(10.0)
+    it.socket.opens.subscribe(opens.append)
+    virtual.advance(0.0)
+    assert opens == [opened(1), opened(2)]
+    assert it.dials == [(0.0, "a"), (20.0, "a")]
+
+
+def test_leaving_and_coming_back_at_once_spaces_the_dials(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """Two attempts with an unchanged credential are a second apart (C15), also over a restart."""
+    it = scene(watch=False, auth=A)
+    for _ in range(3):
+        leave = it.socket.connect()
+        virtual.advance(0.1)
+        leave.dispose()
+    it.socket.connect()
+    virtual.advance(5.0)
+    assert it.dials == [(0.0, "a"), (1.0, "a")]
+
+
+def test_an_observer_may_leave_at_what_it_is_told(virtual: VirtualClock, scene: Make) -> None:
+    """``take(1)`` on the only subscription closes the connection, with 1000."""
+    it = scene(accept().send("1", "2", "3"), watch=False, auth=A)
+    got: list[str] = []
+    ends: list[str] = []
+    it.socket.messages.pipe(ops.take(1)).subscribe(
+        got.append, on_completed=lambda: ends.append("completed")
+    )
+    virtual.advance(5.0)
+    assert (got, ends) == (["1"], ["completed"])
+    assert (it.peer.closes, it.socket.state.value) == ([(1, 1000, "")], State.IDLE)
+
+
+@pytest.mark.parametrize("stream", ["events", "opens", "messages"])
+def test_who_leaves_and_comes_back_in_an_observer_keeps_the_connection(
+    virtual: VirtualClock, scene: Make, stream: str
+) -> None:
+    """To subscribe the next before leaving needs no ``linger``, inside an emission either."""
+    it = scene(accept().send("1").wait(1.0).send("2"), watch=False, auth=A)
+    got: list[object] = []
+
+    def first(value: object) -> None:
+        it.socket.messages.subscribe(got.append)
+        mine.dispose()
+
+    mine = getattr(it.socket, stream).subscribe(first)
+    virtual.advance(5.0)
+    assert it.credentials == ["a"]
+    assert it.peer.live == 1
+    assert got[-1] == "2"
+
+
+def test_leaving_first_and_coming_back_in_an_observer(virtual: VirtualClock, scene: Make) -> None:
+    """The order of the two calls in one observer does not matter: nobody was away in between."""
+    it = scene(accept().send("1").wait(2.0).send("2"), watch=False, auth=A)
+    got: list[object] = []
+
+    def first(value: object) -> None:
+        mine.dispose()
+        it.socket.messages.subscribe(got.append)
+
+    mine = it.socket.messages.subscribe(first)
+    virtual.advance(5.0)
+    assert (it.credentials, got) == (["a"], ["2"])
+
+
+def test_a_looker_may_become_one_who_connects(virtual: VirtualClock, scene: Make) -> None:
+    """An observer of ``state`` that subscribes when the last one left starts a new life."""
+    it = scene(watch=False, auth=A)
+    states: list[State] = []
+    got: list[Opened] = []
+
+    def look(state: State) -> None:
+        states.append(state)
+        if state is State.IDLE and states.count(State.OPEN) == 1:
+            it.socket.opens.subscribe(got.append)
+
+    it.socket.state.subscribe(look)
+    leave = it.socket.connect()
+    virtual.advance(2.0)
+    leave.dispose()
+    virtual.advance(2.0)
+    assert [event.epoch for event in got] == [2]
+    assert it.dials == [(0.0, "a"), (2.0, "a")]
+
+
+def test_a_bystander_can_hold_the_connection_in_the_last_moment(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """One who subscribes in the emission in which the last one leaves gets the same connection."""
+    it = scene(watch=False, auth=A)
+    late: list[str] = []
+    first = it.socket.messages.subscribe(lambda _: first.dispose())
+    second = it.socket.messages.subscribe(
+        lambda _: (second.dispose(), it.socket.messages.subscribe(late.append))
+    )
+    virtual.advance(1.0)
+    it.peer.push("1")
+    virtual.advance(1.0)
+    it.peer.push("2")
+    virtual.advance(1.0)
+    assert (it.credentials, late, it.peer.live) == (["a"], ["2"], 1)
+
+
+def test_each_session_is_shared_too(virtual: VirtualClock, scene: Make) -> None:
+    """A session's messages come from the same connection; subscribing to it holds nothing."""
+    it = scene(watch=False, auth=A)
+    sessions: list[Session[str]] = []
+    leave = it.socket.sessions.subscribe(sessions.append)
+    virtual.advance(1.0)
+    got: list[str] = []
+    sessions[0].subscribe(got.append)
+    sessions[0].subscribe(got.append)
+    it.peer.push("m")
+    virtual.advance(0.0)
+    assert (got, it.credentials) == (["m", "m"], ["a"])
+    leave.dispose()
+    virtual.advance(1.0)
+    assert it.peer.live == 0
+
+
+def test_two_sockets_share_nothing(virtual: VirtualClock) -> None:
+    """Each socket has a connection of its own, to the same server too."""
+    peer = fake()
+    one, two = (Socket(peer.url, auth=auth, transport=peer) for auth in (A, B))
+    events: list[Event] = []
+    one.events.subscribe(events.append)
+    two.connect()
+    virtual.advance(1.0)
+    two.close()
+    virtual.advance(1.0)
+    peer.push("m")
+    virtual.advance(0.0)
+    assert events == [connecting(1), opened(1), Message(epoch=1, data="m")]
+    assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
+    one.close()
+    virtual.advance(2.0)

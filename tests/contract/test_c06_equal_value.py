@@ -1,0 +1,173 @@
+"""C6: an equal credential makes no handshake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reactivex.subject import Subject
+from scene import A, B, Make, Scene
+
+from rxsocket import AwaitingAuth, InEffect, Refused, Secret, State, Waiting
+from rxsocket.testing import VirtualClock, accept, hang, reject, unreachable
+
+EQUAL: dict[str, tuple[Any, Any]] = {
+    "the same mapping": (A, A),
+    "another mapping": ({"token": "a"}, {"token": "a"}),
+    "another order": ({"token": "a", "room": "1"}, {"room": "1", "token": "a"}),
+    "a string": ("a", "".join(["a"])),
+    "a secret": (Secret("a"), Secret("a")),
+    "a list and a tuple": ({"token": "a", "room": ["1", "2"]}, {"token": "a", "room": ("1", "2")}),
+}
+
+
+@pytest.mark.parametrize("which", EQUAL)
+def test_an_equal_value_while_open_changes_nothing(
+    virtual: VirtualClock, scene: Make, which: str
+) -> None:
+    """No event, no handshake, and the receipt says that it is in effect already."""
+    first, second = EQUAL[which]
+    it = scene(auth=first)
+    virtual.advance(10.0)
+    it.clear()
+    receipt = it.socket.set_auth(second)
+    virtual.advance(60.0)
+    assert it.entries == []
+    assert it.dials == [(0.0, "a")]
+    assert receipt.result() == InEffect(epoch=1)
+
+
+def test_what_was_changed_in_a_mapping_afterwards_is_no_change(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """The value is frozen when it is passed; the mapping, changed since, is another value."""
+    mine = {"token": "a"}
+    it = scene(auth=mine)
+    virtual.advance(1.0)
+    mine["token"] = "b"
+    it.socket.set_auth({"token": "a"})
+    virtual.advance(1.0)
+    assert it.credentials == ["a"]
+    it.socket.set_auth(mine)
+    virtual.advance(1.0)
+    assert it.credentials == ["a", "b"]
+
+
+DIFFERENT: dict[str, Any] = {
+    "another text": {"token": "b"},
+    "one more entry": {"token": "a", "room": "1"},
+    "one entry less": {},
+    "another name": {"access_token": "a"},
+    "a string instead of a mapping": "a",
+}
+
+
+@pytest.mark.parametrize("which", DIFFERENT)
+def test_a_different_value_makes_one_handshake(
+    virtual: VirtualClock, scene: Make, which: str
+) -> None:
+    """Whatever differs is another credential."""
+    it = scene(auth=A)
+    virtual.advance(10.0)
+    it.socket.set_auth(DIFFERENT[which])
+    virtual.advance(10.0)
+    assert [at for at, _ in it.dials] == [0.0, 10.0]
+
+
+STAGES: dict[str, tuple[Any, State, list[float]]] = {
+    "connecting": (hang(), State.CONNECTING, [0.0, 12.0]),
+    "waiting": (unreachable(), State.WAITING, [2.0]),
+    "awaiting auth": (reject(401), State.AWAITING_AUTH, [0.0]),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_equal_value_while_not_open_changes_nothing(
+    virtual: VirtualClock, scene: Make, stage: str
+) -> None:
+    """The attempt, the wait or the parking goes on as if nothing had been said."""
+    script, state, dials = STAGES[stage]
+    it = scene(script, auth=A)
+    virtual.advance(1.0)
+    assert it.socket.state.value is state
+    it.clear()
+    receipt = it.socket.set_auth(dict(A))
+    virtual.advance(0.5)
+    assert it.entries == []
+    virtual.advance(60.0)
+    assert it.dials == [(at, "a") for at in dials]
+    if state is State.AWAITING_AUTH:
+        assert receipt.result() == Refused("it was refused before")
+    else:
+        assert isinstance(receipt.result(), InEffect)
+
+
+def test_an_equal_value_does_not_start_the_backoff_anew(virtual: VirtualClock, scene: Make) -> None:
+    """In the middle of an outage the waits go on growing."""
+    it = scene(unreachable(), unreachable(), unreachable(), auth=A)
+    virtual.advance(3.0)
+    it.socket.set_auth(dict(A))
+    virtual.advance(30.0)
+    waits = [(event.failures, event.delay) for event in it.events if isinstance(event, Waiting)]
+    assert waits == [(1, 2.0), (2, 4.0), (3, 8.0)]
+
+
+def test_logging_out_twice_is_once(virtual: VirtualClock, scene: Make) -> None:
+    """Logged out is a value too: the second None is no event and is in effect at once."""
+    it = scene(auth=A)
+    virtual.advance(1.0)
+    it.socket.set_auth(None)
+    virtual.advance(1.0)
+    again = it.socket.set_auth(None)
+    virtual.advance(10.0)
+    assert [type(event) for event in it.events].count(AwaitingAuth) == 1
+    assert again.result() == InEffect(epoch=None)
+
+
+FEEDS: dict[str, Callable[[Scene, Subject[Any]], object]] = {
+    "the source again": lambda it, source: source.on_next(dict(A)),
+    "set_auth after the source": lambda it, source: it.socket.set_auth(dict(A)),
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_an_observable_that_repeats_itself_makes_no_handshake(
+    virtual: VirtualClock, scene: Make, feed: str
+) -> None:
+    """What a source emits is compared like what is set."""
+    source: Subject[Any] = Subject()
+    it = scene(auth=source)
+    source.on_next(A)
+    virtual.advance(10.0)
+    FEEDS[feed](it, source)
+    virtual.advance(10.0)
+    assert it.dials == [(0.0, "a")]
+
+
+def test_a_source_that_repeats_what_was_set_makes_no_handshake(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """The newest of all is compared, not the newest of each."""
+    source: Subject[Any] = Subject()
+    it = scene(auth=source)
+    source.on_next(A)
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    virtual.advance(10.0)
+    source.on_next(dict(B))
+    virtual.advance(10.0)
+    assert it.dials == [(0.0, "a"), (10.0, "b")]
+
+
+def test_messages_go_on_across_an_equal_value(virtual: VirtualClock, scene: Make) -> None:
+    """The connection does not notice: a message in the same instant is delivered."""
+    it = scene(accept(), auth=A)
+    got: list[str] = []
+    it.socket.messages.subscribe(got.append)
+    virtual.advance(1.0)
+    it.peer.push("1")
+    it.socket.set_auth(dict(A))
+    it.peer.push("2")
+    virtual.advance(0.0)
+    assert got == ["1", "2"]
