@@ -8,7 +8,6 @@ from typing import Literal
 from rxsocket.address import Address
 from rxsocket.auth.carriers import Carrier
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.identity import Identity
 from rxsocket.auth.refusals import Refusals
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
@@ -26,7 +25,6 @@ class Plan:
     address: Address
     carrier: Carrier
     transport: Transport
-    identity: Identity | None
     options: Options
     verdicts: Judge
     backoff: Backoff

@@ -77,8 +77,6 @@ class Socket:
             asked before each attempt. ``None`` means logged out. Left out: no credential (C11).
         carrier: How the credential goes on a connection: ``query()`` or ``header()``.
         transport: What moves the bytes; see ``rxsocket.transports.seam``. Default: ``websockets``.
-        identity: Given a credential's value, who it is; for telling a renewal from another user
-            (C14).
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
@@ -119,7 +117,6 @@ class Socket:
         auth: Auth | Credential = ANONYMOUS,
         carrier: Carrier | None = None,
         transport: Transport | None = None,
-        identity: Callable[[Any], Any] | None = None,
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
         stable_after: float = 5.0,
@@ -162,7 +159,6 @@ class Socket:
             transport=websockets_transport
             if transport is None
             else function("transport", transport),
-            identity=None if identity is None else function("identity", identity),
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),

@@ -72,7 +72,7 @@ def test_each_later_one_lets_go_at_once_and_is_dialled_50_ms_apart(
     assert it.dials == [(0.0, "a"), (10.0, "b")]
     virtual.advance(0.001)
     assert it.dials == [(0.0, "a"), (10.0, "b"), (10.05, "c")]
-    assert it.entries[-1] == (10.05, opened(3, Cause.AUTH_CHANGED, gap=0.03))
+    assert it.entries[-1] == (10.05, opened(3, Cause.AUTH_CHANGED, gap=pytest.approx(0.03)))
 
 
 def test_after_50_ms_the_next_one_goes_at_once_again(virtual: VirtualClock, scene: Make) -> None:
@@ -109,7 +109,7 @@ def test_a_hundred_within_50_ms_make_two_handshakes(
     virtual.advance(5.0)
     assert it.dials == [(0.0, "a"), (10.0, "t0"), (10.05, "t99")]
     assert [receipt.result() for receipt in receipts] == [Overtaken()] * 99 + [InEffect(epoch=3)]
-    assert it.socket.auth.value == "Credential(token=***)" or it.socket.state.value is State.OPEN
+    assert it.socket.state.value is State.OPEN
 
 
 @pytest.mark.parametrize("latency", [0.02, 0.2])

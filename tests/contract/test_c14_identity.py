@@ -68,7 +68,7 @@ def test_nobody_is_never_the_same(nobody: Credential) -> None:
 
 
 def test_the_users_function_decides() -> None:
-    """``identity=`` is asked instead of the token, with the value; ``None`` means unknown."""
+    """An ``identity`` function is asked with the value; ``None`` means unknown."""
     asked: list[object] = []
 
     def user(value: Any) -> object:
@@ -98,17 +98,11 @@ def test_a_renewal_stays_within_its_lease() -> None:
     assert renewed == [(ann, later)]
 
 
-def test_identity_is_checked() -> None:
-    """``identity=`` has to be a function, and the error names it."""
-    with pytest.raises(TypeError, match=r"^identity: pass a function"):
-        Socket("ws://fake.test/", identity="sub")  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("new", [ANN_LATER, BOB])
 def test_reconnect_gives_every_credential_a_connection(virtual: VirtualClock, new: str) -> None:
     """With the default strategy a renewal, too, gets a connection of its own."""
     peer = fake()
-    socket = Socket(peer.url, transport=peer, auth={"token": ANN}, identity=lambda _: "same")
+    socket = Socket(peer.url, transport=peer, auth={"token": ANN})
     socket.connect()
     virtual.advance(1.0)
     changing = socket.set_auth({"token": new})

@@ -101,7 +101,6 @@ def constructed() -> None:
     Socket("ws://host/", carrier=lambda value: Carried(query=(("t", str(value)),)))
     Socket("ws://host/", transport=transport)
     Socket("ws://host/", transport=fake(accept().send("hello")))
-    Socket("ws://host/", identity=lambda value: value["user"])
     Socket("ws://host/", verdicts=standard().override({4404: Verdict.FAIL}))
     Socket("ws://host/", verdicts=lambda end: Verdict.RECONNECT)
     Socket("ws://host/", backoff=Backoff(cap=60), stable_after=3)

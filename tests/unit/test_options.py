@@ -47,7 +47,6 @@ BAD_TYPES: list[tuple[str, Any]] = [
     ("auth", 7),
     ("carrier", 7),
     ("transport", "websockets"),
-    ("identity", "sub"),
     ("verdicts", {1000: "complete"}),
     ("backoff", 2.0),
     ("loop", "loop"),
