@@ -267,8 +267,8 @@ class Engine:
         self.publisher.credential(credential)
 
     def _reconnect(self) -> None:
+        self.memory.refusals.forget()
         if self._running is not None:
-            self.memory.refusals.forget()
             self.memory.leave(Cause.RECONNECT)
             self.again.on_next(None)
 

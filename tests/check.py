@@ -5,53 +5,73 @@ python3 tests/check.py --full     also what is slow, the lowest versions, and th
 python3 tests/check.py -- ARGS    pass ARGS on to pytest
 """
 
-from __future__ import annotations
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - before anything that an older one lacks
+    sys.exit("rxsocket needs Python 3.11 or newer: run this with a newer python3")
 
 import argparse
 import hashlib
 import os
 import re
+import shutil
 import subprocess
-import sys
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
-CORE_TESTS = ("tests/contract", "tests/stateful", "tests/testing", "tests/unit")
+NOT_ON_LOWEST = ("tests/cli", "tests/typing")
 
 
 def main() -> int:
     """Run the steps one after the other, all of them, and say which failed."""
     arguments = _arguments()
-    tools = environment(".venv", ["-e", ".[dev]"])
-    full = ["--full"] if arguments.full else []
-    steps: list[tuple[str, list[str | Path]]] = [
-        ("lint", [tools / "ruff", "check", "."]),
-        ("format", [tools / "ruff", "format", "--check", "."]),
-        ("mypy", [tools / "mypy"]),
-        ("pyright", [tools / "pyright", "--pythonpath", tools / "python"]),
-        ("tests", [tools / "python", "-m", "pytest", "-n", "2", *full, *arguments.pytest]),
-    ]
-    failed = [name for name, command in steps if not step(name, command)]
+    results = checks(arguments)
     if arguments.full:
-        failed += [name for name in ("lowest versions", "wheel") if not _EXTRA[name]()]
-    print(f"\nfailed: {', '.join(failed)}" if failed else "\nall checks passed", flush=True)
+        results |= lowest_versions() | distributions()
+    failed = [name for name, passed in results.items() if not passed]
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed", flush=True)
     return 1 if failed else 0
 
 
-def environment(folder: str, packages: list[str]) -> Path:
-    """Make a virtual environment, unless it is there as wanted; returns where its programs are."""
+def checks(arguments: argparse.Namespace) -> dict[str, bool]:
+    """Lint, types and tests."""
+    tools = programs(".venv")
+    if not environment(".venv", ["-e", ".[dev]"]):
+        return {"install": False}
+    full = ["--full"] if arguments.full else []
+    pytest = [tools / "python", "-m", "pytest", "-n", "2", *full, *arguments.pytest]
+    return {
+        "lint": step("lint", [tools / "ruff", "check", "."]),
+        "format": step("format", [tools / "ruff", "format", "--check", "."]),
+        "mypy": step("mypy", [tools / "mypy"]),
+        "pyright": step("pyright", [tools / "pyright", "--pythonpath", tools / "python"]),
+        "tests": step("tests", pytest),
+    }
+
+
+def programs(folder: str) -> Path:
+    """Where a virtual environment has its programs."""
+    return ROOT / folder / ("Scripts" if WINDOWS else "bin")
+
+
+def environment(folder: str, packages: list[str]) -> bool:
+    """Make a virtual environment with these packages, unless it is there."""
     place = ROOT / folder
-    programs = place / ("Scripts" if WINDOWS else "bin")
-    wanted = _fingerprint(packages)
     stamp = place / "installed"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        install = [programs / "python", "-m", "pip", "install", "--quiet", *packages]
-        subprocess.run(install, cwd=ROOT, check=True)
-        stamp.write_text(wanted)
-    return programs
+    wanted = _fingerprint(packages)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return True
+    pip = [programs(folder) / "python", "-m", "pip", "install", "--quiet"]
+    made = step(f"make {folder}", [sys.executable, "-m", "venv", "--clear", place])
+    if not made or not step(f"install into {folder}", [*pip, *packages]):
+        return False
+    stamp.write_text(wanted)
+    return True
 
 
 def step(name: str, command: list[str | Path]) -> bool:
@@ -65,50 +85,52 @@ def step(name: str, command: list[str | Path]) -> bool:
     return passed
 
 
-def lowest_versions() -> bool:
+def lowest_versions() -> dict[str, bool]:
     """Repeat the core of the suite on the lowest versions that pyproject.toml allows."""
-    text = (ROOT / "pyproject.toml").read_text()
-    (declared,) = re.findall(r"^dependencies = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
-    floors = [f"{name}=={floor}" for name, floor in re.findall(r'"([\w-]+)>=([\d.]+)', declared)]
-    tests = ["hypothesis", "pytest", "pytest-randomly", "pytest-timeout", "pytest-xdist"]
-    tools = environment(".venv-lowest", ["-e", ".", *floors, *tests])
-    return step(
-        f"tests on {', '.join(floors)}",
-        [tools / "python", "-m", "pytest", "-n", "2", *CORE_TESTS],
-    )
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    floors = [re.sub(r"^([\w-]+)>=([\d.]+).*$", r"\1==\2", line) for line in declared]
+    tests = ["hypothesis", "pytest", "pytest-randomly", "pytest-timeout", "pytest-xdist", "trustme"]
+    name = f"tests on {', '.join(floors)}"
+    if not environment(".venv-lowest", ["-e", ".", *floors, *tests]):
+        return {name: False}
+    ignored = [f"--ignore={folder}" for folder in NOT_ON_LOWEST]
+    python = programs(".venv-lowest") / "python"
+    return {name: step(name, [python, "-m", "pytest", "-n", "2", *ignored])}
 
 
-def wheel() -> bool:
-    """Build the wheel, and use it as somebody does who has just installed it."""
-    subprocess.run([sys.executable, "-m", "venv", "--clear", ROOT / ".venv-wheel"], check=True)
-    programs = ROOT / ".venv-wheel" / ("Scripts" if WINDOWS else "bin")
-    pip = [programs / "python", "-m", "pip"]
-    built = step("wheel: build", [*pip, "wheel", "--quiet", "--no-deps", "-w", "dist", "."])
-    wheels = sorted((ROOT / "dist").glob("rxsocket-*.whl"))
-    return (
-        built
-        and step("wheel: install", [*pip, "install", "--quiet", f"{wheels[-1]}[cli]"])
-        and step("wheel: demo", [programs / "rxsocket", "demo"])
-    )
+def distributions() -> dict[str, bool]:
+    """Build the sdist, the wheel from it, and use the wheel as somebody who just installed it."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    shutil.rmtree(ROOT / ".venv-wheel", ignore_errors=True)
+    build = [programs(".venv-build") / "python", "-m", "build", "--outdir", "dist", "."]
+    if not environment(".venv-build", ["build"]) or not step("build", build):
+        return {"build": False}
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    if not environment(".venv-wheel", [f"{wheel}[cli]"]):
+        return {"build": True, "wheel": False}
+    installed = programs(".venv-wheel")
+    importing = "import rxsocket, pathlib; print(rxsocket.__file__);"
+    importing += "assert (pathlib.Path(rxsocket.__file__).parent / 'py.typed').exists()"
+    return {
+        "build": True,
+        "import": step("import", [installed / "python", "-I", "-c", importing]),
+        "help": step("help", [installed / "rxsocket", "--help"]),
+        "demo": step("demo", [installed / "rxsocket", "demo"]),
+    }
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    formatter = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--full", action="store_true", help="also what is slow")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     return parser.parse_args()
 
 
 def _fingerprint(packages: list[str]) -> str:
-    text = f"{sys.version} {packages} {(ROOT / 'pyproject.toml').read_text()}"
+    text = f"{sys.version} {ROOT} {packages} {(ROOT / 'pyproject.toml').read_text()}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_EXTRA = {"lowest versions": lowest_versions, "wheel": wheel}
-
 if __name__ == "__main__":
-    if sys.version_info < (3, 11):  # noqa: UP036 - somebody's python3 may well be older
-        sys.exit("rxsocket needs Python 3.11 or newer: run this with a newer python3")
     sys.exit(main())

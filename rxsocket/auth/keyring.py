@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.auth.refusals import Refusals
-from rxsocket.auth.sources import Ask, Provider
+from rxsocket.auth.sources import Ask, Provider, Reason
 from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
 from rxsocket.events import Cause
 
@@ -112,7 +112,8 @@ class Keyring:
         if self._provider is None or self._gave_up or waiting_for_push:
             await _forever()
             return
-        repeated = not self.pushed and self.credential in self._refusals and ask.code is None
+        refused = ask.reason is Reason.REJECTED
+        repeated = not (self.pushed or refused) and self.credential in self._refusals
         self._pushed = None
         delay = SAME_AGAIN if repeated or cause is Cause.LOGGED_OUT else delays()
         while True:

@@ -152,7 +152,7 @@ class PushingConnection(ClientConnection):
         return PeerClosed(received.code, received.reason, ours)
 
     def _lost_because(self) -> str:
-        # Before 17.0 websockets called it recv_exc.
+        # Before 17.4 websockets called it recv_exc.
         error = getattr(self, "connection_exc", None) or getattr(self, "recv_exc", None)
         return str(error or "")
 

@@ -429,11 +429,11 @@ def test_a_day_takes_no_time() -> None:
             async with asyncio.timeout(20):
                 await asyncio.sleep(0.05)
 
-    start = time.perf_counter()
+    start = time.process_time()
     with clock() as t:
         t.create_task(keepalive())
         for n in range(4000):
             t.call_at(n * 21.6, int)
         t.advance(86_400)
         assert t.time() == 86_400
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0

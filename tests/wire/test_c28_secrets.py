@@ -268,7 +268,7 @@ SOURCES: dict[str, Callable[[str], Any]] = {
 )
 def test_a_whole_life(surfaces: Surfaces, canary: Canary, carrier: str, source: str) -> None:
     """C28: connect, message, observer failure, drop, 503, 4401, set_auth, close: nothing shows."""
-    scripts = (accept().send("hello"), reject(503), accept(), accept().close(4401, "expired"))
+    scripts = (accept(), reject(503), accept(), accept().close(4401, "expired"))
     other = Canary()
     with server(*scripts) as peer:
         auth = SOURCES[source](canary.text)
@@ -280,7 +280,9 @@ def test_a_whole_life(surfaces: Surfaces, canary: Canary, carrier: str, source: 
         def bad(_: object) -> None:
             raise ValueError("an observer's own bug")
 
+        watch.wait(Opened)
         socket.messages.subscribe(bad)
+        peer.push("hello")
         watch.wait(ObserverFailed)
         assert arrived(peer, carrier, canary)
         peer.drop()

@@ -45,7 +45,9 @@ def test_the_old_is_closed_before_the_new_begins() -> None:
         watch.wait(Message, 2)
         socket.close().result(5)
         assert peer.most_open == 1
-        assert [tuple(left) for left in peer.closes] == [(1, 1000, ""), (2, 1000, "")]
+        peer.wait_for(
+            lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, ""), (2, 1000, "")]
+        )
     assert watch.names == [
         *("Connecting", "Opened", "Message", "Closed"),
         *("Connecting", "Opened", "Message", "Closed"),
@@ -219,9 +221,9 @@ def test_a_change_while_awaiting_auth(carrier: object) -> None:
     """C8, C10: the next credential goes at once, on either carrier, to the same subscribers."""
     with server(tokens={"good"}) as peer:
         socket = Socket(peer.url, auth={"token": "bad"}, carrier=carrier)  # type: ignore[arg-type]
+        watch = Watch(socket)
         messages = Inbox()
         socket.messages.subscribe(messages)
-        watch = Watch(socket)
         watch.wait(AwaitingAuth)
         assert len(watch.of(Rejected)) == 1
         assert socket.set_auth({"token": "good"}).result(5) == InEffect(2)

@@ -330,9 +330,9 @@ def test_logging_out_and_in_again() -> None:
     """C11: None closes with 1000 and awaits auth; a later value reconnects the same subscribers."""
     with server() as peer:
         socket = Socket(peer.url, auth="a")
+        watch = Watch(socket)
         messages = Inbox()
         socket.messages.subscribe(messages)
-        watch = Watch(socket)
         watch.wait(Opened)
         assert socket.set_auth(None).result(5) == InEffect(None)
         assert watch.wait(AwaitingAuth).cause is Cause.LOGGED_OUT

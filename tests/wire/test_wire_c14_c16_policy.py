@@ -75,8 +75,9 @@ def test_two_attempts_are_a_second_apart() -> None:
         watch = Watch(socket)
         watch.wait(Opened, 2)
         first, second, third = (handshake.at for handshake in peer.handshakes)
-        assert 0.99 <= second - first < 1.5
-        assert 0.99 <= third - second < 1.5
+        # As the server saw them arrive, which a busy machine puts off by some hundredths.
+        assert 0.9 <= second - first < 1.5
+        assert 0.9 <= third - second < 1.5
         socket.close().result(5)
 
 

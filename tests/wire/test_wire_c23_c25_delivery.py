@@ -36,6 +36,7 @@ def test_a_raising_observer_harms_nobody() -> None:
     """C23: it is detached and reported once with its traceback; everybody else goes on."""
     with server() as peer:
         socket = Socket(peer.url)
+        watch = Watch(socket)
         calls, good, problems = Inbox(), Inbox(), Inbox()
 
         def bad(message: str) -> None:
@@ -45,7 +46,6 @@ def test_a_raising_observer_harms_nobody() -> None:
         socket.errors.subscribe(problems)
         socket.messages.subscribe(bad)
         socket.messages.subscribe(good)
-        watch = Watch(socket)
         watch.wait(Opened)
         peer.push("1", "2", "3")
         assert good.wait(3) == ["1", "2", "3"]
@@ -64,7 +64,7 @@ def test_a_raising_observer_harms_nobody() -> None:
 def test_every_kind_of_subscriber_may_raise() -> None:
     """C23: whatever is subscribed to and whatever raises, the connection lives."""
     with server(accept().send("hello")) as peer:
-        socket = Socket(peer.url, auth="a")
+        socket = Socket(peer.url, auth=None)  # so that all are there before it connects
 
         def bad(_: object) -> None:
             raise RuntimeError("bad")
@@ -73,6 +73,7 @@ def test_every_kind_of_subscriber_may_raise() -> None:
         for stream in (socket.events, socket.opens, socket.messages, socket.sessions, socket.state):
             stream.subscribe(bad)  # type: ignore[attr-defined]
         socket.on_open(bad)
+        socket.set_auth("a")
         watch.wait(Opened)
         watch.wait(Message)
         watch.until(lambda watch: len(watch.of(ObserverFailed)) >= 4)
@@ -101,6 +102,7 @@ def test_nothing_after_a_dispose() -> None:
     """C23: an observer disposed in the middle of an emission gets nothing more of it."""
     with server() as peer:
         socket = Socket(peer.url)
+        watch = Watch(socket)
         second = Inbox()
         holding = SerialDisposable()
         first = Inbox()
@@ -112,7 +114,6 @@ def test_nothing_after_a_dispose() -> None:
 
         socket.messages.subscribe(drop_the_other)
         holding.disposable = socket.messages.subscribe(second)
-        watch = Watch(socket)
         watch.wait(Opened)
         peer.push("1", "2", "3")
         assert first.wait(3) == ["1", "2", "3"]
@@ -123,7 +124,7 @@ def test_nothing_after_a_dispose() -> None:
 def test_callbacks_take_one_argument_or_none() -> None:
     """C23: callbacks of both shapes are called; others are refused when they are registered."""
     with server(accept().send("hello").close(1000)) as peer:
-        socket = Socket(peer.url)
+        socket = Socket(peer.url, auth=None)  # so that all are there before it connects
         opened, closed, plain = Inbox(), Inbox(), Inbox()
         socket.on_open(lambda: opened("open"))
         socket.on_close(lambda event: closed(event.code))
@@ -137,6 +138,7 @@ def test_callbacks_take_one_argument_or_none() -> None:
 
         with pytest.raises(TypeError, match="async"):
             socket.on_message(never_awaited)
+        socket.set_auth("a")
         assert socket.wait(5)
         assert (opened.values, plain.values, closed.values) == (["open"], ["hello"], [1000])
 
@@ -146,13 +148,13 @@ def test_observers_run_in_the_context_of_their_subscribe() -> None:
     user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
     with server() as peer:
         socket = Socket(peer.url)
+        watch = Watch(socket)
         seen = Inbox()
         for name in ("ann", "ben"):
             context = contextvars.copy_context()
             context.run(user.set, name)
             context.run(socket.messages.subscribe, lambda _: seen(user.get()))
         socket.on_message(lambda: seen(user.get()))
-        watch = Watch(socket)
         watch.wait(Opened)
         peer.push("x")
         assert seen.wait(3) == ["ann", "ben", "nobody"]
@@ -162,7 +164,7 @@ def test_observers_run_in_the_context_of_their_subscribe() -> None:
 def test_calling_back_into_the_socket() -> None:
     """C24: set_auth from on_next waits for the emission: all see the message before the close."""
     with server(accept().send("expired soon")) as peer:
-        socket = Socket(peer.url, auth="a")
+        socket = Socket(peer.url, auth=None)  # so that all are there before it connects
         told: list[str] = []
         done = threading.Event()
 
@@ -176,6 +178,7 @@ def test_calling_back_into_the_socket() -> None:
         socket.messages.subscribe(lambda _: told.append("second: message"))
         socket.on_close(lambda: told.append("closed"))
         socket.on_open(lambda event: event.epoch == 2 and done.set())
+        socket.set_auth("a")
         assert done.wait(5)
         assert told == ["first: message", "first: returned", "second: message", "closed"]
         assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
@@ -185,11 +188,12 @@ def test_calling_back_into_the_socket() -> None:
 def test_closing_from_an_observer() -> None:
     """C24, C26: close() from on_next ends after the emission, without a deadlock."""
     with server(accept().send("that is all")) as peer:
-        socket = Socket(peer.url)
+        socket = Socket(peer.url, auth=None)  # so that all are there before it connects
         closing: list[Receipt[None]] = []
         after = Inbox()
         socket.on_message(lambda: closing.append(socket.close()))
         socket.on_message(after)
+        socket.set_auth("a")
         assert socket.wait(5)
         assert closing[0].result(5) is None
         assert after.values == ["that is all"]
@@ -252,10 +256,10 @@ def test_a_blocked_main_thread_stalls_nothing() -> None:
     """C24: while the main thread is busy the background thread delivers."""
     with server(accept().echo()) as peer:
         socket = Socket(peer.url, auth="a")
+        watch = Watch(socket)
         got = Inbox()
         times: list[float] = []
         socket.on_message(lambda data: (times.append(time.monotonic()), got(data)))
-        watch = Watch(socket)
         watch.wait(Opened)
         peer.push("while busy")
         busy_until = time.monotonic() + 0.2
@@ -322,6 +326,7 @@ def test_emissions_never_overlap() -> None:
     """C24: observers of all streams are called one at a time, in order, whatever thread asks."""
     with server(accept().echo()) as peer:
         socket = Socket(peer.url, auth="0")
+        watch = Watch(socket)
         inside = 0
         overlaps = 0
 
@@ -334,7 +339,6 @@ def test_emissions_never_overlap() -> None:
 
         for stream in (socket.messages, socket.opens, socket.closes, socket.state, socket.auth):
             stream.subscribe(enter)  # type: ignore[attr-defined]
-        watch = Watch(socket)
         watch.wait(Opened)
         for number in range(50):
             socket.send(str(number))

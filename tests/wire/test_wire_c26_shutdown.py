@@ -339,7 +339,7 @@ def test_closing_twice_and_disposing_twice() -> None:
         watch.subscription.dispose()
         watch.subscription.dispose()
         assert socket.close().result(5) is None
-        assert [tuple(left) for left in peer.closes] == [(1, 1000, "")]
+        peer.wait_for(lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, "")])
         assert watch.names.count("Ended") == 1
 
 

@@ -12,6 +12,7 @@ from rxsocket import (
     Closed,
     ConnectFailed,
     HandshakeInvalid,
+    Message,
     Opened,
     Socket,
     SocketFailed,
@@ -51,9 +52,9 @@ def test_wss_with_a_private_authority(
     with server(accept().echo(), ssl=served) as peer:
         url = peer.url.replace("127.0.0.1", host)
         socket = Socket(url, auth="a", ssl=trusting(authority))
+        watch = Watch(socket)
         messages = Inbox()
         socket.messages.subscribe(messages)
-        watch = Watch(socket)
         watch.wait(Opened)
         socket.send("hello")
         assert messages.wait(1) == ["hello"]
@@ -105,7 +106,9 @@ def test_a_change_of_credential_over_tls(authority: trustme.CA, served: ssl.SSLC
         socket.set_auth("b")
         watch.wait(Opened, 2)
         socket.close().result(5)
-        assert [tuple(left) for left in peer.closes] == [(1, 1000, ""), (2, 1000, "")]
+        peer.wait_for(
+            lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, ""), (2, 1000, "")]
+        )
 
 
 def test_headers_origin_and_user_agent() -> None:
@@ -178,11 +181,9 @@ def test_max_size(compression: str | None) -> None:
     """C16: a message beyond max_size is answered with 1009 and fails, with or without deflate."""
     with server(accept().send("x" * 100, "y" * 101)) as peer:
         socket = Socket(peer.url, max_size=100, compression=compression)  # type: ignore[arg-type]
-        messages = Inbox()
-        socket.messages.subscribe(messages, on_error=lambda _: None)
         watch = Watch(socket)
         watch.ended()
-        assert messages.values == ["x" * 100]
+        assert [event.data for event in watch.of(Message)] == ["x" * 100]
         closed = watch.of(Closed)[0]
         assert (closed.sent, closed.verdict) == (1009, Verdict.FAIL)
         assert isinstance(watch.error, SocketFailed)
