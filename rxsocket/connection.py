@@ -202,7 +202,9 @@ class _Life:
                 reason=signal.reason,
                 sent=signal.sent,
                 cause=cause or (Cause.LOST if signal.lost else Cause.PEER),
-                verdict=self._attempt.judge(End(code=signal.sent or signal.code), uptime),
+                verdict=self._attempt.judge(
+                    End(code=signal.sent or signal.code, reason=signal.reason), uptime
+                ),
                 uptime=uptime,
                 at=self._now(),
             )

@@ -238,11 +238,11 @@ class Engine:
             self.auth.on_next(credential)
             self.publisher.credential(credential)
             receipt.settle(Stored())
-        elif credential != current:
+        elif credential == current and changes.wants(credential):
+            changes.begin(credential, receipt)
+        elif credential != current or self._awaits(credential):
             changes.begin(credential, receipt)
             self._change(credential)
-        elif changes.wants(credential):
-            changes.begin(credential, receipt)
         elif self.publisher.state.value is State.OPEN:
             receipt.settle(InEffect(self.memory.epoch))
         elif credential is LOGGED_OUT and self.publisher.state.value is State.AWAITING_AUTH:
@@ -251,6 +251,11 @@ class Engine:
             receipt.settle(Refused("it was refused before"))
         else:
             changes.begin(credential, receipt)
+
+    def _awaits(self, credential: Credential) -> bool:
+        # The last one in use was not refused: the provider gave up, or says logged out.
+        awaiting = self.publisher.state.value is State.AWAITING_AUTH
+        return awaiting and credential.known and credential not in self.memory.refusals
 
     def _emitted(self, credential: Credential) -> None:
         if credential != self.publisher.auth.value:

@@ -32,7 +32,7 @@ class Tally:
         """The verdict about an end.
 
         Args:
-            end: Its close code or exception.
+            end: Its close code and reason, or its exception.
             uptime: Seconds the connection was open, ``None`` if it never was.
 
         Raises:
@@ -44,7 +44,7 @@ class Tally:
             self._asked_at_once = False
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
-        verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row))
+        verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row, end.reason))
         if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
         if verdict is Verdict.COMPLETE and self._plan.clean_close == "reconnect":
@@ -68,5 +68,5 @@ class Tally:
         if verdict is not Verdict.AWAIT_AUTH:
             return Ask(self.attempts + 1, Reason.RECONNECT)
         status = end.error.status if isinstance(end.error, HandshakeRefused) else None
-        text = "" if end.error is None else str(end.error)
+        text = end.reason if end.error is None else str(end.error)
         return Ask(self.attempts + 1, Reason.REJECTED, end.code or status, text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -135,7 +136,8 @@ def credentials_from(
     """Follow an Observable of credentials.
 
     A value that is no credential and an error are told to ``failed``; completion changes nothing.
-    What a replaying source repeats when it is subscribed to is no change.
+    What a replaying source repeats when it is subscribed to is no change; of what it replays, only
+    the newest counts.
 
     Args:
         source: The Observable.
@@ -147,7 +149,8 @@ def credentials_from(
         A function that subscribes, each time it is called.
     """
     last = first
-    replaying = False
+    replayed: list[Credential] = []
+    replaying: int | None = None  # the thread on which; another one's value is a change
 
     def on_next(value: Any) -> None:
         nonlocal last
@@ -156,16 +159,25 @@ def credentials_from(
         except (TypeError, ValueError) as error:
             failed(error.with_traceback(None))  # its frames hold the value (C28)
             return
-        repeated, last = replaying and last == credential, credential
-        if not repeated:
-            changed(credential)
+        if replaying == threading.get_ident():
+            replayed[:] = [credential]
+            return
+        last = credential
+        changed(credential)
 
     def follow() -> abc.DisposableBase:
-        nonlocal replaying
-        replaying = True
+        nonlocal last, replaying
+        replayed.clear()
+        replaying = threading.get_ident()
         try:
-            return source.subscribe(on_next, failed)
+            following = source.subscribe(on_next, failed)
         finally:
-            replaying = False
+            replaying = None
+        while replayed:
+            newest = replayed.pop()
+            repeated, last = newest == last, newest
+            if not repeated:
+                changed(newest)
+        return following
 
     return follow

@@ -56,12 +56,14 @@ class End:
         stable: Whether the connection had been open for ``stable_after``.
         in_a_row: How many ends with this code, status or exception there were running, this one
             included.
+        reason: What the peer said with its close code.
     """
 
     code: int | None = None
     error: Exception | None = None
     stable: bool = False
     in_a_row: int = 1
+    reason: str = ""
 
 
 Key: TypeAlias = int | range | type[Exception]

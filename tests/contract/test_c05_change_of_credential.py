@@ -312,6 +312,41 @@ def test_a_close_as_refusal_gets_one_more_try_too(virtual: VirtualClock, scene: 
     assert change.result() == InEffect(epoch=3)
 
 
+@pytest.mark.parametrize(("answer", "again"), [(0.4, 11.05), (1.5, 11.5)])
+def test_the_one_more_try_comes_when_a_late_answer_does(
+    virtual: VirtualClock, answer: float, again: float
+) -> None:
+    """B is refused before the old peer answers: dialled again then, and 1 s later at least."""
+    old, new = fake(latency=answer), fake(reject(401))
+    peers = iter([old])
+    socket = Socket(old.url, auth=A, transport=lambda request: next(peers, new)(request))
+    socket.messages.subscribe()
+    virtual.advance(10.0)
+    change = socket.set_auth(B)
+    virtual.advance(60.0)
+    assert [(one.at, one.credential) for one in new.handshakes] == [(10.05, "b"), (again, "b")]
+    assert change.result() == InEffect(epoch=3)
+    assert old.connections == 0
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_a_second_refusal_after_a_late_answer_parks(virtual: VirtualClock) -> None:
+    """Refused again when the old peer has answered: B is parked and not dialled any more."""
+    old, new = fake(latency=0.4), fake(reject(401), reject(401))
+    peers = iter([old])
+    socket = Socket(old.url, auth=A, transport=lambda request: next(peers, new)(request))
+    socket.messages.subscribe()
+    virtual.advance(10.0)
+    change = socket.set_auth(B)
+    virtual.advance(600.0)
+    assert [(one.at, one.credential) for one in new.handshakes] == [(10.05, "b"), (11.05, "b")]
+    assert isinstance(change.result(), Refused)
+    assert socket.state.value is State.AWAITING_AUTH
+    socket.close()
+    virtual.advance(2.0)
+
+
 def test_there_is_no_third_try(virtual: VirtualClock, scene: Make) -> None:
     """Refused again when A is gone: B is refused for good."""
     it = scene(*one_session(reject(401), reject(401)), auth=A)

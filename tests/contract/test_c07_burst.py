@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ def test_a_burst_at_a_slow_peer(virtual: VirtualClock, scene: Make, latency: flo
     virtual.advance(5.0)
     begun = [at for at, event in it.entries if isinstance(event, Connecting)][1:]
     assert len(begun) <= 2
-    assert all(later - earlier >= 0.05 for earlier, later in zip(begun, begun[1:], strict=False))
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(begun))
     assert begun[-1] <= 10.1
     assert it.credentials[-1] == "t99"
     assert len(it.credentials) <= 3
@@ -194,7 +195,7 @@ def test_a_long_rush_is_20_dials_a_second_at_most(virtual: VirtualClock, scene: 
     virtual.advance(5.0)
     times = [at for at, _ in it.dials][1:]
     assert len(times) == 21
-    assert all(later - earlier > 0.0499 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier > 0.0499 for earlier, later in pairwise(times))
     assert it.credentials[-1] == "t99"
 
 

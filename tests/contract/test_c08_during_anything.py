@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -110,9 +109,7 @@ def test_a_change_while_the_old_close_is_awaited(virtual: VirtualClock, scene: M
 
 
 @pytest.mark.parametrize("script", [reject(503), reject(401)], ids=["waiting", "awaiting auth"])
-def test_right_after_a_dial_it_keeps_50_ms(
-    virtual: VirtualClock, scene: Make, script: Any
-) -> None:
+def test_right_after_a_dial_it_keeps_50_ms(virtual: VirtualClock, scene: Make, script: Any) -> None:
     """By C7: two dials are 50 ms apart, though the wait would have been longer."""
     it = scene(script, auth=A)
     virtual.advance(0.01)
@@ -150,7 +147,7 @@ def test_a_change_that_fails_backs_off_from_the_start(
 
 
 def test_five_in_a_row_start_anew_too(virtual: VirtualClock, scene: Make) -> None:
-    """The count that leads to FAIL is of one credential: four 404 with A and four with B are none."""
+    """Five 404 in a row are a FAIL: four with A and then four with B are none."""
     it = scene(*[reject(404)] * 8, auth=A)
     virtual.advance(20.0)
     assert it.credentials == ["a"] * 4
@@ -194,9 +191,7 @@ KINDS: dict[str, tuple[Any, type]] = {
 
 
 @pytest.mark.parametrize("which", KINDS)
-def test_a_change_inside_the_event_itself(
-    virtual: VirtualClock, scene: Make, which: str
-) -> None:
+def test_a_change_inside_the_event_itself(virtual: VirtualClock, scene: Make, which: str) -> None:
     """An observer that changes the credential at the news of it: B comes 50 ms after A."""
     script, kind = KINDS[which]
     it = scene(script, watch=False, auth=A)

@@ -24,9 +24,7 @@ from rxsocket.testing import VirtualClock, accept, hang, reject, unreachable
 LOGGED_OUT = AwaitingAuth(cause=Cause.LOGGED_OUT, reason="logged out")
 
 
-def test_without_auth_it_connects_without_a_credential(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_without_auth_it_connects_without_a_credential(virtual: VirtualClock, scene: Make) -> None:
     """The handshake holds no query, no Authorization, nothing."""
     it = scene()
     virtual.advance(0.0)
@@ -244,9 +242,7 @@ def test_a_source_without_a_value_yet_is_awaited(virtual: VirtualClock, scene: M
     assert it.dials == [(60.0, "a")]
 
 
-def test_a_provider_that_says_logged_out_is_asked_again(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_a_provider_that_says_logged_out_is_asked_again(virtual: VirtualClock, scene: Make) -> None:
     """None from a provider dials nothing; it is asked again every 5 min."""
     asked: list[float] = []
 

@@ -159,7 +159,6 @@ class Kernel:
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
     """A kernel; for the module, because its client keeps a loop of its own for good (C26)."""
-    pytest.importorskip("ipykernel")
     started = Kernel()
     try:
         yield started
