@@ -6,6 +6,7 @@ from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.errors import (
     ConnectionLost,
+    CredentialRefused,
     HandshakeError,
     HandshakeInvalid,
     HandshakeRefused,
@@ -66,6 +67,7 @@ __all__ = [
     "Connecting",
     "ConnectionLost",
     "Credential",
+    "CredentialRefused",
     "Dropped",
     "End",
     "Ended",

@@ -22,7 +22,7 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 
 from rxsocket.auth.keyring import Abandoned
 from rxsocket.engine import Engine
-from rxsocket.errors import HandshakeRefused
+from rxsocket.errors import CredentialRefused, HandshakeRefused
 from rxsocket.events import (
     Aborted,
     Cause,
@@ -114,6 +114,8 @@ class _Life:
         self._outbox = engine.outbox
         self._epoch = attempt.connecting.epoch
         self._link: Link | None = None
+        self._rejected = engine.plan.rejected
+        self._stable_after = engine.plan.stable_after
         self._opened_at = 0.0
         self.over = False
         self._keepalive: Keepalive | None = None
@@ -122,7 +124,8 @@ class _Life:
         if self.over:
             return
         if isinstance(signal, (str, bytes)):
-            self._publisher.deliver(signal)
+            if self._rejected is None or not self._says_refused(signal):
+                self._publisher.deliver(signal)
         elif isinstance(signal, PeerClosed):
             if self._link is not None:
                 self._closed(self._link, signal)
@@ -146,6 +149,36 @@ class _Life:
     def on_completed(self) -> None:
         if not self.over:
             self.on_error(ConnectionError("the transport ended without a reason"))
+
+    def _says_refused(self, message: str | bytes) -> bool:
+        """Ask the user's function about one of the first messages; a refusal ends it all."""
+        link, rejected = self._link, self._rejected
+        if link is None or rejected is None:
+            return False
+        if self._home.loop.time() - self._opened_at >= self._stable_after:
+            self._rejected = None
+            return False
+        try:
+            if not rejected(message):
+                return False
+        except Exception as error:
+            self._publisher.report("rejected=", "messages", error)
+            return False
+        uptime = self._uptime()
+        verdict = self._attempt.judge(End(error=CredentialRefused()), uptime)
+        self._memory.departures.add(link)
+        self._end(
+            Closed(
+                epoch=self._epoch,
+                reason="a message said so",
+                sent=1000,
+                cause=Cause.REFUSED,
+                verdict=verdict,
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
+        return True
 
     def dispose(self) -> None:
         if self.over:

@@ -8,6 +8,7 @@
     │   ├── HandshakeRefused     the server answered with an HTTP status instead of 101
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
     │   └── RedirectRefused      following the redirect would have been unsafe
+    ├── CredentialRefused        the server said so in a message
     ├── NotConnected             a send found no open connection
     ├── ConnectionLost           the connection ended before the work was done
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConnectionLost",
+    "CredentialRefused",
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
@@ -78,6 +80,13 @@ class HandshakeInvalid(HandshakeError):
 
 class RedirectRefused(HandshakeError):
     """A redirect was not followed, because it would have been unsafe or endless (C28)."""
+
+
+class CredentialRefused(SocketError):
+    """The server said in one of its first messages that the credential is refused (C9)."""
+
+    def __init__(self) -> None:
+        super().__init__("the server refused the credential in a message")
 
 
 class NotConnected(SocketError):

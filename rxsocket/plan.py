@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,6 +30,7 @@ class Plan:
     verdicts: Judge
     backoff: Backoff
     stable_after: float
+    rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None
     linger: float

@@ -81,6 +81,8 @@ class Socket:
             ``standard()``.
         backoff: How long to wait between attempts.
         stable_after: Seconds after which an open connection counts as a success (C15).
+        rejected: Given a message that came within ``stable_after`` of the opening, whether it says
+            that the credential was refused. Such a message is not delivered (C9).
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
             closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
@@ -120,6 +122,7 @@ class Socket:
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
         stable_after: float = 5.0,
+        rejected: Callable[[str | bytes], object] | None = None,
         clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
         linger: float = 0.0,
@@ -163,6 +166,7 @@ class Socket:
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),
             stable_after=seconds("stable_after", stable_after),
+            rejected=None if rejected is None else function("rejected", rejected),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
             linger=seconds("linger", linger),

@@ -94,6 +94,8 @@ class Changes:
                 self._timer = self._home.loop.call_later(GRACE, self._settle, InEffect(epoch))
             case Message(epoch=epoch) if epoch == self._epoch:
                 self._settle(InEffect(epoch))
+            case Closed(verdict=Verdict.AWAIT_AUTH, cause=Cause.REFUSED, reason=reason):
+                self._settle(Refused(reason))
             case Closed(verdict=Verdict.AWAIT_AUTH, code=code, reason=reason):
                 self._settle(Refused(f"closed with {code} {reason}".rstrip()))
             case Closed():

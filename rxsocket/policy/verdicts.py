@@ -20,6 +20,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from rxsocket.errors import (
+    CredentialRefused,
     HandshakeInvalid,
     HandshakeRefused,
     RedirectRefused,
@@ -130,6 +131,7 @@ STANDARD: Mapping[Key, Row] = {
     range(100, 600): PATIENT,  # not a WebSocket endpoint, as far as one can see
     # --- exceptions of an attempt that never opened; the nearest class decides
     Unauthorized: AWAIT_AUTH,
+    CredentialRefused: AWAIT_AUTH,
     ssl.SSLCertVerificationError: FAIL,
     HandshakeInvalid: PATIENT,
     RedirectRefused: FAIL,

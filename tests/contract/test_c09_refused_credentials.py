@@ -16,16 +16,18 @@ from rxsocket import (
     Cause,
     Closed,
     InEffect,
+    Problem,
     ProviderFailed,
     Reason,
     Refused,
     Rejected,
+    Socket,
     SourceFailed,
     State,
     Verdict,
     Waiting,
 )
-from rxsocket.testing import VirtualClock, accept, reject, unreachable
+from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
 from rxsocket.testing.script import Script
 
 CODES = (3000, 3003, 4401, 4403, 1008)
@@ -591,3 +593,78 @@ def test_what_is_no_refusal_is_not_remembered(
     assert it.credentials[-1] == "a"
     assert it.socket.state.value is State.OPEN
     assert "AwaitingAuth" not in it.names
+
+
+def says_no(message: str | bytes) -> bool:
+    """Whether a message of the server's is its way to refuse."""
+    return message == "no"
+
+
+def test_a_message_may_say_that_it_was_refused(virtual: VirtualClock) -> None:
+    """``rejected=`` makes a message a refusal: closed with 1000, remembered, not delivered."""
+    peer = fake(accept().send("hello", "no", "more"))
+    socket = Socket(peer.url, auth="bad", transport=peer, rejected=says_no)
+    messages: list[str] = []
+    socket.messages.subscribe(messages.append)
+    changing = socket.set_auth("worse")
+    virtual.advance(600.0)
+    assert messages == ["hello"]
+    assert [handshake.credential for handshake in peer.handshakes] == ["worse"]
+    assert [left.code for left in peer.closes] == [1000]
+    assert socket.state.value is State.AWAITING_AUTH
+    # The first message had settled it: that is what a server's consent looks like.
+    assert changing.result() == InEffect(epoch=1)
+    good = socket.set_auth("good")
+    virtual.advance(1.0)
+    peer.push("welcome")
+    virtual.advance(0.0)
+    assert messages == ["hello", "welcome"]
+    assert good.result() == InEffect(epoch=2)
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_a_refusal_in_the_first_message_is_the_outcome_of_set_auth(virtual: VirtualClock) -> None:
+    """``set_auth`` says ``Refused`` when the first message is the refusal."""
+    peer = fake(accept(), accept().send("no"))
+    socket = Socket(peer.url, auth="good", transport=peer, rejected=says_no)
+    problems: list[Problem] = []
+    socket.errors.subscribe(problems.append)
+    socket.connect()
+    virtual.advance(10.0)
+    changing = socket.set_auth("bad")
+    virtual.advance(1.0)
+    assert changing.result() == Refused("a message said so")
+    assert [type(problem) for problem in problems] == [Closed]
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_later_messages_are_not_asked_about(virtual: VirtualClock) -> None:
+    """Once the connection was stable, the same words are a message like any other."""
+    peer = fake()
+    socket = Socket(peer.url, auth="a", transport=peer, rejected=says_no)
+    messages: list[str] = []
+    socket.messages.subscribe(messages.append)
+    virtual.advance(6.0)
+    peer.push("no")
+    virtual.advance(1.0)
+    assert messages == ["no"]
+    assert socket.state.value is State.OPEN
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_a_rejected_that_raises_refuses_nothing(virtual: VirtualClock) -> None:
+    """Its failure is reported, and the message is delivered."""
+    peer = fake(accept().send("hello"))
+    socket = Socket(peer.url, auth="a", transport=peer, rejected=lambda message: 1 / 0)
+    messages: list[str] = []
+    problems: list[Problem] = []
+    socket.errors.subscribe(problems.append)
+    socket.messages.subscribe(messages.append)
+    virtual.advance(1.0)
+    assert messages == ["hello"]
+    assert [type(problem).__name__ for problem in problems] == ["ObserverFailed"]
+    socket.close()
+    virtual.advance(2.0)

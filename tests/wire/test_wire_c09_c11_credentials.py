@@ -354,3 +354,14 @@ def test_starting_logged_out() -> None:
         socket.set_auth("a")
         watch.wait(Opened)
         socket.close().result(5)
+
+
+def test_a_refusal_in_a_message() -> None:
+    """C9: ``rejected=`` tells a refusal among the first messages; the next credential is tried."""
+    with server(accept().send("no"), accept().send("welcome")) as peer:
+        socket = Socket(peer.url, auth="bad", rejected=lambda message: message == "no")
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        assert socket.set_auth("good").result(5) == InEffect(epoch=2)
+        assert [handshake.credential for handshake in peer.handshakes] == ["bad", "good"]
+        socket.close().result(5)
