@@ -158,10 +158,8 @@ class Publisher:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
-        wrong = event.cause in (Cause.LOST, Cause.SILENT, Cause.REFUSED) or event.code not in (
-            None,
-            1000,
-        )
+        failed = event.cause in (Cause.LOST, Cause.SILENT, Cause.REFUSED)
+        wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)
 
