@@ -328,8 +328,8 @@ class Ledger:
         self.activity += 1
         self.started_at = self.clock.time()
         self._asked.add(Cause.RECONNECT)
+        self.refused.clear()
         if self.engine._running is not None or self.depth:
-            self.refused.clear()
             self.gave_up = False
             self._not_before = None
 
