@@ -292,6 +292,8 @@ class Ledger:
 
     def _push(self, value: Any) -> None:
         if value == self._shown:
+            if self.engine._running is None:
+                self.current = value  # stored for the start, whatever a provider said before
             return  # C6
         self._shown = value
         self.gave_up = False
