@@ -44,6 +44,7 @@ class Departures:
             self._unanswered.add(task)
             self._answer.clear()
             self._last = task.get_loop().time()
+        task.add_done_callback(lambda _: _forget(answer))  # it may never have been begun
         task.add_done_callback(self._gone)
 
     @property

@@ -63,9 +63,10 @@ class Narrator:
                 self._log(logging.WARNING, "credential refused: %s", closing(event))
             case Closed(epoch=epoch):
                 self._log(logging.INFO, "connection %d closed: %s", epoch, closing(event))
-            case ConnectFailed(error=error):
+            case ConnectFailed(error=error, verdict=verdict):
                 level, self._outage = (logging.DEBUG if self._outage else logging.WARNING), True
-                self._log(level, "cannot connect: %s; trying again", describe(error))
+                then = "; trying again" if verdict is Verdict.RECONNECT else ""
+                self._log(level, "cannot connect: %s%s", describe(error), then)
             case Rejected(error=error):
                 self._log(logging.WARNING, "credential refused: %s", describe(error))
             case AwaitingAuth(reason=reason, cause=Cause.REFUSED):
@@ -78,7 +79,7 @@ class Narrator:
             case Dropped(count=count, reason=reason):
                 self._log(logging.WARNING, "%d messages dropped: %s", count, reason)
             case Ended(verdict=Verdict.FAIL, error=error):
-                self._log(logging.ERROR, "%s", error)
+                logger.error("%s", error)  # it has the address already
             case SendFailed(error=error):
                 self._log(logging.DEBUG, "not sent: %s", error)
             case _:

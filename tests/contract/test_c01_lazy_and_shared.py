@@ -45,6 +45,12 @@ LOOKING: dict[str, Callable[[Socket], Any]] = {
     "passive events": lambda socket: socket.events.passive().subscribe(),
     "passive messages": lambda socket: socket.messages.passive().subscribe(),
     "passive opens": lambda socket: socket.opens.passive().subscribe(),
+    "passive closes": lambda socket: socket.closes.passive().subscribe(),
+    "passive sessions": lambda socket: socket.sessions.passive().subscribe(),
+    "passive state": lambda socket: socket.state.passive().subscribe(),
+    "passive errors": lambda socket: socket.errors.passive().subscribe(),
+    "passive auth": lambda socket: socket.auth.passive().subscribe(),
+    "passive piped": lambda socket: socket.events.passive().pipe(ops.map(str)).subscribe(),
 }
 
 
@@ -469,3 +475,66 @@ def test_two_sockets_share_nothing(virtual: VirtualClock) -> None:
     assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
     one.close()
     virtual.advance(2.0)
+
+
+def test_connect_holds_while_others_come_and_go(virtual: VirtualClock, scene: Make) -> None:
+    """Subscribers that leave take nothing away from who called ``connect()``."""
+    it = scene(watch=False, auth=A)
+    hold = it.socket.connect()
+    for _ in range(3):
+        leave = it.socket.messages.subscribe()
+        virtual.advance(1.0)
+        leave.dispose()
+        virtual.advance(1.0)
+        assert it.peer.live == 1
+    hold.dispose()
+    virtual.advance(0.0)
+    assert (it.peer.closes, it.credentials) == ([(1, 1000, "")], ["a"])
+
+
+@pytest.mark.parametrize("linger", [0.0, 30.0])
+def test_a_with_block_that_raises_closes_too(
+    virtual: VirtualClock, scene: Make, linger: float
+) -> None:
+    """The exception goes on, and the connection is closed with 1000 without lingering."""
+    it = scene(watch=False, auth=A, linger=linger)
+    with pytest.raises(KeyError, match="mine"), it.socket:
+        virtual.advance(1.0)
+        raise KeyError("mine")
+    virtual.advance(0.0)
+    assert (it.peer.closes, it.socket.state.value) == ([(1, 1000, "")], State.CLOSED)
+    assert (virtual.pending, virtual.tasks) == (0, set())
+
+
+def test_leaving_a_with_block_ends_it_for_all(virtual: VirtualClock, scene: Make) -> None:
+    """Who is still subscribed at the end of the block sees the Closed, and then the completion."""
+    it = scene(watch=False, auth=A)
+    log: list[object] = []
+    with it.socket as socket:
+        socket.closes.subscribe(log.append, on_completed=lambda: log.append("completed"))
+        virtual.advance(1.0)
+    assert log == [left(1, Cause.CLOSE), "completed"]
+
+
+def test_an_attempt_lingers_as_well(virtual: VirtualClock, scene: Make) -> None:
+    """Who leaves while it connects: it goes on for ``linger``, and is given up then."""
+    it = scene(hang(), watch=False, auth=A, linger=3.0)
+    seen: list[tuple[float, Event]] = []
+    it.socket.events.passive().subscribe(lambda event: seen.append((virtual.time(), event)))
+    leave = it.socket.connect()
+    virtual.advance(1.0)
+    leave.dispose()
+    virtual.advance(30.0)
+    assert seen == [(0.0, connecting(1)), (4.0, Aborted(epoch=1, cause=Cause.LEFT))]
+    assert (virtual.pending, it.socket.state.value) == (0, State.IDLE)
+
+
+def test_the_peer_may_end_it_while_it_lingers(virtual: VirtualClock, scene: Make) -> None:
+    """The peer's 1000 ends the lingering too: no timer is left that could stop the next life."""
+    it = scene(accept().wait(2.0).close(), watch=False, auth=A, linger=10.0)
+    it.socket.connect().dispose()
+    virtual.advance(3.0)
+    assert (it.socket.state.value, virtual.pending) == (State.CLOSED, 0)
+    it.socket.connect()
+    virtual.advance(60.0)
+    assert (it.dials, it.peer.live) == ([(0.0, "a"), (3.0, "a")], 1)

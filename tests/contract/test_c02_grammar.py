@@ -318,3 +318,77 @@ def test_who_acts_inside_any_stream_breaks_no_grammar(
         for event in it.events:
             grammar.check(event)
         grammar.done()
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [(hang(), [connecting(1)]), (accept(), [connecting(1), opened(1)])],
+    ids=["connecting", "open"],
+)
+def test_an_epoch_that_lives_is_a_beginning(
+    virtual: VirtualClock, scene: Make, script: Any, expected: list[Event]
+) -> None:
+    """While it connects, and while it is open, nothing has ended it."""
+    it = scene(script, auth=A, open_timeout=None)
+    virtual.advance(3600.0)
+    assert it.events == expected
+
+
+@pytest.mark.parametrize("code", [3000, 3003, 4401, 4403, 1008])
+def test_a_refusal_after_the_opening_is_a_closed(
+    virtual: VirtualClock, scene: Make, code: int
+) -> None:
+    """It opened, so it has a Closed, whose verdict says AWAIT_AUTH; there is no Rejected."""
+    it = scene(accept().wait(1.0).close(code, "no"), auth=A)
+    virtual.advance(60.0)
+    *epoch, awaiting = it.events
+    assert epoch == [
+        connecting(1),
+        opened(1),
+        Closed(epoch=1, code=code, reason="no", verdict=Verdict.AWAIT_AUTH),
+    ]
+    assert isinstance(awaiting, AwaitingAuth) and awaiting.cause is Cause.REFUSED
+    assert it.story[-2:] == [(1.0, "Closed"), (1.0, "AwaitingAuth")]
+    assert it.dials == [(0.0, "a")]
+
+
+def test_our_own_closing_has_no_code_of_the_peers(virtual: VirtualClock, scene: Make) -> None:
+    """We sent 1000 and say so; the peer's answer, which comes later, changes nothing."""
+    it = scene(latency=0.02, auth=A)
+    virtual.advance(1.0)
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    [closed] = [event for event in it.events if isinstance(event, Closed)]
+    assert (closed.code, closed.sent, closed.verdict) == (None, 1000, None)
+    assert (closed.reason, closed.cause) == ("", Cause.AUTH_CHANGED)
+    assert it.peer.closes == [(1, 1000, "")]
+
+
+def test_epochs_count_up_by_one_whatever_ended_them(virtual: VirtualClock, scene: Make) -> None:
+    """A failure, an Aborted, a Rejected, a Closed of either side, a new life: one each."""
+    scripts = (unreachable(), hang(), reject(401), accept(), accept(), accept())
+    it = scene(*scripts, auth=A)
+    virtual.advance(3.0)  # 1 failed, 2 hangs
+    it.socket.set_auth(B)  # 2 aborted
+    virtual.advance(3.0)  # 3 rejected
+    it.socket.set_auth(C)
+    virtual.advance(10.0)
+    it.peer.drop()  # 4 lost
+    virtual.advance(10.0)
+    it.socket.close()  # 5 closed
+    virtual.advance(2.0)
+    it.watch()
+    virtual.advance(1.0)
+    story = [
+        (event.epoch, type(event).__name__)
+        for event in it.events
+        if isinstance(event, (Connecting, Opened, Closed, ConnectFailed, Rejected, Aborted))
+    ]
+    assert story == [
+        (1, "Connecting"), (1, "ConnectFailed"),
+        (2, "Connecting"), (2, "Aborted"),
+        (3, "Connecting"), (3, "Rejected"),
+        (4, "Connecting"), (4, "Opened"), (4, "Closed"),
+        (5, "Connecting"), (5, "Opened"), (5, "Closed"),
+        (6, "Connecting"), (6, "Opened"),
+    ]  # fmt: skip

@@ -14,7 +14,9 @@ from rxsocket import (
     Cause,
     Closed,
     Ended,
+    HandshakeRefused,
     Opened,
+    Session,
     Socket,
     SocketFailed,
     State,
@@ -51,6 +53,9 @@ VALUES: dict[str, Any] = {
     "lost": accept().wait(1.0).drop(),
     "1001": accept().wait(1.0).close(1001),
     "1011": accept().wait(1.0).close(1011),
+    "1002": accept().wait(1.0).close(1002),
+    "1003": accept().wait(1.0).close(1003),
+    "1007": accept().wait(1.0).close(1007),
     "4401": accept().wait(1.0).close(4401),
     "unreachable": unreachable(),
     "401": reject(401),
@@ -359,3 +364,105 @@ def test_a_failure_is_an_error_in_the_log(
     assert "400" in record.message and "gave up" in record.message
     socket.close()
     virtual.advance(1.0)
+
+
+def test_the_last_one_leaving_completes_nothing(virtual: VirtualClock, scene: Make) -> None:
+    """That nobody is left is no end: who looks goes on looking."""
+    it = scene(watch=False, auth=A)
+    log: list[str] = []
+    for name in ALL:
+        stream = getattr(it.socket, name).passive()
+        stream.subscribe(on_error=lambda _: log.append("failed"), on_completed=log.append)
+    it.socket.connect().dispose()
+    virtual.advance(1.0)
+    leave = it.socket.connect()
+    virtual.advance(5.0)
+    leave.dispose()
+    virtual.advance(5.0)
+    assert (log, it.socket.state.value) == ([], State.IDLE)
+
+
+def test_the_failure_says_where_and_why(virtual: VirtualClock, scene: Make) -> None:
+    """SocketFailed has the address and what the last attempt ended with; Ended has the same one."""
+    it = scene(reject(405), auth=A)
+    failures: list[Exception] = []
+    it.socket.messages.subscribe(on_error=failures.append)
+    virtual.advance(1.0)
+    [failure] = failures
+    assert isinstance(failure, SocketFailed)
+    assert failure.url == it.peer.url
+    assert isinstance(failure.cause, HandshakeRefused) and failure.cause.status == 405
+    ended = it.events[-1]
+    assert isinstance(ended, Ended)
+    assert (ended.verdict, ended.error) == (Verdict.FAIL, failure)
+
+
+@pytest.mark.parametrize("end", AGAIN)
+def test_a_session_completes_in_every_end(virtual: VirtualClock, scene: Make, end: str) -> None:
+    """Its connection was closed, which is no failure of the session's; then ``sessions`` ends."""
+    it = scene(watch=False, auth=A)
+    log: list[str] = []
+
+    def follow(session: Session[str]) -> None:
+        session.subscribe(
+            on_error=lambda _: log.append("session failed"),
+            on_completed=lambda: log.append("session completed"),
+        )
+
+    it.socket.sessions.subscribe(
+        follow, lambda _: log.append("failed"), lambda: log.append("completed")
+    )
+    virtual.advance(1.0)
+    AGAIN[end](it)
+    virtual.advance(2.0)
+    assert log == ["session completed", "failed" if end == "fail" else "completed"]
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["never started", "left"])
+def test_set_auth_on_an_idle_socket_is_for_its_start(
+    virtual: VirtualClock, scene: Make, used: bool
+) -> None:
+    """Before the first subscriber, and after the last: Stored, no dial, and used at the start."""
+    it = scene(watch=False, auth=A)
+    if used:
+        leave = it.socket.connect()
+        virtual.advance(1.0)
+        leave.dispose()
+        virtual.advance(1.0)
+    it.clear()
+    assert it.socket.state.value is State.IDLE
+    assert it.socket.set_auth("never").result() == Stored()
+    assert it.socket.set_auth(B).result() == Stored()
+    virtual.advance(5.0)
+    assert it.credentials == ["a"] * used
+    it.watch()
+    virtual.advance(1.0)
+    assert it.credentials == [*["a"] * used, "b"]
+    assert it.names == ["Connecting", "Opened"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.COMPLETE, Verdict.RECONNECT])
+def test_the_log_promises_another_try_only_if_there_is_one(
+    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, verdict: Verdict
+) -> None:
+    """The WARNING has the reason, and says that it tries again when it does."""
+    caplog.set_level(logging.DEBUG, "rxsocket")
+    it = scene(reject(503), auth=A, verdicts=standard().override({503: verdict}))
+    virtual.advance(1.0)
+    warning = warnings(caplog)[0]
+    assert "refused the handshake with HTTP 503" in warning
+    assert ("trying again" in warning) is (verdict is Verdict.RECONNECT)
+    virtual.advance(9.0)
+    assert len(it.dials) == (2 if verdict is Verdict.RECONNECT else 1)
+
+
+def test_each_line_of_the_log_has_the_address_once(
+    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which socket a line is about stands at its beginning, in that of the failure as well."""
+    caplog.set_level(logging.DEBUG, "rxsocket")
+    it = scene(accept().wait(1.0).close(1009), auth=A)
+    virtual.advance(5.0)
+    lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.INFO]
+    assert [line.count(it.peer.url) for line in lines] == [1, 1, 1]
+    assert all(line.startswith(f"{it.peer.url}: ") for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -318,6 +319,74 @@ def test_the_last_one_leaving_lets_go_of_what_is_held(virtual: VirtualClock, sce
     assert late(it) == []
 
 
+@pytest.mark.parametrize("name", ["state", "auth"])
+def test_the_value_can_be_read_in_any_thread(virtual: VirtualClock, scene: Make, name: str) -> None:
+    """``.value`` needs no loop and no subscription."""
+    it = scene(auth=A)
+    virtual.advance(1.0)
+    read: list[object] = []
+    thread = threading.Thread(target=lambda: read.append(getattr(it.socket, name).value))
+    thread.start()
+    thread.join(5.0)
+    assert read == [getattr(it.socket, name).value]
+
+
+def test_the_value_of_auth_is_new_at_once(virtual: VirtualClock, scene: Make) -> None:
+    """``set_auth`` shows before it is dialled, running or not."""
+    it = scene(watch=False, auth=A)
+    shown = [it.socket.auth.value]
+    it.socket.set_auth(B)
+    shown.append(it.socket.auth.value)
+    it.socket.connect()
+    virtual.advance(1.0)
+    it.socket.set_auth("third")
+    shown.append(it.socket.auth.value)
+    assert len(set(shown)) == 3
+    assert it.credentials == ["b"]
+
+
+def test_a_passive_subscriber_takes_what_is_held(virtual: VirtualClock, scene: Make) -> None:
+    """``messages.passive()`` gives the payloads as well, so it is the first one, too."""
+    it, problems = hold(virtual, scene, "1", "2")
+    got: list[str] = []
+    it.socket.messages.passive().subscribe(got.append)
+    assert got == ["1", "2"]
+    assert late(it) == []
+    virtual.advance(10.0)
+    assert problems == []
+
+
+@pytest.mark.parametrize("stream", ["events", "messages"])
+def test_nothing_is_held_for_who_is_there_without_connecting(
+    virtual: VirtualClock, scene: Make, stream: str
+) -> None:
+    """A passive subscriber sees the payloads: nothing is held beside it, nothing is dropped."""
+    it = scene(accept().send("1").wait(2.0).send("2"), watch=False, auth=A)
+    problems: list[object] = []
+    seen: list[object] = []
+    it.socket.errors.subscribe(problems.append)
+    getattr(it.socket, stream).passive().subscribe(seen.append)
+    it.socket.connect()
+    virtual.advance(1.0)
+    got = late(it)
+    virtual.advance(10.0)
+    assert (got, problems) == (["2"], [])
+    payloads = [event.data if isinstance(event, Message) else event for event in seen]
+    assert payloads[-2:] == ["1", "2"]
+
+
+def test_what_is_held_at_the_end_is_counted_before_errors_completes(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """The peer's 1000 ends the socket: one Dropped for what nobody took, then the completion."""
+    it = scene(accept().send("1", "2").wait(1.0).close(), watch=False, auth=A)
+    log: list[object] = []
+    it.socket.errors.subscribe(log.append, on_completed=lambda: log.append("completed"))
+    it.socket.connect()
+    virtual.advance(10.0)
+    assert log == [Dropped(epoch=1, count=2, reason="nobody subscribed"), "completed"]
+
+
 # --- sessions
 
 
@@ -397,3 +466,80 @@ def test_who_takes_the_session_at_once_waits_for_nothing(
     it.socket.sessions.pipe(ops.merge_all()).subscribe(got.append)
     virtual.advance(10.0)
     assert (len(got), problems) == (300, [])
+
+
+def unread(
+    virtual: VirtualClock, scene: Make, script: Any
+) -> tuple[Scene, list[Session[Any]], list[tuple[float, Any]]]:
+    """Sessions that nobody reads, and what was dropped when."""
+    it = scene(script, watch=False, auth=A)
+    sessions: list[Session[Any]] = []
+    dropped: list[tuple[float, Any]] = []
+    it.socket.sessions.subscribe(sessions.append)
+    it.socket.errors.subscribe(
+        lambda event: dropped.append((virtual.time(), event)) if isinstance(event, Dropped) else 0
+    )
+    return it, sessions, dropped
+
+
+def read(session: Session[Any]) -> list[Any]:
+    log: list[Any] = []
+    session.subscribe(log.append, on_completed=lambda: log.append("completed"))
+    return log
+
+
+def test_a_session_holds_256_messages_in_order(virtual: VirtualClock, scene: Make) -> None:
+    """As many as that, to the first who reads it, and what comes then right behind them."""
+    messages = [str(n) for n in range(256)]
+    it, sessions, dropped = unread(virtual, scene, accept().send(*messages))
+    virtual.advance(1.0)
+    log = read(sessions[0])
+    it.peer.push("next")
+    virtual.advance(0.0)
+    assert (log, dropped) == ([*messages, "next"], [])
+
+
+def test_a_session_holds_1_mib(virtual: VirtualClock, scene: Make) -> None:
+    """One byte more drops all of it, with one Dropped."""
+    script = accept().send("é" * (MIB // 2)).wait(1.0).send(b"x").wait(1.0).send("2")
+    _, sessions, dropped = unread(virtual, scene, script)
+    virtual.advance(10.0)
+    reason = f"more than {MIB} bytes came before anybody subscribed"
+    assert dropped == [(1.0, Dropped(epoch=1, count=2, reason=reason))]
+    assert read(sessions[0]) == []
+
+
+def test_a_session_holds_for_5_s(virtual: VirtualClock, scene: Make) -> None:
+    """From its first message on; then all are dropped, with one Dropped."""
+    script = accept().wait(10.0).send("1").wait(4.0).send("2").wait(4.0).send("3")
+    _, sessions, dropped = unread(virtual, scene, script)
+    virtual.advance(30.0)
+    reason = "nobody subscribed within 5 s"
+    assert dropped == [(15.0, Dropped(epoch=1, count=2, reason=reason))]
+    assert read(sessions[0]) == []
+
+
+@pytest.mark.parametrize("after", [0.0, 4.0, 3600.0])
+def test_a_session_that_ended_waits_for_its_reader(
+    virtual: VirtualClock, scene: Make, after: float
+) -> None:
+    """However long after its close: its messages, then the completion, and nothing is dropped."""
+    _, sessions, dropped = unread(virtual, scene, accept().send("1", "2").wait(1.0).drop())
+    virtual.advance(1.0 + after)
+    assert read(sessions[0]) == ["1", "2", "completed"]
+    assert read(sessions[0]) == ["completed"]
+    assert dropped == []
+
+
+def test_each_session_keeps_its_own(virtual: VirtualClock, scene: Make) -> None:
+    """Read late and in the wrong order, no session has a message of another one."""
+    it = scene(*[accept().send(f"{n}").wait(1.0).drop() for n in (1, 2)], watch=False, auth=A)
+    sessions: list[Session[Any]] = []
+    it.socket.sessions.subscribe(sessions.append)
+    virtual.advance(20.0)
+    assert [session.epoch for session in sessions] == [1, 2, 3]
+    assert [read(session) for session in reversed(sessions)] == [
+        [],
+        ["2", "completed"],
+        ["1", "completed"],
+    ]

@@ -30,9 +30,9 @@ def test_any_interleaving(machine: type[SocketMachine]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.skipif("EXPLORE" not in os.environ, reason="EXPLORE=1 looks for new trouble")
 @pytest.mark.parametrize("machine", MACHINES)
 def test_ten_times_as_many(machine: type[SocketMachine]) -> None:
-    """Always the same ones, too; with EXPLORE=1 in the environment, others each time."""
-    explore = "EXPLORE" in os.environ
-    many = settings(QUICK, derandomize=not explore, max_examples=10 * EXAMPLES[machine])
+    """Others each time: to look for trouble, not to tell whether a change made some."""
+    many = settings(QUICK, derandomize=False, max_examples=10 * EXAMPLES[machine])
     run_state_machine_as_test(machine, settings=many)
