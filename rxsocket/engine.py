@@ -209,7 +209,7 @@ class Engine:
         finally:
             self._starting = False
         self.publisher.credential(_shown(self.auth.value))
-        events = self._connections().subscribe(self._happened, self._broke, self._over)
+        events = self._connections().subscribe(self._happened, self._broke)
         run.disposable = CompositeDisposable(events, source)
 
     def _happened(self, event: Event) -> None:
@@ -225,9 +225,6 @@ class Engine:
         text = f"{self.plan.address.shown}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
         self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
-
-    def _over(self) -> None:
-        """The run completed; its last event, Ended, has said so already."""
 
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value

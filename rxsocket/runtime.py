@@ -20,13 +20,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
 
 from rxsocket.threads import background, running_loop, wall_clock
 
 __all__ = ["Home"]
 
-T = TypeVar("T")
 logger = logging.getLogger("rxsocket")
 
 

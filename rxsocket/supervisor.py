@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SerialDisposable
@@ -51,7 +50,6 @@ from rxsocket.transports.seam import Request
 
 __all__ = ["supervised"]
 
-T = TypeVar("T")
 
 SLOT = 0.05
 """Seconds that an old peer has to answer our close, and that a burst of changes is held back."""
