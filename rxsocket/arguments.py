@@ -71,7 +71,7 @@ def encodable(name: str, text: str) -> str:
     Raises:
         ValueError: If it holds half a surrogate pair.
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
     return text
 

@@ -135,9 +135,8 @@ class _Supervisor:
                     return
 
     async def _slot(self, spacing: float, cause: Cause) -> None:
-        """Wait until an attempt may begin: old peers answered, the last dial is long ago."""
+        """Wait until an attempt may begin: the last one is long enough ago."""
         memory, loop = self._memory, self._home.loop
-        await memory.departures.answered(within=SLOT)
         wait = 0.0 if memory.dialled_at is None else memory.dialled_at + spacing - loop.time()
         if wait > 0:
             if spacing > SLOT:
@@ -197,10 +196,15 @@ class _Supervisor:
     def _request(self, credential: Credential) -> Request:
         self._publisher.credential(credential)
         try:
-            return self._plan.request(credential)
+            return self._plan.request(credential, self._old_peers)
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
         raise ProviderFailed(failure)
+
+    async def _old_peers(self) -> None:
+        """Return when the old peers have answered our close, or had their time (C5)."""
+        await self._memory.departures.answered(within=SLOT)
+        self._memory.dialled_at = self._home.loop.time()
 
     def _judge(self, end: End, uptime: float | None) -> Verdict:
         try:

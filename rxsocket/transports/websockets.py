@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -17,7 +18,6 @@ from websockets.exceptions import (
     ProtocolError,
 )
 from websockets.typing import Origin, Subprotocol
-from websockets.uri import parse_uri
 
 from rxsocket.address import Address
 from rxsocket.errors import HandshakeInvalid, RedirectRefused
@@ -28,6 +28,7 @@ from rxsocket.transports.seam import Request, Signal
 
 __all__ = ["websockets_transport"]
 
+LOG = TransportLog()
 MAX_REDIRECTS = 10
 _DROPPED_ON_REDIRECT = ("authorization", "cookie", "proxy-authorization")
 
@@ -93,21 +94,30 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
         for name, value in request.options.additional_headers
         if name.lower() not in _DROPPED_ON_REDIRECT
     )
-    return Request(url=target.url, options=replace(request.options, additional_headers=kept))
+    options = replace(request.options, additional_headers=kept)
+    return Request(url=target.url, options=options)
 
 
 async def _handshake(request: Request) -> PushingConnection:
     options = request.options
+    if options.proxy is not None and (options.proxy is not True or proxied()):
+        await request.go()
+        return await _connect(request, proxy=options.proxy)
+    parts = urlsplit(request.url)
+    tcp = await open_tcp(parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80))
+    try:
+        await request.go()
+    except BaseException:
+        tcp.close()
+        raise
+    return await _connect(request, proxy=None, sock=tcp)
+
+
+async def _connect(request: Request, **arguments: Any) -> PushingConnection:
+    options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
-    arguments: dict[str, Any] = {}
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
-    uri = parse_uri(request.url)
-    if options.proxy is None or (options.proxy is True and not proxied()):
-        arguments["sock"] = await open_tcp(uri.host, uri.port)
-        arguments["proxy"] = None
-    else:
-        arguments["proxy"] = options.proxy
     # A fresh one for each attempt: a connect() rewrites its own address after a redirect.
     connection = await connect(
         request.url,
@@ -121,7 +131,7 @@ async def _handshake(request: Request) -> PushingConnection:
         close_timeout=options.close_timeout,
         max_size=options.max_size,
         max_queue=None,  # nothing is queued: messages are pushed
-        logger=TransportLog(),
+        logger=LOG,
         create_connection=PushingConnection,
         **arguments,
     )

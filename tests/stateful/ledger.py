@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from reactivex import Observable
@@ -77,7 +78,12 @@ class Peer(Fake):
 
     def __call__(self, request: Request) -> Observable[Signal]:
         self.ledger.dial(request.url.partition("token=")[2] or ANONYMOUS)
-        return super().__call__(request)
+
+        async def go() -> None:
+            await request.go()
+            self.ledger.handshake()
+
+        return super().__call__(replace(request, go=go))
 
     def dialled(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
         handshake, script = super().dialled(target, headers)
@@ -338,7 +344,6 @@ class Ledger:
     # --- what the socket does
 
     def dial(self, token: str) -> None:
-        now = self.clock.time()
         self.activity += 1
         self.note(f"dial with {token}")
         self.expect(self.connecting, "C2: a dial outside an attempt")
@@ -353,9 +358,13 @@ class Ledger:
             self._pushes.append((self.sequence(), token))  # what it gives overtakes too
         self.expect(token == expected, f"C10: dialled with {token}, the current one is {expected}")
         self.expect(token not in self.refused, f"C9: {token} was refused and is dialled again")
+        self._due = None
+
+    def handshake(self) -> None:
+        """The handshake of the attempt is sent."""
+        now = self._attempt_at = self.clock.time()
         self._dials = [at for at in self._dials if now - at < SLOT - EPS] + [now]
         self.expect(len(self._dials) <= 2, f"C7: {len(self._dials)} handshakes within 50 ms")
-        self._due = None
 
     def _halted(self) -> None:
         self.activity += 1
