@@ -34,7 +34,6 @@ from rxsocket.events import (
     Rejected,
     SendFailed,
     SourceFailed,
-    State,
     Waiting,
 )
 from rxsocket.held import Session
@@ -43,6 +42,7 @@ from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
 from rxsocket.socket import Socket
+from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.transports.seam import (
     Link,

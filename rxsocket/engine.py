@@ -6,13 +6,12 @@ over to the home loop. Everything below "on the loop" happens there, one thing a
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
-import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
@@ -25,7 +24,7 @@ from rxsocket.auth.keyring import Claim
 from rxsocket.auth.sources import Provider, credentials_from
 from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
-from rxsocket.events import Cause, Ended, Event, SourceFailed, State
+from rxsocket.events import Cause, Ended, Event, SourceFailed
 from rxsocket.holds import Holds
 from rxsocket.plan import Memory, Plan
 from rxsocket.policy.verdicts import Verdict
@@ -33,6 +32,8 @@ from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Outbox, Sent
+from rxsocket.states import State
+from rxsocket.threads import outcome
 
 __all__ = ["Engine"]
 
@@ -68,7 +69,7 @@ class Engine:
         self.outbox = Outbox(home, self.publisher)
         self._running: abc.DisposableBase | None = None
         self._starting = False
-        self._stopped = threading.Event()
+        self._stopped: Future[None] = Future()
         self._failure: Exception | None = None
 
     def keeps(self, current: Claim, following: Claim) -> bool:
@@ -79,7 +80,8 @@ class Engine:
 
     def hold(self) -> abc.DisposableBase:
         """Keep the socket connected until disposed."""
-        self._stopped.clear()
+        if self._stopped.done():
+            self._stopped = Future()
         return self._holds.take()
 
     def set_auth(self, value: Any) -> Receipt[AuthChange]:
@@ -129,32 +131,20 @@ class Engine:
         if self._never_started():
             raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
         try:
-            stopped = self._stopped.wait(timeout)
+            self._stopped.result(timeout)
+        except TimeoutError:
+            return False
         except KeyboardInterrupt:
             self.leave(hurry=True)
             raise
-        if stopped and self._failure is not None:
+        if self._failure is not None:
             raise self._failure
-        return stopped
+        return True
 
     async def wait_closed(self) -> None:
         """Return when it has stopped; see ``Socket.wait_closed``."""
-        loop = asyncio.get_running_loop()
-        stopped: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not stopped.done():
-                stopped.set_result(None)
-
-        def on_next(state: State) -> None:
-            if state in (State.CLOSED, State.IDLE) and not self._holds.held:
-                loop.call_soon_threadsafe(settle)
-
-        watching = self.publisher.state.subscribe(on_next)
-        try:
-            await stopped
-        finally:
-            watching.dispose()
+        if not self._never_started():
+            await outcome(self._stopped)
         if self._failure is not None:
             raise self._failure
 
@@ -282,7 +272,7 @@ class Engine:
             with self.home.turn():
                 self.publisher.enter(State.CLOSED)
                 self.publisher.end(None)
-            self._stopped.set()
+            self._has_stopped()
         self._departed()
         self.memory.departures.afterwards(lambda: receipt.settle(None))
 
@@ -316,8 +306,12 @@ class Engine:
 
     def _halted(self) -> None:
         if not self._holds.held:
-            self._stopped.set()
+            self._has_stopped()
         self._departed()
+
+    def _has_stopped(self) -> None:
+        if not self._stopped.done():
+            self._stopped.set_result(None)
 
     def _departed(self) -> None:
         """Something is gone; when nothing is left, let the loop go (C26)."""
@@ -327,7 +321,7 @@ class Engine:
         self.home.release(lambda: self._running is None and not self._holds.held)
 
     def _never_started(self) -> bool:
-        idle = self.publisher.state.value is State.IDLE and not self._stopped.is_set()
+        idle = self.publisher.state.value is State.IDLE and not self._stopped.done()
         return idle and self._running is None and not self._holds.held
 
     def _now(self) -> float:

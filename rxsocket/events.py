@@ -1,4 +1,4 @@
-"""What happens to a socket, as frozen values, and the state each of them leads to (C2).
+"""What happens to a socket, as frozen values (C2).
 
 For each epoch (one connection, numbered from 1, never reused)::
 
@@ -14,10 +14,8 @@ went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceF
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from rxsocket.policy.verdicts import Verdict
@@ -39,27 +37,8 @@ __all__ = [
     "Rejected",
     "SendFailed",
     "SourceFailed",
-    "State",
     "Waiting",
 ]
-
-
-class State(Enum):
-    """What a socket is doing."""
-
-    IDLE = "idle"
-    """Nobody is subscribed; nothing runs."""
-    CONNECTING = "connecting"
-    OPEN = "open"
-    WAITING = "waiting"
-    """Between two attempts."""
-    AWAITING_AUTH = "awaiting auth"
-    """The credential was refused, or there is none: another one is needed."""
-    CLOSED = "closed"
-    """Ended. A new subscriber starts it afresh."""
-
-    def __repr__(self) -> str:
-        return self.name
 
 
 class Cause(Enum):
@@ -68,6 +47,8 @@ class Cause(Enum):
     STARTED = "started"
     """The first subscriber came."""
     AUTH_CHANGED = "auth changed"
+    MAX_AGE = "max_age was reached"
+    HANDED_OVER = "handed over to the next connection"
     LOGGED_OUT = "logged out"
     NO_CREDENTIAL = "no credential yet"
     RECONNECT = "reconnect() was called"
@@ -276,18 +257,3 @@ Event: TypeAlias = (
     | Dropped
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""
-
-LEADS_TO: Mapping[type[Any], State] = MappingProxyType(
-    {
-        Connecting: State.CONNECTING,
-        Opened: State.OPEN,
-        Closed: State.WAITING,
-        ConnectFailed: State.WAITING,
-        Rejected: State.WAITING,
-        Aborted: State.WAITING,
-        Waiting: State.WAITING,
-        AwaitingAuth: State.AWAITING_AUTH,
-        Ended: State.CLOSED,
-    }
-)
-"""The state that each event leads to; the others change nothing."""

@@ -32,7 +32,7 @@ from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
 from rxsocket.engine import Engine
-from rxsocket.events import Closed, Ended, Event, Opened, Problem, State
+from rxsocket.events import Closed, Ended, Event, Opened, Problem
 from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
@@ -41,6 +41,7 @@ from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Sent
+from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
 from rxsocket.transports.seam import Transport

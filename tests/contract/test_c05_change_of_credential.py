@@ -83,7 +83,7 @@ def test_a_change_while_open_says_so_in_order(virtual: VirtualClock, scene: Make
     it.clear()
     it.socket.set_auth(B)
     assert it.entries == [(10.0, left(1, Cause.AUTH_CHANGED))]
-    assert it.socket.state.value is State.WAITING
+    assert it.socket.state.value is State.CONNECTING
     virtual.advance(0.0)
     assert it.entries[1:] == [
         (10.0, connecting(2, Cause.AUTH_CHANGED)),

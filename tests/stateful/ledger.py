@@ -38,7 +38,6 @@ from rxsocket import (
     Verdict,
     Waiting,
 )
-from rxsocket.events import LEADS_TO
 from rxsocket.publisher import Publisher
 from rxsocket.testing import Grammar, GrammarError, Handshake, VirtualClock, accept, reject
 from rxsocket.testing.fake import Fake
@@ -382,7 +381,7 @@ class Ledger:
             self._grammar.check(event)
         except GrammarError as error:
             self.wrong(f"C2: {str(error).splitlines()[0]}")
-        self.state = LEADS_TO.get(type(event), self.state)
+        self.state = _led_to(event) or self.state
         match event:
             case Connecting():
                 self._begins(event, now)
@@ -580,3 +579,30 @@ class Ledger:
         self.expect(not self.clock.tasks, f"C26: tasks left: {self.clock.tasks}")
         self.expect(self.clock.pending == 0, f"C26: {self.clock.pending} timers left")
         self.check()
+
+
+def _led_to(event: Event) -> State | None:
+    """The state that an event leads to (C2), said in another way than the library does."""
+    match event:
+        case Connecting():
+            return State.CONNECTING
+        case Opened():
+            return State.OPEN
+        case Closed(cause=Cause.LEFT) | Aborted(cause=Cause.LEFT):
+            return State.IDLE
+        case Closed(cause=Cause.CLOSE) | Aborted(cause=Cause.CLOSE) | Ended():
+            return State.CLOSED
+        case Closed(cause=Cause.AUTH_CHANGED | Cause.RECONNECT):
+            return State.CONNECTING
+        case Aborted(cause=Cause.AUTH_CHANGED | Cause.RECONNECT):
+            return State.CONNECTING
+        case Waiting():
+            return State.WAITING
+        case Closed() | ConnectFailed() | Rejected() | Aborted():
+            refused = getattr(event, "verdict", None) is Verdict.AWAIT_AUTH
+            parked = getattr(event, "cause", None) in (Cause.LOGGED_OUT, Cause.REFUSED)
+            return State.AWAITING_AUTH if refused or parked else State.WAITING
+        case AwaitingAuth():
+            return State.AWAITING_AUTH
+        case _:
+            return None

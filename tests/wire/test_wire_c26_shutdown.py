@@ -283,7 +283,7 @@ with Socket(sys.argv[1]) as socket:
 def test_a_with_block_that_raises(script: Script) -> None:
     """C26: an exception leaves a with block within half a second, also with a frozen peer."""
     with server(script) as peer, running(RAISES, peer.url) as child:
-        peer.wait_for(lambda peer: peer.connections == 1, timeout=15)
+        peer.wait_for(lambda peer: len(peer.handshakes) == 1, timeout=15)
         start = time.monotonic()
         assert child.exited() - start < EXIT
         assert child.errors.rstrip().endswith("LookupError: the program's own")
