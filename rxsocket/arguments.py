@@ -17,6 +17,7 @@ __all__ = [
     "is_async",
     "is_list",
     "is_mapping",
+    "more_than_zero",
     "one_line",
     "reason_to_send",
     "seconds",
@@ -47,6 +48,18 @@ def seconds(name: str, value: Any, *, or_none: bool = False) -> float:
 def seconds_or_none(name: str, value: Any) -> float | None:
     """Check a duration in seconds that may be ``None``, as :func:`seconds` does."""
     return None if value is None else seconds(name, value, or_none=True)
+
+
+def more_than_zero(name: str, value: Any) -> float | None:
+    """Check a duration in seconds that may be ``None`` but not 0.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is 0, negative or not finite.
+    """
+    if value is not None and seconds(name, value, or_none=True) == 0:
+        raise ValueError(f"{name}: pass a number of seconds that is more than 0, or None")
+    return seconds_or_none(name, value)
 
 
 def one_line(name: str, text: str) -> str:

@@ -20,8 +20,10 @@ from reactivex.subject import BehaviorSubject, Subject
 
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.identity import same_identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.sources import Provider, credentials_from
+from rxsocket.auth.strategies import Reconnect
 from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Cause, Ended, Event, SourceFailed
@@ -63,6 +65,7 @@ class Engine:
         self.provider = claim if isinstance(claim, Provider) else None
         self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
         self.again: Subject[None] = Subject()
+        self.renewing: Credential | None = None
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
@@ -73,8 +76,23 @@ class Engine:
         self._failure: Exception | None = None
 
     def keeps(self, current: Claim, following: Claim) -> bool:
-        """Whether the session of one credential goes on with the next: with reconnect(), never."""
-        return False
+        """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
+        kept = (
+            not isinstance(self.plan.on_auth_change, Reconnect)
+            and self.memory.cause is Cause.AUTH_CHANGED
+            and self.publisher.state.value is State.OPEN
+            and isinstance(following, Credential)
+            and self._same_identity(following)
+        )
+        self.renewing = following if kept and isinstance(following, Credential) else None
+        return kept
+
+    def _same_identity(self, following: Credential) -> bool:
+        try:
+            return same_identity(self.publisher.auth.value, following, self.plan.identity)
+        except Exception as error:
+            self.publisher.report("identity=", "auth", error)
+            return False
 
     # --- from any thread
 
@@ -218,6 +236,7 @@ class Engine:
 
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value
+        newest, epoch = self.renewing or current, self.memory.epoch
         if self._running is None:
             logger.info(
                 "%s: not running; the credential is kept for its start", self.plan.address.shown
@@ -225,10 +244,10 @@ class Engine:
             self.auth.on_next(credential)
             self.publisher.credential(credential)
             receipt.settle(Stored())
-        elif credential == current and changes.wants(credential):
-            changes.begin(credential, receipt)
-        elif credential != current or self._awaits(credential):
-            changes.begin(credential, receipt)
+        elif credential == newest and changes.wants(credential):
+            changes.begin(credential, receipt, epoch)
+        elif credential != newest or credential == self.renewing or self._awaits(credential):
+            changes.begin(credential, receipt, epoch)
             self._change(credential)
         elif self.publisher.state.value is State.OPEN:
             receipt.settle(InEffect(self.memory.epoch))
@@ -237,7 +256,7 @@ class Engine:
         elif credential in self.memory.refusals:
             receipt.settle(Refused("it was refused before"))
         else:
-            changes.begin(credential, receipt)
+            changes.begin(credential, receipt, epoch - 1)
 
     def _awaits(self, credential: Credential) -> bool:
         # The last one in use was not refused: the provider gave up, or says logged out.
@@ -245,7 +264,7 @@ class Engine:
         return awaiting and credential.known and credential not in self.memory.refusals
 
     def _emitted(self, credential: Credential) -> None:
-        if credential != self.publisher.auth.value:
+        if credential != (self.renewing or self.publisher.auth.value):
             self._change(credential)
 
     def _change(self, credential: Credential) -> None:
@@ -256,7 +275,10 @@ class Engine:
             self.again.on_next(None)  # set before, but a provider's one is in use since
         else:
             self.auth.on_next(credential)
-        self.publisher.credential(credential)
+        if self.renewing is None:
+            self.publisher.credential(credential)
+        else:
+            self.publisher.changes.overtake(credential)
 
     def _reconnect(self) -> None:
         self.memory.refusals.forget()
@@ -299,6 +321,7 @@ class Engine:
 
     def _let_go(self) -> None:
         running, self._running = self._running, None
+        self.renewing = None
         if running is not None:
             running.dispose()
         if self.provider is not None:

@@ -4,8 +4,8 @@ For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
-went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
+of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``. Whatever went wrong
+without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
 ``SendFailed``, ``Dropped``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
@@ -35,6 +35,8 @@ __all__ = [
     "Opened",
     "Problem",
     "Rejected",
+    "RenewalFailed",
+    "Renewed",
     "SendFailed",
     "SourceFailed",
     "Waiting",
@@ -227,6 +229,31 @@ class SendFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed(_Event):
+    """The credential was changed on the connection ``epoch``, which goes on (C13)."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalFailed(_Event):
+    """A change of credential could not be made; the connection ``epoch`` goes on as it is (C13).
+
+    Attributes:
+        epoch: Number of the connection that goes on, with the credential it had.
+        error: Why.
+        refused: Whether the server refused the new credential, or a second connection.
+        retry_in: Seconds until the change is tried again; ``None`` if it waits for the next attempt
+            to connect.
+    """
+
+    epoch: int
+    error: Exception
+    refused: bool
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(_Event):
     """Messages that nobody was subscribed to were dropped (C4)."""
 
@@ -236,7 +263,14 @@ class Dropped(_Event):
 
 
 Problem: TypeAlias = (
-    ConnectFailed | Rejected | Closed | ObserverFailed | SourceFailed | SendFailed | Dropped
+    ConnectFailed
+    | Rejected
+    | Closed
+    | RenewalFailed
+    | ObserverFailed
+    | SourceFailed
+    | SendFailed
+    | Dropped
 )
 """What ``socket.errors`` emits."""
 
@@ -251,6 +285,8 @@ Event: TypeAlias = (
     | Waiting
     | AwaitingAuth
     | Ended
+    | Renewed
+    | RenewalFailed
     | ObserverFailed
     | SourceFailed
     | SendFailed

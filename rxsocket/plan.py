@@ -9,7 +9,9 @@ from typing import Literal
 from rxsocket.address import Address
 from rxsocket.auth.carriers import Carrier
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.identity import Identity
 from rxsocket.auth.refusals import Refusals
+from rxsocket.auth.strategies import Reconnect, Strategy
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
 from rxsocket.policy.backoff import Backoff
@@ -33,9 +35,17 @@ class Plan:
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None
+    on_auth_change: Strategy
+    identity: Identity | None
+    max_age: float | None
     linger: float
     ping_interval: float | None
     ping_timeout: float | None
+
+    @property
+    def renewable(self) -> bool:
+        """Whether an open connection may be renewed, rather than just closed."""
+        return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
 
     def request(self, credential: Credential, go: Callable[[], Awaitable[None]]) -> Request:
         """What to dial with a credential, as soon as ``go()`` returns."""
@@ -60,6 +70,7 @@ class Plan:
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
+            greeting=carried.greeting,
             options=self.options,
             go=go,
             redirected=redirected,

@@ -22,6 +22,7 @@ from rxsocket.events import (
     Opened,
     Problem,
     Rejected,
+    RenewalFailed,
     SendFailed,
     SourceFailed,
 )
@@ -77,7 +78,7 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case SourceFailed() | SendFailed() | Dropped():
+                case RenewalFailed() | SourceFailed() | SendFailed() | Dropped():
                     self.errors.emit(event)
                 case _:
                     pass

@@ -31,6 +31,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from reactivex import Observable
 
+from rxsocket.auth.greeting import Greeting
+
 __all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport"]
 
 
@@ -63,6 +65,8 @@ class Request:
         headers: Headers that carry the credential. A secret.
         subprotocols: Subprotocols that carry the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
+        greeting: What the socket says over the link as soon as it is there, which is nothing to the
+            transport.
         options: Everything that is the same for each attempt.
         go: To be awaited before the handshake is sent; it returns when that may be.
         redirected: The same request for another address of the same origin, for a redirect.
@@ -72,6 +76,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
+    greeting: Greeting | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     go: Callable[[], Awaitable[None]] = field(default=_at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)
