@@ -42,6 +42,8 @@ class Doorstep:
         self._home = home
         self._said = home.loop.create_task(self._say(link))
         self._timer: asyncio.TimerHandle | None = None
+        if greeting.accepted is not None:
+            self._timer = home.loop.call_later(greeting.timeout, self._time_is_up)
 
     def hears(self, message: Any) -> bool:
         """Take a message; whether it was the answer."""
@@ -51,26 +53,26 @@ class Doorstep:
             self._failed(CredentialRefused())
             return True
         if greeting.accepted is not None and self._ask(greeting.accepted, message):
-            self.leave()
+            self._stop_waiting()
             self._accepted()
             return True
         return False
 
     def leave(self) -> None:
-        """Wait no longer."""
+        """Say and wait for nothing more."""
         self._said.cancel()
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
     async def _say(self, link: Link) -> None:
-        greeting = self._greeting
-        if greeting.accepted is not None:
-            self._timer = self._home.loop.call_later(greeting.timeout, self._time_is_up)
         try:
-            await link.send(greeting.message)
+            await link.send(self._greeting.message)
         except ConnectionLost:
             return  # the transport is about to say how it ended
-        if greeting.accepted is None:
+        if self._greeting.accepted is None:
             with self._home.turn():
                 self._accepted()
 

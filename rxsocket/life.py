@@ -140,8 +140,12 @@ class Life:
 
     # --- what others do with it
 
-    def open(self) -> None:
-        """Be the connection of the socket from here on (C19)."""
+    def open(self, *, seamless: bool = False) -> None:
+        """Be the connection of the socket from here on (C19).
+
+        Args:
+            seamless: Whether another one delivered until now.
+        """
         link = self.link
         if link is None or self.over:
             return
@@ -157,7 +161,7 @@ class Life:
             self._observer.on_next(
                 replace(
                     self._attempt.opened,
-                    gap=self._gap(self.opened_at),
+                    gap=0.0 if seamless else self._gap(self.opened_at),
                     subprotocol=link.subprotocol,
                     at=self._now(),
                 )
@@ -201,11 +205,8 @@ class Life:
         """End it before it opened: it took too long, or something was in the way."""
         if self.over:
             return
-        link = self.link
         with self._home.turn():
-            if link is not None:
-                self._memory.departures.add(link)
-            self._failed(error, End(error=error))
+            self._failed(error, End(error=error), closing=self.link)
 
     def dispose(self) -> None:
         """Let it go, for the reason of the moment."""
@@ -295,8 +296,10 @@ class Life:
 
     # --- its end
 
-    def _failed(self, error: Exception, end: End) -> None:
+    def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
         verdict = self._attempt.judge(end, None)
+        if closing is not None:
+            self._memory.departures.add(closing)
         kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
         status = error.status if isinstance(error, HandshakeRefused) else None
         self._end(

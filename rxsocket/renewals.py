@@ -4,7 +4,7 @@
 
     tend ──── the connection lives ──── a renewal came, or max_age is over
       ^                                    |
-      |     handover():  make the next one beside it (``handover``), then tend that one
+      |     handover():  make the next one beside it (``relay``), then tend that one
       |     in_band():   send the credential over it, then go on with it
       '---- reconnect(): let it go; the supervisor makes another one
 """
@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from reactivex import Observable
+from reactivex.disposable import SerialDisposable
 
 from rxsocket.attempts import SLOT, Attempts, EndEvent, Epoch
 from rxsocket.auth.credentials import Credential
@@ -25,8 +26,8 @@ from rxsocket.auth.strategies import Handover, InBand
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import Cause, Closed, ConnectFailed, Rejected, RenewalFailed, Renewed
-from rxsocket.handover import Relay
 from rxsocket.policy.verdicts import Verdict
+from rxsocket.relay import Relay
 from rxsocket.tally import Tally
 
 __all__ = ["Renewals"]
@@ -54,12 +55,14 @@ class Renewals:
         self._due: Cause | None = None
         self._stirred = asyncio.Event()
         self._age: asyncio.TimerHandle | None = None
+        self._beside = SerialDisposable()
         attempts.on_open = self._opened
         self._following = renewals.subscribe(self._renewed)
 
     def dispose(self) -> None:
         """The lease is over."""
         self._following.dispose()
+        self._beside.dispose()
         if self._age is not None:
             self._age.cancel()
 
@@ -180,6 +183,7 @@ class Renewals:
                 return old
             relay = Relay(old.life, strategy, self._home, self._stirred.set)
             new = self._attempts.begin(cause, beside=tally, admit=relay.admitted, early=relay.heard)
+            self._beside.disposable = new.subscription
             self._watch(new)
             await self._until(
                 lambda: (
@@ -218,6 +222,7 @@ class Renewals:
         elif not relay.done:
             return False
         with self._home.turn():
+            self._beside = SerialDisposable()
             self._memory.leave(Cause.HANDED_OVER)
             self._attempts.adopt(new)
             relay.switch()

@@ -94,13 +94,14 @@ class Relay:
 
     def switch(self) -> None:
         """From here on the next one delivers; within a turn, after the old one has left."""
+        seamless = self.done
         self.stop()
         if self.new is None:
             return
         if self._delivered:
             self._doubles_until = self._home.loop.time() + DOUBLES
             self._stop_deduping = self.new.listen(self._is_double)
-        self.new.open()
+        self.new.open(seamless=seamless)
 
     def stop(self) -> None:
         """Look at neither of them any more."""
