@@ -207,13 +207,7 @@ def peer_in(state: str) -> Iterator[Server | Raw]:
             yield peer
 
 
-# A blocking provider is excepted until it returns; under asyncio.run it rarely holds the exit up.
-WAYS = [
-    (state, form)
-    for state in STATES
-    for form in ("script", "coroutine")
-    if (state, form) != ("sync provider", "coroutine")
-]
+WAYS = [(state, form) for state in STATES for form in ("script", "coroutine")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process only")
