@@ -1,8 +1,9 @@
 """rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets."""
 
-from rxsocket.auth.carriers import Carried, Carrier, header, query
+from rxsocket.auth.carriers import Carried, Carrier, carrier, cookie, header, query, subprotocol
 from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.auth.credentials import Credential, Secret
+from rxsocket.auth.refreshing import Refreshing, refreshing
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.errors import (
     ConnectionLost,
@@ -89,6 +90,7 @@ __all__ = [
     "Reason",
     "Receipt",
     "RedirectRefused",
+    "Refreshing",
     "Refused",
     "Rejected",
     "Request",
@@ -111,7 +113,11 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Waiting",
+    "carrier",
+    "cookie",
     "header",
     "query",
+    "refreshing",
     "standard",
+    "subprotocol",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rxsocket.address import Address
-from rxsocket.auth.carriers import Carrier
+from rxsocket.auth.carriers import Carried, Carrier
+from rxsocket.auth.carriers.combining import carry
+from rxsocket.auth.carriers.cookies import with_cookies
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.refusals import Refusals
 from rxsocket.departures import Departures
@@ -47,15 +49,26 @@ class Plan:
 
         if not credential.known:
             return Request(url=address.url, options=self.options, redirected=redirected)
-        carried = self.carrier(credential.reveal())
+        carried = carry(self.carrier, credential.reveal())
         return Request(
             url=address.with_query(carried.query).url,
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
-            options=self.options,
+            options=_with(self.options, carried),
             redirected=redirected,
         )
+
+
+def _with(options: Options, carried: Carried) -> Options:
+    """The options with what a credential adds to a header that they may have already."""
+    if carried.fixed:
+        offered = dict.fromkeys(options.subprotocols + carried.fixed)
+        options = replace(options, subprotocols=tuple(offered))
+    if carried.cookies:
+        headers = with_cookies(options.additional_headers, carried.cookies)
+        options = replace(options, additional_headers=headers)
+    return options
 
 
 @dataclass(slots=True)

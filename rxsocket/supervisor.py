@@ -200,6 +200,8 @@ class _Supervisor:
             return self._plan.request(credential)
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
+        except Exception as error:  # of the user's carrier
+            failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
         raise ProviderFailed(failure)
 
     def _judge(self, end: End, uptime: float | None) -> Verdict:

@@ -53,9 +53,10 @@ class Request:
     Attributes:
         url: The whole address, the credential's query parameters included. A secret.
         headers: Headers that carry the credential. A secret.
-        subprotocols: Subprotocols that carry the credential, after those of the options. A secret.
+        subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
-        options: Everything that is the same for each attempt.
+        options: The options of the socket, with the cookies and fixed subprotocols that go with the
+            credential.
         redirected: The same request for another address of the same origin, for a redirect.
     """
 

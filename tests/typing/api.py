@@ -55,9 +55,12 @@ from rxsocket import (
     Verdict,
     Verdicts,
     Waiting,
+    carrier,
+    cookie,
     header,
     query,
     standard,
+    subprotocol,
 )
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
@@ -313,10 +316,12 @@ def policy() -> None:
 
 
 def carriers() -> None:
-    assert_type(query(), Carrier)
-    assert_type(header(scheme=None), Carrier)
+    combined: Carrier = query("key") & header(scheme=None) & cookie() & subprotocol("v1")
+    assert_type(combined("a"), Carried)
     carrying: Carrier = lambda value: Carried(headers=(("X-A", str(value)),))  # noqa: E731
     assert_type(carrying("a"), Carried)
+    either: list[Carrier] = [query() & carrying, carrying & query(), carrier(carrying) & carrying]
+    assert_type(either[0]("a"), Carried)
     moving: list[Transport] = [fake(), transport]
     assert_type(moving[0](Request(url="ws://host/")), Observable[Signal])
 
