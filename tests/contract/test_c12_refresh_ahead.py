@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_day_of_tokens_that_live_15_minutes(virtual: VirtualClock, scene: Make
     began = time.perf_counter()
     virtual.advance(24 * 3600.0)
     took = time.perf_counter() - began
-    gaps = [after - before for before, after in zip(mint.times, mint.times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(mint.times)]
     assert all(570.0 <= gap <= 600.0 for gap in gaps) and len(set(gaps)) > 100
     assert 144 <= len(gaps) <= 152
     assert it.credentials == [str(number) for number in range(1, len(mint.asked) + 1)]
@@ -332,7 +333,7 @@ def test_the_retries_are_5_to_10_seconds_apart(virtual: VirtualClock, scene: Mak
     virtual.advance(500.0)
     mint.errors = [OSError("down")] * 1000
     virtual.advance(399.0)
-    gaps = [b - a for a, b in zip(mint.times[1:], mint.times[2:], strict=False)]
+    gaps = [b - a for a, b in pairwise(mint.times[1:])]
     assert len(gaps) > 30 and all(5.0 <= gap <= 10.0 for gap in gaps)
     assert len(set(gaps)) == len(gaps)
 
@@ -346,7 +347,7 @@ def test_after_the_expiry_it_is_tried_with_backoff(
     mint.errors = [OSError("down")] * 10_000
     virtual.advance(3001.0)
     late = [at for at in mint.times if at > 1000.0]
-    assert all(19.9 < b - a < 20.1 for a, b in zip(late, late[1:], strict=False))
+    assert all(19.9 < b - a < 20.1 for a, b in pairwise(late))
     assert len(late) > 100
     assert it.credentials == ["1"] and it.socket.state.value is State.OPEN
     mint.errors.clear()
@@ -688,7 +689,7 @@ def test_a_users_mapping_of_the_response(virtual: VirtualClock, scene: Make) -> 
 
 
 def test_a_bad_answer_is_a_failed_attempt(virtual: VirtualClock, scene: Make) -> None:
-    """C10: what is no credential, or an ``expires=`` that raises, fails the attempt, and says so."""
+    """C10: what is no credential, or an ``expires=`` that raises, fails the attempt."""
     for options, text in (
         ({"provider": lambda: 7}, "what the provider returned"),
         (

@@ -15,7 +15,7 @@ from rxsocket.auth.carriers.syntax import (
     subprotocol_name,
 )
 
-__all__ = ["Carried", "Pairs"]
+__all__ = ["Carried", "Pairs", "conflict"]
 
 Pairs: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 _Checks: TypeAlias = Callable[[str, Any], str]
@@ -78,7 +78,7 @@ class Carried:
             _no_conflict(place, getattr(self, place), getattr(other, place))
         for one, another in ((self, other), (other, self)):
             if one.cookies and any(name.lower() == "cookie" for name, _ in another.headers):
-                raise ValueError(_CONFLICT.format("header 'Cookie'"))
+                raise ValueError(conflict("header 'Cookie'"))
         return Carried(
             query=self.query + other.query,
             headers=self.headers + other.headers,
@@ -88,8 +88,12 @@ class Carried:
         )
 
 
-_CONFLICT = "carrier: two of the combined carriers set the {}; say what each carries with only="
 _PLACES = {"query": "query parameter", "headers": "header", "cookies": "cookie"}
+
+
+def conflict(what: str) -> str:
+    """What to say when two carriers set the same."""
+    return f"carrier: two of the combined carriers set the {what}; say what each carries with only="
 
 
 def _no_conflict(
@@ -99,7 +103,7 @@ def _no_conflict(
     taken = {fold(name) for name, _ in one}
     for name, _ in other:
         if fold(name) in taken:
-            raise ValueError(_CONFLICT.format(f"{_PLACES[place]} {name!r}"))
+            raise ValueError(conflict(f"{_PLACES[place]} {name!r}"))
 
 
 def _pairs(

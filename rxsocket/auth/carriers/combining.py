@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from rxsocket.arguments import function, is_async
-from rxsocket.auth.carriers.carried import Carried
+from rxsocket.auth.carriers.carried import Carried, conflict
 from rxsocket.auth.credentials import CredentialValue
 
 __all__ = ["Carrier", "Combinable", "Only", "carrier", "carry", "names"]
@@ -27,12 +27,26 @@ class Combinable:
         function: The carrier.
         name: How it shows.
         only: The entries of a mapping that it is given; ``None`` for all.
+        sets: What it sets whatever it is given, such as ``"header 'Authorization'"``.
     """
 
-    def __init__(self, function: Carrier, name: str, only: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        function: Carrier,
+        name: str,
+        only: frozenset[str] | None = None,
+        sets: Iterable[str] = (),
+    ) -> None:
         self._function = function
         self._name = name
         self._only = only
+        # With only= two may well take turns: which one sets it is seen when they are asked.
+        self._sets = frozenset(sets) if only is None else frozenset[str]()
+
+    @property
+    def sets(self) -> frozenset[str]:
+        """What it sets whatever it is given."""
+        return self._sets
 
     def __call__(self, value: CredentialValue) -> Carried:
         """What the value adds to the handshake."""
@@ -109,6 +123,12 @@ def _both(one: Carrier, other: Carrier) -> Combinable:
         if not callable(side):
             return NotImplemented
 
+    one_sets, other_sets = (
+        side.sets if isinstance(side, Combinable) else frozenset[str]() for side in (one, other)
+    )
+    if one_sets & other_sets:
+        raise ValueError(conflict(min(one_sets & other_sets)))
+
     def both(value: CredentialValue) -> Carried:
         return carry(one, value).merged(carry(other, value))
 
@@ -116,4 +136,4 @@ def _both(one: Carrier, other: Carrier) -> Combinable:
         repr(side) if isinstance(side, Combinable) else getattr(side, "__qualname__", "a carrier")
         for side in (one, other)
     )
-    return Combinable(both, shown)
+    return Combinable(both, shown, sets=one_sets | other_sets)

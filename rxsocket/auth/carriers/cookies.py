@@ -41,7 +41,8 @@ def cookie(name: str = "token", *, only: Only = None) -> Combinable:
         argument = f"auth[{given!r}]"
         return cookie_name(argument, given), cookie_value(argument, text)
 
-    return Combinable(carry, f"cookie({name!r})", names("cookie", only))
+    sets = [f"cookie {name!r}"]
+    return Combinable(carry, f"cookie({name!r})", names("cookie", only), sets)
 
 
 def with_cookies(headers: _Headers, cookies: tuple[tuple[str, str], ...]) -> _Headers:

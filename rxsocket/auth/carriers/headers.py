@@ -50,4 +50,5 @@ def header(
             return name, header_value(f"auth[{key!r}]", f"{scheme} {text}" if scheme else text)
         return header_name(f"auth[{given!r}]", given), header_value(f"auth[{given!r}]", text)
 
-    return Combinable(carry, f"header({name!r})", names("header", only))
+    sets = [f"header {name.title()!r}"]
+    return Combinable(carry, f"header({name!r})", names("header", only), sets)

@@ -36,4 +36,5 @@ def query(key: str = "token", *, only: Only = None) -> Combinable:
     def carry(value: CredentialValue) -> Carried:
         return Carried(query=texts(value, key))
 
-    return Combinable(carry, f"query({key!r})", names("query", only))
+    sets = [f"query parameter {key!r}"]
+    return Combinable(carry, f"query({key!r})", names("query", only), sets)
