@@ -37,7 +37,7 @@ from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Stream
 from rxsocket.threads import running_loop
 
-__all__ = ["Follower", "Outcome", "Refreshing", "refreshing"]
+__all__ = ["LOOK", "Follower", "Outcome", "Refreshing", "refreshing"]
 
 logger = logging.getLogger("rxsocket")
 
@@ -126,6 +126,12 @@ class Refreshing(Stream[Credential]):
         hold = self._holds.take()
         return Disposable(leave)
 
+    def revive(self) -> None:
+        """Go on here, if the loop that it was on has ended."""
+        loop = self._loop
+        if loop is not None and loop.is_closed():
+            self._home.run(self._moved)
+
     async def ask(self, ask: Ask, refused: Callable[[Credential], bool]) -> Minted:
         """The current credential, or a new one when that has expired or was refused.
 
@@ -204,7 +210,7 @@ class Refreshing(Stream[Credential]):
         self._home.release(lambda: not self._holds.held)
 
     def _moved(self) -> None:
-        """Go on here, if the loop that all this was on has ended."""
+        """Begin anew on the loop of the moment, if that is another one than it was."""
         self._home.bind()
         if self._loop is None or self._loop is self._home.loop:
             return

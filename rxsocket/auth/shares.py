@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from reactivex import abc
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Minted
-from rxsocket.auth.refreshing import Follower, Refreshing
+from rxsocket.auth.refreshing import LOOK, Follower, Refreshing
 from rxsocket.auth.sources import Ask, Provider
 from rxsocket.errors import Unauthorized
 from rxsocket.runtime import Home
@@ -53,6 +55,7 @@ class Share(Provider, Follower):
         self._asking = 0
         self._newest: Minted | None = None
         self._overtaken = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.parked = False
 
     def __repr__(self) -> str:
@@ -62,7 +65,8 @@ class Share(Provider, Follower):
 
     def follow(self) -> abc.DisposableBase:
         """Be told of renewals, until disposed."""
-        return self._source.follow(self)
+        self._look()
+        return CompositeDisposable(self._source.follow(self), Disposable(self._disarm))
 
     async def ask(self, ask: Ask) -> Credential:
         """The credential of the moment, which others share."""
@@ -97,6 +101,16 @@ class Share(Provider, Follower):
     def failed(self, error: Exception) -> None:
         """A refresh ahead of the expiry failed; who asked meanwhile has that as the answer."""
         self._home.run(lambda: None if self._asking else self._told_failure(error))
+
+    def _look(self) -> None:
+        """The source may live on the loop of another socket, which may end before this one."""
+        self._source.revive()
+        self._timer = self._home.loop.call_later(LOOK, self._look)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _renewed(self, renewal: Minted) -> None:
         if self._asking:
