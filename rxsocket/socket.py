@@ -73,9 +73,11 @@ class Socket:
 
     Args:
         url: Address, ``ws://`` or ``wss://``.
-        auth: A mapping or a string; an Observable of these; or a function, sync or async, that is
-            asked before each attempt. ``None`` means logged out. Left out: no credential (C11).
-        carrier: How the credential goes on a connection: ``query()`` or ``header()``.
+        auth: A mapping or a string; an Observable of these; a function, sync or async, that is
+            asked before each attempt; or ``refreshing(function)``, which other sockets may share.
+            ``None`` means logged out. Left out: no credential (C11).
+        carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
+            ``subprotocol()``, a function of yours, or several of them with ``&``.
         transport: What moves the bytes; see ``rxsocket.transports.seam``. Default: ``websockets``.
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.

@@ -26,27 +26,21 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.arguments import function, instance, seconds, seconds_or_none
+from rxsocket.auth.ahead import Ahead
+from rxsocket.auth.alarm import Alarm
 from rxsocket.auth.calls import Calls
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Expires, Minted, minted
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.holds import Holds
-from rxsocket.policy.backoff import Backoff
 from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Stream
 from rxsocket.threads import running_loop
 
-__all__ = ["LOOK", "Follower", "Outcome", "Refreshing", "refreshing"]
+__all__ = ["Follower", "Outcome", "Refreshing", "refreshing"]
 
 logger = logging.getLogger("rxsocket")
-
-LOOK = 30.0
-"""Seconds between looks at the wall clock: timers stand still while a machine sleeps."""
-SOONEST = 1.0
-"""Seconds between a credential and the call for the next one, however short its life."""
-RETRY = (5.0, 10.0)
-"""Seconds until a failed refresh is tried again while the old credential lives."""
 
 Outcome = Minted | Exception
 
@@ -91,21 +85,17 @@ class Refreshing(Stream[Credential]):
         super().__init__("refreshing", self._home, self._observer_failed, self._demand)
         self.errors: Stream[Exception] = Stream("errors", self._home, self._observer_failed)
         self._calls = Calls("refreshing(provider)", provider, timeout, self._read)
-        self._lead = lead
+        self._ahead = Ahead(lead, random)
         self._expires = expires
         self._credential = credential
         self._timeout = timeout
-        self._random = random
-        self._backoff = Backoff(random=random)
         self._holds = Holds(self._home, self._start, self._stop, 0.0)
         self._followers: tuple[Follower, ...] = ()
         self._current: Minted | None = None
-        self._next: float | None = None  # wall time of the next call ahead
+        self._alarm = Alarm(self._home, self._expiring)
         self._call: asyncio.Task[Minted] | None = None
-        self._ahead = False
+        self._unasked = False
         self._waiting: list[Callable[[Outcome], None]] = []
-        self._failures = 0
-        self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.calls = 0
 
@@ -193,9 +183,10 @@ class Refreshing(Stream[Credential]):
         loop, self._loop = self._loop, self._home.loop
         if loop is self._loop:
             return
-        if not self._live():
-            self._next = None  # who needs one asks for it
-        self._arm()
+        if self._live():
+            self._alarm.arm()
+        else:
+            self._alarm.set(None)  # who needs one asks for it
 
     def _begin(self) -> None:
         if self._loop is not None and not self._live():
@@ -204,7 +195,7 @@ class Refreshing(Stream[Credential]):
     def _stop(self) -> None:
         """The last subscriber left."""
         self._loop = self._call = None
-        self._disarm()
+        self._alarm.disarm()
         self._calls.cancel()
         self._settle(ProviderFailed(f"{self._calls.name} was stopped"))
         self._home.release(lambda: not self._holds.held)
@@ -215,7 +206,7 @@ class Refreshing(Stream[Credential]):
         if self._loop is None or self._loop is self._home.loop:
             return
         self._calls.cancel()
-        self._call, self._timer = None, None
+        self._call = None
         self._settle(ProviderFailed(f"the loop that called {self._calls.name} ended"))
         self._loop = None
         self._start()
@@ -233,11 +224,14 @@ class Refreshing(Stream[Credential]):
     def _live(self) -> bool:
         return self._current is not None and self._current.live(self._home.wall_time())
 
-    def _fetch(self, ask: Ask, *, ahead: bool = False) -> None:
+    def _expiring(self) -> None:
+        self._fetch(Ask(self._ahead.failures + 1, Reason.EXPIRING), unasked=True)
+
+    def _fetch(self, ask: Ask, *, unasked: bool = False) -> None:
         if self._call is not None:
             return
-        self._disarm()
-        self._ahead = ahead
+        self._alarm.disarm()
+        self._unasked = unasked
         self.calls += 1
         self._call = self._calls.begin(ask)
         self._call.add_done_callback(self._fetched)
@@ -263,9 +257,7 @@ class Refreshing(Stream[Credential]):
     def _succeeded(self, renewal: Minted) -> None:
         before, self._current = self._current, renewal
         same = before is not None and before.credential == renewal.credential
-        self._failures = 0
-        self._next = self._due(renewal, same=same)
-        self._arm()
+        self._alarm.set(self._ahead.after(renewal, self._home.wall_time(), same=same))
         self._settle(renewal)
         if not same:
             for follower in self._followers:
@@ -273,17 +265,13 @@ class Refreshing(Stream[Credential]):
             self.emit(renewal.credential)
 
     def _failed(self, error: Exception) -> None:
-        now = self._home.wall_time()
         if isinstance(error, Unauthorized) or (self._current is None and not self.observed):
-            self._next = None  # until somebody asks
-        elif self._live():
-            self._next = now + self._random.uniform(*RETRY)
+            self._alarm.set(None)  # until somebody asks
         else:
-            self._next = now + self._backoff.delay(self._failures)
-            self._failures += 1
-        self._arm()
+            now = self._home.wall_time()
+            self._alarm.set(self._ahead.after_failure(now, live=self._live()))
         self._settle(error)
-        if self._ahead:
+        if self._unasked:
             for follower in self._followers:
                 follower.failed(error)
         if self.observed:
@@ -294,37 +282,6 @@ class Refreshing(Stream[Credential]):
         waiting, self._waiting = self._waiting, []
         for settle in waiting:
             settle(outcome)
-
-    # --- when
-
-    def _due(self, renewal: Minted, *, same: bool) -> float | None:
-        """The wall time of the call for the next one."""
-        if renewal.lifetime is None or renewal.expires_at is None:
-            return None
-        if not renewal.credential.known:
-            return renewal.expires_at
-        lead = min(self._lead, renewal.lifetime / 2) * self._random.uniform(1.0, 1.1)
-        soonest = self._random.uniform(*RETRY) if same else SOONEST
-        return self._home.wall_time() + max(renewal.lifetime - lead, soonest)
-
-    def _arm(self) -> None:
-        self._disarm()
-        if self._next is None or self._loop is None:
-            return
-        left = self._next - self._home.wall_time()
-        self._timer = self._loop.call_later(max(0.0, min(left, LOOK)), self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._next is None or self._home.wall_time() < self._next:
-            self._arm()
-        else:
-            self._fetch(Ask(self._failures + 1, Reason.EXPIRING), ahead=True)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _observer_failed(self, observer: str, stream: str, error: Exception) -> None:
         text = "observer %s of %s raised and was detached; the others go on"

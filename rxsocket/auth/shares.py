@@ -8,9 +8,10 @@ from collections.abc import Callable
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from rxsocket.auth.alarm import LOOK
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Minted
-from rxsocket.auth.refreshing import LOOK, Follower, Refreshing
+from rxsocket.auth.refreshing import Follower, Refreshing
 from rxsocket.auth.sources import Ask, Provider
 from rxsocket.errors import Unauthorized
 from rxsocket.runtime import Home

@@ -308,6 +308,24 @@ def test_a_renewal_while_waiting_is_in_the_next_attempt(
     assert it.dials == [(0.0, "1"), (702.0, "2")]
 
 
+def test_a_provider_with_a_cache(virtual: VirtualClock, scene: Make) -> None:
+    """C12: the same one again is no change and no failure, and asked for again, but not at once."""
+    times: list[float] = []
+
+    def provider() -> dict[str, Any]:
+        times.append(virtual.time())
+        return {"token": "old" if virtual.time() < 890.0 else "new"}
+
+    it = scene(auth=exact(provider, expires=lambda _: EPOCH + 900.0))
+    problems = problems_of(it)
+    virtual.advance(895.0)
+    assert it.dials[0] == (0.0, "old") and [one for _, one in it.dials[1:]] == ["new"]
+    assert problems == []
+    gaps = [after - before for before, after in pairwise(times)]
+    assert gaps[0] == 600.0 and all(5.0 <= gap <= 150.0 for gap in gaps[1:])
+    assert len(times) < 20
+
+
 # --- failures
 
 
@@ -478,6 +496,36 @@ def test_a_user_who_logged_out_stays_out(virtual: VirtualClock, scene: Make, min
     virtual.advance(3600.0)
     assert it.socket.state.value is State.AWAITING_AUTH
     assert it.credentials == ["1"] and len(mint.asked) > 3
+
+
+def test_a_pushed_one_that_cannot_be_used_yet_is_overtaken(
+    virtual: VirtualClock, scene: Make, mint: Mint
+) -> None:
+    """C10: of set_auth and the source the newest wins, also in the middle of an outage."""
+    it = scene(accept().wait(550.0).drop(), *[unreachable()] * 20, auth=exact(mint))
+    virtual.advance(560.0)
+    it.socket.set_auth(B)
+    virtual.advance(35.0)
+    assert it.socket.auth.value == Credential.of(B)
+    virtual.advance(10.0)
+    assert it.socket.auth.value == Credential.of({"token": "2"})
+    virtual.advance(1000.0)
+    assert "b" not in it.credentials and it.socket.state.value is State.OPEN
+
+
+def test_a_restart_takes_the_current_one_not_the_last_renewal(
+    virtual: VirtualClock, scene: Make, mint: Mint
+) -> None:
+    """C10, C12: what a stopped socket was renewed with has expired when it starts again."""
+    it = scene(watch=False, auth=exact(mint))
+    held = it.socket.connect()
+    virtual.advance(700.0)
+    held.dispose()
+    virtual.advance(5000.0)
+    held = it.socket.connect()
+    virtual.advance(1.0)
+    assert it.credentials == ["1", "2", "3"]
+    held.dispose()
 
 
 # --- sharing

@@ -36,6 +36,7 @@ from rxsocket import (
     Problem,
     Reason,
     Receipt,
+    Refreshing,
     Refused,
     Rejected,
     Request,
@@ -59,6 +60,7 @@ from rxsocket import (
     cookie,
     header,
     query,
+    refreshing,
     standard,
     subprotocol,
 )
@@ -320,6 +322,11 @@ def carriers() -> None:
     assert_type(combined("a"), Carried)
     carrying: Carrier = lambda value: Carried(headers=(("X-A", str(value)),))  # noqa: E731
     assert_type(carrying("a"), Carried)
+    tokens = refreshing(lambda ask: "a", 60.0, expires=lambda answer: 1_900_000_000.0)
+    assert_type(tokens, Refreshing)
+    assert_type(tokens.errors, Stream[Exception])
+    assert_type(tokens.pipe(ops.map(lambda credential: credential.fingerprint)), Observable[str])
+    Socket("ws://host/", auth=tokens)
     either: list[Carrier] = [query() & carrying, carrying & query(), carrier(carrying) & carrying]
     assert_type(either[0]("a"), Carried)
     moving: list[Transport] = [fake(), transport]

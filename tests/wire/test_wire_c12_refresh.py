@@ -201,6 +201,24 @@ def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch)
         socket.close().result(5)
 
 
+def test_one_loop_after_another() -> None:
+    """C12, C26: left open at the end of asyncio.run, it begins anew on the next loop."""
+    mint = Mint()
+    tokens = refreshing(mint)
+
+    async def use() -> None:
+        socket = Socket(peer.url, auth=tokens)
+        opened = asyncio.Event()
+        socket.on_open(lambda: opened.set())
+        await opened.wait()
+
+    with server() as peer:
+        for _ in range(3):
+            asyncio.run(use())
+        assert credentials(peer) == ["access-1"] * 3
+        assert len(mint.asked) == 1
+
+
 def test_a_blocking_provider() -> None:
     """C10, C12: a plain function that blocks is called on a thread, and once at a time."""
     running, calls = threading.Lock(), 0
