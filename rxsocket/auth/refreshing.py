@@ -48,7 +48,8 @@ Outcome = Minted | Exception
 class Follower(ABC):
     """Who follows a :class:`Refreshing` without asking it to begin: a socket asks by itself.
 
-    Its methods are called on the loop of the Refreshing.
+    Its methods are called on the loop of the Refreshing, unless it has asked and gets the same as
+    its answer.
     """
 
     @abstractmethod
@@ -95,7 +96,7 @@ class Refreshing(Stream[Credential]):
         self._alarm = Alarm(self._home, self._expiring)
         self._call: asyncio.Task[Minted] | None = None
         self._unasked = False
-        self._waiting: list[Callable[[Outcome], None]] = []
+        self._waiting: list[tuple[Follower, Callable[[Outcome], None]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.calls = 0
 
@@ -122,11 +123,14 @@ class Refreshing(Stream[Credential]):
         if loop is not None and loop.is_closed():
             self._home.run(self._moved)
 
-    async def ask(self, ask: Ask, refused: Callable[[Credential], bool]) -> Minted:
+    async def ask(
+        self, ask: Ask, follower: Follower, refused: Callable[[Credential], bool]
+    ) -> Minted:
         """The current credential, or a new one when that has expired or was refused.
 
         Args:
             ask: What to tell the provider, if it is called for this.
+            follower: Who asks.
             refused: Whether a credential was refused; called on any thread.
 
         Raises:
@@ -147,7 +151,7 @@ class Refreshing(Stream[Credential]):
             with suppress(RuntimeError):  # its loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(arrive, outcome)
 
-        self._home.run(lambda: self._answer(ask, refused, settle))
+        self._home.run(lambda: self._answer(ask, follower, refused, settle))
         # The call has a limit of its own; this one is for a loop that ended with the call on it.
         try:
             async with asyncio.timeout(None if self._timeout is None else self._timeout + 1.0):
@@ -212,13 +216,17 @@ class Refreshing(Stream[Credential]):
         self._start()
 
     def _answer(
-        self, ask: Ask, refused: Callable[[Credential], bool], settle: Callable[[Outcome], None]
+        self,
+        ask: Ask,
+        follower: Follower,
+        refused: Callable[[Credential], bool],
+        settle: Callable[[Outcome], None],
     ) -> None:
         self._moved()
         if self._current is not None and self._live() and not refused(self._current.credential):
             settle(self._current)
             return
-        self._waiting.append(settle)
+        self._waiting.append((follower, settle))
         self._fetch(ask)
 
     def _live(self) -> bool:
@@ -258,9 +266,9 @@ class Refreshing(Stream[Credential]):
         before, self._current = self._current, renewal
         same = before is not None and before.credential == renewal.credential
         self._alarm.set(self._ahead.after(renewal, self._home.wall_time(), same=same))
-        self._settle(renewal)
+        others = self._settle(renewal)
         if not same:
-            for follower in self._followers:
+            for follower in others:
                 follower.renewed(renewal)
             self.emit(renewal.credential)
 
@@ -270,18 +278,21 @@ class Refreshing(Stream[Credential]):
         else:
             now = self._home.wall_time()
             self._alarm.set(self._ahead.after_failure(now, live=self._live()))
-        self._settle(error)
+        others = self._settle(error)
         if self._unasked:
-            for follower in self._followers:
+            for follower in others:
                 follower.failed(error)
         if self.observed:
             logger.warning("%r: %s", self, error)
         self.errors.emit(error)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> list[Follower]:
+        """Answer who asked; returns the others."""
         waiting, self._waiting = self._waiting, []
-        for settle in waiting:
+        for _, settle in waiting:
             settle(outcome)
+        asked = [follower for follower, _ in waiting]
+        return [follower for follower in self._followers if follower not in asked]
 
     def _observer_failed(self, observer: str, stream: str, error: Exception) -> None:
         text = "observer %s of %s raised and was detached; the others go on"

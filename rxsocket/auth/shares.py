@@ -74,7 +74,7 @@ class Share(Provider, Follower):
         self.parked = False
         self._asking += 1
         try:
-            answer = await self._source.ask(ask, self._refused)
+            answer = await self._source.ask(ask, self, self._refused)
         except Unauthorized:
             self.parked = True
             raise
@@ -100,8 +100,8 @@ class Share(Provider, Follower):
         self._home.run(lambda: self._renewed(renewal))
 
     def failed(self, error: Exception) -> None:
-        """A refresh ahead of the expiry failed; who asked meanwhile has that as the answer."""
-        self._home.run(lambda: None if self._asking else self._told_failure(error))
+        """A refresh ahead of the expiry failed."""
+        self._home.run(lambda: self._told_failure(error))
 
     def _look(self) -> None:
         """The source may live on the loop of another socket, which may end before this one."""

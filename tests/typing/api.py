@@ -322,10 +322,11 @@ def carriers() -> None:
     assert_type(combined("a"), Carried)
     carrying: Carrier = lambda value: Carried(headers=(("X-A", str(value)),))  # noqa: E731
     assert_type(carrying("a"), Carried)
-    tokens = refreshing(lambda ask: "a", 60.0, expires=lambda answer: 1_900_000_000.0)
+    tokens = refreshing(lambda: "a", 60.0, expires=lambda answer: 1_900_000_000.0)
     assert_type(tokens, Refreshing)
     assert_type(tokens.errors, Stream[Exception])
-    assert_type(tokens.pipe(ops.map(lambda credential: credential.fingerprint)), Observable[str])
+    masked: Observable[Credential] = tokens
+    assert_type(masked.pipe(ops.take(1)), Observable[Credential])
     Socket("ws://host/", auth=tokens)
     either: list[Carrier] = [query() & carrying, carrying & query(), carrier(carrying) & carrying]
     assert_type(either[0]("a"), Carried)
