@@ -314,11 +314,11 @@ def test_a_provider_with_a_cache(virtual: VirtualClock, scene: Make) -> None:
 
     def provider() -> dict[str, Any]:
         times.append(virtual.time())
-        return {"token": "old" if virtual.time() < 890.0 else "new"}
+        return {"token": "old" if virtual.time() < 899.0 else "new"}
 
     it = scene(auth=exact(provider, expires=lambda _: EPOCH + 900.0))
     problems = problems_of(it)
-    virtual.advance(895.0)
+    virtual.advance(910.0)
     assert it.dials[0] == (0.0, "old") and [one for _, one in it.dials[1:]] == ["new"]
     assert problems == []
     gaps = [after - before for before, after in pairwise(times)]
@@ -385,6 +385,35 @@ def test_it_hangs(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
     virtual.advance(10.0)
     assert mint.times == [0.0, 600.0, 609.0]
     assert it.credentials == ["1", "3"]
+
+
+def test_a_failure_that_answers_is_not_reported_twice(
+    virtual: VirtualClock, scene: Make, mint: Mint
+) -> None:
+    """C12: a socket that is refused during a refresh waits for it; its failure is one problem."""
+    it = scene(accept().wait(602.0).close(4401), auth=exact(mint))
+    problems = problems_of(it)
+    virtual.advance(599.0)
+    mint.takes, mint.errors = 5.0, [OSError("down")]
+    virtual.advance(7.0)
+    assert [type(problem) for problem in problems] == [Closed, SourceFailed]
+    mint.takes = 0.0
+    virtual.advance(60.0)
+    assert it.credentials[-1] != "1" and it.socket.state.value is State.OPEN
+
+
+def test_a_failure_that_another_socket_asked_for_is_its_own(
+    virtual: VirtualClock, scene: Make, mint: Mint
+) -> None:
+    """C12: only a failed refresh is everybody's problem, not what one refused socket asked for."""
+    tokens = exact(mint)
+    happy, refused = scene(auth=tokens), scene(accept().wait(30.0).close(4401), auth=tokens)
+    happys, refuseds = problems_of(happy), problems_of(refused)
+    virtual.advance(20.0)
+    mint.errors = [OSError("down")]
+    virtual.advance(20.0)
+    assert happys == []
+    assert [type(problem) for problem in refuseds] == [Closed, SourceFailed]
 
 
 def test_unauthorized_parks_the_socket(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
@@ -528,6 +557,41 @@ def test_a_restart_takes_the_current_one_not_the_last_renewal(
     held.dispose()
 
 
+def test_a_renewal_that_waits_is_overtaken(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+    """C10, C12: a renewal that waits for a stable connection is older than set_auth."""
+    it = scene(accept().wait(595.0).drop(), auth=exact(mint))
+    virtual.advance(601.0)
+    it.socket.set_auth(B)
+    virtual.advance(100.0)
+    assert it.dials == [(0.0, "1"), (597.0, "1"), (601.0, "b")]
+
+
+def test_a_renewal_that_waits_ends_with_the_socket(
+    virtual: VirtualClock, scene: Make, mint: Mint
+) -> None:
+    """C12, C26: no timer of it is left when the last subscriber leaves."""
+    it = scene(accept().wait(595.0).drop(), watch=False, auth=exact(mint))
+    held = it.socket.connect()
+    virtual.advance(601.0)
+    held.dispose()
+    virtual.advance(0.0)
+    assert virtual.pending == 0
+
+
+def test_a_renewal_with_a_refused_one_is_not_followed(virtual: VirtualClock, scene: Make) -> None:
+    """C9, C12: what this socket was refused with is not dialled, whoever mints it again."""
+    answers = iter(["a", "b", "a", "c"])
+
+    def provider() -> dict[str, Any]:
+        return {"token": next(answers), "expires_in": LIFE}
+
+    it = scene(auth=exact(provider), tokens={"b", "c"})
+    virtual.advance(700.0)
+    assert it.credentials == ["a", "b"]
+    virtual.advance(600.0)
+    assert it.credentials == ["a", "b", "c"]
+
+
 # --- sharing
 
 
@@ -611,7 +675,8 @@ def test_a_waiter_that_leaves_does_not_cancel_the_call(virtual: VirtualClock, mi
     virtual.advance(1.0)
     first.close()
     virtual.advance(10.0)
-    assert second.state.value is State.OPEN and len(mint.asked) == 1
+    assert second.state.value is State.OPEN
+    assert len(mint.asked) == tokens.calls == 1
     for one in held:
         one.dispose()
     virtual.advance(2.0)
