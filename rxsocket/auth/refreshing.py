@@ -312,7 +312,8 @@ def refreshing(
 
     As ``auth=`` of any number of sockets: a connection follows each renewal once it has been open
     for ``stable_after``, and each attempt carries the current credential. It is an Observable of
-    credentials, too.
+    credentials, too; what operators make of it is an Observable like any other, whose values a
+    socket does not ask for.
 
     The expiry is read from what the provider returns: ``expires_in`` of a mapping, in seconds from
     the answer on (RFC 6749, section 5.1), else the ``exp`` of a JSON Web Token in the credential,

@@ -97,7 +97,7 @@ class Handshake:
 
 def _decoded(text: str) -> str | None:
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         return None
 
