@@ -81,8 +81,7 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
         def dial(request: Request) -> None:
             if life.over:
                 return
-            life.secret = bool(request.subprotocols)
-            life.offered = request.options.subprotocols
+            life.shown = request.shown
             try:
                 signals = engine.plan.transport(request)
             except Exception as error:  # a user's transport; the attempt failed
@@ -120,8 +119,7 @@ class _Life:
         self._stable_after = engine.plan.stable_after
         self._opened_at = 0.0
         self.over = False
-        self.secret = False
-        self.offered: tuple[str, ...] = ()
+        self.shown: Callable[[str | None], str | None] = lambda subprotocol: subprotocol
         self._keepalive: Keepalive | None = None
 
     def on_next(self, signal: Signal) -> None:
@@ -217,15 +215,10 @@ class _Life:
                 replace(
                     self._attempt.opened,
                     gap=self._gap(),
-                    subprotocol=self._shown(link.subprotocol),
+                    subprotocol=self.shown(link.subprotocol),
                     at=self._now(),
                 )
             )
-
-    def _shown(self, subprotocol: str | None) -> str | None:
-        """A server may echo the subprotocol that holds the credential (C28)."""
-        echoed = subprotocol is not None and self.secret and subprotocol not in self.offered
-        return "***" if echoed else subprotocol
 
     def _silent(self, link: Link) -> None:
         with self._home.turn():

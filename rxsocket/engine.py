@@ -19,6 +19,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.subject import BehaviorSubject, Subject
 
+from rxsocket.auth.carriers.combining import carry
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
 from rxsocket.auth.keyring import Claim, Renewal
@@ -33,9 +34,9 @@ from rxsocket.plan import Memory, Plan
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
-from rxsocket.renewals import Renewals
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Outbox, Sent
+from rxsocket.unasked import Unasked
 
 __all__ = ["Engine"]
 
@@ -69,7 +70,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher)
-        self._renewals = Renewals(home, self.publisher, plan.stable_after, self._lacks, self._renew)
+        self._unasked = Unasked(home, self.publisher, plan.stable_after, self._lacks, self._renew)
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped = threading.Event()
@@ -186,7 +187,9 @@ class Engine:
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
         if credential.known:
-            self.plan.request(credential)  # what cannot be carried fails here, at once
+            carry(
+                self.plan.carrier, credential.reveal()
+            )  # what cannot be carried fails here, at once
         return credential
 
     def _source_changed(self, credential: Credential) -> None:
@@ -201,7 +204,7 @@ class Engine:
 
     def _renewed(self, credential: Credential) -> None:
         if self._running is not None:
-            self._renewals.came(credential)
+            self._unasked.came(credential)
 
     def _source_failed(self, error: Exception) -> None:
         event = SourceFailed(error=error, at=self.home.wall_time())
@@ -232,7 +235,7 @@ class Engine:
             return
         self.publisher.publish(event)
         if isinstance(event, Opened):
-            self._renewals.opened()
+            self._unasked.opened()
 
     def _broke(self, error: Exception) -> None:
         logger.error(
@@ -244,7 +247,7 @@ class Engine:
 
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value
-        self._renewals.forget()
+        self._unasked.forget()
         if self.provider is not None:
             self.provider.overtaken()
         if self._running is None:
@@ -341,7 +344,7 @@ class Engine:
 
     def _let_go(self) -> None:
         running, self._running = self._running, None
-        self._renewals.forget()
+        self._unasked.forget()
         if running is not None:
             running.dispose()
         if self.provider is not None:

@@ -21,11 +21,13 @@ from rxsocket.events import State
 from rxsocket.publisher import Publisher
 from rxsocket.runtime import Home
 
-__all__ = ["Renewals"]
+__all__ = ["Unasked"]
 
 
-class Renewals:
-    """The newest renewal, until it is used. Everything here happens on the loop.
+class Unasked:
+    """The newest credential that came without being asked for, until it is used.
+
+    Everything here happens on the loop.
 
     Args:
         home: Where the socket lives.
