@@ -18,6 +18,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.subject import BehaviorSubject, Subject
 
+from rxsocket.auth.carriers.combining import carry
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
 from rxsocket.auth.identity import same_identity
@@ -30,7 +31,6 @@ from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SourceFailed
 from rxsocket.holds import Holds
-from rxsocket.incoming import Incoming
 from rxsocket.plan import Memory, Plan
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publisher import Publisher
@@ -39,6 +39,7 @@ from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Outbox, Sent
 from rxsocket.states import State
 from rxsocket.threads import outcome
+from rxsocket.unasked import Unasked
 
 __all__ = ["Engine"]
 
@@ -73,7 +74,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher)
-        self._incoming = Incoming(home, self.publisher, plan.stable_after, self._lacks, self._renew)
+        self._unasked = Unasked(home, self.publisher, plan.stable_after, self._lacks, self._renew)
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped: Future[None] = Future()
@@ -193,7 +194,9 @@ class Engine:
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
         if credential.known:
-            self.plan.request(credential)  # what cannot be carried fails here, at once
+            carry(
+                self.plan.carrier, credential.reveal()
+            )  # what cannot be carried fails here, at once
         return credential
 
     def _source_changed(self, credential: Credential) -> None:
@@ -208,7 +211,7 @@ class Engine:
 
     def _renewed(self, credential: Credential) -> None:
         if self._running is not None:
-            self._incoming.came(credential)
+            self._unasked.came(credential)
 
     def _source_failed(self, error: Exception) -> None:
         event = SourceFailed(error=error, at=self.home.wall_time())
@@ -239,7 +242,7 @@ class Engine:
             return
         self.publisher.publish(event)
         if isinstance(event, Opened):
-            self._incoming.opened()
+            self._unasked.opened()
 
     def _broke(self, error: Exception) -> None:
         logger.error(
@@ -252,7 +255,7 @@ class Engine:
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value
         newest, epoch = self.renewing or current, self.memory.epoch
-        self._incoming.forget()
+        self._unasked.forget()
         if self.provider is not None:
             self.provider.overtaken()
         if self._running is None:
@@ -353,7 +356,7 @@ class Engine:
     def _let_go(self) -> None:
         running, self._running = self._running, None
         self.renewing = None
-        self._incoming.forget()
+        self._unasked.forget()
         if running is not None:
             running.dispose()
         if self.provider is not None:

@@ -162,7 +162,7 @@ class Life:
                 replace(
                     self._attempt.opened,
                     gap=0.0 if seamless else self._gap(self.opened_at),
-                    subprotocol=self._shown(link.subprotocol),
+                    subprotocol=self.request.shown(link.subprotocol) if self.request else None,
                     at=self._now(),
                 )
             )
@@ -340,13 +340,6 @@ class Life:
             self._doorstep.leave()
         if self._keepalive is not None:
             self._keepalive.stop()
-
-    def _shown(self, subprotocol: str | None) -> str | None:
-        """A server may echo the subprotocol that holds the credential (C28)."""
-        request = self.request
-        if request is None or not request.subprotocols:
-            return subprotocol
-        return subprotocol if subprotocol in (None, *request.options.subprotocols) else "***"
 
     def _gap(self, opened_at: float) -> float | None:
         """Seconds that the socket was without a connection."""

@@ -82,6 +82,14 @@ class Request:
     go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)
 
+    def shown(self, subprotocol: str | None) -> str | None:
+        """The subprotocol that the server chose, to be shown.
+
+        A server may choose the one that holds the credential, and that is never shown (C28).
+        """
+        hidden = bool(self.subprotocols) and subprotocol not in self.options.subprotocols
+        return "***" if subprotocol is not None and hidden else subprotocol
+
 
 class Link(Protocol):
     """One open connection, as the socket sees it. Its methods are called on the socket's loop."""

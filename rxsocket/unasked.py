@@ -21,11 +21,13 @@ from rxsocket.publisher import Publisher
 from rxsocket.runtime import Home
 from rxsocket.states import State
 
-__all__ = ["Incoming"]
+__all__ = ["Unasked"]
 
 
-class Incoming:
-    """The newest renewal, until it is used. Everything here happens on the loop.
+class Unasked:
+    """The newest credential that came without being asked for, until it is used.
+
+    Everything here happens on the loop.
 
     Args:
         home: Where the socket lives.
