@@ -4,6 +4,7 @@ from rxsocket.auth.carriers import Carried, Carrier, header, query
 from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.sources import Ask, Reason
+from rxsocket.codecs import Codec, json, messagepack
 from rxsocket.errors import (
     ConnectionLost,
     CredentialRefused,
@@ -16,6 +17,7 @@ from rxsocket.errors import (
     SocketError,
     SocketFailed,
     Unauthorized,
+    Undecodable,
 )
 from rxsocket.events import (
     Aborted,
@@ -24,6 +26,7 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
@@ -63,11 +66,13 @@ __all__ = [
     "Carrier",
     "Cause",
     "Closed",
+    "Codec",
     "ConnectFailed",
     "Connecting",
     "ConnectionLost",
     "Credential",
     "CredentialRefused",
+    "DecodeFailed",
     "Dropped",
     "End",
     "Ended",
@@ -107,11 +112,14 @@ __all__ = [
     "Stream",
     "Transport",
     "Unauthorized",
+    "Undecodable",
     "ValueStream",
     "Verdict",
     "Verdicts",
     "Waiting",
     "header",
+    "json",
+    "messagepack",
     "query",
     "standard",
 ]

@@ -21,6 +21,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from rxsocket.auth.keyring import Abandoned
+from rxsocket.decoding import decoding
 from rxsocket.engine import Engine
 from rxsocket.errors import CredentialRefused, HandshakeRefused
 from rxsocket.events import (
@@ -110,6 +111,10 @@ class _Life:
         self._observer = observer
         self._home = engine.home
         self._publisher = engine.publisher
+        codec = engine.plan.codec
+        self._deliver: Callable[[str | bytes], None] = (
+            self._publisher.deliver if codec is None else decoding(codec, self._publisher)
+        )
         self._memory = engine.memory
         self._outbox = engine.outbox
         self._epoch = attempt.connecting.epoch
@@ -125,7 +130,7 @@ class _Life:
             return
         if isinstance(signal, (str, bytes)):
             if self._rejected is None or not self._says_refused(signal):
-                self._publisher.deliver(signal)
+                self._deliver(signal)
         elif isinstance(signal, PeerClosed):
             if self._link is not None:
                 self._closed(self._link, signal)

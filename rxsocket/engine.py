@@ -23,6 +23,7 @@ from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.sources import Provider, credentials_from
+from rxsocket.codecs import encoded
 from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Cause, Ended, Event, SourceFailed, State
@@ -91,8 +92,13 @@ class Engine:
 
     def send(self, data: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
-        if not isinstance(data, (str, bytes)):
-            raise TypeError(f"send(data): pass str or bytes, not {type(data).__name__}")
+        if self.plan.codec is not None:
+            data = encoded(self.plan.codec, data)
+        elif not isinstance(data, (str, bytes)):
+            raise TypeError(
+                f"send(data): pass str or bytes, not {type(data).__name__}; or give the socket a "
+                "codec, such as json()"
+            )
         receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report)
         self.home.run(lambda: self.outbox.send(data, receipt))
         return receipt

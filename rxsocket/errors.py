@@ -11,6 +11,7 @@
     ├── CredentialRefused        the server said so in a message
     ├── NotConnected             a send found no open connection
     ├── ConnectionLost           the connection ended before the work was done
+    ├── Undecodable              the codec could not make a value of a message
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
 
@@ -35,6 +36,7 @@ __all__ = [
     "SocketError",
     "SocketFailed",
     "Unauthorized",
+    "Undecodable",
 ]
 
 
@@ -95,6 +97,10 @@ class NotConnected(SocketError):
 
 class ConnectionLost(SocketError):
     """The connection ended before the work was done."""
+
+
+class Undecodable(SocketError):
+    """The codec could not make a value of a message; its text holds nothing of the message."""
 
 
 class ProviderFailed(SocketError):

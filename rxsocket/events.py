@@ -6,7 +6,7 @@ For each epoch (one connection, numbered from 1, never reused)::
 
 and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
 went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``Dropped``.
+``SendFailed``, ``DecodeFailed``, ``Dropped``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -29,6 +29,7 @@ __all__ = [
     "Closed",
     "ConnectFailed",
     "Connecting",
+    "DecodeFailed",
     "Dropped",
     "Ended",
     "Event",
@@ -127,7 +128,10 @@ class Opened(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(_Event):
-    """A message arrived. ``data`` is ``str`` for a text frame, ``bytes`` for a binary one."""
+    """A message arrived.
+
+    ``data`` is what the codec made of it; without codec ``str`` for text, ``bytes`` for binary.
+    """
 
     epoch: int
     data: Any
@@ -246,6 +250,21 @@ class SendFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeFailed(_Event):
+    """The codec could not make a value of a message: nobody got it, everything else goes on (C3).
+
+    Attributes:
+        error: What was wrong, without anything that the message holds (C28).
+        excerpt: The shape of its first 80 characters, letters as ``x`` and digits as ``0``; empty
+            for what is no text.
+    """
+
+    epoch: int
+    error: Exception
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(_Event):
     """Messages that nobody was subscribed to were dropped (C4)."""
 
@@ -255,7 +274,14 @@ class Dropped(_Event):
 
 
 Problem: TypeAlias = (
-    ConnectFailed | Rejected | Closed | ObserverFailed | SourceFailed | SendFailed | Dropped
+    ConnectFailed
+    | Rejected
+    | Closed
+    | ObserverFailed
+    | SourceFailed
+    | SendFailed
+    | DecodeFailed
+    | Dropped
 )
 """What ``socket.errors`` emits."""
 
@@ -273,6 +299,7 @@ Event: TypeAlias = (
     | ObserverFailed
     | SourceFailed
     | SendFailed
+    | DecodeFailed
     | Dropped
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""

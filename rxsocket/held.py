@@ -56,16 +56,17 @@ class HoldingStream(Stream[T]):
         if held:
             self._dropped(len(held), reason or "nobody subscribed")
 
-    def emit(self, value: T) -> None:
-        """Call every observer with a message, or hold it."""
+    def emit(self, value: T, raw: str | bytes | None = None) -> None:
+        """Call every observer with a message, or hold it; ``raw`` is what it was decoded from."""
         if self._fences:
             super().emit(value)
         elif self._holding:
-            self._keep(value)
+            self._keep(value, raw)
 
-    def _keep(self, value: Any) -> None:
+    def _keep(self, value: Any, raw: str | bytes | None) -> None:
         self._held.append(value)
-        self._bytes += len(value.encode() if isinstance(value, str) else value)
+        message: str | bytes = value if raw is None else raw
+        self._bytes += len(message.encode() if isinstance(message, str) else message)
         if len(self._held) > MAX_MESSAGES:
             self.let_go(f"more than {MAX_MESSAGES} messages came before anybody subscribed")
         elif self._bytes > MAX_BYTES:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from rxsocket.address import Address
 from rxsocket.auth.carriers import Carrier
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.refusals import Refusals
+from rxsocket.codecs import Codec
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
 from rxsocket.policy.backoff import Backoff
@@ -30,6 +31,7 @@ class Plan:
     verdicts: Judge
     backoff: Backoff
     stable_after: float
+    codec: Codec[Any, Any] | None
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None

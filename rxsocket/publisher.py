@@ -11,11 +11,13 @@ from typing import Any
 
 from rxsocket.auth.changes import Changes
 from rxsocket.auth.credentials import Credential
+from rxsocket.errors import Undecodable
 from rxsocket.events import (
     LEADS_TO,
     Cause,
     Closed,
     ConnectFailed,
+    DecodeFailed,
     Dropped,
     Event,
     Message,
@@ -77,7 +79,7 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case SourceFailed() | SendFailed() | Dropped():
+                case SourceFailed() | SendFailed() | DecodeFailed() | Dropped():
                     self.errors.emit(event)
                 case _:
                     pass
@@ -88,8 +90,8 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any) -> None:
-        """Let a message of the connection that is open be known.
+    def deliver(self, data: Any, raw: str | bytes | None = None) -> None:
+        """Let a message of the connection that is open be known, and what it was decoded from.
 
         ::
 
@@ -100,10 +102,17 @@ class Publisher:
             if self.events.observed:
                 self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
             if self._session is not None:
-                self._session.emit(data)
-            self.messages.emit(data)
+                self._session.emit(data, raw)
+            self.messages.emit(data, raw)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
+
+    def undecodable(self, error: Undecodable, excerpt: str) -> None:
+        """A message of the connection that is open has no value."""
+        at = self._home.wall_time()
+        with self._home.turn():
+            self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
+            self.changes.observe(Message(epoch=self._epoch, data=None))
 
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
