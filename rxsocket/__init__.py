@@ -6,6 +6,7 @@ from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.codecs import Codec, json, messagepack
 from rxsocket.errors import (
+    BufferOverflow,
     ConnectionLost,
     CredentialRefused,
     HandshakeError,
@@ -62,6 +63,7 @@ __all__ = [
     "AuthChange",
     "AwaitingAuth",
     "Backoff",
+    "BufferOverflow",
     "Carried",
     "Carrier",
     "Cause",

@@ -125,7 +125,7 @@ class Stream(Observable[T]):
             if is_async(callback):
                 raise TypeError(
                     f"{self._name}.subscribe: an async function is never awaited by an Observable; "
-                    "pass a plain function that creates a task"
+                    "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
                 )
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
