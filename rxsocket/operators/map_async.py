@@ -123,7 +123,7 @@ class _Calls(Generic[T, U]):
         self._observer = observer
         self._context = contextvars.copy_context()
         self._intake: Intake[T]
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # a set with an order
         self._over = False
 
     def begin(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
@@ -167,7 +167,7 @@ class _Calls(Generic[T, U]):
             if value is NOTHING:
                 break
             task = self._context.copy().run(loop.create_task, self._call(value))
-            self._tasks.add(task)
+            self._tasks[task] = None
             task.add_done_callback(self._done)
         if not (self._over or self._tasks) and self._intake.over:
             self._over = True
@@ -193,7 +193,7 @@ class _Calls(Generic[T, U]):
                 self._observer.on_next(result)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         error = None if task.cancelled() else task.exception()
         if error is not None:  # the observer raised: nobody else would be told
             self.dispose()

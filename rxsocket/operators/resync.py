@@ -183,15 +183,6 @@ def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
     def subscribe(
         observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        async def run() -> None:
-            try:
-                result = await awaitable
-            except Exception as error:
-                observer.on_error(error)
-            else:
-                observer.on_next(result)
-                observer.on_completed()
-
         loop = running_loop()
         if loop is None:
             if inspect.iscoroutine(awaitable):
@@ -199,15 +190,26 @@ def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
             text = "resync: no asyncio loop runs where the sessions arrive; return an Observable"
             observer.on_error(RuntimeError(text))
             return Disposable()
-        task = loop.create_task(run())
+        # The fetch itself is the task: cancelled before its first step, it is awaited all the same.
+        task = asyncio.ensure_future(awaitable, loop=loop)
+
+        def done(task: asyncio.Future[Any]) -> None:
+            if task.cancelled():
+                observer.on_error(RuntimeError("the fetch was cancelled"))
+            elif (error := task.exception()) is None:
+                observer.on_next(task.result())
+                observer.on_completed()
+            elif isinstance(error, Exception):
+                observer.on_error(error)
 
         def cancel() -> None:
+            task.remove_done_callback(done)
             if loop is running_loop():
-                if task is not asyncio.current_task():
-                    task.cancel()
+                task.cancel()
             elif not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
 
+        task.add_done_callback(done)
         return Disposable(cancel)
 
     return Observable(subscribe)
