@@ -15,7 +15,7 @@ delivered, then the end; disposing lets go of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
@@ -59,7 +59,7 @@ def latest(
 
 
 def conflate(
-    key: Callable[[T], Hashable],
+    key: Callable[[Any], Hashable],  # Any: mypy would take T for the type of a lambda's argument
     *,
     drops: Drops | None = None,
     scheduler: abc.SchedulerBase | None = None,

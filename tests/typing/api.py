@@ -64,6 +64,15 @@ from rxsocket import (
     query,
     standard,
 )
+from rxsocket.operators import (
+    Drops,
+    buffer_up_to,
+    concat_map_async,
+    conflate,
+    flat_map_async,
+    latest,
+    resync,
+)
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
 # --- construction
@@ -209,6 +218,43 @@ def operators(socket: Socket) -> None:
     )
     assert_type(socket.state.pipe(ops.map(lambda state: state is State.OPEN)), Observable[bool])
     assert_type(socket.state.pipe(ops.distinct_until_changed()), Observable[State])
+
+
+def consumers(socket: Socket[Trade]) -> None:
+    drops = Drops()
+    assert_type(drops.value, int)
+    assert_type(drops.pipe(ops.sample(1.0)), Observable[int])
+    assert_type(socket.messages.pipe(latest(drops=drops)), Observable[Trade])
+    assert_type(socket.messages.pipe(conflate(_price)), Observable[Trade])
+    assert_type(socket.messages.pipe(conflate(lambda trade: trade.price)), Observable[Trade])
+    assert_type(
+        socket.messages.pipe(buffer_up_to(9, overflow="drop_oldest"), concat_map_async(_named)),
+        Observable[str],
+    )
+    assert_type(
+        socket.messages.pipe(flat_map_async(_named, max_concurrent=2), ops.map(len)),
+        Observable[int],
+    )
+    assert_type(socket.sessions.pipe(resync(_book, _applied)), Observable[list[float]])
+    socket.messages.pipe(
+        buffer_up_to(9, overflow="block")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _price(trade: Trade) -> float:
+    return trade.price
+
+
+async def _named(trade: Trade) -> str:
+    return str(trade.price)
+
+
+async def _book() -> list[float]:
+    return []
+
+
+def _applied(book: list[float], trade: Trade) -> list[float]:
+    return [*book, trade.price]
 
 
 def _epoch(event: Opened) -> int:
