@@ -117,6 +117,7 @@ class _Life:
         )
         self._memory = engine.memory
         self._outbox = engine.outbox
+        self._brake = engine.publisher.brake
         self._epoch = attempt.connecting.epoch
         self._link: Link | None = None
         self._rejected = engine.plan.rejected
@@ -214,6 +215,7 @@ class _Life:
             interval, timeout = self._attempt.ping_interval, self._attempt.ping_timeout
             if interval is not None:
                 self._keepalive = Keepalive(link, interval, timeout, lambda: self._silent(link))
+            self._brake.opened(link, self._keepalive)
             self._observer.on_next(
                 replace(
                     self._attempt.opened,
@@ -257,6 +259,8 @@ class _Life:
 
     def _stop_using(self) -> None:
         self._outbox.shut()
+        if self._link is not None:
+            self._brake.over(self._link)
         if self._keepalive is not None:
             self._keepalive.stop()
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from rxsocket.flow import Brake
 from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Hold, Report, Stream
 
@@ -38,8 +39,9 @@ class HoldingStream(Stream[T]):
         report: Report,
         dropped: Callable[[int, str], None],
         hold: Hold | None = None,
+        brake: Brake | None = None,
     ) -> None:
-        super().__init__(name, home, report, hold)
+        super().__init__(name, home, report, hold, brake)
         self._dropped = dropped
         self._holding = False
         self._held: list[T] = []
@@ -100,9 +102,14 @@ class Session(HoldingStream[T]):
     """
 
     def __init__(
-        self, epoch: int, home: Home, report: Report, dropped: Callable[[int, str], None]
+        self,
+        epoch: int,
+        home: Home,
+        report: Report,
+        dropped: Callable[[int, str], None],
+        brake: Brake | None = None,
     ) -> None:
-        super().__init__(f"session {epoch}", home, report, dropped)
+        super().__init__(f"session {epoch}", home, report, dropped, brake=brake)
         self.epoch = epoch
         self._over = False
 

@@ -29,6 +29,7 @@ from rxsocket.events import (
     SourceFailed,
     State,
 )
+from rxsocket.flow import Brake
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.runtime import Home
@@ -53,13 +54,16 @@ class Publisher:
         self._epoch = 0
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
+        self.brake = Brake()
         self.changes = Changes(home, self.report)
-        self.events: Stream[Event] = Stream("events", home, self.report, hold)
-        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
-        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold)
-        self.sessions: Stream[Session[Any]] = Stream("sessions", home, self.report, hold)
+        self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
+        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
+        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
+        self.sessions: Stream[Session[Any]] = Stream(
+            "sessions", home, self.report, hold, self.brake
+        )
         self.messages: HoldingStream[Any] = HoldingStream(
-            "messages", home, self.report, self._dropped, hold
+            "messages", home, self.report, self._dropped, hold, self.brake
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
@@ -155,7 +159,7 @@ class Publisher:
         if not (self.events.observed or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:
-            self._session = Session(event.epoch, self._home, self.report, self._dropped)
+            self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
             self._session.hold()
         self.opens.emit(event)
         if self._session is not None:
