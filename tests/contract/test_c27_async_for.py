@@ -147,7 +147,7 @@ def test_closing_resumes_and_discards(virtual: VirtualClock, scene: Make) -> Non
     closing = it.socket.close()
     virtual.advance(0.1)
     assert closing.done
-    assert [left.code for left in it.peer.left] == [1000]
+    assert [left.code for left in it.peer.closes] == [1000]
     virtual.advance(30)
     assert reader.got == ["1", "2"]
     assert reader.task.done()
