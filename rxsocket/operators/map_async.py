@@ -166,7 +166,7 @@ class _Calls(Generic[T, U]):
             value = self._intake.take()
             if value is NOTHING:
                 break
-            task = self._context.copy().run(loop.create_task, self._call(value))
+            task = loop.create_task(self._call(value), context=self._context.copy())
             self._tasks[task] = None
             task.add_done_callback(self._done)
         if not (self._over or self._tasks) and self._intake.over:
@@ -184,7 +184,10 @@ class _Calls(Generic[T, U]):
                 raise TypeError(f"mapper: pass an async function; this one returned {kind}")
             result = await awaitable
         except asyncio.CancelledError:
-            self._fail(RuntimeError("the call of the async mapper was cancelled"))
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                self._fail(RuntimeError("what the async mapper awaited was cancelled"))
+            self.dispose()  # else the loop is being shut down, and nobody is told
             raise
         except Exception as error:
             self._fail(error)

@@ -194,8 +194,10 @@ def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
         task = asyncio.ensure_future(awaitable, loop=loop)
 
         def done(task: asyncio.Future[Any]) -> None:
+            if isinstance(task, asyncio.Task) and task.cancelling():
+                return  # the loop is being shut down
             if task.cancelled():
-                observer.on_error(RuntimeError("the fetch was cancelled"))
+                observer.on_error(RuntimeError("what the fetch awaited was cancelled"))
             elif (error := task.exception()) is None:
                 observer.on_next(task.result())
                 observer.on_completed()

@@ -265,6 +265,21 @@ def test_a_cancelled_call_is_an_error(virtual: VirtualClock) -> None:
     assert "was cancelled" in str(told.error)
 
 
+def test_the_end_of_the_loop_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """What runs when ``asyncio.run`` ends is cancelled without noise (C26)."""
+    told: list[Told] = []
+
+    async def main() -> None:
+        async def wait(value: int) -> None:
+            await asyncio.sleep(3600)
+
+        told.append(Told(reactivex.of(1).pipe(flat_map_async(wait))))
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert (told[0].error, told[0].values, caplog.text) == (None, [], "")
+
+
 def test_a_plain_function_is_refused(virtual: VirtualClock) -> None:
     """What is returned must be awaitable: the error says so."""
     told = Told(reactivex.of(1).pipe(flat_map_async(lambda value: value)))  # type: ignore[arg-type, return-value]

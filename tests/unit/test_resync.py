@@ -189,6 +189,22 @@ def test_a_fetch_that_was_cancelled_elsewhere_is_an_error(virtual: VirtualClock)
     assert "was cancelled" in str(told.error)
 
 
+def test_the_end_of_the_loop_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """A fetch that runs when ``asyncio.run`` ends is cancelled without noise (C26)."""
+    told: list[Told] = []
+
+    async def fetch() -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    async def main() -> None:
+        told.append(Told(reactivex.of(reactivex.never()).pipe(resync(fetch, append))))
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert (told[0].error, told[0].values, caplog.text) == (None, [], "")
+
+
 async def raises() -> str:
     raise LookupError("no")
 
