@@ -6,7 +6,7 @@ For each epoch (one connection, numbered from 1, never reused)::
 
 and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
 went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``DecodeFailed``, ``Dropped``.
+``SendFailed``, ``DecodeFailed``, ``Dropped``, ``SlowConsumer``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -39,6 +39,7 @@ __all__ = [
     "Problem",
     "Rejected",
     "SendFailed",
+    "SlowConsumer",
     "SourceFailed",
     "State",
     "Waiting",
@@ -273,6 +274,23 @@ class Dropped(_Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowConsumer(_Event):
+    """An observer held the loop: meanwhile nothing was read, answered or sent (C27).
+
+    It is named when it does so again within 10 s, and then once a minute at most.
+
+    Attributes:
+        observer: Who subscribed it: function, line and module.
+        stream: The stream it is subscribed to.
+        seconds: How long it took for the messages that had been read in one go; over 0.1.
+    """
+
+    observer: str
+    stream: str
+    seconds: float
+
+
 Problem: TypeAlias = (
     ConnectFailed
     | Rejected
@@ -282,6 +300,7 @@ Problem: TypeAlias = (
     | SendFailed
     | DecodeFailed
     | Dropped
+    | SlowConsumer
 )
 """What ``socket.errors`` emits."""
 
@@ -301,6 +320,7 @@ Event: TypeAlias = (
     | SendFailed
     | DecodeFailed
     | Dropped
+    | SlowConsumer
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""
 

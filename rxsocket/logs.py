@@ -25,6 +25,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
 )
 from rxsocket.policy.verdicts import Verdict
@@ -84,6 +85,10 @@ class Narrator:
                 self._log(level, "%s; its shape: %s", error, excerpt)
             case Dropped(count=count, reason=reason):
                 self._log(logging.WARNING, "%d messages dropped: %s", count, reason)
+            case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
+                text = "the observer of %s subscribed by %s held the loop for %.1f s; see "
+                text += "rxsocket.operators for those that need long"
+                self._log(logging.WARNING, text, stream, observer, seconds)
             case Ended(verdict=Verdict.FAIL, error=error):
                 logger.error("%s", error)  # it has the address already
             case SendFailed(error=error):

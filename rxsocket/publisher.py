@@ -26,6 +26,7 @@ from rxsocket.events import (
     Problem,
     Rejected,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
     State,
 )
@@ -33,6 +34,7 @@ from rxsocket.flow import Brake
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.runtime import Home
+from rxsocket.slowness import Stopwatch
 from rxsocket.streams import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
@@ -55,6 +57,7 @@ class Publisher:
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
         self.brake = Brake()
+        self._stopwatch = Stopwatch(home, self._slow)
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
@@ -83,7 +86,7 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case SourceFailed() | SendFailed() | DecodeFailed() | Dropped():
+                case SourceFailed() | SendFailed() | DecodeFailed() | Dropped() | SlowConsumer():
                     self.errors.emit(event)
                 case _:
                     pass
@@ -102,6 +105,8 @@ class Publisher:
             transport -> connection -> deliver -> each observer of messages
                                               `-> the session, events: only if somebody looks
         """
+        if not self._stopwatch.running:
+            self._stopwatch.start()
         with self._home.turn():
             if self.events.observed:
                 self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
@@ -175,6 +180,10 @@ class Publisher:
         wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)
+
+    def _slow(self, observer: str, stream: str, seconds: float) -> None:
+        at = self._home.wall_time()
+        self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
     def _dropped(self, count: int, reason: str) -> None:
         at = self._home.wall_time()

@@ -8,7 +8,9 @@ subscribed, and never after it was disposed.
 from __future__ import annotations
 
 import contextvars
+import inspect
 from collections.abc import AsyncGenerator, Callable
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -38,16 +40,33 @@ def observer_name(error: Exception) -> str:
     return "an observer without on_error"
 
 
+def _subscriber() -> str:
+    """Name who subscribes: the innermost function on the stack that is no plumbing."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None and _is_plumbing(frame):
+        frame = frame.f_back
+    if frame is None:  # an interpreter without stack frames
+        return "an observer"
+    module = str(frame.f_globals.get("__name__", ""))
+    return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
+
+
+def _is_plumbing(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in ("rxsocket", "reactivex")
+
+
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live")
+    __slots__ = ("_context", "_observer", "_report", "live", "subscribed_by")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
+        self.subscribed_by = _subscriber()
 
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
@@ -179,8 +198,13 @@ class Stream(Observable[T]):
 
     def emit(self, value: T) -> None:
         """Call every observer with a value; on the loop, within a turn."""
-        for fence in self._fences:
-            fence.on_next(value)
+        timing = self._home.timing
+        if timing is None:
+            for fence in self._fences:
+                fence.on_next(value)
+        else:
+            for fence in self._fences:
+                timing(fence, self._name, value)
 
     def end(self, error: Exception | None = None) -> None:
         """Complete every observer, or fail it; later subscribers see a fresh stream (C3)."""

@@ -48,6 +48,7 @@ from rxsocket import (
     Sent,
     Session,
     Signal,
+    SlowConsumer,
     Socket,
     SourceFailed,
     State,
@@ -384,6 +385,9 @@ def told(event: Event) -> str:
         case Dropped(count=count):
             assert_type(count, int)
             return "dropped"
+        case SlowConsumer(observer=observer, seconds=seconds):
+            assert_type((observer, seconds), tuple[str, float])
+            return observer
         case _:
             assert_never(event)
 
@@ -402,6 +406,8 @@ def wrong(problem: Problem) -> str:
             return str(problem.error)
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
+        case SlowConsumer(observer=observer):
+            return observer
         case _:
             assert_never(problem)
 
