@@ -15,7 +15,9 @@ from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.refreshing import Refreshing, refreshing
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
+from rxsocket.codecs import Codec, json, messagepack
 from rxsocket.errors import (
+    BufferOverflow,
     ConnectionLost,
     CredentialRefused,
     HandshakeError,
@@ -27,6 +29,7 @@ from rxsocket.errors import (
     SocketError,
     SocketFailed,
     Unauthorized,
+    Undecodable,
 )
 from rxsocket.events import (
     Aborted,
@@ -35,6 +38,7 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
@@ -46,6 +50,7 @@ from rxsocket.events import (
     RenewalFailed,
     Renewed,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
     Waiting,
 )
@@ -72,15 +77,18 @@ __all__ = [
     "AuthChange",
     "AwaitingAuth",
     "Backoff",
+    "BufferOverflow",
     "Carried",
     "Carrier",
     "Cause",
     "Closed",
+    "Codec",
     "ConnectFailed",
     "Connecting",
     "ConnectionLost",
     "Credential",
     "CredentialRefused",
+    "DecodeFailed",
     "Dropped",
     "End",
     "Ended",
@@ -114,6 +122,7 @@ __all__ = [
     "Sent",
     "Session",
     "Signal",
+    "SlowConsumer",
     "Socket",
     "SocketError",
     "SocketFailed",
@@ -124,6 +133,7 @@ __all__ = [
     "Stream",
     "Transport",
     "Unauthorized",
+    "Undecodable",
     "ValueStream",
     "Verdict",
     "Verdicts",
@@ -134,6 +144,8 @@ __all__ = [
     "handover",
     "header",
     "in_band",
+    "json",
+    "messagepack",
     "query",
     "reconnect",
     "refreshing",

@@ -22,6 +22,7 @@ __all__ = [
     "reason_to_send",
     "seconds",
     "seconds_or_none",
+    "whole_number",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -146,7 +147,10 @@ def callback(name: str, value: Any) -> Callable[[Any], Any]:
         TypeError: If it is something else; an ``async def`` function would never be awaited.
     """
     if is_async(value):
-        raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
+        raise TypeError(
+            f"{name}: pass a plain function; an async one would never be awaited. For that, "
+            "subscribe to messages.pipe(flat_map_async(function))"
+        )
     return accepting_one(name, value)
 
 
@@ -175,6 +179,20 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Check a number of things, 1 or more.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: pass a whole number, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name}: pass 1 or more, not {value}")
+    return value
 
 
 def is_async(value: Any) -> bool:

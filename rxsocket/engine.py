@@ -27,6 +27,7 @@ from rxsocket.auth.refreshing import Refreshing
 from rxsocket.auth.shares import Share
 from rxsocket.auth.sources import FunctionProvider, Provider, credentials_from
 from rxsocket.auth.strategies import Reconnect
+from rxsocket.codecs import encoded
 from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SourceFailed
@@ -115,8 +116,13 @@ class Engine:
 
     def send(self, data: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
-        if not isinstance(data, (str, bytes)):
-            raise TypeError(f"send(data): pass str or bytes, not {type(data).__name__}")
+        if self.plan.codec is not None:
+            data = encoded(self.plan.codec, data)
+        elif not isinstance(data, (str, bytes)):
+            raise TypeError(
+                f"send(data): pass str or bytes, not {type(data).__name__}; or give the socket a "
+                "codec, such as json()"
+            )
         receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report)
         self.home.run(lambda: self.outbox.send(data, receipt))
         return receipt

@@ -11,6 +11,8 @@
     ├── CredentialRefused        the server said so in a message
     ├── NotConnected             a send found no open connection
     ├── ConnectionLost           the connection ended before the work was done
+    ├── BufferOverflow           a consumer was slower than buffer_up_to(overflow="error") allows
+    ├── Undecodable              the codec could not make a value of a message
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
 
@@ -24,6 +26,7 @@ No message, attribute or chained exception here holds a credential (C28).
 from __future__ import annotations
 
 __all__ = [
+    "BufferOverflow",
     "ConnectionLost",
     "CredentialRefused",
     "HandshakeError",
@@ -35,6 +38,7 @@ __all__ = [
     "SocketError",
     "SocketFailed",
     "Unauthorized",
+    "Undecodable",
 ]
 
 
@@ -95,6 +99,25 @@ class NotConnected(SocketError):
 
 class ConnectionLost(SocketError):
     """The connection ended before the work was done."""
+
+
+class BufferOverflow(SocketError):
+    """More values waited for a consumer than were allowed (C27).
+
+    Attributes:
+        count: How many may wait.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"more than {count} values waited for a consumer that cannot keep up: make it faster, "
+            "allow more, or choose a policy that drops"
+        )
+        self.count = count
+
+
+class Undecodable(SocketError):
+    """The codec could not make a value of a message; its text holds nothing of the message."""
 
 
 class ProviderFailed(SocketError):

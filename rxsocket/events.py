@@ -6,7 +6,7 @@ For each epoch (one connection, numbered from 1, never reused)::
 
 of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``. Whatever went wrong
 without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``Dropped``.
+``SendFailed``, ``DecodeFailed``, ``Dropped``, ``SlowConsumer``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -27,6 +27,7 @@ __all__ = [
     "Closed",
     "ConnectFailed",
     "Connecting",
+    "DecodeFailed",
     "Dropped",
     "Ended",
     "Event",
@@ -38,6 +39,7 @@ __all__ = [
     "RenewalFailed",
     "Renewed",
     "SendFailed",
+    "SlowConsumer",
     "SourceFailed",
     "Waiting",
 ]
@@ -110,7 +112,10 @@ class Opened(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(_Event):
-    """A message arrived. ``data`` is ``str`` for a text frame, ``bytes`` for a binary one."""
+    """A message arrived.
+
+    ``data`` is what the codec made of it; without codec ``str`` for text, ``bytes`` for binary.
+    """
 
     epoch: int
     data: Any
@@ -254,12 +259,44 @@ class RenewalFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeFailed(_Event):
+    """The codec could not make a value of a message: nobody got it, everything else goes on (C3).
+
+    Attributes:
+        error: What was wrong, without anything that the message holds (C28).
+        excerpt: The shape of its first 80 characters, letters as ``x`` and digits as ``0``; empty
+            for what is no text.
+    """
+
+    epoch: int
+    error: Exception
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(_Event):
     """Messages that nobody was subscribed to were dropped (C4)."""
 
     epoch: int
     count: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowConsumer(_Event):
+    """An observer held the loop: meanwhile nothing was read, answered or sent (C27).
+
+    It is named when it does so again within 10 s, and then once a minute at most.
+
+    Attributes:
+        observer: Who subscribed it: function, line and module.
+        stream: The stream it is subscribed to.
+        seconds: How long it took for the messages that had been read in one go; over 0.1.
+    """
+
+    observer: str
+    stream: str
+    seconds: float
 
 
 Problem: TypeAlias = (
@@ -270,7 +307,9 @@ Problem: TypeAlias = (
     | ObserverFailed
     | SourceFailed
     | SendFailed
+    | DecodeFailed
     | Dropped
+    | SlowConsumer
 )
 """What ``socket.errors`` emits."""
 
@@ -290,6 +329,8 @@ Event: TypeAlias = (
     | ObserverFailed
     | SourceFailed
     | SendFailed
+    | DecodeFailed
     | Dropped
+    | SlowConsumer
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""

@@ -35,6 +35,15 @@ class Keepalive:
         self._ping: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(interval, self._start)
 
+    def pause(self) -> None:
+        """Nothing is read for now, pongs included: do not wait for one."""
+        self.stop()
+
+    def resume(self) -> None:
+        """Pongs are read again: go on with a ping after the interval."""
+        self.stop()
+        self._timer = self._loop.call_later(self._interval, self._start)
+
     def stop(self) -> None:
         """Ping no more."""
         self._timer.cancel()

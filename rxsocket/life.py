@@ -21,6 +21,7 @@ from reactivex import abc
 
 from rxsocket.auth.greeting import Predicate
 from rxsocket.auth.keyring import Abandoned
+from rxsocket.decoding import decoding
 from rxsocket.doorstep import Doorstep
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeRefused
@@ -45,7 +46,7 @@ __all__ = ["Attempt", "Life"]
 Resolve: TypeAlias = Callable[
     [Callable[[Request], None], Callable[[Exception], None]], abc.DisposableBase
 ]
-Filter: TypeAlias = Callable[[Any], bool]
+Filter: TypeAlias = Callable[[str | bytes], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Attempt:
         leaving: Why it would be disposed now, and what to send.
         begun: Called with the life when there is one.
         admit: Called when it could open; whoever is called says ``open()``, now or later.
-        early: Called with each message that came before it opened.
+        early: Called with the value of each message that came before it opened.
     """
 
     connecting: Connecting
@@ -101,9 +102,14 @@ class Life:
         self._home = engine.home
         self._plan = engine.plan
         self._publisher = engine.publisher
+        self._brake = engine.publisher.brake
+        self._codec = engine.plan.codec
+        self._deliver: Callable[[str | bytes], None] = self._publisher.deliver
+        if self._codec is not None:
+            self._deliver = decoding(self._codec, self._publisher)
         self._memory = engine.memory
         self._outbox = engine.outbox
-        self._early: list[Any] = []
+        self._early: list[str | bytes] = []
         self._doorstep: Doorstep | None = None
         self._keepalive: Keepalive | None = None
         self._filters: tuple[Filter, ...] = ()
@@ -117,7 +123,7 @@ class Life:
             return
         if isinstance(signal, (str, bytes)):
             if self._hears is None or not self._hears(signal):
-                self._publisher.deliver(signal)
+                self._deliver(signal)
         elif isinstance(signal, PeerClosed):
             if self.link is not None:
                 self._lost(self.link, signal)
@@ -158,6 +164,7 @@ class Life:
             interval, timeout = self._plan.ping_interval, self._plan.ping_timeout
             if interval is not None:
                 self._keepalive = Keepalive(link, interval, timeout, lambda: self._silent(link))
+            self._brake.opened(link, self._keepalive)
             self._observer.on_next(
                 replace(
                     self._attempt.opened,
@@ -171,7 +178,7 @@ class Life:
                 self.on_next(message)
 
     def listen(self, hears: Filter) -> Callable[[], None]:
-        """Let a function have each message first; what it returns true for is not delivered.
+        """Let a function have each message first, as it came; if it returns true, nobody gets it.
 
         Returns:
             A function that ends it.
@@ -245,18 +252,27 @@ class Life:
         self._doorstep = None
         self._attempt.admit(self)
 
-    def _before_open(self, message: Any) -> bool:
+    def _before_open(self, message: str | bytes) -> bool:
         if self._doorstep is not None and self._doorstep.hears(message):
             return True
         self._early.append(message)
         if self._attempt.early is not None:
-            self._attempt.early(message)
+            self._attempt.early(self.value(message))
         return True
 
     # --- while it is open
 
-    def _filtered(self, message: Any) -> bool:
+    def _filtered(self, message: str | bytes) -> bool:
         return any(hears(message) for hears in self._filters)
+
+    def value(self, message: str | bytes) -> Any:
+        """What observers would get; the message itself if it does not decode."""
+        if self._codec is None:
+            return message
+        try:
+            return self._codec.decode(message)
+        except Exception:  # reported when it is delivered
+            return message
 
     def _suspect(self, rejected: Predicate) -> None:
         def trusted() -> bool:
@@ -336,6 +352,8 @@ class Life:
     def _stop_using(self) -> None:
         if self.opened_at is not None:
             self._outbox.shut()
+            if self.link is not None:
+                self._brake.over(self.link)
         if self._doorstep is not None:
             self._doorstep.leave()
         if self._keepalive is not None:

@@ -1,7 +1,8 @@
 """What goes to ``logging.getLogger("rxsocket")``: one line an event, never a secret (C28).
 
-INFO for each open and close; WARNING for the first failure of an outage, a refused credential and a
-raising observer; ERROR when the socket fails for good; DEBUG for the rest.
+INFO for each open and close; WARNING for the first failure of an outage, a refused credential, a
+raising observer and the first message of a connection that does not decode; ERROR when the socket
+fails for good; DEBUG for the rest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
@@ -23,6 +25,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
 )
 from rxsocket.policy.verdicts import Verdict
@@ -47,6 +50,7 @@ class Narrator:
     def __init__(self, address: str) -> None:
         self._address = address
         self._outage = False
+        self._garbled = False
 
     def tell(self, event: Event) -> None:
         """Write the line for an event."""
@@ -57,7 +61,7 @@ class Narrator:
                 self._outage = False  # of an earlier life
                 self._log(logging.DEBUG, "%s", event)
             case Opened(epoch=epoch):
-                self._outage = False
+                self._outage = self._garbled = False
                 self._log(logging.INFO, "connection %d open", epoch)
             case Closed(verdict=Verdict.AWAIT_AUTH):
                 self._log(logging.WARNING, "credential refused: %s", closing(event))
@@ -76,8 +80,15 @@ class Narrator:
                 self._log(logging.WARNING, text, observer, stream, exc_info=error)
             case SourceFailed(error=error):
                 self._log(logging.WARNING, "the source of credentials failed: %s", describe(error))
+            case DecodeFailed(error=error, excerpt=excerpt):
+                level, self._garbled = (logging.DEBUG if self._garbled else logging.WARNING), True
+                self._log(level, "%s; its shape: %s", error, excerpt)
             case Dropped(count=count, reason=reason):
                 self._log(logging.WARNING, "%d messages dropped: %s", count, reason)
+            case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
+                text = "the observer of %s subscribed by %s held the loop for %.1f s; see "
+                text += "rxsocket.operators for those that need long"
+                self._log(logging.WARNING, text, stream, observer, seconds)
             case Ended(verdict=Verdict.FAIL, error=error):
                 logger.error("%s", error)  # it has the address already
             case SendFailed(error=error):

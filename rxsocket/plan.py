@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from rxsocket.address import Address
 from rxsocket.auth.carriers import Carried, Carrier
@@ -14,6 +14,7 @@ from rxsocket.auth.credentials import Credential
 from rxsocket.auth.identity import Identity
 from rxsocket.auth.refusals import Refusals
 from rxsocket.auth.strategies import Reconnect, Strategy
+from rxsocket.codecs import Codec
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
 from rxsocket.policy.backoff import Backoff
@@ -34,6 +35,7 @@ class Plan:
     verdicts: Judge
     backoff: Backoff
     stable_after: float
+    codec: Codec[Any, Any] | None
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None

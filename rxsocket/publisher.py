@@ -11,10 +11,12 @@ from typing import Any
 
 from rxsocket.auth.changes import Changes
 from rxsocket.auth.credentials import Credential
+from rxsocket.errors import Undecodable
 from rxsocket.events import (
     Cause,
     Closed,
     ConnectFailed,
+    DecodeFailed,
     Dropped,
     Event,
     Message,
@@ -24,11 +26,14 @@ from rxsocket.events import (
     Rejected,
     RenewalFailed,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
 )
+from rxsocket.flow import Brake
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.runtime import Home
+from rxsocket.slowness import Stopwatch
 from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
 
@@ -52,13 +57,17 @@ class Publisher:
         self._epoch = 0
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
+        self.brake = Brake()
+        self._stopwatch = Stopwatch(home, self._slow)
         self.changes = Changes(home, self.report)
-        self.events: Stream[Event] = Stream("events", home, self.report, hold)
-        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
-        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold)
-        self.sessions: Stream[Session[Any]] = Stream("sessions", home, self.report, hold)
+        self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
+        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
+        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
+        self.sessions: Stream[Session[Any]] = Stream(
+            "sessions", home, self.report, hold, self.brake
+        )
         self.messages: HoldingStream[Any] = HoldingStream(
-            "messages", home, self.report, self._dropped, hold
+            "messages", home, self.report, self._dropped, hold, self.brake
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
@@ -78,7 +87,9 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case RenewalFailed() | SourceFailed() | SendFailed() | Dropped():
+                case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
+                    self.errors.emit(event)
+                case Dropped() | SlowConsumer():
                     self.errors.emit(event)
                 case _:
                     pass
@@ -89,22 +100,31 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any) -> None:
-        """Let a message of the connection that is open be known.
+    def deliver(self, data: Any, raw: str | bytes | None = None) -> None:
+        """Let a message of the connection that is open be known, and what it was decoded from.
 
         ::
 
             transport -> connection -> deliver -> each observer of messages
                                               `-> the session, events: only if somebody looks
         """
+        if not self._stopwatch.running:
+            self._stopwatch.start()
         with self._home.turn():
             if self.events.observed:
                 self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
             if self._session is not None:
-                self._session.emit(data)
-            self.messages.emit(data)
+                self._session.emit(data, raw)
+            self.messages.emit(data, raw)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
+
+    def undecodable(self, error: Undecodable, excerpt: str) -> None:
+        """A message of the connection that is open has no value."""
+        at = self._home.wall_time()
+        with self._home.turn():
+            self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
+            self.changes.observe(Message(epoch=self._epoch, data=None))
 
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
@@ -147,7 +167,7 @@ class Publisher:
         if not (self.events.observed or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:
-            self._session = Session(event.epoch, self._home, self.report, self._dropped)
+            self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
             self._session.hold()
         self.opens.emit(event)
         if self._session is not None:
@@ -163,6 +183,10 @@ class Publisher:
         wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)
+
+    def _slow(self, observer: str, stream: str, seconds: float) -> None:
+        at = self._home.wall_time()
+        self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
     def _dropped(self, count: int, reason: str) -> None:
         at = self._home.wall_time()

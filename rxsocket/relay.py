@@ -136,8 +136,8 @@ class Relay:
         if self._first is None:  # else both have messages to compare
             self._catch_up()
 
-    def _old_says(self, message: Any) -> bool:
-        key = self._key(message)
+    def _old_says(self, message: str | bytes) -> bool:
+        key = self._key(self._old.value(message))
         if key is not None:
             self._delivered.add(key)
             self._meet()
@@ -163,13 +163,13 @@ class Relay:
             return None
         return key
 
-    def _is_double(self, message: Any) -> bool:
+    def _is_double(self, message: str | bytes) -> bool:
         if self._stop_deduping is not None and (
             not self._delivered or self._home.loop.time() > self._doubles_until
         ):
             self._stop_deduping()
             return False
-        key = self._key(message)
+        key = self._key(self._old.value(message))
         if key is None or key not in self._delivered:
             return False
         self._delivered.discard(key)

@@ -23,6 +23,7 @@ from rxsocket.attempts import SLOT, Attempts, EndEvent, Epoch
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.keyring import Claim, Renewal
 from rxsocket.auth.strategies import Handover, InBand
+from rxsocket.codecs import encoded
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import Cause, Closed, ConnectFailed, Rejected, RenewalFailed, Renewed
@@ -135,7 +136,7 @@ class Renewals:
         stop = life.listen(hears)
         try:
             with suppress(ConnectionLost):  # the transport is about to say how it ended
-                await life.link.send(strategy.encode(credential.reveal()))
+                await life.link.send(self._encoded(strategy.encode(credential.reveal())))
             if strategy.accepted is None:
                 answer.append(True)
             await self._until(
@@ -155,6 +156,14 @@ class Renewals:
             return Cause.AUTH_CHANGED
         self._keep(epoch, CredentialRefused() if answer else _no_answer(strategy.timeout))
         return epoch
+
+    def _encoded(self, message: Any) -> str | bytes:
+        if isinstance(message, (str, bytes)):
+            return message
+        if self._plan.codec is None:
+            kind = type(message).__name__
+            raise TypeError(f"in_band(encode): return str or bytes, or use a codec; not {kind}")
+        return encoded(self._plan.codec, message)
 
     def _in_effect(self, epoch: Epoch, credential: Credential) -> None:
         self._attempts.in_use(epoch, credential)

@@ -20,12 +20,16 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from rxsocket.threads import background, running_loop, wall_clock
 
 __all__ = ["Home"]
 
 logger = logging.getLogger("rxsocket")
+
+
+Timing: TypeAlias = Callable[[Any, str, Any], None]
 
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:
@@ -74,6 +78,8 @@ class Home:
         self._actions: deque[Callable[[], None]] = deque()
         self._turn = _Turn(self._carry_out)
         self._releasing = False
+        self.timing: Timing | None = None
+        """Calls one observer and times it, while some observer is under suspicion."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

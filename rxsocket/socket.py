@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
+import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Generic, Literal, Self, TypeAlias
 
 import reactivex
 from reactivex import Observable, abc
@@ -34,6 +35,7 @@ from rxsocket.auth.identity import Identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
 from rxsocket.auth.strategies import Strategy, strategy
+from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine import Engine
 from rxsocket.events import Closed, Ended, Event, Opened, Problem
 from rxsocket.held import Session
@@ -50,13 +52,21 @@ from rxsocket.supervisor import supervised
 from rxsocket.transports.seam import Transport
 from rxsocket.transports.websockets import websockets_transport
 
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
+
 __all__ = ["Socket"]
+
+T = TypeVar("T", default=str | bytes)
+S = TypeVar("S", default=T)
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
 Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
 
 
-class Socket:
+class Socket(Generic[T, S]):
     """A WebSocket whose connection follows its credential.
 
     Making one starts nothing. Subscribing to ``messages``, ``opens``, ``closes``, ``sessions`` or
@@ -80,6 +90,9 @@ class Socket:
         auth: A mapping or a string; an Observable of these; a function, sync or async, that is
             asked before each attempt; or ``refreshing(function)``, which other sockets may share.
             ``None`` means logged out. Left out: no credential (C11).
+        codec: What makes values of messages and messages of values: ``json()``, ``messagepack()``,
+            either with ``type=``, or an object with ``encode`` and ``decode``. Left out: ``str``
+            for text messages, ``bytes`` for binary ones.
         carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
             ``subprotocol()``, ``first_message()``, a function of yours, or several with ``&``.
         on_auth_change: What a new credential does to an open connection: ``reconnect()``,
@@ -93,8 +106,8 @@ class Socket:
             ``standard()``.
         backoff: How long to wait between attempts.
         stable_after: Seconds after which an open connection counts as a success (C15).
-        rejected: Given a message that came within ``stable_after`` of the opening, whether it says
-            that the credential was refused. Such a message is not delivered (C9).
+        rejected: Given a message that came within ``stable_after`` of the opening, not decoded,
+            whether it says that the credential was refused. Such a message is not delivered (C9).
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
             closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
@@ -129,6 +142,7 @@ class Socket:
         url: str,
         *,
         auth: Auth | Credential = ANONYMOUS,
+        codec: Codec[S, T] | None = None,
         carrier: Carrier | None = None,
         on_auth_change: Strategy | None = None,
         identity: Identity | None = None,
@@ -180,6 +194,7 @@ class Socket:
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),
+            codec=codec_or_none(codec),
             stable_after=seconds("stable_after", stable_after),
             rejected=None if rejected is None else function("rejected", rejected),
             clean_close=clean_close,
@@ -238,8 +253,10 @@ class Socket:
         return self._publisher.closes
 
     @property
-    def messages(self) -> Stream[Any]:
-        """The payload of every message: ``str`` for text, ``bytes`` for binary.
+    def messages(self) -> Stream[T]:
+        """The payload of every message: what the codec makes of it, or ``str`` and ``bytes``.
+
+        A message that does not decode is a ``DecodeFailed`` on ``errors``.
 
         The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5
         s at most (C4).
@@ -247,7 +264,7 @@ class Socket:
         return self._publisher.messages
 
     @property
-    def sessions(self) -> Stream[Session[Any]]:
+    def sessions(self) -> Stream[Session[T]]:
         """For each connection one Observable of its messages, which completes when it closed.
 
         ::
@@ -307,15 +324,16 @@ class Socket:
         """
         return self._engine.set_auth(value)
 
-    def send(self, data: str | bytes) -> Receipt[Sent]:
-        """Send a message over the open connection.
+    def send(self, data: S) -> Receipt[Sent]:
+        """Send a message over the open connection; with a codec, whatever it encodes.
 
         Returns:
             A receipt: ``Sent`` with the epoch, or the ``SocketError`` that says why it was not
             sent.
 
         Raises:
-            TypeError: If it is neither ``str`` nor ``bytes``.
+            TypeError: If it is neither ``str`` nor ``bytes``, or the codec cannot encode its type.
+            ValueError: If the codec cannot encode it.
         """
         return self._engine.send(data)
 

@@ -8,13 +8,17 @@ subscribed, and never after it was disposed.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+import inspect
+from collections.abc import AsyncGenerator, Callable
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.arguments import is_async
+from rxsocket.flow import Brake
+from rxsocket.iteration import HIGH_WATER, iterate, marks
 from rxsocket.runtime import Home
 
 __all__ = ["Fence", "Stream", "ValueStream", "observer_name"]
@@ -36,16 +40,33 @@ def observer_name(error: Exception) -> str:
     return "an observer without on_error"
 
 
+def _subscriber() -> str:
+    """Name who subscribes: the innermost function on the stack that is no plumbing."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None and _is_plumbing(frame):
+        frame = frame.f_back
+    if frame is None:  # an interpreter without stack frames
+        return "an observer"
+    module = str(frame.f_globals.get("__name__", ""))
+    return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
+
+
+def _is_plumbing(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in ("rxsocket", "reactivex")
+
+
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live")
+    __slots__ = ("_context", "_observer", "_report", "live", "subscribed_by")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
+        self.subscribed_by = _subscriber()
 
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
@@ -78,14 +99,23 @@ class Stream(Observable[T]):
         home: Where observers are called.
         report: Told of each observer that raised: its name, the stream's, the exception.
         hold: Keeps the socket connected until disposed; ``None`` for a stream that only looks (C1).
+        brake: Pauses reading for ``async for``; ``None`` for a stream that never does.
     """
 
-    def __init__(self, name: str, home: Home, report: Report, hold: Hold | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        home: Home,
+        report: Report,
+        hold: Hold | None = None,
+        brake: Brake | None = None,
+    ) -> None:
         super().__init__(self._attach)
         self._name = name
         self._home = home
         self._told = report
         self._hold = hold
+        self._brake = brake
         self._fences: tuple[Fence[T], ...] = ()
 
     def __repr__(self) -> str:
@@ -106,6 +136,43 @@ class Stream(Observable[T]):
 
         return Observable(subscribe)
 
+    def __aiter__(self) -> AsyncGenerator[T]:
+        """Iterate with the default marks; see :meth:`iterate`."""
+        return self.iterate()
+
+    def iterate(
+        self, *, high_water: int = HIGH_WATER, low_water: int | None = None
+    ) -> AsyncGenerator[T]:
+        """The values, one for each round of an ``async for``, and none is lost (C27).
+
+        When ``high_water`` values wait for the loop's body, reading from the network is paused, and
+        the server has to wait; when no more than ``low_water`` are left, it goes on. What was read
+        in one go with them waits, too. Meanwhile every other subscriber of the socket waits as
+        well, no ping times out, and the server's pings are not answered: a body that takes longer
+        than the server waits for a pong loses the connection. Streams that only look never pause.
+
+        It subscribes with the first round, and leaves when the loop does. It ends when the stream
+        completes, after what waited, and raises what the stream fails with. It may run on any loop.
+
+        ::
+
+            network    1 2 3 4 ‖ . . ‖ 5 6          ‖ paused, and on
+            body         1---2---3---4---5---6
+
+        Args:
+            high_water: Values that may wait, 1 at least.
+            low_water: Values left when reading goes on; default: a quarter of ``high_water``.
+
+        Raises:
+            TypeError: If a mark is no integer.
+            ValueError: If ``low_water`` is not below ``high_water``.
+
+        Examples:
+            >>> async for message in socket.messages:
+            ...     await store(message)
+        """
+        return iterate(self, self._home, self._brake, *marks(high_water, low_water))
+
     def subscribe(
         self,
         on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
@@ -125,14 +192,19 @@ class Stream(Observable[T]):
             if is_async(callback):
                 raise TypeError(
                     f"{self._name}.subscribe: an async function is never awaited by an Observable; "
-                    "pass a plain function that creates a task"
+                    "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
                 )
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
     def emit(self, value: T) -> None:
         """Call every observer with a value; on the loop, within a turn."""
-        for fence in self._fences:
-            fence.on_next(value)
+        timing = self._home.timing
+        if timing is None:
+            for fence in self._fences:
+                fence.on_next(value)
+        else:
+            for fence in self._fences:
+                timing(fence, self._name, value)
 
     def end(self, error: Exception | None = None) -> None:
         """Complete every observer, or fail it; later subscribers see a fresh stream (C3)."""

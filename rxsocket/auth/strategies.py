@@ -92,8 +92,8 @@ def handover(
 
     Args:
         ready: When the new connection is ready: ``"open"``; ``"message"``, when its first message
-            came; or a function that is asked about each message of it.
-        dedupe: The key of a message; of two messages with equal keys one is delivered. ``None`` as
+            came; or a function that is asked about each of its messages, decoded.
+        dedupe: The key of a message, decoded; of two messages with equal keys one is delivered. ``None`` as
             a key means that the message has no double.
         timeout: Seconds that it may take to be ready.
 
@@ -125,8 +125,9 @@ def in_band(
     For a renewal of the same identity, and servers that know such a message.
 
     Args:
-        encode: Given the credential's value (a string or a mapping), the message to send.
-        accepted: Whether a message is the server's yes. It is not delivered. Left out: the change
+        encode: Given the credential's value (a string or a mapping), the message to send: ``str``,
+            ``bytes``, or what the socket's codec encodes.
+        accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out: the change
             is in effect as soon as it was sent.
         rejected: Whether a message is the server's no. It is not delivered.
         timeout: Seconds to wait for either.

@@ -35,7 +35,7 @@ class FakeVisit(Visit):
         self.link.told_to_close(code, reason)
 
     def _drop(self) -> None:
-        self.link.end(PeerClosed(1006, lost=True))
+        self.link.cut()
         self.ended()
 
     def _freeze(self) -> None:
@@ -86,6 +86,8 @@ class FakeLink:
         self._pongs: set[asyncio.Future[None]] = set()
         self._closing = False
         self._gone = asyncio.Event()
+        self._paused = False
+        self._unread: deque[Callable[[], None]] = deque()
 
     def __repr__(self) -> str:
         return f"<fake link {self._visit.number}>"
@@ -115,6 +117,16 @@ class FakeLink:
             self._pongs.discard(pong)
         return self._loop.time() - start
 
+    def pause(self) -> None:
+        """Read no more: what the server does is noticed when reading goes on."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Read on, in the next turn of the loop."""
+        if self._paused:
+            self._paused = False
+            self._loop.call_soon(self._read_on)
+
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame."""
         if not self._closing:
@@ -143,11 +155,17 @@ class FakeLink:
 
     def receive(self, signal: Signal) -> None:
         """Pass something on to the observer."""
-        if self._observer is not None:
-            self._observer.on_next(signal)
+        self._read(lambda: self._emit(signal))
 
     def told_to_close(self, code: int, reason: str) -> None:
         """The server's close frame came: the last thing the observer hears; answer it."""
+        self._read(lambda: self._answer(code, reason))
+
+    def cut(self) -> None:
+        """The server cut the connection."""
+        self._read(lambda: self.end(PeerClosed(1006, lost=True)))
+
+    def _answer(self, code: int, reason: str) -> None:
         if self._gone.is_set():
             return
         crossing, self._closing = self._closing, True
@@ -165,6 +183,21 @@ class FakeLink:
                 pong.set_exception(ConnectionLost("the connection ended before the pong came"))
         self._finish(signal)
 
+    def _read(self, what: Callable[[], None]) -> None:
+        """Something is there to be read, now or when reading goes on."""
+        if self._paused or self._unread:
+            self._unread.append(what)
+        else:
+            what()
+
+    def _read_on(self) -> None:
+        while self._unread and not self._paused:
+            self._unread.popleft()()
+
+    def _emit(self, signal: Signal) -> None:
+        if self._observer is not None:
+            self._observer.on_next(signal)
+
     def _finish(self, signal: PeerClosed) -> None:
         observer, self._observer = self._observer, None
         if observer is not None:
@@ -172,8 +205,8 @@ class FakeLink:
             observer.on_completed()
 
     def _pong(self, pong: asyncio.Future[None]) -> None:
-        if not (self._visit.frozen or pong.done()):
-            pong.set_result(None)
+        if not self._visit.frozen:
+            self._read(lambda: None if pong.done() else pong.set_result(None))
 
     def _travel(self, arrival: Callable[[], None]) -> None:
         """Let something arrive at the server after the latency, in order."""

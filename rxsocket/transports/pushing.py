@@ -192,6 +192,12 @@ class _Link:
             pass
         raise ConnectionLost("the connection closed before the message was written")
 
+    def pause(self) -> None:
+        self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        self._connection.transport.resume_reading()
+
     async def ping(self) -> float:
         try:
             return await (await self._connection.ping())

@@ -109,6 +109,14 @@ class Link(Protocol):
         """
         ...
 
+    def pause(self) -> None:
+        """Stop reading from the network; what was read already is still emitted (C27)."""
+        ...
+
+    def resume(self) -> None:
+        """Read on. Called on a connection that is not paused, or gone, it does nothing."""
+        ...
+
     async def ping(self) -> float:
         """Send a ping and wait for its pong; return the round trip in seconds."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, assert_never, assert_type
 
 import reactivex
@@ -20,9 +21,11 @@ from rxsocket import (
     Carrier,
     Cause,
     Closed,
+    Codec,
     ConnectFailed,
     Connecting,
     Credential,
+    DecodeFailed,
     Dropped,
     End,
     Ended,
@@ -48,6 +51,7 @@ from rxsocket import (
     Sent,
     Session,
     Signal,
+    SlowConsumer,
     Socket,
     SourceFailed,
     State,
@@ -61,10 +65,21 @@ from rxsocket import (
     carrier,
     cookie,
     header,
+    json,
+    messagepack,
     query,
     refreshing,
     standard,
     subprotocol,
+)
+from rxsocket.operators import (
+    Drops,
+    buffer_up_to,
+    concat_map_async,
+    conflate,
+    flat_map_async,
+    latest,
+    resync,
 )
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
@@ -125,6 +140,64 @@ def refused() -> None:
     Socket("ws://host/", "a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+# --- codecs
+
+
+@dataclass
+class Trade:
+    price: float
+
+
+@dataclass
+class Subscribe:
+    topic: str
+
+
+class Lines:
+    def encode(self, value: list[str]) -> str:
+        return "\n".join(value)
+
+    def decode(self, data: str | bytes) -> tuple[str, ...]:
+        return tuple(str(data).split("\n"))
+
+
+def codecs() -> None:
+    assert_type(json(), Codec[Any, Any])
+    assert_type(json(type=Trade), Codec[Trade, Trade])
+    assert_type(json(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
+    assert_type(messagepack(), Codec[Any, Any])
+    assert_type(messagepack(type=Trade), Codec[Trade, Trade])
+    assert_type(messagepack(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
+    union: Codec[Trade | Subscribe, Trade | Subscribe] = json(type=Trade | Subscribe)
+    assert_type(Socket("ws://host/", codec=union), Socket[Trade | Subscribe, Trade | Subscribe])
+
+
+def decoded() -> None:
+    raw = Socket("ws://host/")
+    assert_type(raw, Socket)
+    assert_type(raw.messages, Stream[str | bytes])
+    trades = Socket("ws://host/", codec=json(type=Trade))
+    assert_type(trades, Socket[Trade])
+    assert_type(trades.messages, Stream[Trade])
+    assert_type(trades.sessions, Stream[Session[Trade]])
+    trades.send(Trade(1.5))
+    trades.send("1.5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    feed = Socket("ws://host/", codec=json(type=Trade, sends=Subscribe))
+    assert_type(feed, Socket[Trade, Subscribe])
+    feed.send(Subscribe("trades"))
+    untyped = Socket("ws://host/", codec=json())
+    assert_type(untyped.messages, Stream[Any])
+    untyped.send({"op": "subscribe"})
+    lines = Socket("ws://host/", codec=Lines())
+    assert_type(lines, Socket[tuple[str, ...], list[str]])
+    assert_type(lines.messages.pipe(ops.map(_first)), Observable[str])
+    Socket("ws://host/", codec=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def _first(lines: tuple[str, ...]) -> str:
+    return lines[0]
+
+
 # --- streams
 
 
@@ -132,8 +205,8 @@ def streams(socket: Socket) -> None:
     assert_type(socket.events, Stream[Event])
     assert_type(socket.opens, Stream[Opened])
     assert_type(socket.closes, Stream[Closed])
-    assert_type(socket.messages, Stream[Any])
-    assert_type(socket.sessions, Stream[Session[Any]])
+    assert_type(socket.messages, Stream[str | bytes])
+    assert_type(socket.sessions, Stream[Session[str | bytes]])
     assert_type(socket.errors, Stream[Problem])
     assert_type(socket.state, ValueStream[State])
     assert_type(socket.auth, ValueStream[Credential])
@@ -153,6 +226,43 @@ def operators(socket: Socket) -> None:
     )
     assert_type(socket.state.pipe(ops.map(lambda state: state is State.OPEN)), Observable[bool])
     assert_type(socket.state.pipe(ops.distinct_until_changed()), Observable[State])
+
+
+def consumers(socket: Socket[Trade]) -> None:
+    drops = Drops()
+    assert_type(drops.value, int)
+    assert_type(drops.pipe(ops.sample(1.0)), Observable[int])
+    assert_type(socket.messages.pipe(latest(drops=drops)), Observable[Trade])
+    assert_type(socket.messages.pipe(conflate(_price)), Observable[Trade])
+    assert_type(socket.messages.pipe(conflate(lambda trade: trade.price)), Observable[Trade])
+    assert_type(
+        socket.messages.pipe(buffer_up_to(9, overflow="drop_oldest"), concat_map_async(_named)),
+        Observable[str],
+    )
+    assert_type(
+        socket.messages.pipe(flat_map_async(_named, max_concurrent=2), ops.map(len)),
+        Observable[int],
+    )
+    assert_type(socket.sessions.pipe(resync(_book, _applied)), Observable[list[float]])
+    socket.messages.pipe(
+        buffer_up_to(9, overflow="block")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _price(trade: Trade) -> float:
+    return trade.price
+
+
+async def _named(trade: Trade) -> str:
+    return str(trade.price)
+
+
+async def _book() -> list[float]:
+    return []
+
+
+def _applied(book: list[float], trade: Trade) -> list[float]:
+    return [*book, trade.price]
 
 
 def _epoch(event: Opened) -> int:
@@ -276,6 +386,9 @@ def told(event: Event) -> str:
         case SendFailed(error=error, epoch=sent_on):
             assert_type((error, sent_on), tuple[Exception, int | None])
             return "not sent"
+        case DecodeFailed(error=error, epoch=came_on, excerpt=excerpt):
+            assert_type((error, came_on, excerpt), tuple[Exception, int, str])
+            return "not decoded"
         case Dropped(count=count):
             assert_type(count, int)
             return "dropped"
@@ -285,19 +398,31 @@ def told(event: Event) -> str:
         case RenewalFailed(retry_in=retry_in, refused=refused):
             assert_type((retry_in, refused), tuple[float | None, bool])
             return "not renewed"
+        case SlowConsumer(observer=observer, seconds=seconds):
+            assert_type((observer, seconds), tuple[str, float])
+            return observer
         case _:
             assert_never(event)
 
 
 def wrong(problem: Problem) -> str:
     match problem:
-        case ConnectFailed() | Rejected() | SourceFailed() | SendFailed() | ObserverFailed():
+        case (
+            ConnectFailed()
+            | Rejected()
+            | SourceFailed()
+            | SendFailed()
+            | ObserverFailed()
+            | DecodeFailed()
+        ):
             assert_type(problem.error, Exception)
             return str(problem.error)
         case RenewalFailed(error=error):
             return str(error)
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
+        case SlowConsumer(observer=observer):
+            return observer
         case _:
             assert_never(problem)
 
