@@ -10,8 +10,10 @@ from rxsocket.errors import (
     HandshakeError,
     HandshakeInvalid,
     HandshakeRefused,
+    IdentityChanged,
     NotConnected,
     ProviderFailed,
+    QueueFull,
     RedirectRefused,
     SocketError,
     SocketFailed,
@@ -42,6 +44,7 @@ from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outgoing import Outgoing
 from rxsocket.socket import Socket
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.transports.seam import (
@@ -75,6 +78,7 @@ __all__ = [
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "IdentityChanged",
     "InEffect",
     "Link",
     "Message",
@@ -82,10 +86,12 @@ __all__ = [
     "ObserverFailed",
     "Opened",
     "Options",
+    "Outgoing",
     "Overtaken",
     "PeerClosed",
     "Problem",
     "ProviderFailed",
+    "QueueFull",
     "Reason",
     "Receipt",
     "RedirectRefused",

@@ -184,6 +184,7 @@ class _Life:
         if self.over:
             return
         self.over = True
+        self._outbox.flush()
         self._stop_using()
         cause, code, reason = self._attempt.leaving()
         if self._link is None:

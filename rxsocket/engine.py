@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
@@ -21,10 +22,11 @@ from reactivex.subject import BehaviorSubject, Subject
 
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.identity import same_identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.sources import Provider, credentials_from
 from rxsocket.departures import Departures
-from rxsocket.errors import SocketFailed
+from rxsocket.errors import IdentityChanged, NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, SourceFailed, State
 from rxsocket.holds import Holds
 from rxsocket.plan import Memory, Plan
@@ -32,7 +34,10 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
-from rxsocket.sending.outbox import Outbox, Sent
+from rxsocket.sending.interceptors import Interceptors
+from rxsocket.sending.outbox import Outbox, Queued, Sent
+from rxsocket.sending.payload import payload
+from rxsocket.transports.seam import Fragments
 
 __all__ = ["Engine"]
 
@@ -65,7 +70,8 @@ class Engine:
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
-        self.outbox = Outbox(home, self.publisher)
+        self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        self.interceptors = Interceptors(self.publisher)
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped = threading.Event()
@@ -89,12 +95,18 @@ class Engine:
         self.home.run(lambda: self._set_auth(credential, receipt))
         return receipt
 
-    def send(self, data: Any) -> Receipt[Sent]:
+    def send(self, value: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
-        if not isinstance(data, (str, bytes)):
-            raise TypeError(f"send(data): pass str or bytes, not {type(data).__name__}")
-        receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report)
-        self.home.run(lambda: self.outbox.send(data, receipt))
+        return self.send_encoded(*self.encode(value))
+
+    def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
+        """What goes on the wire for a value, and its size in bytes."""
+        return payload("send(data)", self.interceptors.going_out(value))
+
+    def send_encoded(self, data: str | bytes | Fragments, size: int) -> Receipt[Sent]:
+        """Send what is encoded already."""
+        receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report, self.outbox.hurry)
+        self.home.run(partial(self.outbox.send, Queued(data, size, receipt)))
         return receipt
 
     def reconnect(self) -> None:
@@ -232,6 +244,7 @@ class Engine:
             logger.info(
                 "%s: not running; the credential is kept for its start", self.plan.address.shown
             )
+            self._drop_what_was_queued(current, credential)
             self.auth.on_next(credential)
             self.publisher.credential(credential)
             receipt.settle(Stored())
@@ -259,6 +272,7 @@ class Engine:
             self._change(credential)
 
     def _change(self, credential: Credential) -> None:
+        self._drop_what_was_queued(self.publisher.auth.value, credential)
         logged_out = credential is LOGGED_OUT
         self.memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
         self.memory.changed = True
@@ -267,6 +281,15 @@ class Engine:
         else:
             self.auth.on_next(credential)
         self.publisher.credential(credential)
+
+    def _drop_what_was_queued(self, old: Credential, new: Credential) -> None:
+        """Nothing that was sent as one identity goes out as another (C14)."""
+        if old in (PENDING, LOGGED_OUT) or same_identity(old, new):
+            return
+        self.outbox.flush()
+        self.outbox.drop(
+            lambda: IdentityChanged("not sent: the credential is another identity's now")
+        )
 
     def _reconnect(self) -> None:
         self.memory.refusals.forget()
@@ -311,6 +334,7 @@ class Engine:
         running, self._running = self._running, None
         if running is not None:
             running.dispose()
+        self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
         if self.provider is not None:
             self.provider.cancel()
 

@@ -9,7 +9,9 @@
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
     │   └── RedirectRefused      following the redirect would have been unsafe
     ├── CredentialRefused        the server said so in a message
-    ├── NotConnected             a send found no open connection
+    ├── NotConnected             a message was not sent: no connection opened in time
+    ├── QueueFull                a message was not sent: too many wait already
+    ├── IdentityChanged          a message was not sent: the credential is somebody else's now
     ├── ConnectionLost           the connection ended before the work was done
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
@@ -29,8 +31,10 @@ __all__ = [
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "IdentityChanged",
     "NotConnected",
     "ProviderFailed",
+    "QueueFull",
     "RedirectRefused",
     "SocketError",
     "SocketFailed",
@@ -91,6 +95,14 @@ class CredentialRefused(SocketError):
 
 class NotConnected(SocketError):
     """A message was not sent: there is no open connection."""
+
+
+class QueueFull(SocketError):
+    """A message was not sent: as many as may wait for the connection wait already (C21)."""
+
+
+class IdentityChanged(SocketError):
+    """A message was not sent: the credential it was queued under is another identity's (C14)."""
 
 
 class ConnectionLost(SocketError):

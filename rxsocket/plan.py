@@ -36,6 +36,7 @@ class Plan:
     linger: float
     ping_interval: float | None
     ping_timeout: float | None
+    queue_for: float
 
     def request(self, credential: Credential) -> Request:
         """What to dial with a credential."""

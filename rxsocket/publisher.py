@@ -7,6 +7,7 @@ event object is made only when somebody looks at ``events``.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from rxsocket.auth.changes import Changes
@@ -51,6 +52,7 @@ class Publisher:
         self._epoch = 0
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
+        self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
@@ -97,6 +99,12 @@ class Publisher:
                                               `-> the session, events: only if somebody looks
         """
         with self._home.turn():
+            for interceptor in self.intercepted:
+                try:
+                    data = interceptor(data)
+                except Exception as error:
+                    self.report("after_receive", "messages", error)
+                    return
             if self.events.observed:
                 self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
             if self._session is not None:

@@ -40,7 +40,10 @@ from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outgoing import Outgoing
+from rxsocket.sending.payload import Sendable
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
 from rxsocket.transports.seam import Transport
@@ -87,6 +90,7 @@ class Socket:
             closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         linger: Seconds to stay connected after the last subscriber left.
+        queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
         loop: The asyncio loop to live on, instead of the one chosen.
         ssl: TLS settings for ``wss://``; ``None`` for the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
@@ -126,6 +130,7 @@ class Socket:
         clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
         linger: float = 0.0,
+        queue_for: float = 5.0,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | Literal[True] | None = True,
@@ -170,6 +175,7 @@ class Socket:
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
             linger=seconds("linger", linger),
+            queue_for=seconds("queue_for", queue_for),
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
         )
@@ -289,17 +295,48 @@ class Socket:
         """
         return self._engine.set_auth(value)
 
-    def send(self, data: str | bytes) -> Receipt[Sent]:
-        """Send a message over the open connection.
+    def send(self, data: Sendable) -> Receipt[Sent]:
+        """Send a message: text, bytes, or an iterable of either as one fragmented message.
+
+        While the socket is not open it waits, in order, up to ``queue_for`` seconds, with at most
+        256 others and 2 MiB (C21). On an idle socket this connects, until the receipt settles (C1);
+        one that has ended is not started again by it.
+
+        ::
+
+            send      1--2--3-----4---------5|
+            state     waiting o-------x waiting
+            written           123-4--
+            receipts          ✓✓✓-✓------------✗   5: nothing opened within queue_for
 
         Returns:
-            A receipt: ``Sent`` with the epoch, or the ``SocketError`` that says why it was not
-            sent.
+            A receipt: ``Sent`` with the epoch it was written to, or the ``SocketError`` that says
+            why it was not sent. It is one or the other, never both (C20).
 
         Raises:
-            TypeError: If it is neither ``str`` nor ``bytes``.
+            TypeError: If it is none of these.
+            ValueError: If it is text that has no encoding.
+
+        Examples:
+            >>> socket.send("hello")                     # from any thread
+            >>> await socket.send(b"hello")              # in a coroutine: Sent(epoch=1)
+            >>> socket.send("hello").result(5)           # in a plain script
+            >>> socket.send(["one mess", "age"])         # two fragments
         """
         return self._engine.send(data)
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
+        return Outgoing(self._engine)
+
+    def before_send(self, function: Interceptor) -> abc.DisposableBase:
+        """Let a function see, and replace, everything that is sent; see ``Interceptors``."""
+        return self._engine.interceptors.before_send(function)
+
+    def after_receive(self, function: Interceptor) -> abc.DisposableBase:
+        """Let a function see, and replace, everything that comes in; see ``Interceptors``."""
+        return self._engine.interceptors.after_receive(function)
 
     def connect(self) -> abc.DisposableBase:
         """Connect and stay connected until the returned Disposable is disposed."""

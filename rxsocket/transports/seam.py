@@ -21,13 +21,15 @@ what users write.
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from reactivex import Observable
 
-__all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport"]
+__all__ = ["Fragments", "Link", "Options", "PeerClosed", "Request", "Signal", "Transport"]
+
+Fragments: TypeAlias = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +77,27 @@ class Link(Protocol):
         """The subprotocol that the server chose."""
         ...
 
-    async def send(self, data: str | bytes) -> None:
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        """Hand whole messages to the transport, in order, with as few system calls as it can.
+
+        Returns:
+            Whether it can take more now; when it cannot, wait for ``drain()``.
+
+        Raises:
+            ConnectionLost: If the connection is closing or closed; none of them was written.
+        """
+        ...
+
+    async def drain(self) -> None:
+        """Return when the transport can take more."""
+        ...
+
+    async def send(self, data: str | bytes | Fragments) -> None:
         """Write one message; return when the transport can take the next one.
 
         The message is on its way (or failed) by the first suspension, so calls keep their order.
+        An iterable is one message in fragments (RFC 6455, section 5.4); when it raises after the
+        first fragment, the connection fails with 1011.
 
         Raises:
             ConnectionLost: If the connection is closing or closed.
