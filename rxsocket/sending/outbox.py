@@ -23,6 +23,7 @@ from rxsocket.events import SendFailed, State
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.sending.payload import Parts
 from rxsocket.streams import Hold
 from rxsocket.tasks import in_a_task
 from rxsocket.transports.seam import Fragments, Link
@@ -136,7 +137,9 @@ class Outbox:
         self._busy.disposable = None
         item, self._fragmented = self._fragmented, None
         if item is not None:
-            self.fail(item, ConnectionLost("the connection ended in the middle of the message"))
+            failure = item.data.failure if isinstance(item.data, Parts) else None
+            lost = ConnectionLost("the connection ended in the middle of the message")
+            self.fail(item, failure or lost)
         for waiting in self._queue:
             waiting.deadline = None
         if self._queue_for:

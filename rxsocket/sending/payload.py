@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeAlias, TypeGuard, cast
 
 from rxsocket.arguments import is_mapping
 from rxsocket.transports.seam import Fragments
 
-__all__ = ["Sendable", "payload"]
+__all__ = ["Parts", "Sendable", "payload"]
 
 Sendable: TypeAlias = "str | bytes | bytearray | memoryview | Fragments"
 
@@ -29,8 +29,8 @@ def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
     if isinstance(value, (bytearray, memoryview)):
         copy = bytes(cast("bytearray", value))  # it may be written later, when that has changed
         return copy, len(copy)
-    if isinstance(value, AsyncIterable):
-        return cast("Fragments", value), 0
+    if _is_async_iterable(value):
+        return Parts(value), 0
     if _is_iterable(value) and not is_mapping(value):
         return _fragments(name, list(value))
     raise TypeError(
@@ -55,6 +55,36 @@ def _size(name: str, part: str | bytes) -> int:
     except UnicodeEncodeError:
         pass
     raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
+
+
+class Parts:
+    """The fragments of an async iterable, checked as they come.
+
+    Attributes:
+        failure: What the iterable raised, or what is wrong with what it gave.
+    """
+
+    def __init__(self, fragments: AsyncIterable[Any]) -> None:
+        self._fragments = fragments
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        kind: type[str] | type[bytes] | None = None
+        try:
+            async for part in self._fragments:
+                kind = kind or (str if isinstance(part, str) else bytes)
+                if not isinstance(part, kind):
+                    raise TypeError("send(data): pass fragments that are all str, or all bytes")
+                yield part
+            if kind is None:
+                raise ValueError("send(data): an empty iterable is no message")
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+def _is_async_iterable(value: Any) -> TypeGuard[AsyncIterable[Any]]:
+    return isinstance(value, AsyncIterable)
 
 
 def _is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:
