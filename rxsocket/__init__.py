@@ -17,6 +17,7 @@ from rxsocket.errors import (
     RedirectRefused,
     SocketError,
     SocketFailed,
+    SubscriptionRefused,
     Unauthorized,
 )
 from rxsocket.events import (
@@ -37,6 +38,7 @@ from rxsocket.events import (
     SendFailed,
     SourceFailed,
     State,
+    TopicFailed,
     Waiting,
 )
 from rxsocket.held import Session
@@ -47,6 +49,10 @@ from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
 from rxsocket.socket import Socket
 from rxsocket.streams import Stream, ValueStream
+from rxsocket.topics.channel import Channel
+from rxsocket.topics.emitter import Emitter
+from rxsocket.topics.envelope import Envelope
+from rxsocket.topics.listener import Listener
 from rxsocket.transports.seam import (
     Link,
     Options,
@@ -65,6 +71,7 @@ __all__ = [
     "Carried",
     "Carrier",
     "Cause",
+    "Channel",
     "Closed",
     "ConnectFailed",
     "Connecting",
@@ -72,8 +79,10 @@ __all__ = [
     "Credential",
     "CredentialRefused",
     "Dropped",
+    "Emitter",
     "End",
     "Ended",
+    "Envelope",
     "Event",
     "HandshakeError",
     "HandshakeInvalid",
@@ -81,6 +90,7 @@ __all__ = [
     "IdentityChanged",
     "InEffect",
     "Link",
+    "Listener",
     "Message",
     "NotConnected",
     "ObserverFailed",
@@ -111,6 +121,8 @@ __all__ = [
     "State",
     "Stored",
     "Stream",
+    "SubscriptionRefused",
+    "TopicFailed",
     "Transport",
     "Unauthorized",
     "ValueStream",

@@ -36,7 +36,7 @@ from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.interceptors import Interceptors
 from rxsocket.sending.outbox import Outbox, Queued, Sent
-from rxsocket.sending.payload import payload
+from rxsocket.sending.payload import json_text, payload
 from rxsocket.transports.seam import Fragments
 
 __all__ = ["Engine"]
@@ -98,6 +98,14 @@ class Engine:
     def send(self, value: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
         return self.send_encoded(*self.encode(value))
+
+    def send_value(self, value: Any) -> Receipt[Sent]:
+        """Send a value that has a form in JSON: through the codec, or without one as JSON text."""
+        return self.send_encoded(*self.encode_value(value))
+
+    def encode_value(self, value: Any) -> tuple[str | bytes | Fragments, int]:
+        """What goes on the wire for a value that has a form in JSON, and its size in bytes."""
+        return self.encode(json_text(value))
 
     def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
         """What goes on the wire for a value, and its size in bytes."""

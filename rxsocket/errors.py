@@ -12,6 +12,7 @@
     ├── NotConnected             a message was not sent: no connection opened in time
     ├── QueueFull                a message was not sent: too many wait already
     ├── IdentityChanged          a message was not sent: the credential is somebody else's now
+    ├── SubscriptionRefused      the server refused a channel's subscription
     ├── ConnectionLost           the connection ended before the work was done
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
@@ -38,6 +39,7 @@ __all__ = [
     "RedirectRefused",
     "SocketError",
     "SocketFailed",
+    "SubscriptionRefused",
     "Unauthorized",
 ]
 
@@ -103,6 +105,10 @@ class QueueFull(SocketError):
 
 class IdentityChanged(SocketError):
     """A message was not sent: the credential it was queued under is another identity's (C14)."""
+
+
+class SubscriptionRefused(SocketError):
+    """The server refused a channel's subscription; ``on_error`` of that channel alone (C22)."""
 
 
 class ConnectionLost(SocketError):

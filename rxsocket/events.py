@@ -6,7 +6,7 @@ For each epoch (one connection, numbered from 1, never reused)::
 
 and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
 went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``Dropped``.
+``SendFailed``, ``Dropped``, ``TopicFailed``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -40,6 +40,7 @@ __all__ = [
     "SendFailed",
     "SourceFailed",
     "State",
+    "TopicFailed",
     "Waiting",
 ]
 
@@ -254,8 +255,28 @@ class Dropped(_Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicFailed(_Event):
+    """A payload of a topic did not decode into the type of its listeners.
+
+    Attributes:
+        topic: The topic.
+        error: What the decoder said.
+    """
+
+    topic: str
+    error: Exception
+
+
 Problem: TypeAlias = (
-    ConnectFailed | Rejected | Closed | ObserverFailed | SourceFailed | SendFailed | Dropped
+    ConnectFailed
+    | Rejected
+    | Closed
+    | ObserverFailed
+    | SourceFailed
+    | SendFailed
+    | Dropped
+    | TopicFailed
 )
 """What ``socket.errors`` emits."""
 
@@ -274,6 +295,7 @@ Event: TypeAlias = (
     | SourceFailed
     | SendFailed
     | Dropped
+    | TopicFailed
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""
 

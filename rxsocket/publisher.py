@@ -27,6 +27,7 @@ from rxsocket.events import (
     SendFailed,
     SourceFailed,
     State,
+    TopicFailed,
 )
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
@@ -79,7 +80,7 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case SourceFailed() | SendFailed() | Dropped():
+                case SourceFailed() | SendFailed() | Dropped() | TopicFailed():
                     self.errors.emit(event)
                 case _:
                     pass

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
 import reactivex
 from reactivex import Observable, abc
@@ -46,10 +46,20 @@ from rxsocket.sending.outgoing import Outgoing
 from rxsocket.sending.payload import Sendable
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
+from rxsocket.topics.channel import Channel
+from rxsocket.topics.channels import Channels
+from rxsocket.topics.emitter import Emitter
+from rxsocket.topics.envelope import Envelope, JsonEnvelope
+from rxsocket.topics.listener import Listener
+from rxsocket.topics.subscription import Answer
+from rxsocket.topics.topics import Topics
 from rxsocket.transports.seam import Transport
 from rxsocket.transports.websockets import websockets_transport
 
 __all__ = ["Socket"]
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
 Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
@@ -91,6 +101,8 @@ class Socket:
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         linger: Seconds to stay connected after the last subscriber left.
         queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
+        envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
+            and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
         loop: The asyncio loop to live on, instead of the one chosen.
         ssl: TLS settings for ``wss://``; ``None`` for the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
@@ -131,6 +143,7 @@ class Socket:
         auth_timeout: float | None = 10.0,
         linger: float = 0.0,
         queue_for: float = 5.0,
+        envelope: Envelope | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | Literal[True] | None = True,
@@ -185,6 +198,9 @@ class Socket:
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         self._engine = Engine(plan, Home(loop), auth, self._connections)
         self._publisher = self._engine.publisher
+        envelope = JsonEnvelope() if envelope is None else envelope
+        self._topics = Topics(self._engine, envelope)
+        self._channels = Channels(self._engine, envelope)
 
     def _connections(self) -> Observable[Event]:
         """The heart: every change of the credential is switch-mapped into fresh connections.
@@ -329,6 +345,85 @@ class Socket:
     def outgoing(self) -> Outgoing:
         """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
         return Outgoing(self._engine)
+
+    @overload
+    def listener(self, topic: str) -> Listener[Any]: ...
+    @overload
+    def listener(self, topic: str, *, type: type[T]) -> Listener[T]: ...
+    @overload
+    def listener(self, topic: str, *, type: Any) -> Listener[Any]: ...
+    def listener(self, topic: str, *, type: Any = Any) -> Listener[Any]:
+        """The payloads of a topic, as an Observable; subscribing connects.
+
+        Args:
+            topic: Its name; segments that begin with a colon are parameters: ``"chat/:room"``.
+            type: What to decode payloads into: a ``msgspec.Struct``, dataclass or ``TypedDict``.
+
+        Raises:
+            TypeError: If values of the type cannot be decoded.
+            ValueError: If the name cannot be one.
+
+        Examples:
+            >>> chat = socket.listener("chat/:room", type=ChatMessage)
+            >>> chat.with_params(room=1).subscribe(lambda message: print(message.text))
+        """
+        return self._topics.listener(topic, type)
+
+    @overload
+    def emitter(self, topic: str) -> Emitter[Any]: ...
+    @overload
+    def emitter(self, topic: str, mapper: Callable[[P], Any]) -> Emitter[P]: ...
+    def emitter(self, topic: str, mapper: Callable[[Any], Any] | None = None) -> Emitter[Any]:
+        """Send payloads to a topic, one by one with ``emit`` or as a stream: it is an observer.
+
+        Args:
+            topic: Its name; segments that begin with a colon are parameters.
+            mapper: Makes what is sent of a payload, on the thread that emits it.
+
+        Examples:
+            >>> chat = socket.emitter("chat/:room")
+            >>> chat.emit({"text": "hello"}, params={"room": 1})
+        """
+        return self._topics.emitter(topic, mapper)
+
+    def channel(
+        self,
+        *,
+        subscribe: Any,
+        unsubscribe: Any = None,
+        match: Callable[[Any], object] | None = None,
+        key: Hashable = None,
+        by: Callable[[Any], Any] | None = None,
+        acknowledged: Answer | None = None,
+    ) -> Channel:
+        """The messages that a server sends because it was asked to, by message (C22).
+
+        However many subscribe, one subscribe message is sent on each connection, before anything
+        that was queued; when the last one leaves, ``unsubscribe`` is sent, if that connection
+        carried the subscribe.
+
+        Args:
+            subscribe: The message that asks for it: text, bytes or a value with a form in JSON; or
+                a function that makes it, called for each connection.
+            unsubscribe: The message that ends it, likewise.
+            match: Says whether a message is of this channel. It is asked about every message.
+            key: Instead of ``match``: the key of its messages, found by one look-up.
+            by: What the key of a message is. Left out: its topic, by the socket's envelope.
+            acknowledged: Says of a message what it answers: ``True`` for accepted, ``False`` or an
+                exception for refused, ``None`` if it is no answer. What was refused fails, alone.
+
+        Raises:
+            TypeError: If a message cannot be sent, or a function is none.
+            ValueError: If it cannot be told which messages are of the channel.
+
+        Examples:
+            >>> trades = socket.channel(
+            ...     subscribe={"op": "subscribe", "channel": "trades"},
+            ...     unsubscribe={"op": "unsubscribe", "channel": "trades"},
+            ...     match=lambda message: '"trades"' in message,
+            ... )
+        """
+        return self._channels.channel(subscribe, unsubscribe, match, key, by, acknowledged)
 
     def before_send(self, function: Interceptor) -> abc.DisposableBase:
         """Let a function see, and replace, everything that is sent; see ``Interceptors``."""

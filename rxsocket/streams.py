@@ -17,7 +17,7 @@ from reactivex.disposable import Disposable
 from rxsocket.arguments import is_async
 from rxsocket.runtime import Home
 
-__all__ = ["Fence", "Stream", "ValueStream", "observer_name"]
+__all__ = ["Fence", "Guarded", "Stream", "ValueStream", "observer_name"]
 
 T = TypeVar("T")
 Report = Callable[[str, str, Exception], None]
@@ -70,41 +70,17 @@ class Fence(Generic[T]):
                 self._report(error)
 
 
-class Stream(Observable[T]):
-    """An Observable of what happens to a socket from now on.
+class Guarded(Observable[T]):
+    """An Observable that refuses observers which would never be awaited.
 
     Args:
-        name: Its name, for reports.
-        home: Where observers are called.
-        report: Told of each observer that raised: its name, the stream's, the exception.
-        hold: Keeps the socket connected until disposed; ``None`` for a stream that only looks (C1).
+        name: Its name, for errors.
+        subscribe: See ``reactivex.Observable``.
     """
 
-    def __init__(self, name: str, home: Home, report: Report, hold: Hold | None = None) -> None:
-        super().__init__(self._attach)
+    def __init__(self, name: str, subscribe: abc.Subscription[T]) -> None:
+        super().__init__(subscribe)
         self._name = name
-        self._home = home
-        self._told = report
-        self._hold = hold
-        self._fences: tuple[Fence[T], ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._name}: {len(self._fences)} observers>"
-
-    @property
-    def observed(self) -> bool:
-        """Whether anybody is subscribed."""
-        return bool(self._fences)
-
-    def passive(self) -> Observable[T]:
-        """The same stream, for looking only: subscribing to it does not connect (C1)."""
-
-        def subscribe(
-            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            return self._join(observer, None)
-
-        return Observable(subscribe)
 
     def subscribe(
         self,
@@ -128,6 +104,42 @@ class Stream(Observable[T]):
                     "pass a plain function that creates a task"
                 )
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+
+class Stream(Guarded[T]):
+    """An Observable of what happens to a socket from now on.
+
+    Args:
+        name: Its name, for reports.
+        home: Where observers are called.
+        report: Told of each observer that raised: its name, the stream's, the exception.
+        hold: Keeps the socket connected until disposed; ``None`` for a stream that only looks (C1).
+    """
+
+    def __init__(self, name: str, home: Home, report: Report, hold: Hold | None = None) -> None:
+        super().__init__(name, self._attach)
+        self._home = home
+        self._told = report
+        self._hold = hold
+        self._fences: tuple[Fence[T], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}: {len(self._fences)} observers>"
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._fences)
+
+    def passive(self) -> Observable[T]:
+        """The same stream, for looking only: subscribing to it does not connect (C1)."""
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return self._join(observer, None)
+
+        return Observable(subscribe)
 
     def emit(self, value: T) -> None:
         """Call every observer with a value; on the loop, within a turn."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeAlias, TypeGuard, cast
 
+import msgspec
+
 from rxsocket.arguments import is_mapping
 from rxsocket.transports.seam import Fragments
 
-__all__ = ["Parts", "Sendable", "payload"]
+__all__ = ["Parts", "Sendable", "json_text", "payload"]
 
 Sendable: TypeAlias = "str | bytes | bytearray | memoryview | Fragments"
 
@@ -36,6 +38,13 @@ def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
     raise TypeError(
         f"{name}: pass str or bytes, or an iterable of either, not {type(value).__name__}"
     )
+
+
+def json_text(value: Any) -> Any:
+    """JSON text for a value that is no message yet; a message stays what it is."""
+    if isinstance(value, (str, bytes)):
+        return value
+    return msgspec.json.encode(value).decode()
 
 
 def _fragments(name: str, parts: list[Any]) -> tuple[Fragments, int]:

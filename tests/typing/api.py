@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, assert_never, assert_type
 
 import reactivex
@@ -24,11 +25,13 @@ from rxsocket import (
     Connecting,
     Credential,
     Dropped,
+    Emitter,
     End,
     Ended,
     Event,
     HandshakeRefused,
     InEffect,
+    Listener,
     Message,
     ObserverFailed,
     Opened,
@@ -50,6 +53,7 @@ from rxsocket import (
     State,
     Stored,
     Stream,
+    TopicFailed,
     Transport,
     ValueStream,
     Verdict,
@@ -198,7 +202,10 @@ async def doing(socket: Socket) -> None:
     assert_type(sending, Receipt[Sent])
     assert_type((await sending).epoch, int)
     socket.send(b"binary")
+    socket.send(["fragments", "of text"])
     socket.send(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    reactivex.of("1", "2").subscribe(socket.outgoing)
+    assert_type(socket.before_send(str.upper), abc.DisposableBase)
 
     assert_type(socket.connect(), abc.DisposableBase)
     assert_type(socket.close(4000, "bye"), Receipt[None])
@@ -209,6 +216,30 @@ async def doing(socket: Socket) -> None:
         assert_type(entered, Socket)
     async with Socket("ws://host/") as entered:
         assert_type(entered, Socket)
+
+
+@dataclass
+class Trade:
+    price: float
+
+
+def topics(socket: Socket) -> None:
+    trades: Observable[Trade] = socket.listener("trades", type=Trade)
+    listener = socket.listener("trades/:symbol", type=Trade)
+    assert_type(listener, Listener[Trade])
+    assert_type(listener.with_params(symbol="X"), Listener[Trade])
+    assert_type(listener.pipe(ops.map(_price)), Observable[float])
+    assert_type(socket.listener("anything"), Listener[Any])
+    trades.subscribe(lambda trade: print(trade.price))
+    emitter = socket.emitter("trades/:symbol", _price)
+    assert_type(emitter, Emitter[Trade])
+    assert_type(emitter.emit(Trade(1.0), params={"symbol": "X"}), Receipt[Sent])
+    assert_type(socket.emitter("anything"), Emitter[Any])
+    trades.subscribe(emitter.with_params(symbol="X"))
+
+
+def _price(trade: Trade) -> float:
+    return trade.price
 
 
 def receipts(socket: Socket) -> None:
@@ -272,6 +303,9 @@ def told(event: Event) -> str:
         case Dropped(count=count):
             assert_type(count, int)
             return "dropped"
+        case TopicFailed(topic=topic, error=error):
+            assert_type((topic, error), tuple[str, Exception])
+            return topic
         case _:
             assert_never(event)
 
@@ -281,6 +315,8 @@ def wrong(problem: Problem) -> str:
         case ConnectFailed() | Rejected() | SourceFailed() | SendFailed() | ObserverFailed():
             assert_type(problem.error, Exception)
             return str(problem.error)
+        case TopicFailed(topic=topic):
+            return topic
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
         case _:
