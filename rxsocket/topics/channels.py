@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -45,9 +46,10 @@ class Channels:
         self._outbox = engine.outbox
         self._outbox.greeting = self._greeting
         self._envelope = envelope
-        self._on_the_wire: dict[Hashable, Subscription] = {}
+        self._known: WeakValueDictionary[Hashable, Subscription] = WeakValueDictionary()
         self._subscriptions: dict[Subscription, None] = {}
         self._joined: dict[object, Channel] = {}
+        self._counts: dict[Channel, int] = {}
         self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[Channel, ...]]] = {}
         self._matching: tuple[Channel, ...] = ()
         self._reported: set[Callable[..., Any]] = set()
@@ -109,12 +111,9 @@ class Channels:
         ending = None if unsubscribe is None else self._frame("unsubscribe", unsubscribe)
         same: Hashable = subscribe if callable(subscribe) else asking()
         with self.home.lock:
-            found = self._on_the_wire.get(same)
-            if found is None or not found.wanted:
-                found = Subscription(asking, ending, acknowledged)
-                self._on_the_wire = {
-                    other: kept for other, kept in self._on_the_wire.items() if kept.wanted
-                } | {same: found}
+            found = self._known.get(same)
+            if found is None:
+                found = self._known[same] = Subscription(asking, ending, acknowledged)
             return found
 
     def _frame(self, name: str, value: Any) -> Frame:
@@ -136,8 +135,8 @@ class Channels:
         for subscription in list(self._subscriptions):
             if not subscription.wanted:
                 del self._subscriptions[subscription]
-                if epoch in subscription.carried and subscription.unsubscribe is not None:
-                    frames.append(subscription.unsubscribe())
+                if epoch in subscription.carried:
+                    frames.extend(self._ending(subscription))
             subscription.only(epoch)
         return frames
 
@@ -159,6 +158,13 @@ class Channels:
         self.home.run(lambda: self._fail(subscription, failure))
         return None
 
+    def _ending(self, subscription: Subscription) -> list[str | bytes]:
+        try:
+            return [] if subscription.unsubscribe is None else [subscription.unsubscribe()]
+        except Exception as error:  # of the user's function: there is nobody left to fail
+            self.publisher.report(observer_name(error), "channel", error)
+            return []
+
     def _want(self, subscription: Subscription) -> None:
         subscription.wanted += 1
         self._subscriptions[subscription] = None
@@ -175,17 +181,18 @@ class Channels:
             return
         epoch = self._outbox.epoch
         if epoch is not None and epoch in subscription.carried:
-            if subscription.unsubscribe is not None:
-                self._outbox.write(subscription.unsubscribe())
+            for frame in self._ending(subscription):
+                self._outbox.write(frame)
             subscription.gone(epoch)
-        if not subscription.carried or self._outbox.epoch is None:
+        if not subscription.carried:
             self._subscriptions.pop(subscription, None)
 
     # --- who subscribes
 
     def _join(self, token: object, channel: Channel) -> None:
         self._joined[token] = channel
-        if sum(other is channel for other in self._joined.values()) == 1:
+        self._counts[channel] = self._counts.get(channel, 0) + 1
+        if self._counts[channel] == 1:
             self._add(channel)
         if self._messages is None:
             self._messages = self.publisher.messages.passive().subscribe(
@@ -197,7 +204,8 @@ class Channels:
         channel = self._joined.pop(token, None)
         if channel is None:
             return  # it was refused, or the socket ended since
-        if channel not in self._joined.values():
+        self._counts[channel] -= 1
+        if not self._counts[channel]:
             self._remove(channel)
         self._want_no_more(channel.subscription)
         self._rest()
@@ -215,6 +223,7 @@ class Channels:
             keys[channel.key] = (*keys.get(channel.key, ()), channel)
 
     def _remove(self, channel: Channel) -> None:
+        del self._counts[channel]
         if channel.match is not None:
             self._matching = tuple(other for other in self._matching if other is not channel)
             return
@@ -300,11 +309,12 @@ class Channels:
         self._rest()
 
     def _ended(self, error: Exception | None = None) -> None:
-        channels = dict.fromkeys(self._joined.values())
+        channels = tuple(self._counts)
         for subscription in self._subscriptions:
             subscription.wanted = 0
         self._subscriptions.clear()
         self._joined.clear()
+        self._counts.clear()
         self._keyed.clear()
         self._matching, self._messages = (), None
         for channel in channels:

@@ -1,4 +1,4 @@
-"""A subscription that a server keeps, as this side knows it: who wants it, and where it was sent."""
+"""A subscription that a server keeps, as this side knows it: who wants it, what carried it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ class Subscription:
         pending: The epochs on which the answer has not come yet.
     """
 
-    __slots__ = ("acknowledged", "carried", "pending", "subscribe", "unsubscribe", "wanted")
+    __slots__ = (
+        "__weakref__",
+        "acknowledged",
+        "carried",
+        "pending",
+        "subscribe",
+        "unsubscribe",
+        "wanted",
+    )
 
     def __init__(
         self, subscribe: Frame, unsubscribe: Frame | None, acknowledged: Answer | None
