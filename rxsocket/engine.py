@@ -71,6 +71,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        self.when_identity_changes: list[Callable[[], None]] = []
         self.interceptors = Interceptors(self.publisher)
         self._running: abc.DisposableBase | None = None
         self._starting = False
@@ -294,6 +295,8 @@ class Engine:
         """Nothing that was sent as one identity goes out as another (C14)."""
         if old in (PENDING, LOGGED_OUT) or same_identity(old, new):
             return
+        for function in self.when_identity_changes:
+            function()
         self.outbox.flush()
         self.outbox.drop(
             lambda: IdentityChanged("not sent: the credential is another identity's now")

@@ -44,6 +44,8 @@ from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
 from rxsocket.sending.payload import Sendable
+from rxsocket.sending.request import Request
+from rxsocket.sending.requests import Requests
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
 from rxsocket.topics.channel import Channel
@@ -201,6 +203,7 @@ class Socket:
         envelope = JsonEnvelope() if envelope is None else envelope
         self._topics = Topics(self._engine, envelope)
         self._channels = Channels(self._engine, envelope)
+        self._requests = Requests(self._engine)
 
     def _connections(self) -> Observable[Event]:
         """The heart: every change of the credential is switch-mapped into fresh connections.
@@ -424,6 +427,40 @@ class Socket:
             ... )
         """
         return self._channels.channel(subscribe, unsubscribe, match, key, by, acknowledged)
+
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = None,
+        id: str | Callable[[Any], Any] | None = None,
+        timeout: float | None = 10.0,
+        answers: int | None = 1,
+        idempotent: bool = False,
+    ) -> Request:
+        """Ask something and wait for the answer: await it, or subscribe to it.
+
+        It fails at once when the connection that carried it ends; no message of another one is
+        taken for its answer.
+
+        Args:
+            payload: What to send: text, bytes, or a value with a form in JSON.
+            match: Says whether a message is the answer.
+            id: Instead of ``match``: the name of the JSON field that holds the id of a request and
+                of its answer, or a function that finds it in both. A mapping without that field
+                gets a number.
+            timeout: Seconds to wait for each answer; ``None`` for as long as it takes.
+            answers: How many answers complete it; ``None`` goes on until disposed.
+            idempotent: Whether it may be sent again on the next connection when one is lost.
+
+        Raises:
+            TypeError: If the payload cannot be sent, or a function is none.
+            ValueError: If it cannot be told which message is the answer.
+
+        Examples:
+            >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
+        """
+        return self._requests.request(payload, match, id, timeout, answers, idempotent)
 
     def before_send(self, function: Interceptor) -> abc.DisposableBase:
         """Let a function see, and replace, everything that is sent; see ``Interceptors``."""
