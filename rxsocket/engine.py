@@ -115,7 +115,9 @@ class Engine:
     def send_encoded(self, data: str | bytes | Fragments, size: int) -> Receipt[Sent]:
         """Send what is encoded already."""
         receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report, self.outbox.hurry)
-        self.home.run(partial(self.outbox.send, Queued(data, size, receipt)))
+        queued = Queued(data, size, receipt)
+        if not (self.home.free and self.outbox.take(queued)):
+            self.home.run(partial(self.outbox.send, queued))
         return receipt
 
     def reconnect(self) -> None:

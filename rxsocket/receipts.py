@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -42,23 +42,24 @@ class Receipt(Observable[T]):
     """
 
     def __init__(self, home: Home, report: Report, hurry: Callable[[], None] | None = None) -> None:
-        # The outcome is an object of its own so that no receipt is in a reference cycle: there is
-        # one for each message sent, and the collector of cycles would have to look at them all.
-        outcome: _Outcome[T] = _Outcome(home, report)
-        super().__init__(outcome.attach)
-        self._outcome = outcome
+        super().__init__()
+        self._home = home
+        self._told = report
         self._hurry = hurry
+        self._waiting: list[Callable[[], None]] | None = None
+        self._done = False
+        self._value: T | None = None
+        self._error: Exception | None = None
 
     def __repr__(self) -> str:
-        outcome = self._outcome
-        if not outcome.done:
+        if not self._done:
             return "<Receipt: pending>"
-        return f"<Receipt: {outcome.value if outcome.error is None else outcome.error!r}>"
+        return f"<Receipt: {self._value if self._error is None else self._error!r}>"
 
     @property
     def done(self) -> bool:
         """Whether the outcome is there."""
-        return self._outcome.done
+        return self._done
 
     def result(self, timeout: float | None = None) -> T:
         """Block until the outcome is there, and return it.
@@ -71,86 +72,62 @@ class Receipt(Observable[T]):
             RuntimeError: On the socket's own loop, which this would block: ``await`` it there.
             SocketError: If there will be no outcome; it says why.
         """
-        outcome = self._outcome
-        if not outcome.done:
-            if outcome.home.here:
+        if not self._done:
+            if self._home.here:
                 raise RuntimeError(
                     "result() would block the loop of this socket: await the receipt"
                 )
             there = threading.Event()
-            outcome.when_done(there.set)
-            if not there.wait(timeout) and not outcome.done:
-                outcome.forget(there.set)
+            self.when_done(there.set)
+            if not there.wait(timeout) and not self._done:
+                self._forget(there.set)
                 raise TimeoutError(f"no outcome within {timeout:g} s")
-        return outcome.get()
+        return self._get()
 
     def __await__(self) -> Generator[Any, None, T]:
-        return self._wait().__await__()
-
-    async def _wait(self) -> T:
-        outcome = self._outcome
-        if not outcome.done and self._hurry is not None and outcome.home.here:
+        if not self._done and self._hurry is not None and self._home.here:
             self._hurry()
-        if not outcome.done:
-            await outcome.there(asyncio.get_running_loop())
-        return outcome.get()
+        if not self._done:
+            yield from self._there(asyncio.get_running_loop()).__await__()
+        return self._get()
 
     def settle(self, value: T) -> None:
         """The outcome is there."""
-        self._outcome.settle(value, None)
+        self._settle(value, None)
 
     def fail(self, error: Exception) -> None:
         """There will be no outcome."""
-        self._outcome.settle(None, error)
+        self._settle(None, error)
 
     def when_done(self, function: Callable[[], None]) -> None:
         """Call a function when the outcome is there, on the thread it comes on; now, if it is."""
-        self._outcome.when_done(function)
-
-
-_lock = threading.Lock()
-
-
-class _Outcome(Generic[T]):
-    """What a receipt is about; settled once, from any thread."""
-
-    __slots__ = ("_report", "_waiting", "done", "error", "home", "value")
-
-    def __init__(self, home: Home, report: Report) -> None:
-        self.home = home
-        self._report = report
-        self._waiting: list[Callable[[], None]] | None = None
-        self.done = False
-        self.value: T | None = None
-        self.error: Exception | None = None
-
-    def get(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return cast("T", self.value)
-
-    def settle(self, value: T | None, error: Exception | None) -> None:
         with _lock:
-            if self.done:
-                return
-            self.value, self.error = value, error
-            self.done = True
-            waiting, self._waiting = self._waiting, None
-        for function in waiting or ():
-            function()
-
-    def when_done(self, function: Callable[[], None]) -> None:
-        with _lock:
-            if not self.done:
+            if not self._done:
                 self._waiting = [*(self._waiting or ()), function]
                 return
         function()
 
-    def forget(self, function: Callable[[], None]) -> None:
+    def _get(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+    def _settle(self, value: T | None, error: Exception | None) -> None:
+        with _lock:
+            if self._done:
+                return
+            self._value, self._error = value, error
+            self._done = True
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            for function in waiting:
+                function()
+
+    def _forget(self, function: Callable[[], None]) -> None:
         with _lock:
             self._waiting = [other for other in self._waiting or () if other != function]
 
-    async def there(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _there(self, loop: asyncio.AbstractEventLoop) -> None:
         future: asyncio.Future[None] = loop.create_future()
 
         def settle() -> None:
@@ -168,23 +145,28 @@ class _Outcome(Generic[T]):
         try:
             await future
         finally:
-            self.forget(settled)
+            self._forget(settled)
 
-    def attach(
+    # RxPY's own subclasses take this way, too. A function that is passed to the constructor would
+    # put each receipt in a reference cycle, and there is a receipt for each message sent.
+    def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        fence = Fence(observer, lambda error: self._report(observer_name(error), "receipt", error))
+        fence = Fence(observer, lambda error: self._told(observer_name(error), "receipt", error))
 
         def deliver() -> None:
-            if self.error is not None:
-                fence.end(self.error)
+            if self._error is not None:
+                fence.end(self._error)
             else:
-                fence.on_next(cast("T", self.value))
+                fence.on_next(cast("T", self._value))
                 fence.end(None)
 
-        self.when_done(lambda: self.home.run(deliver))
+        self.when_done(lambda: self._home.run(deliver))
 
         def leave() -> None:
             fence.live = False
 
         return Disposable(leave)
+
+
+_lock = threading.Lock()

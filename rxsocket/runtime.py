@@ -89,6 +89,11 @@ class Home:
         """Whether this is the thread of the loop, with the loop running."""
         return self._loop is not None and running_loop() is self._loop
 
+    @property
+    def free(self) -> bool:
+        """Whether this is the thread of the loop, and nothing is being carried out just now."""
+        return not self._turn.depth and self._loop is not None and running_loop() is self._loop
+
     def wall_time(self) -> float:
         """Seconds since the epoch, on the clock that goes with the loop."""
         return wall_clock(self._loop or self._given)()

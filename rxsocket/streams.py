@@ -117,7 +117,7 @@ class Stream(Guarded[T]):
     """
 
     def __init__(self, name: str, home: Home, report: Report, hold: Hold | None = None) -> None:
-        super().__init__(name, self._attach)
+        super().__init__(name, self.attach)
         self._home = home
         self._told = report
         self._hold = hold
@@ -152,9 +152,10 @@ class Stream(Guarded[T]):
         for fence in fences:
             fence.end(error)
 
-    def _attach(
+    def attach(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
+        """What subscribing does; for an Observable that is this stream under another name."""
         return self._join(observer, self._hold)
 
     def _join(self, observer: abc.ObserverBase[T], hold: Hold | None) -> abc.DisposableBase:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reactivex import abc
-
 from rxsocket.streams import Guarded
 from rxsocket.topics.pattern import Pattern
 
@@ -36,11 +34,11 @@ class Listener(Guarded[T]):
     """
 
     def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
-        super().__init__(f"listener {pattern.text}", self._attach)
+        sink = topics.sink(pattern, type)  # an unusable type fails here, at once
+        super().__init__(f"listener {pattern.text}", sink.attach)
         self._topics = topics
         self._pattern = pattern
         self._type = type
-        self._sink = topics.sink(pattern, type)  # an unusable type fails here, at once
 
     def __repr__(self) -> str:
         return f"<Listener {self._pattern.text}>"
@@ -52,8 +50,3 @@ class Listener(Guarded[T]):
             ValueError: If there is no such parameter, or the value cannot be a segment.
         """
         return Listener(self._topics, self._pattern.bind(params), self._type)
-
-    def _attach(
-        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return self._sink.subscribe(observer)
