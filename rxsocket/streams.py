@@ -39,10 +39,11 @@ def observer_name(error: Exception) -> str:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live")
+    __slots__ = ("_context", "_next", "_observer", "_report", "live")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
+        self._next = observer.on_next
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
@@ -50,7 +51,11 @@ class Fence(Generic[T]):
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
         if self.live:
-            self._call(self._observer.on_next, value)
+            try:
+                self._context.run(self._next, value)
+            except Exception as error:
+                self.live = False
+                self._report(error)
 
     def end(self, error: Exception | None) -> None:
         """Complete the observer, or fail it; it hears nothing more."""

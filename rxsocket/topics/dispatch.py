@@ -20,7 +20,7 @@ from rxsocket.events import TopicFailed
 from rxsocket.publisher import Publisher
 from rxsocket.runtime import Home
 from rxsocket.streams import Hold, Stream
-from rxsocket.topics.envelope import Converter, Envelope
+from rxsocket.topics.envelope import Envelope, converter
 from rxsocket.topics.pattern import Pattern
 
 __all__ = ["Dispatch", "Sink"]
@@ -41,7 +41,7 @@ class Sink(Stream[Any]):
             lambda: dispatch.join(self),
         )
         self.pattern = pattern
-        self._convert = Converter(type)
+        self._convert = converter(type)
         self._publisher = dispatch.publisher
         self._wall_time = dispatch.home.wall_time
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
 from rxsocket.arguments import is_mapping
 
-__all__ = ["Converter", "Envelope", "JsonEnvelope"]
+__all__ = ["Envelope", "JsonEnvelope", "converter"]
 
 
 class Envelope(Protocol):
@@ -65,21 +67,20 @@ class JsonEnvelope:
         return None
 
 
-class Converter:
-    """Makes values of a type of payloads: ``msgspec.Struct``, dataclass, ``TypedDict``, or ``Any``.
+@functools.lru_cache(maxsize=256)
+def converter(type: Any) -> Callable[[Any], Any]:
+    """What makes values of a type of payloads: one for all listeners of that type.
+
+    It raises ``ValueError`` for a payload that has no such value.
 
     Raises:
         TypeError: If values of this type cannot be made.
     """
+    decode = msgspec.json.Decoder(type).decode
 
-    __slots__ = ("_decode", "_type")
-
-    def __init__(self, type: Any) -> None:
-        self._type = type
-        self._decode = msgspec.json.Decoder(type).decode
-
-    def __call__(self, data: Any) -> Any:
-        """The value of a payload; raises ``ValueError`` if it has none."""
+    def convert(data: Any) -> Any:
         if isinstance(data, msgspec.Raw):
-            return self._decode(data)
-        return data if self._type is Any else msgspec.convert(data, self._type)
+            return decode(data)
+        return data if type is Any else msgspec.convert(data, type)
+
+    return convert

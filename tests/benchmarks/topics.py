@@ -1,13 +1,12 @@
 """Messages a second to the listeners of topics, by the number of topics that are listened to.
 
 Run it with ``python tests/benchmarks/topics.py [messages]``. Messages go in where the transport
-hands them over, so what is measured is the way from there to the listener. Medians of five.
+hands them over, so what is measured is the way from there to the listener. The best of five runs.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 
@@ -49,9 +48,9 @@ def main() -> None:
     for _ in range(RUNS):
         for topics in TOPICS:
             rates[topics].append(rate(topics, count))
-    medians = {topics: statistics.median(found) for topics, found in rates.items()}
-    for topics, median in medians.items():
-        print(f"{topics:5d} topics  {median:9.0f} messages/s  {median / medians[1]:5.2f} x")
+    best = {topics: max(found) for topics, found in rates.items()}
+    for topics, most in best.items():
+        print(f"{topics:5d} topics  {most:9.0f} messages/s  {most / best[1]:5.2f} x")
 
 
 if __name__ == "__main__":
