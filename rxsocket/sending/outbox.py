@@ -114,6 +114,7 @@ class Outbox:
     def open(self, link: Link, epoch: int) -> None:
         """Messages go to this connection from now on: its greeting, then what waited (C19)."""
         self._link, self._sent, self._ready = link, Sent(epoch), True
+        self._scheduled = False  # what was scheduled on a loop that ended will not be called
         self._disarm()
         self._now.extend(self.greeting(epoch))
         self._flush()

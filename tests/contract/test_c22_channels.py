@@ -21,7 +21,7 @@ from rxsocket import (
     SubscriptionRefused,
 )
 from rxsocket.testing import VirtualClock, accept, fake
-from rxsocket.topics.channels import Channels
+from rxsocket.topics.subscriptions import Subscriptions
 
 SUB, UNSUB = '{"op":"sub","ch":"t"}', '{"op":"unsub","ch":"t"}'
 
@@ -275,7 +275,7 @@ def test_an_answer_is_asked_for_once_on_each_connection(virtual: VirtualClock, s
 def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: Make) -> None:
     """C13, C19: a second connection is asked before it delivers, and not again when it does."""
     it = scene(auth=A)
-    channels: Channels = it.socket._channels
+    subscriptions: Subscriptions = it.socket._channels.subscriptions
     for name in "tu":
         it.socket.channel(**of(name), acknowledged=_answers(name)).subscribe()
     virtual.advance(1.0)
@@ -289,7 +289,7 @@ def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: 
         dialled = dial.subscribe(lambda signal: opened.done() or opened.set_result(signal))
         link = await opened
         links.append(link)
-        greeting = channels.greet(link, 7)
+        greeting = subscriptions.greet(link, 7)
         task = asyncio.ensure_future(greeting.acknowledged())
         for message in ("ok t", "noise", "ok u"):
             await asyncio.sleep(0)

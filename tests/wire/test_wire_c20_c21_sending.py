@@ -234,6 +234,27 @@ def test_fragments_that_fail_break_only_their_connection() -> None:
         socket.close().result(5)
 
 
+def test_a_socket_that_sends_on_one_loop_after_another() -> None:
+    """C24, C26: a loop that ends in the turn of a send leaves nothing that stops the next one."""
+
+    async def once(number: int) -> Receipt[Sent]:
+        socket.connect()
+        await socket.state.pipe(ops.first(lambda state: state is State.OPEN))
+        return socket.send(str(number))
+
+    async def last() -> None:
+        receipt = await once(3)
+        await asyncio.to_thread(peer.wait_for, lambda peer: (3, "3") in peer.received)
+        assert receipt.result(0) == Sent(3)
+        await socket.close()
+
+    with server() as peer:
+        socket = Socket(peer.url)
+        receipts = [asyncio.run(once(number)) for number in (1, 2)]
+        assert all(receipt.done for receipt in receipts)
+        asyncio.run(last())
+
+
 def test_a_coroutine_that_awaits_each_receipt() -> None:
     """C20: on the socket's loop, an awaited message is written without waiting for a turn."""
 
