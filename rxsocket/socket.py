@@ -60,7 +60,6 @@ from rxsocket.transports.websockets import websockets_transport
 
 __all__ = ["Socket"]
 
-T = TypeVar("T")
 P = TypeVar("P")
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
@@ -352,7 +351,7 @@ class Socket:
     @overload
     def listener(self, topic: str) -> Listener[Any]: ...
     @overload
-    def listener(self, topic: str, *, type: type[T]) -> Listener[T]: ...
+    def listener(self, topic: str, *, type: type[P]) -> Listener[P]: ...
     @overload
     def listener(self, topic: str, *, type: Any) -> Listener[Any]: ...
     def listener(self, topic: str, *, type: Any = Any) -> Listener[Any]:
