@@ -23,11 +23,14 @@ from rxsocket.errors import (
     HandshakeError,
     HandshakeInvalid,
     HandshakeRefused,
+    IdentityChanged,
     NotConnected,
     ProviderFailed,
+    QueueFull,
     RedirectRefused,
     SocketError,
     SocketFailed,
+    SubscriptionRefused,
     Unauthorized,
     Undecodable,
 )
@@ -52,6 +55,7 @@ from rxsocket.events import (
     SendFailed,
     SlowConsumer,
     SourceFailed,
+    TopicFailed,
     Waiting,
 )
 from rxsocket.held import Session
@@ -59,9 +63,14 @@ from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outgoing import Outgoing
 from rxsocket.socket import Socket
 from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
+from rxsocket.topics.channel import Channel
+from rxsocket.topics.emitter import Emitter
+from rxsocket.topics.envelope import Envelope
+from rxsocket.topics.listener import Listener
 from rxsocket.transports.seam import (
     Link,
     Options,
@@ -81,6 +90,7 @@ __all__ = [
     "Carried",
     "Carrier",
     "Cause",
+    "Channel",
     "Closed",
     "Codec",
     "ConnectFailed",
@@ -90,23 +100,29 @@ __all__ = [
     "CredentialRefused",
     "DecodeFailed",
     "Dropped",
+    "Emitter",
     "End",
     "Ended",
+    "Envelope",
     "Event",
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "IdentityChanged",
     "InEffect",
     "Link",
+    "Listener",
     "Message",
     "NotConnected",
     "ObserverFailed",
     "Opened",
     "Options",
+    "Outgoing",
     "Overtaken",
     "PeerClosed",
     "Problem",
     "ProviderFailed",
+    "QueueFull",
     "Reason",
     "Receipt",
     "RedirectRefused",
@@ -131,6 +147,8 @@ __all__ = [
     "Stored",
     "Strategy",
     "Stream",
+    "SubscriptionRefused",
+    "TopicFailed",
     "Transport",
     "Unauthorized",
     "Undecodable",

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
@@ -29,7 +30,7 @@ from rxsocket.auth.sources import FunctionProvider, Provider, credentials_from
 from rxsocket.auth.strategies import Reconnect
 from rxsocket.codecs import encoded
 from rxsocket.departures import Departures
-from rxsocket.errors import SocketFailed
+from rxsocket.errors import IdentityChanged, NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SourceFailed
 from rxsocket.holds import Holds
 from rxsocket.plan import Memory, Plan
@@ -37,9 +38,12 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
-from rxsocket.sending.outbox import Outbox, Sent
+from rxsocket.sending.interceptors import Interceptors
+from rxsocket.sending.outbox import Outbox, Queued, Sent
+from rxsocket.sending.payload import json_text, payload
 from rxsocket.states import State
 from rxsocket.threads import outcome
+from rxsocket.transports.seam import Fragments
 from rxsocket.unasked import Unasked
 
 __all__ = ["Engine"]
@@ -74,7 +78,9 @@ class Engine:
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
-        self.outbox = Outbox(home, self.publisher)
+        self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        self.when_identity_changes: list[Callable[[], None]] = []
+        self.interceptors = Interceptors(self.publisher)
         self._unasked = Unasked(home, self.publisher, plan.stable_after, self._lacks, self._renew)
         self._running: abc.DisposableBase | None = None
         self._starting = False
@@ -87,14 +93,17 @@ class Engine:
             not isinstance(self.plan.on_auth_change, Reconnect)
             and self.memory.cause is Cause.AUTH_CHANGED
             and self.publisher.state.value is State.OPEN
-            and (isinstance(following, Renewal) or self._same_identity(_shown(following)))
+            and self._same_identity(following)
         )
         self.renewing = _shown(following) if kept else None
         return kept
 
-    def _same_identity(self, following: Credential) -> bool:
+    def _same_identity(self, following: Claim) -> bool:
+        if isinstance(following, Renewal):
+            return True
         try:
-            return same_identity(self.publisher.auth.value, following, self.plan.identity)
+            current = self.publisher.auth.value
+            return same_identity(current, _shown(following), self.plan.identity)
         except Exception as error:
             self.publisher.report("identity=", "auth", error)
             return False
@@ -114,17 +123,31 @@ class Engine:
         self.home.run(lambda: self._set_auth(credential, receipt))
         return receipt
 
-    def send(self, data: Any) -> Receipt[Sent]:
+    def send(self, value: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
+        return self.send_encoded(*self.encode(value))
+
+    def send_value(self, value: Any) -> Receipt[Sent]:
+        """Send a value that has a form in JSON: through the codec, or without one as JSON text."""
+        return self.send_encoded(*self.encode_value(value))
+
+    def encode_value(self, value: Any) -> tuple[str | bytes | Fragments, int]:
+        """What goes on the wire for a value that has a form in JSON, and its size in bytes."""
+        return self.encode(value if self.plan.codec is not None else json_text(value))
+
+    def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
+        """What goes on the wire for a value, and its size in bytes."""
+        value = self.interceptors.going_out(value)
         if self.plan.codec is not None:
-            data = encoded(self.plan.codec, data)
-        elif not isinstance(data, (str, bytes)):
-            raise TypeError(
-                f"send(data): pass str or bytes, not {type(data).__name__}; or give the socket a "
-                "codec, such as json()"
-            )
-        receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report)
-        self.home.run(lambda: self.outbox.send(data, receipt))
+            value = encoded(self.plan.codec, value)
+        return payload("send(data)", value)
+
+    def send_encoded(self, data: str | bytes | Fragments, size: int) -> Receipt[Sent]:
+        """Send what is encoded already."""
+        receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report, self.outbox.hurry)
+        queued = Queued(data, size, receipt)
+        if not (self.home.free and self.outbox.take(queued)):
+            self.home.run(partial(self.outbox.send, queued))
         return receipt
 
     def reconnect(self) -> None:
@@ -268,6 +291,7 @@ class Engine:
             logger.info(
                 "%s: not running; the credential is kept for its start", self.plan.address.shown
             )
+            self._drop_what_was_queued(credential)
             self.auth.on_next(credential)
             self.publisher.credential(credential)
             receipt.settle(Stored())
@@ -308,6 +332,7 @@ class Engine:
 
     def _change(self, credential: Credential, claim: Claim | None = None) -> None:
         claim = claim or credential
+        self._drop_what_was_queued(claim)
         logged_out = credential is LOGGED_OUT
         self.memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
         self.memory.changed = True
@@ -319,6 +344,18 @@ class Engine:
             self.publisher.credential(credential)
         else:
             self.publisher.changes.overtake(credential)
+
+    def _drop_what_was_queued(self, following: Claim) -> None:
+        """Nothing that was sent as one identity goes out as another (C14)."""
+        nobody = self.publisher.auth.value in (PENDING, LOGGED_OUT)
+        if nobody or self._same_identity(following):
+            return
+        for function in self.when_identity_changes:
+            function()
+        self.outbox.flush()
+        self.outbox.drop(
+            lambda: IdentityChanged("not sent: the credential is another identity's now")
+        )
 
     def _reconnect(self) -> None:
         self.memory.refusals.forget()
@@ -365,6 +402,7 @@ class Engine:
         self._unasked.forget()
         if running is not None:
             running.dispose()
+        self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
         if self.provider is not None:
             self.provider.cancel()
 

@@ -9,7 +9,10 @@
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
     │   └── RedirectRefused      following the redirect would have been unsafe
     ├── CredentialRefused        the server said so in a message
-    ├── NotConnected             a send found no open connection
+    ├── NotConnected             a message was not sent: no connection opened in time
+    ├── QueueFull                a message was not sent: too many wait already
+    ├── IdentityChanged          a message was not sent: the credential is somebody else's now
+    ├── SubscriptionRefused      the server refused a channel's subscription
     ├── ConnectionLost           the connection ended before the work was done
     ├── BufferOverflow           a consumer was slower than buffer_up_to(overflow="error") allows
     ├── Undecodable              the codec could not make a value of a message
@@ -32,11 +35,14 @@ __all__ = [
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "IdentityChanged",
     "NotConnected",
     "ProviderFailed",
+    "QueueFull",
     "RedirectRefused",
     "SocketError",
     "SocketFailed",
+    "SubscriptionRefused",
     "Unauthorized",
     "Undecodable",
 ]
@@ -95,6 +101,18 @@ class CredentialRefused(SocketError):
 
 class NotConnected(SocketError):
     """A message was not sent: there is no open connection."""
+
+
+class QueueFull(SocketError):
+    """A message was not sent: as many as may wait for the connection wait already (C21)."""
+
+
+class IdentityChanged(SocketError):
+    """A message was not sent: the credential it was queued under is another identity's (C14)."""
+
+
+class SubscriptionRefused(SocketError):
+    """The server refused a channel's subscription; ``on_error`` of that channel alone (C22)."""
 
 
 class ConnectionLost(SocketError):

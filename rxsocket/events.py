@@ -6,7 +6,7 @@ For each epoch (one connection, numbered from 1, never reused)::
 
 of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``. Whatever went wrong
 without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``DecodeFailed``, ``Dropped``, ``SlowConsumer``.
+``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``SlowConsumer``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -41,6 +41,7 @@ __all__ = [
     "SendFailed",
     "SlowConsumer",
     "SourceFailed",
+    "TopicFailed",
     "Waiting",
 ]
 
@@ -299,6 +300,19 @@ class SlowConsumer(_Event):
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicFailed(_Event):
+    """A payload of a topic did not decode into the type of its listeners.
+
+    Attributes:
+        topic: The topic.
+        error: What the decoder said.
+    """
+
+    topic: str
+    error: Exception
+
+
 Problem: TypeAlias = (
     ConnectFailed
     | Rejected
@@ -308,6 +322,7 @@ Problem: TypeAlias = (
     | SourceFailed
     | SendFailed
     | DecodeFailed
+    | TopicFailed
     | Dropped
     | SlowConsumer
 )
@@ -332,5 +347,6 @@ Event: TypeAlias = (
     | DecodeFailed
     | Dropped
     | SlowConsumer
+    | TopicFailed
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""

@@ -220,6 +220,8 @@ class Life:
         if self.over:
             return
         self.over = True
+        if self.opened_at is not None:
+            self._outbox.flush()
         self._stop_using()
         cause, code, reason = self._attempt.leaving()
         if self.link is not None:

@@ -27,6 +27,7 @@ from rxsocket.events import (
     SendFailed,
     SlowConsumer,
     SourceFailed,
+    TopicFailed,
 )
 from rxsocket.policy.verdicts import Verdict
 
@@ -93,6 +94,8 @@ class Narrator:
                 logger.error("%s", error)  # it has the address already
             case SendFailed(error=error):
                 self._log(logging.DEBUG, "not sent: %s", error)
+            case TopicFailed(topic=topic, error=error):
+                self._log(logging.DEBUG, "a message of %s did not decode: %s", topic, error)
             case _:
                 self._log(logging.DEBUG, "%s", event)
 

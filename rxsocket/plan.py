@@ -45,6 +45,7 @@ class Plan:
     linger: float
     ping_interval: float | None
     ping_timeout: float | None
+    queue_for: float
 
     @property
     def renewable(self) -> bool:

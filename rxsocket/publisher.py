@@ -7,6 +7,7 @@ event object is made only when somebody looks at ``events``.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from rxsocket.auth.changes import Changes
@@ -28,6 +29,7 @@ from rxsocket.events import (
     SendFailed,
     SlowConsumer,
     SourceFailed,
+    TopicFailed,
 )
 from rxsocket.flow import Brake
 from rxsocket.held import HoldingStream, Session
@@ -59,6 +61,7 @@ class Publisher:
         self._reports: deque[ObserverFailed] = deque()
         self.brake = Brake()
         self._stopwatch = Stopwatch(home, self._slow)
+        self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
@@ -89,7 +92,7 @@ class Publisher:
                     self.errors.emit(event)
                 case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
                     self.errors.emit(event)
-                case Dropped() | SlowConsumer():
+                case Dropped() | SlowConsumer() | TopicFailed():
                     self.errors.emit(event)
                 case _:
                     pass
@@ -111,6 +114,12 @@ class Publisher:
         if not self._stopwatch.running:
             self._stopwatch.start()
         with self._home.turn():
+            for interceptor in self.intercepted:
+                try:
+                    data = interceptor(data)
+                except Exception as error:
+                    self.report("after_receive", "messages", error)
+                    return
             if self.events.observed:
                 self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
             if self._session is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import ssl as ssl_module
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeAlias
+from typing import Any, Generic, Literal, Self, TypeAlias, overload
 
 import reactivex
 from reactivex import Observable, abc
@@ -45,10 +45,22 @@ from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outgoing import Outgoing
+from rxsocket.sending.payload import Sendable
+from rxsocket.sending.request import Request
+from rxsocket.sending.requests import Requests
 from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
+from rxsocket.topics.channel import Channel
+from rxsocket.topics.channels import Channels
+from rxsocket.topics.emitter import Emitter
+from rxsocket.topics.envelope import Envelope, JsonEnvelope
+from rxsocket.topics.listener import Listener
+from rxsocket.topics.subscription import Answer
+from rxsocket.topics.topics import Topics
 from rxsocket.transports.seam import Transport
 from rxsocket.transports.websockets import websockets_transport
 
@@ -61,6 +73,7 @@ __all__ = ["Socket"]
 
 T = TypeVar("T", default=str | bytes)
 S = TypeVar("S", default=T)
+P = TypeVar("P")
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
 Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
@@ -112,6 +125,9 @@ class Socket(Generic[T, S]):
             closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         linger: Seconds to stay connected after the last subscriber left.
+        queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
+        envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
+            and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
         loop: The asyncio loop to live on, instead of the one chosen.
         ssl: TLS settings for ``wss://``; ``None`` for the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
@@ -155,6 +171,8 @@ class Socket(Generic[T, S]):
         clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
         linger: float = 0.0,
+        queue_for: float = 5.0,
+        envelope: Envelope | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | Literal[True] | None = True,
@@ -203,6 +221,7 @@ class Socket(Generic[T, S]):
             identity=None if identity is None else function("identity", identity),
             max_age=more_than_zero("max_age", max_age),
             linger=seconds("linger", linger),
+            queue_for=seconds("queue_for", queue_for),
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
         )
@@ -212,6 +231,10 @@ class Socket(Generic[T, S]):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         self._engine = Engine(plan, Home(loop), auth, self._connections)
         self._publisher = self._engine.publisher
+        envelope = JsonEnvelope() if envelope is None else envelope
+        self._topics = Topics(self._engine, envelope)
+        self._channels = Channels(self._engine, envelope)
+        self._requests = Requests(self._engine)
 
     def _connections(self) -> Observable[Event]:
         """The heart: every change of the credential is switch-mapped into fresh connections.
@@ -324,18 +347,165 @@ class Socket(Generic[T, S]):
         """
         return self._engine.set_auth(value)
 
-    def send(self, data: S) -> Receipt[Sent]:
-        """Send a message over the open connection; with a codec, whatever it encodes.
+    @overload
+    def send(self: Socket[str | bytes, str | bytes], data: Sendable) -> Receipt[Sent]: ...
+    @overload
+    def send(self, data: S) -> Receipt[Sent]: ...
+    def send(self, data: Any) -> Receipt[Sent]:
+        """Send a message: text, bytes, or an iterable of either as one fragmented message.
+
+        With a codec, whatever it encodes. While the socket is not open it waits, in order, up to
+        ``queue_for`` seconds, with at most 256 others and 2 MiB (C21). On an idle socket this
+        connects, until the receipt settles (C1); one that has ended is not started again by it.
+
+        ::
+
+            send      1--2--3-----4---------5|
+            state     waiting o-------x waiting
+            written           123-4--
+            receipts          ✓✓✓-✓------------✗   5: nothing opened within queue_for
 
         Returns:
-            A receipt: ``Sent`` with the epoch, or the ``SocketError`` that says why it was not
-            sent.
+            A receipt: ``Sent`` with the epoch it was written to, or the ``SocketError`` that says
+            why it was not sent. It is one or the other, never both (C20).
 
         Raises:
-            TypeError: If it is neither ``str`` nor ``bytes``, or the codec cannot encode its type.
-            ValueError: If the codec cannot encode it.
+            TypeError: If it is none of these, or the codec cannot encode its type.
+            ValueError: If it is text that has no encoding, or the codec cannot encode it.
+
+        Examples:
+            >>> socket.send("hello")                     # from any thread
+            >>> await socket.send(b"hello")              # in a coroutine: Sent(epoch=1)
+            >>> socket.send("hello").result(5)           # in a plain script
+            >>> socket.send(["one mess", "age"])         # two fragments
         """
         return self._engine.send(data)
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
+        return Outgoing(self._engine)
+
+    @overload
+    def listener(self, topic: str) -> Listener[Any]: ...
+    @overload
+    def listener(self, topic: str, *, type: type[P]) -> Listener[P]: ...
+    @overload
+    def listener(self, topic: str, *, type: Any) -> Listener[Any]: ...
+    def listener(self, topic: str, *, type: Any = Any) -> Listener[Any]:
+        """The payloads of a topic, as an Observable; subscribing connects.
+
+        Args:
+            topic: Its name; segments that begin with a colon are parameters: ``"chat/:room"``.
+            type: What to decode payloads into: a ``msgspec.Struct``, dataclass or ``TypedDict``.
+
+        Raises:
+            TypeError: If values of the type cannot be decoded.
+            ValueError: If the name cannot be one.
+
+        Examples:
+            >>> chat = socket.listener("chat/:room", type=ChatMessage)
+            >>> chat.with_params(room=1).subscribe(lambda message: print(message.text))
+        """
+        return self._topics.listener(topic, type)
+
+    @overload
+    def emitter(self, topic: str) -> Emitter[Any]: ...
+    @overload
+    def emitter(self, topic: str, mapper: Callable[[P], Any]) -> Emitter[P]: ...
+    def emitter(self, topic: str, mapper: Callable[[Any], Any] | None = None) -> Emitter[Any]:
+        """Send payloads to a topic, one by one with ``emit`` or as a stream: it is an observer.
+
+        Args:
+            topic: Its name; segments that begin with a colon are parameters.
+            mapper: Makes what is sent of a payload, on the thread that emits it.
+
+        Examples:
+            >>> chat = socket.emitter("chat/:room")
+            >>> chat.emit({"text": "hello"}, params={"room": 1})
+        """
+        return self._topics.emitter(topic, mapper)
+
+    def channel(
+        self,
+        *,
+        subscribe: Any,
+        unsubscribe: Any = None,
+        match: Callable[[Any], object] | None = None,
+        key: Hashable = None,
+        by: Callable[[Any], Any] | None = None,
+        acknowledged: Answer | None = None,
+    ) -> Channel:
+        """The messages that a server sends because it was asked to, by message (C22).
+
+        However many subscribe, one subscribe message is sent on each connection, before anything
+        that was queued; when the last one leaves, ``unsubscribe`` is sent, if that connection
+        carried the subscribe.
+
+        Args:
+            subscribe: The message that asks for it: text, bytes or a value with a form in JSON; or
+                a function that makes it, called for each connection.
+            unsubscribe: The message that ends it, likewise.
+            match: Says whether a message is of this channel. It is asked about every message.
+            key: Instead of ``match``: the key of its messages, found by one look-up.
+            by: What the key of a message is. Left out: its topic, by the socket's envelope.
+            acknowledged: Says of a message what it answers: ``True`` for accepted, ``False`` or an
+                exception for refused, ``None`` if it is no answer. What was refused fails, alone.
+
+        Raises:
+            TypeError: If a message cannot be sent, or a function is none.
+            ValueError: If it cannot be told which messages are of the channel.
+
+        Examples:
+            >>> trades = socket.channel(
+            ...     subscribe={"op": "subscribe", "channel": "trades"},
+            ...     unsubscribe={"op": "unsubscribe", "channel": "trades"},
+            ...     match=lambda message: '"trades"' in message,
+            ... )
+        """
+        return self._channels.channel(subscribe, unsubscribe, match, key, by, acknowledged)
+
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = None,
+        id: str | Callable[[Any], Any] | None = None,
+        timeout: float | None = 10.0,
+        answers: int | None = 1,
+        idempotent: bool = False,
+    ) -> Request:
+        """Ask something and wait for the answer: await it, or subscribe to it.
+
+        It fails at once when the connection that carried it ends; no message of another one is
+        taken for its answer.
+
+        Args:
+            payload: What to send: text, bytes, or a value with a form in JSON.
+            match: Says whether a message is the answer.
+            id: Instead of ``match``: the name of the JSON field that holds the id of a request and
+                of its answer, or a function that finds it in both. A mapping without that field
+                gets a number.
+            timeout: Seconds to wait for each answer; ``None`` for as long as it takes.
+            answers: How many answers complete it; ``None`` goes on until disposed.
+            idempotent: Whether it may be sent again on the next connection when one is lost.
+
+        Raises:
+            TypeError: If the payload cannot be sent, or a function is none.
+            ValueError: If it cannot be told which message is the answer.
+
+        Examples:
+            >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
+        """
+        return self._requests.request(payload, match, id, timeout, answers, idempotent)
+
+    def before_send(self, function: Interceptor) -> abc.DisposableBase:
+        """Let a function see, and replace, everything that is sent; see ``Interceptors``."""
+        return self._engine.interceptors.before_send(function)
+
+    def after_receive(self, function: Interceptor) -> abc.DisposableBase:
+        """Let a function see, and replace, everything that comes in; see ``Interceptors``."""
+        return self._engine.interceptors.after_receive(function)
 
     def connect(self) -> abc.DisposableBase:
         """Connect and stay connected until the returned Disposable is disposed."""

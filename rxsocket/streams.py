@@ -21,7 +21,7 @@ from rxsocket.flow import Brake
 from rxsocket.iteration import HIGH_WATER, iterate, marks
 from rxsocket.runtime import Home
 
-__all__ = ["Fence", "Stream", "ValueStream", "observer_name"]
+__all__ = ["Fence", "Guarded", "Stream", "ValueStream", "observer_name"]
 
 T = TypeVar("T")
 Report = Callable[[str, str, Exception], None]
@@ -59,10 +59,11 @@ def _is_plumbing(frame: FrameType) -> bool:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live", "subscribed_by")
+    __slots__ = ("_context", "_next", "_observer", "_report", "live", "subscribed_by")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
+        self._next = observer.on_next
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
@@ -71,7 +72,11 @@ class Fence(Generic[T]):
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
         if self.live:
-            self._call(self._observer.on_next, value)
+            try:
+                self._context.run(self._next, value)
+            except Exception as error:
+                self.live = False
+                self._report(error)
 
     def end(self, error: Exception | None) -> None:
         """Complete the observer, or fail it; it hears nothing more."""
@@ -91,7 +96,43 @@ class Fence(Generic[T]):
                 self._report(error)
 
 
-class Stream(Observable[T]):
+class Guarded(Observable[T]):
+    """An Observable that refuses observers which would never be awaited.
+
+    Args:
+        name: Its name, for errors.
+        subscribe: See ``reactivex.Observable``.
+    """
+
+    def __init__(self, name: str, subscribe: abc.Subscription[T]) -> None:
+        super().__init__(subscribe)
+        self._name = name
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer; see ``reactivex.Observable.subscribe``.
+
+        Observers are called on the socket's loop, in the context captured here (C24).
+
+        Raises:
+            TypeError: If a callback is an ``async def`` function: it would never be awaited.
+        """
+        for callback in (on_next, on_error, on_completed):
+            if is_async(callback):
+                raise TypeError(
+                    f"{self._name}.subscribe: an async function is never awaited by an Observable; "
+                    "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
+                )
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+
+class Stream(Guarded[T]):
     """An Observable of what happens to a socket from now on.
 
     Args:
@@ -110,8 +151,7 @@ class Stream(Observable[T]):
         hold: Hold | None = None,
         brake: Brake | None = None,
     ) -> None:
-        super().__init__(self._attach)
-        self._name = name
+        super().__init__(name, self.attach)
         self._home = home
         self._told = report
         self._hold = hold
@@ -173,29 +213,6 @@ class Stream(Observable[T]):
         """
         return iterate(self, self._home, self._brake, *marks(high_water, low_water))
 
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        """Subscribe an observer; see ``reactivex.Observable.subscribe``.
-
-        Observers are called on the socket's loop, in the context captured here (C24).
-
-        Raises:
-            TypeError: If a callback is an ``async def`` function: it would never be awaited.
-        """
-        for callback in (on_next, on_error, on_completed):
-            if is_async(callback):
-                raise TypeError(
-                    f"{self._name}.subscribe: an async function is never awaited by an Observable; "
-                    "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
-                )
-        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
-
     def emit(self, value: T) -> None:
         """Call every observer with a value; on the loop, within a turn."""
         timing = self._home.timing
@@ -212,9 +229,10 @@ class Stream(Observable[T]):
         for fence in fences:
             fence.end(error)
 
-    def _attach(
+    def attach(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
+        """What subscribing does; for an Observable that is this stream under another name."""
         return self._join(observer, self._hold)
 
     def _join(self, observer: abc.ObserverBase[T], hold: Hold | None) -> abc.DisposableBase:

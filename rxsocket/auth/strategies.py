@@ -93,8 +93,8 @@ def handover(
     Args:
         ready: When the new connection is ready: ``"open"``; ``"message"``, when its first message
             came; or a function that is asked about each of its messages, decoded.
-        dedupe: The key of a message, decoded; of two messages with equal keys one is delivered. ``None`` as
-            a key means that the message has no double.
+        dedupe: The key of a message, decoded; of two messages with equal keys one is delivered.
+            ``None`` as a key means that the message has no double.
         timeout: Seconds that it may take to be ready.
 
     Raises:
@@ -127,8 +127,8 @@ def in_band(
     Args:
         encode: Given the credential's value (a string or a mapping), the message to send: ``str``,
             ``bytes``, or what the socket's codec encodes.
-        accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out: the change
-            is in effect as soon as it was sent.
+        accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out:
+            the change is in effect as soon as it was sent.
         rejected: Whether a message is the server's no. It is not delivered.
         timeout: Seconds to wait for either.
         otherwise: After a no or no answer: ``"reconnect"`` with the new credential, or ``"keep"``

@@ -26,6 +26,7 @@ from rxsocket.events import (
     Rejected,
     SendFailed,
     SourceFailed,
+    TopicFailed,
     Waiting,
 )
 from rxsocket.logs import closing, describe
@@ -91,6 +92,8 @@ def sentence(happening: Happening) -> str:
             return f"the new credential was refused: {reason}"
         case Dropped(count=count, reason=reason):
             return f"{count} messages: {reason}"
+        case TopicFailed(topic=topic, error=error):
+            return f"a message of {topic}: {describe(error)}"
         case ObserverFailed() | ConnectFailed() | Rejected() | SourceFailed() | SendFailed():
             return describe(happening.error)
         case Ended(error=Exception() as error):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Sequence
+from functools import partial
+from typing import Any
 
 from reactivex import abc
 
@@ -13,7 +15,7 @@ from rxsocket.testing.book import Book
 from rxsocket.testing.handshake import Handshake
 from rxsocket.testing.script import Payload
 from rxsocket.testing.visit import Visit
-from rxsocket.transports.seam import PeerClosed, Signal
+from rxsocket.transports.seam import Fragments, PeerClosed, Signal
 
 __all__ = ["FakeLink", "FakeVisit"]
 
@@ -99,10 +101,42 @@ class FakeLink:
         """What the script accepted with."""
         return self._subprotocol
 
-    async def send(self, data: Payload) -> None:
-        """Let a message arrive at the server after the latency; never wait."""
+    def write(self, messages: Sequence[Payload]) -> bool:
+        """Let messages arrive at the server after the latency; there is always room for more."""
         self._check_open()
-        self._travel(lambda: self._visit.heard(data))
+        for message in messages:
+            self._travel(partial(self._visit.heard, message))
+        return True
+
+    async def drain(self) -> None:
+        """There is always room."""
+
+    async def send(self, data: Payload | Fragments) -> None:
+        """Let a message arrive at the server after the latency; fragments arrive as one."""
+        if not isinstance(data, (str, bytes)):
+            data = await self._whole(data)
+        self.write([data])
+
+    async def _whole(self, fragments: Fragments) -> Payload:
+        parts: list[Any] = []
+        try:
+            if isinstance(fragments, AsyncIterable):
+                async for part in fragments:
+                    parts.append(part)
+            else:
+                parts.extend(fragments)
+            whole: Payload = type(parts[0])().join(parts)
+        except Exception:
+            self._closing = True  # what was begun cannot be ended (RFC 6455, section 5.4)
+            self._loop.call_soon(self._broken)
+            raise
+        return whole
+
+    def _broken(self) -> None:
+        if not self._gone.is_set():
+            reason = "error in fragmented message"
+            self.end(PeerClosed(1006, reason, sent=1011, lost=True))
+            self._visit.cut()
 
     async def ping(self) -> float:
         """Wait for a pong, for ever if the server is frozen."""

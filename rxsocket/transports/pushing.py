@@ -2,8 +2,9 @@
 
 What it uses of ``websockets``, all of it here: ``connect(create_connection=...)`` with a subclass
 of ``ClientConnection`` that overrides ``handshake``, ``process_event``, ``data_received`` and
-``connection_lost``; of its ``protocol``, ``state``, ``send_close``, ``close_rcvd``, ``close_sent``
-and ``close_rcvd_then_sent``.
+``connection_lost``; its ``paused`` and ``drain``; of its ``protocol``, ``state``, ``send_text``,
+``send_binary``, ``data_to_send``, ``send_close``, ``close_rcvd``, ``close_sent`` and
+``close_rcvd_then_sent``.
 
 ``process_event`` hands each message to the observer as soon as its last frame is parsed, with no
 queue and no task switch. So a connection that is being closed always drains.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+from collections.abc import Sequence
 from typing import Any
 
 from reactivex import abc
@@ -22,7 +24,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
-from rxsocket.transports.seam import PeerClosed, Signal
+from rxsocket.transports.seam import Fragments, PeerClosed, Signal
 
 __all__ = ["PushingConnection", "Redirect"]
 
@@ -184,7 +186,24 @@ class _Link:
     def subprotocol(self) -> str | None:
         return self._connection.subprotocol
 
-    async def send(self, data: str | bytes) -> None:
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        connection = self._connection
+        protocol = connection.protocol
+        if protocol.state is not State.OPEN or connection.transport.is_closing():
+            raise ConnectionLost("the connection closed before the message was written")
+        for message in messages:
+            if isinstance(message, str):
+                protocol.send_text(message.encode())
+            else:
+                protocol.send_binary(message)
+        # One system call for all of them, where websockets would make one for each.
+        connection.transport.write(b"".join(protocol.data_to_send()))
+        return not connection.paused
+
+    async def drain(self) -> None:
+        await self._connection.drain()
+
+    async def send(self, data: str | bytes | Fragments) -> None:
         try:
             await self._connection.send(data)
             return

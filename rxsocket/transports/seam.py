@@ -25,7 +25,7 @@ what users write.
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -33,7 +33,18 @@ from reactivex import Observable
 
 from rxsocket.auth.greeting import Greeting
 
-__all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport", "at_once"]
+__all__ = [
+    "Fragments",
+    "Link",
+    "Options",
+    "PeerClosed",
+    "Request",
+    "Signal",
+    "Transport",
+    "at_once",
+]
+
+Fragments: TypeAlias = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
 
 
 async def at_once() -> None:
@@ -99,10 +110,27 @@ class Link(Protocol):
         """The subprotocol that the server chose."""
         ...
 
-    async def send(self, data: str | bytes) -> None:
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        """Hand whole messages to the transport, in order, with as few system calls as it can.
+
+        Returns:
+            Whether it can take more now; when it cannot, wait for ``drain()``.
+
+        Raises:
+            ConnectionLost: If the connection is closing or closed; none of them was written.
+        """
+        ...
+
+    async def drain(self) -> None:
+        """Return when the transport can take more."""
+        ...
+
+    async def send(self, data: str | bytes | Fragments) -> None:
         """Write one message; return when the transport can take the next one.
 
         The message is on its way (or failed) by the first suspension, so calls keep their order.
+        An iterable is one message in fragments (RFC 6455, section 5.4); when it raises after the
+        first fragment, the connection fails with 1011.
 
         Raises:
             ConnectionLost: If the connection is closing or closed.

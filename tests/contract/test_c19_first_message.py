@@ -14,9 +14,9 @@ from rxsocket import (
     ConnectFailed,
     InEffect,
     Message,
-    NotConnected,
     Refused,
     Rejected,
+    Sent,
     State,
     Verdict,
     first_message,
@@ -80,9 +80,10 @@ def test_nothing_of_the_user_goes_out_before(virtual: VirtualClock, scene: Make)
     receipt = it.socket.send("early")
     virtual.advance(0.0)
     assert [heard.message for heard in it.peer.received] == ["auth a"]
-    assert receipt.done
-    with pytest.raises(NotConnected):
-        receipt.result()
+    assert not receipt.done
+    virtual.advance(1.0)
+    assert [heard.message for heard in it.peer.received] == ["auth a", "early"]
+    assert receipt.result() == Sent(epoch=1)
 
 
 def test_without_an_answer_it_opens_when_it_was_sent(virtual: VirtualClock, scene: Make) -> None:

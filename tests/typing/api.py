@@ -27,11 +27,13 @@ from rxsocket import (
     Credential,
     DecodeFailed,
     Dropped,
+    Emitter,
     End,
     Ended,
     Event,
     HandshakeRefused,
     InEffect,
+    Listener,
     Message,
     ObserverFailed,
     Opened,
@@ -57,6 +59,7 @@ from rxsocket import (
     State,
     Stored,
     Stream,
+    TopicFailed,
     Transport,
     ValueStream,
     Verdict,
@@ -315,7 +318,10 @@ async def doing(socket: Socket) -> None:
     assert_type(sending, Receipt[Sent])
     assert_type((await sending).epoch, int)
     socket.send(b"binary")
-    socket.send(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    socket.send(["fragments", "of text"])
+    socket.send(7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    reactivex.of("1", "2").subscribe(socket.outgoing)
+    assert_type(socket.before_send(str.upper), abc.DisposableBase)
 
     assert_type(socket.connect(), abc.DisposableBase)
     assert_type(socket.close(4000, "bye"), Receipt[None])
@@ -326,6 +332,21 @@ async def doing(socket: Socket) -> None:
         assert_type(entered, Socket)
     async with Socket("ws://host/") as entered:
         assert_type(entered, Socket)
+
+
+def topics(socket: Socket) -> None:
+    trades: Observable[Trade] = socket.listener("trades", type=Trade)
+    listener = socket.listener("trades/:symbol", type=Trade)
+    assert_type(listener, Listener[Trade])
+    assert_type(listener.with_params(symbol="X"), Listener[Trade])
+    assert_type(listener.pipe(ops.map(_price)), Observable[float])
+    assert_type(socket.listener("anything"), Listener[Any])
+    trades.subscribe(lambda trade: print(trade.price))
+    emitter = socket.emitter("trades/:symbol", _price)
+    assert_type(emitter, Emitter[Trade])
+    assert_type(emitter.emit(Trade(1.0), params={"symbol": "X"}), Receipt[Sent])
+    assert_type(socket.emitter("anything"), Emitter[Any])
+    trades.subscribe(emitter.with_params(symbol="X"))
 
 
 def receipts(socket: Socket) -> None:
@@ -401,6 +422,9 @@ def told(event: Event) -> str:
         case SlowConsumer(observer=observer, seconds=seconds):
             assert_type((observer, seconds), tuple[str, float])
             return observer
+        case TopicFailed(topic=topic, error=error):
+            assert_type((topic, error), tuple[str, Exception])
+            return topic
         case _:
             assert_never(event)
 
@@ -419,6 +443,8 @@ def wrong(problem: Problem) -> str:
             return str(problem.error)
         case RenewalFailed(error=error):
             return str(error)
+        case TopicFailed(topic=topic):
+            return topic
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
         case SlowConsumer(observer=observer):

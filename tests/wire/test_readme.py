@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
@@ -32,6 +34,36 @@ def test_the_ten_lines_are_a_plain_script() -> None:
         "disconnected",
     ]
     assert "hello" in lines
+
+
+@pytest.mark.parametrize(
+    ("heading", "printed"),
+    [
+        (
+            "Sending",
+            ["Sent(epoch=1)", "['hello', '1', '2', '3', 'one message in fragments']"],
+        ),
+        ("Topics", ["room 1: hello", '{"topic":"time"}']),
+        (
+            "Channels",
+            [
+                """['{"op":"subscribe","channel":"trades"}', """
+                """'{"op":"unsubscribe","channel":"trades"}']""",
+            ],
+        ),
+        ("Requests", ["sum"]),
+    ],
+)
+def test_what_is_said_is_shown(heading: str, printed: list[str]) -> None:
+    """The examples of sending, topics, channels and requests print what they say."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block(heading)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == printed
 
 
 def test_the_users_test_passes() -> None:

@@ -35,8 +35,8 @@ def first_message(
 
     Args:
         encode: Given the credential's value (a string or a mapping), the message to send.
-        accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out: the socket
-            is open as soon as the message was sent.
+        accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out:
+            the socket is open as soon as the message was sent.
         rejected: Whether a message is the server's no: the credential counts as refused (C9).
         timeout: Seconds to wait for either; then the attempt has failed.
         only: The entries of a mapping that it is for; ``None`` for all.
