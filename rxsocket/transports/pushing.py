@@ -23,16 +23,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.transports.redirects import Redirect
 from rxsocket.transports.seam import PeerClosed, Signal
 
-__all__ = ["PushingConnection", "Redirect"]
-
-
-class Redirect(Exception):
-    """The server answered with a redirect; ``location`` says where to."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
+__all__ = ["PushingConnection"]
 
 
 class PushingConnection(ClientConnection):

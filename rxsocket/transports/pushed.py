@@ -1,0 +1,265 @@
+"""A ``picows`` connection that pushes its messages; it is the link, too.
+
+What it uses of ``picows``: a ``WSListener``; of its transport ``send``, ``send_ping``,
+``send_pong``, ``send_close``, ``disconnect``, ``wait_disconnected``, ``underlying_transport``,
+``close_handshake`` and ``is_close_frame_sent``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from asyncio import BufferedProtocol
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, cast
+
+from picows import WSMsgType, WSTransport
+from reactivex import abc
+
+from rxsocket.errors import ConnectionLost
+from rxsocket.transports.assembly import Assembly
+from rxsocket.transports.seam import PeerClosed, Signal
+
+__all__ = ["PushedConnection"]
+
+
+class PushedConnection(Assembly):
+    """A listener of ``picows``, and the link of the seam."""
+
+    __slots__ = (
+        "_answered",
+        "_broken",
+        "_closing",
+        "_early",
+        "_ended",
+        "_gone",
+        "_loop",
+        "_numbers",
+        "_observer",
+        "_pongs",
+        "_subprotocol",
+        "_transport",
+        "_writable",
+    )
+
+    def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
+        self._early: list[str | bytes] = []
+        super().__init__(max_size, self._early.append)
+        self._subprotocol = subprotocol
+        self._observer: abc.ObserverBase[Signal] | None = None
+        self._transport: WSTransport | None = None
+        self._ended: PeerClosed | None = None
+        self._closing = False
+        self._broken = False
+        self._loop = asyncio.get_running_loop()
+        self._answered = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._numbers = itertools.count()
+        self._pongs: dict[bytes, asyncio.Future[float]] = {}
+
+    # --- from the handshake to the end
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The handshake succeeded."""
+        self._transport = transport
+        tcp = transport.underlying_transport
+        protocol = cast(BufferedProtocol, tcp.get_protocol())
+        tcp.set_protocol(_Watched(self, transport, protocol))
+
+    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+        """Announce the link, then what came with the handshake's answer, then what comes."""
+        self._observer = observer
+        self.deliver = observer.on_next
+        observer.on_next(cast(Signal, self))
+        early, self._early = self._early, []
+        for message in early:
+            observer.on_next(message)
+        self.broken()
+        if self._ended is not None:
+            self._finish(self._ended)
+
+    def broken(self) -> bool:
+        """Whether ``picows`` found an error in what came, and takes no more.
+
+        It tells nobody but the peer, and it parses one frame ahead: only between two reads is it
+        certain that all that came before the error was handed on.
+        """
+        transport = self._transport
+        if not self._closing and transport is not None and transport.is_close_frame_sent:
+            sent = transport.close_handshake.sent
+            self._broken = self._closing = True
+            self._end(PeerClosed(1006, sent.reason, sent=sent.code.value))
+        return self._broken
+
+    def lost(self, error: Exception | None) -> None:
+        """The TCP connection is gone."""
+        self.broken()
+        self._closing = True
+        for pong in self._pongs.values():
+            if not pong.done():
+                pong.set_exception(ConnectionLost("the connection closed before the pong came"))
+        self._gone.set()
+        self._answered.set()
+        self._writable.set()
+        self._end(PeerClosed(1006, str(error or ""), self._sent_first(), lost=True))
+        if self._transport is not None:
+            # Its future holds what picows found wrong, if anything; asyncio reports what nobody
+            # asks for. It is done by now, so that this does not wait.
+            with suppress(Exception):
+                self._transport.wait_disconnected().send(None)
+
+    def _sent_first(self) -> int | None:
+        handshake = None if self._transport is None else self._transport.close_handshake
+        if handshake is None or handshake.sent is None or handshake.recv_then_sent:
+            return None
+        return handshake.sent.code.value
+
+    def _end(self, ended: PeerClosed) -> None:
+        if self._ended is None:
+            self._ended = ended
+            self.deliver = _ignore
+            self.forget()
+            if self._observer is not None:
+                self._finish(ended)
+
+    def _finish(self, ended: PeerClosed) -> None:
+        observer, self._observer = self._observer, None
+        self.deliver = _ignore
+        if observer is not None:
+            observer.on_next(ended)
+            observer.on_completed()
+
+    # --- what frames mean
+
+    def fail(self, code: int, reason: str) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
+        self._end(PeerClosed(1006, reason, sent=code))
+        self._start_closing(code, reason)
+
+    def pinged(self, payload: bytes) -> None:
+        """Answer."""
+        if self._transport is not None and not self._closing:
+            self._transport.send_pong(payload)
+
+    def ponged(self, payload: bytes) -> None:
+        """Settle the ping that it answers; one that nobody sent is no matter."""
+        pong = self._pongs.get(payload)
+        if pong is not None and not pong.done():
+            pong.set_result(self._loop.time())
+
+    def closed(self, code: int, reason: str, payload: bytes) -> None:
+        """Answer with the same status, unless this is an answer itself."""
+        self._answered.set()
+        sent = self._sent_first()
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._transport.send(WSMsgType.CLOSE, payload)
+        self._end(PeerClosed(code, reason, sent))
+
+    def _start_closing(self, code: int, reason: str) -> None:
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._transport.send_close(cast(Any, code), reason)  # any number will do
+
+    # --- the link
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+        return self._subprotocol
+
+    async def send(self, data: str | bytes) -> None:
+        """Write one message; return when the transport can take the next one."""
+        transport = self._transport
+        if self._closing or transport is None:
+            raise ConnectionLost("the connection closed before the message was written")
+        transport.send(WSMsgType.TEXT if isinstance(data, str) else WSMsgType.BINARY, data)
+        if not self._writable.is_set():
+            await self._writable.wait()
+            if self._gone.is_set():
+                raise ConnectionLost("the connection closed before the message was written")
+
+    async def ping(self) -> float:
+        """Send a ping and wait for its pong; return the round trip in seconds."""
+        transport = self._transport
+        if self._closing or transport is None:
+            raise ConnectionLost("the connection closed before the pong came")
+        payload = next(self._numbers).to_bytes(8)
+        pong: asyncio.Future[float] = self._loop.create_future()
+        self._pongs[payload] = pong
+        start = self._loop.time()
+        transport.send_ping(payload)
+        try:
+            return await pong - start
+        finally:
+            del self._pongs[payload]
+
+    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+        """Send a close frame, once; done when the peer has answered or is gone."""
+        self._start_closing(code, reason)
+        return self._until_answered()
+
+    async def _until_answered(self) -> None:
+        await self._answered.wait()
+
+    async def wait_closed(self) -> None:
+        """Return when nothing of the connection is left."""
+        await self._gone.wait()
+
+    def abort(self) -> None:
+        """Drop the connection at once, without a close frame."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def hold(self) -> None:
+        """The write buffer is full."""
+        self._writable.clear()
+
+    def go_on(self) -> None:
+        """There is room in it again."""
+        self._writable.set()
+
+
+class _Watched(BufferedProtocol):
+    """The protocol of ``picows``, with an eye on what it tells no listener.
+
+    It passes everything on until ``picows`` gives up; a call for each read is all that it costs.
+    """
+
+    def __init__(
+        self, connection: PushedConnection, transport: WSTransport, protocol: BufferedProtocol
+    ) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._protocol = protocol
+        self._updated = protocol.buffer_updated
+        self.get_buffer = protocol.get_buffer  # type: ignore[method-assign]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        transport = self._transport
+        if transport.is_close_frame_sent and self._connection.broken():
+            return  # its parser would take what it refused for a frame
+        self._updated(nbytes)
+        if transport.is_close_frame_sent:
+            self._connection.broken()
+
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        self._connection.hold()
+
+    def resume_writing(self) -> None:
+        self._connection.go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+        self._connection.lost(exc)
+
+
+def _ignore(_: object) -> None:
+    """Nobody wants it any more."""
