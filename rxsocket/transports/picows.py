@@ -13,7 +13,13 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from picows import WSError, WSHandshakeError, WSUpgradeRequest, WSUpgradeResponse, ws_connect
+from picows import (
+    WSError,
+    WSHandshakeError,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    ws_connect,  # pyright: ignore[reportUnknownVariableType] - its **kwargs, which are not used
+)
 from python_socks import ProxyError
 from reactivex import Observable
 from websockets.headers import build_authorization_basic, build_host

@@ -90,6 +90,7 @@ class PushedConnection(Assembly):
         transport = self._transport
         if not self._closing and transport is not None and transport.is_close_frame_sent:
             sent = transport.close_handshake.sent
+            assert sent is not None
             self._broken = self._closing = True
             self._end(PeerClosed(1006, sent.reason, sent=sent.code.value))
         return self._broken
