@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 
 from rxsocket import Link, Options, PeerClosed, Request, Signal, Transport
 from rxsocket.transports.named import transport_for
-from wire.wirebytes import CLOSE, MAX_SIZE, PING, PONG, TEXT, Stream, frame, streams
+
+from .wirebytes import CLOSE, MAX_SIZE, PING, PONG, TEXT, VIOLATIONS, Stream, frame, streams
 
 pytestmark = pytest.mark.only("websockets")
 
@@ -158,6 +159,19 @@ def meaning(heard: Heard, stream: Stream) -> object:
     said = "" if ended.sent or ended.lost else ended.reason
     pongs = None if stream.broken else heard.pongs
     return heard.messages, (ended.code, said, ended.sent, ended.lost), heard.close, pongs
+
+
+@pytest.mark.parametrize("each_byte", [False, True], ids=["in one piece", "byte by byte"])
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_violation(name: str, each_byte: bool) -> None:
+    """RFC 6455, sections 5, 7.4: what came before is delivered, and the code says what broke."""
+    code, data = VIOLATIONS[name]
+    stream = Stream((frame(TEXT, b"before"), data, frame(TEXT, b"after")), (), each_byte, True)
+    for transport in ("websockets", "picows"):
+        heard = asyncio.run(play(stream, transport_for(transport)))
+        assert heard.messages == ["before"]
+        assert heard.ended is not None
+        assert (heard.ended.code, heard.ended.sent, heard.close) == (1006, code, code)
 
 
 @pytest.mark.parametrize("examples", [150, pytest.param(3000, marks=pytest.mark.slow)])
