@@ -19,6 +19,8 @@ from collections.abc import Callable
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from rxsocket.transports.outlet import Outlet
+
 __all__ = ["NO_STATUS", "Assembly"]
 
 NO_STATUS = 1005
@@ -31,38 +33,52 @@ class Assembly(WSListener):
 
     Args:
         max_size: Largest message in bytes, or ``None``.
+        outlet: Where the first messages go.
 
     Attributes:
-        deliver: Takes each message, as a ``str`` or ``bytes`` that owns its memory.
+        outlet: Where messages go, as ``str`` and ``bytes`` that own their memory.
     """
 
-    __slots__ = ("_kind", "_max_size", "_parts", "deliver")
+    __slots__ = ("_kind", "_max_size", "_parts", "on_ws_frame", "outlet")
 
-    def __init__(self, max_size: int | None, deliver: Callable[[str | bytes], object]) -> None:
-        self.deliver = deliver
+    def __init__(self, max_size: int | None, outlet: Outlet) -> None:
+        self.outlet = outlet
         self._max_size = max_size
         self._kind: WSMsgType | None = None
         self._parts = bytearray()
+        self.on_ws_frame = self._hot()  # type: ignore[assignment, method-assign]
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take a frame; ``picows`` calls this."""
-        # WSFrame's attributes are computed when read: what most frames need is read once, here.
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.fail(1002, "reserved bits must be 0")
-            return
-        kind = frame.msg_type
-        if frame.fin and self._kind is None:
-            if kind is _TEXT:
-                try:
-                    text = frame.get_payload_as_utf8_text()
-                except UnicodeDecodeError as error:
-                    self._not_utf_8(error)
+    def _hot(self) -> Callable[[WSTransport, WSFrame], None]:
+        """What ``picows`` calls with each frame: a function of its own, not a method.
+
+        Making a bound method for each frame and reading attributes of ``self`` would take longer
+        than all that is checked here; so would a second look at an attribute of the frame, which is
+        computed when it is read.
+        """
+        text_kind, binary_kind = WSMsgType.TEXT, WSMsgType.BINARY
+
+        def on_ws_frame(_: WSTransport, frame: WSFrame) -> None:
+            if frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self.fail(1002, "reserved bits must be 0")
+                return
+            kind = frame.msg_type
+            if frame.fin and self._kind is None:
+                if kind is text_kind:
+                    try:
+                        text = frame.get_payload_as_utf8_text()
+                    except UnicodeDecodeError as error:
+                        self._not_utf_8(error)
+                        return
+                    self.outlet.on_next(text)
                     return
-                self.deliver(text)
-                return
-            if kind is _BINARY:
-                self.deliver(frame.get_payload_as_bytes())
-                return
+                if kind is binary_kind:
+                    self.outlet.on_next(frame.get_payload_as_bytes())
+                    return
+            self._rare(kind, frame)
+
+        return on_ws_frame
+
+    def _rare(self, kind: WSMsgType, frame: WSFrame) -> None:
         if kind in (_TEXT, _BINARY, _CONTINUATION):
             self._fragment(kind, frame)
         elif kind is WSMsgType.PING:
@@ -114,14 +130,14 @@ class Assembly(WSListener):
 
     def _assembled(self, kind: WSMsgType, parts: bytearray) -> None:
         if kind is _BINARY:
-            self.deliver(bytes(parts))
+            self.outlet.on_next(bytes(parts))
             return
         try:
             text = parts.decode()
         except UnicodeDecodeError as error:
             self._not_utf_8(error)
             return
-        self.deliver(text)
+        self.outlet.on_next(text)
 
     def forget(self) -> None:
         """Let go of a message that is not whole."""

@@ -18,25 +18,22 @@ from reactivex.disposable import Disposable
 from websockets.exceptions import InvalidURI
 
 from rxsocket.errors import HandshakeInvalid
+from rxsocket.transports.outlet import Outlet
 from rxsocket.transports.redirects import following
 from rxsocket.transports.seam import Request, Signal
 
-__all__ = ["Connection", "invalid_answer", "opening", "proxy_refused"]
+__all__ = ["Connection", "Opening", "invalid_answer", "proxy_refused"]
 
 
 class Connection(Protocol):
     """A connection whose handshake succeeded."""
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def begin(self, observer: Outlet) -> None:
         """Emit the link, then whatever comes."""
         ...
 
 
-def opening(
-    request: Request,
-    handshake: Callable[[Request], Awaitable[Connection]],
-    explained: Callable[[Exception], Exception | None],
-) -> Observable[Signal]:
+class Opening(Observable[Signal]):
     """One connection, cold.
 
     Args:
@@ -46,28 +43,45 @@ def opening(
         explained: The error to show instead of one of the library's own; ``None`` for others.
     """
 
-    def subscribe(
-        observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        async def run() -> None:
-            try:
-                async with asyncio.timeout(request.options.open_timeout):
-                    connection = await following(request, handshake)
-            except Exception as error:
-                failure = _masked(error, explained)
-            else:
-                connection.begin(observer)
-                return
-            observer.on_error(failure)
+    def __init__(
+        self,
+        request: Request,
+        handshake: Callable[[Request], Awaitable[Connection]],
+        explained: Callable[[Exception], Exception | None],
+    ) -> None:
+        super().__init__()
+        self._request = request
+        self._handshake = handshake
+        self._explained = explained
 
-        task = asyncio.get_running_loop().create_task(run())
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[Signal] | abc.OnNext[Signal] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Dial, on the running loop."""
+        outlet = Outlet(on_next, on_error, on_completed)
+        task = asyncio.get_running_loop().create_task(self._open(outlet))
 
         def dispose() -> None:
+            outlet.leave()
             task.cancel()
 
         return Disposable(dispose)
 
-    return Observable(subscribe)
+    async def _open(self, outlet: Outlet) -> None:
+        try:
+            async with asyncio.timeout(self._request.options.open_timeout):
+                connection = await following(self._request, self._handshake)
+        except Exception as error:
+            failure = _masked(error, self._explained)
+        else:
+            connection.begin(outlet)
+            return
+        outlet.on_error(failure)
 
 
 def invalid_answer(what: str) -> HandshakeInvalid:

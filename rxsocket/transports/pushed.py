@@ -15,10 +15,10 @@ from contextlib import suppress
 from typing import Any, cast
 
 from picows import WSMsgType, WSTransport
-from reactivex import abc
 
 from rxsocket.errors import ConnectionLost
 from rxsocket.transports.assembly import Assembly
+from rxsocket.transports.outlet import Outlet
 from rxsocket.transports.seam import PeerClosed, Signal
 
 __all__ = ["PushedConnection"]
@@ -29,6 +29,7 @@ class PushedConnection(Assembly):
 
     __slots__ = (
         "_answered",
+        "_begun",
         "_broken",
         "_closing",
         "_early",
@@ -36,7 +37,6 @@ class PushedConnection(Assembly):
         "_gone",
         "_loop",
         "_numbers",
-        "_observer",
         "_pongs",
         "_subprotocol",
         "_transport",
@@ -44,10 +44,10 @@ class PushedConnection(Assembly):
     )
 
     def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
-        self._early: list[str | bytes] = []
-        super().__init__(max_size, self._early.append)
+        self._early: list[Signal] = []
+        super().__init__(max_size, Outlet(self._keep))
         self._subprotocol = subprotocol
-        self._observer: abc.ObserverBase[Signal] | None = None
+        self._begun = False
         self._transport: WSTransport | None = None
         self._ended: PeerClosed | None = None
         self._closing = False
@@ -69,17 +69,21 @@ class PushedConnection(Assembly):
         protocol = cast(BufferedProtocol, tcp.get_protocol())
         tcp.set_protocol(_Watched(self, transport, protocol))
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def begin(self, observer: Outlet) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
-        self._observer = observer
-        self.deliver = observer.on_next
-        observer.on_next(cast(Signal, self))
+        self.broken()
+        self._begun = True
+        self.outlet = observer
+        observer.on_next(self)
         early, self._early = self._early, []
         for message in early:
             observer.on_next(message)
-        self.broken()
         if self._ended is not None:
             self._finish(self._ended)
+
+    def _keep(self, message: Signal) -> None:
+        if self._ended is None:
+            self._early.append(message)
 
     def broken(self) -> bool:
         """Whether ``picows`` found an error in what came, and takes no more.
@@ -121,17 +125,14 @@ class PushedConnection(Assembly):
     def _end(self, ended: PeerClosed) -> None:
         if self._ended is None:
             self._ended = ended
-            self.deliver = _ignore
             self.forget()
-            if self._observer is not None:
+            if self._begun:
                 self._finish(ended)
 
     def _finish(self, ended: PeerClosed) -> None:
-        observer, self._observer = self._observer, None
-        self.deliver = _ignore
-        if observer is not None:
-            observer.on_next(ended)
-            observer.on_completed()
+        outlet, self.outlet = self.outlet, Outlet()
+        outlet.on_next(ended)
+        outlet.on_completed()
 
     # --- what frames mean
 
@@ -260,7 +261,3 @@ class _Watched(BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.connection_lost(exc)
         self._connection.lost(exc)
-
-
-def _ignore(_: object) -> None:
-    """Nobody wants it any more."""

@@ -16,15 +16,15 @@ import codecs
 from collections.abc import Awaitable
 from typing import Any
 
-from reactivex import abc
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.transports.outlet import Outlet
 from rxsocket.transports.redirects import Redirect
-from rxsocket.transports.seam import PeerClosed, Signal
+from rxsocket.transports.seam import PeerClosed
 
 __all__ = ["PushingConnection"]
 
@@ -32,7 +32,7 @@ __all__ = ["PushingConnection"]
 class PushingConnection(ClientConnection):
     """A ``ClientConnection`` that pushes; it is the link, too."""
 
-    _observer: abc.ObserverBase[Signal] | None = None
+    _observer: Outlet | None = None
     _opcode: Opcode | None = None
     _ended: PeerClosed | None = None
 
@@ -61,7 +61,7 @@ class PushingConnection(ClientConnection):
                 failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
         raise failure
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def begin(self, observer: Outlet) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_Link(self))

@@ -12,7 +12,7 @@ from websockets.uri import parse_uri
 
 from rxsocket.logs import TransportLog
 from rxsocket.transports.dial import open_tcp, proxied
-from rxsocket.transports.opening import invalid_answer, opening, proxy_refused
+from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
 from rxsocket.transports.pushing import PushingConnection
 from rxsocket.transports.seam import Request, Signal
 
@@ -21,7 +21,7 @@ __all__ = ["websockets_transport"]
 
 def websockets_transport(request: Request) -> Observable[Signal]:
     """One connection over ``websockets``; see ``rxsocket.transports.seam`` for what it emits."""
-    return opening(request, _handshake, _explained)
+    return Opening(request, _handshake, _explained)
 
 
 async def _handshake(request: Request) -> PushingConnection:
