@@ -34,9 +34,9 @@ class Outlet:
     ) -> None:
         if hasattr(on_next, "on_next"):
             observer = cast("abc.ObserverBase[Signal]", on_next)
-            on_next = observer.on_next
-            on_error, on_completed = observer.on_error, observer.on_completed
-        self.on_next: abc.OnNext[Signal] = on_next or _ignore
+            on_next, on_error = observer.on_next, observer.on_error
+            on_completed = observer.on_completed
+        self.on_next = cast("abc.OnNext[Signal]", on_next or _ignore)
         self.on_error: abc.OnError = on_error or _raise
         self.on_completed: abc.OnCompleted = on_completed or _ignore
 

@@ -1,17 +1,25 @@
 """Every test on real connections runs on both transports; a socket's default is exchanged for it.
 
-By default the slower half on ``picows`` is left out; ``--full`` runs everything.
+By default what is not about the wire is left out on ``picows``; ``--full`` runs everything.
 """
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import pytest
 
 from rxsocket.transports import named
 
 # What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
-CORE = ("test_wire_messages", "test_wire_options", "test_wire_c01_c04_shape", "test_transports")
-TRANSPORTS = ("websockets", "picows")
+CORE = (
+    "test_links",
+    "test_proxies",
+    "test_wire_c01_c04_shape",
+    "test_wire_messages",
+    "test_wire_options",
+)
+TRANSPORTS = ("websockets", "picows") if find_spec("picows") else ("websockets",)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,9 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from rxsocket import Link, Options, PeerClosed, Request, Signal, Transport
 from rxsocket.transports.named import transport_for
 
+from .kit import answer_to
 from .wirebytes import CLOSE, MAX_SIZE, PING, PONG, TEXT, VIOLATIONS, Stream, frame, streams
 
-pytestmark = pytest.mark.only("websockets")
+pytest.importorskip("picows")
+pytestmark = pytest.mark.only("websockets")  # these compare it with the other one
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Player(asyncio.Protocol):
         head, end, self._data = self._data.partition(b"\r\n\r\n")
         assert end, "a handshake fits in one segment"
         self._shaken = True
-        self._playing = asyncio.get_running_loop().create_task(self._play(_answer(head)))
+        self._playing = asyncio.get_running_loop().create_task(self._play(answer_to(head)))
 
     def eof_received(self) -> bool:
         self.closed.set()
@@ -93,19 +93,6 @@ class Player(asyncio.Protocol):
             elif opcode == CLOSE and self._heard.close is None:
                 self._heard.close = int.from_bytes(payload[:2]) if payload else 1005
                 self.closed.set()
-
-
-def _answer(head: bytes) -> bytes:
-    key = next(
-        line.split(b":", 1)[1].strip()
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"sec-websocket-key:")
-    )
-    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-    )
 
 
 async def play(stream: Stream, transport: Transport) -> Heard:
