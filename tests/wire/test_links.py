@@ -38,10 +38,13 @@ class Dialled:
         self.over: asyncio.Future[None] = loop.create_future()
         self.seen: list[Signal] = []
         self.something = asyncio.Event()
-        request = Request(url=url, options=Options(proxy=None, **options))
+        request = Request(url=url, options=Options(**{"proxy": None, **options}))
         self.subscription = transport_for(transport)(request).subscribe(
-            self._next, self.over.set_exception, lambda: self.over.set_result(None)
+            self._next, self._failed, lambda: self.over.set_result(None)
         )
+
+    def _failed(self, error: Exception) -> None:
+        self.link.set_exception(error)
 
     def _next(self, signal: Signal) -> None:
         if isinstance(signal, (str, bytes, PeerClosed)):
@@ -59,7 +62,7 @@ async def dialled(transport: str, url: str, **options: Any) -> AsyncIterator[Dia
         yield made
     finally:
         made.subscription.dispose()
-        if made.link.done():
+        if made.link.done() and not made.link.cancelled() and not made.link.exception():
             link = made.link.result()
             link.abort()
             await link.wait_closed()
