@@ -3,7 +3,9 @@
 from rxsocket.auth.carriers import Carried, Carrier, header, query
 from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.auth.credentials import Credential, Secret
+from rxsocket.auth.first_message import first_message
 from rxsocket.auth.sources import Ask, Reason
+from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
 from rxsocket.errors import (
     ConnectionLost,
     CredentialRefused,
@@ -32,9 +34,10 @@ from rxsocket.events import (
     Opened,
     Problem,
     Rejected,
+    RenewalFailed,
+    Renewed,
     SendFailed,
     SourceFailed,
-    State,
     Waiting,
 )
 from rxsocket.held import Session
@@ -43,6 +46,7 @@ from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
 from rxsocket.socket import Socket
+from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.transports.seam import (
     Link,
@@ -91,6 +95,8 @@ __all__ = [
     "RedirectRefused",
     "Refused",
     "Rejected",
+    "RenewalFailed",
+    "Renewed",
     "Request",
     "Row",
     "Secret",
@@ -104,6 +110,7 @@ __all__ = [
     "SourceFailed",
     "State",
     "Stored",
+    "Strategy",
     "Stream",
     "Transport",
     "Unauthorized",
@@ -111,7 +118,11 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Waiting",
+    "first_message",
+    "handover",
     "header",
+    "in_band",
     "query",
+    "reconnect",
     "standard",
 ]

@@ -17,6 +17,7 @@ __all__ = [
     "is_async",
     "is_list",
     "is_mapping",
+    "more_than_zero",
     "one_line",
     "reason_to_send",
     "seconds",
@@ -49,6 +50,18 @@ def seconds_or_none(name: str, value: Any) -> float | None:
     return None if value is None else seconds(name, value, or_none=True)
 
 
+def more_than_zero(name: str, value: Any) -> float | None:
+    """Check a duration in seconds that may be ``None`` but not 0.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is 0, negative or not finite.
+    """
+    if value is not None and seconds(name, value, or_none=True) == 0:
+        raise ValueError(f"{name}: pass a number of seconds that is more than 0, or None")
+    return seconds_or_none(name, value)
+
+
 def one_line(name: str, text: str) -> str:
     """Check that a text can go into a header or a query: no CR, LF or NUL, and encodable.
 
@@ -71,7 +84,7 @@ def encodable(name: str, text: str) -> str:
     Raises:
         ValueError: If it holds half a surrogate pair.
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
     return text
 

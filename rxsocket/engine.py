@@ -6,13 +6,12 @@ over to the home loop. Everything below "on the loop" happens there, one thing a
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
-import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
@@ -21,11 +20,13 @@ from reactivex.subject import BehaviorSubject, Subject
 
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.identity import same_identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.sources import Provider, credentials_from
+from rxsocket.auth.strategies import Reconnect
 from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
-from rxsocket.events import Cause, Ended, Event, SourceFailed, State
+from rxsocket.events import Cause, Ended, Event, SourceFailed
 from rxsocket.holds import Holds
 from rxsocket.plan import Memory, Plan
 from rxsocket.policy.verdicts import Verdict
@@ -33,6 +34,8 @@ from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Outbox, Sent
+from rxsocket.states import State
+from rxsocket.threads import outcome
 
 __all__ = ["Engine"]
 
@@ -62,24 +65,41 @@ class Engine:
         self.provider = claim if isinstance(claim, Provider) else None
         self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
         self.again: Subject[None] = Subject()
+        self.renewing: Credential | None = None
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher)
         self._running: abc.DisposableBase | None = None
         self._starting = False
-        self._stopped = threading.Event()
+        self._stopped: Future[None] = Future()
         self._failure: Exception | None = None
 
     def keeps(self, current: Claim, following: Claim) -> bool:
-        """Whether the session of one credential goes on with the next: with reconnect(), never."""
-        return False
+        """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
+        kept = (
+            not isinstance(self.plan.on_auth_change, Reconnect)
+            and self.memory.cause is Cause.AUTH_CHANGED
+            and self.publisher.state.value is State.OPEN
+            and isinstance(following, Credential)
+            and self._same_identity(following)
+        )
+        self.renewing = following if kept and isinstance(following, Credential) else None
+        return kept
+
+    def _same_identity(self, following: Credential) -> bool:
+        try:
+            return same_identity(self.publisher.auth.value, following, self.plan.identity)
+        except Exception as error:
+            self.publisher.report("identity=", "auth", error)
+            return False
 
     # --- from any thread
 
     def hold(self) -> abc.DisposableBase:
         """Keep the socket connected until disposed."""
-        self._stopped.clear()
+        if self._stopped.done():
+            self._stopped = Future()
         return self._holds.take()
 
     def set_auth(self, value: Any) -> Receipt[AuthChange]:
@@ -129,32 +149,20 @@ class Engine:
         if self._never_started():
             raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
         try:
-            stopped = self._stopped.wait(timeout)
+            self._stopped.result(timeout)
+        except TimeoutError:
+            return False
         except KeyboardInterrupt:
             self.leave(hurry=True)
             raise
-        if stopped and self._failure is not None:
+        if self._failure is not None:
             raise self._failure
-        return stopped
+        return True
 
     async def wait_closed(self) -> None:
         """Return when it has stopped; see ``Socket.wait_closed``."""
-        loop = asyncio.get_running_loop()
-        stopped: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not stopped.done():
-                stopped.set_result(None)
-
-        def on_next(state: State) -> None:
-            if state in (State.CLOSED, State.IDLE) and not self._holds.held:
-                loop.call_soon_threadsafe(settle)
-
-        watching = self.publisher.state.subscribe(on_next)
-        try:
-            await stopped
-        finally:
-            watching.dispose()
+        if not self._never_started():
+            await outcome(self._stopped)
         if self._failure is not None:
             raise self._failure
 
@@ -228,6 +236,7 @@ class Engine:
 
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value
+        newest, epoch = self.renewing or current, self.memory.epoch
         if self._running is None:
             logger.info(
                 "%s: not running; the credential is kept for its start", self.plan.address.shown
@@ -235,10 +244,10 @@ class Engine:
             self.auth.on_next(credential)
             self.publisher.credential(credential)
             receipt.settle(Stored())
-        elif credential == current and changes.wants(credential):
-            changes.begin(credential, receipt)
-        elif credential != current or self._awaits(credential):
-            changes.begin(credential, receipt)
+        elif credential == newest and changes.wants(credential):
+            changes.begin(credential, receipt, epoch)
+        elif credential != newest or credential == self.renewing or self._awaits(credential):
+            changes.begin(credential, receipt, epoch)
             self._change(credential)
         elif self.publisher.state.value is State.OPEN:
             receipt.settle(InEffect(self.memory.epoch))
@@ -247,7 +256,7 @@ class Engine:
         elif credential in self.memory.refusals:
             receipt.settle(Refused("it was refused before"))
         else:
-            changes.begin(credential, receipt)
+            changes.begin(credential, receipt, epoch - 1)
 
     def _awaits(self, credential: Credential) -> bool:
         # The last one in use was not refused: the provider gave up, or says logged out.
@@ -255,7 +264,7 @@ class Engine:
         return awaiting and credential.known and credential not in self.memory.refusals
 
     def _emitted(self, credential: Credential) -> None:
-        if credential != self.publisher.auth.value:
+        if credential != (self.renewing or self.publisher.auth.value):
             self._change(credential)
 
     def _change(self, credential: Credential) -> None:
@@ -266,7 +275,10 @@ class Engine:
             self.again.on_next(None)  # set before, but a provider's one is in use since
         else:
             self.auth.on_next(credential)
-        self.publisher.credential(credential)
+        if self.renewing is None:
+            self.publisher.credential(credential)
+        else:
+            self.publisher.changes.overtake(credential)
 
     def _reconnect(self) -> None:
         self.memory.refusals.forget()
@@ -282,7 +294,7 @@ class Engine:
             with self.home.turn():
                 self.publisher.enter(State.CLOSED)
                 self.publisher.end(None)
-            self._stopped.set()
+            self._has_stopped()
         self._departed()
         self.memory.departures.afterwards(lambda: receipt.settle(None))
 
@@ -309,6 +321,7 @@ class Engine:
 
     def _let_go(self) -> None:
         running, self._running = self._running, None
+        self.renewing = None
         if running is not None:
             running.dispose()
         if self.provider is not None:
@@ -316,8 +329,12 @@ class Engine:
 
     def _halted(self) -> None:
         if not self._holds.held:
-            self._stopped.set()
+            self._has_stopped()
         self._departed()
+
+    def _has_stopped(self) -> None:
+        if not self._stopped.done():
+            self._stopped.set_result(None)
 
     def _departed(self) -> None:
         """Something is gone; when nothing is left, let the loop go (C26)."""
@@ -327,7 +344,7 @@ class Engine:
         self.home.release(lambda: self._running is None and not self._holds.held)
 
     def _never_started(self) -> bool:
-        idle = self.publisher.state.value is State.IDLE and not self._stopped.is_set()
+        idle = self.publisher.state.value is State.IDLE and not self._stopped.done()
         return idle and self._running is None and not self._holds.held
 
     def _now(self) -> float:

@@ -83,10 +83,10 @@ class RedirectRefused(HandshakeError):
 
 
 class CredentialRefused(SocketError):
-    """The server said in one of its first messages that the credential is refused (C9)."""
+    """The server let the link open, then said that the credential is refused (C9)."""
 
-    def __init__(self) -> None:
-        super().__init__("the server refused the credential in a message")
+    def __init__(self, text: str = "the server refused the credential in a message") -> None:
+        super().__init__(text)
 
 
 class NotConnected(SocketError):

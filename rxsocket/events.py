@@ -1,11 +1,11 @@
-"""What happens to a socket, as frozen values, and the state each of them leads to (C2).
+"""What happens to a socket, as frozen values (C2).
 
 For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
-went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
+of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``. Whatever went wrong
+without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
 ``SendFailed``, ``Dropped``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
@@ -14,10 +14,8 @@ went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceF
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from rxsocket.policy.verdicts import Verdict
@@ -37,29 +35,12 @@ __all__ = [
     "Opened",
     "Problem",
     "Rejected",
+    "RenewalFailed",
+    "Renewed",
     "SendFailed",
     "SourceFailed",
-    "State",
     "Waiting",
 ]
-
-
-class State(Enum):
-    """What a socket is doing."""
-
-    IDLE = "idle"
-    """Nobody is subscribed; nothing runs."""
-    CONNECTING = "connecting"
-    OPEN = "open"
-    WAITING = "waiting"
-    """Between two attempts."""
-    AWAITING_AUTH = "awaiting auth"
-    """The credential was refused, or there is none: another one is needed."""
-    CLOSED = "closed"
-    """Ended. A new subscriber starts it afresh."""
-
-    def __repr__(self) -> str:
-        return self.name
 
 
 class Cause(Enum):
@@ -68,6 +49,8 @@ class Cause(Enum):
     STARTED = "started"
     """The first subscriber came."""
     AUTH_CHANGED = "auth changed"
+    MAX_AGE = "max_age was reached"
+    HANDED_OVER = "handed over to the next connection"
     LOGGED_OUT = "logged out"
     NO_CREDENTIAL = "no credential yet"
     RECONNECT = "reconnect() was called"
@@ -246,6 +229,31 @@ class SendFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed(_Event):
+    """The credential was changed on the connection ``epoch``, which goes on (C13)."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalFailed(_Event):
+    """A change of credential could not be made; the connection ``epoch`` goes on as it is (C13).
+
+    Attributes:
+        epoch: Number of the connection that goes on, with the credential it had.
+        error: Why.
+        refused: Whether the server refused the new credential, or a second connection.
+        retry_in: Seconds until the change is tried again; ``None`` if it waits for the next attempt
+            to connect.
+    """
+
+    epoch: int
+    error: Exception
+    refused: bool
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(_Event):
     """Messages that nobody was subscribed to were dropped (C4)."""
 
@@ -255,7 +263,14 @@ class Dropped(_Event):
 
 
 Problem: TypeAlias = (
-    ConnectFailed | Rejected | Closed | ObserverFailed | SourceFailed | SendFailed | Dropped
+    ConnectFailed
+    | Rejected
+    | Closed
+    | RenewalFailed
+    | ObserverFailed
+    | SourceFailed
+    | SendFailed
+    | Dropped
 )
 """What ``socket.errors`` emits."""
 
@@ -270,24 +285,11 @@ Event: TypeAlias = (
     | Waiting
     | AwaitingAuth
     | Ended
+    | Renewed
+    | RenewalFailed
     | ObserverFailed
     | SourceFailed
     | SendFailed
     | Dropped
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""
-
-LEADS_TO: Mapping[type[Any], State] = MappingProxyType(
-    {
-        Connecting: State.CONNECTING,
-        Opened: State.OPEN,
-        Closed: State.WAITING,
-        ConnectFailed: State.WAITING,
-        Rejected: State.WAITING,
-        Aborted: State.WAITING,
-        Waiting: State.WAITING,
-        AwaitingAuth: State.AWAITING_AUTH,
-        Ended: State.CLOSED,
-    }
-)
-"""The state that each event leads to; the others change nothing."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from rxsocket.address import Address
 from rxsocket.auth.carriers import Carrier
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.identity import Identity
 from rxsocket.auth.refusals import Refusals
+from rxsocket.auth.strategies import Reconnect, Strategy
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
 from rxsocket.policy.backoff import Backoff
@@ -33,27 +35,44 @@ class Plan:
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None
+    on_auth_change: Strategy
+    identity: Identity | None
+    max_age: float | None
     linger: float
     ping_interval: float | None
     ping_timeout: float | None
 
-    def request(self, credential: Credential) -> Request:
-        """What to dial with a credential."""
-        return self._request(self.address, credential)
+    @property
+    def renewable(self) -> bool:
+        """Whether an open connection may be renewed, rather than just closed."""
+        return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
 
-    def _request(self, address: Address, credential: Credential) -> Request:
+    def request(self, credential: Credential, go: Callable[[], Awaitable[None]]) -> Request:
+        """What to dial with a credential, as soon as ``go()`` returns."""
+        return self._request(self.address, credential, go)
+
+    def _request(
+        self, address: Address, credential: Credential, go: Callable[[], Awaitable[None]]
+    ) -> Request:
         def redirected(location: str) -> Request:
-            return self._request(address.join(location), credential)
+            return self._request(address.join(location), credential, go)
 
         if not credential.known:
-            return Request(url=address.url, options=self.options, redirected=redirected)
+            return Request(
+                url=address.url,
+                options=self.options,
+                go=go,
+                redirected=redirected,
+            )
         carried = self.carrier(credential.reveal())
         return Request(
-            url=address.with_query(carried.query).url,
+            url=address.with_query(carried.query),
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
+            greeting=carried.greeting,
             options=self.options,
+            go=go,
             redirected=redirected,
         )
 
@@ -68,7 +87,8 @@ class Memory:
         epoch: Number of the last attempt.
         cause: Why the next thing happens: an attempt begins, or a connection is let go.
         farewell: Close code and reason to send when a connection is let go.
-        dialled_at: When the last attempt began, on the loop's clock.
+        dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
+            the loop's clock.
         changed: Whether the credential was changed since then.
         closed_at: When the last connection ended, on the loop's clock.
     """

@@ -12,7 +12,6 @@ from typing import Any
 from rxsocket.auth.changes import Changes
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import (
-    LEADS_TO,
     Cause,
     Closed,
     ConnectFailed,
@@ -23,13 +22,14 @@ from rxsocket.events import (
     Opened,
     Problem,
     Rejected,
+    RenewalFailed,
     SendFailed,
     SourceFailed,
-    State,
 )
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.runtime import Home
+from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
@@ -48,6 +48,7 @@ class Publisher:
     def __init__(self, home: Home, hold: Hold, shown: str, credential: Credential) -> None:
         self._home = home
         self._narrator = Narrator(shown)
+        self._states = States()
         self._epoch = 0
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
@@ -67,7 +68,7 @@ class Publisher:
         """Let an event be known: first the state it leads to, then the event."""
         with self._home.turn():
             self._narrator.tell(event)
-            self.enter(LEADS_TO.get(type(event)) or self.state.value)
+            self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
             match event:
                 case Opened():
@@ -77,7 +78,7 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case SourceFailed() | SendFailed() | Dropped():
+                case RenewalFailed() | SourceFailed() | SendFailed() | Dropped():
                     self.errors.emit(event)
                 case _:
                     pass

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 from collections.abc import Generator
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -13,6 +11,7 @@ from reactivex.disposable import Disposable
 
 from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Report, observer_name
+from rxsocket.threads import outcome
 
 __all__ = ["Receipt"]
 
@@ -73,24 +72,7 @@ class Receipt(Observable[T]):
             raise TimeoutError(f"no outcome within {timeout:g} s") from None
 
     def __await__(self) -> Generator[Any, None, T]:
-        return self._wait().__await__()
-
-    async def _wait(self) -> T:
-        loop = asyncio.get_running_loop()
-        there: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not there.done():
-                there.set_result(None)
-
-        def settled(_: object) -> None:
-            with suppress(RuntimeError):  # that loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle)
-
-        if not self._future.done():
-            self._future.add_done_callback(settled)
-            await there
-        return self._future.result()
+        return outcome(self._future).__await__()
 
     def settle(self, value: T) -> None:
         """The outcome is there."""

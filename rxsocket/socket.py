@@ -22,6 +22,7 @@ from rxsocket.arguments import (
     code_to_send,
     function,
     instance,
+    more_than_zero,
     reason_to_send,
     seconds,
     seconds_or_none,
@@ -29,10 +30,12 @@ from rxsocket.arguments import (
 from rxsocket.auth.carriers import Carrier, query
 from rxsocket.auth.changes import AuthChange
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential
+from rxsocket.auth.identity import Identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
+from rxsocket.auth.strategies import Strategy, strategy
 from rxsocket.engine import Engine
-from rxsocket.events import Closed, Ended, Event, Opened, Problem, State
+from rxsocket.events import Closed, Ended, Event, Opened, Problem
 from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
@@ -41,6 +44,7 @@ from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Sent
+from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
 from rxsocket.transports.named import TransportName, compression_for, transport_for
@@ -76,6 +80,12 @@ class Socket:
         auth: A mapping or a string; an Observable of these; or a function, sync or async, that is
             asked before each attempt. ``None`` means logged out. Left out: no credential (C11).
         carrier: How the credential goes on a connection: ``query()`` or ``header()``.
+        on_auth_change: What a new credential does to an open connection: ``reconnect()``,
+            ``handover()`` or ``in_band()`` (C13).
+        identity: Who a credential's value is; two that are the same somebody are a renewal (C14).
+            Left out: JSON Web Tokens with the same ``sub`` are.
+        max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
+            servers that cut long ones. A little earlier, so that not all are at once.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
             ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.seam``.
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
@@ -121,6 +131,9 @@ class Socket:
         *,
         auth: Auth | Credential = ANONYMOUS,
         carrier: Carrier | None = None,
+        on_auth_change: Strategy | None = None,
+        identity: Identity | None = None,
+        max_age: float | None = None,
         transport: TransportName | Transport = "websockets",
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
@@ -171,6 +184,9 @@ class Socket:
             rejected=None if rejected is None else function("rejected", rejected),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
+            on_auth_change=strategy("on_auth_change", on_auth_change),
+            identity=None if identity is None else function("identity", identity),
+            max_age=more_than_zero("max_age", max_age),
             linger=seconds("linger", linger),
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),

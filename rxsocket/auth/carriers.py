@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from rxsocket.arguments import is_list, one_line
 from rxsocket.auth.credentials import CredentialValue
+from rxsocket.auth.greeting import Greeting
 
 __all__ = ["Carried", "Carrier", "header", "query"]
 
@@ -37,11 +38,13 @@ class Carried:
         query: Query parameters, decoded.
         headers: Header names and values.
         subprotocols: Subprotocols to offer.
+        greeting: What to say first over the connection.
     """
 
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
+    greeting: Greeting | None = field(default=None, repr=False)
 
 
 Carrier: TypeAlias = Callable[[CredentialValue], Carried]

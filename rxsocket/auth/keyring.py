@@ -53,6 +53,15 @@ class Keyring:
         """Whether the credential in use was pushed, not minted by a provider."""
         return self._pushed is not None
 
+    @property
+    def newest(self) -> Credential:
+        """The credential that the next attempt would carry, as far as is known."""
+        return self._pushed or self._minted or self.credential
+
+    def push(self, credential: Credential) -> None:
+        """Another one was pushed, for the same lease."""
+        self._pushed, self._minted = credential, None
+
     def nothing_to_dial(self) -> tuple[Cause, str] | None:
         """Why there is nothing to dial with before anything was tried, if there is not."""
         if self._pushed is LOGGED_OUT:

@@ -97,6 +97,11 @@ class Book:
         return self._most_open
 
     @property
+    def visits(self) -> list[Visit]:
+        """The server's ends of the connections that are there, oldest first."""
+        return self._copy(self._visits)
+
+    @property
     def received(self) -> list[Received]:
         """The messages of the clients, in order: ``(handshake number, message)``."""
         return self._copy(self._received)

@@ -83,6 +83,7 @@ class _Dial:
         await visit.play(script.steps)
 
     async def _handshake(self) -> tuple[Handshake, Accept]:
+        await self._request.go()
         if self._latency:
             await asyncio.sleep(self._latency)
         target, headers = _as_sent(self._request)

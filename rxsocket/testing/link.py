@@ -115,11 +115,14 @@ class FakeLink:
             self._pongs.discard(pong)
         return self._loop.time() - start
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close and wait for the answer, for ever if the server is frozen."""
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame."""
         if not self._closing:
             self._closing = self._visit.closing = True
             self._travel(lambda: self._visit.close_came(code, reason))
+
+    async def answered(self) -> None:
+        """Wait for the answer to it, for ever if the server is frozen."""
         await self._gone.wait()
 
     async def wait_closed(self) -> None:

@@ -32,9 +32,11 @@ from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
 from rxsocket.transports.pushed import PushedConnection
 from rxsocket.transports.redirects import Redirect
 from rxsocket.transports.seam import Request, Signal
-from rxsocket.transports.tunnel import proxy_for, through_socks
+from rxsocket.transports.tunnel import Proxy, proxy_for, through_socks
 
 __all__ = ["picows_transport"]
+
+LOG = TransportLog()
 
 
 def picows_transport(request: Request) -> Observable[Signal]:
@@ -43,10 +45,8 @@ def picows_transport(request: Request) -> Observable[Signal]:
 
 
 async def _handshake(request: Request) -> PushedConnection:
-    options = request.options
-    offered = (*options.subprotocols, *request.subprotocols)
     uri = parse_uri(request.url)
-    proxy = proxy_for(uri, options.proxy)
+    proxy = proxy_for(uri, request.options.proxy)
     if proxy is None:
         tcp = await open_tcp(uri.host, uri.port)
     elif proxy.socks:
@@ -54,6 +54,19 @@ async def _handshake(request: Request) -> PushedConnection:
         proxy = None
     else:
         tcp = await open_tcp(proxy.host, proxy.port)
+    try:
+        await request.go()
+    except BaseException:
+        tcp.close()
+        raise
+    return await _connect(request, uri, proxy, tcp)
+
+
+async def _connect(
+    request: Request, uri: WebSocketURI, proxy: Proxy | None, tcp: socket.socket
+) -> PushedConnection:
+    options = request.options
+    offered = (*options.subprotocols, *request.subprotocols)
     made: list[PushedConnection] = []
 
     def listener(_: WSUpgradeRequest, response: WSUpgradeResponse) -> PushedConnection:
@@ -70,7 +83,7 @@ async def _handshake(request: Request) -> PushedConnection:
             _address(uri),
             ssl_context=options.ssl,
             websocket_handshake_timeout=None,  # ours spans the look-up and redirects
-            logger_name=TransportLog(),
+            logger_name=LOG,
             enable_auto_pong=False,  # it would not look at a ping's reserved bits
             max_frame_size=sys.maxsize if options.max_size is None else options.max_size,
             extra_headers=_headers(uri, request, offered),

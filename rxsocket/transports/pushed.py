@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from asyncio import BufferedProtocol
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -199,12 +198,12 @@ class PushedConnection(Assembly):
         finally:
             del self._pongs[payload]
 
-    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
-        """Send a close frame, once; done when the peer has answered or is gone."""
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, unless one was sent already."""
         self._start_closing(code, reason)
-        return self._until_answered()
 
-    async def _until_answered(self) -> None:
+    async def answered(self) -> None:
+        """Return when the peer has sent its close frame, or the connection is gone."""
         await self._answered.wait()
 
     async def wait_closed(self) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import Awaitable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -194,9 +193,11 @@ class _Link:
             pass
         raise ConnectionLost("the connection closed before the pong came")
 
-    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+    def close(self, code: int = 1000, reason: str = "") -> None:
         self._connection.start_closing(code, reason)
-        return self._connection.answered()
+
+    async def answered(self) -> None:
+        await self._connection.answered()
 
     async def wait_closed(self) -> None:
         await self._connection.wait_closed()

@@ -7,6 +7,10 @@ subscribed to on the socket's loop, and calls its observer on that loop::
     dial ──── X                                                    not opened: on_error
     dial ─ ✂                                                       disposed: the dial is aborted
 
+- It may look names up and connect TCP as soon as it is subscribed to, but waits for
+``Request.go()`` before the first byte of the handshake: the connection before this one may still
+be closing.
+
 - The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
 not.
 - Then messages, as plain ``str`` and ``bytes``: nothing is wrapped on the way.
@@ -27,7 +31,13 @@ from typing import Literal, Protocol, TypeAlias
 
 from reactivex import Observable
 
+from rxsocket.auth.greeting import Greeting
+
 __all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport"]
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,10 @@ class Request:
         headers: Headers that carry the credential. A secret.
         subprotocols: Subprotocols that carry the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
+        greeting: What the socket says over the link as soon as it is there, which is nothing to the
+            transport.
         options: Everything that is the same for each attempt.
+        go: To be awaited before the handshake is sent; it returns when that may be.
         redirected: The same request for another address of the same origin, for a redirect.
     """
 
@@ -63,7 +76,9 @@ class Request:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
+    greeting: Greeting | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
+    go: Callable[[], Awaitable[None]] = field(default=_at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)
 
 
@@ -89,8 +104,15 @@ class Link(Protocol):
         """Send a ping and wait for its pong; return the round trip in seconds."""
         ...
 
-    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
-        """Send a close frame; done when the peer has answered it or the connection is gone."""
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, unless one was sent already."""
+        ...
+
+    async def answered(self) -> None:
+        """Return when the peer has sent its close frame, or the connection is gone.
+
+        Several may wait for it.
+        """
         ...
 
     async def wait_closed(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from reactivex import Observable
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, ProtocolError
 from websockets.typing import Origin, Subprotocol
-from websockets.uri import parse_uri
 
 from rxsocket.logs import TransportLog
 from rxsocket.transports.dial import open_tcp, proxied
@@ -18,6 +18,8 @@ from rxsocket.transports.seam import Request, Signal
 
 __all__ = ["websockets_transport"]
 
+LOG = TransportLog()
+
 
 def websockets_transport(request: Request) -> Observable[Signal]:
     """One connection over ``websockets``; see ``rxsocket.transports.seam`` for what it emits."""
@@ -26,16 +28,24 @@ def websockets_transport(request: Request) -> Observable[Signal]:
 
 async def _handshake(request: Request) -> PushingConnection:
     options = request.options
+    if options.proxy is not None and (options.proxy is not True or proxied()):
+        await request.go()
+        return await _connect(request, proxy=options.proxy)
+    parts = urlsplit(request.url)
+    tcp = await open_tcp(parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80))
+    try:
+        await request.go()
+    except BaseException:
+        tcp.close()
+        raise
+    return await _connect(request, proxy=None, sock=tcp)
+
+
+async def _connect(request: Request, **arguments: Any) -> PushingConnection:
+    options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
-    arguments: dict[str, Any] = {}
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
-    uri = parse_uri(request.url)
-    if options.proxy is None or (options.proxy is True and not proxied()):
-        arguments["sock"] = await open_tcp(uri.host, uri.port)
-        arguments["proxy"] = None
-    else:
-        arguments["proxy"] = options.proxy
     # A fresh one for each attempt: a connect() rewrites its own address after a redirect.
     connection = await connect(
         request.url,
@@ -49,7 +59,7 @@ async def _handshake(request: Request) -> PushingConnection:
         close_timeout=options.close_timeout,
         max_size=options.max_size,
         max_queue=None,  # nothing is queued: messages are pushed
-        logger=TransportLog(),
+        logger=LOG,
         create_connection=PushingConnection,
         **arguments,
     )

@@ -201,7 +201,7 @@ def test_the_last_one_sees_no_end_of_its_own_making(virtual: VirtualClock, scene
     virtual.advance(1.0)
     assert mine == [connecting(1), opened(1)]
     assert seen == [connecting(1), opened(1), left(1, Cause.LEFT)]
-    assert states == [State.IDLE, State.CONNECTING, State.OPEN, State.WAITING, State.IDLE]
+    assert states == [State.IDLE, State.CONNECTING, State.OPEN, State.IDLE]
 
 
 def test_linger_keeps_the_connection_for_a_while(virtual: VirtualClock, scene: Make) -> None:

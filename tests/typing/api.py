@@ -38,6 +38,8 @@ from rxsocket import (
     Receipt,
     Refused,
     Rejected,
+    RenewalFailed,
+    Renewed,
     Request,
     Row,
     Secret,
@@ -273,6 +275,12 @@ def told(event: Event) -> str:
         case Dropped(count=count):
             assert_type(count, int)
             return "dropped"
+        case Renewed(epoch=renewed):
+            assert_type(renewed, int)
+            return "renewed"
+        case RenewalFailed(retry_in=retry_in, refused=refused):
+            assert_type((retry_in, refused), tuple[float | None, bool])
+            return "not renewed"
         case _:
             assert_never(event)
 
@@ -282,6 +290,8 @@ def wrong(problem: Problem) -> str:
         case ConnectFailed() | Rejected() | SourceFailed() | SendFailed() | ObserverFailed():
             assert_type(problem.error, Exception)
             return str(problem.error)
+        case RenewalFailed(error=error):
+            return str(error)
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
         case _:

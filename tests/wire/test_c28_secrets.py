@@ -554,7 +554,11 @@ def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
         carried = carrier({"token": canary.text})
         surfaces.show("carried", carried)
         surfaces.show("carrier", carrier)
-    request: Request = plan.request(credential)
+
+    async def at_once() -> None:
+        pass
+
+    request: Request = plan.request(credential, at_once)
     for thing in (request, plan, plan.options, plan.address, credential, secret, Ask):
         surfaces.show(type(thing).__name__, thing)
     surfaces.text("in a list", repr([secret, credential, {"a": secret}]))

@@ -247,7 +247,8 @@ def test_nothing_after_a_dispose(transport: str) -> None:
                 link = await made.link
                 await made.something.wait()
                 made.subscription.dispose()
-                await link.close()
+                link.close()
+                await link.answered()
                 assert made.seen == ["first"]
 
     run(main)
@@ -319,7 +320,8 @@ def test_on_uvloop(transport: str) -> None:
                 while len(made.seen) < 2:
                     made.something.clear()
                     await made.something.wait()
-                await link.close(4001, "bye")
+                link.close(4001, "bye")
+                await link.answered()
                 await made.over
                 assert made.seen == ["x" * 2**20, b"y" * 2**20, PeerClosed(4001, "bye", sent=4001)]
                 await peer.await_for(lambda peer: peer.closes)
