@@ -6,7 +6,7 @@ value whether it is over. An outlet asks nothing: when it is over, its functions
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 from reactivex import abc
 
@@ -32,11 +32,12 @@ class Outlet:
         on_error: abc.OnError | None = None,
         on_completed: abc.OnCompleted | None = None,
     ) -> None:
+        function: Any = on_next
         if hasattr(on_next, "on_next"):
-            observer = cast("abc.ObserverBase[Signal]", on_next)
-            on_next, on_error = observer.on_next, observer.on_error
-            on_completed = observer.on_completed
-        self.on_next = cast("abc.OnNext[Signal]", on_next or _ignore)
+            function, on_error, on_completed = (
+                getattr(on_next, name) for name in ("on_next", "on_error", "on_completed")
+            )
+        self.on_next: abc.OnNext[Signal] = function or _ignore
         self.on_error: abc.OnError = on_error or _raise
         self.on_completed: abc.OnCompleted = on_completed or _ignore
 
