@@ -174,20 +174,23 @@ class PushedConnection(Assembly):
 
     async def send(self, data: str | bytes) -> None:
         """Write one message; return when the transport can take the next one."""
-        transport = self._transport
-        if self._closing or transport is None:
-            raise ConnectionLost("the connection closed before the message was written")
+        transport = self._open("message was written")
         transport.send(WSMsgType.TEXT if isinstance(data, str) else WSMsgType.BINARY, data)
         if not self._writable.is_set():
             await self._writable.wait()
             if self._gone.is_set():
                 raise ConnectionLost("the connection closed before the message was written")
 
+    def _open(self, what: str) -> WSTransport:
+        """The transport, unless a close frame was sent; ``picows`` would drop what comes then."""
+        transport = self._transport
+        if transport is None or self._closing or transport.is_close_frame_sent:
+            raise ConnectionLost(f"the connection closed before the {what}")
+        return transport
+
     async def ping(self) -> float:
         """Send a ping and wait for its pong; return the round trip in seconds."""
-        transport = self._transport
-        if self._closing or transport is None:
-            raise ConnectionLost("the connection closed before the pong came")
+        transport = self._open("pong came")
         payload = next(self._numbers).to_bytes(8)
         pong: asyncio.Future[float] = self._loop.create_future()
         self._pongs[payload] = pong
