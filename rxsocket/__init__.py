@@ -1,9 +1,18 @@
 """rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets."""
 
-from rxsocket.auth.carriers import Carried, Carrier, header, query
+from rxsocket.auth.carriers import (
+    Carried,
+    Carrier,
+    carrier,
+    cookie,
+    first_message,
+    header,
+    query,
+    subprotocol,
+)
 from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.auth.credentials import Credential, Secret
-from rxsocket.auth.first_message import first_message
+from rxsocket.auth.refreshing import Refreshing, refreshing
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
 from rxsocket.errors import (
@@ -93,6 +102,7 @@ __all__ = [
     "Reason",
     "Receipt",
     "RedirectRefused",
+    "Refreshing",
     "Refused",
     "Rejected",
     "RenewalFailed",
@@ -118,11 +128,15 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Waiting",
+    "carrier",
+    "cookie",
     "first_message",
     "handover",
     "header",
     "in_band",
     "query",
     "reconnect",
+    "refreshing",
     "standard",
+    "subprotocol",
 ]

@@ -233,6 +233,8 @@ class Attempts:
             return self._plan.request(credential, self._old_peers)
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
+        except Exception as error:  # of the user's carrier
+            failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
         raise ProviderFailed(failure)
 
     async def _old_peers(self) -> None:

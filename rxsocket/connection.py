@@ -36,7 +36,7 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
         def dial(request: Request) -> None:
             if life.over:
                 return
-            life.greeting = request.greeting
+            life.request = request
             try:
                 signals = engine.plan.transport(request)
             except Exception as error:  # a user's transport; the attempt failed

@@ -18,15 +18,18 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.subject import BehaviorSubject, Subject
 
+from rxsocket.auth.carriers.combining import carry
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
 from rxsocket.auth.identity import same_identity
-from rxsocket.auth.keyring import Claim
-from rxsocket.auth.sources import Provider, credentials_from
+from rxsocket.auth.keyring import Claim, Renewal
+from rxsocket.auth.refreshing import Refreshing
+from rxsocket.auth.shares import Share
+from rxsocket.auth.sources import FunctionProvider, Provider, credentials_from
 from rxsocket.auth.strategies import Reconnect
 from rxsocket.departures import Departures
 from rxsocket.errors import SocketFailed
-from rxsocket.events import Cause, Ended, Event, SourceFailed
+from rxsocket.events import Cause, Ended, Event, Opened, SourceFailed
 from rxsocket.holds import Holds
 from rxsocket.plan import Memory, Plan
 from rxsocket.policy.verdicts import Verdict
@@ -36,6 +39,7 @@ from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Outbox, Sent
 from rxsocket.states import State
 from rxsocket.threads import outcome
+from rxsocket.unasked import Unasked
 
 __all__ = ["Engine"]
 
@@ -70,6 +74,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher)
+        self._unasked = Unasked(home, self.publisher, plan.stable_after, self._lacks, self._renew)
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped: Future[None] = Future()
@@ -81,10 +86,9 @@ class Engine:
             not isinstance(self.plan.on_auth_change, Reconnect)
             and self.memory.cause is Cause.AUTH_CHANGED
             and self.publisher.state.value is State.OPEN
-            and isinstance(following, Credential)
-            and self._same_identity(following)
+            and (isinstance(following, Renewal) or self._same_identity(_shown(following)))
         )
-        self.renewing = following if kept and isinstance(following, Credential) else None
+        self.renewing = _shown(following) if kept else None
         return kept
 
     def _same_identity(self, following: Credential) -> bool:
@@ -175,19 +179,24 @@ class Engine:
     # --- where credentials come from
 
     def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
+        if isinstance(auth, Refreshing):  # before the Observable that it is, too
+            share = Share(auth, self.home, self._refused, self._renewed, self._source_failed)
+            return share, share.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
             first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
             changed, failed = self._source_changed, self._source_failed
             return first, credentials_from(auth, first, changed, failed)
         if callable(auth):
-            return Provider(auth, self.plan.auth_timeout), Disposable
+            return FunctionProvider(auth, self.plan.auth_timeout), Disposable
         return self._credential(auth, "auth"), Disposable
 
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
         if credential.known:
-            self.plan.carrier(credential.reveal())  # what cannot be carried fails here, at once
+            carry(
+                self.plan.carrier, credential.reveal()
+            )  # what cannot be carried fails here, at once
         return credential
 
     def _source_changed(self, credential: Credential) -> None:
@@ -196,6 +205,13 @@ class Engine:
             self.publisher.credential(credential)
         else:
             self.home.run(lambda: self._emitted(credential))
+
+    def _refused(self, credential: Credential) -> bool:
+        return credential in self.memory.refusals
+
+    def _renewed(self, credential: Credential) -> None:
+        if self._running is not None:
+            self._unasked.came(credential)
 
     def _source_failed(self, error: Exception) -> None:
         event = SourceFailed(error=error, at=self.home.wall_time())
@@ -223,8 +239,10 @@ class Engine:
     def _happened(self, event: Event) -> None:
         if isinstance(event, Ended):
             self._end(event)
-        else:
-            self.publisher.publish(event)
+            return
+        self.publisher.publish(event)
+        if isinstance(event, Opened):
+            self._unasked.opened()
 
     def _broke(self, error: Exception) -> None:
         logger.error(
@@ -237,6 +255,9 @@ class Engine:
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self.publisher.changes, self.publisher.auth.value
         newest, epoch = self.renewing or current, self.memory.epoch
+        self._unasked.forget()
+        if self.provider is not None:
+            self.provider.overtaken()
         if self._running is None:
             logger.info(
                 "%s: not running; the credential is kept for its start", self.plan.address.shown
@@ -267,14 +288,27 @@ class Engine:
         if credential != (self.renewing or self.publisher.auth.value):
             self._change(credential)
 
-    def _change(self, credential: Credential) -> None:
+    def _renew(self, credential: Credential) -> None:
+        if credential not in self.memory.refusals:
+            self._change(credential, Renewal(credential))
+
+    def _lacks(self) -> bool:
+        """Whether nothing brings the next credential but a renewal."""
+        claim = self.auth.value
+        if isinstance(claim, Credential):  # pushed; one that waits for its turn is overtaken
+            waits = self.publisher.state.value in (State.CONNECTING, State.WAITING)
+            return claim.known and waits
+        return isinstance(self.provider, Share) and self.provider.parked
+
+    def _change(self, credential: Credential, claim: Claim | None = None) -> None:
+        claim = claim or credential
         logged_out = credential is LOGGED_OUT
         self.memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
         self.memory.changed = True
-        if credential == self.auth.value:
+        if claim == self.auth.value:
             self.again.on_next(None)  # set before, but a provider's one is in use since
         else:
-            self.auth.on_next(credential)
+            self.auth.on_next(claim)
         if self.renewing is None:
             self.publisher.credential(credential)
         else:
@@ -322,6 +356,7 @@ class Engine:
     def _let_go(self) -> None:
         running, self._running = self._running, None
         self.renewing = None
+        self._unasked.forget()
         if running is not None:
             running.dispose()
         if self.provider is not None:
@@ -352,6 +387,8 @@ class Engine:
 
 
 def _shown(claim: Claim) -> Credential:
+    if isinstance(claim, Renewal):
+        return claim.credential
     return PENDING if isinstance(claim, Provider) else claim
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from reactivex import abc
 
-from rxsocket.auth.greeting import Greeting, Predicate
+from rxsocket.auth.greeting import Predicate
 from rxsocket.auth.keyring import Abandoned
 from rxsocket.doorstep import Doorstep
 from rxsocket.engine import Engine
@@ -80,7 +80,7 @@ class Life:
     Attributes:
         epoch: Its number.
         link: The connection, once it is there.
-        greeting: What to say over it first.
+        request: What was dialled.
         opened_at: When it opened, on the loop's clock.
         over: Whether it has ended.
     """
@@ -93,7 +93,7 @@ class Life:
     ) -> None:
         self.epoch = attempt.connecting.epoch
         self.link: Link | None = None
-        self.greeting: Greeting | None = None
+        self.request: Request | None = None
         self.opened_at: float | None = None
         self.over = False
         self._attempt = attempt
@@ -162,7 +162,7 @@ class Life:
                 replace(
                     self._attempt.opened,
                     gap=0.0 if seamless else self._gap(self.opened_at),
-                    subprotocol=link.subprotocol,
+                    subprotocol=self.request.shown(link.subprotocol) if self.request else None,
                     at=self._now(),
                 )
             )
@@ -235,12 +235,11 @@ class Life:
 
     def _linked(self, link: Link) -> None:
         self.link = link
-        if self.greeting is None:
+        greeting = None if self.request is None else self.request.greeting
+        if greeting is None:
             self._attempt.admit(self)
             return
-        self._doorstep = Doorstep(
-            self.greeting, link, self._home, self.ask, self._let_in, self.give_up
-        )
+        self._doorstep = Doorstep(greeting, link, self._home, self.ask, self._let_in, self.give_up)
 
     def _let_in(self) -> None:
         self._doorstep = None

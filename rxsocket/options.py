@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from rxsocket.address import Address
 from rxsocket.arguments import is_mapping, seconds, seconds_or_none
-from rxsocket.auth.carriers import header_name, header_value
+from rxsocket.auth.carriers.syntax import header_name, header_value
 from rxsocket.transports.seam import Options
 
 __all__ = ["USER_AGENT", "Headers", "connection_options"]

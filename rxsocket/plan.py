@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rxsocket.address import Address
-from rxsocket.auth.carriers import Carrier
+from rxsocket.auth.carriers import Carried, Carrier
+from rxsocket.auth.carriers.combining import carry
+from rxsocket.auth.carriers.cookies import with_cookies
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.identity import Identity
 from rxsocket.auth.refusals import Refusals
@@ -16,7 +18,7 @@ from rxsocket.departures import Departures
 from rxsocket.events import Cause
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import Judge
-from rxsocket.transports.seam import Options, Request, Transport
+from rxsocket.transports.seam import Options, Request, Transport, at_once
 
 __all__ = ["Memory", "Plan"]
 
@@ -47,7 +49,9 @@ class Plan:
         """Whether an open connection may be renewed, rather than just closed."""
         return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
 
-    def request(self, credential: Credential, go: Callable[[], Awaitable[None]]) -> Request:
+    def request(
+        self, credential: Credential, go: Callable[[], Awaitable[None]] = at_once
+    ) -> Request:
         """What to dial with a credential, as soon as ``go()`` returns."""
         return self._request(self.address, credential, go)
 
@@ -58,23 +62,29 @@ class Plan:
             return self._request(address.join(location), credential, go)
 
         if not credential.known:
-            return Request(
-                url=address.url,
-                options=self.options,
-                go=go,
-                redirected=redirected,
-            )
-        carried = self.carrier(credential.reveal())
+            return Request(url=address.url, options=self.options, go=go, redirected=redirected)
+        carried = carry(self.carrier, credential.reveal())
         return Request(
             url=address.with_query(carried.query),
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
             greeting=carried.greeting,
-            options=self.options,
+            options=_with(self.options, carried),
             go=go,
             redirected=redirected,
         )
+
+
+def _with(options: Options, carried: Carried) -> Options:
+    """The options with what a credential adds to a header that they may have already."""
+    if carried.fixed:
+        offered = dict.fromkeys(options.subprotocols + carried.fixed)
+        options = replace(options, subprotocols=tuple(offered))
+    if carried.cookies:
+        headers = with_cookies(options.additional_headers, carried.cookies)
+        options = replace(options, additional_headers=headers)
+    return options
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from reactivex.disposable import SerialDisposable
 
 from rxsocket.attempts import SLOT, Attempts, EndEvent, Epoch
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.keyring import Claim
+from rxsocket.auth.keyring import Claim, Renewal
 from rxsocket.auth.strategies import Handover, InBand
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
@@ -95,9 +95,10 @@ class Renewals:
     # --- what makes a renewal due
 
     def _renewed(self, claim: Claim) -> None:
-        if not isinstance(claim, Credential):
-            return
-        self._attempts.keys.push(claim)
+        if isinstance(claim, Renewal):
+            self._attempts.keys.renew(claim.credential)
+        elif isinstance(claim, Credential):
+            self._attempts.keys.push(claim)
         self._due = Cause.AUTH_CHANGED
         self._stirred.set()
 

@@ -77,13 +77,15 @@ class Socket:
 
     Args:
         url: Address, ``ws://`` or ``wss://``.
-        auth: A mapping or a string; an Observable of these; or a function, sync or async, that is
-            asked before each attempt. ``None`` means logged out. Left out: no credential (C11).
-        carrier: How the credential goes on a connection: ``query()`` or ``header()``.
+        auth: A mapping or a string; an Observable of these; a function, sync or async, that is
+            asked before each attempt; or ``refreshing(function)``, which other sockets may share.
+            ``None`` means logged out. Left out: no credential (C11).
+        carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
+            ``subprotocol()``, ``first_message()``, a function of yours, or several with ``&``.
         on_auth_change: What a new credential does to an open connection: ``reconnect()``,
             ``handover()`` or ``in_band()`` (C13).
         identity: Who a credential's value is; two that are the same somebody are a renewal (C14).
-            Left out: JSON Web Tokens with the same ``sub`` are.
+            Left out: JSON Web Tokens with the same ``sub`` are, and what ``refreshing()`` renews.
         max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
             servers that cut long ones. A little earlier, so that not all are at once.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs

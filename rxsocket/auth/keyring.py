@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
@@ -16,10 +17,22 @@ from rxsocket.auth.sources import Ask, Provider, Reason
 from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
 from rxsocket.events import Cause
 
-__all__ = ["Abandoned", "Claim", "Keyring"]
+__all__ = ["Abandoned", "Claim", "Keyring", "Renewal"]
 
-Claim: TypeAlias = Credential | Provider
-"""What a lease is for: a credential that was given, or the provider that gives them."""
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A credential that the provider minted by itself, ahead of the expiry of the last (C12).
+
+    It is the same identity as before. It was not pushed: each attempt asks the provider, which has
+    this one or a newer one.
+    """
+
+    credential: Credential
+
+
+Claim: TypeAlias = Credential | Renewal | Provider
+"""What a lease is for: a credential that was pushed, one that was renewed, or the provider."""
 
 SAME_AGAIN = 300.0
 """Seconds until a provider that repeats a refused credential is asked again."""
@@ -61,6 +74,10 @@ class Keyring:
     def push(self, credential: Credential) -> None:
         """Another one was pushed, for the same lease."""
         self._pushed, self._minted = credential, None
+
+    def renew(self, credential: Credential) -> None:
+        """The provider minted another one by itself, for the same lease."""
+        self._pushed, self._minted = None, credential
 
     def nothing_to_dial(self) -> tuple[Cause, str] | None:
         """Why there is nothing to dial with before anything was tried, if there is not."""

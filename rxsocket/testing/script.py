@@ -182,7 +182,8 @@ def accept(subprotocol: str | None = None) -> Accept:
     """Accept the handshake; steps may follow: ``accept().send("welcome").echo()``.
 
     Args:
-        subprotocol: The one to choose, if any.
+        subprotocol: The one to choose; default none, or the fixed one that goes with a credential
+            among the subprotocols.
     """
     return Accept(subprotocol)
 

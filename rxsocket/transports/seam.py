@@ -33,10 +33,10 @@ from reactivex import Observable
 
 from rxsocket.auth.greeting import Greeting
 
-__all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport"]
+__all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport", "at_once"]
 
 
-async def _at_once() -> None:
+async def at_once() -> None:
     """Wait for nothing."""
 
 
@@ -63,11 +63,12 @@ class Request:
     Attributes:
         url: The whole address, the credential's query parameters included. A secret.
         headers: Headers that carry the credential. A secret.
-        subprotocols: Subprotocols that carry the credential, after those of the options. A secret.
+        subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
         greeting: What the socket says over the link as soon as it is there, which is nothing to the
             transport.
-        options: Everything that is the same for each attempt.
+        options: The options of the socket, with the cookies and fixed subprotocols that go with the
+            credential.
         go: To be awaited before the handshake is sent; it returns when that may be.
         redirected: The same request for another address of the same origin, for a redirect.
     """
@@ -78,8 +79,16 @@ class Request:
     anonymous: bool = True
     greeting: Greeting | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
-    go: Callable[[], Awaitable[None]] = field(default=_at_once, repr=False)
+    go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)
+
+    def shown(self, subprotocol: str | None) -> str | None:
+        """The subprotocol that the server chose, to be shown.
+
+        A server may choose the one that holds the credential, and that is never shown (C28).
+        """
+        hidden = bool(self.subprotocols) and subprotocol not in self.options.subprotocols
+        return "***" if subprotocol is not None and hidden else subprotocol
 
 
 class Link(Protocol):

@@ -36,6 +36,7 @@ from rxsocket import (
     Problem,
     Reason,
     Receipt,
+    Refreshing,
     Refused,
     Rejected,
     RenewalFailed,
@@ -57,9 +58,13 @@ from rxsocket import (
     Verdict,
     Verdicts,
     Waiting,
+    carrier,
+    cookie,
     header,
     query,
+    refreshing,
     standard,
+    subprotocol,
 )
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
@@ -324,10 +329,18 @@ def policy() -> None:
 
 
 def carriers() -> None:
-    assert_type(query(), Carrier)
-    assert_type(header(scheme=None), Carrier)
+    combined: Carrier = query("key") & header(scheme=None) & cookie() & subprotocol("v1")
+    assert_type(combined("a"), Carried)
     carrying: Carrier = lambda value: Carried(headers=(("X-A", str(value)),))  # noqa: E731
     assert_type(carrying("a"), Carried)
+    tokens = refreshing(lambda: "a", 60.0, expires=lambda answer: 1_900_000_000.0)
+    assert_type(tokens, Refreshing)
+    assert_type(tokens.errors, Stream[Exception])
+    masked: Observable[Credential] = tokens
+    assert_type(masked.pipe(ops.take(1)), Observable[Credential])
+    Socket("ws://host/", auth=tokens)
+    either: list[Carrier] = [query() & carrying, carrying & query(), carrier(carrying) & carrying]
+    assert_type(either[0]("a"), Carried)
     moving: list[Transport] = [fake(), transport]
     assert_type(moving[0](Request(url="ws://host/")), Observable[Signal])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rxsocket.arguments import encodable, function, seconds
-from rxsocket.auth.carriers import Carried, Carrier
+from rxsocket.auth.carriers.carried import Carried
+from rxsocket.auth.carriers.combining import Combinable, Only, names
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.auth.greeting import Greeting, Predicate
 
@@ -17,7 +18,9 @@ def first_message(
     accepted: Predicate | None = None,
     rejected: Predicate | None = None,
     timeout: float = 10.0,
-) -> Carrier:
+    *,
+    only: Only = None,
+) -> Combinable:
     """Carry the credential as the first message of each connection.
 
     ::
@@ -36,6 +39,7 @@ def first_message(
             is open as soon as the message was sent.
         rejected: Whether a message is the server's no: the credential counts as refused (C9).
         timeout: Seconds to wait for either; then the attempt has failed.
+        only: The entries of a mapping that it is for; ``None`` for all.
 
     Raises:
         TypeError: If an argument is of a wrong type.
@@ -62,4 +66,5 @@ def first_message(
         greeting = Greeting(message=message, accepted=accepted, rejected=rejected, timeout=patience)
         return Carried(greeting=greeting)
 
-    return carry
+    only_these = names("first_message", only)
+    return Combinable(carry, "first_message()", only_these, sets=("first message",))
