@@ -61,8 +61,8 @@ from rxsocket.topics.envelope import Envelope, JsonEnvelope
 from rxsocket.topics.listener import Listener
 from rxsocket.topics.subscription import Answer
 from rxsocket.topics.topics import Topics
+from rxsocket.transports.named import TransportName, compression_for, transport_for
 from rxsocket.transports.seam import Transport
-from rxsocket.transports.websockets import websockets_transport
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar
@@ -114,7 +114,8 @@ class Socket(Generic[T, S]):
             Left out: JSON Web Tokens with the same ``sub`` are, and what ``refreshing()`` renews.
         max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
             servers that cut long ones. A little earlier, so that not all are at once.
-        transport: What moves the bytes; see ``rxsocket.transports.seam``. Default: ``websockets``.
+        transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
+            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.seam``.
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
@@ -133,7 +134,8 @@ class Socket(Generic[T, S]):
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
         additional_headers: Headers to send with each handshake.
         subprotocols: Subprotocols to offer, in order of preference.
-        compression: ``"deflate"``, or ``None`` for none.
+        compression: ``"deflate"``, or ``None`` for none; ``"auto"`` is ``"deflate"`` on a transport
+            that can do it, which ``"picows"`` cannot.
         max_size: Largest message in bytes that is accepted; a larger one is a FAIL with 1009.
         open_timeout: Seconds that a handshake may take, name look-up and redirects included.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
@@ -145,6 +147,7 @@ class Socket(Generic[T, S]):
     Raises:
         TypeError: If an argument is of a wrong type.
         ValueError: If an argument cannot be used; the text names it and says what to pass.
+        ImportError: If the library of the transport is not installed.
 
     Examples:
         >>> socket = Socket("wss://example.com/feed", auth={"token": "initial"})
@@ -163,7 +166,7 @@ class Socket(Generic[T, S]):
         on_auth_change: Strategy | None = None,
         identity: Identity | None = None,
         max_age: float | None = None,
-        transport: Transport | None = None,
+        transport: TransportName | Transport = "websockets",
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
         stable_after: float = 5.0,
@@ -178,7 +181,7 @@ class Socket(Generic[T, S]):
         proxy: str | Literal[True] | None = True,
         additional_headers: Headers | None = None,
         subprotocols: Sequence[str] | None = None,
-        compression: Literal["deflate"] | None = "deflate",
+        compression: Literal["auto", "deflate"] | None = "auto",
         max_size: int | None = 2**20,
         open_timeout: float | None = 10.0,
         ping_interval: float | None = 20.0,
@@ -188,13 +191,14 @@ class Socket(Generic[T, S]):
         user_agent_header: str | None = USER_AGENT,
     ) -> None:
         address = Address.parse(url)
+        moves = transport_for(transport)
         options = connection_options(
             address,
             ssl=ssl,
             proxy=proxy,
             additional_headers=additional_headers,
             subprotocols=subprotocols,
-            compression=compression,
+            compression=compression_for(transport, compression),
             max_size=max_size,
             open_timeout=open_timeout,
             close_timeout=close_timeout,
@@ -206,9 +210,7 @@ class Socket(Generic[T, S]):
         plan = Plan(
             address=address,
             carrier=query() if carrier is None else function("carrier", carrier),
-            transport=websockets_transport
-            if transport is None
-            else function("transport", transport),
+            transport=moves,
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),

@@ -17,29 +17,23 @@ import codecs
 from collections.abc import Sequence
 from typing import Any
 
-from reactivex import abc
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
-from rxsocket.transports.seam import Fragments, PeerClosed, Signal
+from rxsocket.transports.outlet import Outlet
+from rxsocket.transports.redirects import Redirect
+from rxsocket.transports.seam import Fragments, PeerClosed
 
-__all__ = ["PushingConnection", "Redirect"]
-
-
-class Redirect(Exception):
-    """The server answered with a redirect; ``location`` says where to."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
+__all__ = ["PushingConnection"]
 
 
 class PushingConnection(ClientConnection):
     """A ``ClientConnection`` that pushes; it is the link, too."""
 
-    _observer: abc.ObserverBase[Signal] | None = None
+    _observer: Outlet | None = None
     _opcode: Opcode | None = None
     _ended: PeerClosed | None = None
 
@@ -68,7 +62,7 @@ class PushingConnection(ClientConnection):
                 failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
         raise failure
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def begin(self, observer: Outlet) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_Link(self))

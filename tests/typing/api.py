@@ -132,6 +132,7 @@ def constructed() -> None:
     Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
     Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
+    Socket("ws://host/", transport="picows", compression="auto")
     Socket("ws://host/", compression=None, max_size=None, open_timeout=None, ping_interval=None)
 
 

@@ -23,6 +23,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("close_timeout", -1),
     ("ping_interval", -1),
     ("ping_timeout", -1),
+    ("transport", "carrier pigeon"),
     ("compression", "gzip"),
     ("compression", True),
     ("max_size", 0),
@@ -46,7 +47,8 @@ BAD_VALUES: list[tuple[str, Any]] = [
 BAD_TYPES: list[tuple[str, Any]] = [
     ("auth", 7),
     ("carrier", 7),
-    ("transport", "websockets"),
+    ("transport", 7),
+    ("transport", None),
     ("verdicts", {1000: "complete"}),
     ("backoff", 2.0),
     ("loop", "loop"),

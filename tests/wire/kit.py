@@ -133,6 +133,23 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
     return head + payload
 
 
+def answer_to(request: bytes) -> bytes:
+    """The right answer to a handshake (RFC 6455, section 4.2.2)."""
+    key = next(
+        line.split(b":", 1)[1].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key:")
+    )
+    digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    lines = (
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest),
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
 class Peer:
     """One TCP connection of a raw server.
 
@@ -155,23 +172,15 @@ class Peer:
     @property
     def answer(self) -> bytes:
         """The right answer to the handshake."""
-        key = next(
-            line.split(b":", 1)[1].strip()
-            for line in self.request.split(b"\r\n")
-            if line.lower().startswith(b"sec-websocket-key:")
-        )
-        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-        lines = (
-            b"HTTP/1.1 101 Switching Protocols",
-            b"Upgrade: websocket",
-            b"Connection: Upgrade",
-            b"Sec-WebSocket-Accept: " + base64.b64encode(digest),
-        )
-        return b"\r\n".join(lines) + b"\r\n\r\n"
+        return answer_to(self.request)
 
     def send(self, data: bytes) -> None:
         """Write bytes."""
         self._tcp.sendall(data)
+
+    def read_some(self) -> bytes:
+        """Read what is there, or comes next."""
+        return self._tcp.recv(65536)
 
     def drain(self) -> bytes:
         """Read until the client is gone."""

@@ -202,16 +202,19 @@ def canary() -> Canary:
 
 @pytest.fixture
 def surfaces(canary: Canary, capfd: pytest.CaptureFixture[str]) -> Iterator[Surfaces]:
-    """What is shown, with every logger at DEBUG; searched for the canary when the test is over."""
+    """What is shown, with every logger at its finest; searched for the canary in the end."""
     shown = Surfaces(canary)
     handler = _Collecting(shown)
-    loggers = [logging.getLogger(name) for name in (None, "asyncio", "rxsocket", "websockets")]
+    names = (None, "asyncio", "rxsocket", "websockets", "picows", "aiofastnet", "python_socks")
+    loggers = [logging.getLogger(name) for name in names]
     loggers += [
-        logging.getLogger(f"websockets.{name}") for name in ("client", "server", "protocol")
+        logging.getLogger(name)
+        for name in ("websockets.client", "websockets.server", "websockets.protocol")
     ]
+    loggers.append(logging.getLogger("picows.client"))
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.DEBUG)
+        logger.setLevel(1)  # picows writes its frames below DEBUG
     loggers[0].addHandler(handler)
     try:
         yield shown

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.only("websockets")  # programs of their own
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
