@@ -173,6 +173,7 @@ class Publisher:
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
         self._epoch = event.epoch
+        self._stopwatch.reset()
         if not (self.events.observed or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:

@@ -46,6 +46,10 @@ class Stopwatch:
         self._named: dict[Fence[Any], float] = {}
         self.running = False
 
+    def reset(self) -> None:
+        """A connection opens; the burst of one before may have ended with its loop."""
+        self.running = False
+
     def start(self) -> None:
         """The first message of a burst is about to be delivered."""
         self.running = True

@@ -17,6 +17,7 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
@@ -25,6 +26,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
     TopicFailed,
     Waiting,
@@ -54,6 +56,8 @@ _STYLES: dict[type[Any], str] = {
     Closed: "yellow",
     Waiting: "yellow",
     Dropped: "yellow",
+    DecodeFailed: "yellow",
+    SlowConsumer: "yellow",
     Notice: "yellow",
     ConnectFailed: "red",
     Rejected: "red",
@@ -96,6 +100,10 @@ def sentence(happening: Happening) -> str:
             return f"a message of {topic}: {describe(error)}"
         case ObserverFailed() | ConnectFailed() | Rejected() | SourceFailed() | SendFailed():
             return describe(happening.error)
+        case DecodeFailed(error=error, excerpt=excerpt):
+            return f"{describe(error)}; its shape: {excerpt}"
+        case SlowConsumer(observer=observer, seconds=seconds):
+            return f"{observer} held the loop for {seconds:.1f} s"
         case Ended(error=Exception() as error):
             return describe(error)
         case InEffect(epoch=None):
