@@ -13,7 +13,18 @@ import pytest
 import reactivex
 from reactivex import operators as ops
 
-from rxsocket import NotConnected, Opened, QueueFull, Receipt, Sent, Socket, SocketError, State
+from rxsocket import (
+    AwaitingAuth,
+    IdentityChanged,
+    NotConnected,
+    Opened,
+    QueueFull,
+    Receipt,
+    Sent,
+    Socket,
+    SocketError,
+    State,
+)
 from rxsocket.testing import reject, server
 
 from .kit import BINARY, CONTINUATION, TEXT, Peer, Watch, frame, quick, raw
@@ -278,3 +289,20 @@ def test_a_coroutine_that_awaits_each_receipt() -> None:
             peer.wait_for(lambda peer: len(peer.received) == 100)
 
     asyncio.run(main())
+
+
+def test_another_identity_drops_what_was_queued() -> None:
+    """C14: what waited under one credential fails with the reason; only the other's is sent."""
+    with server(tokens={"ben"}) as peer:
+        socket = Socket(peer.url, auth="ann")
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        hers = socket.send("ann's")
+        socket.set_auth("ben")
+        his = socket.send("ben's")
+        with pytest.raises(IdentityChanged):
+            hers.result(5)
+        assert his.result(5) == Sent(2)
+        peer.wait_for(lambda peer: peer.received)
+        assert [tuple(message) for message in peer.received] == [(2, "ben's")]
+        socket.close().result(5)
