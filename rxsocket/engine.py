@@ -38,6 +38,7 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.sending.ahead import AskAhead, nothing_asked
 from rxsocket.sending.interceptors import Interceptors
 from rxsocket.sending.outbox import Outbox, Queued, Sent
 from rxsocket.sending.payload import json_text, payload
@@ -79,6 +80,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        self.ask_ahead: AskAhead = nothing_asked
         self.when_identity_changes: list[Callable[[], None]] = []
         self.interceptors = Interceptors(self.publisher)
         self._unasked = Unasked(home, self.publisher, plan.stable_after, self._lacks, self._renew)

@@ -114,9 +114,9 @@ class Publisher:
         if not self._stopwatch.running:
             self._stopwatch.start()
         with self._home.turn():
-            for interceptor in self.intercepted:
+            if self.intercepted:
                 try:
-                    data = interceptor(data)
+                    data = self.received(data)
                 except Exception as error:
                     self.report("after_receive", "messages", error)
                     return
@@ -127,6 +127,12 @@ class Publisher:
             self.messages.emit(data, raw)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
+
+    def received(self, data: Any) -> Any:
+        """What the interceptors make of a message."""
+        for interceptor in self.intercepted:
+            data = interceptor(data)
+        return data
 
     def undecodable(self, error: Undecodable, excerpt: str) -> None:
         """A message of the connection that is open has no value."""

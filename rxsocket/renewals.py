@@ -191,7 +191,8 @@ class Renewals:
             await self._attempts.slot(SLOT, cause)
             if old.last.done() or old.life is None:
                 return old
-            relay = Relay(old.life, strategy, self._home, self._stirred.set)
+            ask_ahead = self._engine.ask_ahead
+            relay = Relay(old.life, strategy, self._home, ask_ahead, self._stirred.set)
             new = self._attempts.begin(cause, beside=tally, admit=relay.admitted, early=relay.heard)
             self._beside.disposable = new.subscription
             self._watch(new)
