@@ -88,8 +88,10 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any) -> None:
+    def deliver(self, data: Any, at: float | None = None) -> None:
         """Let a message of the connection that is open be known.
+
+        ``at`` is when it came, if that is not now.
 
         ::
 
@@ -98,7 +100,8 @@ class Publisher:
         """
         with self._home.turn():
             if self.events.observed:
-                self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
+                at = self._home.wall_time() if at is None else at
+                self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
                 self._session.emit(data)
             self.messages.emit(data)
@@ -143,7 +146,7 @@ class Publisher:
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
         self._epoch = event.epoch
-        if not (self.events.observed or self.sessions.observed or self.messages.observed):
+        if not (self.events.attended or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:
             self._session = Session(event.epoch, self._home, self.report, self._dropped)

@@ -39,13 +39,19 @@ def observer_name(error: Exception) -> str:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live")
+    __slots__ = ("_context", "_observer", "_report", "live", "passive")
 
-    def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        observer: abc.ObserverBase[T],
+        report: Callable[[Exception], None],
+        passive: bool = False,
+    ) -> None:
         self._observer = observer
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
+        self.passive = passive
 
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
@@ -96,13 +102,18 @@ class Stream(Observable[T]):
         """Whether anybody is subscribed."""
         return bool(self._fences)
 
+    @property
+    def attended(self) -> bool:
+        """Whether anybody is subscribed who does not only look."""
+        return any(not fence.passive for fence in self._fences)
+
     def passive(self) -> Observable[T]:
         """The same stream, for looking only: subscribing to it does not connect (C1)."""
 
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return self._join(observer, None)
+            return self._join(observer, None, passive=True)
 
         return Observable(subscribe)
 
@@ -145,7 +156,9 @@ class Stream(Observable[T]):
     ) -> abc.DisposableBase:
         return self._join(observer, self._hold)
 
-    def _join(self, observer: abc.ObserverBase[T], hold: Hold | None) -> abc.DisposableBase:
+    def _join(
+        self, observer: abc.ObserverBase[T], hold: Hold | None, *, passive: bool = False
+    ) -> abc.DisposableBase:
         def failed(error: Exception) -> None:
             leave()
             self._told(observer_name(error), self._name, error)
@@ -157,7 +170,7 @@ class Stream(Observable[T]):
                 held.dispose()
 
         held: abc.DisposableBase | None = None
-        fence = Fence(observer, failed)
+        fence = Fence(observer, failed, passive)
         self._home.run(lambda: self._admit(fence))
         if hold is not None and fence.live:  # it may have left at what it was given first
             held = hold()
