@@ -56,9 +56,9 @@ def grammar(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         check(self, event)
         publish(self, event)
 
-    def checked_deliver(self: Publisher, data: Any) -> None:
+    def checked_deliver(self: Publisher, data: Any, *at: float) -> None:
         check(self, Message(epoch=self._epoch, data=data))
-        deliver(self, data)
+        deliver(self, data, *at)
 
     monkeypatch.setattr(Publisher, "publish", checked_publish)
     monkeypatch.setattr(Publisher, "deliver", checked_deliver)

@@ -15,5 +15,6 @@ from __future__ import annotations
 
 from rxsocket.recording.reading import BadRecording
 from rxsocket.recording.recorder import Recorder, record
+from rxsocket.recording.replay import Replay, replay
 
-__all__ = ["BadRecording", "Recorder", "record"]
+__all__ = ["BadRecording", "Recorder", "Replay", "record", "replay"]

@@ -43,7 +43,8 @@ def restored(kept: Mapping[str, Any]) -> Exception:
     error = _made(name, text, kept)
     if type(error).__name__ == name and str(error) == text:
         return error
-    return type(name, (RecordedError,), {"__doc__": RecordedError.__doc__})(text)
+    kind: type[RecordedError] = type(name, (RecordedError,), {"__doc__": RecordedError.__doc__})
+    return kind(text)
 
 
 def _made(name: str, text: str, kept: Mapping[str, Any]) -> Exception:

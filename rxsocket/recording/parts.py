@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,6 +97,11 @@ class Parts:
             self._file.flush()
             self._written += self._file.tell()
         finally:
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is, after a failure."""
+        with suppress(OSError):
             self._file.close()
 
     def _next(self, at: float) -> BinaryIO:

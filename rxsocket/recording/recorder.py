@@ -226,6 +226,7 @@ class Recorder(abc.DisposableBase):
         except Exception as error:
             logger.error("%s: the recording stopped: %s", self.path, error)
             self.error = error
+            self._parts.abandon()
         finally:
             self._size = self._parts.size
             self._written.set()
@@ -319,7 +320,7 @@ def record(
         ...     socket.wait(60)
     """
     instance("socket", socket, Socket, "a Socket")
-    file = Path(path)
+    file, mask = Path(path), None if mask is None else function("mask", mask)
     if rotate_size is not None and (isinstance(rotate_size, bool) or rotate_size <= 0):
         raise ValueError(f"rotate_size: pass bytes, more than 0, not {rotate_size!r}")
     parts = Parts(
@@ -330,7 +331,7 @@ def record(
         rotate_after=seconds_or_none("rotate_after", rotate_after),
         overwrite=overwrite,
     )
-    return Recorder(socket, file, parts, None if mask is None else function("mask", mask))
+    return Recorder(socket, file, parts, mask)
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()

@@ -28,7 +28,7 @@ RATE = 20_000
 SECONDS = 3
 ROUNDS = 5
 BURST = 20
-TEXT = '{"symbol": "ABC", "price": 12.5, "size": 100, "side": "buy", "venue": "X", "sequence": 1234567}'
+TEXT = '{"symbol": "ABC", "price": 12.5, "size": 100, "side": "buy", "venue": "X", "number": 12345}'
 
 
 async def feed(websocket: ServerConnection) -> None:
