@@ -39,19 +39,19 @@ def observer_name(error: Exception) -> str:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live", "passive")
+    __slots__ = ("_context", "_observer", "_report", "audience", "live")
 
     def __init__(
         self,
         observer: abc.ObserverBase[T],
         report: Callable[[Exception], None],
-        passive: bool = False,
+        audience: bool = True,
     ) -> None:
         self._observer = observer
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
-        self.passive = passive
+        self.audience = audience
 
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
@@ -104,16 +104,21 @@ class Stream(Observable[T]):
 
     @property
     def attended(self) -> bool:
-        """Whether anybody is subscribed who does not only look."""
-        return any(not fence.passive for fence in self._fences)
+        """Whether anybody is subscribed who counts as audience (C4)."""
+        return any(fence.audience for fence in self._fences)
 
-    def passive(self) -> Observable[T]:
-        """The same stream, for looking only: subscribing to it does not connect (C1)."""
+    def passive(self, *, audience: bool = True) -> Observable[T]:
+        """The same stream, for looking only: subscribing to it does not connect (C1).
+
+        Args:
+            audience: Whether the first messages are taken as heard by who subscribes to it; if not,
+                they are held for somebody else all the same (C4).
+        """
 
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return self._join(observer, None, passive=True)
+            return self._join(observer, None, audience=audience)
 
         return Observable(subscribe)
 
@@ -157,7 +162,7 @@ class Stream(Observable[T]):
         return self._join(observer, self._hold)
 
     def _join(
-        self, observer: abc.ObserverBase[T], hold: Hold | None, *, passive: bool = False
+        self, observer: abc.ObserverBase[T], hold: Hold | None, *, audience: bool = True
     ) -> abc.DisposableBase:
         def failed(error: Exception) -> None:
             leave()
@@ -170,7 +175,7 @@ class Stream(Observable[T]):
                 held.dispose()
 
         held: abc.DisposableBase | None = None
-        fence = Fence(observer, failed, passive)
+        fence = Fence(observer, failed, audience)
         self._home.run(lambda: self._admit(fence))
         if hold is not None and fence.live:  # it may have left at what it was given first
             held = hold()

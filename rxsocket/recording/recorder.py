@@ -79,7 +79,7 @@ class Recorder(abc.DisposableBase):
         threading.Thread(target=self._run, name="rxsocket-recorder", daemon=True).start()
         self._subscriptions = CompositeDisposable(
             socket.auth.passive().subscribe(self._changed),
-            socket.events.passive().subscribe(
+            socket.events.passive(audience=False).subscribe(
                 self._happened, lambda _: self.stop(), lambda: self.stop()
             ),
         )
