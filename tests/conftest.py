@@ -11,6 +11,8 @@ import pytest
 
 from rxsocket.testing import VirtualClock
 
+pytest_plugins = ["pytester"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also run what is marked slow")

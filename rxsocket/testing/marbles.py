@@ -16,7 +16,7 @@ of the opening one, as in RxPY's own marbles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rxsocket.auth.credentials import Credential
@@ -114,7 +114,7 @@ def marbles(
     names = rows or tuple(ROWS)
     told = _told(seen.entries, names, tick, _Legend(values or {}, auth or {}))
     shown = {name: row for name, row in told.items() if row or rows}
-    width = max((len(_drawn(row, 0)) for row in shown.values()), default=0)
+    width = _width(shown.values())
     return "\n".join(f"{name:<9} {_drawn(row, width)}" for name, row in shown.items())
 
 
@@ -158,7 +158,7 @@ def assert_marbles(
     actual = _told(seen.entries, tuple(expected), tick, legend)
     if actual == expected:
         return
-    width = max(len(_drawn(row, 0)) for row in (*actual.values(), *expected.values()))
+    width = _width((*actual.values(), *expected.values()))
     lines: list[str] = []
     for name, row in expected.items():
         wanted, got = _drawn(row, width), _drawn(actual[name], width)
@@ -225,14 +225,26 @@ def _row(name: str, text: str) -> _Row:
     return marbles
 
 
+def _width(rows: Iterable[_Row]) -> int:
+    return max((len(_text(row) or "") for row in rows), default=0)
+
+
 def _drawn(row: _Row, width: int) -> str:
+    text = _text(row)
+    if text is None:
+        return " ".join(f"{marble.column}:{marble.symbol}" for marble in row)
+    return text.ljust(width, "-")
+
+
+def _text(row: _Row) -> str | None:
+    """The row as a diagram; ``None`` where parentheses need more columns than there are."""
     text = ""
     for column in dict.fromkeys(marble.column for marble in row):
         symbols = "".join(marble.symbol for marble in row if marble.column == column)
         if column < len(text):
-            return " ".join(f"{marble.column}:{marble.symbol}" for marble in row)  # too narrow
+            return None
         text = text.ljust(column, "-") + (symbols if len(symbols) == 1 else f"({symbols})")
-    return text.ljust(width, "-")
+    return text
 
 
 def _pointer(wanted: str, got: str) -> str:

@@ -188,10 +188,11 @@ class Watch(abc.DisposableBase):
     def _add(self, what: Any) -> None:
         loop = running_loop()
         with self._changed:
-            now = 0.0 if loop is None else loop.time()
             if self._began is None and loop is not None:
-                self._began = now
-            self._entries.append(Entry(now - (self._began or now), what))
+                self._began = loop.time()
+            began = self._began
+            at = 0.0 if loop is None or began is None else loop.time() - began
+            self._entries.append(Entry(at, what))
             self._changed.notify_all()
             watchers = tuple(self._watchers)
         for wake in watchers:
