@@ -95,7 +95,8 @@ class Oversight:
 
 
 def _runs(engine: Engine) -> bool:
-    return engine._running is not None  # pyright: ignore[reportPrivateUsage]
+    # Held from another thread, it may not have begun to run.
+    return engine._running is not None or engine._holds.held  # pyright: ignore[reportPrivateUsage]
 
 
 oversight = Oversight()

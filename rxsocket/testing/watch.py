@@ -46,12 +46,13 @@ class Watch(abc.DisposableBase):
         socket: The socket.
     """
 
-    def __init__(self, socket: Socket, connect: bool) -> None:
+    def __init__(self, socket: Socket, *, connect: bool = True) -> None:
         self.socket = socket
         self._changed = threading.Condition()
         self._entries: list[Entry] = []
         self._watchers: list[Callable[[], None]] = []
         self._began: float | None = None
+        self._end: StreamsEnded | None = None
 
         def seen(stream: Stream[Any]) -> Observable[Any]:
             return stream if connect else stream.passive()
@@ -90,9 +91,14 @@ class Watch(abc.DisposableBase):
         return [message.data for message in self.of(Message)]
 
     @property
-    def ended(self) -> StreamsEnded | None:
-        """How the streams ended, if they did."""
-        return next((what for _, what in self.entries if isinstance(what, StreamsEnded)), None)
+    def completed(self) -> bool:
+        """Whether the streams completed."""
+        return self._end is not None and self._end.error is None
+
+    @property
+    def error(self) -> Exception | None:
+        """What the streams failed with, if they did."""
+        return None if self._end is None else self._end.error
 
     def of(self, kind: type[T]) -> list[T]:
         """The events of a kind."""
@@ -110,7 +116,7 @@ class Watch(abc.DisposableBase):
 
     # --- waiting
 
-    def wait(self, kind: type[T], count: int = 1, timeout: float = 5.0) -> T:
+    def wait(self, kind: type[T], count: int = 1, timeout: float = 8.0) -> T:
         """Block until there is a ``count``-th event of a kind, and return it.
 
         Raises:
@@ -126,10 +132,19 @@ class Watch(abc.DisposableBase):
         )
         return self.of(kind)[count - 1]
 
+    def ended(self, timeout: float = 8.0) -> None:
+        """Block until the streams completed or failed.
+
+        Raises:
+            AssertionError: If they do not in time, with what happened.
+        """
+        __tracebackhide__ = True
+        self.until(lambda seen: seen._end is not None, timeout, "the streams did not end")
+
     def until(
         self,
         predicate: Callable[[Watch], object],
-        timeout: float = 5.0,
+        timeout: float = 8.0,
         message: str = "what was waited for did not happen",
     ) -> None:
         """Block until something is true; it is asked whenever something happens.
@@ -156,7 +171,7 @@ class Watch(abc.DisposableBase):
     async def happens(
         self,
         predicate: Callable[[Watch], object],
-        timeout: float = 5.0,  # noqa: ASYNC109 - the twin of until
+        timeout: float = 8.0,  # noqa: ASYNC109 - the twin of until
         message: str = "what was waited for did not happen",
     ) -> None:
         """Like :meth:`until`, without blocking the loop."""
@@ -193,6 +208,8 @@ class Watch(abc.DisposableBase):
             began = self._began
             at = 0.0 if loop is None or began is None else loop.time() - began
             self._entries.append(Entry(at, what))
+            if isinstance(what, StreamsEnded):
+                self._end = what
             self._changed.notify_all()
             watchers = tuple(self._watchers)
         for wake in watchers:
@@ -215,4 +232,4 @@ def watch(socket: Socket, *, connect: bool = True) -> Watch:
         >>> seen.wait(Opened)
         >>> assert seen.messages == ["hello"]
     """
-    return Watch(socket, connect)
+    return Watch(socket, connect=connect)

@@ -86,7 +86,7 @@ def test_slow(virtual: VirtualClock) -> None:
     virtual.advance(10)
     times = [(at, what.data) for at, what in seen.entries if isinstance(what, Message)]
     assert times == [(0.5, "a"), (1.5, "b"), (1.5, "c")]
-    assert seen.ended is not None and seen.of(Closed)[0].code == 1000
+    assert seen.completed and seen.of(Closed)[0].code == 1000
 
 
 def test_leaving_what_is_slow(virtual: VirtualClock) -> None:

@@ -20,7 +20,7 @@ def test_on_a_thread() -> None:
         seen.wait(Message, 2)
         assert seen.messages == ["one", "two"]
         socket.close().result(5)
-        assert seen.ended is not None and seen.ended.error is None
+        assert seen.completed and seen.error is None
 
 
 def test_in_a_coroutine() -> None:
