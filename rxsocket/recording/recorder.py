@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
-import threading
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self
 
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
@@ -28,24 +24,13 @@ from reactivex.disposable import CompositeDisposable
 from rxsocket.arguments import function, instance, seconds_or_none
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event, Message
-from rxsocket.recording.lines import Entry, Lost, encoded
-from rxsocket.recording.masks import Mask, Ordinals
+from rxsocket.recording.masks import Ordinals
 from rxsocket.recording.parts import Parts
+from rxsocket.recording.writer import Buffer, Masking, Writer
 from rxsocket.socket import Socket
 from rxsocket.threads import run_blocking, running_loop, wall_clock
 
 __all__ = ["Recorder", "record"]
-
-logger = logging.getLogger("rxsocket")
-
-PERIOD = 0.25
-"""Seconds between two writes: what a killed process loses."""
-MAX_BYTES = 64 * 2**20
-MAX_ENTRIES = 500_000
-SLICE = 256
-"""Entries that are encoded at a time; in between, the loop's thread may run."""
-
-Masking: TypeAlias = Callable[[Any], Any]
 
 
 class Recorder(abc.DisposableBase):
@@ -53,34 +38,20 @@ class Recorder(abc.DisposableBase):
 
     Attributes:
         path: Its first file.
-        error: Why it stopped early, e.g. because the disk is full; ``None`` if it did not.
     """
 
     def __init__(self, socket: Socket, path: Path, parts: Parts, mask: Masking | None) -> None:
         self.path = path
-        self.error: Exception | None = None
-        self._parts = parts
-        self._mask = mask
-        self._hidden = Mask()
         self._ordinals = Ordinals()
-        self._lock = threading.Lock()
-        self._entries: list[Entry] = []
-        self._credentials: list[Credential] = []
-        self._bytes = 0
-        self._missing = 0  # since the last entry
-        self._messages = self._lost = 0
-        self._size = parts.size
+        self._buffer = Buffer()
+        self._writer = Writer(self._buffer, parts, mask, str(path))
+        self._messages = 0
         self._last: Event | None = None
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._written = threading.Event()
         _recorders.add(self)
-        # A daemon: a disk that hangs must not keep the process from exiting (C26).
-        threading.Thread(target=self._run, name="rxsocket-recorder", daemon=True).start()
         self._subscriptions = CompositeDisposable(
             socket.auth.passive().subscribe(self._changed),
             socket.events.passive(audience=False).subscribe(
-                self._happened, lambda _: self.stop(), lambda: self.stop()
+                self._happened, lambda _: self.stop(), self.stop
             ),
         )
 
@@ -94,12 +65,17 @@ class Recorder(abc.DisposableBase):
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return self._size
+        return self._writer.size
 
     @property
     def lost(self) -> int:
         """How many messages are missing, because they came faster than they could be written."""
-        return self._lost
+        return self._buffer.lost
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it stopped early, e.g. because the disk is full; ``None`` if it did not."""
+        return self._writer.error
 
     @property
     def last(self) -> Event | None:
@@ -107,7 +83,7 @@ class Recorder(abc.DisposableBase):
         return self._last
 
     def __repr__(self) -> str:
-        where = "done" if self._written.is_set() else "recording"
+        where = "done" if self._writer.written.is_set() else "recording"
         return f"<Recorder {self.path.name}: {where}, {self._messages} messages>"
 
     # --- ending
@@ -122,7 +98,7 @@ class Recorder(abc.DisposableBase):
         self.stop()
         loop = running_loop()
         if loop is None or hasattr(loop, "wall_time"):
-            self._written.wait()
+            self._writer.written.wait()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the file is whole: the socket ended, or the recorder was disposed.
@@ -136,9 +112,8 @@ class Recorder(abc.DisposableBase):
         Raises:
             OSError: If it could not be written.
         """
-        written = self._written.wait(timeout)
-        if self.error is not None:
-            raise self.error
+        written = self._writer.written.wait(timeout)
+        self._raise()
         return written
 
     async def wait_written(self) -> None:
@@ -147,9 +122,16 @@ class Recorder(abc.DisposableBase):
         Raises:
             OSError: If it could not be written.
         """
-        await run_blocking(asyncio.get_running_loop(), self._written.wait)
-        if self.error is not None:
-            raise self.error
+        await run_blocking(asyncio.get_running_loop(), self._writer.written.wait)
+        self._raise()
+
+    def stop(self) -> None:
+        """Take nothing more, and let the file be ended; this does not wait for it."""
+        self._writer.stop()
+
+    def _raise(self) -> None:
+        if self._writer.error is not None:
+            raise self._writer.error
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +143,7 @@ class Recorder(abc.DisposableBase):
         traceback: TracebackType | None,
     ) -> None:
         self.dispose()
-        if exc_type is None and self._written.is_set():
+        if exc_type is None and self._writer.written.is_set():
             self.wait()
 
     async def __aenter__(self) -> Self:
@@ -181,103 +163,16 @@ class Recorder(abc.DisposableBase):
 
     def _changed(self, credential: Credential) -> None:
         at = wall_clock(running_loop())()
-        with self._lock:
-            self._credentials.append(credential)
-            self._append(self._ordinals.seen(credential, at))
+        self._buffer.put_credential(self._ordinals.seen(credential, at), credential)
 
     def _happened(self, event: Event) -> None:
+        self._raise()  # the socket detaches this observer, and says so on its errors
         self._last = event
-        if type(event) is not Message:
-            with self._lock:
-                self._append(event)
-            return
-        self._messages += 1
-        data = event.data
-        size = len(data) if isinstance(data, (str, bytes)) else 0
-        with self._lock:
-            if self._bytes + size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
-                self._missing += 1
-                self._lost += 1
-                return
-            self._bytes += size
-            self._append(event)
-
-    def _append(self, entry: Entry) -> None:
-        if self.error is not None:
-            raise self.error  # the socket detaches this observer, and says so on its errors
-        if self._missing:
-            self._entries.append(Lost(at=entry.at, count=self._missing))
-            self._missing = 0
-        if not self._entries:
-            self._wake.set()
-        self._entries.append(entry)
-
-    def stop(self) -> None:
-        """Take nothing more, and let the writer end the file; it does not wait for that."""
-        self._stopping.set()
-        self._wake.set()
-
-    # --- on the writer's thread
-
-    def _run(self) -> None:
-        try:
-            at = self._write_until_stopped()
-            self._parts.end(at)
-        except Exception as error:
-            logger.error("%s: the recording stopped: %s", self.path, error)
-            self.error = error
-            self._parts.abandon()
-        finally:
-            self._size = self._parts.size
-            self._written.set()
-
-    def _write_until_stopped(self) -> float:
-        at = self._parts.began
-        while True:
-            self._wake.wait()
-            self._stopping.wait(PERIOD)
-            stopping = self._stopping.is_set()  # before the last entries are taken
-            self._wake.clear()
-            for piece in self._taken():
-                at = piece[-1].at
-                self._parts.write(self._lines(piece), at)
-            self._parts.flush()
-            self._size = self._parts.size
-            if stopping:
-                return at
-
-    def _taken(self) -> list[list[Entry]]:
-        with self._lock:
-            entries, self._entries, self._bytes = self._entries, [], 0
-            credentials, self._credentials = self._credentials, []
-            if self._missing:
-                entries.append(Lost(at=entries[-1].at, count=self._missing))
-                self._missing = 0
-        for credential in credentials:
-            self._hidden.hide(credential)
-        return [entries[start : start + SLICE] for start in range(0, len(entries), SLICE)]
-
-    def _lines(self, entries: list[Entry]) -> str:
-        if self._mask is None:
-            lines = "".join([encoded(self._without_binary(entry)) for entry in entries])
-            if not self._hidden.in_line(lines):
-                return lines
-        return "".join([encoded(self._masked(entry), self._hidden) for entry in entries])
-
-    def _without_binary(self, entry: Entry) -> Entry:
-        # In base64 a value would not be found.
-        if type(entry) is not Message or not isinstance(entry.data, bytes):
-            return entry
-        return replace(entry, data=self._hidden(entry.data))
-
-    def _masked(self, entry: Entry) -> Entry:
-        if self._mask is None or not isinstance(entry, Message):
-            return entry
-        try:
-            return replace(entry, data=self._mask(entry.data))
-        except Exception as error:
-            logger.warning("%s: mask= raised %r; the message is masked", self.path, error)
-            return replace(entry, data="***")
+        if type(event) is Message:
+            self._messages += 1
+            self._buffer.put_message(event)
+        else:
+            self._buffer.put(event)
 
 
 def record(

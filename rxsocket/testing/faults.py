@@ -17,75 +17,23 @@ They go round any transport: the real one, ``fake()``, ``replay()``, or another 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxsocket.arguments import seconds
+from rxsocket.arguments import seconds as checked
 from rxsocket.errors import HandshakeRefused
-from rxsocket.transports.seam import Link, PeerClosed, Request, Signal, Transport
-from rxsocket.transports.websockets import websockets_transport
+from rxsocket.testing.relay import Damage, Payload, Relay, Slow, halved
+from rxsocket.transports.seam import Link, Request, Signal, Transport
 
-__all__ = ["Fault", "Faults", "corrupt", "drop_every", "faults", "refuse", "slow"]
+__all__ = ["Fault", "corrupt", "drop_every", "refuse", "refused", "slow"]
 
 Fault: TypeAlias = Callable[[Transport], Transport]
-Payload: TypeAlias = str | bytes
-Damage: TypeAlias = Callable[[Payload], Payload]
-
-LOST = PeerClosed(1006, lost=True)
 
 
-class _Relay(abc.ObserverBase[Signal]):
-    """What comes of one dial, on its way to the socket; subclasses do something to it."""
-
-    def __init__(self, observer: abc.ObserverBase[Signal]) -> None:
-        self.observer = observer
-        self.link: Link | None = None
-        self.over = False
-
-    def on_next(self, value: Signal) -> None:
-        if self.over:
-            return
-        if isinstance(value, (str, bytes)):
-            self.message(value)
-        elif isinstance(value, PeerClosed):
-            self.observer.on_next(value)
-        else:
-            self.link = value
-            self.opened(value)
-
-    def on_error(self, error: Exception) -> None:
-        if not self.over:
-            self.observer.on_error(error)
-
-    def on_completed(self) -> None:
-        if not self.over:
-            self.observer.on_completed()
-
-    def opened(self, link: Link) -> None:
-        self.observer.on_next(link)
-
-    def message(self, data: Payload) -> None:
-        self.observer.on_next(data)
-
-    def drop(self) -> None:
-        """Cut the link, as if the network had."""
-        if self.link is None or self.over:
-            return
-        self.over = True
-        self.link.abort()
-        self.observer.on_next(LOST)
-        self.observer.on_completed()
-
-    def leave(self) -> None:
-        """The socket left."""
-        self.over = True
-
-
-def _through(make: Callable[[abc.ObserverBase[Signal]], _Relay]) -> Fault:
+def _through(make: Callable[[abc.ObserverBase[Signal]], Relay]) -> Fault:
     """A fault that lets every dial go through a relay."""
 
     def apply(transport: Transport) -> Transport:
@@ -122,11 +70,11 @@ def drop_every(messages: int | None = None, *, seconds: float | None = None) -> 
         raise TypeError("drop_every: pass a number of messages, or seconds=")
     if messages is not None:
         _positive("drop_every(messages)", messages)
-    life = None if seconds is None else _seconds("drop_every(seconds)", seconds)
+    life = None if seconds is None else checked("drop_every(seconds)", seconds)
     return _through(lambda observer: _Dropping(observer, messages, life))
 
 
-class _Dropping(_Relay):
+class _Dropping(Relay):
     def __init__(
         self, observer: abc.ObserverBase[Signal], messages: int | None, life: float | None
     ) -> None:
@@ -185,7 +133,7 @@ def refuse(status: int = 503, *, times: int = 1, error: Exception | None = None)
                 if left == 0:
                     return transport(request).subscribe(observer, scheduler=scheduler)
                 left -= 1
-                return _refused(observer, HandshakeRefused(status) if error is None else error)
+                return refused(observer, HandshakeRefused(status) if error is None else error)
 
             return Observable(subscribe)
 
@@ -194,7 +142,8 @@ def refuse(status: int = 503, *, times: int = 1, error: Exception | None = None)
     return apply
 
 
-def _refused(observer: abc.ObserverBase[Signal], error: Exception) -> abc.DisposableBase:
+def refused(observer: abc.ObserverBase[Signal], error: Exception) -> abc.DisposableBase:
+    """Fail a dial."""
     # Not at once: no network answers before the question was asked.
     return Disposable(asyncio.get_running_loop().call_soon(observer.on_error, error).cancel)
 
@@ -205,50 +154,8 @@ def slow(seconds: float) -> Fault:
     Examples:
         >>> Socket(url, transport=slow(0.2)(websockets_transport))
     """
-    late = _seconds("slow(seconds)", seconds)
-    return _through(lambda observer: _Slow(observer, lambda: late))
-
-
-class _Slow(_Relay):
-    """Passes everything on later, in order."""
-
-    def __init__(self, observer: abc.ObserverBase[Signal], late: Callable[[], float]) -> None:
-        super().__init__(observer)
-        self._late = late
-        self._way: deque[Callable[[], None]] = deque()
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._arrives = 0.0
-
-    def on_next(self, value: Signal) -> None:
-        self._later(lambda: super(_Slow, self).on_next(value))
-
-    def on_error(self, error: Exception) -> None:
-        self._later(lambda: super(_Slow, self).on_error(error))
-
-    def on_completed(self) -> None:
-        self._later(super().on_completed)
-
-    def leave(self) -> None:
-        super().leave()
-        for timer in self._timers:
-            timer.cancel()
-
-    def _later(self, action: Callable[[], None]) -> None:
-        if self.over:
-            return
-        loop = asyncio.get_running_loop()
-        self._arrives = max(self._arrives, loop.time() + self._late())
-        if self._arrives <= loop.time() and not self._way:
-            action()
-            return
-
-        def arrive() -> None:
-            self._timers.discard(timer)
-            self._way.popleft()()
-
-        self._way.append(action)
-        timer = loop.call_at(self._arrives, arrive)
-        self._timers.add(timer)
+    late = checked("slow(seconds)", seconds)
+    return _through(lambda observer: Slow(observer, lambda: late))
 
 
 def corrupt(every: int = 1, *, damage: Damage | None = None) -> Fault:
@@ -262,7 +169,7 @@ def corrupt(every: int = 1, *, damage: Damage | None = None) -> Fault:
         >>> Socket(feed.url, transport=corrupt(every=10)(feed))
     """
     _positive("corrupt(every)", every)
-    spoil = _halved if damage is None else damage
+    spoil = halved if damage is None else damage
     count = 0
 
     def spoiled(data: Payload) -> Payload:
@@ -273,112 +180,13 @@ def corrupt(every: int = 1, *, damage: Damage | None = None) -> Fault:
     return _through(lambda observer: _Corrupting(observer, spoiled))
 
 
-class _Corrupting(_Relay):
+class _Corrupting(Relay):
     def __init__(self, observer: abc.ObserverBase[Signal], spoiled: Damage) -> None:
         super().__init__(observer)
         self._spoiled = spoiled
 
     def message(self, data: Payload) -> None:
         super().message(self._spoiled(data))
-
-
-def _halved(data: Payload) -> Payload:
-    return data[: len(data) // 2]
-
-
-class Faults:
-    """Faults by hand: a transport, and the hand on it. Made by :func:`faults`."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._relays: set[_ByHand] = set()
-        self._refusal: Exception | None = None
-        self._late = 0.0
-        self._damage: Damage | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def __call__(self, request: Request) -> Observable[Signal]:
-        """The connection that a request leads to, with the faults of the moment."""
-
-        def subscribe(
-            observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            self._loop = asyncio.get_running_loop()
-            if self._refusal is not None:
-                return _refused(observer, self._refusal)
-            relay = _ByHand(observer, lambda: self._late, self._spoiled)
-            self._relays.add(relay)
-            dialled = SerialDisposable()
-
-            def leave() -> None:
-                self._relays.discard(relay)
-                relay.leave()
-
-            dialled.disposable = self._transport(request).subscribe(relay, scheduler=scheduler)
-            return CompositeDisposable(dialled, Disposable(leave))
-
-        return Observable(subscribe)
-
-    def drop(self) -> None:
-        """Lose every link that is open, now."""
-        for relay in tuple(self._relays):
-            self._on_the_loop(relay.drop)
-
-    def refuse(self, status: int = 503, *, error: Exception | None = None) -> None:
-        """From now on refuse every dial."""
-        self._refusal = HandshakeRefused(status) if error is None else error
-
-    def slow(self, seconds: float) -> None:
-        """From now on let everything arrive some seconds later."""
-        self._late = _seconds("slow(seconds)", seconds)
-
-    def corrupt(self, damage: Damage | None = None) -> None:
-        """From now on damage every message."""
-        self._damage = damage or _halved
-
-    def heal(self) -> None:
-        """From now on no faults."""
-        self._refusal, self._late, self._damage = None, 0.0, None
-
-    def _spoiled(self, data: Payload) -> Payload:
-        return data if self._damage is None else self._damage(data)
-
-    def _on_the_loop(self, action: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(action)
-
-
-class _ByHand(_Slow):
-    def __init__(
-        self, observer: abc.ObserverBase[Signal], late: Callable[[], float], spoiled: Damage
-    ) -> None:
-        super().__init__(observer, late)
-        self._spoiled = spoiled
-
-    def message(self, data: Payload) -> None:
-        super().message(self._spoiled(data))
-
-
-def faults(transport: Transport = websockets_transport) -> Faults:
-    """A transport whose faults are made by hand, at a prompt or in a notebook.
-
-    Every method may be called from any thread.
-
-    Args:
-        transport: What to go round; left out, the real one.
-
-    Examples:
-        >>> network = faults()
-        >>> socket = Socket(url, transport=network)
-        >>> network.drop()            # what does the socket do?
-        >>> network.refuse(503)       # and now?
-        >>> network.heal()
-    """
-    return Faults(transport)
-
-
-def _seconds(name: str, value: float) -> float:
-    return seconds(name, value)
 
 
 def _positive(name: str, value: int) -> None:

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from rxsocket import Event, Message, ObserverFailed, Opened, Socket, State, header, query
-from rxsocket.recording import BadRecording, record, replay
-from rxsocket.recording import recorder as recording_recorder
+from rxsocket.recording import BadRecording, record, replay, writer
 from rxsocket.recording.lines import Lost
 from rxsocket.recording.reading import entries
 from rxsocket.testing import VirtualClock, accept, fake, reject, server
@@ -99,15 +98,13 @@ def test_no_credential_is_in_the_file(carrier: Any, name: str, tmp_path: Path) -
     """Not even when the server repeats it: in a text, in bytes, in a reason, in an error (C28)."""
     first, second = "first-" + "s3cr3t%7f3a", "second-s3cr3t-7f3a"
     echo = f'{{"hello": "{first}"}}'
-    scripts = (
-        accept().send(echo, echo.encode(), "first-s3cr3t%257f3a").stay(),
-        accept().send(f"you are {second}").close(4401, second),
-    )
+    welcome = accept().send(echo, echo.encode(), "first-s3cr3t%257f3a").stay()
 
     def bad_observer(event: object) -> None:
         raise ValueError(f"the token {first} is bad")
 
-    with server(*scripts) as feed:
+    with server(welcome) as feed:
+        feed.default = accept().send(f"you are {second}").close(4401, second)
         socket = Socket(feed.url, auth={"token": first}, carrier=carrier, compression=None)
         with record(socket, tmp_path / name) as recorder:
             socket.opens.subscribe(bad_observer)
@@ -279,8 +276,8 @@ def test_what_comes_too_fast_is_counted(
     virtual: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The buffer is bounded; what does not fit is a number in the file, and events are kept."""
-    monkeypatch.setattr(recording_recorder, "MAX_ENTRIES", 10)
-    monkeypatch.setattr(recording_recorder, "PERIOD", 60.0)
+    monkeypatch.setattr(writer, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(writer, "PERIOD", 60.0)
     feed = fake()
     socket = Socket(feed.url, transport=feed)
     with record(socket, tmp_path / "s.jsonl") as recorder, socket:
@@ -310,7 +307,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recorder._parts, "write", full)
+    monkeypatch.setattr(recorder._writer._parts, "write", full)
     held = socket.connect()
     virtual.advance(1)
     with pytest.raises(OSError, match="No space left"):
