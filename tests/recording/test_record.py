@@ -131,13 +131,15 @@ def wait_for(happened: Any, timeout: float = 8.0) -> None:
         time.sleep(0.005)
 
 
-def test_other_secrets_are_masked_by_a_function(virtual: VirtualClock, tmp_path: Path) -> None:
-    """``mask=`` sees each payload; when it raises, the payload is left out."""
-    feed = fake(accept().send("password=hunter2", "plain", "boom"))
+def test_other_secrets_are_masked_by_a_function(
+    virtual: VirtualClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``mask=`` sees each payload; when it raises, the payload is left out, of the log too."""
+    feed = fake(accept().send("password=hunter2", "plain", "boom 4711"))
     socket = Socket(feed.url, transport=feed)
 
     def mask(payload: str) -> str:
-        if payload == "boom":
+        if payload.startswith("boom"):
             raise ValueError(payload)
         return payload.replace("hunter2", "?")
 
@@ -145,6 +147,7 @@ def test_other_secrets_are_masked_by_a_function(virtual: VirtualClock, tmp_path:
         virtual.advance(1)
     data = [entry.data for entry in entries(recorder.path) if isinstance(entry, Message)]
     assert data == ["password=?", "plain", "***"]
+    assert "mask= raised ValueError" in caplog.text and "4711" not in caplog.text
 
 
 def test_a_short_value_masks_nothing(virtual: VirtualClock, tmp_path: Path) -> None:
