@@ -47,22 +47,24 @@ class Mask:
     def __init__(self) -> None:
         self._known: dict[str, None] = {}
         self._forms: tuple[str, ...] = ()
+        self._escaped: tuple[str, ...] = ()
         self._bytes: tuple[bytes, ...] = ()
 
     def hide(self, credential: Credential) -> None:
         """From now on the values of this credential are masked."""
         for text in _texts(credential.reveal()):
             if len(text) >= SHORTEST:
-                self._known |= dict.fromkeys((text, quote(text, safe=""), quote_plus(text)))
+                self._known |= dict.fromkeys(_forms(text))
         for old in list(self._known)[:-MOST]:
             del self._known[old]
         # A longer value first: one may begin with another.
         self._forms = tuple(sorted(self._known, key=len, reverse=True))
+        self._escaped = tuple(json.dumps(form)[1:-1] for form in self._forms)
         self._bytes = tuple(form.encode() for form in self._forms)
 
     def in_line(self, lines: str) -> bool:
         """Whether a value may be in encoded lines; quick, and never wrongly ``False``."""
-        return any(json.dumps(form)[1:-1] in lines for form in self._forms)
+        return any(form in lines for form in self._escaped)
 
     def __call__(self, value: Any) -> Any:
         """A text or a payload without them."""
@@ -74,6 +76,12 @@ class Mask:
             for known in self._bytes:
                 value = value.replace(known, b"***")
         return value
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A value as it is, as in a URL and as in JSON."""
+    yield from (text, quote(text, safe=""), quote_plus(text))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -134,7 +134,8 @@ class _Telling:
             if isinstance(event, EndOfEpoch):
                 self._dialling.discard(epoch)
                 self._open.discard(epoch)
-                self._outbox.shut()
+                if not self._open:  # one may have taken over from the other
+                    self._outbox.shut()
             self._emit(event)
 
     def _opened(self, event: Opened) -> None:
