@@ -8,13 +8,14 @@ of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``.
 without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
 ``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``SlowConsumer``.
 
-``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
+``at`` is the wall time in seconds since the epoch; it takes no part in comparisons. An exception in
+an event is compared by its kind and its text.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -65,6 +66,8 @@ class Cause(Enum):
     SILENT = "the peer stopped answering pings"
     FAILED = "the attempt failed"
     REFUSED = "the credential was refused"
+    RECORDING_OVER = "the recording is over"
+    """Nothing more was recorded; see ``rxsocket.recording``."""
 
     def __repr__(self) -> str:
         return self.name
@@ -73,6 +76,23 @@ class Cause(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
     at: float = field(default_factory=time.time, compare=False, repr=False)
+
+
+class _Failure(_Event):
+    """An event about an exception: equal when that is of the same kind and says the same."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _values(self) == _values(other)
+
+    def __hash__(self) -> int:
+        return hash(_values(self))
+
+
+def _values(event: _Event) -> tuple[Any, ...]:
+    values = (getattr(event, item.name) for item in fields(event) if item.compare)
+    return tuple((type(v).__name__, str(v)) if isinstance(v, Exception) else v for v in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +165,8 @@ class Closed(_Event):
     uptime: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConnectFailed(_Failure):
     """The connection was not opened, for a reason other than the credential.
 
     Attributes:
@@ -160,8 +180,8 @@ class ConnectFailed(_Event):
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rejected(_Failure):
     """The server refused the credential at the handshake, or the provider gave up (C9)."""
 
     epoch: int
@@ -195,8 +215,8 @@ class AwaitingAuth(_Event):
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ended(_Failure):
     """The socket ended: its streams complete, or fail with ``error`` (C3)."""
 
     verdict: Verdict
@@ -204,8 +224,8 @@ class Ended(_Event):
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObserverFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ObserverFailed(_Failure):
     """An observer raised and was detached; everybody else goes on (C23).
 
     Attributes:
@@ -219,15 +239,15 @@ class ObserverFailed(_Event):
     stream: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceFailed(_Failure):
     """The source of credentials failed or gave something unusable; the credential stays (C10)."""
 
     error: Exception
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SendFailed(_Failure):
     """A message was not sent; its receipt says the same (C20)."""
 
     error: Exception

@@ -103,8 +103,10 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any, raw: str | bytes | None = None) -> None:
+    def deliver(self, data: Any, raw: str | bytes | None = None, at: float | None = None) -> None:
         """Let a message of the connection that is open be known, and what it was decoded from.
+
+        ``at`` is when it came, if that is not now.
 
         ::
 
@@ -121,7 +123,8 @@ class Publisher:
                     self.report("after_receive", "messages", error)
                     return
             if self.events.observed:
-                self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
+                at = self._home.wall_time() if at is None else at
+                self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
                 self._session.emit(data, raw)
             self.messages.emit(data, raw)
@@ -174,7 +177,7 @@ class Publisher:
         self.messages.let_go()  # of the epoch before
         self._epoch = event.epoch
         self._stopwatch.reset()
-        if not (self.events.observed or self.sessions.observed or self.messages.observed):
+        if not (self.events.attended or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:
             self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)

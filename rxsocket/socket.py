@@ -260,6 +260,11 @@ class Socket(Generic[T, S]):
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
         return supervised(lease, self._engine)
 
+    @property
+    def url(self) -> str:
+        """Its address, without user info or query values."""
+        return self._engine.plan.address.shown
+
     # --- streams
 
     @property
@@ -582,7 +587,7 @@ class Socket(Generic[T, S]):
         await self._engine.closed(hurry=exc_type is not None)
 
     def __repr__(self) -> str:
-        return f"<Socket {self._engine.plan.address.shown}: {self.state.value.value}>"
+        return f"<Socket {self.url}: {self.state.value.value}>"
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.
