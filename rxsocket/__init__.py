@@ -39,6 +39,7 @@ from rxsocket.events import (
 )
 from rxsocket.held import Session
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
@@ -111,7 +112,10 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "Waiting",
+    "centrifugo",
+    "graphql_transport_ws",
     "header",
+    "jupyter_kernel",
     "query",
     "standard",
 ]
