@@ -5,6 +5,7 @@ from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stor
 from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.errors import (
+    Attempted,
     ConnectionLost,
     CredentialRefused,
     HandshakeError,
@@ -57,6 +58,7 @@ from rxsocket.transports.seam import (
 __all__ = [
     "Aborted",
     "Ask",
+    "Attempted",
     "AuthChange",
     "AwaitingAuth",
     "Backoff",

@@ -35,6 +35,7 @@ from rxsocket.events import (
 )
 from rxsocket.keepalive import Keepalive
 from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.stability import Stability
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 
 __all__ = ["Attempt", "connection"]
@@ -54,7 +55,7 @@ class Attempt:
         opened: Its second one, as far as it is known before.
         resolve: Resolves the credential, then calls its first argument with the request to dial, or
             its second one with what went wrong.
-        judge: The verdict about an end.
+        judge: The verdict about an end, and whether the connection was stable before it.
         leaving: Why it would be disposed now, and what to send.
         ping_interval: Seconds between pings, or ``None``.
         ping_timeout: Seconds to wait for a pong, or ``None``.
@@ -63,7 +64,7 @@ class Attempt:
     connecting: Connecting
     opened: Opened
     resolve: Resolve
-    judge: Callable[[End, float | None], Verdict]
+    judge: Callable[[End, bool], Verdict]
     leaving: Callable[[], tuple[Cause, int, str]]
     ping_interval: float | None
     ping_timeout: float | None
@@ -116,6 +117,8 @@ class _Life:
         self._link: Link | None = None
         self._rejected = engine.plan.rejected
         self._stable_after = engine.plan.stable_after
+        self._stability: Stability | None = None
+        self._heard: Callable[[str | bytes], None] | None = None
         self._opened_at = 0.0
         self.over = False
         self._keepalive: Keepalive | None = None
@@ -124,6 +127,8 @@ class _Life:
         if self.over:
             return
         if isinstance(signal, (str, bytes)):
+            if self._heard is not None:
+                self._heard(signal)
             if self._rejected is None or not self._says_refused(signal):
                 self._publisher.deliver(signal)
         elif isinstance(signal, PeerClosed):
@@ -139,7 +144,7 @@ class _Life:
         if isinstance(error, Abandoned):
             self._end(Aborted(epoch=self._epoch, cause=error.cause, at=self._now()))
             return
-        verdict = self._attempt.judge(End(error=error), None)
+        verdict = self._attempt.judge(End(error=error), False)
         kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
         status = error.status if isinstance(error, HandshakeRefused) else None
         self._end(
@@ -155,7 +160,7 @@ class _Life:
         link, rejected = self._link, self._rejected
         if link is None or rejected is None:
             return False
-        if self._home.loop.time() - self._opened_at >= self._stable_after:
+        if self._stable:
             self._rejected = None
             return False
         try:
@@ -165,7 +170,7 @@ class _Life:
             self._publisher.report("rejected=", "messages", error)
             return False
         uptime = self._uptime()
-        verdict = self._attempt.judge(End(error=CredentialRefused()), uptime)
+        verdict = self._attempt.judge(End(error=CredentialRefused()), False)
         self._memory.departures.add(link)
         self._end(
             Closed(
@@ -204,6 +209,9 @@ class _Life:
     def _open(self, link: Link) -> None:
         self._link = link
         self._opened_at = self._home.loop.time()
+        stability = Stability(self._stable_after, self._home, self._stability_failed)
+        self._stability = stability
+        self._heard = stability.heard if stability.listens else None
         with self._home.turn():
             self._outbox.open(link, self._epoch)
             interval, timeout = self._attempt.ping_interval, self._attempt.ping_timeout
@@ -236,7 +244,7 @@ class _Life:
                 sent=signal.sent,
                 cause=cause or (Cause.LOST if signal.lost else Cause.PEER),
                 verdict=self._attempt.judge(
-                    End(code=signal.sent or signal.code, reason=signal.reason), uptime
+                    End(code=signal.sent or signal.code, reason=signal.reason), self._stable
                 ),
                 uptime=uptime,
                 at=self._now(),
@@ -252,8 +260,17 @@ class _Life:
 
     def _stop_using(self) -> None:
         self._outbox.shut()
+        if self._stability is not None:
+            self._stability.stop()
         if self._keepalive is not None:
             self._keepalive.stop()
+
+    @property
+    def _stable(self) -> bool:
+        return self._stability is not None and self._stability.reached
+
+    def _stability_failed(self, error: Exception) -> None:
+        self._publisher.report("stable_after=", "messages", error)
 
     def _gap(self) -> float | None:
         """Seconds that the socket was without a connection."""

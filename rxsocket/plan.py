@@ -13,7 +13,9 @@ from rxsocket.auth.refusals import Refusals
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge
+from rxsocket.stability import StableAfter
 from rxsocket.transports.seam import Options, Request, Transport
 
 __all__ = ["Memory", "Plan"]
@@ -29,7 +31,8 @@ class Plan:
     options: Options
     verdicts: Judge
     backoff: Backoff
-    stable_after: float
+    limits: Limits
+    stable_after: StableAfter
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None

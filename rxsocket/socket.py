@@ -37,10 +37,12 @@ from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Sent
+from rxsocket.stability import StableAfter, stable_after_argument
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
 from rxsocket.transports.seam import Transport
@@ -80,7 +82,13 @@ class Socket:
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
-        stable_after: Seconds after which an open connection counts as a success (C15).
+        max_attempts: Attempts without a stable connection after which the socket ends with
+            ``SocketFailed``; ``None`` for no limit (C3).
+        give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
+            with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
+        stable_after: Seconds after which an open connection counts as a success (C15); or an
+            Observable whose first value says so, subscribed to at each open; or a function from the
+            connection's messages to one, such as ``ops.first(is_ready)``.
         rejected: Given a message that came within ``stable_after`` of the opening, whether it says
             that the credential was refused. Such a message is not delivered (C9).
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
@@ -121,7 +129,9 @@ class Socket:
         transport: Transport | None = None,
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
-        stable_after: float = 5.0,
+        max_attempts: int | None = None,
+        give_up_after: float | None = None,
+        stable_after: StableAfter = 5.0,
         rejected: Callable[[str | bytes], object] | None = None,
         clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
@@ -165,7 +175,8 @@ class Socket:
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),
-            stable_after=seconds("stable_after", stable_after),
+            limits=Limits(max_attempts, give_up_after),
+            stable_after=stable_after_argument(stable_after),
             rejected=None if rejected is None else function("rejected", rejected),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),

@@ -26,7 +26,7 @@ from rxsocket.auth.keyring import Claim, Keyring
 from rxsocket.auth.leases import Lease
 from rxsocket.connection import Attempt, connection
 from rxsocket.engine import Engine
-from rxsocket.errors import HandshakeRefused, ProviderFailed, SocketFailed, Unauthorized
+from rxsocket.errors import Attempted, HandshakeRefused, ProviderFailed, SocketFailed, Unauthorized
 from rxsocket.events import (
     Aborted,
     AwaitingAuth,
@@ -126,7 +126,9 @@ class _Supervisor:
             cause = _cause_of_next(end)
             match getattr(end, "verdict", Verdict.AWAIT_AUTH):
                 case Verdict.RECONNECT:
-                    await self._back_off(end, cause)
+                    if (why := await self._back_off(end, cause)) is not None:
+                        self._emit(self._ended(end, Verdict.FAIL, cause, why))
+                        return
                 case Verdict.AWAIT_AUTH:
                     refusal = end.cause if isinstance(end, Aborted) else Cause.REFUSED
                     await self._await_auth(refusal, _refusal(end))
@@ -150,15 +152,15 @@ class _Supervisor:
         """One epoch, passed on as it happens; returns its last event."""
         memory, tally = self._memory, self._tally
         memory.epoch += 1
-        tally.attempts += 1
+        number, began = tally.begin(self._home.loop.time()), self._now()
         attempt = Attempt(
             connecting=Connecting(
                 epoch=memory.epoch,
                 cause=cause,
-                attempt=tally.attempts,
+                attempt=number,
                 url=self._plan.address.shown,
             ),
-            opened=Opened(epoch=memory.epoch, cause=cause, attempts=tally.attempts),
+            opened=Opened(epoch=memory.epoch, cause=cause, attempts=number),
             resolve=self._resolve,
             judge=self._judge,
             leaving=lambda: (memory.cause, *memory.farewell),
@@ -175,7 +177,9 @@ class _Supervisor:
         with self._home.turn():
             self._connection.disposable = connection(attempt, self._engine).subscribe(on_next)
         self._stop_if_disposed()
-        return await last
+        end = await last
+        tally.tried.append(_attempted(end, number, began))
+        return end
 
     def _resolve(
         self, dial: Callable[[Request], None], failed: Callable[[Exception], None]
@@ -202,9 +206,9 @@ class _Supervisor:
             failure = f"the credential cannot be carried: {error}"
         raise ProviderFailed(failure)
 
-    def _judge(self, end: End, uptime: float | None) -> Verdict:
+    def _judge(self, end: End, stable: bool) -> Verdict:
         try:
-            verdict = self._tally.judge(end, uptime)
+            verdict = self._tally.judge(end, stable, self._home.loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently
             self._misjudged = error
             return Verdict.FAIL
@@ -217,10 +221,11 @@ class _Supervisor:
         self._memory.refusals.remember(self._keys.credential)
         return verdict
 
-    async def _back_off(self, end: EndEvent, cause: Cause) -> None:
+    async def _back_off(self, end: EndEvent, cause: Cause) -> str | None:
+        """Wait until the next attempt may begin; or say which limit forbids it."""
         if self._waited_for_old_peer and self._memory.departures.unanswered:
             await self._memory.departures.answered()
-            return
+            return None
         error = end.error if isinstance(end, ConnectFailed) else None
         header = error.retry_after if isinstance(error, HandshakeRefused) else None
         asked_for = min(
@@ -230,9 +235,12 @@ class _Supervisor:
             (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
         )
         delay = max(self._tally.next_delay(), asked_for, spacing)
+        if (why := self._tally.limit(delay, self._home.loop.time())) is not None:
+            return why
         failures = self._tally.failures
         self._emit(Waiting(delay=delay, failures=failures, cause=cause, at=self._now()))
         await asyncio.sleep(delay)
+        return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:
         self._emit(AwaitingAuth(cause=cause, reason=reason, at=self._now()))
@@ -243,7 +251,9 @@ class _Supervisor:
             lambda error: self._publisher.publish(SourceFailed(error=error, at=self._now())),
         )
 
-    def _ended(self, end: EndEvent, verdict: Verdict, cause: Cause) -> Ended:
+    def _ended(
+        self, end: EndEvent, verdict: Verdict, cause: Cause, limit: str = "it cannot succeed"
+    ) -> Ended:
         if verdict is Verdict.COMPLETE:
             return Ended(verdict=verdict, cause=cause, at=self._now())
         inner = None if isinstance(end, (Closed, Aborted)) else end.error
@@ -252,8 +262,8 @@ class _Supervisor:
             inner = self._misjudged
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
         shown = self._plan.address.shown
-        text = f"{shown}: gave up after attempt {self._tally.attempts}, it cannot succeed: {why}"
-        error = SocketFailed(text, url=shown, cause=inner)
+        text = f"{shown}: gave up after attempt {self._tally.attempts}, {limit}: {why}"
+        error = SocketFailed(text, url=shown, cause=inner, tried=tuple(self._tally.tried))
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 
     def _emit(self, event: Event) -> None:
@@ -268,6 +278,16 @@ class _Supervisor:
 
     def _now(self) -> float:
         return self._home.wall_time()
+
+
+def _attempted(end: EndEvent, number: int, at: float) -> Attempted:
+    match end:
+        case Closed():
+            return Attempted(number, at, closing(end), code=end.code)
+        case Aborted():
+            return Attempted(number, at, end.cause.value)
+        case _:
+            return Attempted(number, at, describe(end.error), error=end.error)
 
 
 def _cause_of_next(end: EndEvent) -> Cause:

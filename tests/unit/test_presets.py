@@ -1,4 +1,4 @@
-"""The tables for protocols with close codes of their own, and a function with the last word (C16)."""
+"""Tables of protocols with close codes of their own, and a function with the last word (C16)."""
 
 from __future__ import annotations
 
