@@ -28,17 +28,22 @@ from rxsocket.events import (
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
     Problem,
     Rejected,
+    Resumed,
     SendFailed,
     SourceFailed,
+    Stale,
     State,
     Waiting,
 )
+from rxsocket.explaining.explanation import Explanation
 from rxsocket.held import Session
+from rxsocket.history import history
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
@@ -75,6 +80,8 @@ __all__ = [
     "End",
     "Ended",
     "Event",
+    "Explanation",
+    "Fresh",
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
@@ -95,6 +102,7 @@ __all__ = [
     "Refused",
     "Rejected",
     "Request",
+    "Resumed",
     "Row",
     "Secret",
     "SendFailed",
@@ -105,6 +113,7 @@ __all__ = [
     "SocketError",
     "SocketFailed",
     "SourceFailed",
+    "Stale",
     "State",
     "Stored",
     "Stream",
@@ -117,6 +126,7 @@ __all__ = [
     "centrifugo",
     "graphql_transport_ws",
     "header",
+    "history",
     "jupyter_kernel",
     "query",
     "standard",

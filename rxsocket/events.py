@@ -4,9 +4,9 @@ For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
-went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``Dropped``.
+and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs, ``Stale``
+and ``Fresh`` while one is open, ``Resumed`` at any time. Whatever went wrong without ending a
+stream is a value too: ``ObserverFailed``, ``SourceFailed``, ``SendFailed``, ``Dropped``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
 """
@@ -32,13 +32,16 @@ __all__ = [
     "Dropped",
     "Ended",
     "Event",
+    "Fresh",
     "Message",
     "ObserverFailed",
     "Opened",
     "Problem",
     "Rejected",
+    "Resumed",
     "SendFailed",
     "SourceFailed",
+    "Stale",
     "State",
     "Waiting",
 ]
@@ -67,7 +70,7 @@ class Cause(Enum):
 
     STARTED = "started"
     """The first subscriber came."""
-    AUTH_CHANGED = "auth changed"
+    AUTH_CHANGED = "the credential changed"
     LOGGED_OUT = "logged out"
     NO_CREDENTIAL = "no credential yet"
     RECONNECT = "reconnect() was called"
@@ -77,6 +80,11 @@ class Cause(Enum):
     PEER = "closed by the server"
     LOST = "the link was lost"
     SILENT = "the peer stopped answering pings"
+    BLOCKED = "the event loop was blocked"
+    """No pong was seen, but it may be because this side did not look."""
+    STALE = "no data came"
+    HEARTBEAT = "the heartbeat was not answered"
+    RESUMED = "the computer slept"
     FAILED = "the attempt failed"
     REFUSED = "the credential was refused"
 
@@ -191,19 +199,60 @@ class Aborted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(_Event):
-    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15)."""
+    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15).
+
+    Attributes:
+        delay: Seconds from ``at`` to the attempt.
+        failures: Waits since the last stable connection, this one included.
+        cause: Why there has to be another attempt.
+        retry_after: Seconds that the server asked for, if it did.
+    """
 
     delay: float
     failures: int
     cause: Cause
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingAuth(_Event):
-    """No attempt is made until another credential comes (C9, C11). ``reason`` says why."""
+    """No attempt is made until another credential comes (C9, C11).
+
+    Attributes:
+        reason: Why, in words.
+        cause: Why.
+        asks: Whether the provider is asked for one meanwhile.
+    """
 
     reason: str
     cause: Cause
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale(_Event):
+    """The connection is open and answers, but no message came for ``silence`` seconds (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh(_Event):
+    """A message came again, after ``silence`` seconds without one (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(_Event):
+    """Time jumped: the computer slept, or its clock was set, by ``slept`` seconds (C17).
+
+    An open link is probed at once, and a wait for the next attempt is over.
+    """
+
+    slept: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +318,9 @@ Event: TypeAlias = (
     | Aborted
     | Waiting
     | AwaitingAuth
+    | Stale
+    | Fresh
+    | Resumed
     | Ended
     | ObserverFailed
     | SourceFailed

@@ -29,10 +29,16 @@ from rxsocket.events import (
 )
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
+from rxsocket.past import Past
 from rxsocket.runtime import Home
 from rxsocket.streams import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
+
+FAULTS = frozenset(
+    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
+)
+"""Ends that nobody wanted."""
 
 
 class Publisher:
@@ -51,6 +57,7 @@ class Publisher:
         self._epoch = 0
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
+        self.past = Past()
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
@@ -66,6 +73,7 @@ class Publisher:
     def publish(self, event: Event) -> None:
         """Let an event be known: first the state it leads to, then the event."""
         with self._home.turn():
+            self.past.remember(event)
             self._narrator.tell(event)
             self.enter(LEADS_TO.get(type(event)) or self.state.value)
             self.events.emit(event)
@@ -158,7 +166,7 @@ class Publisher:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
-        failed = event.cause in (Cause.LOST, Cause.SILENT, Cause.REFUSED)
+        failed = event.cause in FAULTS
         wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)

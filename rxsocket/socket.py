@@ -33,6 +33,7 @@ from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
 from rxsocket.engine import Engine
 from rxsocket.events import Closed, Ended, Event, Opened, Problem, State
+from rxsocket.explaining.explanation import Explanation, explain
 from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
@@ -334,6 +335,23 @@ class Socket:
             ValueError: If the code may not be sent, or the reason is too long.
         """
         return self._engine.close(code_to_send("code", code), reason_to_send("reason", reason))
+
+    def explain(self) -> Explanation:
+        """Say what the socket is doing, since when, why, what is next, and what you can do.
+
+        Returns:
+            The explanation: ``print`` it, or read its fields.
+
+        Examples:
+            >>> print(socket.explain())
+            waiting for a credential for 12 s: connection 3 was open 14 min, then closed by the \
+server with 4001 'token expired'; then the server refused the handshake with HTTP 403 (Forbidden)
+            next: nothing, until there is another one
+            you can: call set_auth(...) with another credential, or reconnect() to try the same \
+one again
+        """
+        publisher, home = self._publisher, self._engine.home
+        return explain(publisher.past.events, publisher.state.value, home.wall_time())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -34,18 +34,22 @@ def stable_after_argument(value: Any) -> StableAfter:
         TypeError: If it is no number, Observable or function.
         ValueError: If it is a negative number.
     """
-    if isinstance(value, Observable):
-        stable: Observable[Any] = value
-        return stable
-    if callable(value):
-        function: Callable[[Observable[str | bytes]], Observable[Any]] = value
-        return function
+    if _is_observable(value) or _is_function(value):
+        return value
     if not isinstance(value, (int, float)):
         raise TypeError(
             "stable_after: pass a number of seconds, an Observable or a function from the messages "
             f"to one, not {type(value).__name__}"
         )
     return seconds("stable_after", value)
+
+
+def _is_observable(value: Any) -> TypeGuard[Observable[Any]]:
+    return isinstance(value, Observable)
+
+
+def _is_function(value: Any) -> TypeGuard[Callable[[Observable[str | bytes]], Observable[Any]]]:
+    return callable(value)
 
 
 class Stability:
@@ -94,11 +98,9 @@ class Stability:
         self._messages = None
         self._watching.dispose()
 
-    def _watch(
-        self, after: Observable[Any] | Callable[[Observable[str | bytes]], Observable[Any]]
-    ) -> None:
+    def _watch(self, after: Any) -> None:
         try:
-            good = after if isinstance(after, Observable) else self._of_messages(after)
+            good = after if _is_observable(after) else self._of_messages(after)
             self._watching.disposable = good.subscribe(
                 lambda _: self._home.run(self._good), self._told
             )

@@ -41,7 +41,7 @@ from rxsocket.events import (
     SourceFailed,
     Waiting,
 )
-from rxsocket.logs import closing, describe
+from rxsocket.explaining.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.tally import Tally
@@ -238,12 +238,21 @@ class _Supervisor:
         if (why := self._tally.limit(delay, self._home.loop.time())) is not None:
             return why
         failures = self._tally.failures
-        self._emit(Waiting(delay=delay, failures=failures, cause=cause, at=self._now()))
+        self._emit(
+            Waiting(
+                delay=delay,
+                failures=failures,
+                cause=cause,
+                retry_after=asked_for or None,
+                at=self._now(),
+            )
+        )
         await asyncio.sleep(delay)
         return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:
-        self._emit(AwaitingAuth(cause=cause, reason=reason, at=self._now()))
+        asks = self._keys.will_ask(cause)
+        self._emit(AwaitingAuth(cause=cause, reason=reason, asks=asks, at=self._now()))
         await self._keys.another(
             self._tally.ask,
             cause,

@@ -20,7 +20,7 @@ from rxsocket.cli.paper import Paper
 from rxsocket.cli.sources import Entries, from_line
 from rxsocket.cli.wording import Happening, Notice
 from rxsocket.events import Message
-from rxsocket.logs import describe
+from rxsocket.explaining.causes import describe
 from rxsocket.socket import Socket
 
 __all__ = ["listen"]

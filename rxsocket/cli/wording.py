@@ -20,15 +20,19 @@ from rxsocket.events import (
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
     Rejected,
+    Resumed,
     SendFailed,
     SourceFailed,
+    Stale,
     Waiting,
 )
-from rxsocket.logs import closing, describe
+from rxsocket.explaining.causes import closing, describe, failure
+from rxsocket.explaining.durations import span
 
 __all__ = ["Happening", "Notice", "as_json", "payload", "printable", "sentence", "style"]
 
@@ -85,13 +89,21 @@ def sentence(happening: Happening) -> str:
             return f"the next attempt comes in {delay:.1f} s"
         case AwaitingAuth(reason=reason):
             return f"no attempt until another credential comes: {reason}"
+        case Stale(epoch=epoch, silence=silence):
+            return f"connection {epoch} is open, but no message came for {span(silence)}"
+        case Fresh(epoch=epoch, silence=silence):
+            return f"connection {epoch} has messages again, after {span(silence)}"
+        case Resumed(slept=slept):
+            return f"time jumped by {span(slept)}"
         case Ended(error=None, cause=cause):
             return cause.value
         case Refused(reason=reason):
             return f"the new credential was refused: {reason}"
         case Dropped(count=count, reason=reason):
             return f"{count} messages: {reason}"
-        case ObserverFailed() | ConnectFailed() | Rejected() | SourceFailed() | SendFailed():
+        case ConnectFailed() | Rejected():
+            return failure(happening.error)
+        case ObserverFailed() | SourceFailed() | SendFailed():
             return describe(happening.error)
         case Ended(error=Exception() as error):
             return describe(error)

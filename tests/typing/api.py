@@ -27,6 +27,7 @@ from rxsocket import (
     End,
     Ended,
     Event,
+    Fresh,
     HandshakeRefused,
     InEffect,
     Message,
@@ -39,6 +40,7 @@ from rxsocket import (
     Refused,
     Rejected,
     Request,
+    Resumed,
     Row,
     Secret,
     SendFailed,
@@ -47,6 +49,7 @@ from rxsocket import (
     Signal,
     Socket,
     SourceFailed,
+    Stale,
     State,
     Stored,
     Stream,
@@ -259,6 +262,12 @@ def told(event: Event) -> str:
             return "waiting"
         case AwaitingAuth(reason=reason):
             return reason
+        case Stale(silence=silence) | Fresh(silence=silence):
+            assert_type(silence, float)
+            return "quiet"
+        case Resumed(slept=slept):
+            assert_type(slept, float)
+            return "resumed"
         case Ended(verdict=verdict, error=error):
             assert_type((verdict, error), tuple[Verdict, Exception | None])
             return "ended"
