@@ -42,6 +42,7 @@ from rxsocket.events import (
     Waiting,
 )
 from rxsocket.explaining.explanation import Explanation
+from rxsocket.heartbeat import Heartbeat, heartbeat
 from rxsocket.held import Session
 from rxsocket.history import history
 from rxsocket.policy.backoff import Backoff
@@ -85,6 +86,7 @@ __all__ = [
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "Heartbeat",
     "InEffect",
     "Link",
     "Message",
@@ -126,6 +128,7 @@ __all__ = [
     "centrifugo",
     "graphql_transport_ws",
     "header",
+    "heartbeat",
     "history",
     "jupyter_kernel",
     "query",

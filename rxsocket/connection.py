@@ -33,7 +33,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
-from rxsocket.keepalive import Keepalive
+from rxsocket.liveness import Liveness
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.stability import Stability
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
@@ -57,8 +57,6 @@ class Attempt:
             its second one with what went wrong.
         judge: The verdict about an end, and whether the connection was stable before it.
         leaving: Why it would be disposed now, and what to send.
-        ping_interval: Seconds between pings, or ``None``.
-        ping_timeout: Seconds to wait for a pong, or ``None``.
     """
 
     connecting: Connecting
@@ -66,8 +64,6 @@ class Attempt:
     resolve: Resolve
     judge: Callable[[End, bool], Verdict]
     leaving: Callable[[], tuple[Cause, int, str]]
-    ping_interval: float | None
-    ping_timeout: float | None
 
 
 def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
@@ -98,6 +94,20 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
     return Observable(subscribe)
 
 
+TIMEOUT = 3008
+"""The registered close code for a peer that took too long (IANA)."""
+
+
+def _both(
+    first: Callable[[str | bytes], None], second: Callable[[str | bytes], None]
+) -> Callable[[str | bytes], None]:
+    def heard(message: str | bytes) -> None:
+        first(message)
+        second(message)
+
+    return heard
+
+
 class _Life:
     """From the dial to the end of one epoch."""
 
@@ -109,6 +119,7 @@ class _Life:
     ) -> None:
         self._attempt = attempt
         self._observer = observer
+        self._engine = engine
         self._home = engine.home
         self._publisher = engine.publisher
         self._memory = engine.memory
@@ -121,7 +132,7 @@ class _Life:
         self._heard: Callable[[str | bytes], None] | None = None
         self._opened_at = 0.0
         self.over = False
-        self._keepalive: Keepalive | None = None
+        self._liveness: Liveness | None = None
 
     def on_next(self, signal: Signal) -> None:
         if self.over:
@@ -129,6 +140,8 @@ class _Life:
         if isinstance(signal, (str, bytes)):
             if self._heard is not None:
                 self._heard(signal)
+                if self.over:  # who was told may have ended it
+                    return
             if self._rejected is None or not self._says_refused(signal):
                 self._publisher.deliver(signal)
         elif isinstance(signal, PeerClosed):
@@ -209,14 +222,9 @@ class _Life:
     def _open(self, link: Link) -> None:
         self._link = link
         self._opened_at = self._home.loop.time()
-        stability = Stability(self._stable_after, self._home, self._stability_failed)
-        self._stability = stability
-        self._heard = stability.heard if stability.listens else None
         with self._home.turn():
             self._outbox.open(link, self._epoch)
-            interval, timeout = self._attempt.ping_interval, self._attempt.ping_timeout
-            if interval is not None:
-                self._keepalive = Keepalive(link, interval, timeout, lambda: self._silent(link))
+            self._look_after(link)
             self._observer.on_next(
                 replace(
                     self._attempt.opened,
@@ -226,12 +234,52 @@ class _Life:
                 )
             )
 
-    def _silent(self, link: Link) -> None:
+    def _look_after(self, link: Link) -> None:
+        """From here on, watch whether the connection is any good."""
+        engine = self._engine
+        self._stability = stability = Stability(
+            self._stable_after, self._home, self._stability_failed
+        )
+        self._liveness = liveness = Liveness(
+            link,
+            self._epoch,
+            engine.plan,
+            self._home,
+            self._publisher,
+            engine.vigil,
+            lambda cause, reason: self._lost(link, cause, reason),
+        )
+        listening = [one.heard for one in (stability, liveness) if one.listens]
+        if listening:
+            self._heard = listening[0] if len(listening) == 1 else _both(*listening)
+
+    def _lost(self, link: Link, cause: Cause, reason: str) -> None:
+        """The connection is open, but no use any more."""
         with self._home.turn():
-            if not self.over:
-                silent = PeerClosed(1006, "keepalive ping timeout", lost=True)
-                self._closed(link, silent, Cause.SILENT)
+            if self.over:
+                return
+            if cause in (Cause.SILENT, Cause.BLOCKED):
+                self._closed(link, PeerClosed(1006, reason, lost=True), cause)
                 link.abort()  # last: a transport may report it at once, as a lost link
+            else:
+                self._left(link, cause, reason)
+
+    def _left(self, link: Link, cause: Cause, reason: str) -> None:
+        """Close a connection that is no use; what follows is what follows a lost link."""
+        uptime = self._uptime()
+        verdict = self._attempt.judge(End(code=1006, reason=reason), self._stable)
+        self._memory.departures.add(link, TIMEOUT, reason)
+        self._end(
+            Closed(
+                epoch=self._epoch,
+                reason=reason,
+                sent=TIMEOUT,
+                cause=cause,
+                verdict=verdict,
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
 
     def _closed(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         uptime = self._uptime()
@@ -262,8 +310,8 @@ class _Life:
         self._outbox.shut()
         if self._stability is not None:
             self._stability.stop()
-        if self._keepalive is not None:
-            self._keepalive.stop()
+        if self._liveness is not None:
+            self._liveness.stop()
 
     @property
     def _stable(self) -> bool:

@@ -33,6 +33,7 @@ from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
 from rxsocket.sending.outbox import Outbox, Sent
+from rxsocket.vigil import Vigil
 
 __all__ = ["Engine"]
 
@@ -66,6 +67,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher)
+        self.vigil = Vigil(home, self.publisher.publish)
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped = threading.Event()

@@ -84,7 +84,6 @@ class Cause(Enum):
     """No pong was seen, but it may be because this side did not look."""
     STALE = "no data came"
     HEARTBEAT = "the heartbeat was not answered"
-    RESUMED = "the computer slept"
     FAILED = "the attempt failed"
     REFUSED = "the credential was refused"
 

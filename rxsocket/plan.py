@@ -12,6 +12,7 @@ from rxsocket.auth.credentials import Credential
 from rxsocket.auth.refusals import Refusals
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
+from rxsocket.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge
@@ -39,6 +40,9 @@ class Plan:
     linger: float
     ping_interval: float | None
     ping_timeout: float | None
+    heartbeat: Heartbeat | None
+    stale_after: float | None
+    on_stale: Literal["event", "reconnect"]
 
     def request(self, credential: Credential) -> Request:
         """What to dial with a credential."""

@@ -68,6 +68,7 @@ class Publisher:
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
+        self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
         self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
 
     def publish(self, event: Event) -> None:
@@ -113,6 +114,11 @@ class Publisher:
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
 
+    def measured(self, latency: float) -> None:
+        """Show how long a ping and its pong took."""
+        with self._home.turn():
+            self.latency.emit(latency)
+
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
         with self._home.turn():
@@ -131,7 +137,7 @@ class Publisher:
                 self.sessions,
                 self.messages,
             )
-            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
+            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
             for stream in connected:
                 stream.end(error)
             self._tell()  # while errors is still there

@@ -34,6 +34,7 @@ from rxsocket.auth.leases import Lease, leases
 from rxsocket.engine import Engine
 from rxsocket.events import Closed, Ended, Event, Opened, Problem, State
 from rxsocket.explaining.explanation import Explanation, explain
+from rxsocket.heartbeat import Heartbeat
 from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
@@ -106,6 +107,10 @@ class Socket:
         open_timeout: Seconds that a handshake may take, name look-up and redirects included.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
         ping_timeout: Seconds to wait for a pong before the link counts as lost.
+        heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
+        stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.
+            Pongs and answers to the heartbeat are no messages here.
+        on_stale: What follows: ``"event"``, nothing else; or ``"reconnect"``, a new connection.
         close_timeout: Seconds that closing may take in the background.
         origin: ``Origin`` header, for servers that ask for one.
         user_agent_header: ``User-Agent`` header; ``None`` for none.
@@ -147,6 +152,9 @@ class Socket:
         open_timeout: float | None = 10.0,
         ping_interval: float | None = 20.0,
         ping_timeout: float | None = 20.0,
+        heartbeat: Heartbeat | None = None,
+        stale_after: float | None = None,
+        on_stale: Literal["event", "reconnect"] = "event",
         close_timeout: float = 2.0,
         origin: str | None = None,
         user_agent_header: str | None = USER_AGENT,
@@ -167,6 +175,12 @@ class Socket:
         )
         if clean_close not in ("complete", "reconnect"):
             raise ValueError(f"clean_close: pass 'complete' or 'reconnect', not {clean_close!r}")
+        if on_stale not in ("event", "reconnect"):
+            raise ValueError(f"on_stale: pass 'event' or 'reconnect', not {on_stale!r}")
+        if stale_after == 0:
+            raise ValueError("stale_after: pass more than 0 s, or None for never")
+        if heartbeat is not None:
+            instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
         plan = Plan(
             address=address,
             carrier=query() if carrier is None else function("carrier", carrier),
@@ -184,6 +198,9 @@ class Socket:
             linger=seconds("linger", linger),
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
+            heartbeat=heartbeat,
+            stale_after=seconds_or_none("stale_after", stale_after),
+            on_stale=on_stale,
         )
         if backoff is not None:
             instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
@@ -260,6 +277,14 @@ class Socket:
     def state(self) -> ValueStream[State]:
         """What the socket is doing: now, then each change. Subscribing does not connect."""
         return self._publisher.state
+
+    @property
+    def latency(self) -> ValueStream[float | None]:
+        """How long the last ping and its pong took, in seconds; ``None`` before the first (C17).
+
+        Subscribing does not connect. ``ping_interval`` says how often it is measured.
+        """
+        return self._publisher.latency
 
     @property
     def auth(self) -> ValueStream[Credential]:

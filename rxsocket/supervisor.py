@@ -164,8 +164,6 @@ class _Supervisor:
             resolve=self._resolve,
             judge=self._judge,
             leaving=lambda: (memory.cause, *memory.farewell),
-            ping_interval=self._plan.ping_interval,
-            ping_timeout=self._plan.ping_timeout,
         )
         last: asyncio.Future[EndEvent] = self._home.loop.create_future()
 
@@ -247,7 +245,7 @@ class _Supervisor:
                 at=self._now(),
             )
         )
-        await asyncio.sleep(delay)
+        await self._engine.vigil.sleep(delay, firm=asked_for)
         return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:

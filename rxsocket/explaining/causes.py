@@ -131,7 +131,9 @@ def closing(event: Closed) -> str:
         return event.reason or cause
     if event.cause is Cause.REFUSED:
         return cause + (f": {event.reason}" if event.reason else "")
-    return cause if event.cause is Cause.SILENT else cause + said
+    if event.cause is Cause.SILENT and event.reason == "keepalive ping timeout":
+        return cause
+    return cause + said
 
 
 def describe(error: Exception) -> str:

@@ -52,6 +52,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._entered = False
         self._closed = False
         self._errors: list[BaseException] = []
+        self._jumped = 0.0
         self._handler: Handler | None = None
         self._factory: Any = None
         # What may end with an exception that nobody looks at; weak, as asyncio would let it go too.
@@ -64,7 +65,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def wall_time(self) -> float:
         """Seconds since 1970, on a wall clock that began at 2025-01-01T00:00:00Z."""
-        return EPOCH + self.time()
+        return EPOCH + self.time() + self._jumped
 
     def is_running(self) -> bool:
         return self._entered
