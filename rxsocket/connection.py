@@ -33,6 +33,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
+from rxsocket.explaining.durations import span
 from rxsocket.liveness import Liveness
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.stability import Stability
@@ -94,6 +95,10 @@ def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
     return Observable(subscribe)
 
 
+JUST_NOW = 2.0
+"""Seconds after a block in which an end may be due to it."""
+LONG = 5.0
+"""Seconds of a block after which a server may have given us up."""
 TIMEOUT = 3008
 """The registered close code for a peer that took too long (IANA)."""
 
@@ -284,13 +289,20 @@ class _Life:
     def _closed(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         uptime = self._uptime()
         self._memory.departures.add(link, ended=True)
+        reason = signal.reason
+        if cause is None:
+            cause = Cause.LOST if signal.lost else Cause.PEER
+            blocked = self._blocked()
+            if blocked and (signal.lost or signal.code == 1011):
+                # The server gave us up while we did not look; it is not to blame.
+                cause, reason = Cause.BLOCKED, blocked + (f"; {reason}" if reason else "")
         self._end(
             Closed(
                 epoch=self._epoch,
                 code=signal.code,
-                reason=signal.reason,
+                reason=reason,
                 sent=signal.sent,
-                cause=cause or (Cause.LOST if signal.lost else Cause.PEER),
+                cause=cause,
                 verdict=self._attempt.judge(
                     End(code=signal.sent or signal.code, reason=signal.reason), self._stable
                 ),
@@ -298,6 +310,11 @@ class _Life:
                 at=self._now(),
             )
         )
+
+    def _blocked(self) -> str:
+        """That the loop was blocked until just now, for longer than servers put up with."""
+        seconds = self._engine.vigil.blocked_since(self._home.loop.time() - JUST_NOW)
+        return f"the event loop was blocked for {span(seconds)}" if seconds >= LONG else ""
 
     def _end(self, event: Event) -> None:
         with self._home.turn():

@@ -35,13 +35,14 @@ class Staleness:
         self._fresh = fresh
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
-        self._is_stale = False
+        self._is_stale = self._waited = False
         self._timer = self._loop.call_at(self._last + after, self._look)
 
     def heard(self) -> None:
         """A message came."""
         now = self._loop.time()
         silence, self._last = now - self._last, now
+        self._waited = False
         if self._is_stale:
             self._is_stale = False
             self._timer = self._loop.call_at(now + self._after, self._look)
@@ -56,7 +57,8 @@ class Staleness:
         now, due = self._loop.time(), self._last + self._after
         if due > now:
             self._timer = self._loop.call_at(due, self._look)
-        elif now < due + GRACE and self._blocked_since(self._last):
+        elif not self._waited and self._blocked_since(self._last):
+            self._waited = True  # what came meanwhile is read first
             self._timer = self._loop.call_at(now + GRACE, self._look)
         else:
             self._is_stale = True
