@@ -163,7 +163,7 @@ def answer(request: bytes, extensions: str = "") -> bytes:
 
 async def main() -> None:
     peer, loop = Peer(), asyncio.get_running_loop()
-    commands = asyncio.StreamReader()
+    commands = asyncio.StreamReader(limit=2**24)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     while line := await commands.readline():
         result = await peer.do(json.loads(line))
