@@ -18,6 +18,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -30,8 +31,11 @@ class Peer:
         self.plays: deque[dict[str, Any]] = deque()
         self.dials = 0
         self.open: set[asyncio.StreamWriter] = set()
+        self.protocols: dict[asyncio.StreamWriter, ServerProtocol] = {}
         self.requests: list[str] = []
         self.received: list[str] = []
+        self.served = 0
+        self.every = 0.0
         self.server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int) -> int:
@@ -50,6 +54,7 @@ class Peer:
             pass
         finally:
             self.open.discard(writer)
+            self.protocols.pop(writer, None)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
@@ -63,6 +68,10 @@ class Peer:
             return
         request = await reader.readuntil(b"\r\n\r\n")
         self.requests.append(request.decode("latin-1").split(" ")[1])
+        if "token=bad" in self.requests[-1]:
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            return
         match play.get("do", "serve"):
             case "hang":
                 await reader.read()
@@ -77,6 +86,9 @@ class Peer:
                     await writer.drain()
                     await asyncio.sleep(play["pause"])
                 await reader.read()
+            case "refuse":
+                writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
             case "bytes":  # a handshake, then any bytes, then silence
                 writer.write(answer(request, play.get("extensions", "")))
                 writer.write(bytes.fromhex(play["hex"]))
@@ -97,14 +109,42 @@ class Peer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        """Say hello, answer what comes with the same, until the client leaves."""
+        """Accept the handshake, then go on as a proper server does."""
         protocol = ServerProtocol()
         protocol.receive_data(request)
         [opening] = protocol.events_received()
         assert isinstance(opening, Request)
         protocol.send_response(protocol.accept(opening))
-        if play.get("hello"):
-            protocol.send_text(play["hello"].encode())
+        for data in protocol.data_to_send():
+            writer.write(data)
+        self.served += 1
+        ticking = asyncio.create_task(self.tick(self.served, protocol, writer))
+        try:
+            await self.converse(protocol, reader, writer)
+        finally:
+            ticking.cancel()
+
+    async def tick(
+        self, number: int, protocol: ServerProtocol, writer: asyncio.StreamWriter
+    ) -> None:
+        """Send numbered messages, as long as there is to be one every so often."""
+        count = 0
+        while self.every and protocol.state is State.OPEN:
+            count += 1
+            protocol.send_text(f"tick {number} {count}".encode())
+            for data in protocol.data_to_send():
+                writer.write(data)
+            await writer.drain()
+            await asyncio.sleep(self.every)
+
+    async def converse(
+        self,
+        protocol: ServerProtocol,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Answer what comes with the same, until the client leaves."""
+        self.protocols[writer] = protocol
         while True:
             for data in protocol.data_to_send():
                 if data:
@@ -126,6 +166,25 @@ class Peer:
         match command["do"]:
             case "listen":
                 return await self.listen(command["host"], command["port"])
+            case "close":
+                for writer, protocol in self.protocols.items():
+                    if protocol.state is State.OPEN:
+                        if command["code"] == 1005:
+                            protocol.send_close()
+                        else:
+                            protocol.send_close(command["code"], "because")
+                        for data in protocol.data_to_send():
+                            writer.write(data)
+                return None
+            case "tick":
+                self.every = command["every"]
+                return None
+            case "forget":
+                self.plays.clear()
+                return None
+            case "play":
+                self.plays.append(command["play"])
+                return None
             case "plays":
                 self.plays = deque(command["plays"])
                 self.dials = 0
