@@ -160,7 +160,8 @@ class Peer:
                 if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                     text = bytes(event.data).decode()
                     self.received.append(text)
-                    protocol.send_text(text.encode())
+                    if protocol.state is State.OPEN:
+                        protocol.send_text(text.encode())
 
     async def do(self, command: dict[str, Any]) -> Any:
         match command["do"]:

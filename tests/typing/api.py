@@ -27,6 +27,7 @@ from rxsocket import (
     End,
     Ended,
     Event,
+    Explanation,
     Fresh,
     HandshakeRefused,
     InEffect,
@@ -58,7 +59,12 @@ from rxsocket import (
     Verdict,
     Verdicts,
     Waiting,
+    centrifugo,
+    graphql_transport_ws,
     header,
+    heartbeat,
+    history,
+    jupyter_kernel,
     query,
     standard,
 )
@@ -107,6 +113,13 @@ def constructed() -> None:
     Socket("ws://host/", verdicts=standard().override({4404: Verdict.FAIL}))
     Socket("ws://host/", verdicts=lambda end: Verdict.RECONNECT)
     Socket("ws://host/", backoff=Backoff(cap=60), stable_after=3)
+    Socket("ws://host/", verdicts=centrifugo().then(lambda end: None))
+    Socket("ws://host/", verdicts=graphql_transport_ws(), max_attempts=3, give_up_after=60)
+    Socket("ws://host/", verdicts=jupyter_kernel(), stable_after=reactivex.timer(5.0))
+    Socket("ws://host/", stable_after=ops.first(lambda message: message == "ready"))
+    Socket("ws://host/", heartbeat=heartbeat(send="a", expect="b"), stale_after=60)
+    Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
+    Socket("ws://host/", stale_after=60, on_stale="reconnect")
     Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
     Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
@@ -133,6 +146,9 @@ def streams(socket: Socket) -> None:
     assert_type(socket.errors, Stream[Problem])
     assert_type(socket.state, ValueStream[State])
     assert_type(socket.auth, ValueStream[Credential])
+    assert_type(socket.latency, ValueStream[float | None])
+    assert_type(socket.explain(), Explanation)
+    assert_type(history(socket, 20), tuple[Event, ...])
     assert_type(socket.state.value, State)
     assert_type(socket.auth.value, Credential)
     assert_type(socket.events.passive(), Observable[Event])
