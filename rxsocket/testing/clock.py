@@ -78,7 +78,7 @@ class VirtualClock(VirtualLoop):
         with self._driving():
             while self._step(target):
                 pass
-            self.scheduler.advance_to(target)
+            self.scheduler.advance_to(max(target, self.time()))  # a block may have gone past it
 
     def block(self, seconds: float) -> None:
         """Let time pass in which the loop does nothing: what is due meanwhile runs late.
