@@ -45,6 +45,7 @@ from rxsocket.states import State
 from rxsocket.threads import outcome
 from rxsocket.transports.seam import Fragments
 from rxsocket.unasked import Unasked
+from rxsocket.vigil import Vigil
 
 __all__ = ["Engine"]
 
@@ -52,6 +53,8 @@ logger = logging.getLogger("rxsocket")
 
 HURRY = 0.5
 """Seconds for the closing handshake when the program is being interrupted."""
+SETTLED = 5.0
+"""Seconds after which a renewal may change a connection, where ``stable_after`` is no number."""
 
 
 class Engine:
@@ -79,9 +82,11 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        self.vigil = Vigil(home, self.publisher.publish)
         self.when_identity_changes: list[Callable[[], None]] = []
         self.interceptors = Interceptors(self.publisher)
-        self._unasked = Unasked(home, self.publisher, plan.stable_after, self._lacks, self._renew)
+        stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
+        self._unasked = Unasked(home, self.publisher, stable, self._lacks, self._renew)
         self._running: abc.DisposableBase | None = None
         self._starting = False
         self._stopped: Future[None] = Future()

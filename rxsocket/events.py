@@ -4,7 +4,8 @@ For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``. Whatever went wrong
+and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs,
+``Renewed``, ``Stale`` and ``Fresh`` while one is open, ``Resumed`` at any time. Whatever went wrong
 without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
 ``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``SlowConsumer``.
 
@@ -32,6 +33,7 @@ __all__ = [
     "Dropped",
     "Ended",
     "Event",
+    "Fresh",
     "Message",
     "ObserverFailed",
     "Opened",
@@ -39,9 +41,11 @@ __all__ = [
     "Rejected",
     "RenewalFailed",
     "Renewed",
+    "Resumed",
     "SendFailed",
     "SlowConsumer",
     "SourceFailed",
+    "Stale",
     "TopicFailed",
     "Waiting",
 ]
@@ -52,7 +56,7 @@ class Cause(Enum):
 
     STARTED = "started"
     """The first subscriber came."""
-    AUTH_CHANGED = "auth changed"
+    AUTH_CHANGED = "the credential changed"
     MAX_AGE = "max_age was reached"
     HANDED_OVER = "handed over to the next connection"
     LOGGED_OUT = "logged out"
@@ -64,6 +68,10 @@ class Cause(Enum):
     PEER = "closed by the server"
     LOST = "the link was lost"
     SILENT = "the peer stopped answering pings"
+    BLOCKED = "the event loop was blocked"
+    """No pong was seen, but it may be because this side did not look."""
+    STALE = "no data came"
+    HEARTBEAT = "the heartbeat was not answered"
     FAILED = "the attempt failed"
     REFUSED = "the credential was refused"
     RECORDING_OVER = "the recording is over"
@@ -200,19 +208,60 @@ class Aborted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(_Event):
-    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15)."""
+    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15).
+
+    Attributes:
+        delay: Seconds from ``at`` to the attempt.
+        failures: Waits since the last stable connection, this one included.
+        cause: Why there has to be another attempt.
+        retry_after: Seconds that the server asked for, if it did.
+    """
 
     delay: float
     failures: int
     cause: Cause
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingAuth(_Event):
-    """No attempt is made until another credential comes (C9, C11). ``reason`` says why."""
+    """No attempt is made until another credential comes (C9, C11).
+
+    Attributes:
+        reason: Why, in words.
+        cause: Why.
+        asks: Whether the provider is asked for one meanwhile.
+    """
 
     reason: str
     cause: Cause
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale(_Event):
+    """The connection is open and answers, but no message came for ``silence`` seconds (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh(_Event):
+    """A message came again, after ``silence`` seconds without one (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(_Event):
+    """Time jumped: the computer slept, or its clock was set, by ``slept`` seconds (C17).
+
+    An open link is probed at once, and a wait for the next attempt is over.
+    """
+
+    slept: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -358,6 +407,9 @@ Event: TypeAlias = (
     | Aborted
     | Waiting
     | AwaitingAuth
+    | Stale
+    | Fresh
+    | Resumed
     | Ended
     | Renewed
     | RenewalFailed

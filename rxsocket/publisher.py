@@ -34,12 +34,18 @@ from rxsocket.events import (
 from rxsocket.flow import Brake
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
+from rxsocket.past import Past
 from rxsocket.runtime import Home
 from rxsocket.slowness import Stopwatch
 from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
+
+FAULTS = frozenset(
+    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
+)
+"""Ends that nobody wanted."""
 
 
 class Publisher:
@@ -62,6 +68,7 @@ class Publisher:
         self.brake = Brake()
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
+        self.past = Past()
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
@@ -74,11 +81,13 @@ class Publisher:
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
+        self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
         self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
 
     def publish(self, event: Event) -> None:
         """Let an event be known: first the state it leads to, then the event."""
         with self._home.turn():
+            self.past.remember(event)
             self._narrator.tell(event)
             self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
@@ -138,6 +147,11 @@ class Publisher:
             self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
             self.changes.observe(Message(epoch=self._epoch, data=None))
 
+    def measured(self, latency: float) -> None:
+        """Show how long a ping and its pong took."""
+        with self._home.turn():
+            self.latency.emit(latency)
+
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
         with self._home.turn():
@@ -156,7 +170,7 @@ class Publisher:
                 self.sessions,
                 self.messages,
             )
-            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
+            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
             for stream in connected:
                 stream.end(error)
             self._tell()  # while errors is still there
@@ -192,7 +206,7 @@ class Publisher:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
-        failed = event.cause in (Cause.LOST, Cause.SILENT, Cause.REFUSED)
+        failed = event.cause in FAULTS
         wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)

@@ -11,7 +11,7 @@ from rxsocket.cli import keyboard
 from rxsocket.cli.errors import UsageError
 from rxsocket.cli.sources import Entries, from_line
 from rxsocket.cli.wording import Happening, Notice
-from rxsocket.logs import describe
+from rxsocket.explaining.causes import describe
 from rxsocket.socket import Socket
 
 __all__ = ["follow_stdin", "session"]

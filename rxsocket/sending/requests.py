@@ -23,7 +23,7 @@ from rxsocket.arguments import callback, is_mapping, seconds_or_none
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged
 from rxsocket.events import Closed
-from rxsocket.logs import closing
+from rxsocket.explaining.causes import closing
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.request import Request
