@@ -292,10 +292,11 @@ class _Life:
         reason = signal.reason
         if cause is None:
             cause = Cause.LOST if signal.lost else Cause.PEER
-            blocked = self._blocked()
-            if blocked and (signal.lost or signal.code == 1011):
-                # The server gave us up while we did not look; it is not to blame.
-                cause, reason = Cause.BLOCKED, blocked + (f"; {reason}" if reason else "")
+            blocked = self._blocked() if signal.lost or signal.code == 1011 else ""
+            if blocked:
+                reason = f"{blocked}; {reason}" if reason else blocked
+                if signal.code == 1011:  # it gave us up while we did not look
+                    cause = Cause.BLOCKED
         self._end(
             Closed(
                 epoch=self._epoch,
@@ -312,7 +313,7 @@ class _Life:
         )
 
     def _blocked(self) -> str:
-        """That the loop was blocked until just now, for longer than servers put up with."""
+        """That the loop was blocked until just now, if so; longer than servers may put up with."""
         seconds = self._engine.vigil.blocked_since(self._home.loop.time() - JUST_NOW)
         return f"the event loop was blocked for {span(seconds)}" if seconds >= LONG else ""
 

@@ -366,6 +366,17 @@ def test_a_server_that_gave_us_up_meanwhile_is_not_blamed(
     assert closed.reason == "the event loop was blocked for 30 s; keepalive ping timeout"
 
 
+def test_a_link_lost_during_a_block_mentions_it(virtual: VirtualClock, scene: Make) -> None:
+    """C17: who cut it is not known, so the cause stays; the reason has what is known."""
+    mine = scene(accept().wait(30.0).drop(), ping_interval=20.0)
+    virtual.advance(12.0)
+    virtual.block(31.0)
+    virtual.advance(1.0)
+    [(_, closed)] = of(Closed, mine)
+    assert closed.cause is Cause.LOST
+    assert closed.reason == "the event loop was blocked for 30 s"
+
+
 @pytest.mark.parametrize("code", [1001, 1012, 4000])
 def test_other_closes_after_a_block_are_the_servers_own(
     virtual: VirtualClock, scene: Make, code: int
