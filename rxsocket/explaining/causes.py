@@ -129,10 +129,10 @@ def closing(event: Closed) -> str:
         return "the link was lost" + (f": {event.reason}" if event.reason else "")
     if event.cause in (Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT):
         return event.reason or cause
-    if event.cause is Cause.REFUSED:
-        return cause + (f": {event.reason}" if event.reason else "")
     if event.cause is Cause.SILENT and event.reason == "keepalive ping timeout":
         return cause
+    if event.cause in (Cause.REFUSED, Cause.SILENT):
+        return cause + (f": {event.reason}" if event.reason else "")
     return cause + said
 
 

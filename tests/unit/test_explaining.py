@@ -181,6 +181,11 @@ def because(cause: Cause, reason: str = "", code: int | None = 1006) -> Closed:
             "check the network; a peer that is merely slow needs a longer ping_timeout=",
         ),
         (
+            because(Cause.SILENT, "no pong within 2.0 s after time jumped by 2 h"),
+            "the peer stopped answering pings: no pong within 2.0 s after time jumped by 2 h",
+            "check the network; a peer that is merely slow needs a longer ping_timeout=",
+        ),
+        (
             because(Cause.BLOCKED, "the event loop was blocked for 31 s"),
             "the event loop was blocked for 31 s",
             "keep blocking calls off the event loop: asyncio.to_thread(...)",
