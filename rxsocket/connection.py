@@ -33,7 +33,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
-from rxsocket.explaining.durations import span
+from rxsocket.explaining.causes import blocked
 from rxsocket.liveness import Liveness
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.stability import Stability
@@ -292,9 +292,9 @@ class _Life:
         reason = signal.reason
         if cause is None:
             cause = Cause.LOST if signal.lost else Cause.PEER
-            blocked = self._blocked() if signal.lost or signal.code == 1011 else ""
-            if blocked:
-                reason = f"{blocked}; {reason}" if reason else blocked
+            block = self._blocked() if signal.lost or signal.code == 1011 else ""
+            if block:
+                reason = f"{block}; {reason}" if reason else block
                 if signal.code == 1011:  # it gave us up while we did not look
                     cause = Cause.BLOCKED
         self._end(
@@ -315,7 +315,7 @@ class _Life:
     def _blocked(self) -> str:
         """That the loop was blocked until just now, if so; longer than servers may put up with."""
         seconds = self._engine.vigil.blocked_since(self._home.loop.time() - JUST_NOW)
-        return f"the event loop was blocked for {span(seconds)}" if seconds >= LONG else ""
+        return blocked(seconds) if seconds >= LONG else ""
 
     def _end(self, event: Event) -> None:
         with self._home.turn():
