@@ -325,6 +325,20 @@ def test_a_pong_that_waits_in_the_buffer_counts(virtual: VirtualClock, scene: Ma
     assert mine.names == ["Connecting", "Opened"]
 
 
+@pytest.mark.parametrize(("latency", "names"), [(5.9, 2), (6.5, 3)])
+def test_after_a_block_there_is_a_second_for_reading(
+    virtual: VirtualClock, scene: Make, latency: float, names: int
+) -> None:
+    """C17: a pong up to 1 s after the judgment that a block delayed still counts; later, not."""
+    mine = scene(latency=latency, ping_interval=10.0, ping_timeout=5.0)
+    virtual.advance(latency + 10.1)  # a ping is on its way
+    virtual.block(4.95)
+    virtual.advance(2.0)
+    assert len([name for name in mine.names if name != "Waiting"]) == names
+    mine.end()
+    virtual.advance(latency)  # what is on its way to the fake server
+
+
 def test_a_blocked_loop_is_named_as_the_cause(virtual: VirtualClock, scene: Make) -> None:
     """C17: when no pong comes after a block, the event says who was to blame."""
     mine = scene(ping_interval=10.0, ping_timeout=5.0)
