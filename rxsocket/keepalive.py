@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rxsocket.errors import ConnectionLost
 from rxsocket.events import Cause
+from rxsocket.explaining.causes import blocked
 from rxsocket.explaining.durations import span
 from rxsocket.transports.seam import Link
 
@@ -89,13 +90,13 @@ class Keepalive:
         pong = asyncio.ensure_future(self._link.ping())
         try:
             await asyncio.wait((pong,), timeout=patience)
-            blocked = self._blocked_since(began)
-            if blocked and not pong.done():
+            late = self._blocked_since(began)
+            if late and not pong.done():
                 await asyncio.wait((pong,), timeout=GRACE)
         finally:
             pong.cancel()
         if not pong.done() or pong.cancelled():
-            self._silent(*_blame(blocked, patience, jumped))
+            self._silent(*_blame(late, patience, jumped))
             return
         try:
             latency = pong.result()
@@ -106,9 +107,9 @@ class Keepalive:
         self._timer = self._loop.call_later(max(0.0, rest), self._start, self._patience, 0.0)
 
 
-def _blame(blocked: float, patience: float | None, jumped: float) -> tuple[Cause, str]:
-    if blocked:
-        return Cause.BLOCKED, f"the event loop was blocked for {span(blocked)}"
+def _blame(seconds: float, patience: float | None, jumped: float) -> tuple[Cause, str]:
+    if seconds:
+        return Cause.BLOCKED, blocked(seconds)
     if jumped:
         within = span(patience or 0.0)
         return Cause.SILENT, f"no pong within {within} after time jumped by {span(jumped)}"

@@ -35,7 +35,7 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
-from rxsocket.explaining.durations import span
+from rxsocket.explaining.causes import blocked
 from rxsocket.liveness import Liveness
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.stability import Stability
@@ -395,10 +395,11 @@ class Life:
         reason, uptime = signal.reason, self._uptime(self.opened_at)
         if cause is None:
             cause = Cause.LOST if signal.lost else Cause.PEER
-            blocked = self._blocked()
-            if blocked and (signal.lost or signal.code == 1011):
-                # The server gave us up while we did not look; it is not to blame.
-                cause, reason = Cause.BLOCKED, blocked + (f"; {reason}" if reason else "")
+            block = self._blocked() if signal.lost or signal.code == 1011 else ""
+            if block:
+                reason = f"{block}; {reason}" if reason else block
+                if signal.code == 1011:  # it gave us up while we did not look
+                    cause = Cause.BLOCKED
         self._end(
             Closed(
                 epoch=self.epoch,
@@ -413,9 +414,9 @@ class Life:
         )
 
     def _blocked(self) -> str:
-        """That the loop was blocked until just now, for longer than servers put up with."""
+        """That the loop was blocked until just now, if so; longer than servers may put up with."""
         seconds = self._vigil.blocked_since(self._home.loop.time() - JUST_NOW)
-        return f"the event loop was blocked for {span(seconds)}" if seconds >= LONG else ""
+        return blocked(seconds) if seconds >= LONG else ""
 
     def _end(self, event: Event) -> None:
         with self._home.turn():

@@ -20,8 +20,17 @@ from rxsocket.errors import (
     Unauthorized,
 )
 from rxsocket.events import Cause, Closed
+from rxsocket.explaining.durations import span
 
-__all__ = ["advice_about", "advice_about_closing", "closing", "describe", "failure", "meaning"]
+__all__ = [
+    "advice_about",
+    "advice_about_closing",
+    "blocked",
+    "closing",
+    "describe",
+    "failure",
+    "meaning",
+]
 
 MEANINGS: Mapping[int, str] = {
     # RFC 6455, section 7.4.1, and the IANA registry
@@ -129,10 +138,10 @@ def closing(event: Closed) -> str:
         return "the link was lost" + (f": {event.reason}" if event.reason else "")
     if event.cause in (Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT):
         return event.reason or cause
-    if event.cause is Cause.REFUSED:
-        return cause + (f": {event.reason}" if event.reason else "")
     if event.cause is Cause.SILENT and event.reason == "keepalive ping timeout":
         return cause
+    if event.cause in (Cause.REFUSED, Cause.SILENT):
+        return cause + (f": {event.reason}" if event.reason else "")
     return cause + said
 
 
@@ -185,6 +194,11 @@ def advice_about_closing(event: Closed) -> str:
     if event.cause in CAUSES:
         return CAUSES[event.cause]
     return CODES.get(event.code or 0, "")
+
+
+def blocked(seconds: float) -> str:
+    """What to say of a loop that was blocked; it is not known to the second when that began."""
+    return f"the event loop was blocked for at least {span(seconds)}"
 
 
 def _in_brackets(code: int) -> str:

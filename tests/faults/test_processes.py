@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket as sockets
 import time
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from wire.kit import Watch, quick
 
 from rxsocket import (
     Aborted,
+    Backoff,
     Cause,
     Closed,
     ConnectFailed,
@@ -20,8 +22,11 @@ from rxsocket import (
     Opened,
     Sent,
     Socket,
+    SocketFailed,
     State,
     Verdict,
+    Waiting,
+    history,
 )
 
 from .stage import Process, until
@@ -254,4 +259,40 @@ def test_a_blocked_loop_is_named(far: Process) -> None:
     finally:
         far.thaw()
     assert event.cause is Cause.BLOCKED
-    assert event.reason.startswith("the event loop was blocked for ")
+    assert event.reason.startswith("the event loop was blocked for at least ")
+
+
+# --- what is remembered, and what is given up
+
+
+@pytest.mark.parametrize("limit", [{"max_attempts": 3}, {"give_up_after": 0.3}])
+def test_an_outage_is_given_up(doomed: Process, limit: dict[str, Any]) -> None:
+    """C3, C15: on_error with everything that was tried, and nothing left."""
+    socket = Socket(doomed.url, backoff=quick(), stable_after=0.0, **limit)
+    watch = Watch(socket)
+    watch.wait(Opened)
+    doomed.kill()
+    watch.ended()
+    assert isinstance(watch.error, SocketFailed)
+    first, *others = watch.error.tried
+    assert first.code == 1006 and others
+    assert all(isinstance(one.error, ConnectionRefusedError) for one in others)
+    assert [one.at for one in watch.error.tried] == sorted(one.at for one in watch.error.tried)
+    assert next(iter(limit)) in str(watch.error) and next(iter(limit)) in str(socket.explain())
+    with pytest.raises(SocketFailed):
+        socket.wait(1)
+
+
+def test_what_is_remembered_and_said(doomed: Process) -> None:
+    """C3: history has what events had, and the explanation what a user would ask."""
+    socket = Socket(doomed.url, backoff=Backoff(first=60.0, random=Random(1)))
+    watch = Watch(socket)
+    watch.wait(Opened)
+    doomed.kill()
+    watch.wait(Waiting)
+    assert list(history(socket)) == watch.events
+    told = socket.explain()
+    assert told.state is State.WAITING and told.due is not None and told.due > time.time()
+    assert "connection 1 was open" in told.why and "the link was lost" in told.why
+    assert "call reconnect() to try at once" in told.advice
+    close(socket, watch)

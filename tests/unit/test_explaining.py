@@ -181,8 +181,13 @@ def because(cause: Cause, reason: str = "", code: int | None = 1006) -> Closed:
             "check the network; a peer that is merely slow needs a longer ping_timeout=",
         ),
         (
-            because(Cause.BLOCKED, "the event loop was blocked for 31 s"),
-            "the event loop was blocked for 31 s",
+            because(Cause.SILENT, "no pong within 2.0 s after time jumped by 2 h"),
+            "the peer stopped answering pings: no pong within 2.0 s after time jumped by 2 h",
+            "check the network; a peer that is merely slow needs a longer ping_timeout=",
+        ),
+        (
+            because(Cause.BLOCKED, "the event loop was blocked for at least 31 s"),
+            "the event loop was blocked for at least 31 s",
             "keep blocking calls off the event loop: asyncio.to_thread(...)",
         ),
         (
@@ -508,7 +513,7 @@ GOLDEN: dict[str, tuple[list[Event], State]] = {
                 1006,
                 899.0,
                 cause=Cause.BLOCKED,
-                reason="the event loop was blocked for 31 s",
+                reason="the event loop was blocked for at least 31 s",
             ),
             waiting(999.0, 1.7),
         ],
