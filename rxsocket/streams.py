@@ -21,7 +21,7 @@ from rxsocket.flow import Brake
 from rxsocket.iteration import HIGH_WATER, iterate, marks
 from rxsocket.runtime import Home
 
-__all__ = ["Fence", "Guarded", "Stream", "ValueStream", "observer_name"]
+__all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name"]
 
 T = TypeVar("T")
 Report = Callable[[str, str, Exception], None]

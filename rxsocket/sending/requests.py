@@ -13,6 +13,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -138,9 +139,9 @@ class Requests:
             idempotent=idempotent,
         )
         self._identified(question)  # what has no id fails here, at once
-        return Request(self, question)
+        return Request(partial(self._ask, question))
 
-    def ask(self, question: Question, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
+    def _ask(self, question: Question, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
         """Send a request, and tell an observer its answers; from any thread."""
         id, data, size = self._prepared(question)
 
