@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxsocket.auth.changes import Changes
-from rxsocket.auth.credentials import Credential
+from rxsocket.auth.credentials import PENDING, Credential
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
     Cause,
@@ -55,10 +55,9 @@ class Publisher:
         home: Where observers are called.
         hold: Keeps the socket connected; given to the streams that connect (C1).
         shown: The socket's address, without secrets.
-        credential: The credential to begin with.
     """
 
-    def __init__(self, home: Home, hold: Hold, shown: str, credential: Credential) -> None:
+    def __init__(self, home: Home, hold: Hold, shown: str) -> None:
         self._home = home
         self._narrator = Narrator(shown)
         self._states = States()
@@ -82,7 +81,7 @@ class Publisher:
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
         self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
-        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
+        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, PENDING)
 
     def publish(self, event: Event) -> None:
         """Let an event be known: first the state it leads to, then the event."""
