@@ -17,6 +17,7 @@ from rxsocket.auth.sources import Ask, Reason
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
 from rxsocket.codecs import Codec, json, messagepack
 from rxsocket.errors import (
+    Attempted,
     BufferOverflow,
     ConnectionLost,
     CredentialRefused,
@@ -45,6 +46,7 @@ from rxsocket.events import (
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
@@ -52,14 +54,20 @@ from rxsocket.events import (
     Rejected,
     RenewalFailed,
     Renewed,
+    Resumed,
     SendFailed,
     SlowConsumer,
     SourceFailed,
+    Stale,
     TopicFailed,
     Waiting,
 )
+from rxsocket.explaining.explanation import Explanation
+from rxsocket.heartbeat import Heartbeat, heartbeat
 from rxsocket.held import Session
+from rxsocket.history import history
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
@@ -83,6 +91,7 @@ from rxsocket.transports.seam import (
 __all__ = [
     "Aborted",
     "Ask",
+    "Attempted",
     "AuthChange",
     "AwaitingAuth",
     "Backoff",
@@ -105,9 +114,12 @@ __all__ = [
     "Ended",
     "Envelope",
     "Event",
+    "Explanation",
+    "Fresh",
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "Heartbeat",
     "IdentityChanged",
     "InEffect",
     "Link",
@@ -132,6 +144,7 @@ __all__ = [
     "RenewalFailed",
     "Renewed",
     "Request",
+    "Resumed",
     "Row",
     "Secret",
     "SendFailed",
@@ -143,6 +156,7 @@ __all__ = [
     "SocketError",
     "SocketFailed",
     "SourceFailed",
+    "Stale",
     "State",
     "Stored",
     "Strategy",
@@ -157,12 +171,17 @@ __all__ = [
     "Verdicts",
     "Waiting",
     "carrier",
+    "centrifugo",
     "cookie",
     "first_message",
+    "graphql_transport_ws",
     "handover",
     "header",
+    "heartbeat",
+    "history",
     "in_band",
     "json",
+    "jupyter_kernel",
     "messagepack",
     "query",
     "reconnect",

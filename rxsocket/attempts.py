@@ -14,7 +14,7 @@ from rxsocket.auth.credentials import Credential
 from rxsocket.auth.keyring import Claim, Keyring
 from rxsocket.connection import connection
 from rxsocket.engine import Engine
-from rxsocket.errors import ProviderFailed, Unauthorized
+from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
 from rxsocket.events import (
     Aborted,
     Cause,
@@ -26,6 +26,7 @@ from rxsocket.events import (
     Rejected,
     Waiting,
 )
+from rxsocket.explaining.causes import closing, describe
 from rxsocket.life import Attempt, Life
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.tally import Tally
@@ -89,7 +90,7 @@ class Attempts:
         self._observer = observer
         self._connection = SerialDisposable()
         self._disposed = False
-        self.keys = Keyring(claim, engine.provider, engine.memory.refusals)
+        self.keys = Keyring(claim, engine.custody.provider, engine.memory.refusals)
         self.tally = Tally(engine.plan)
         self.waited_for_old_peer = False
         self.misjudged: Exception | None = None
@@ -136,7 +137,7 @@ class Attempts:
         """
         memory, tally = self._memory, beside or self.tally
         memory.epoch += 1
-        tally.attempts += 1
+        number, began = tally.begin(self._home.loop.time()), self._home.wall_time()
         epoch = Epoch(memory.epoch, tally, self._home.loop.create_future(), beside is None)
 
         def begun(life: Life) -> None:
@@ -152,12 +153,12 @@ class Attempts:
             connecting=Connecting(
                 epoch=epoch.number,
                 cause=cause,
-                attempt=tally.attempts,
+                attempt=number,
                 url=self._plan.address.shown,
             ),
-            opened=Opened(epoch=epoch.number, cause=cause, attempts=tally.attempts),
+            opened=Opened(epoch=epoch.number, cause=cause, attempts=number),
             resolve=lambda dial, failed: self._resolve(epoch, dial, failed),
-            judge=lambda end, uptime: self._judge(epoch, end, uptime),
+            judge=lambda end, stable: self._judge(epoch, end, stable),
             leaving=lambda: (memory.cause, *memory.farewell),
             begun=begun,
             admit=admitted,
@@ -166,6 +167,7 @@ class Attempts:
 
         def on_next(event: Event) -> None:
             if isinstance(event, EndEvent):
+                tally.tried.append(_attempted(event, number, began))
                 epoch.last.set_result(event)
             elif self.on_open is not None and isinstance(event, Opened):
                 self.on_open(epoch)
@@ -189,7 +191,7 @@ class Attempts:
     def in_use(self, epoch: Epoch, credential: Credential) -> None:
         """A credential is in use by the connection of the socket."""
         epoch.credential = credential
-        self._engine.renewing = None
+        self._engine.custody.renewing = None
         self._publisher.credential(credential)
 
     def let_go(self, cause: Cause) -> None:
@@ -242,9 +244,9 @@ class Attempts:
         await self._memory.departures.answered(within=SLOT)
         self._memory.dialled_at = self._home.loop.time()
 
-    def _judge(self, epoch: Epoch, end: End, uptime: float | None) -> Verdict:
+    def _judge(self, epoch: Epoch, end: End, stable: bool) -> Verdict:
         try:
-            verdict = epoch.tally.judge(end, uptime)
+            verdict = epoch.tally.judge(end, stable, self._home.loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently
             self.misjudged = error
             return Verdict.FAIL
@@ -264,3 +266,13 @@ class Attempts:
         # An observer may have changed the credential: its coroutine must not go on and dial.
         if self._disposed:
             raise asyncio.CancelledError
+
+
+def _attempted(end: EndEvent, number: int, at: float) -> Attempted:
+    match end:
+        case Closed():
+            return Attempted(number, at, closing(end), code=end.code)
+        case Aborted():
+            return Attempted(number, at, end.cause.value)
+        case _:
+            return Attempted(number, at, describe(end.error), error=end.error)

@@ -28,7 +28,11 @@ No message, attribute or chained exception here holds a credential (C28).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 __all__ = [
+    "Attempted",
     "BufferOverflow",
     "ConnectionLost",
     "CredentialRefused",
@@ -52,18 +56,61 @@ class SocketError(Exception):
     """Base class of everything rxsocket raises on its own account."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One attempt of an outage, and what it ended with.
+
+    Attributes:
+        number: Its number in the outage, from 1.
+        at: Wall time at which it began, in seconds since the epoch.
+        outcome: What it ended with, in words.
+        error: What it failed with, when it never opened.
+        code: Close code, when it opened.
+    """
+
+    number: int
+    at: float
+    outcome: str
+    error: Exception | None = None
+    code: int | None = None
+
+
 class SocketFailed(SocketError):
-    """The socket ended because it can never succeed; ``on_error`` of its streams (C3, C16).
+    """The socket ended because it cannot succeed, or not in time; ``on_error`` (C3, C15, C16).
 
     Attributes:
         url: Address of the socket, without user info or query values.
         cause: What the last attempt ended with, when that was an exception.
+        tried: The attempts of this outage, oldest first; the last 20 of them. The text has them,
+            too, with the seconds since the first one shown.
     """
 
-    def __init__(self, message: str, *, url: str, cause: Exception | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        cause: Exception | None = None,
+        tried: Sequence[Attempted] = (),
+    ) -> None:
+        super().__init__(message + _listed(tried))
         self.url = url
         self.cause = cause
+        self.tried = tuple(tried)
+
+
+SHOWN = 5
+
+
+def _listed(tried: Sequence[Attempted]) -> str:
+    """The last few attempts in words, when there was more than one."""
+    if len(tried) < 2:
+        return ""
+    since = tried[0].at
+    shown = "; ".join(
+        f"{one.number}. +{one.at - since:.1f} s {one.outcome}" for one in tried[-SHOWN:]
+    )
+    return f" (tried: {'...; ' if len(tried) > SHOWN else ''}{shown})"
 
 
 class HandshakeError(SocketError):

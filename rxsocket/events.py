@@ -4,17 +4,19 @@ For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Renewed``, ``Ended``. Whatever went wrong
+and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs,
+``Renewed``, ``Stale`` and ``Fresh`` while one is open, ``Resumed`` at any time. Whatever went wrong
 without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
 ``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``SlowConsumer``.
 
-``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
+``at`` is the wall time in seconds since the epoch; it takes no part in comparisons. An exception in
+an event is compared by its kind and its text.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -31,6 +33,7 @@ __all__ = [
     "Dropped",
     "Ended",
     "Event",
+    "Fresh",
     "Message",
     "ObserverFailed",
     "Opened",
@@ -38,9 +41,11 @@ __all__ = [
     "Rejected",
     "RenewalFailed",
     "Renewed",
+    "Resumed",
     "SendFailed",
     "SlowConsumer",
     "SourceFailed",
+    "Stale",
     "TopicFailed",
     "Waiting",
 ]
@@ -51,7 +56,7 @@ class Cause(Enum):
 
     STARTED = "started"
     """The first subscriber came."""
-    AUTH_CHANGED = "auth changed"
+    AUTH_CHANGED = "the credential changed"
     MAX_AGE = "max_age was reached"
     HANDED_OVER = "handed over to the next connection"
     LOGGED_OUT = "logged out"
@@ -63,8 +68,14 @@ class Cause(Enum):
     PEER = "closed by the server"
     LOST = "the link was lost"
     SILENT = "the peer stopped answering pings"
+    BLOCKED = "the event loop was blocked"
+    """No pong was seen, but it may be because this side did not look."""
+    STALE = "no data came"
+    HEARTBEAT = "the heartbeat was not answered"
     FAILED = "the attempt failed"
     REFUSED = "the credential was refused"
+    RECORDING_OVER = "the recording is over"
+    """Nothing more was recorded; see ``rxsocket.recording``."""
 
     def __repr__(self) -> str:
         return self.name
@@ -73,6 +84,23 @@ class Cause(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
     at: float = field(default_factory=time.time, compare=False, repr=False)
+
+
+class _Failure(_Event):
+    """An event about an exception: equal when that is of the same kind and says the same."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _values(self) == _values(other)
+
+    def __hash__(self) -> int:
+        return hash(_values(self))
+
+
+def _values(event: _Event) -> tuple[Any, ...]:
+    values = (getattr(event, item.name) for item in fields(event) if item.compare)
+    return tuple((type(v).__name__, str(v)) if isinstance(v, Exception) else v for v in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +173,8 @@ class Closed(_Event):
     uptime: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConnectFailed(_Failure):
     """The connection was not opened, for a reason other than the credential.
 
     Attributes:
@@ -160,8 +188,8 @@ class ConnectFailed(_Event):
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rejected(_Failure):
     """The server refused the credential at the handshake, or the provider gave up (C9)."""
 
     epoch: int
@@ -180,23 +208,64 @@ class Aborted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(_Event):
-    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15)."""
+    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15).
+
+    Attributes:
+        delay: Seconds from ``at`` to the attempt.
+        failures: Waits since the last stable connection, this one included.
+        cause: Why there has to be another attempt.
+        retry_after: Seconds that the server asked for, if it did.
+    """
 
     delay: float
     failures: int
     cause: Cause
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingAuth(_Event):
-    """No attempt is made until another credential comes (C9, C11). ``reason`` says why."""
+    """No attempt is made until another credential comes (C9, C11).
+
+    Attributes:
+        reason: Why, in words.
+        cause: Why.
+        asks: Whether the provider is asked for one meanwhile.
+    """
 
     reason: str
     cause: Cause
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended(_Event):
+class Stale(_Event):
+    """The connection is open and answers, but no message came for ``silence`` seconds (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh(_Event):
+    """A message came again, after ``silence`` seconds without one (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(_Event):
+    """Time jumped: the computer slept, or its clock was set, by ``slept`` seconds (C17).
+
+    An open link is probed at once, and a wait for the next attempt is over.
+    """
+
+    slept: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ended(_Failure):
     """The socket ended: its streams complete, or fail with ``error`` (C3)."""
 
     verdict: Verdict
@@ -204,8 +273,8 @@ class Ended(_Event):
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObserverFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ObserverFailed(_Failure):
     """An observer raised and was detached; everybody else goes on (C23).
 
     Attributes:
@@ -219,15 +288,15 @@ class ObserverFailed(_Event):
     stream: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceFailed(_Failure):
     """The source of credentials failed or gave something unusable; the credential stays (C10)."""
 
     error: Exception
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SendFailed(_Failure):
     """A message was not sent; its receipt says the same (C20)."""
 
     error: Exception
@@ -338,6 +407,9 @@ Event: TypeAlias = (
     | Aborted
     | Waiting
     | AwaitingAuth
+    | Stale
+    | Fresh
+    | Resumed
     | Ended
     | Renewed
     | RenewalFailed

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from rxsocket.keepalive import Keepalive
+from typing import Protocol
+
 from rxsocket.transports.seam import Link
 
 __all__ = ["Brake"]
+
+
+class Watchful(Protocol):
+    """What watches a connection for signs of life."""
+
+    def pause(self) -> None:
+        """Nothing is read for now."""
+        ...
+
+    def resume(self) -> None:
+        """It is read again."""
+        ...
 
 
 class Brake:
@@ -24,11 +37,11 @@ class Brake:
 
     def __init__(self) -> None:
         self._holding: set[object] = set()
-        self._links: dict[Link, Keepalive | None] = {}
+        self._links: dict[Link, Watchful] = {}
 
-    def opened(self, link: Link, keepalive: Keepalive | None) -> None:
+    def opened(self, link: Link, watching: Watchful) -> None:
         """A connection can be read from."""
-        self._links[link] = keepalive
+        self._links[link] = watching
         if self._holding:
             self._pause(link)
 
@@ -53,13 +66,10 @@ class Brake:
             return
         self._holding.discard(consumer)
         if not self._holding:
-            for link, keepalive in self._links.items():
+            for link, watching in self._links.items():
                 link.resume()
-                if keepalive is not None:
-                    keepalive.resume()
+                watching.resume()
 
     def _pause(self, link: Link) -> None:
         link.pause()
-        keepalive = self._links[link]
-        if keepalive is not None:
-            keepalive.pause()
+        self._links[link].pause()

@@ -35,8 +35,10 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
-from rxsocket.keepalive import Keepalive
+from rxsocket.explaining.causes import blocked
+from rxsocket.liveness import Liveness
 from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.stability import Stability
 from rxsocket.suspicion import Suspicion
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 
@@ -48,6 +50,13 @@ Resolve: TypeAlias = Callable[
 ]
 Filter: TypeAlias = Callable[[str | bytes], bool]
 
+JUST_NOW = 2.0
+"""Seconds after a block in which an end may be due to it."""
+LONG = 5.0
+"""Seconds of a block after which a server may have given us up."""
+TIMEOUT = 3008
+"""The registered close code for a peer that took too long (IANA)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -58,7 +67,7 @@ class Attempt:
         opened: Its second one, as far as it is known before.
         resolve: Resolves the credential, then calls its first argument with the request to dial, or
             its second one with what went wrong.
-        judge: The verdict about an end.
+        judge: The verdict about an end, and whether the connection was stable before it.
         leaving: Why it would be disposed now, and what to send.
         begun: Called with the life when there is one.
         admit: Called when it could open; whoever is called says ``open()``, now or later.
@@ -68,7 +77,7 @@ class Attempt:
     connecting: Connecting
     opened: Opened
     resolve: Resolve
-    judge: Callable[[End, float | None], Verdict]
+    judge: Callable[[End, bool], Verdict]
     leaving: Callable[[], tuple[Cause, int, str]]
     begun: Callable[[Life], None]
     admit: Callable[[Life], None]
@@ -99,6 +108,7 @@ class Life:
         self.over = False
         self._attempt = attempt
         self._observer = observer
+        self._vigil = engine.vigil
         self._home = engine.home
         self._plan = engine.plan
         self._publisher = engine.publisher
@@ -111,7 +121,8 @@ class Life:
         self._outbox = engine.outbox
         self._early: list[str | bytes] = []
         self._doorstep: Doorstep | None = None
-        self._keepalive: Keepalive | None = None
+        self._stability: Stability | None = None
+        self._liveness: Liveness | None = None
         self._filters: tuple[Filter, ...] = ()
         self._hears: Filter | None = self._before_open
 
@@ -158,13 +169,8 @@ class Life:
         self.opened_at = self._home.loop.time()
         with self._home.turn():
             self._hears = self._filtered if self._filters else None
-            if self._plan.rejected is not None:
-                self._suspect(self._plan.rejected)
             self._outbox.open(link, self.epoch)
-            interval, timeout = self._plan.ping_interval, self._plan.ping_timeout
-            if interval is not None:
-                self._keepalive = Keepalive(link, interval, timeout, lambda: self._silent(link))
-            self._brake.opened(link, self._keepalive)
+            self._brake.opened(link, self._look_after(link))
             self._observer.on_next(
                 replace(
                     self._attempt.opened,
@@ -276,9 +282,37 @@ class Life:
         except Exception:  # reported when it is delivered
             return message
 
+    def _look_after(self, link: Link) -> Liveness:
+        """From here on, watch whether the connection is any good."""
+        self._stability = stability = Stability(
+            self._plan.stable_after, self._home, self._stability_failed
+        )
+        self._liveness = liveness = Liveness(
+            link,
+            self.epoch,
+            self._plan,
+            self._home,
+            self._publisher,
+            self._vigil,
+            lambda cause, reason: self._no_use(link, cause, reason),
+        )
+        for listener in (stability, liveness):
+            if listener.listens:
+                self._overhear(listener.heard)
+        if self._plan.rejected is not None:
+            self._suspect(self._plan.rejected)
+        return liveness
+
+    def _overhear(self, heard: Callable[[str | bytes], None]) -> None:
+        def hears(message: str | bytes) -> bool:
+            heard(message)
+            return self.over  # who was told may have ended it
+
+        self.listen(hears)
+
     def _suspect(self, rejected: Predicate) -> None:
         def trusted() -> bool:
-            if self._open_for() < self._plan.stable_after:
+            if not self._stable:
                 return False
             end()
             return True
@@ -290,7 +324,7 @@ class Life:
         if link is None:
             return
         uptime = self._uptime(self.opened_at or 0.0)
-        verdict = self._attempt.judge(End(error=CredentialRefused()), uptime)
+        verdict = self._attempt.judge(End(error=CredentialRefused()), False)
         self._memory.departures.add(link)
         self._end(
             Closed(
@@ -304,17 +338,45 @@ class Life:
             )
         )
 
-    def _silent(self, link: Link) -> None:
+    def _no_use(self, link: Link, cause: Cause, reason: str) -> None:
+        """The connection is open, but no use any more."""
         with self._home.turn():
-            if not self.over:
-                silent = PeerClosed(1006, "keepalive ping timeout", lost=True)
-                self._lost(link, silent, Cause.SILENT)
+            if self.over:
+                return
+            if cause in (Cause.SILENT, Cause.BLOCKED):
+                self._lost(link, PeerClosed(1006, reason, lost=True), cause)
                 link.abort()  # last: a transport may report it at once, as a lost link
+            else:
+                self._leave(link, cause, reason)
+
+    def _leave(self, link: Link, cause: Cause, reason: str) -> None:
+        """Close a connection that is no use; what follows is what follows a lost link."""
+        uptime = self._uptime(self.opened_at or 0.0)
+        verdict = self._attempt.judge(End(code=1006, reason=reason), self._stable)
+        self._memory.departures.add(link, TIMEOUT, reason)
+        self._end(
+            Closed(
+                epoch=self.epoch,
+                reason=reason,
+                sent=TIMEOUT,
+                cause=cause,
+                verdict=verdict,
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
+
+    @property
+    def _stable(self) -> bool:
+        return self._stability is not None and self._stability.reached
+
+    def _stability_failed(self, error: Exception) -> None:
+        self._publisher.report("stable_after=", "messages", error)
 
     # --- its end
 
     def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
-        verdict = self._attempt.judge(end, None)
+        verdict = self._attempt.judge(end, False)
         if closing is not None:
             self._memory.departures.add(closing)
         kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
@@ -330,19 +392,31 @@ class Life:
             said = f"closed with {signal.code} {signal.reason}".rstrip()
             self._failed(ConnectionLost(f"the server let the link open, then {said}"), end)
             return
-        uptime = self._uptime(self.opened_at)
+        reason, uptime = signal.reason, self._uptime(self.opened_at)
+        if cause is None:
+            cause = Cause.LOST if signal.lost else Cause.PEER
+            block = self._blocked() if signal.lost or signal.code == 1011 else ""
+            if block:
+                reason = f"{block}; {reason}" if reason else block
+                if signal.code == 1011:  # it gave us up while we did not look
+                    cause = Cause.BLOCKED
         self._end(
             Closed(
                 epoch=self.epoch,
                 code=signal.code,
-                reason=signal.reason,
+                reason=reason,
                 sent=signal.sent,
-                cause=cause or (Cause.LOST if signal.lost else Cause.PEER),
-                verdict=self._attempt.judge(end, uptime),
+                cause=cause,
+                verdict=self._attempt.judge(end, self._stable),
                 uptime=uptime,
                 at=self._now(),
             )
         )
+
+    def _blocked(self) -> str:
+        """That the loop was blocked until just now, if so; longer than servers may put up with."""
+        seconds = self._vigil.blocked_since(self._home.loop.time() - JUST_NOW)
+        return blocked(seconds) if seconds >= LONG else ""
 
     def _end(self, event: Event) -> None:
         with self._home.turn():
@@ -358,16 +432,15 @@ class Life:
                 self._brake.over(self.link)
         if self._doorstep is not None:
             self._doorstep.leave()
-        if self._keepalive is not None:
-            self._keepalive.stop()
+        if self._stability is not None:
+            self._stability.stop()
+        if self._liveness is not None:
+            self._liveness.stop()
 
     def _gap(self, opened_at: float) -> float | None:
         """Seconds that the socket was without a connection."""
         closed_at = self._memory.closed_at
         return None if closed_at is None else opened_at - closed_at
-
-    def _open_for(self) -> float:
-        return self._home.loop.time() - (self.opened_at or 0.0)
 
     def _uptime(self, opened_at: float) -> float:
         """Seconds it was open; from here on the socket is without a connection."""

@@ -20,15 +20,20 @@ from rxsocket.events import (
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
     Rejected,
+    Resumed,
     SendFailed,
     SlowConsumer,
     SourceFailed,
+    Stale,
     TopicFailed,
 )
+from rxsocket.explaining.causes import advice_about, closing, describe, failure
+from rxsocket.explaining.durations import span
 from rxsocket.policy.verdicts import Verdict
 
 __all__ = ["Narrator", "TransportLog"]
@@ -71,14 +76,24 @@ class Narrator:
             case ConnectFailed(error=error, verdict=verdict):
                 level, self._outage = (logging.DEBUG if self._outage else logging.WARNING), True
                 then = "; trying again" if verdict is Verdict.RECONNECT else ""
-                self._log(level, "cannot connect: %s%s", describe(error), then)
+                hint = advice_about(error)
+                hint = f" ({hint})" if hint else ""
+                self._log(level, "cannot connect: %s%s%s", failure(error), then, hint)
             case Rejected(error=error):
-                self._log(logging.WARNING, "credential refused: %s", describe(error))
+                self._log(logging.WARNING, "credential refused: %s", failure(error))
             case AwaitingAuth(reason=reason, cause=Cause.REFUSED):
                 self._log(logging.WARNING, WAITING, reason)
             case ObserverFailed(observer=observer, stream=stream, error=error):
                 text = "observer %s of %s raised and was detached; the others go on"
                 self._log(logging.WARNING, text, observer, stream, exc_info=error)
+            case Stale(epoch=epoch, silence=silence):
+                text = "connection %d is open, but no message came for %s"
+                self._log(logging.WARNING, text, epoch, span(silence))
+            case Fresh(epoch=epoch, silence=silence):
+                text = "connection %d has messages again, after %s"
+                self._log(logging.INFO, text, epoch, span(silence))
+            case Resumed(slept=slept):
+                self._log(logging.INFO, "time jumped by %s: looking at the link", span(slept))
             case SourceFailed(error=error):
                 self._log(logging.WARNING, "the source of credentials failed: %s", describe(error))
             case DecodeFailed(error=error, excerpt=excerpt):
@@ -101,20 +116,6 @@ class Narrator:
 
     def _log(self, level: int, text: str, *arguments: Any, **options: Any) -> None:
         logger.log(level, "%s: " + text, self._address, *arguments, **options)
-
-
-def describe(error: Exception) -> str:
-    """An exception in one line."""
-    text = str(error)
-    return text if text else type(error).__name__
-
-
-def closing(event: Closed) -> str:
-    """How a connection closed, in one line."""
-    text = event.cause.value
-    if event.code is not None:
-        text += f" with {event.code}"
-    return f"{text} {event.reason!r}" if event.reason else text
 
 
 class TransportLog(logging.LoggerAdapter[logging.Logger]):

@@ -17,8 +17,11 @@ from rxsocket.auth.strategies import Reconnect, Strategy
 from rxsocket.codecs import Codec
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
+from rxsocket.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge
+from rxsocket.stability import StableAfter
 from rxsocket.transports.seam import Options, Request, Transport, at_once
 
 __all__ = ["Memory", "Plan"]
@@ -34,7 +37,8 @@ class Plan:
     options: Options
     verdicts: Judge
     backoff: Backoff
-    stable_after: float
+    limits: Limits
+    stable_after: StableAfter
     codec: Codec[Any, Any] | None
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
@@ -46,6 +50,9 @@ class Plan:
     ping_interval: float | None
     ping_timeout: float | None
     queue_for: float
+    heartbeat: Heartbeat | None
+    stale_after: float | None
+    on_stale: Literal["event", "reconnect"]
 
     @property
     def renewable(self) -> bool:

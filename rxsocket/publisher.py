@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxsocket.auth.changes import Changes
-from rxsocket.auth.credentials import Credential
+from rxsocket.auth.credentials import PENDING, Credential
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
     Cause,
@@ -34,12 +34,18 @@ from rxsocket.events import (
 from rxsocket.flow import Brake
 from rxsocket.held import HoldingStream, Session
 from rxsocket.logs import Narrator
+from rxsocket.past import Past
 from rxsocket.runtime import Home
 from rxsocket.slowness import Stopwatch
 from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
+
+FAULTS = frozenset(
+    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
+)
+"""Ends that nobody wanted."""
 
 
 class Publisher:
@@ -49,10 +55,9 @@ class Publisher:
         home: Where observers are called.
         hold: Keeps the socket connected; given to the streams that connect (C1).
         shown: The socket's address, without secrets.
-        credential: The credential to begin with.
     """
 
-    def __init__(self, home: Home, hold: Hold, shown: str, credential: Credential) -> None:
+    def __init__(self, home: Home, hold: Hold, shown: str) -> None:
         self._home = home
         self._narrator = Narrator(shown)
         self._states = States()
@@ -62,6 +67,7 @@ class Publisher:
         self.brake = Brake()
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
+        self.past = Past()
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
@@ -74,11 +80,13 @@ class Publisher:
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
-        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
+        self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
+        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, PENDING)
 
     def publish(self, event: Event) -> None:
         """Let an event be known: first the state it leads to, then the event."""
         with self._home.turn():
+            self.past.remember(event)
             self._narrator.tell(event)
             self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
@@ -103,8 +111,10 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any, raw: str | bytes | None = None) -> None:
+    def deliver(self, data: Any, raw: str | bytes | None = None, at: float | None = None) -> None:
         """Let a message of the connection that is open be known, and what it was decoded from.
+
+        ``at`` is when it came, if that is not now.
 
         ::
 
@@ -121,7 +131,8 @@ class Publisher:
                     self.report("after_receive", "messages", error)
                     return
             if self.events.observed:
-                self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
+                at = self._home.wall_time() if at is None else at
+                self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
                 self._session.emit(data, raw)
             self.messages.emit(data, raw)
@@ -141,6 +152,11 @@ class Publisher:
             self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
             self.changes.observe(Message(epoch=self._epoch, data=None))
 
+    def measured(self, latency: float) -> None:
+        """Show how long a ping and its pong took."""
+        with self._home.turn():
+            self.latency.emit(latency)
+
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
         with self._home.turn():
@@ -159,7 +175,7 @@ class Publisher:
                 self.sessions,
                 self.messages,
             )
-            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
+            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
             for stream in connected:
                 stream.end(error)
             self._tell()  # while errors is still there
@@ -180,7 +196,7 @@ class Publisher:
         self.messages.let_go()  # of the epoch before
         self._epoch = event.epoch
         self._stopwatch.reset()
-        if not (self.events.observed or self.sessions.observed or self.messages.observed):
+        if not (self.events.attended or self.sessions.observed or self.messages.observed):
             self.messages.hold()
         if self.sessions.observed:
             self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
@@ -195,7 +211,7 @@ class Publisher:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
-        failed = event.cause in (Cause.LOST, Cause.SILENT, Cause.REFUSED)
+        failed = event.cause in FAULTS
         wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)

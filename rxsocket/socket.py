@@ -38,10 +38,13 @@ from rxsocket.auth.strategies import Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine import Engine
 from rxsocket.events import Closed, Ended, Event, Opened, Problem
+from rxsocket.explaining.explanation import Explanation, explain
+from rxsocket.heartbeat import Heartbeat
 from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
@@ -51,6 +54,7 @@ from rxsocket.sending.outgoing import Outgoing
 from rxsocket.sending.payload import Sendable
 from rxsocket.sending.request import Request
 from rxsocket.sending.requests import Requests
+from rxsocket.stability import StableAfter, stable_after_argument
 from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
@@ -119,9 +123,15 @@ class Socket(Generic[T, S]):
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
-        stable_after: Seconds after which an open connection counts as a success (C15).
-        rejected: Given a message that came within ``stable_after`` of the opening, not decoded,
-            whether it says that the credential was refused. Such a message is not delivered (C9).
+        max_attempts: Attempts without a stable connection after which the socket ends with
+            ``SocketFailed``; ``None`` for no limit (C3).
+        give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
+            with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
+        stable_after: Seconds after which an open connection counts as a success (C15); or an
+            Observable whose first value says so, subscribed to at each open; or a function from the
+            connection's messages to one, such as ``ops.first(is_ready)``.
+        rejected: Given a message that came before the connection was stable, not decoded, whether
+            it says that the credential was refused. Such a message is not delivered (C9).
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
             closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
@@ -140,6 +150,10 @@ class Socket(Generic[T, S]):
         open_timeout: Seconds that a handshake may take, name look-up and redirects included.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
         ping_timeout: Seconds to wait for a pong before the link counts as lost.
+        heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
+        stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.
+            Pongs and answers to the heartbeat are no messages here.
+        on_stale: What follows: ``"event"``, nothing else; or ``"reconnect"``, a new connection.
         close_timeout: Seconds that closing may take in the background.
         origin: ``Origin`` header, for servers that ask for one.
         user_agent_header: ``User-Agent`` header; ``None`` for none.
@@ -169,7 +183,9 @@ class Socket(Generic[T, S]):
         transport: TransportName | Transport = "websockets",
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
-        stable_after: float = 5.0,
+        max_attempts: int | None = None,
+        give_up_after: float | None = None,
+        stable_after: StableAfter = 5.0,
         rejected: Callable[[str | bytes], object] | None = None,
         clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
@@ -186,6 +202,9 @@ class Socket(Generic[T, S]):
         open_timeout: float | None = 10.0,
         ping_interval: float | None = 20.0,
         ping_timeout: float | None = 20.0,
+        heartbeat: Heartbeat | None = None,
+        stale_after: float | None = None,
+        on_stale: Literal["event", "reconnect"] = "event",
         close_timeout: float = 2.0,
         origin: str | None = None,
         user_agent_header: str | None = USER_AGENT,
@@ -207,6 +226,12 @@ class Socket(Generic[T, S]):
         )
         if clean_close not in ("complete", "reconnect"):
             raise ValueError(f"clean_close: pass 'complete' or 'reconnect', not {clean_close!r}")
+        if on_stale not in ("event", "reconnect"):
+            raise ValueError(f"on_stale: pass 'event' or 'reconnect', not {on_stale!r}")
+        if stale_after == 0:
+            raise ValueError("stale_after: pass more than 0 s, or None for never")
+        if heartbeat is not None:
+            instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
         plan = Plan(
             address=address,
             carrier=query() if carrier is None else function("carrier", carrier),
@@ -215,7 +240,8 @@ class Socket(Generic[T, S]):
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),
             codec=codec_or_none(codec),
-            stable_after=seconds("stable_after", stable_after),
+            limits=Limits(max_attempts, give_up_after),
+            stable_after=stable_after_argument(stable_after),
             rejected=None if rejected is None else function("rejected", rejected),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
@@ -226,6 +252,9 @@ class Socket(Generic[T, S]):
             queue_for=seconds("queue_for", queue_for),
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
+            heartbeat=heartbeat,
+            stale_after=seconds_or_none("stale_after", stale_after),
+            on_stale=on_stale,
         )
         if backoff is not None:
             instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
@@ -247,11 +276,11 @@ class Socket(Generic[T, S]):
             leases       A---------B------------      with reconnect(), each credential is a lease
             switch       co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
         """
-        engine = self._engine
-        changed = engine.auth.pipe(ops.distinct_until_changed())  # C6
-        again = engine.again.pipe(ops.map(lambda _: engine.auth.value))  # reconnect()
+        custody = self._engine.custody
+        changed = custody.auth.pipe(ops.distinct_until_changed())  # C6
+        again = custody.again.pipe(ops.map(lambda _: custody.auth.value))  # reconnect()
         return reactivex.merge(changed, again).pipe(
-            leases(engine.keeps),  # C13
+            leases(custody.keeps),  # C13
             ops.map(self._supervised),
             ops.switch_latest(),
             ops.take_while(_goes_on, inclusive=True),
@@ -259,6 +288,11 @@ class Socket(Generic[T, S]):
 
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
         return supervised(lease, self._engine)
+
+    @property
+    def url(self) -> str:
+        """Its address, without user info or query values."""
+        return self._engine.plan.address.shown
 
     # --- streams
 
@@ -310,6 +344,14 @@ class Socket(Generic[T, S]):
         return self._publisher.state
 
     @property
+    def latency(self) -> ValueStream[float | None]:
+        """How long the last ping and its pong took, in seconds; ``None`` before the first (C17).
+
+        Subscribing does not connect. ``ping_interval`` says how often it is measured.
+        """
+        return self._publisher.latency
+
+    @property
     def auth(self) -> ValueStream[Credential]:
         """The credential in use, masked: now, then each change. Subscribing does not connect."""
         return self._publisher.auth
@@ -347,7 +389,7 @@ class Socket(Generic[T, S]):
             TypeError: If the value is no credential.
             ValueError: If it cannot be carried.
         """
-        return self._engine.set_auth(value)
+        return self._engine.custody.set_auth(value)
 
     @overload
     def send(self: Socket[str | bytes, str | bytes], data: Sendable) -> Receipt[Sent]: ...
@@ -532,6 +574,23 @@ class Socket(Generic[T, S]):
         """
         return self._engine.close(code_to_send("code", code), reason_to_send("reason", reason))
 
+    def explain(self) -> Explanation:
+        """Say what the socket is doing, since when, why, what is next, and what you can do.
+
+        Returns:
+            The explanation: ``print`` it, or read its fields.
+
+        Examples:
+            >>> print(socket.explain())
+            waiting for a credential for 12 s: connection 3 was open 14 min, then closed by the \
+server with 4001 'token expired'; then the server refused the handshake with HTTP 403 (Forbidden)
+            next: nothing, until there is another one
+            you can: call set_auth(...) with another credential, or reconnect() to try the same \
+one again
+        """
+        publisher, home = self._publisher, self._engine.home
+        return explain(publisher.past.events, publisher.state.value, home.wall_time())
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.
 
@@ -582,7 +641,7 @@ class Socket(Generic[T, S]):
         await self._engine.closed(hurry=exc_type is not None)
 
     def __repr__(self) -> str:
-        return f"<Socket {self._engine.plan.address.shown}: {self.state.value.value}>"
+        return f"<Socket {self.url}: {self.state.value.value}>"
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.

@@ -66,6 +66,7 @@ OUR_OWN_DOING: Mapping[Cause, State] = MappingProxyType(
         Cause.LEFT: State.IDLE,
         Cause.CLOSE: State.CLOSED,
         Cause.LOOP_ENDED: State.CLOSED,
+        Cause.RECORDING_OVER: State.CLOSED,
     }
 )
 

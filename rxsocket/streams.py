@@ -21,7 +21,7 @@ from rxsocket.flow import Brake
 from rxsocket.iteration import HIGH_WATER, iterate, marks
 from rxsocket.runtime import Home
 
-__all__ = ["Fence", "Guarded", "Stream", "ValueStream", "observer_name"]
+__all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name"]
 
 T = TypeVar("T")
 Report = Callable[[str, str, Exception], None]
@@ -59,14 +59,20 @@ def _is_plumbing(frame: FrameType) -> bool:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_next", "_observer", "_report", "live", "subscribed_by")
+    __slots__ = ("_context", "_next", "_observer", "_report", "audience", "live", "subscribed_by")
 
-    def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        observer: abc.ObserverBase[T],
+        report: Callable[[Exception], None],
+        audience: bool = True,
+    ) -> None:
         self._observer = observer
         self._next = observer.on_next
         self._context = contextvars.copy_context()
         self._report = report
         self.live = True
+        self.audience = audience
         self.subscribed_by = _subscriber()
 
     def on_next(self, value: T) -> None:
@@ -166,13 +172,23 @@ class Stream(Guarded[T]):
         """Whether anybody is subscribed."""
         return bool(self._fences)
 
-    def passive(self) -> Observable[T]:
-        """The same stream, for looking only: subscribing to it does not connect (C1)."""
+    @property
+    def attended(self) -> bool:
+        """Whether anybody is subscribed who counts as audience (C4)."""
+        return any(fence.audience for fence in self._fences)
+
+    def passive(self, *, audience: bool = True) -> Observable[T]:
+        """The same stream, for looking only: subscribing to it does not connect (C1).
+
+        Args:
+            audience: Whether the first messages are taken as heard by who subscribes to it; if not,
+                they are held for somebody else all the same (C4).
+        """
 
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return self._join(observer, None)
+            return self._join(observer, None, audience=audience)
 
         return Observable(subscribe)
 
@@ -235,7 +251,9 @@ class Stream(Guarded[T]):
         """What subscribing does; for an Observable that is this stream under another name."""
         return self._join(observer, self._hold)
 
-    def _join(self, observer: abc.ObserverBase[T], hold: Hold | None) -> abc.DisposableBase:
+    def _join(
+        self, observer: abc.ObserverBase[T], hold: Hold | None, *, audience: bool = True
+    ) -> abc.DisposableBase:
         def failed(error: Exception) -> None:
             leave()
             self._told(observer_name(error), self._name, error)
@@ -247,7 +265,7 @@ class Stream(Guarded[T]):
                 held.dispose()
 
         held: abc.DisposableBase | None = None
-        fence = Fence(observer, failed)
+        fence = Fence(observer, failed, audience)
         self._home.run(lambda: self._admit(fence))
         if hold is not None and fence.live:  # it may have left at what it was given first
             held = hold()

@@ -39,7 +39,7 @@ from rxsocket.events import (
     SourceFailed,
     Waiting,
 )
-from rxsocket.logs import closing, describe
+from rxsocket.explaining.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.renewals import Renewals
@@ -118,7 +118,9 @@ class _Supervisor:
             cause = _cause_of_next(end)
             match getattr(end, "verdict", Verdict.AWAIT_AUTH):
                 case Verdict.RECONNECT:
-                    await self._back_off(end, cause)
+                    if (why := await self._back_off(end, cause)) is not None:
+                        self._attempts.emit(self._ended(end, Verdict.FAIL, cause, why))
+                        return
                 case Verdict.AWAIT_AUTH:
                     refusal = end.cause if isinstance(end, Aborted) else Cause.REFUSED
                     await self._await_auth(refusal, _refusal(end))
@@ -137,11 +139,12 @@ class _Supervisor:
             return await epoch.last
         return await self._renewals.tend(epoch)
 
-    async def _back_off(self, end: EndEvent, cause: Cause) -> None:
+    async def _back_off(self, end: EndEvent, cause: Cause) -> str | None:
+        """Wait until the next attempt may begin; or say which limit forbids it."""
         departures, tally = self._memory.departures, self._attempts.tally
         if self._attempts.waited_for_old_peer and departures.unanswered:
             await departures.answered()
-            return
+            return None
         error = end.error if isinstance(end, ConnectFailed) else None
         header = error.retry_after if isinstance(error, HandshakeRefused) else None
         asked_for = min(
@@ -151,12 +154,23 @@ class _Supervisor:
             (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
         )
         delay = max(tally.next_delay(), asked_for, spacing)
-        waiting = Waiting(delay=delay, failures=tally.failures, cause=cause, at=self._now())
-        self._attempts.emit(waiting)
-        await asyncio.sleep(delay)
+        if (why := tally.limit(delay, self._home.loop.time())) is not None:
+            return why
+        self._attempts.emit(
+            Waiting(
+                delay=delay,
+                failures=tally.failures,
+                cause=cause,
+                retry_after=asked_for or None,
+                at=self._now(),
+            )
+        )
+        await self._engine.vigil.sleep(delay, firm=asked_for)
+        return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:
-        self._attempts.emit(AwaitingAuth(cause=cause, reason=reason, at=self._now()))
+        asks = self._attempts.keys.will_ask(cause)
+        self._attempts.emit(AwaitingAuth(cause=cause, reason=reason, asks=asks, at=self._now()))
         await self._attempts.keys.another(
             self._attempts.tally.ask,
             cause,
@@ -164,7 +178,9 @@ class _Supervisor:
             lambda error: self._publisher.publish(SourceFailed(error=error, at=self._now())),
         )
 
-    def _ended(self, end: EndEvent, verdict: Verdict, cause: Cause) -> Ended:
+    def _ended(
+        self, end: EndEvent, verdict: Verdict, cause: Cause, limit: str = "it cannot succeed"
+    ) -> Ended:
         if verdict is Verdict.COMPLETE:
             return Ended(verdict=verdict, cause=cause, at=self._now())
         inner = None if isinstance(end, (Closed, Aborted)) else end.error
@@ -172,9 +188,9 @@ class _Supervisor:
         if self._attempts.misjudged is not None:
             inner = self._attempts.misjudged
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
-        shown, attempt = self._plan.address.shown, self._attempts.tally.attempts
-        text = f"{shown}: gave up after attempt {attempt}, it cannot succeed: {why}"
-        error = SocketFailed(text, url=shown, cause=inner)
+        shown, tally = self._plan.address.shown, self._attempts.tally
+        text = f"{shown}: gave up after attempt {tally.attempts}, {limit}: {why}"
+        error = SocketFailed(text, url=shown, cause=inner, tried=tuple(tally.tried))
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 
     def _now(self) -> float:

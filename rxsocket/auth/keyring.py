@@ -117,6 +117,11 @@ class Keyring:
             raise Abandoned(Cause.REFUSED)
         return self.credential
 
+    def will_ask(self, cause: Cause) -> bool:
+        """Whether the provider is asked for another one, rather than waited for ``set_auth``."""
+        waiting_for_push = cause in (Cause.LOGGED_OUT, Cause.NO_CREDENTIAL) and self.pushed
+        return self._provider is not None and not (self._gave_up or waiting_for_push)
+
     async def another(
         self,
         ask: Ask,
@@ -134,8 +139,7 @@ class Keyring:
             delays: Seconds to wait before the provider is asked the next time.
             failed: Told of each failure of the provider.
         """
-        waiting_for_push = cause in (Cause.LOGGED_OUT, Cause.NO_CREDENTIAL) and self.pushed
-        if self._provider is None or self._gave_up or waiting_for_push:
+        if self._provider is None or not self.will_ask(cause):
             await _forever()
             return
         refused = ask.reason is Reason.REJECTED

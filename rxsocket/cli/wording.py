@@ -21,17 +21,21 @@ from rxsocket.events import (
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
     Rejected,
+    Resumed,
     SendFailed,
     SlowConsumer,
     SourceFailed,
+    Stale,
     TopicFailed,
     Waiting,
 )
-from rxsocket.logs import closing, describe
+from rxsocket.explaining.causes import closing, describe, failure
+from rxsocket.explaining.durations import span
 
 __all__ = ["Happening", "Notice", "as_json", "payload", "printable", "sentence", "style"]
 
@@ -90,6 +94,12 @@ def sentence(happening: Happening) -> str:
             return f"the next attempt comes in {delay:.1f} s"
         case AwaitingAuth(reason=reason):
             return f"no attempt until another credential comes: {reason}"
+        case Stale(epoch=epoch, silence=silence):
+            return f"connection {epoch} is open, but no message came for {span(silence)}"
+        case Fresh(epoch=epoch, silence=silence):
+            return f"connection {epoch} has messages again, after {span(silence)}"
+        case Resumed(slept=slept):
+            return f"time jumped by {span(slept)}"
         case Ended(error=None, cause=cause):
             return cause.value
         case Refused(reason=reason):
@@ -98,7 +108,9 @@ def sentence(happening: Happening) -> str:
             return f"{count} messages: {reason}"
         case TopicFailed(topic=topic, error=error):
             return f"a message of {topic}: {describe(error)}"
-        case ObserverFailed() | ConnectFailed() | Rejected() | SourceFailed() | SendFailed():
+        case ConnectFailed() | Rejected():
+            return failure(happening.error)
+        case ObserverFailed() | SourceFailed() | SendFailed():
             return describe(happening.error)
         case DecodeFailed(error=error, excerpt=excerpt):
             return f"{describe(error)}; its shape: {excerpt}"

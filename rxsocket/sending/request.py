@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reactivex import abc
 
 from rxsocket.streams import Guarded
 from rxsocket.threads import running_loop
-
-if TYPE_CHECKING:
-    from rxsocket.sending.requests import Question, Requests
 
 __all__ = ["Request"]
 
@@ -36,10 +33,13 @@ class Request(Guarded[Any]):
         >>> socket.request("time?", match=lambda message: message.startswith("time")).run()
     """
 
-    def __init__(self, requests: Requests, question: Question) -> None:
-        super().__init__("request", self._attach)
-        self._requests = requests
-        self._question = question
+    def __init__(self, ask: Callable[[abc.ObserverBase[Any]], abc.DisposableBase]) -> None:
+        def attach(
+            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return ask(observer)
+
+        super().__init__("request", attach)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Send it, and wait for the last answer; on any loop."""
@@ -73,8 +73,3 @@ class Request(Guarded[Any]):
             return await answered
         finally:
             asking.dispose()
-
-    def _attach(
-        self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return self._requests.ask(self._question, observer)

@@ -13,6 +13,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from rxsocket.arguments import callback, is_mapping, seconds_or_none
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged
 from rxsocket.events import Closed
-from rxsocket.logs import closing
+from rxsocket.explaining.causes import closing
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.request import Request
@@ -103,7 +104,7 @@ class Requests:
         self._asked: dict[_Asked, None] = {}
         self._by_id: dict[IdOf, dict[Any, tuple[_Asked, ...]]] = {}
         self._listening: abc.DisposableBase | None = None
-        engine.when_identity_changes.append(self._another_identity)
+        engine.custody.when_identity_changes.append(self._another_identity)
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -138,9 +139,9 @@ class Requests:
             idempotent=idempotent,
         )
         self._identified(question)  # what has no id fails here, at once
-        return Request(self, question)
+        return Request(partial(self._ask, question))
 
-    def ask(self, question: Question, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
+    def _ask(self, question: Question, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
         """Send a request, and tell an observer its answers; from any thread."""
         id, data, size = self._prepared(question)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rxsocket.streams import Stream
+from reactivex import abc
+
+from rxsocket.runtime import Home
+from rxsocket.streams import Report, Stream
 from rxsocket.topics.subscription import Subscription
-
-if TYPE_CHECKING:
-    from rxsocket.topics.channels import Channels
 
 __all__ = ["Channel"]
 
@@ -38,18 +38,15 @@ class Channel(Stream[Any]):
     def __init__(
         self,
         name: str,
-        channels: Channels,
+        home: Home,
+        report: Report,
+        join: Callable[[Channel], abc.DisposableBase],
         subscription: Subscription,
         match: Callable[[Any], object] | None,
         by: Callable[[Any], Any],
         key: Hashable,
     ) -> None:
-        super().__init__(
-            f"channel {name}",
-            channels.home,
-            channels.publisher.report,
-            lambda: channels.join(self),
-        )
+        super().__init__(f"channel {name}", home, report, lambda: join(self))
         self.subscription = subscription
         self.match = match
         self.by = by

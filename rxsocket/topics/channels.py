@@ -73,7 +73,9 @@ class Channels:
         hash(key)  # what cannot be looked up fails here, at once
         subscription = self.subscriptions.subscription(subscribe, unsubscribe, acknowledged)
         name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
-        return Channel(name, self, subscription, match, by or self._topic, key)
+        report = self.publisher.report
+        by = by or self._topic
+        return Channel(name, self.home, report, self.join, subscription, match, by, key)
 
     def join(self, channel: Channel) -> abc.DisposableBase:
         """Want a channel, and stay connected, until disposed; from any thread."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from rxsocket.streams import Guarded
+from rxsocket.topics.dispatch import Sink
 from rxsocket.topics.pattern import Pattern
-
-if TYPE_CHECKING:
-    from rxsocket.topics.topics import Topics
 
 __all__ = ["Listener"]
 
@@ -33,10 +32,12 @@ class Listener(Guarded[T]):
         >>> chat.with_params(room=1).subscribe(lambda message: print(message.text))
     """
 
-    def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
-        sink = topics.sink(pattern, type)  # an unusable type fails here, at once
+    def __init__(
+        self, sink_for: Callable[[Pattern, Any], Sink], pattern: Pattern, type: Any
+    ) -> None:
+        sink = sink_for(pattern, type)  # an unusable type fails here, at once
         super().__init__(f"listener {pattern.text}", sink.attach)
-        self._topics = topics
+        self._sink_for = sink_for
         self._pattern = pattern
         self._type = type
 
@@ -49,4 +50,4 @@ class Listener(Guarded[T]):
         Raises:
             ValueError: If there is no such parameter, or the value cannot be a segment.
         """
-        return Listener(self._topics, self._pattern.bind(params), self._type)
+        return Listener(self._sink_for, self._pattern.bind(params), self._type)

@@ -45,7 +45,7 @@ class Topics:
 
     def listener(self, topic: str, type: Any) -> Listener[Any]:
         """See ``Socket.listener``."""
-        return Listener(self, Pattern(topic), type)
+        return Listener(self.sink, Pattern(topic), type)
 
     def emitter(self, topic: str, mapper: Callable[[T], Any] | None) -> Emitter[T]:
         """See ``Socket.emitter``."""

@@ -429,6 +429,7 @@ def test_ready_when_the_channels_are_acknowledged(virtual: VirtualClock, scene: 
     it.socket.channel(subscribe="sub v", match=lambda _: False).subscribe()  # has no answer
     virtual.advance(10.0)
     it.peer.push("ok t", "ok u")
+    virtual.advance(0.0)
     it.clear()
     change = it.socket.set_auth(B)
     virtual.advance(1.0)

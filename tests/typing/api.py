@@ -31,6 +31,8 @@ from rxsocket import (
     End,
     Ended,
     Event,
+    Explanation,
+    Fresh,
     HandshakeRefused,
     InEffect,
     Listener,
@@ -47,6 +49,7 @@ from rxsocket import (
     RenewalFailed,
     Renewed,
     Request,
+    Resumed,
     Row,
     Secret,
     SendFailed,
@@ -56,6 +59,7 @@ from rxsocket import (
     SlowConsumer,
     Socket,
     SourceFailed,
+    Stale,
     State,
     Stored,
     Stream,
@@ -66,9 +70,14 @@ from rxsocket import (
     Verdicts,
     Waiting,
     carrier,
+    centrifugo,
     cookie,
+    graphql_transport_ws,
     header,
+    heartbeat,
+    history,
     json,
+    jupyter_kernel,
     messagepack,
     query,
     refreshing,
@@ -129,6 +138,13 @@ def constructed() -> None:
     Socket("ws://host/", verdicts=standard().override({4404: Verdict.FAIL}))
     Socket("ws://host/", verdicts=lambda end: Verdict.RECONNECT)
     Socket("ws://host/", backoff=Backoff(cap=60), stable_after=3)
+    Socket("ws://host/", verdicts=centrifugo().then(lambda end: None))
+    Socket("ws://host/", verdicts=graphql_transport_ws(), max_attempts=3, give_up_after=60)
+    Socket("ws://host/", verdicts=jupyter_kernel(), stable_after=reactivex.timer(5.0))
+    Socket("ws://host/", stable_after=ops.first(lambda message: message == "ready"))
+    Socket("ws://host/", heartbeat=heartbeat(send="a", expect="b"), stale_after=60)
+    Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
+    Socket("ws://host/", stale_after=60, on_stale="reconnect")
     Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
     Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
@@ -214,6 +230,9 @@ def streams(socket: Socket) -> None:
     assert_type(socket.errors, Stream[Problem])
     assert_type(socket.state, ValueStream[State])
     assert_type(socket.auth, ValueStream[Credential])
+    assert_type(socket.latency, ValueStream[float | None])
+    assert_type(socket.explain(), Explanation)
+    assert_type(history(socket, 20), tuple[Event, ...])
     assert_type(socket.state.value, State)
     assert_type(socket.auth.value, Credential)
     assert_type(socket.events.passive(), Observable[Event])
@@ -398,6 +417,12 @@ def told(event: Event) -> str:
             return "waiting"
         case AwaitingAuth(reason=reason):
             return reason
+        case Stale(silence=silence) | Fresh(silence=silence):
+            assert_type(silence, float)
+            return "quiet"
+        case Resumed(slept=slept):
+            assert_type(slept, float)
+            return "resumed"
         case Ended(verdict=verdict, error=error):
             assert_type((verdict, error), tuple[Verdict, Exception | None])
             return "ended"

@@ -338,8 +338,8 @@ def test_closing_twice_and_disposing_twice() -> None:
         receipts = [socket.close() for _ in range(3)]
         for receipt in receipts:
             assert receipt.result(5) is None
-        watch.subscription.dispose()
-        watch.subscription.dispose()
+        watch.dispose()
+        watch.dispose()
         assert socket.close().result(5) is None
         peer.wait_for(lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, "")])
         assert watch.names.count("Ended") == 1
