@@ -54,7 +54,7 @@ class HoldingStream(Stream[T]):
 
     def let_go(self, reason: str | None = None) -> None:
         """Stop holding; what was held is dropped, and counted if there was any."""
-        held = self._release()
+        held = self.release()
         if held:
             self._dropped(len(held), reason or "nobody subscribed")
 
@@ -78,7 +78,8 @@ class HoldingStream(Stream[T]):
                 MAX_SECONDS, self.let_go, f"nobody subscribed within {MAX_SECONDS:g} s"
             )
 
-    def _release(self) -> list[T]:
+    def release(self) -> list[T]:
+        """Stop holding; return what was held."""
         held, self._held, self._bytes, self._holding = self._held, [], 0, False
         self._disarm()
         return held
@@ -89,7 +90,7 @@ class HoldingStream(Stream[T]):
             self._timer = None
 
     def _admit(self, fence: Fence[T]) -> None:
-        for value in self._release():
+        for value in self.release():
             fence.on_next(value)
         super()._admit(fence)
 

@@ -32,13 +32,14 @@ from rxsocket.events import (
     TopicFailed,
 )
 from rxsocket.flow import Brake
-from rxsocket.held import HoldingStream, Session
+from rxsocket.held import Session
 from rxsocket.logs import Narrator
 from rxsocket.past import Past
 from rxsocket.runtime import Home
 from rxsocket.slowness import Stopwatch
 from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
+from rxsocket.welcome import EventStream, MessageStream
 
 __all__ = ["Publisher"]
 
@@ -69,13 +70,15 @@ class Publisher:
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
         self.changes = Changes(home, self.report)
-        self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
+        self.events: Stream[Event] = EventStream(
+            "events", home, self.report, hold, self.brake, self._earlier
+        )
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
         self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
         self.sessions: Stream[Session[Any]] = Stream(
             "sessions", home, self.report, hold, self.brake
         )
-        self.messages: HoldingStream[Any] = HoldingStream(
+        self.messages: MessageStream[Any] = MessageStream(
             "messages", home, self.report, self._dropped, hold, self.brake
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
@@ -124,9 +127,9 @@ class Publisher:
         if not self._stopwatch.running:
             self._stopwatch.start()
         with self._home.turn():
-            if self.intercepted:
+            for interceptor in self.intercepted:
                 try:
-                    data = self.received(data)
+                    data = interceptor(data)
                 except Exception as error:
                     self.report("after_receive", "messages", error)
                     return
@@ -138,12 +141,6 @@ class Publisher:
             self.messages.emit(data, raw)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
-
-    def received(self, data: Any) -> Any:
-        """What the interceptors make of a message."""
-        for interceptor in self.intercepted:
-            data = interceptor(data)
-        return data
 
     def undecodable(self, error: Undecodable, excerpt: str) -> None:
         """A message of the connection that is open has no value."""
@@ -219,6 +216,11 @@ class Publisher:
     def _slow(self, observer: str, stream: str, seconds: float) -> None:
         at = self._home.wall_time()
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
+
+    def _earlier(self) -> list[Event]:
+        """What was held for whoever comes first."""
+        held = self.messages.hand_out()
+        return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
 
     def _dropped(self, count: int, reason: str) -> None:
         at = self._home.wall_time()

@@ -64,6 +64,12 @@ class Interceptors:
 
         return Disposable(remove)
 
+    def coming_in(self, value: Any) -> Any:
+        """What a value that came in becomes after all of them."""
+        for interceptor in self._publisher.intercepted:
+            value = interceptor(value)
+        return value
+
     def going_out(self, value: Any) -> Any:
         """What a value that is sent has become after all of them."""
         for interceptor in self._out:

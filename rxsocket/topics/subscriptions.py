@@ -122,7 +122,7 @@ class Subscriptions:
 
     def received(self, message: Any) -> Any:
         """What becomes of a message that is decoded, before observers get it."""
-        return self._engine.publisher.received(message)
+        return self._engine.interceptors.coming_in(message)
 
     def greet(self, link: Link, epoch: int) -> Greeting:
         """Ask for everything that is wanted on a connection that is not delivering yet (C13).
