@@ -643,6 +643,41 @@ def test_a_lost_link_while_waiting_for_the_answer(virtual: VirtualClock, scene: 
     assert change.result() == InEffect(epoch=2)
 
 
+def test_a_newer_credential_waits_for_the_answer(virtual: VirtualClock, scene: Make) -> None:
+    """What the server says to one credential is never taken for what it says to the next."""
+    it = scene(auth=A, identity=same, on_auth_change=strategy())
+    virtual.advance(10.0)
+    first = it.socket.set_auth(B)
+    virtual.advance(1.0)
+    second = it.socket.set_auth(C)
+    virtual.advance(1.0)
+    assert (first.result(), second.done, len(it.peer.received)) == (Overtaken(), False, 1)
+    it.peer.push(YES)
+    virtual.advance(1.0)
+    assert (second.done, len(it.peer.received)) == (False, 2)
+    it.peer.push(NO)
+    virtual.advance(1.0)
+    assert second.result() == InEffect(epoch=2)
+    assert not [event for event in it.events if isinstance(event, Message)]
+
+
+def test_back_to_the_first_one_in_band(virtual: VirtualClock, scene: Make) -> None:
+    """The server has the other one by then: the first one is sent, too."""
+    it = scene(auth=A, identity=same, on_auth_change=strategy())
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    back = it.socket.set_auth(A)
+    it.peer.push(YES)
+    virtual.advance(1.0)
+    assert back.done is False
+    it.peer.push(YES)
+    virtual.advance(1.0)
+    assert back.result() == InEffect(epoch=1)
+    assert [message for _, message in it.peer.received] == ["auth b", "auth a"]
+    assert it.names.count("Renewed") == 1
+
+
 def test_another_identity_is_never_sent_in_band(virtual: VirtualClock, scene: Make) -> None:
     """C14: it gets a connection of its own."""
     it = scene(auth=A, on_auth_change=strategy())
