@@ -197,7 +197,7 @@ class Custody:
             changes.begin(credential, receipt, epoch)
             self._change(credential)
         elif self._publisher.state.value is State.OPEN:
-            receipt.settle(InEffect(self._memory.epoch))
+            receipt.settle(InEffect(self._outbox.epoch))  # not one that is made beside it
         elif credential is LOGGED_OUT and self._publisher.state.value is State.AWAITING_AUTH:
             receipt.settle(InEffect(None))
         elif credential in self._memory.refusals:

@@ -283,6 +283,18 @@ def test_back_to_the_one_in_use(virtual: VirtualClock, scene: Make) -> None:
     assert len(it.dials) == 2
 
 
+def test_the_one_in_use_after_a_refused_handover(virtual: VirtualClock, scene: Make) -> None:
+    """C20: the outcome names the connection that is open, not the one that was refused."""
+    it = scene(accept(), reject(403), auth=A, on_auth_change=handover(), identity=same)
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    it.socket.set_auth(A)
+    virtual.advance(1.0)
+    again = it.socket.set_auth(A)
+    assert again.result() == InEffect(epoch=1)
+
+
 def test_a_burst_makes_at_most_two_handshakes(virtual: VirtualClock, scene: Make) -> None:
     """C7: the first goes at once, the newest 50 ms later."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.2)
