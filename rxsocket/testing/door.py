@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
 
 from rxsocket.testing.book import Book
 from rxsocket.testing.handshake import Handshake
@@ -60,6 +62,10 @@ class RealVisit(Visit):
 
     def _deliver(self, message: Payload) -> None:
         broadcast([self._door], message)
+
+    async def _send(self, message: Payload) -> None:
+        with suppress(ConnectionClosed):  # the client left; what follows is not sent
+            await self._door.send(message)
 
     def _close(self, code: int, reason: str) -> None:
         # websockets spells "a close frame without a code" None.
