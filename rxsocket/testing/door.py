@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection, broadcast
@@ -63,9 +62,12 @@ class RealVisit(Visit):
     def _deliver(self, message: Payload) -> None:
         broadcast([self._door], message)
 
-    async def _send(self, message: Payload) -> None:
-        with suppress(ConnectionClosed):  # the client left; what follows is not sent
+    async def _send(self, message: Payload) -> bool:
+        try:
             await self._door.send(message)
+        except ConnectionClosed:
+            return False
+        return True
 
     def _close(self, code: int, reason: str) -> None:
         # websockets spells "a close frame without a code" None.

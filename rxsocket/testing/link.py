@@ -33,9 +33,10 @@ class FakeVisit(Visit):
     def _deliver(self, message: Payload) -> None:
         self.link.receive(message)
 
-    async def _send(self, message: Payload) -> None:
+    async def _send(self, message: Payload) -> bool:
         self.link.receive(message)
         await self.link.room()
+        return True
 
     def _close(self, code: int, reason: str) -> None:
         self.link.told_to_close(code, reason)

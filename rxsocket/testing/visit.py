@@ -101,8 +101,8 @@ class Visit(ABC):
     def _deliver(self, message: Payload) -> None: ...
 
     @abstractmethod
-    async def _send(self, message: Payload) -> None:
-        """Send a message, and return when there is room for another."""
+    async def _send(self, message: Payload) -> bool:
+        """Send a message, and return when there is room for another; ``False`` if none is sent."""
         ...
 
     @abstractmethod
@@ -158,9 +158,8 @@ class Visit(ABC):
                     ahead = start + sent / step.rate - self.loop.time()
                     if ahead > 0:
                         await asyncio.sleep(ahead)
-                if self.closing or self.frozen:
+                if self.closing or self.frozen or not await self._send(message):
                     break
-                await self._send(message)
                 sent += 1
         except Exception as error:
             failure = AssertionError(f"#{self.number} stopped streaming: {error!r}")

@@ -134,6 +134,24 @@ def test_a_stream_waits_for_its_reader(play: Play) -> None:
     play(scenario, accept().stream(endless))
 
 
+@both
+def test_a_stream_ends_with_its_client(play: Play) -> None:
+    """When the client leaves an endless stream, nothing more is drawn, and the next one is met."""
+
+    async def scenario(network: Network) -> None:
+        client = await network.dial()
+        assert await client.recv() == "0"
+        await client.close(3001)
+        await network.server.await_for(lambda s: s.connections == 0)
+        again = await network.dial()
+        assert await again.recv() == "0"
+        again.abort()
+        await network.server.await_for(lambda s: s.connections == 0)
+
+    endless = accept().stream(lambda: map(str, itertools.count()), rate=10_000)
+    play(scenario, endless, endless)
+
+
 def test_a_stream_that_raises_fails_its_server() -> None:
     """What the iterable raises is the failure of the script, with its cause."""
 
