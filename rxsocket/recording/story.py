@@ -29,9 +29,9 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.recording.lines import AuthSeen, Entry
+from rxsocket.recording.link import RecordedLink
 from rxsocket.recording.pace import play, ticker
 from rxsocket.recording.reel import EndOfEpoch, OfAnEpoch, Reel, recorded_credential
-from rxsocket.recording.served import RecordedLink
 from rxsocket.socket import Socket
 from rxsocket.transports.seam import Request, Signal
 

@@ -13,7 +13,8 @@ from rxsocket.streams import Guarded
 from rxsocket.threads import running_loop
 
 if TYPE_CHECKING:
-    from rxsocket.sending.requests import Question, Requests
+    from rxsocket.sending.question import Question
+    from rxsocket.sending.requests import Requests
 
 __all__ = ["Request"]
 
