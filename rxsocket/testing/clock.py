@@ -199,7 +199,8 @@ class VirtualClock(VirtualLoop):
 
     def _step(self, until: float) -> bool:
         stepped = self.scheduler.step(until)
-        self._raise_errors()
+        if self._errors:
+            self._raise_errors()
         return stepped
 
     def _raise_errors(self) -> None:
