@@ -3,6 +3,7 @@
 A socket that is the last line of a cell shows a card. Here are the pictures that are asked for.
 """
 
+from rxsocket.notebook.marbles import Marbles, marbles
 from rxsocket.notebook.timeline import Timeline, timeline
 
-__all__ = ["Timeline", "timeline"]
+__all__ = ["Marbles", "Timeline", "marbles", "timeline"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 from rxsocket.notebook.svg_axis import clock_time, ticks
 from rxsocket.notebook.svg_labels import placed, width_of
@@ -91,9 +92,6 @@ class _Drawing:
             f'viewBox="0 0 {WIDTH} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
             f'fill="{theme.ink}"><title>{escape(scene.title)}</title>'
-            '<defs><pattern id="rx-hatch" width="6" height="6" patternTransform="rotate(45)" '
-            f'patternUnits="userSpaceOnUse"><path d="M0 0V6" stroke="{theme.muted}" '
-            'stroke-width="1.6" stroke-opacity=".55"/></pattern></defs>'
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6" '
             f'fill="{theme.paper}" stroke="{theme.line}"/>'
         )
@@ -196,7 +194,9 @@ class _Drawing:
         elif bar.look == "hatched":
             yield (
                 f'<rect x="{left:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall}" rx="3" '
-                f'fill="url(#rx-hatch)" stroke="{self._theme.muted}" stroke-opacity=".6"/>'
+                f'fill="none" stroke="{self._theme.muted}" stroke-opacity=".6"/>'
+                f'<path d="M{left:.1f} {middle:.1f}h{wide:.1f}" stroke="{self._theme.muted}" '
+                f'stroke-opacity=".35" stroke-width="{tall}" stroke-dasharray="1.5 5"/>'
             )
         else:
             dash = ' stroke-dasharray="2 4"' if bar.look == "dashed" else ""
@@ -244,7 +244,7 @@ class _Drawing:
                 )
             case "end":
                 shape = (
-                    f'<path d="M{x:.1f} {y - 8:.1f}v16" stroke="{self._theme.ink}" '
+                    f'<path d="M{x:.1f} {y - 11:.1f}v22" stroke="{self._theme.ink}" '
                     'stroke-width="2.4"/>'
                 )
             case "start":
@@ -265,17 +265,22 @@ class _Drawing:
         bottom, tall = top + ROW + 6, ROW + 2
         if not peak:
             return
-        points = [f"M{GUTTER} {bottom:.1f}"]
-        for number, rate in enumerate(rates):
-            y = bottom - (max(rate / peak * tall, 1.2) if rate else 0.0)
-            points.append(f"V{y:.1f}H{min(GUTTER + (number + 1) * COLUMN, WIDTH - MARGIN):.1f}")
-        points.append(f"V{bottom:.1f}Z")
-        text = f"at most {_rate(peak)}"
-        yield (
-            f'<g>{_title(text)}<path d="{"".join(points)}" fill="{self._theme.muted}" '
-            f'fill-opacity=".75"/></g>'
-        )
+        yield f"<g>{_title(f'at most {_rate(peak)}')}"
+        for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, n)):
+            columns = list(numbers)
+            points = [f"M{GUTTER + columns[0] * COLUMN:.1f} {bottom:.1f}"]
+            for number in columns:
+                y = bottom - (max(rates[number] / peak * tall, 1.2) if rates[number] else 0.0)
+                x = min(GUTTER + (number + 1) * COLUMN, WIDTH - MARGIN)
+                points.append(f"V{y:.1f}H{x:.1f}")
+            yield f'<path d="{"".join(points)}V{bottom:.1f}Z" fill="{fill}" fill-opacity=".85"/>'
+        yield "</g>"
         yield self._text(MARGIN - 4, top + 38, f"peak {_rate(peak)}", muted=True)
+
+    def _fill(self, density: Density, column: int) -> str:
+        at = self._scene.begin + (column + 0.5) * COLUMN / PLOT * self._span
+        number = next((number for since, number in reversed(density.colours) if since <= at), 0)
+        return colour_of(number)[0] if number else self._theme.muted
 
     # ---
 

@@ -61,9 +61,15 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """Things too many to mark each: bins of time, their width in seconds, how many."""
+    """Things too many to mark each.
+
+    Attributes:
+        bins: When, the width of the bin in seconds, how many.
+        colours: From when on which colour.
+    """
 
     bins: tuple[tuple[float, float, int], ...]
+    colours: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,7 +183,7 @@ def _messages(record: Record, begin: float, end: float) -> Lane:
         or len(exact) > MARKED
         or (len(exact) < count and _hidden(record, begin))
     ):
-        return Lane(name="messages", note=note, density=Density(bins))
+        return Lane(name="messages", note=note, density=Density(bins, _turns(record)))
     payloads = dict(
         zip(
             range(len(record.heard) - len(record.payloads), len(record.heard)),
@@ -214,6 +214,17 @@ def _colour(one: Connection | None, at: float) -> int:
         if since <= at or not number:
             number = token
     return number
+
+
+def _turns(record: Record) -> tuple[tuple[float, int], ...]:
+    """From when on messages came under which credential."""
+    turns = [
+        (max(at, one.opened), number)
+        for one in record.story.connections
+        if one.opened is not None
+        for at, number in one.tokens
+    ]
+    return tuple(sorted(turns))
 
 
 def _sent(record: Record, begin: float, end: float) -> Lane:
