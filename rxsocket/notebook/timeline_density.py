@@ -37,7 +37,7 @@ class Density:
 
     def between(self, begin: float, end: float) -> Iterator[tuple[float, float, int]]:
         """Bins that touch a span: where each begins, its width in seconds, its count."""
-        levels = ((self._oldest, self._width), *zip(self._levels, WIDTHS, strict=True))
+        levels = ((self._oldest, self._width), *zip(self._levels[::-1], WIDTHS[::-1], strict=True))
         for bins, width in levels:
             for index, count in bins:
                 if (index + 1) * width > begin and index * width <= end:
