@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_at_most_four_times_a_second(virtual: VirtualClock, screen: Screen) -> N
         virtual.advance(0.001)
     virtual.advance(1)
     times = [at for at, _ in screen.shown]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert min(gaps) >= INTERVAL - 1e-9
     assert 38 <= len(times) <= 42
     assert screen.shown[-1][1] == "10000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def test_what_really_happened(story: tuple[Any, Socket, VirtualClock]) -> None:
     ]
     assert [mark.shape for mark in of["sent"].marks] == ["sent"]
     # One colour each, and the bars follow each other without overlap.
-    for before, after in zip(opened, opened[1:], strict=False):
+    for before, after in itertools.pairwise(opened):
         assert before.end <= after.begin
 
 
@@ -178,7 +179,7 @@ def test_memory_is_bounded() -> None:
     assert len(bins) <= 5000
     fine = [width for _, width, _ in density.between(86_300, 86_400)]
     assert max(fine) == pytest.approx(0.1)
-    for before, after in zip(bins, bins[1:], strict=False):
+    for before, after in itertools.pairwise(bins):
         assert before[0] < after[0] + 1e-6
 
 
@@ -215,7 +216,7 @@ def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:
     assert max(len(spans) for spans in rows.values()) >= 4
     for spans in rows.values():
         spans.sort()
-        for (_, end), (begin, _) in zip(spans, spans[1:], strict=False):
+        for (_, end), (begin, _) in itertools.pairwise(spans):
             assert end <= begin + 4
 
 
