@@ -648,6 +648,11 @@ one again
 
         return card_bundle(self)
 
+    def _repr_html_(self) -> str:
+        from rxsocket.notebook.card_view import static_card
+
+        return static_card(self)["text/html"]
+
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.
         return stream.subscribe(callback(f"{name}(function)", function), on_error=lambda _: None)

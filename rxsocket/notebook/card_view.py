@@ -15,7 +15,7 @@ from rxsocket.notebook.live_view import Drawn, View, Window, bundle
 from rxsocket.notebook.timeline_tape import tape_of
 from rxsocket.socket import Socket
 
-__all__ = ["CardView", "card_bundle"]
+__all__ = ["CardView", "card_bundle", "static_card"]
 
 
 class CardView(View):
@@ -39,7 +39,7 @@ class CardView(View):
         # The rate sinks when nothing comes any more; ages are counted by the front end.
         return Drawn(card_html(now, _zone(now)), again=1.0 if now.rate else None)
 
-    def static(self) -> dict[str, Any]:
+    def static(self) -> dict[str, str]:
         """It as it is now, for a page without script and for text."""
         now = self.card()
         return {"text/plain": card_text(now), "text/html": card_html(now, _zone(now))}
@@ -47,11 +47,21 @@ class CardView(View):
 
 def card_bundle(socket: Socket[Any, Any]) -> dict[str, Any]:
     """The card of a socket in every form there is."""
+    view = _view(socket)
+    return bundle(view, view.static())
+
+
+def static_card(socket: Socket[Any, Any]) -> dict[str, str]:
+    """The card of a socket as it is now: HTML and text."""
+    return _view(socket).static()
+
+
+def _view(socket: Socket[Any, Any]) -> CardView:
     views = tape_of(socket).views
     view = views.get("card")
     if not isinstance(view, CardView):
         view = views["card"] = CardView(socket)
-    return bundle(view, view.static())
+    return view
 
 
 def _zone(shown: Card) -> float:

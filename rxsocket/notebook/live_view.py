@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,10 @@ class View(ABC):
         """Draw it for a page, in the page's own colours; from any thread."""
 
 
-def bundle(view: View, static: dict[str, Any]) -> dict[str, Any]:
+def bundle(view: View, static: Mapping[str, Any]) -> dict[str, Any]:
     """A view in every form there is: for a live front end, for a saved notebook, as text."""
     try:
         from rxsocket.notebook.live_widget import widget_bundle
     except ImportError:  # without rxsocket[notebook]
-        return static
-    return static | widget_bundle(view)
+        return dict(static)
+    return dict(static) | widget_bundle(view)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from typing import Any, ClassVar
 
 import anywidget
 import traitlets
+from reactivex import abc
+from reactivex.disposable import Disposable
 
 from rxsocket.notebook.live_pace import Pace
 from rxsocket.notebook.live_view import Drawn, View, Window
@@ -33,10 +38,12 @@ class LiveWidget(anywidget.AnyWidget):
     span = traitlets.Float(None, allow_none=True).tag(sync=True)
 
     def __init__(self, view: View, kernel: asyncio.AbstractEventLoop) -> None:
+        # The front end's registry keeps every widget for good, which must not keep the socket.
+        self._view = weakref.ref(view)
         self._window = Window()
-        drawn = view.drawn(self._window)
-        super().__init__(html=drawn.html, span=drawn.span)
-        self.pace = Pace(view.watch, lambda: view.drawn(self._window), self._show, kernel)
+        self._drawn = view.drawn(self._window)
+        super().__init__(html=self._drawn.html, span=self._drawn.span)
+        self.pace = Pace(self._watch, self._draw, self._show, kernel)
         self.on_msg(self._told)  # pyright: ignore[reportUnknownMemberType]
         self.pace.begin()
 
@@ -44,6 +51,16 @@ class LiveWidget(anywidget.AnyWidget):
         """Stop following, and leave the front end."""
         self.pace.rest()
         super().close()
+
+    def _watch(self, changed: Callable[[], None]) -> abc.DisposableBase:
+        view = self._view()
+        return Disposable() if view is None else view.watch(changed)
+
+    def _draw(self) -> Drawn:
+        view = self._view()
+        if view is not None:
+            self._drawn = view.drawn(self._window)
+        return self._drawn if view is not None else replace(self._drawn, again=None)
 
     def _show(self, drawn: Drawn) -> None:
         with self.hold_sync():
