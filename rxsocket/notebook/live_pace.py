@@ -33,6 +33,8 @@ __all__ = ["INTERVAL", "PATIENCE", "Pace"]
 
 INTERVAL = 0.25
 """Seconds between two drawings, at least."""
+SHARE = 0.05
+"""Of the loop's time that drawing may take: what takes long is drawn less often."""
 PATIENCE = 15.0
 """Seconds after an unanswered update at which the front end is taken to be gone."""
 
@@ -72,6 +74,7 @@ class Pace:
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._drawn_at = float("-inf")
+        self._interval = INTERVAL
         self._last: Drawn | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._unanswered = False
@@ -141,8 +144,9 @@ class Pace:
 
     def _stir(self) -> None:
         """Something changed; this is called for every message."""
-        if self._due is None or self._due > self._drawn_at + INTERVAL:
-            self._arm(self._drawn_at + INTERVAL)
+        next_due = self._drawn_at + self._interval
+        if self._due is None or self._due > next_due:
+            self._arm(next_due)
 
     def _arm(self, due: float) -> None:
         with self._lock:
@@ -172,12 +176,13 @@ class Pace:
             self._drawn_at = loop.time()
         drawn = self._draw()
         self.drawings += 1
+        self._interval = max(INTERVAL, (loop.time() - self._drawn_at) / SHARE)
         if self._last is None or drawn.html != self._last.html:
             self._last = drawn
             self._send(drawn)
             self._expect_answer()
         if drawn.again is not None and self._due is None:
-            self._arm(self._drawn_at + max(drawn.again, INTERVAL))
+            self._arm(self._drawn_at + max(drawn.again, self._interval))
         elif self._due is None:
             self._disarm()
 

@@ -309,6 +309,9 @@ def _columns(density: Density, begin: float, span: float) -> list[float]:
     for start, wide, many in density.bins:
         first, last = (start - begin) / width, (start + wide - begin) / width
         low, high = max(0, int(first)), min(count, int(last) + 1)
+        if high - low == 1 and first >= 0 and last <= count:
+            sums[low] += many
+            continue
         for number in range(low, high):
             share = (min(last, number + 1) - max(first, number)) / (last - first)
             sums[number] += many * max(share, 0.0)

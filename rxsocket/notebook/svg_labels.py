@@ -13,6 +13,8 @@ GAP = 8.0
 
 def width_of(text: str) -> float:
     """About how wide a text of 11 px is, rather too wide than too narrow."""
+    if text.isascii():
+        return CHARACTER * len(text)
     return sum(CHARACTER if ord(letter) < 0x2E80 else WIDE for letter in text)
 
 

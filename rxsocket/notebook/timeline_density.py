@@ -22,18 +22,24 @@ class Density:
         bins   [    |    ][ |  | ][||||][::::::] now
     """
 
-    __slots__ = ("_levels", "_oldest", "_width", "total")
+    __slots__ = ("_levels", "_newest", "_oldest", "_width", "total")
 
     def __init__(self) -> None:
         self._levels: tuple[deque[list[int]], ...] = tuple(deque() for _ in WIDTHS)
         self._oldest: list[list[int]] = []
+        self._newest = [-1, 0]
         self._width = WIDTHS[-1] * 10
         self.total = 0
 
     def add(self, at: float, count: int = 1) -> None:
         """Count something that happened at a wall time."""
         self.total += count
+        newest = self._newest
+        if newest[0] == int(at / WIDTHS[0]):  # the short cut of what happens often
+            newest[1] += count
+            return
         self._put(0, int(at / WIDTHS[0]), count)
+        self._newest = self._levels[0][-1]
 
     def between(self, begin: float, end: float) -> Iterator[tuple[float, float, int]]:
         """Bins that touch a span: where each begins, its width in seconds, its count."""

@@ -115,11 +115,11 @@ class Tape:
         Args:
             changed: Called after each thing that was remembered, on the socket's loop.
         """
-        listener = (lambda: None) if changed is None else changed
         with self._lock:
             self._watchers += 1
             first = self._watchers == 1
-            self._listeners = (*self._listeners, listener)
+            if changed is not None:
+                self._listeners = (*self._listeners, changed)
         if first:
             self._look()
         left = False
@@ -132,7 +132,7 @@ class Tape:
                 left = True
                 self._watchers -= 1
                 last = self._watchers == 0
-                self._listeners = tuple(one for one in self._listeners if one is not listener)
+                self._listeners = tuple(one for one in self._listeners if one != changed)
             if last:
                 self._looking.disposable = Disposable()
 

@@ -78,6 +78,27 @@ def test_at_most_four_times_a_second(virtual: VirtualClock, screen: Screen) -> N
     assert screen.shown[-1][1] == "10000"
 
 
+def test_what_takes_long_to_draw_is_drawn_less_often(
+    virtual: VirtualClock, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that takes 0.1 s to draw is drawn every 2 s: a twentieth of the loop's time."""
+    draw = screen.pace._draw
+
+    def slowly() -> Drawn:
+        virtual.block(0.1)
+        return draw()
+
+    monkeypatch.setattr(screen.pace, "_draw", slowly)
+    for _ in range(2000):
+        screen.change()
+        screen.pace.seen("one")
+        virtual.advance(0.01)
+    times = [at for at, _ in screen.shown[2:]]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert len(gaps) >= 7
+    assert all(1.99 <= gap <= 2.1 for gap in gaps)
+
+
 def test_nothing_happens_when_nothing_happens(virtual: VirtualClock, screen: Screen) -> None:
     """Without a change there is one drawing, and no timer of its own is left."""
     screen.pace.seen("one")
