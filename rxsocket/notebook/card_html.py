@@ -8,8 +8,8 @@ from html import escape
 from rxsocket.explaining.durations import span
 from rxsocket.notebook.card import Card
 from rxsocket.notebook.card_text import facts
-from rxsocket.notebook.svg import colour_of
 from rxsocket.notebook.svg_axis import clock_time
+from rxsocket.notebook.svg_colours import colour_of
 from rxsocket.states import State
 
 __all__ = ["card_html"]

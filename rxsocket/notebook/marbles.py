@@ -14,7 +14,8 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from rxsocket.arguments import instance, more_than_zero
 from rxsocket.explaining.causes import describe
 from rxsocket.notebook.live_view import Drawn, View, Window, bundle
-from rxsocket.notebook.svg import PAGE, svg
+from rxsocket.notebook.svg import svg
+from rxsocket.notebook.svg_colours import PAGE
 from rxsocket.notebook.svg_scene import Density, Lane, Mark, Scene, Words
 from rxsocket.notebook.timeline_density import Density as Counts
 from rxsocket.notebook.timeline_excerpt import excerpt

@@ -1,22 +1,18 @@
-"""From a scene to SVG: self-contained, without script, and with everything escaped.
-
-Colours are those of Okabe and Ito, which can be told apart by those who see colours differently;
-each is named by a number or a text besides. The picture has a ground of its own, so that it can be
-read on a dark page as on a light one; where it is shown live it takes the colours of the page.
-"""
+"""From a scene to SVG: self-contained, without script, and with everything escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
 from rxsocket.notebook.svg_axis import clock_time, ticks
+from rxsocket.notebook.svg_colours import FAULT, PAPER, Theme, colour_of
+from rxsocket.notebook.svg_columns import columns
 from rxsocket.notebook.svg_labels import placed, width_of
 from rxsocket.notebook.svg_scene import Bar, Density, Lane, Mark, Scene
 
-__all__ = ["PAGE", "PAPER", "Theme", "colour_of", "svg"]
+__all__ = ["svg"]
 
 WIDTH = 880
 GUTTER = 104
@@ -29,43 +25,6 @@ LINE = 13
 LANE_GAP = 10
 AXIS = 24
 COLUMN = 4.0
-
-PALETTE = (
-    ("#0072b2", "#ffffff"),
-    ("#e69f00", "#000000"),
-    ("#009e73", "#ffffff"),
-    ("#cc79a7", "#000000"),
-    ("#56b4e9", "#000000"),
-)
-"""Colours of credentials and what is written on them."""
-NEUTRAL = ("#8c959f", "#ffffff")
-FAULT = "#d55e00"
-
-
-@dataclass(frozen=True, slots=True)
-class Theme:
-    """Colours of the ground and of what is written on it."""
-
-    paper: str
-    ink: str
-    muted: str
-    line: str
-
-
-PAPER = Theme("#ffffff", "#1f2328", "#59636e", "#d1d9e0")
-"""For a picture that is saved."""
-PAGE = Theme(
-    "var(--rx-paper,#ffffff)",
-    "var(--rx-ink,#1f2328)",
-    "var(--rx-muted,#59636e)",
-    "var(--rx-line,#d1d9e0)",
-)
-"""For one that is shown in a page: the page's own colours."""
-
-
-def colour_of(number: int) -> tuple[str, str]:
-    """The colour with a number and the one to write on it."""
-    return PALETTE[(number - 1) % len(PALETTE)] if number else NEUTRAL
 
 
 def svg(scene: Scene, theme: Theme = PAPER) -> str:
@@ -260,16 +219,16 @@ class _Drawing:
         return f"<g>{title}{shape}</g>"
 
     def _density(self, density: Density, top: float) -> Iterator[str]:
-        rates = _columns(density, self._scene.begin, self._span)
+        rates = columns(density, self._scene.begin, self._span, round(PLOT / COLUMN))
         peak = max(rates, default=0.0)
         bottom, tall = top + ROW + 6, ROW + 2
         if not peak:
             return
         yield f"<g>{_title(f'at most {_rate(peak)}')}"
         for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, n)):
-            columns = list(numbers)
-            points = [f"M{GUTTER + columns[0] * COLUMN:.1f} {bottom:.1f}"]
-            for number in columns:
+            run = list(numbers)
+            points = [f"M{GUTTER + run[0] * COLUMN:.1f} {bottom:.1f}"]
+            for number in run:
                 y = bottom - (max(rates[number] / peak * tall, 1.2) if rates[number] else 0.0)
                 x = min(GUTTER + (number + 1) * COLUMN, WIDTH - MARGIN)
                 points.append(f"V{y:.1f}H{x:.1f}")
@@ -299,23 +258,6 @@ def _height(lane: Lane) -> float:
     tall = lane.rows * ROW + (2 * LINE if lane.labelled else 0)
     least = 28 if lane.note else 0
     return max(tall, ROW + 20 if lane.density is not None else 0, least)
-
-
-def _columns(density: Density, begin: float, span: float) -> list[float]:
-    """How many a second, for each column of the plot."""
-    count = round(PLOT / COLUMN)
-    width = span / count
-    sums = [0.0] * count
-    for start, wide, many in density.bins:
-        first, last = (start - begin) / width, (start + wide - begin) / width
-        low, high = max(0, int(first)), min(count, int(last) + 1)
-        if high - low == 1 and first >= 0 and last <= count:
-            sums[low] += many
-            continue
-        for number in range(low, high):
-            share = (min(last, number + 1) - max(first, number)) / (last - first)
-            sums[number] += many * max(share, 0.0)
-    return [many / width for many in sums]
 
 
 def _fits(text: str, wide: float) -> bool:

@@ -11,7 +11,8 @@ from reactivex.disposable import Disposable
 
 from rxsocket.arguments import instance, more_than_zero
 from rxsocket.notebook.live_view import Drawn, View, Window, bundle
-from rxsocket.notebook.svg import PAGE, svg
+from rxsocket.notebook.svg import svg
+from rxsocket.notebook.svg_colours import PAGE
 from rxsocket.notebook.svg_scene import Scene
 from rxsocket.notebook.timeline_scene import begin_of, end_of, picture
 from rxsocket.notebook.timeline_tape import tape_of

@@ -142,6 +142,37 @@ def test_the_card_is_legible_on_any_ground(virtual: VirtualClock) -> None:
         assert not colours or "background:#" in style or "font-size:15px" in style
 
 
+SHOWN = """
+import gc, weakref
+from rxsocket import Socket
+from rxsocket.notebook import timeline
+from rxsocket.testing import clock, fake
+
+with clock() as virtual:
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth="secret-token")
+    with socket:
+        virtual.advance(1)
+        socket._repr_mimebundle_()
+        timeline(socket).svg()
+    virtual.advance(3)
+    gone = weakref.ref(socket)
+    del socket
+    gc.collect()
+    assert gone() is None
+"""
+
+
+def test_a_socket_that_was_shown_is_let_go() -> None:
+    """What is remembered of a socket, and its pictures, live no longer than the socket."""
+    run(SHOWN)  # in a program of its own: here the plugin keeps an eye on every socket
+
+
+def run(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_core_does_not_import_it() -> None:
     """A program without a notebook does not load the pictures, nor what they need."""
     code = (
@@ -151,5 +182,4 @@ def test_the_core_does_not_import_it() -> None:
         "bundle = socket._repr_mimebundle_()\n"
         "assert set(bundle) == {'text/plain', 'text/html'}"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
+    run(code)

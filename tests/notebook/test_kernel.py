@@ -158,6 +158,7 @@ def assert_hidden(text: str, canaries: list[str]) -> None:
 
 def test_live_pictures_in_a_kernel(kernel: Kernel, canaries: list[str]) -> None:
     """Under 2,000 messages a second each picture has 4 updates a second, also under a busy cell."""
+    kernel.run("socket.set_auth({'token': first}).result(5); state('open')")
     card, bundle = kernel.shows("socket")
     assert set(bundle) == {"text/plain", "text/html", WIDGET}
     line, bundle = kernel.shows("timeline(socket)")
