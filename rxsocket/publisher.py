@@ -69,6 +69,7 @@ class Publisher:
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
+        self.past.used(credential, 0.0)  # whatever came before
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = EventStream(
             "events", home, self.report, hold, self.brake, self._earlier
@@ -159,6 +160,7 @@ class Publisher:
         with self._home.turn():
             if credential != self.auth.value:
                 self.changes.overtake(credential)
+                self.past.used(credential, self._home.wall_time())
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:

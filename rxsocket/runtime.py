@@ -127,7 +127,7 @@ class Home:
 
     def wall_time(self) -> float:
         """Seconds since the epoch, on the clock that goes with the loop."""
-        return wall_clock(self._loop or self._given)()
+        return wall_clock(self._loop or self._given or running_loop())()
 
     def bind(self) -> None:
         """Choose the loop, if none is chosen."""

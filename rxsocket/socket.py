@@ -658,6 +658,16 @@ one again
     def __repr__(self) -> str:
         return f"<Socket {self.url}: {self.state.value.value}>"
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from rxsocket.notebook.card_view import card_bundle  # only a notebook asks for it
+
+        return card_bundle(self)
+
+    def _repr_html_(self) -> str:
+        from rxsocket.notebook.card_view import static_card
+
+        return static_card(self)["text/html"]
+
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.
         return stream.subscribe(callback(f"{name}(function)", function), on_error=lambda _: None)
