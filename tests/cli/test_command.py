@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import Run
 from terminal import PATIENCE, Terminal
 
 from rxsocket.cli import sources
@@ -34,15 +35,15 @@ def test_without_the_extra_one_line_says_how_to_get_it(missing: str) -> None:
         (("demo", "--help"), "verified"),
     ],
 )
-def test_version_and_help(arguments: tuple[str, ...], told: str) -> None:
+def test_version_and_help(run: Run, arguments: tuple[str, ...], told: str) -> None:
     """They go to stdout and exit with 0."""
-    with Terminal(*arguments) as terminal:
-        assert terminal.end() == 0
-    assert any(told in line for line in terminal.out)
+    done = run(*arguments)
+    assert done.code == 0 and not done.err
+    assert any(told in line for line in done.out)
 
 
 def test_an_unknown_command_exits_with_2() -> None:
-    """The error names it."""
+    """The error names it, and the process has the exit code."""
     with Terminal("lisen") as terminal:
         assert terminal.end() == 2
     assert "lisen" in terminal.text
