@@ -55,6 +55,7 @@ def test_a_herd_spreads_out(virtual: VirtualClock, seed: int, uptime: float) -> 
     virtual.advance(2.0)
 
 
+@pytest.mark.slow
 def test_a_herd_stays_spread_in_a_long_outage(virtual: VirtualClock) -> None:
     """After ten minutes without a server the attempts are as spread as the windows are wide."""
     network = fake(*[accept().wait(10.0).drop()] * HERD, *[unreachable()] * HERD * 60)
