@@ -119,6 +119,7 @@ def in_order_of_keys(numbers: list[int]) -> bool:
     return all(of_key == sorted(of_key) for of_key in of_keys)
 
 
+@pytest.mark.only("websockets")  # the policies are above the transport
 def test_each_policy_under_ten_times_overload(seconds: float) -> None:
     """Memory stays, drops are counted exactly, and the order within a key is kept."""
 
