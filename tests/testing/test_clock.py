@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import contextvars
 import datetime
+import gc
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
