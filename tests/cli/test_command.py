@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from conftest import Run
+from load import stretched
 from terminal import PATIENCE, Terminal
 
 from rxsocket.cli import sources
@@ -20,7 +21,7 @@ WITHOUT = "import sys; sys.modules[{!r}] = None; from rxsocket.cli import main; 
 def test_without_the_extra_one_line_says_how_to_get_it(missing: str) -> None:
     """It exits with 2 and tells what to install."""
     command = [sys.executable, "-c", WITHOUT.format(missing)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(PATIENCE))
     assert done.returncode == 2
     assert "pip install 'rxsocket[cli]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not done.stdout
@@ -74,7 +75,7 @@ def test_prompt_without_a_terminal_is_refused() -> None:
         capture_output=True,
         text=True,
         start_new_session=True,
-        timeout=PATIENCE,
+        timeout=stretched(PATIENCE),
     )
     assert done.returncode == 2
     assert "no terminal to ask on" in done.stderr

@@ -58,7 +58,7 @@ def test_while_waiting_for_the_next_attempt() -> None:
 def test_while_the_server_never_answers(script: Script) -> None:
     """Neither a handshake nor a goodbye without an answer is waited for."""
     with server(script) as s, interrupted("listen", s.url, at="Connecting"):
-        s.wait_for(lambda s: s.handshakes)
+        s.wait_for(lambda s: s.handshakes, stretched(PATIENCE))
 
 
 def test_while_tcp_is_open_and_silent() -> None:
@@ -76,11 +76,11 @@ def test_while_nobody_reads_the_output() -> None:
         reading, writing = os.pipe()
         process = subprocess.Popen(command, stdout=writing, stdin=subprocess.DEVNULL)
         os.close(writing)
-        s.wait_for(lambda s: s.live, PATIENCE)
+        s.wait_for(lambda s: s.live, stretched(PATIENCE))
         s.push(*["x" * 100_000] * 10)
         os.read(reading, 1)
         process.send_signal(2)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(stretched(PATIENCE)) == 130
         os.close(reading)
         s.wait_for(lambda s: s.closes)
         assert s.closes[0].code == 1000
@@ -95,14 +95,14 @@ def test_a_broken_pipe_ends_quietly(format: tuple[str, ...]) -> None:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
             assert process.stdout and process.stderr
-            s.wait_for(lambda s: s.live, PATIENCE)
+            s.wait_for(lambda s: s.live, stretched(PATIENCE))
             s.push("one")
             while b"one" not in process.stdout.readline():
                 pass
             process.stdout.close()
             s.push("two")
             noise = process.stderr.read().decode()
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(stretched(PATIENCE)) == 0
     for word in ("Traceback", "BrokenPipe", "Exception"):
         assert word not in noise
 
