@@ -236,7 +236,7 @@ def test_no_message_of_the_old_under_flood() -> None:
 
         def note(event: object) -> None:
             name = type(event).__name__
-            if not tail or tail[-1] != name:
+            if name != "SlowConsumer" and (not tail or tail[-1] != name):  # of a busy machine
                 tail.append(name)
             if name == "Message":
                 (again if tail.count("Opened") == 2 else enough).set()
