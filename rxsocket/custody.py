@@ -91,7 +91,7 @@ class Custody:
         self.when_identity_changes: list[Callable[[], None]] = []
         stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
         self._unasked = Unasked(home, publisher, stable, self._lacks, self._renew)
-        publisher.credential(_shown(claim))
+        publisher.begin(_shown(claim))
 
     def keeps(self, current: Claim, following: Claim) -> bool:
         """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""

@@ -69,7 +69,6 @@ class Publisher:
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
-        self.past.used(credential, 0.0)  # whatever came before
         self.changes = Changes(home, self.report)
         self.events: Stream[Event] = EventStream(
             "events", home, self.report, hold, self.brake, self._earlier
@@ -154,6 +153,11 @@ class Publisher:
         """Show how long a ping and its pong took."""
         with self._home.turn():
             self.latency.emit(latency)
+
+    def begin(self, credential: Credential) -> None:
+        """Show which credential the socket was made with."""
+        self.past.used(credential, 0.0)  # before whatever happens
+        self.auth.emit(credential)
 
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""

@@ -191,7 +191,7 @@ def _wrong(event: Event) -> tuple[str, str] | None:
 
 def _expires(socket: Socket[Any, Any]) -> float | None:
     credential = socket.auth.value
-    provider = socket._engine.provider  # pyright: ignore[reportPrivateUsage]
+    provider = socket._engine.custody.provider  # pyright: ignore[reportPrivateUsage]
     if isinstance(provider, Share):
         known = provider.expires_at(credential)
         if known is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from typing import Any
 
+from load import within
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -211,17 +211,15 @@ def test_a_change_under_flood() -> None:
     with raw(flood) as peer:
         socket = Socket(peer.url, auth="a", close_timeout=5.0)
         messages = Inbox()
-        watch_opens, closes = Inbox(), Inbox()
-        socket.on_open(watch_opens)
+        opens, closes = Inbox(), Inbox()
+        socket.on_open(opens)
         socket.on_close(closes)
         socket.on_message(lambda: messages() if not messages.values else None)
         messages.wait(1)
-        start = time.monotonic()
-        outcome = socket.set_auth("b")
-        watch_opens.wait(2)
-        took = time.monotonic() - start
+        with within(1.5):
+            outcome = socket.set_auth("b")
+            opens.wait(2)
         assert outcome.result(5) == InEffect(2)
-        assert took < 1.5, f"{took:.3f} s"
         closed = closes.wait(1)[0]
         assert (closed.epoch, closed.cause) == (1, Cause.AUTH_CHANGED)
         assert b"token=b" in peer.requests[1]
@@ -238,7 +236,7 @@ def test_no_message_of_the_old_under_flood() -> None:
 
         def note(event: object) -> None:
             name = type(event).__name__
-            if not tail or tail[-1] != name:
+            if name != "SlowConsumer" and (not tail or tail[-1] != name):  # of a busy machine
                 tail.append(name)
             if name == "Message":
                 (again if tail.count("Opened") == 2 else enough).set()
