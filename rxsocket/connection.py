@@ -123,9 +123,10 @@ class _Life:
     def on_next(self, signal: Signal) -> None:
         if self.over:
             return
-        if isinstance(signal, (str, bytes)):
-            if self._rejected is None or not self._says_refused(signal):
-                self._publisher.deliver(signal)
+        if isinstance(signal, list):
+            self._messages(signal)
+        elif isinstance(signal, (str, bytes)):
+            self._messages([signal])
         elif isinstance(signal, PeerClosed):
             if self._link is not None:
                 self._closed(self._link, signal)
@@ -150,20 +151,28 @@ class _Life:
         if not self.over:
             self.on_error(ConnectionError("the transport ended without a reason"))
 
-    def _says_refused(self, message: str | bytes) -> bool:
-        """Ask the user's function about one of the first messages; a refusal ends it all."""
-        link, rejected = self._link, self._rejected
-        if link is None or rejected is None:
-            return False
+    def _messages(self, messages: list[str | bytes]) -> None:
+        refusal = None if self._rejected is None else self._first_refusal(messages)
+        if refusal is None:
+            self._publisher.deliver(messages)
+            return
+        self._publisher.deliver(messages[:refusal])
+        if self._link is not None and not self.over:
+            self._refused(self._link)
+
+    def _first_refusal(self, messages: list[str | bytes]) -> int | None:
+        """Which of the first messages says that the credential was refused, by the user's word."""
         if self._home.loop.time() - self._opened_at >= self._stable_after:
             self._rejected = None
-            return False
-        try:
-            if not rejected(message):
-                return False
-        except Exception as error:
-            self._publisher.report("rejected=", "messages", error)
-            return False
+        for number, message in enumerate(messages):
+            try:
+                if self._rejected is not None and self._rejected(message):
+                    return number
+            except Exception as error:
+                self._publisher.report("rejected=", "messages", error)
+        return None
+
+    def _refused(self, link: Link) -> None:
         uptime = self._uptime()
         verdict = self._attempt.judge(End(error=CredentialRefused()), uptime)
         self._memory.departures.add(link)
@@ -178,7 +187,6 @@ class _Life:
                 at=self._now(),
             )
         )
-        return True
 
     def dispose(self) -> None:
         if self.over:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Hold, Report, Stream
 
-__all__ = ["HoldingStream", "Session"]
+__all__ = ["BatchStream", "HoldingStream", "Session"]
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class HoldingStream(Stream[T]):
 
     def let_go(self, reason: str | None = None) -> None:
         """Stop holding; what was held is dropped, and counted if there was any."""
-        held = self._release()
+        held = self.release()
         if held:
             self._dropped(len(held), reason or "nobody subscribed")
 
@@ -75,7 +75,8 @@ class HoldingStream(Stream[T]):
                 MAX_SECONDS, self.let_go, f"nobody subscribed within {MAX_SECONDS:g} s"
             )
 
-    def _release(self) -> list[T]:
+    def release(self) -> list[T]:
+        """Stop holding; return what was held."""
         held, self._held, self._bytes, self._holding = self._held, [], 0, False
         self._disarm()
         return held
@@ -86,8 +87,28 @@ class HoldingStream(Stream[T]):
             self._timer = None
 
     def _admit(self, fence: Fence[T]) -> None:
-        for value in self._release():
+        for value in self.release():
             fence.on_next(value)
+        super()._admit(fence)
+
+
+class BatchStream(Stream[list[T]]):
+    """The messages of another stream in lists; the first list is what that one held.
+
+    Args:
+        messages: The stream that holds.
+    """
+
+    def __init__(
+        self, name: str, home: Home, report: Report, messages: HoldingStream[T], hold: Hold
+    ) -> None:
+        super().__init__(name, home, report, hold)
+        self._messages = messages
+
+    def _admit(self, fence: Fence[list[T]]) -> None:
+        held = self._messages.release()
+        if held:
+            fence.on_next(held)
         super()._admit(fence)
 
 

@@ -1,12 +1,24 @@
 """Where events go: the state, the streams that are about them, the log (C2, C23).
 
-Messages go round the event objects: they are pushed straight to who listens to payloads, and an
-event object is made only when somebody looks at ``events``.
+Messages go round the event objects, one read from the network at a time::
+
+    recv ─ data_received ─ Cutter.feed ─ life.on_next ─ deliver ─ pour ─ context.run ─ _pour
+                            |  each frame: cut, decode                        each message: |
+                            `─ [message, …]                          the observer's on_next ┘
+
+What stands before ``each`` is done once for a read: the turn, the observer's context, the guard
+against what it raises. For a message there remain its bytes, its ``str``, the call of the observer,
+and a look at whether anything was asked for meanwhile. If something was, it is carried out before
+the next message (C24), and if that ended the connection there is no next message (C5).
+
+So it is while one observer looks at ``messages`` and nobody at ``events`` or a session; else each
+message takes the longer way, and an event object is made only when somebody looks at ``events``.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from rxsocket.auth.changes import Changes
@@ -27,7 +39,7 @@ from rxsocket.events import (
     SourceFailed,
     State,
 )
-from rxsocket.held import HoldingStream, Session
+from rxsocket.held import BatchStream, HoldingStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.runtime import Home
 from rxsocket.streams import Hold, Stream, ValueStream
@@ -49,6 +61,7 @@ class Publisher:
         self._home = home
         self._narrator = Narrator(shown)
         self._epoch = 0
+        self._delivers: int | None = None
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
         self.changes = Changes(home, self.report)
@@ -58,6 +71,9 @@ class Publisher:
         self.sessions: Stream[Session[Any]] = Stream("sessions", home, self.report, hold)
         self.messages: HoldingStream[Any] = HoldingStream(
             "messages", home, self.report, self._dropped, hold
+        )
+        self.batches: BatchStream[Any] = BatchStream(
+            "batches", home, self.report, self.messages, hold
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
@@ -88,15 +104,29 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any) -> None:
-        """Let a message of the connection that is open be known.
+    def deliver(self, batch: list[Any]) -> None:
+        """Let messages of the connection that is open be known: those of one read."""
+        home, epoch, asked = self._home, self._delivers, self._home.asked
+        messages, more = iter(batch), True
+        with home.turn():
+            if self.batches.observed:
+                self.batches.emit(batch.copy())
+                home.catch_up()
+            while more and self._delivers == epoch:
+                if self._looked_at():
+                    more = self._show(messages)
+                else:
+                    more = not self.messages.pour(messages, asked)
+                if asked:
+                    home.catch_up()
 
-        ::
+    def _looked_at(self) -> bool:
+        """Whether anything but ``messages`` is to know of a message."""
+        return self.events.observed or self._session is not None or self.changes.awaiting_message
 
-            transport -> connection -> deliver -> each observer of messages
-                                              `-> the session, events: only if somebody looks
-        """
-        with self._home.turn():
+    def _show(self, messages: Iterator[Any]) -> bool:
+        """Let the next message be known; return whether there was one."""
+        for data in messages:
             if self.events.observed:
                 self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
             if self._session is not None:
@@ -104,6 +134,8 @@ class Publisher:
             self.messages.emit(data)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
+            return True
+        return False
 
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
@@ -122,6 +154,7 @@ class Publisher:
                 self.closes,
                 self.sessions,
                 self.messages,
+                self.batches,
             )
             looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
             for stream in connected:
@@ -142,8 +175,9 @@ class Publisher:
 
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
-        self._epoch = event.epoch
-        if not (self.events.observed or self.sessions.observed or self.messages.observed):
+        self._epoch = self._delivers = event.epoch
+        payloads = (self.events, self.sessions, self.messages, self.batches)
+        if not any(stream.observed for stream in payloads):
             self.messages.hold()
         if self.sessions.observed:
             self._session = Session(event.epoch, self._home, self.report, self._dropped)
@@ -153,6 +187,7 @@ class Publisher:
             self.sessions.emit(self._session)
 
     def _close(self, event: Closed) -> None:
+        self._delivers = None
         session, self._session = self._session, None
         if session is not None:
             session.end()

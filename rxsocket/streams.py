@@ -8,11 +8,12 @@ subscribed, and never after it was disposed.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from reactivex.observer import AutoDetachObserver
 
 from rxsocket.arguments import is_async
 from rxsocket.runtime import Home
@@ -39,18 +40,41 @@ def observer_name(error: Exception) -> str:
 class Fence(Generic[T]):
     """One observer of a stream."""
 
-    __slots__ = ("_context", "_observer", "_report", "live")
+    __slots__ = ("_next", "_observer", "_report", "_run", "live")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
-        self._context = contextvars.copy_context()
+        self._next = _direct(observer)
+        self._run = contextvars.copy_context().run
         self._report = report
         self.live = True
 
     def on_next(self, value: T) -> None:
         """Pass a value on, unless the observer left."""
         if self.live:
-            self._call(self._observer.on_next, value)
+            try:
+                self._run(self._next, value)
+            except Exception as error:
+                self._raised(error)
+
+    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
+        """Pass values on until something is asked for; return whether there are no more.
+
+        Without a look at whether the observer left before the first one.
+        """
+        try:
+            return self._run(self._pour, values, asked)
+        except Exception as error:
+            self._raised(error)
+            return False
+
+    def _pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
+        on_next = self._next
+        for value in values:
+            on_next(value)
+            if asked or not self.live:
+                return False
+        return True
 
     def end(self, error: Exception | None) -> None:
         """Complete the observer, or fail it; it hears nothing more."""
@@ -63,11 +87,25 @@ class Fence(Generic[T]):
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
-            self._context.run(function, *arguments)
+            self._run(function, *arguments)
         except Exception as error:
             if error not in arguments:  # on_error was left out: RxPY raises what it was given
-                self.live = False
-                self._report(error)
+                self._raised(error)
+
+    def _raised(self, error: Exception) -> None:
+        self.live = False
+        self._report(error)
+
+
+def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
+    """The function that the user's values are for, without RxPY's check on the way to it.
+
+    What ``Observable.subscribe`` wraps an observer in asks each time whether it has ended or was
+    disposed, which the fence knows already.
+    """
+    wrapped = type(observer) is AutoDetachObserver
+    function: Callable[[T], None] = observer.on_next
+    return getattr(observer, "_on_next", function) if wrapped else function
 
 
 class Stream(Observable[T]):
@@ -133,6 +171,19 @@ class Stream(Observable[T]):
         """Call every observer with a value; on the loop, within a turn."""
         for fence in self._fences:
             fence.on_next(value)
+
+    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
+        """Emit values until something is asked for; return whether there are no more.
+
+        It is ``emit`` for each, at less cost when there is one observer.
+        """
+        if len(self._fences) == 1 and self._fences[0].live:
+            return self._fences[0].pour(values, asked)
+        for value in values:
+            self.emit(value)
+            if asked:
+                return False
+        return True
 
     def end(self, error: Exception | None = None) -> None:
         """Complete every observer, or fail it; later subscribers see a fresh stream (C3)."""

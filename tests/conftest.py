@@ -56,9 +56,20 @@ def grammar(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         check(self, event)
         publish(self, event)
 
-    def checked_deliver(self: Publisher, data: Any) -> None:
-        check(self, Message(epoch=self._epoch, data=data))
-        deliver(self, data)
+    class Checked(list[Any]):
+        """Messages, each of which is checked when it is taken to be delivered."""
+
+        def __init__(self, publisher: Publisher, batch: list[Any]) -> None:
+            super().__init__(batch)
+            self._publisher = publisher
+
+        def __iter__(self) -> Iterator[Any]:
+            for data in super().__iter__():
+                check(self._publisher, Message(epoch=self._publisher._epoch, data=data))
+                yield data
+
+    def checked_deliver(self: Publisher, batch: list[Any]) -> None:
+        deliver(self, Checked(self, batch))
 
     monkeypatch.setattr(Publisher, "publish", checked_publish)
     monkeypatch.setattr(Publisher, "deliver", checked_deliver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reactivex import Observable, abc
@@ -99,7 +100,8 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
 async def _handshake(request: Request) -> PushingConnection:
     options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
-    arguments: dict[str, Any] = {}
+    pushing = partial(PushingConnection, limit=options.max_size)
+    arguments: dict[str, Any] = {"create_connection": pushing}
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
     uri = parse_uri(request.url)
@@ -122,7 +124,6 @@ async def _handshake(request: Request) -> PushingConnection:
         max_size=options.max_size,
         max_queue=None,  # nothing is queued: messages are pushed
         logger=TransportLog(),
-        create_connection=PushingConnection,
         **arguments,
     )
     assert isinstance(connection, PushingConnection)
