@@ -187,7 +187,10 @@ class Cutter:
                 return at
             if self._plain(data[at]) and length <= self._limit:
                 return at
+            whole = data[at] & _FIN and data[at] & _OPCODE in (_CONTINUATION, *_DATA)
             at = start + length
+            if whole and at < end:
+                return at  # what the parser makes of a message may end it all before the next frame
         self._passing = at - end
         return end
 

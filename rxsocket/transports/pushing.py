@@ -174,7 +174,7 @@ class PushingConnection(ClientConnection):
     def _leave(self, data: bytes) -> bool:
         """Leave bytes to the parser of ``websockets``; return whether it goes on after them."""
         self._parse(data)
-        return self.protocol.close_rcvd is None and self.protocol.parser_exc is None
+        return self._ended is None and self.protocol.parser_exc is None
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)
