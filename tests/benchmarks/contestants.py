@@ -1,0 +1,415 @@
+"""Those who are measured: each does the same things as its users would write them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.disposable import Disposable
+from reactivex.subject import BehaviorSubject, Subject
+from websockets.asyncio.client import connect
+
+from rxsocket import Socket
+
+__all__ = ["CONTESTANTS", "Contestant", "Meter"]
+
+Decode = Callable[[Any], Any]
+BURST = 100
+"""Messages that are sent before anything is waited for."""
+
+
+class Meter:
+    """Takes the time of messages, from the first one after some to warm up, to the last one.
+
+    Args:
+        count: Messages to measure.
+        warm: Messages that come before.
+    """
+
+    def __init__(self, count: int, warm: int) -> None:
+        self.count = count
+        self.first, self.last = warm, warm + count
+        self.cpu = self.wall = 0.0
+        self.done = asyncio.Event()
+
+    def start(self) -> None:
+        """The first message to measure comes next."""
+        self.cpu, self.wall = -time.process_time(), -time.perf_counter()
+
+    def stop(self) -> None:
+        """The last message came."""
+        self.cpu += time.process_time()
+        self.wall += time.perf_counter()
+        self.done.set()
+
+    def observer(self, decode: Decode | None) -> Callable[[Any], None]:
+        """A function to call with each message."""
+        seen, first, last = 0, self.first, self.last
+
+        def counted(_: Any) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == first:
+                self.start()
+            elif seen == last:
+                self.stop()
+
+        if decode is None:
+            return counted
+
+        def decoded(message: Any) -> None:
+            nonlocal seen
+            decode(message)
+            seen += 1
+            if seen == first:
+                self.start()
+            elif seen == last:
+                self.stop()
+
+        return decoded
+
+
+class Contestant:
+    """One way to use a WebSocket from Python."""
+
+    name: ClassVar[str]
+    needs: ClassVar[str] = "websockets"
+
+    def available(self) -> bool:
+        """Whether what it needs is installed."""
+        return importlib.util.find_spec(self.needs) is not None
+
+    async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
+        """Receive messages until the meter is done."""
+        raise NotImplementedError
+
+    async def echo(self, url: str, rounds: int) -> list[float]:
+        """Seconds from sending a message until it came back, one after the other."""
+        raise NotImplementedError
+
+    async def send(self, url: str, message: str, meter: Meter) -> None:
+        """Send messages; the meter stops when the server has them all."""
+        raise NotImplementedError
+
+    async def idle(self, url: str, number: int) -> Callable[[], None]:
+        """Open connections and keep them, with keepalive; return what lets them go."""
+        raise NotImplementedError
+
+
+class Bare(Contestant):
+    """``async for`` over a connection of ``websockets``."""
+
+    name = "websockets"
+
+    async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
+        seen, first, last = 0, meter.first, meter.last
+        async with connect(url, proxy=None) as websocket:
+            async for message in websocket:
+                if decode is not None:
+                    decode(message)
+                seen += 1
+                if seen == first:
+                    meter.start()
+                elif seen == last:
+                    meter.stop()
+                    break
+
+    async def echo(self, url: str, rounds: int) -> list[float]:
+        taken = []
+        async with connect(url, proxy=None) as websocket:
+            for _ in range(rounds):
+                start = time.perf_counter()
+                await websocket.send("x" * 64)
+                await websocket.recv()
+                taken.append(time.perf_counter() - start)
+        return taken
+
+    async def send(self, url: str, message: str, meter: Meter) -> None:
+        async with connect(url, proxy=None) as websocket:
+            meter.start()
+            for _ in range(meter.count):
+                await websocket.send(message)
+            await websocket.recv()
+            meter.stop()
+
+    async def idle(self, url: str, number: int) -> Callable[[], None]:
+        opened = [await connect(url, proxy=None) for _ in range(number)]
+
+        def drop() -> None:
+            for websocket in opened:
+                websocket.transport.abort()
+
+        return drop
+
+
+class Aiohttp(Contestant):
+    """``async for`` over a connection of ``aiohttp``."""
+
+    name = "aiohttp"
+    needs = "aiohttp"
+
+    async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
+        import aiohttp
+
+        seen, first, last = 0, meter.first, meter.last
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as websocket:
+            async for message in websocket:
+                if decode is not None:
+                    decode(message.data)
+                seen += 1
+                if seen == first:
+                    meter.start()
+                elif seen == last:
+                    meter.stop()
+                    break
+
+    async def echo(self, url: str, rounds: int) -> list[float]:
+        import aiohttp
+
+        taken = []
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as websocket:
+            for _ in range(rounds):
+                start = time.perf_counter()
+                await websocket.send_str("x" * 64)
+                await websocket.receive_str()
+                taken.append(time.perf_counter() - start)
+        return taken
+
+    async def send(self, url: str, message: str, meter: Meter) -> None:
+        import aiohttp
+
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as websocket:
+            meter.start()
+            for _ in range(meter.count):
+                await websocket.send_str(message)
+            await websocket.receive_str()
+            meter.stop()
+
+    async def idle(self, url: str, number: int) -> Callable[[], None]:
+        import aiohttp
+
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        opened = [await session.ws_connect(url, heartbeat=20) for _ in range(number)]
+
+        def drop() -> None:
+            opened.clear()
+
+        return drop
+
+
+class Picows(Contestant):
+    """A listener of ``picows``, whose callback makes a ``str`` of each frame."""
+
+    name = "picows"
+    needs = "picows"
+
+    async def _open(self, url: str, on_text: Callable[[str], None], **options: Any) -> Any:
+        import picows
+
+        text = picows.WSMsgType.TEXT
+
+        class Listener(picows.WSListener):  # type: ignore[misc]
+            def on_ws_frame(self, transport: Any, frame: Any) -> None:
+                if frame.msg_type == text:
+                    on_text(frame.get_payload_as_utf8_text())
+
+        transport, _ = await picows.ws_connect(Listener, url, **options)
+        return transport
+
+    async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
+        transport = await self._open(url, meter.observer(decode))
+        await meter.done.wait()
+        transport.disconnect()
+        await transport.wait_disconnected()
+
+    async def echo(self, url: str, rounds: int) -> list[float]:
+        import picows
+
+        taken, came = [], asyncio.Event()
+        transport = await self._open(url, lambda _: came.set())
+        for _ in range(rounds):
+            came.clear()
+            start = time.perf_counter()
+            transport.send(picows.WSMsgType.TEXT, b"x" * 64)
+            await came.wait()
+            taken.append(time.perf_counter() - start)
+        transport.disconnect()
+        await transport.wait_disconnected()
+        return taken
+
+    async def send(self, url: str, message: str, meter: Meter) -> None:
+        import picows
+
+        transport = await self._open(url, lambda _: meter.stop())
+        meter.start()
+        for sent in range(meter.count):
+            transport.send(picows.WSMsgType.TEXT, message.encode())
+            if sent % BURST == 0:
+                await asyncio.sleep(0)
+        await meter.done.wait()
+        transport.disconnect()
+        await transport.wait_disconnected()
+
+    async def idle(self, url: str, number: int) -> Callable[[], None]:
+        options = {"enable_auto_ping": True, "auto_ping_idle_timeout": 20}
+        opened = [await self._open(url, print, **options) for _ in range(number)]
+
+        def drop() -> None:
+            for transport in opened:
+                transport.disconnect(graceful=False)
+
+        return drop
+
+
+class Pipeline(Contestant):
+    """What one writes with RxPY alone: a subject of credentials, switched into connections."""
+
+    name = "RxPY pipeline"
+
+    def _messages(self, url: str, outgoing: Observable[str] | None = None) -> Observable[Any]:
+        def connection(_: str) -> Observable[Any]:
+            def subscribe(
+                observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+            ) -> abc.DisposableBase:
+                async def run() -> None:
+                    async with connect(url, proxy=None) as websocket:
+                        writing = asyncio.ensure_future(self._write(websocket, outgoing))
+                        async for message in websocket:
+                            observer.on_next(message)
+                        writing.cancel()
+
+                task = asyncio.ensure_future(run())
+                return Disposable(lambda: task.cancel() and None)
+
+            return reactivex.create(subscribe)
+
+        auth = BehaviorSubject("token")
+        return auth.pipe(ops.map(connection), ops.switch_latest(), ops.share())
+
+    async def _write(self, websocket: Any, outgoing: Observable[str] | None) -> None:
+        if outgoing is not None:
+            queue: asyncio.Queue[str] = asyncio.Queue()
+            with outgoing.subscribe(queue.put_nowait):
+                while True:
+                    await websocket.send(await queue.get())
+
+    async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
+        subject: Subject[Any] = Subject()
+        subject.pipe(
+            ops.filter(lambda message: bool(message)),
+            ops.map(decode or (lambda message: message)),
+        ).subscribe(meter.observer(None))
+        subscription = self._messages(url).subscribe(subject)
+        await meter.done.wait()
+        subscription.dispose()
+        await asyncio.sleep(0.05)
+
+    async def echo(self, url: str, rounds: int) -> list[float]:
+        taken, came = [], asyncio.Event()
+        outgoing: Subject[str] = Subject()
+        with self._messages(url, outgoing).subscribe(lambda _: came.set()):
+            while not came.is_set():  # nothing says when it is open
+                outgoing.on_next("x" * 64)
+                await asyncio.sleep(0.01)
+            for _ in range(rounds):
+                came.clear()
+                start = time.perf_counter()
+                outgoing.on_next("x" * 64)
+                await came.wait()
+                taken.append(time.perf_counter() - start)
+        await asyncio.sleep(0.05)
+        return taken
+
+    async def send(self, url: str, message: str, meter: Meter) -> None:
+        outgoing: Subject[str] = Subject()
+        with self._messages(url, outgoing).subscribe(lambda _: meter.stop()):
+            await asyncio.sleep(0.1)  # nothing says when it is open
+            meter.start()
+            for sent in range(meter.count):
+                outgoing.on_next(message)
+                if sent % BURST == 0:
+                    await asyncio.sleep(0)
+            await meter.done.wait()
+        await asyncio.sleep(0.05)
+
+    async def idle(self, url: str, number: int) -> Callable[[], None]:
+        subscriptions = [self._messages(url).subscribe() for _ in range(number)]
+        await asyncio.sleep(2.0)
+
+        def drop() -> None:
+            for subscription in subscriptions:
+                subscription.dispose()
+
+        return drop
+
+
+class Ours(Contestant):
+    """A ``Socket``; its options tell apart the ways it can be used."""
+
+    name = "rxsocket"
+
+    def __init__(self, name: str = "rxsocket", needs: str = "websockets", **options: Any) -> None:
+        self.name = name  # type: ignore[misc]
+        self.needs = needs  # type: ignore[misc]
+        self._options = options
+
+    def _socket(self, url: str) -> Socket:
+        return Socket(url, auth={"token": "initial"}, **self._options)
+
+    async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
+        socket = self._socket(url)
+        socket.messages.subscribe(meter.observer(decode))
+        await meter.done.wait()
+        await socket.close()
+
+    async def echo(self, url: str, rounds: int) -> list[float]:
+        taken, came = [], asyncio.Event()
+        socket = self._socket(url)
+        await self._opened(socket)
+        socket.messages.subscribe(lambda _: came.set())
+        for _ in range(rounds):
+            came.clear()
+            start = time.perf_counter()
+            socket.send("x" * 64)
+            await came.wait()
+            taken.append(time.perf_counter() - start)
+        await socket.close()
+        return taken
+
+    async def send(self, url: str, message: str, meter: Meter) -> None:
+        socket = self._socket(url)
+        socket.messages.subscribe(lambda _: meter.stop())
+        await self._opened(socket)
+        meter.start()
+        for sent in range(1, meter.count + 1):
+            receipt = socket.send(message)
+            if sent % BURST == 0:
+                await receipt
+        await meter.done.wait()
+        await socket.close()
+
+    async def idle(self, url: str, number: int) -> Callable[[], None]:
+        sockets = [self._socket(url) for _ in range(number)]
+        for socket in sockets:
+            await self._opened(socket)
+
+        def drop() -> None:
+            for socket in sockets:
+                socket.close()
+
+        return drop
+
+    async def _opened(self, socket: Socket) -> None:
+        opened = asyncio.Event()
+        socket.on_open(opened.set)
+        await opened.wait()
+
+
+CONTESTANTS: tuple[Contestant, ...] = (Bare(), Aiohttp(), Picows(), Pipeline(), Ours())
+"""All of them; the first one is what the others are compared with."""
