@@ -264,9 +264,9 @@ def _server(rows: list[Row]) -> Iterator[str]:
     yield "\nthe server, in messages a second: alone (a client that only reads bytes), the fastest"
     yield "contestant, and the server's share of a processor while that one was measured"
     for name in dict.fromkeys(row.workload for row in rows if row.server_alone):
-        fastest = min((row for row in rows if row.workload == name), key=lambda row: min(row.wall))
-        rate, share = MICRO / min(fastest.wall), fastest.server_share
-        yield f"  {name:18} {fastest.server_alone:12,.0f} {rate:12,.0f} {share:5.0%} {fastest.contestant}"
+        best = min((row for row in rows if row.workload == name), key=lambda row: min(row.wall))
+        rates = f"{best.server_alone:12,.0f} {MICRO / min(best.wall):12,.0f}"
+        yield f"  {name:18} {rates} {best.server_share:5.0%} {best.contestant}"
 
 
 def _machine() -> dict[str, str]:
