@@ -130,16 +130,18 @@ class Cutter:
                 return
             length = data[at + 1]
             if length > short:
+                masked = length & _MASK
                 if length == _LENGTH_16:
                     start += 2
-                    length = int.from_bytes(data[at + 2 : start], "big")
+                    if start <= end:
+                        length = data[at + 2] << 8 | data[at + 3]
                 elif length == _LENGTH_64:
                     start += 8
                     length = int.from_bytes(data[at + 2 : start], "big")
                 if start > end:
                     self._header = data[at:]
                     return
-                if length > limit or data[at + 1] & _MASK:
+                if length > limit or masked:
                     at = self._pass(data, at, messages)
                     continue
             stop = start + length
