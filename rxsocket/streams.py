@@ -38,14 +38,20 @@ def observer_name(error: Exception) -> str:
 
 
 class Fence(Generic[T]):
-    """One observer of a stream."""
+    """One observer of a stream.
 
-    __slots__ = ("_next", "_observer", "_report", "_run", "live")
+    Attributes:
+        live: Whether it is to get anything: it has neither left nor raised nor had its end.
+        run: Calls a function in the observer's context.
+        next: The function that values are for.
+    """
+
+    __slots__ = ("_observer", "_report", "live", "next", "run")
 
     def __init__(self, observer: abc.ObserverBase[T], report: Callable[[Exception], None]) -> None:
         self._observer = observer
-        self._next = _direct(observer)
-        self._run = contextvars.copy_context().run
+        self.next = _direct(observer)
+        self.run = contextvars.copy_context().run
         self._report = report
         self.live = True
 
@@ -53,9 +59,9 @@ class Fence(Generic[T]):
         """Pass a value on, unless the observer left."""
         if self.live:
             try:
-                self._run(self._next, value)
+                self.run(self.next, value)
             except Exception as error:
-                self._raised(error)
+                self.raised(error)
 
     def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
         """Pass values on until something is asked for; return whether there are no more.
@@ -63,13 +69,13 @@ class Fence(Generic[T]):
         Without a look at whether the observer left before the first one.
         """
         try:
-            return self._run(self._pour, values, asked)
+            return self.run(self._pour, values, asked)
         except Exception as error:
-            self._raised(error)
+            self.raised(error)
             return False
 
     def _pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
-        on_next = self._next
+        on_next = self.next
         for value in values:
             on_next(value)
             if asked or not self.live:
@@ -87,12 +93,13 @@ class Fence(Generic[T]):
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
-            self._run(function, *arguments)
+            self.run(function, *arguments)
         except Exception as error:
             if error not in arguments:  # on_error was left out: RxPY raises what it was given
-                self._raised(error)
+                self.raised(error)
 
-    def _raised(self, error: Exception) -> None:
+    def raised(self, error: Exception) -> None:
+        """The observer raised: it is detached, and that is reported (C23)."""
         self.live = False
         self._report(error)
 
@@ -103,9 +110,11 @@ def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
     What ``Observable.subscribe`` wraps an observer in asks each time whether it has ended or was
     disposed, which the fence knows already.
     """
-    wrapped = type(observer) is AutoDetachObserver
+    any_observer: Any = observer
     function: Callable[[T], None] = observer.on_next
-    return getattr(observer, "_on_next", function) if wrapped else function
+    if type(any_observer) is AutoDetachObserver:
+        function = getattr(any_observer, "_on_next", function)  # pyright: ignore[reportUnknownArgumentType]
+    return function
 
 
 class Stream(Observable[T]):
@@ -169,8 +178,12 @@ class Stream(Observable[T]):
 
     def emit(self, value: T) -> None:
         """Call every observer with a value; on the loop, within a turn."""
-        for fence in self._fences:
-            fence.on_next(value)
+        for fence in self._fences:  # what Fence.on_next does, without the call of it
+            if fence.live:
+                try:
+                    fence.run(fence.next, value)
+                except Exception as error:
+                    fence.raised(error)
 
     def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
         """Emit values until something is asked for; return whether there are no more.

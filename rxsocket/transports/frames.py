@@ -45,6 +45,20 @@ class Cutter:
         limit: Largest message in bytes that is cut out, or ``None``.
     """
 
+    __slots__ = (
+        "_fail",
+        "_fragmented",
+        "_given_up",
+        "_header",
+        "_leave",
+        "_limit",
+        "_missing",
+        "_parts",
+        "_passing",
+        "_short",
+        "_take",
+    )
+
     def __init__(
         self,
         take: Callable[[list[str | bytes]], None],
@@ -60,7 +74,7 @@ class Cutter:
         self._header = b""  # of the frame that is being received, maybe not all of it yet
         self._parts: list[bytes] = []  # of its payload
         self._missing = 0  # bytes of its payload
-        self._passing = 0  # bytes of a frame that is the parser's
+        self._passing: int = 0  # bytes of a frame that is the parser's
         self._fragmented = False
         self._given_up = False
 
@@ -174,7 +188,10 @@ class Cutter:
     def _run(self, data: bytes, at: int) -> int:
         """Where a run of frames that are the parser's ends in a chunk."""
         end = len(data)
-        at, self._passing = at + self._passing, 0
+        if self._passing:
+            at += self._passing
+            self._passing = max(0, at - end)
+            return min(at, end)
         while at < end:
             start = at + 2
             length = data[at + 1] if start <= end else 0

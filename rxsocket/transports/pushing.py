@@ -72,19 +72,34 @@ class Redirect(Exception):
 class PushingConnection(ClientConnection):
     """A ``ClientConnection`` that pushes; it is the link, too."""
 
-    _observer: abc.ObserverBase[Signal] | None = None
-    _opcode: Opcode | None = None
-    _ended: PeerClosed | None = None
+    # The instance has a dict already, which is small while its keys are few.
+    __slots__ = (
+        "_answered",
+        "_closing",
+        "_cutter",
+        "_early",
+        "_ended",
+        "_fragments",
+        "_limit",
+        "_observer",
+        "_opcode",
+        "_shaken",
+        "_waiter",
+    )
 
     def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limit = limit
+        self._observer: abc.ObserverBase[Signal] | None = None
+        self._opcode: Opcode | None = None
+        self._ended: PeerClosed | None = None
         self._cutter: Cutter | None = None
         self._shaken = b""
         self._early: list[str | bytes] = []
         self._fragments: list[bytes] = []
         self._closing = False
-        self._answered = asyncio.Event()
+        self._answered = False
+        self._waiter: asyncio.Event | None = None
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         """Turn refusals into errors that hold nothing of the request or the response's body.
@@ -119,7 +134,7 @@ class PushingConnection(ClientConnection):
         if self.response is None or not isinstance(event, Frame):
             super().process_event(event)
         elif event.opcode is Opcode.CLOSE:
-            self._answered.set()
+            self._answer()
             self._end(self._how_closed())
         elif event.opcode in (Opcode.PING, Opcode.PONG):
             super().process_event(event)
@@ -151,7 +166,7 @@ class PushingConnection(ClientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection is gone."""
         super().connection_lost(exc)
-        self._answered.set()
+        self._answer()
         self._end(self._how_closed())
 
     def _shake_hands(self, data: bytes) -> None:
@@ -260,7 +275,14 @@ class PushingConnection(ClientConnection):
 
     async def answered(self) -> None:
         """Return when the peer sent a close frame, or the connection is gone."""
-        await self._answered.wait()
+        if not self._answered:
+            self._waiter = self._waiter or asyncio.Event()
+            await self._waiter.wait()
+
+    def _answer(self) -> None:
+        self._answered = True
+        if self._waiter is not None:
+            self._waiter.set()
 
 
 class _Link:

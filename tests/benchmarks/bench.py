@@ -92,6 +92,8 @@ class Bench:
 
     def others(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Everything else."""
+        for others in (9, 99):
+            yield f"{others + 1} observers", lambda others=others: self._share(others)
         yield "echo 64 B", self._echo
         yield "send 64 B", self._send
         yield "change of credential", self._change
@@ -122,6 +124,22 @@ class Bench:
         url = self._server.url("flood", frames=kind, count=meter.last)
         await contestant.receive(url, meter, decode)
         return meter
+
+    def _share(self, others: int) -> None:
+        count = max(100, int(self._scale.seconds * 200_000 / (others + 1)))
+        sharing = [contestant for contestant in self._contestants if contestant.shares]
+
+        async def share(contestant: Contestant) -> Meter:
+            meter = Meter(count, warm=max(1, count // 20))
+            url = self._server.url("flood", frames="raw-64", count=meter.last)
+            await contestant.share(url, meter, others)
+            return meter
+
+        label = f"{others + 1} observers, raw 64 B"
+        for contestant, row in self._turns(self._start(label, "us a call", sharing)):
+            meter = self._timed(row, lambda contestant=contestant: share(contestant))
+            row.cpu.append(meter.cpu / count / (others + 1) * MICRO)
+            row.wall.append(meter.wall / count / (others + 1) * MICRO)
 
     def _echo(self) -> None:
         rounds = self._scale.echoes
@@ -168,16 +186,20 @@ class Bench:
             size.cpu.append(kib / number)
         self.rows += sizes
 
-    def _start(self, workload: str, unit: str) -> list[Row]:
-        rows = [Row(workload, contestant.name, unit) for contestant in self._contestants]
+    def _start(
+        self, workload: str, unit: str, contestants: list[Contestant] | None = None
+    ) -> list[Row]:
+        chosen = self._contestants if contestants is None else contestants
+        rows = [Row(workload, contestant.name, unit) for contestant in chosen]
         self.rows += rows
         return rows
 
     def _turns(self, rows: list[Row]) -> Iterator[tuple[Contestant, Row]]:
+        named = {contestant.name: contestant for contestant in self._contestants}
         for _ in range(self._scale.rounds):
-            for contestant, row in zip(self._contestants, rows, strict=True):
+            for row in rows:
                 gc.collect()
-                yield contestant, row
+                yield named[row.contestant], row
 
     def _timed(self, row: Row, run: Callable[[], object]) -> Meter:
         used, start = self._server.cpu(), time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as ops
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.subject import BehaviorSubject, Subject
 from websockets.asyncio.client import connect
 
@@ -88,6 +88,15 @@ class Contestant:
     async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
         """Receive messages until the meter is done."""
         raise NotImplementedError
+
+    async def share(self, url: str, meter: Meter, others: int) -> None:
+        """The same with other observers beside the one of the meter; for those who share."""
+        raise NotImplementedError
+
+    @property
+    def shares(self) -> bool:
+        """Whether many observers can look at one connection."""
+        return type(self).share is not Contestant.share
 
     async def echo(self, url: str, rounds: int) -> list[float]:
         """Seconds from sending a message until it came back, one after the other."""
@@ -305,9 +314,15 @@ class Pipeline(Contestant):
             ops.filter(lambda message: bool(message)),
             ops.map(decode or (lambda message: message)),
         ).subscribe(meter.observer(None))
-        subscription = self._messages(url).subscribe(subject)
-        await meter.done.wait()
-        subscription.dispose()
+        with self._messages(url).subscribe(subject):
+            await meter.done.wait()
+        await asyncio.sleep(0.05)
+
+    async def share(self, url: str, meter: Meter, others: int) -> None:
+        messages = self._messages(url)
+        observers = [*[_nothing] * others, meter.observer(None)]
+        with CompositeDisposable([messages.subscribe(one) for one in observers]):
+            await meter.done.wait()
         await asyncio.sleep(0.05)
 
     async def echo(self, url: str, rounds: int) -> list[float]:
@@ -368,6 +383,14 @@ class Ours(Contestant):
         await meter.done.wait()
         await socket.close()
 
+    async def share(self, url: str, meter: Meter, others: int) -> None:
+        socket = self._socket(url)
+        for _ in range(others):
+            socket.messages.subscribe(_nothing)
+        socket.messages.subscribe(meter.observer(None))
+        await meter.done.wait()
+        await socket.close()
+
     async def echo(self, url: str, rounds: int) -> list[float]:
         taken, came = [], asyncio.Event()
         socket = self._socket(url)
@@ -409,6 +432,10 @@ class Ours(Contestant):
         opened = asyncio.Event()
         socket.on_open(opened.set)
         await opened.wait()
+
+
+def _nothing(_: object) -> None:
+    """What an observer that is there only to be called does."""
 
 
 CONTESTANTS: tuple[Contestant, ...] = (Bare(), Aiohttp(), Picows(), Pipeline(), Ours())

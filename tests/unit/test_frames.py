@@ -19,7 +19,7 @@ from bytestreams import (
     plain,
     pushing,
 )
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
@@ -98,6 +98,9 @@ def split(stream: bytes, places: list[int]) -> list[bytes]:
 places = st.lists(st.integers(0, 1500), max_size=8)
 
 
+@example(
+    frame(TEXT, HALF, bits=MORE) + frame(0x0, b"then") + b"\x81\x85mask12345", [8], False, False
+)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(streams | good_streams, places, st.booleans(), st.booleans())
 def test_any_stream_split_anywhere(
@@ -274,7 +277,7 @@ def test_frames_that_are_logged_go_through_the_parser(caplog: pytest.LogCaptureF
 
 
 def test_a_large_message_in_many_chunks_is_copied_a_few_times_only() -> None:
-    """Eight times the size takes some eight times as long, not 64 times."""
+    """Of 16 times the size it takes some 16 times as long, not 256 times."""
 
     def seconds(size: int) -> float:
         stream, taken = frame(BINARY, bytes(size)), []
@@ -288,7 +291,7 @@ def test_a_large_message_in_many_chunks_is_copied_a_few_times_only() -> None:
             assert len(messages) == 1 and len(messages[0]) == size
         return min(taken)
 
-    assert seconds(2**23) < 24 * seconds(2**20)
+    assert seconds(2**24) < 100 * seconds(2**20)
 
 
 def test_a_chunk_of_many_small_frames_is_copied_a_few_times_only() -> None:
@@ -305,4 +308,4 @@ def test_a_chunk_of_many_small_frames_is_copied_a_few_times_only() -> None:
             assert len(messages) == count
         return min(taken)
 
-    assert seconds(80_000) < 24 * seconds(10_000)
+    assert seconds(80_000) < 100 * seconds(5_000)
