@@ -191,7 +191,8 @@ class Cutter:
         if self._passing:
             at += self._passing
             self._passing = max(0, at - end)
-            return min(at, end)
+            if at < end and not self._fragmented:
+                return at  # it may have been the end of a message
         while at < end:
             start = at + 2
             length = data[at + 1] if start <= end else 0
@@ -209,8 +210,8 @@ class Cutter:
             whole = data[at] & _FIN and data[at] & _OPCODE in (_CONTINUATION, *_DATA)
             at = start + length
             if whole and at < end:
-                return at  # what the parser makes of a message may end it all before the next frame
-        self._passing = at - end
+                return at  # what the parser makes of a message may fail before the next frame
+        self._passing = max(0, at - end)
         return end
 
     def _plain(self, first: int) -> bool:

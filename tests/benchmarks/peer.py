@@ -101,13 +101,13 @@ def peer() -> Iterator[Peer]:
 
 def _serve(pipe: Connection) -> None:
     allow_files(4096)
+    threading.stack_size(256 * 1024)  # there may be a thousand of them
     listener = sockets.create_server(("127.0.0.1", 0), backlog=1024)
-    idle: list[sockets.socket] = []
 
     def accept() -> None:
         while True:
             tcp, _ = listener.accept()
-            threading.Thread(target=_answer, args=(tcp, idle), daemon=True).start()
+            threading.Thread(target=_answer, args=(tcp,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     pipe.send(listener.getsockname()[1])
@@ -127,13 +127,10 @@ def allow_files(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _answer(tcp: sockets.socket, idle: list[sockets.socket]) -> None:
+def _answer(tcp: sockets.socket) -> None:
     tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
     try:
         path, query = _shake_hands(tcp)
-        if path == "/idle":
-            idle.append(tcp)
-            return
         with tcp:
             if path == "/flood":
                 _flood(tcp, query["frames"], int(query["count"]))

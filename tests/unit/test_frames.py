@@ -101,6 +101,7 @@ places = st.lists(st.integers(0, 1500), max_size=8)
 @example(
     frame(TEXT, HALF, bits=MORE) + frame(0x0, b"then") + b"\x81\x85mask12345", [8], False, False
 )
+@example(frame(TEXT, b"?", bits=MORE) + frame(TEXT, b"new"), [2], False, False)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(streams | good_streams, places, st.booleans(), st.booleans())
 def test_any_stream_split_anywhere(
