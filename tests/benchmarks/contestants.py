@@ -281,7 +281,12 @@ class Pipeline(Contestant):
 
     name = "RxPY pipeline"
 
-    def _messages(self, url: str, outgoing: Observable[str] | None = None) -> Observable[Any]:
+    def _messages(
+        self,
+        url: str,
+        outgoing: Observable[str] | None = None,
+        opened: Callable[[], object] = lambda: None,
+    ) -> Observable[Any]:
         def connection(_: str) -> Observable[Any]:
             def subscribe(
                 observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
@@ -289,6 +294,7 @@ class Pipeline(Contestant):
                 async def run() -> None:
                     async with connect(url, proxy=None) as websocket:
                         writing = asyncio.ensure_future(self._write(websocket, outgoing))
+                        asyncio.get_running_loop().call_soon(opened)  # it has begun to write
                         async for message in websocket:
                             observer.on_next(message)
                         writing.cancel()
@@ -328,10 +334,9 @@ class Pipeline(Contestant):
     async def echo(self, url: str, rounds: int) -> list[float]:
         taken, came = [], asyncio.Event()
         outgoing: Subject[str] = Subject()
-        with self._messages(url, outgoing).subscribe(lambda _: came.set()):
-            while not came.is_set():  # nothing says when it is open
-                outgoing.on_next("x" * 64)
-                await asyncio.sleep(0.01)
+        opened = asyncio.Event()
+        with self._messages(url, outgoing, opened.set).subscribe(lambda _: came.set()):
+            await opened.wait()
             for _ in range(rounds):
                 came.clear()
                 start = time.perf_counter()
@@ -343,8 +348,9 @@ class Pipeline(Contestant):
 
     async def send(self, url: str, message: str, meter: Meter) -> None:
         outgoing: Subject[str] = Subject()
-        with self._messages(url, outgoing).subscribe(lambda _: meter.stop()):
-            await asyncio.sleep(0.1)  # nothing says when it is open
+        opened = asyncio.Event()
+        with self._messages(url, outgoing, opened.set).subscribe(lambda _: meter.stop()):
+            await opened.wait()
             meter.start()
             for sent in range(meter.count):
                 outgoing.on_next(message)
@@ -354,8 +360,11 @@ class Pipeline(Contestant):
         await asyncio.sleep(0.05)
 
     async def idle(self, url: str, number: int) -> Callable[[], None]:
-        subscriptions = [self._messages(url).subscribe() for _ in range(number)]
-        await asyncio.sleep(2.0)
+        subscriptions = []
+        for _ in range(number):
+            opened = asyncio.Event()
+            subscriptions.append(self._messages(url, None, opened.set).subscribe())
+            await opened.wait()
 
         def drop() -> None:
             for subscription in subscriptions:
