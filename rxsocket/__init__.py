@@ -1,21 +1,39 @@
 """rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets."""
 
-from rxsocket.auth.carriers import Carried, Carrier, header, query
+from rxsocket.auth.carriers import (
+    Carried,
+    Carrier,
+    carrier,
+    cookie,
+    first_message,
+    header,
+    query,
+    subprotocol,
+)
 from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.auth.credentials import Credential, Secret
+from rxsocket.auth.refreshing import Refreshing, refreshing
 from rxsocket.auth.sources import Ask, Reason
+from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
+from rxsocket.codecs import Codec, json, messagepack
 from rxsocket.errors import (
+    Attempted,
+    BufferOverflow,
     ConnectionLost,
     CredentialRefused,
     HandshakeError,
     HandshakeInvalid,
     HandshakeRefused,
+    IdentityChanged,
     NotConnected,
     ProviderFailed,
+    QueueFull,
     RedirectRefused,
     SocketError,
     SocketFailed,
+    SubscriptionRefused,
     Unauthorized,
+    Undecodable,
 )
 from rxsocket.events import (
     Aborted,
@@ -24,26 +42,43 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
     Problem,
     Rejected,
+    RenewalFailed,
+    Renewed,
+    Resumed,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
-    State,
+    Stale,
+    TopicFailed,
     Waiting,
 )
+from rxsocket.explaining.explanation import Explanation
+from rxsocket.heartbeat import Heartbeat, heartbeat
 from rxsocket.held import Session
+from rxsocket.history import history
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outgoing import Outgoing
 from rxsocket.socket import Socket
+from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
+from rxsocket.topics.channel import Channel
+from rxsocket.topics.emitter import Emitter
+from rxsocket.topics.envelope import Envelope
+from rxsocket.topics.listener import Listener
 from rxsocket.transports.seam import (
     Link,
     Options,
@@ -56,62 +91,101 @@ from rxsocket.transports.seam import (
 __all__ = [
     "Aborted",
     "Ask",
+    "Attempted",
     "AuthChange",
     "AwaitingAuth",
     "Backoff",
+    "BufferOverflow",
     "Carried",
     "Carrier",
     "Cause",
+    "Channel",
     "Closed",
+    "Codec",
     "ConnectFailed",
     "Connecting",
     "ConnectionLost",
     "Credential",
     "CredentialRefused",
+    "DecodeFailed",
     "Dropped",
+    "Emitter",
     "End",
     "Ended",
+    "Envelope",
     "Event",
+    "Explanation",
+    "Fresh",
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "Heartbeat",
+    "IdentityChanged",
     "InEffect",
     "Link",
+    "Listener",
     "Message",
     "NotConnected",
     "ObserverFailed",
     "Opened",
     "Options",
+    "Outgoing",
     "Overtaken",
     "PeerClosed",
     "Problem",
     "ProviderFailed",
+    "QueueFull",
     "Reason",
     "Receipt",
     "RedirectRefused",
+    "Refreshing",
     "Refused",
     "Rejected",
+    "RenewalFailed",
+    "Renewed",
     "Request",
+    "Resumed",
     "Row",
     "Secret",
     "SendFailed",
     "Sent",
     "Session",
     "Signal",
+    "SlowConsumer",
     "Socket",
     "SocketError",
     "SocketFailed",
     "SourceFailed",
+    "Stale",
     "State",
     "Stored",
+    "Strategy",
     "Stream",
+    "SubscriptionRefused",
+    "TopicFailed",
     "Transport",
     "Unauthorized",
+    "Undecodable",
     "ValueStream",
     "Verdict",
     "Verdicts",
     "Waiting",
+    "carrier",
+    "centrifugo",
+    "cookie",
+    "first_message",
+    "graphql_transport_ws",
+    "handover",
     "header",
+    "heartbeat",
+    "history",
+    "in_band",
+    "json",
+    "jupyter_kernel",
+    "messagepack",
     "query",
+    "reconnect",
+    "refreshing",
     "standard",
+    "subprotocol",
 ]

@@ -21,10 +21,14 @@ class Address:
     Attributes:
         url: The whole URL. It may hold secrets, so it is in no repr.
         shown: The URL without user info, and with the values of its query left out.
+        origin: Scheme, host and port.
     """
 
     url: str = field(repr=False)
     shown: str
+    origin: tuple[str, str, int]
+    _base: str = field(repr=False)
+    _query: tuple[tuple[str, str], ...] = field(repr=False)
 
     @classmethod
     def parse(cls, url: Any) -> Address:
@@ -66,17 +70,10 @@ class Address:
             raise ValueError(
                 "url: has a user name without a password; pass 'wss://user:password@host/'"
             )
-        return cls(url, _shown(parts))
-
-    @property
-    def origin(self) -> tuple[str, str, int]:
-        """Scheme, host and port."""
-        parts = urlsplit(self.url)
-        return (
-            parts.scheme,
-            parts.hostname or "",
-            parts.port or (443 if parts.scheme == "wss" else 80),
-        )
+        origin = (parts.scheme, parts.hostname, port or (443 if parts.scheme == "wss" else 80))
+        base = parts._replace(query="", path=parts.path or "/").geturl()
+        query = tuple((_name(pair), pair) for pair in parts.query.split("&") if pair)
+        return cls(url, _shown(parts), origin, base, query)
 
     @property
     def secure(self) -> bool:
@@ -88,20 +85,18 @@ class Address:
         """Whether the URL itself carries a user name and password."""
         return urlsplit(self.url).username is not None
 
-    def with_query(self, parameters: Sequence[tuple[str, str]]) -> Address:
-        """Merge query parameters with those the URL has.
+    def with_query(self, parameters: Sequence[tuple[str, str]]) -> str:
+        """The URL with query parameters merged into those it has.
 
         Encoded as ``application/x-www-form-urlencoded`` (WHATWG URL, section 5.2). A name that is
         given replaces the URL's own parameters of that name; the others stay as they were written.
         """
         if not parameters:
-            return self
-        parts = urlsplit(self.url)
+            return self.url
         names = {name for name, _ in parameters}
-        kept = [pair for pair in parts.query.split("&") if pair and _name(pair) not in names]
+        kept = [pair for name, pair in self._query if name not in names]
         added = [f"{_encode(name)}={_encode(value)}" for name, value in parameters]
-        merged = parts._replace(query="&".join(kept + added), path=parts.path or "/")
-        return Address(merged.geturl(), _shown(merged))
+        return f"{self._base}?{'&'.join(kept + added)}"
 
     def join(self, location: str) -> Address:
         """The address that a redirect's ``Location`` means, seen from here.

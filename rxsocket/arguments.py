@@ -17,10 +17,12 @@ __all__ = [
     "is_async",
     "is_list",
     "is_mapping",
+    "more_than_zero",
     "one_line",
     "reason_to_send",
     "seconds",
     "seconds_or_none",
+    "whole_number",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,6 +51,18 @@ def seconds_or_none(name: str, value: Any) -> float | None:
     return None if value is None else seconds(name, value, or_none=True)
 
 
+def more_than_zero(name: str, value: Any) -> float | None:
+    """Check a duration in seconds that may be ``None`` but not 0.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is 0, negative or not finite.
+    """
+    if value is not None and seconds(name, value, or_none=True) == 0:
+        raise ValueError(f"{name}: pass a number of seconds that is more than 0, or None")
+    return seconds_or_none(name, value)
+
+
 def one_line(name: str, text: str) -> str:
     """Check that a text can go into a header or a query: no CR, LF or NUL, and encodable.
 
@@ -71,7 +85,7 @@ def encodable(name: str, text: str) -> str:
     Raises:
         ValueError: If it holds half a surrogate pair.
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
     return text
 
@@ -133,7 +147,10 @@ def callback(name: str, value: Any) -> Callable[[Any], Any]:
         TypeError: If it is something else; an ``async def`` function would never be awaited.
     """
     if is_async(value):
-        raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
+        raise TypeError(
+            f"{name}: pass a plain function; an async one would never be awaited. For that, "
+            "subscribe to messages.pipe(flat_map_async(function))"
+        )
     return accepting_one(name, value)
 
 
@@ -162,6 +179,20 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Check a number of things, 1 or more.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: pass a whole number, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name}: pass 1 or more, not {value}")
+    return value
 
 
 def is_async(value: Any) -> bool:

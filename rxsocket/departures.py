@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 
 from rxsocket.transports.seam import Link
 
@@ -23,8 +23,7 @@ class Departures:
         self._limit = limit
         self._empty = empty
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unanswered: set[asyncio.Task[None]] = set()
-        self._answer = asyncio.Event()
+        self._unanswered: dict[asyncio.Task[None], Link] = {}
         self._last = 0.0
         self._rushed = False
 
@@ -33,18 +32,16 @@ class Departures:
 
     def add(self, link: Link, code: int = 1000, reason: str = "", *, ended: bool = False) -> None:
         """Close a connection, or just wait for the rest of one whose closing the peer began."""
-        answer = None if ended else link.close(code, reason)
+        if not ended:
+            link.close(code, reason)
         if self._rushed:
-            _forget(answer)
             link.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._depart(link, answer))
+        task = asyncio.get_running_loop().create_task(self._depart(link))
         self._tasks.add(task)
         if not ended:
-            self._unanswered.add(task)
-            self._answer.clear()
+            self._unanswered[task] = link
             self._last = task.get_loop().time()
-        task.add_done_callback(lambda _: _forget(answer))  # it may never have been begun
         task.add_done_callback(self._gone)
 
     @property
@@ -60,11 +57,12 @@ class Departures:
         """
         if not self._unanswered:
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(None if within is None else self._last + within):
-                await self._answer.wait()
-        except TimeoutError:
-            pass
+                while self._unanswered:
+                    task, link = next(iter(self._unanswered.items()))
+                    await link.answered()
+                    self._unanswered.pop(task, None)
 
     def afterwards(self, action: Callable[[], None]) -> None:
         """Do something when those that are here now are gone, whoever else comes meanwhile."""
@@ -83,8 +81,6 @@ class Departures:
     def begin(self) -> None:
         """The socket starts, maybe on another loop than before."""
         self._rushed = False
-        if not self._tasks:
-            self._answer = asyncio.Event()
 
     def rush(self) -> None:
         """The loop ends: from now on say goodbye and drop the connection, without waiting."""
@@ -96,12 +92,9 @@ class Departures:
             timer = task.get_loop().call_later(seconds, task.cancel)
             task.add_done_callback(lambda _, timer=timer: timer.cancel())  # type: ignore[misc]
 
-    async def _depart(self, link: Link, answer: Awaitable[None] | None) -> None:
+    async def _depart(self, link: Link) -> None:
         try:
             async with asyncio.timeout(self._limit):
-                if answer is not None:
-                    await answer
-                    self._heard(asyncio.current_task())
                 await link.wait_closed()
         except TimeoutError:
             link.abort()
@@ -109,21 +102,10 @@ class Departures:
             link.abort()
             raise
 
-    def _heard(self, task: asyncio.Task[None] | None) -> None:
-        if task is not None:
-            self._unanswered.discard(task)
-        if not self._unanswered:
-            self._answer.set()
-
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._heard(task)
+        self._unanswered.pop(task, None)
         if not task.cancelled():
             task.exception()  # a transport's own failure while closing is of no use to anybody
         if not self._tasks:
             self._empty()
-
-
-def _forget(answer: Awaitable[None] | None) -> None:
-    if inspect.iscoroutine(answer):
-        answer.close()

@@ -9,8 +9,13 @@
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
     │   └── RedirectRefused      following the redirect would have been unsafe
     ├── CredentialRefused        the server said so in a message
-    ├── NotConnected             a send found no open connection
+    ├── NotConnected             a message was not sent: no connection opened in time
+    ├── QueueFull                a message was not sent: too many wait already
+    ├── IdentityChanged          a message was not sent: the credential is somebody else's now
+    ├── SubscriptionRefused      the server refused a channel's subscription
     ├── ConnectionLost           the connection ended before the work was done
+    ├── BufferOverflow           a consumer was slower than buffer_up_to(overflow="error") allows
+    ├── Undecodable              the codec could not make a value of a message
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
 
@@ -23,18 +28,27 @@ No message, attribute or chained exception here holds a credential (C28).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 __all__ = [
+    "Attempted",
+    "BufferOverflow",
     "ConnectionLost",
     "CredentialRefused",
     "HandshakeError",
     "HandshakeInvalid",
     "HandshakeRefused",
+    "IdentityChanged",
     "NotConnected",
     "ProviderFailed",
+    "QueueFull",
     "RedirectRefused",
     "SocketError",
     "SocketFailed",
+    "SubscriptionRefused",
     "Unauthorized",
+    "Undecodable",
 ]
 
 
@@ -42,18 +56,61 @@ class SocketError(Exception):
     """Base class of everything rxsocket raises on its own account."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One attempt of an outage, and what it ended with.
+
+    Attributes:
+        number: Its number in the outage, from 1.
+        at: Wall time at which it began, in seconds since the epoch.
+        outcome: What it ended with, in words.
+        error: What it failed with, when it never opened.
+        code: Close code, when it opened.
+    """
+
+    number: int
+    at: float
+    outcome: str
+    error: Exception | None = None
+    code: int | None = None
+
+
 class SocketFailed(SocketError):
-    """The socket ended because it can never succeed; ``on_error`` of its streams (C3, C16).
+    """The socket ended because it cannot succeed, or not in time; ``on_error`` (C3, C15, C16).
 
     Attributes:
         url: Address of the socket, without user info or query values.
         cause: What the last attempt ended with, when that was an exception.
+        tried: The attempts of this outage, oldest first; the last 20 of them. The text has them,
+            too, with the seconds since the first one shown.
     """
 
-    def __init__(self, message: str, *, url: str, cause: Exception | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        cause: Exception | None = None,
+        tried: Sequence[Attempted] = (),
+    ) -> None:
+        super().__init__(message + _listed(tried))
         self.url = url
         self.cause = cause
+        self.tried = tuple(tried)
+
+
+SHOWN = 5
+
+
+def _listed(tried: Sequence[Attempted]) -> str:
+    """The last few attempts in words, when there was more than one."""
+    if len(tried) < 2:
+        return ""
+    since = tried[0].at
+    shown = "; ".join(
+        f"{one.number}. +{one.at - since:.1f} s {one.outcome}" for one in tried[-SHOWN:]
+    )
+    return f" (tried: {'...; ' if len(tried) > SHOWN else ''}{shown})"
 
 
 class HandshakeError(SocketError):
@@ -83,18 +140,49 @@ class RedirectRefused(HandshakeError):
 
 
 class CredentialRefused(SocketError):
-    """The server said in one of its first messages that the credential is refused (C9)."""
+    """The server let the link open, then said that the credential is refused (C9)."""
 
-    def __init__(self) -> None:
-        super().__init__("the server refused the credential in a message")
+    def __init__(self, text: str = "the server refused the credential in a message") -> None:
+        super().__init__(text)
 
 
 class NotConnected(SocketError):
     """A message was not sent: there is no open connection."""
 
 
+class QueueFull(SocketError):
+    """A message was not sent: as many as may wait for the connection wait already (C21)."""
+
+
+class IdentityChanged(SocketError):
+    """A message was not sent: the credential it was queued under is another identity's (C14)."""
+
+
+class SubscriptionRefused(SocketError):
+    """The server refused a channel's subscription; ``on_error`` of that channel alone (C22)."""
+
+
 class ConnectionLost(SocketError):
     """The connection ended before the work was done."""
+
+
+class BufferOverflow(SocketError):
+    """More values waited for a consumer than were allowed (C27).
+
+    Attributes:
+        count: How many may wait.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"more than {count} values waited for a consumer that cannot keep up: make it faster, "
+            "allow more, or choose a policy that drops"
+        )
+        self.count = count
+
+
+class Undecodable(SocketError):
+    """The codec could not make a value of a message; its text holds nothing of the message."""
 
 
 class ProviderFailed(SocketError):

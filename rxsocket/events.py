@@ -1,23 +1,23 @@
-"""What happens to a socket, as frozen values, and the state each of them leads to (C2).
+"""What happens to a socket, as frozen values (C2).
 
 For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-and between epochs, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Ended``. Whatever
-went wrong without ending a stream is a value too: ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``Dropped``.
+and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs,
+``Renewed``, ``Stale`` and ``Fresh`` while one is open, ``Resumed`` at any time. Whatever went wrong
+without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
+``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``SlowConsumer``.
 
-``at`` is the wall time in seconds since the epoch; it takes no part in comparisons.
+``at`` is the wall time in seconds since the epoch; it takes no part in comparisons. An exception in
+an event is compared by its kind and its text.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from rxsocket.policy.verdicts import Verdict
@@ -29,37 +29,26 @@ __all__ = [
     "Closed",
     "ConnectFailed",
     "Connecting",
+    "DecodeFailed",
     "Dropped",
     "Ended",
     "Event",
+    "Fresh",
     "Message",
     "ObserverFailed",
     "Opened",
     "Problem",
     "Rejected",
+    "RenewalFailed",
+    "Renewed",
+    "Resumed",
     "SendFailed",
+    "SlowConsumer",
     "SourceFailed",
-    "State",
+    "Stale",
+    "TopicFailed",
     "Waiting",
 ]
-
-
-class State(Enum):
-    """What a socket is doing."""
-
-    IDLE = "idle"
-    """Nobody is subscribed; nothing runs."""
-    CONNECTING = "connecting"
-    OPEN = "open"
-    WAITING = "waiting"
-    """Between two attempts."""
-    AWAITING_AUTH = "awaiting auth"
-    """The credential was refused, or there is none: another one is needed."""
-    CLOSED = "closed"
-    """Ended. A new subscriber starts it afresh."""
-
-    def __repr__(self) -> str:
-        return self.name
 
 
 class Cause(Enum):
@@ -67,7 +56,9 @@ class Cause(Enum):
 
     STARTED = "started"
     """The first subscriber came."""
-    AUTH_CHANGED = "auth changed"
+    AUTH_CHANGED = "the credential changed"
+    MAX_AGE = "max_age was reached"
+    HANDED_OVER = "handed over to the next connection"
     LOGGED_OUT = "logged out"
     NO_CREDENTIAL = "no credential yet"
     RECONNECT = "reconnect() was called"
@@ -77,8 +68,14 @@ class Cause(Enum):
     PEER = "closed by the server"
     LOST = "the link was lost"
     SILENT = "the peer stopped answering pings"
+    BLOCKED = "the event loop was blocked"
+    """No pong was seen, but it may be because this side did not look."""
+    STALE = "no data came"
+    HEARTBEAT = "the heartbeat was not answered"
     FAILED = "the attempt failed"
     REFUSED = "the credential was refused"
+    RECORDING_OVER = "the recording is over"
+    """Nothing more was recorded; see ``rxsocket.recording``."""
 
     def __repr__(self) -> str:
         return self.name
@@ -87,6 +84,23 @@ class Cause(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
     at: float = field(default_factory=time.time, compare=False, repr=False)
+
+
+class _Failure(_Event):
+    """An event about an exception: equal when that is of the same kind and says the same."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _values(self) == _values(other)
+
+    def __hash__(self) -> int:
+        return hash(_values(self))
+
+
+def _values(event: _Event) -> tuple[Any, ...]:
+    values = (getattr(event, item.name) for item in fields(event) if item.compare)
+    return tuple((type(v).__name__, str(v)) if isinstance(v, Exception) else v for v in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +141,10 @@ class Opened(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(_Event):
-    """A message arrived. ``data`` is ``str`` for a text frame, ``bytes`` for a binary one."""
+    """A message arrived.
+
+    ``data`` is what the codec made of it; without codec ``str`` for text, ``bytes`` for binary.
+    """
 
     epoch: int
     data: Any
@@ -156,8 +173,8 @@ class Closed(_Event):
     uptime: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConnectFailed(_Failure):
     """The connection was not opened, for a reason other than the credential.
 
     Attributes:
@@ -171,8 +188,8 @@ class ConnectFailed(_Event):
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rejected(_Failure):
     """The server refused the credential at the handshake, or the provider gave up (C9)."""
 
     epoch: int
@@ -191,23 +208,64 @@ class Aborted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(_Event):
-    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15)."""
+    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15).
+
+    Attributes:
+        delay: Seconds from ``at`` to the attempt.
+        failures: Waits since the last stable connection, this one included.
+        cause: Why there has to be another attempt.
+        retry_after: Seconds that the server asked for, if it did.
+    """
 
     delay: float
     failures: int
     cause: Cause
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingAuth(_Event):
-    """No attempt is made until another credential comes (C9, C11). ``reason`` says why."""
+    """No attempt is made until another credential comes (C9, C11).
+
+    Attributes:
+        reason: Why, in words.
+        cause: Why.
+        asks: Whether the provider is asked for one meanwhile.
+    """
 
     reason: str
     cause: Cause
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended(_Event):
+class Stale(_Event):
+    """The connection is open and answers, but no message came for ``silence`` seconds (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh(_Event):
+    """A message came again, after ``silence`` seconds without one (C17)."""
+
+    epoch: int
+    silence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(_Event):
+    """Time jumped: the computer slept, or its clock was set, by ``slept`` seconds (C17).
+
+    An open link is probed at once, and a wait for the next attempt is over.
+    """
+
+    slept: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ended(_Failure):
     """The socket ended: its streams complete, or fail with ``error`` (C3)."""
 
     verdict: Verdict
@@ -215,8 +273,8 @@ class Ended(_Event):
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObserverFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ObserverFailed(_Failure):
     """An observer raised and was detached; everybody else goes on (C23).
 
     Attributes:
@@ -230,19 +288,59 @@ class ObserverFailed(_Event):
     stream: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceFailed(_Failure):
     """The source of credentials failed or gave something unusable; the credential stays (C10)."""
 
     error: Exception
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendFailed(_Event):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SendFailed(_Failure):
     """A message was not sent; its receipt says the same (C20)."""
 
     error: Exception
     epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed(_Event):
+    """The credential was changed on the connection ``epoch``, which goes on (C13)."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalFailed(_Event):
+    """A change of credential could not be made; the connection ``epoch`` goes on as it is (C13).
+
+    Attributes:
+        epoch: Number of the connection that goes on, with the credential it had.
+        error: Why.
+        refused: Whether the server refused the new credential, or a second connection.
+        retry_in: Seconds until the change is tried again; ``None`` if it waits for the next attempt
+            to connect.
+    """
+
+    epoch: int
+    error: Exception
+    refused: bool
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeFailed(_Event):
+    """The codec could not make a value of a message: nobody got it, everything else goes on (C3).
+
+    Attributes:
+        error: What was wrong, without anything that the message holds (C28).
+        excerpt: The shape of its first 80 characters, letters as ``x`` and digits as ``0``; empty
+            for what is no text.
+    """
+
+    epoch: int
+    error: Exception
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +352,48 @@ class Dropped(_Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowConsumer(_Event):
+    """An observer held the loop: meanwhile nothing was read, answered or sent (C27).
+
+    It is named when it does so again within 10 s, and then once a minute at most.
+
+    Attributes:
+        observer: Who subscribed it: function, line and module.
+        stream: The stream it is subscribed to.
+        seconds: How long it took for the messages that had been read in one go; over 0.1.
+    """
+
+    observer: str
+    stream: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicFailed(_Event):
+    """A payload of a topic did not decode into the type of its listeners.
+
+    Attributes:
+        topic: The topic.
+        error: What the decoder said.
+    """
+
+    topic: str
+    error: Exception
+
+
 Problem: TypeAlias = (
-    ConnectFailed | Rejected | Closed | ObserverFailed | SourceFailed | SendFailed | Dropped
+    ConnectFailed
+    | Rejected
+    | Closed
+    | RenewalFailed
+    | ObserverFailed
+    | SourceFailed
+    | SendFailed
+    | DecodeFailed
+    | TopicFailed
+    | Dropped
+    | SlowConsumer
 )
 """What ``socket.errors`` emits."""
 
@@ -269,25 +407,18 @@ Event: TypeAlias = (
     | Aborted
     | Waiting
     | AwaitingAuth
+    | Stale
+    | Fresh
+    | Resumed
     | Ended
+    | Renewed
+    | RenewalFailed
     | ObserverFailed
     | SourceFailed
     | SendFailed
+    | DecodeFailed
     | Dropped
+    | SlowConsumer
+    | TopicFailed
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""
-
-LEADS_TO: Mapping[type[Any], State] = MappingProxyType(
-    {
-        Connecting: State.CONNECTING,
-        Opened: State.OPEN,
-        Closed: State.WAITING,
-        ConnectFailed: State.WAITING,
-        Rejected: State.WAITING,
-        Aborted: State.WAITING,
-        Waiting: State.WAITING,
-        AwaitingAuth: State.AWAITING_AUTH,
-        Ended: State.CLOSED,
-    }
-)
-"""The state that each event leads to; the others change nothing."""

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from rxsocket.flow import Brake
 from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Hold, Report, Stream
 
@@ -38,8 +39,9 @@ class HoldingStream(Stream[T]):
         report: Report,
         dropped: Callable[[int, str], None],
         hold: Hold | None = None,
+        brake: Brake | None = None,
     ) -> None:
-        super().__init__(name, home, report, hold)
+        super().__init__(name, home, report, hold, brake)
         self._dropped = dropped
         self._holding = False
         self._held: list[T] = []
@@ -56,16 +58,17 @@ class HoldingStream(Stream[T]):
         if held:
             self._dropped(len(held), reason or "nobody subscribed")
 
-    def emit(self, value: T) -> None:
-        """Call every observer with a message, or hold it."""
+    def emit(self, value: T, raw: str | bytes | None = None) -> None:
+        """Call every observer with a message, or hold it; ``raw`` is what it was decoded from."""
         if self._fences:
             super().emit(value)
         elif self._holding:
-            self._keep(value)
+            self._keep(value, raw)
 
-    def _keep(self, value: Any) -> None:
+    def _keep(self, value: Any, raw: str | bytes | None) -> None:
         self._held.append(value)
-        self._bytes += len(value.encode() if isinstance(value, str) else value)
+        message: str | bytes = value if raw is None else raw
+        self._bytes += len(message.encode() if isinstance(message, str) else message)
         if len(self._held) > MAX_MESSAGES:
             self.let_go(f"more than {MAX_MESSAGES} messages came before anybody subscribed")
         elif self._bytes > MAX_BYTES:
@@ -100,9 +103,15 @@ class BatchStream(Stream[list[T]]):
     """
 
     def __init__(
-        self, name: str, home: Home, report: Report, messages: HoldingStream[T], hold: Hold
+        self,
+        name: str,
+        home: Home,
+        report: Report,
+        messages: HoldingStream[T],
+        hold: Hold,
+        brake: Brake,
     ) -> None:
-        super().__init__(name, home, report, hold)
+        super().__init__(name, home, report, hold, brake)
         self._messages = messages
 
     def _admit(self, fence: Fence[list[T]]) -> None:
@@ -120,9 +129,14 @@ class Session(HoldingStream[T]):
     """
 
     def __init__(
-        self, epoch: int, home: Home, report: Report, dropped: Callable[[int, str], None]
+        self,
+        epoch: int,
+        home: Home,
+        report: Report,
+        dropped: Callable[[int, str], None],
+        brake: Brake | None = None,
     ) -> None:
-        super().__init__(f"session {epoch}", home, report, dropped)
+        super().__init__(f"session {epoch}", home, report, dropped, brake=brake)
         self.epoch = epoch
         self._over = False
 

@@ -1,4 +1,4 @@
-"""Keepalive: pings that notice a peer which vanished without a FIN (C17)."""
+"""Keepalive: pings that notice a peer which vanished without a FIN, and measure the way (C17)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import asyncio
 from collections.abc import Callable
 
 from rxsocket.errors import ConnectionLost
+from rxsocket.events import Cause
+from rxsocket.explaining.causes import blocked
+from rxsocket.explaining.durations import span
 from rxsocket.transports.seam import Link
 
 __all__ = ["Keepalive"]
+
+PROBE = 2.0
+"""Seconds that a peer has to answer after the computer slept."""
+GRACE = 1.0
+"""Seconds for reading what came while the loop was blocked; the pong may be in it."""
 
 
 class Keepalive:
@@ -21,19 +29,40 @@ class Keepalive:
         link: The connection.
         interval: Seconds between pings.
         patience: Seconds to wait for a pong; ``None`` waits for ever.
-        silent: Called on the loop, once, when a pong did not come in time.
+        blocked_since: How long the loop was blocked, by a block that ended after a moment.
+        measured: Told of each round trip, in seconds.
+        silent: Called on the loop, once, when a pong did not come in time: with the cause, which is
+            not the peer's when the loop was blocked, and with a reason.
     """
 
     def __init__(
-        self, link: Link, interval: float, patience: float | None, silent: Callable[[], None]
+        self,
+        link: Link,
+        interval: float,
+        patience: float | None,
+        *,
+        blocked_since: Callable[[float], float],
+        measured: Callable[[float], None],
+        silent: Callable[[Cause, str], None],
     ) -> None:
         self._link = link
         self._interval = interval
         self._patience = patience
+        self._blocked_since = blocked_since
+        self._measured = measured
         self._silent = silent
         self._loop = asyncio.get_running_loop()
         self._ping: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(interval, self._start)
+        self._timer = self._loop.call_later(interval, self._start, patience, 0.0)
+
+    def pause(self) -> None:
+        """Nothing is read for now, pongs included: do not wait for one."""
+        self.stop()
+
+    def resume(self) -> None:
+        """Pongs are read again: go on with a ping after the interval."""
+        self.stop()
+        self._timer = self._loop.call_later(self._interval, self._start, self._patience, 0.0)
 
     def stop(self) -> None:
         """Ping no more."""
@@ -41,16 +70,47 @@ class Keepalive:
         if self._ping is not None:
             self._ping.cancel()
 
-    def _start(self) -> None:
-        self._ping = self._loop.create_task(self._once())
+    def probe(self, jumped: float) -> None:
+        """Ping now: time jumped by so many seconds, or, if 0, the loop was blocked."""
+        if self._ping is not None and not self._ping.done():
+            if not jumped:
+                return  # the ping that is on its way will show it
+            self._ping.cancel()
+        self._timer.cancel()
+        patience = self._patience
+        if jumped:
+            patience = PROBE if patience is None else min(PROBE, patience)
+        self._start(patience, jumped)
 
-    async def _once(self) -> None:
+    def _start(self, patience: float | None, jumped: float) -> None:
+        self._ping = self._loop.create_task(self._once(patience, jumped))
+
+    async def _once(self, patience: float | None, jumped: float) -> None:
+        began = self._loop.time()
+        pong = asyncio.ensure_future(self._link.ping())
         try:
-            async with asyncio.timeout(self._patience):
-                latency = await self._link.ping()
+            await asyncio.wait((pong,), timeout=patience)
+            late = self._blocked_since(began)
+            if late and not pong.done():
+                await asyncio.wait((pong,), timeout=GRACE)
+        finally:
+            pong.cancel()
+        if not pong.done() or pong.cancelled():
+            self._silent(*_blame(late, patience, jumped))
+            return
+        try:
+            latency = pong.result()
         except ConnectionLost:
             return  # the transport is about to say how it ended
-        except TimeoutError:
-            self._silent()
-            return
-        self._timer = self._loop.call_later(max(0.0, self._interval - latency), self._start)
+        self._measured(latency)
+        rest = began + self._interval - self._loop.time()
+        self._timer = self._loop.call_later(max(0.0, rest), self._start, self._patience, 0.0)
+
+
+def _blame(seconds: float, patience: float | None, jumped: float) -> tuple[Cause, str]:
+    if seconds:
+        return Cause.BLOCKED, blocked(seconds)
+    if jumped:
+        within = span(patience or 0.0)
+        return Cause.SILENT, f"no pong within {within} after time jumped by {span(jumped)}"
+    return Cause.SILENT, "keepalive ping timeout"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from rxsocket.address import Address
 from rxsocket.arguments import is_mapping, seconds, seconds_or_none
-from rxsocket.auth.carriers import header_name, header_value
+from rxsocket.auth.carriers.syntax import header_name, header_value
 from rxsocket.transports.seam import Options
 
 __all__ = ["USER_AGENT", "Headers", "connection_options"]
@@ -55,7 +55,7 @@ def connection_options(
     if ssl is not None and not address.secure:
         raise ValueError("ssl: goes with a wss:// address; this one is ws://")
     if compression not in ("deflate", None):
-        raise ValueError(f"compression: pass 'deflate' or None, not {compression!r}")
+        raise ValueError(f"compression: pass 'auto', 'deflate' or None, not {compression!r}")
     for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
         if value is not None:
             header_value(name, value)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from rxsocket.address import Address
-from rxsocket.auth.carriers import Carrier
+from rxsocket.auth.carriers import Carried, Carrier
+from rxsocket.auth.carriers.combining import carry
+from rxsocket.auth.carriers.cookies import with_cookies
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.identity import Identity
 from rxsocket.auth.refusals import Refusals
+from rxsocket.auth.strategies import Reconnect, Strategy
+from rxsocket.codecs import Codec
 from rxsocket.departures import Departures
 from rxsocket.events import Cause
+from rxsocket.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge
-from rxsocket.transports.seam import Options, Request, Transport
+from rxsocket.stability import StableAfter
+from rxsocket.transports.seam import Options, Request, Transport, at_once
 
 __all__ = ["Memory", "Plan"]
 
@@ -29,33 +37,64 @@ class Plan:
     options: Options
     verdicts: Judge
     backoff: Backoff
-    stable_after: float
+    limits: Limits
+    stable_after: StableAfter
+    codec: Codec[Any, Any] | None
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None
+    on_auth_change: Strategy
+    identity: Identity | None
+    max_age: float | None
     linger: float
     ping_interval: float | None
     ping_timeout: float | None
+    queue_for: float
+    heartbeat: Heartbeat | None
+    stale_after: float | None
+    on_stale: Literal["event", "reconnect"]
 
-    def request(self, credential: Credential) -> Request:
-        """What to dial with a credential."""
-        return self._request(self.address, credential)
+    @property
+    def renewable(self) -> bool:
+        """Whether an open connection may be renewed, rather than just closed."""
+        return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
 
-    def _request(self, address: Address, credential: Credential) -> Request:
+    def request(
+        self, credential: Credential, go: Callable[[], Awaitable[None]] = at_once
+    ) -> Request:
+        """What to dial with a credential, as soon as ``go()`` returns."""
+        return self._request(self.address, credential, go)
+
+    def _request(
+        self, address: Address, credential: Credential, go: Callable[[], Awaitable[None]]
+    ) -> Request:
         def redirected(location: str) -> Request:
-            return self._request(address.join(location), credential)
+            return self._request(address.join(location), credential, go)
 
         if not credential.known:
-            return Request(url=address.url, options=self.options, redirected=redirected)
-        carried = self.carrier(credential.reveal())
+            return Request(url=address.url, options=self.options, go=go, redirected=redirected)
+        carried = carry(self.carrier, credential.reveal())
         return Request(
-            url=address.with_query(carried.query).url,
+            url=address.with_query(carried.query),
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
-            options=self.options,
+            greeting=carried.greeting,
+            options=_with(self.options, carried),
+            go=go,
             redirected=redirected,
         )
+
+
+def _with(options: Options, carried: Carried) -> Options:
+    """The options with what a credential adds to a header that they may have already."""
+    if carried.fixed:
+        offered = dict.fromkeys(options.subprotocols + carried.fixed)
+        options = replace(options, subprotocols=tuple(offered))
+    if carried.cookies:
+        headers = with_cookies(options.additional_headers, carried.cookies)
+        options = replace(options, additional_headers=headers)
+    return options
 
 
 @dataclass(slots=True)
@@ -68,7 +107,8 @@ class Memory:
         epoch: Number of the last attempt.
         cause: Why the next thing happens: an attempt begins, or a connection is let go.
         farewell: Close code and reason to send when a connection is let go.
-        dialled_at: When the last attempt began, on the loop's clock.
+        dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
+            the loop's clock.
         changed: Whether the credential was changed since then.
         closed_at: When the last connection ended, on the loop's clock.
     """

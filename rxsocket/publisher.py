@@ -18,16 +18,17 @@ message takes the longer way, and an event object is made only when somebody loo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rxsocket.auth.changes import Changes
 from rxsocket.auth.credentials import Credential
+from rxsocket.errors import Undecodable
 from rxsocket.events import (
-    LEADS_TO,
     Cause,
     Closed,
     ConnectFailed,
+    DecodeFailed,
     Dropped,
     Event,
     Message,
@@ -35,16 +36,27 @@ from rxsocket.events import (
     Opened,
     Problem,
     Rejected,
+    RenewalFailed,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
-    State,
+    TopicFailed,
 )
+from rxsocket.flow import Brake
 from rxsocket.held import BatchStream, HoldingStream, Session
 from rxsocket.logs import Narrator
+from rxsocket.past import Past
 from rxsocket.runtime import Home
+from rxsocket.slowness import Stopwatch
+from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
+
+FAULTS = frozenset(
+    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
+)
+"""Ends that nobody wanted."""
 
 
 class Publisher:
@@ -55,35 +67,47 @@ class Publisher:
         hold: Keeps the socket connected; given to the streams that connect (C1).
         shown: The socket's address, without secrets.
         credential: The credential to begin with.
+
+    Attributes:
+        delivers: The epoch whose messages are to be known, while there is one.
     """
 
     def __init__(self, home: Home, hold: Hold, shown: str, credential: Credential) -> None:
+        self.delivers: int | None = None
         self._home = home
         self._narrator = Narrator(shown)
+        self._states = States()
         self._epoch = 0
-        self._delivers: int | None = None
         self._session: Session[Any] | None = None
         self._reports: deque[ObserverFailed] = deque()
+        self.brake = Brake()
+        self._stopwatch = Stopwatch(home, self._slow)
+        self.intercepted: tuple[Callable[[Any], Any], ...] = ()
+        self.past = Past()
         self.changes = Changes(home, self.report)
-        self.events: Stream[Event] = Stream("events", home, self.report, hold)
-        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold)
-        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold)
-        self.sessions: Stream[Session[Any]] = Stream("sessions", home, self.report, hold)
+        self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
+        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
+        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
+        self.sessions: Stream[Session[Any]] = Stream(
+            "sessions", home, self.report, hold, self.brake
+        )
         self.messages: HoldingStream[Any] = HoldingStream(
-            "messages", home, self.report, self._dropped, hold
+            "messages", home, self.report, self._dropped, hold, self.brake
         )
         self.batches: BatchStream[Any] = BatchStream(
-            "batches", home, self.report, self.messages, hold
+            "batches", home, self.report, self.messages, hold, self.brake
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
+        self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
         self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
 
     def publish(self, event: Event) -> None:
         """Let an event be known: first the state it leads to, then the event."""
         with self._home.turn():
+            self.past.remember(event)
             self._narrator.tell(event)
-            self.enter(LEADS_TO.get(type(event)) or self.state.value)
+            self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
             match event:
                 case Opened():
@@ -93,7 +117,9 @@ class Publisher:
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
                     self.errors.emit(event)
-                case SourceFailed() | SendFailed() | Dropped():
+                case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
+                    self.errors.emit(event)
+                case Dropped() | SlowConsumer() | TopicFailed():
                     self.errors.emit(event)
                 case _:
                     pass
@@ -104,38 +130,94 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, batch: list[Any]) -> None:
-        """Let messages of the connection that is open be known: those of one read."""
-        home, epoch, asked = self._home, self._delivers, self._home.asked
-        messages, more = iter(batch), True
+    def deliver(
+        self,
+        batch: list[Any],
+        came: Sequence[str | bytes] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Let messages of the connection that is open be known: those of one read.
+
+        Args:
+            batch: Their values.
+            came: What these were decoded from, if they were.
+            at: When they came, if that is not now.
+        """
+        if not self._stopwatch.running:
+            self._stopwatch.start()
+        home, epoch, asked = self._home, self.delivers, self._home.asked
         with home.turn():
-            if self.batches.observed:
+            if self.intercepted:
+                batch, came = self._intercept(batch, batch if came is None else came)
+            if self.batches.observed and batch:
                 self.batches.emit(batch.copy())
                 home.catch_up()
-            while more and self._delivers == epoch:
+            messages, sources, more = iter(batch), None if came is None else iter(came), True
+            while more and self.delivers == epoch:
                 if self._looked_at():
-                    more = self._show(messages)
+                    more = self._show(messages, sources, at)
                 else:
                     more = not self.messages.pour(messages, asked)
                 if asked:
                     home.catch_up()
 
-    def _looked_at(self) -> bool:
-        """Whether anything but ``messages`` is to know of a message."""
-        return self.events.observed or self._session is not None or self.changes.awaiting_message
+    def _intercept(
+        self, batch: list[Any], came: Sequence[str | bytes]
+    ) -> tuple[list[Any], list[str | bytes]]:
+        """What interceptors make of messages; those that one raises at are left out."""
+        values: list[Any] = []
+        sources: list[str | bytes] = []
+        for value, source in zip(batch, came, strict=True):
+            try:
+                for interceptor in self.intercepted:
+                    value = interceptor(value)
+            except Exception as error:
+                self.report("after_receive", "messages", error)
+            else:
+                values.append(value)
+                sources.append(source)
+        return values, sources
 
-    def _show(self, messages: Iterator[Any]) -> bool:
-        """Let the next message be known; return whether there was one."""
+    def _looked_at(self) -> bool:
+        """Whether anything but observers of ``messages`` is to know of a message."""
+        return (
+            self.events.observed
+            or self._session is not None
+            or self.changes.awaiting_message
+            or not self.messages.observed
+        )
+
+    def _show(
+        self, messages: Iterator[Any], sources: Iterator[str | bytes] | None, at: float | None
+    ) -> bool:
+        """Let the next message be known; return whether there was one.
+
+        Sources are for who holds a message (C4), and nobody does once it has been poured.
+        """
         for data in messages:
+            source = None if sources is None else next(sources, None)
             if self.events.observed:
-                self.events.emit(Message(epoch=self._epoch, data=data, at=self._home.wall_time()))
+                at = self._home.wall_time() if at is None else at
+                self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
-                self._session.emit(data)
-            self.messages.emit(data)
+                self._session.emit(data, source)
+            self.messages.emit(data, source)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
             return True
         return False
+
+    def undecodable(self, error: Undecodable, excerpt: str) -> None:
+        """A message of the connection that is open has no value."""
+        at = self._home.wall_time()
+        with self._home.turn():
+            self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
+            self.changes.observe(Message(epoch=self._epoch, data=None))
+
+    def measured(self, latency: float) -> None:
+        """Show how long a ping and its pong took."""
+        with self._home.turn():
+            self.latency.emit(latency)
 
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
@@ -156,7 +238,7 @@ class Publisher:
                 self.messages,
                 self.batches,
             )
-            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.auth)
+            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
             for stream in connected:
                 stream.end(error)
             self._tell()  # while errors is still there
@@ -175,28 +257,34 @@ class Publisher:
 
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
-        self._epoch = self._delivers = event.epoch
-        payloads = (self.events, self.sessions, self.messages, self.batches)
-        if not any(stream.observed for stream in payloads):
+        self._epoch = self.delivers = event.epoch
+        self._stopwatch.reset()
+        payloads = (self.sessions, self.messages, self.batches)
+        if not (self.events.attended or any(stream.observed for stream in payloads)):
             self.messages.hold()
         if self.sessions.observed:
-            self._session = Session(event.epoch, self._home, self.report, self._dropped)
+            self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
             self._session.hold()
         self.opens.emit(event)
         if self._session is not None:
             self.sessions.emit(self._session)
 
     def _close(self, event: Closed) -> None:
-        self._delivers = None
+        if event.epoch == self.delivers:
+            self.delivers = None
         session, self._session = self._session, None
         if session is not None:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
-        failed = event.cause in (Cause.LOST, Cause.SILENT, Cause.REFUSED)
+        failed = event.cause in FAULTS
         wrong = failed or event.code not in (None, 1000)
         if wrong:
             self.errors.emit(event)
+
+    def _slow(self, observer: str, stream: str, seconds: float) -> None:
+        at = self._home.wall_time()
+        self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
     def _dropped(self, count: int, reason: str) -> None:
         at = self._home.wall_time()

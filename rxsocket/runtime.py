@@ -20,12 +20,17 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 from rxsocket.threads import background, running_loop, wall_clock
 
 __all__ = ["Home"]
 
 logger = logging.getLogger("rxsocket")
+
+
+Timing: TypeAlias = Callable[[Any, str, Any], None]
 
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:
@@ -70,10 +75,13 @@ class Home:
         self.lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared = False
-        self._on_its_way = 0
+        self._arrivals: deque[Callable[[], None]] = deque()
+        self._arriving = False
         self._actions: deque[Callable[[], None]] = deque()
         self._turn = _Turn(self._carry_out)
         self._releasing = False
+        self.timing: Timing | None = None
+        """Calls one observer and times it, while some observer is under suspicion."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -86,6 +94,11 @@ class Home:
     def here(self) -> bool:
         """Whether this is the thread of the loop, with the loop running."""
         return self._loop is not None and running_loop() is self._loop
+
+    @property
+    def free(self) -> bool:
+        """Whether this is the thread of the loop, and nothing is being carried out just now."""
+        return not self._turn.depth and self._loop is not None and running_loop() is self._loop
 
     def wall_time(self) -> float:
         """Seconds since the epoch, on the clock that goes with the loop."""
@@ -120,7 +133,7 @@ class Home:
     def _release(self, unused: Callable[[], bool]) -> None:
         with self.lock:
             loop = self._loop
-            if loop is not None and self._on_its_way:
+            if loop is not None and self._arriving:
                 loop.call_soon(self._release, unused)  # after what is on its way
                 return
             self._releasing = False
@@ -141,16 +154,19 @@ class Home:
             self._act(action)
             return
         with self.lock:
+            self._arrivals.append(action)
             if self._loop is not None and not self._loop.is_closed():
-                self._on_its_way += 1
-                try:
-                    self._loop.call_soon_threadsafe(self._arrive, action)
+                if self._arriving:
+                    return  # whoever wakes the loop takes this one along, in order
+                self._arriving = True
+                with suppress(RuntimeError):  # closed between the lines
+                    self._loop.call_soon_threadsafe(self._arrive)
                     return
-                except RuntimeError:  # closed between the two lines
-                    self._on_its_way -= 1
             if self._loop is not None:
                 self._loop, self._shared, self._releasing = None, False, False
-            self._act(action)
+            self._arriving = False
+            while self._arrivals:
+                self._act(self._arrivals.popleft())
 
     def turn(self) -> _Turn:
         """For ``with``: what is asked for inside is carried out when the outermost turn ends."""
@@ -169,10 +185,17 @@ class Home:
         if self._turn.depth == 1:
             self._carry_out()
 
-    def _arrive(self, action: Callable[[], None]) -> None:
+    def _arrive(self) -> None:
+        """Carry out what came from other threads; what comes meanwhile waits for its next turn."""
+        with self.lock:  # also: a call that is carried out where it was made is over
+            count = len(self._arrivals)
+        for _ in range(count):
+            self._act(self._arrivals.popleft())
         with self.lock:
-            self._on_its_way -= 1
-        self._act(action)
+            if self._arrivals and self._loop is not None:
+                self._loop.call_soon(self._arrive)
+            else:
+                self._arriving = False
 
     def _act(self, action: Callable[[], None]) -> None:
         self._actions.append(action)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Generic, Literal, Self, TypeAlias, overload
 
 import reactivex
 from reactivex import Observable, abc
@@ -22,6 +23,7 @@ from rxsocket.arguments import (
     code_to_send,
     function,
     instance,
+    more_than_zero,
     reason_to_send,
     seconds,
     seconds_or_none,
@@ -29,30 +31,59 @@ from rxsocket.arguments import (
 from rxsocket.auth.carriers import Carrier, query
 from rxsocket.auth.changes import AuthChange
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential
+from rxsocket.auth.identity import Identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
+from rxsocket.auth.strategies import Strategy, strategy
+from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine import Engine
-from rxsocket.events import Closed, Ended, Event, Opened, Problem, State
+from rxsocket.events import Closed, Ended, Event, Opened, Problem
+from rxsocket.explaining.explanation import Explanation, explain
+from rxsocket.heartbeat import Heartbeat
 from rxsocket.held import Session
 from rxsocket.options import USER_AGENT, Headers, connection_options
 from rxsocket.plan import Plan
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outgoing import Outgoing
+from rxsocket.sending.payload import Sendable
+from rxsocket.sending.request import Request
+from rxsocket.sending.requests import Requests
+from rxsocket.stability import StableAfter, stable_after_argument
+from rxsocket.states import State
 from rxsocket.streams import Stream, ValueStream
 from rxsocket.supervisor import supervised
+from rxsocket.topics.channel import Channel
+from rxsocket.topics.channels import Channels
+from rxsocket.topics.emitter import Emitter
+from rxsocket.topics.envelope import Envelope, JsonEnvelope
+from rxsocket.topics.listener import Listener
+from rxsocket.topics.subscription import Answer
+from rxsocket.topics.topics import Topics
+from rxsocket.transports.named import TransportName, compression_for, transport_for
 from rxsocket.transports.seam import Transport
-from rxsocket.transports.websockets import websockets_transport
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
 
 __all__ = ["Socket"]
+
+T = TypeVar("T", default=str | bytes)
+S = TypeVar("S", default=T)
+P = TypeVar("P")
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
 Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
 
 
-class Socket:
+class Socket(Generic[T, S]):
     """A WebSocket whose connection follows its credential.
 
     Making one starts nothing. Subscribing to ``messages``, ``opens``, ``closes``, ``sessions`` or
@@ -73,30 +104,56 @@ class Socket:
 
     Args:
         url: Address, ``ws://`` or ``wss://``.
-        auth: A mapping or a string; an Observable of these; or a function, sync or async, that is
-            asked before each attempt. ``None`` means logged out. Left out: no credential (C11).
-        carrier: How the credential goes on a connection: ``query()`` or ``header()``.
-        transport: What moves the bytes; see ``rxsocket.transports.seam``. Default: ``websockets``.
+        auth: A mapping or a string; an Observable of these; a function, sync or async, that is
+            asked before each attempt; or ``refreshing(function)``, which other sockets may share.
+            ``None`` means logged out. Left out: no credential (C11).
+        codec: What makes values of messages and messages of values: ``json()``, ``messagepack()``,
+            either with ``type=``, or an object with ``encode`` and ``decode``. Left out: ``str``
+            for text messages, ``bytes`` for binary ones.
+        carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
+            ``subprotocol()``, ``first_message()``, a function of yours, or several with ``&``.
+        on_auth_change: What a new credential does to an open connection: ``reconnect()``,
+            ``handover()`` or ``in_band()`` (C13).
+        identity: Who a credential's value is; two that are the same somebody are a renewal (C14).
+            Left out: JSON Web Tokens with the same ``sub`` are, and what ``refreshing()`` renews.
+        max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
+            servers that cut long ones. A little earlier, so that not all are at once.
+        transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
+            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.seam``.
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
-        stable_after: Seconds after which an open connection counts as a success (C15).
-        rejected: Given a message that came within ``stable_after`` of the opening, whether it says
-            that the credential was refused. Such a message is not delivered (C9).
+        max_attempts: Attempts without a stable connection after which the socket ends with
+            ``SocketFailed``; ``None`` for no limit (C3).
+        give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
+            with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
+        stable_after: Seconds after which an open connection counts as a success (C15); or an
+            Observable whose first value says so, subscribed to at each open; or a function from the
+            connection's messages to one, such as ``ops.first(is_ready)``.
+        rejected: Given a message that came before the connection was stable, not decoded, whether
+            it says that the credential was refused. Such a message is not delivered (C9).
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
             closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         linger: Seconds to stay connected after the last subscriber left.
+        queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
+        envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
+            and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
         loop: The asyncio loop to live on, instead of the one chosen.
         ssl: TLS settings for ``wss://``; ``None`` for the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
         additional_headers: Headers to send with each handshake.
         subprotocols: Subprotocols to offer, in order of preference.
-        compression: ``"deflate"``, or ``None`` for none.
+        compression: ``"deflate"``, or ``None`` for none; ``"auto"`` is ``"deflate"`` on a transport
+            that can do it, which ``"picows"`` cannot.
         max_size: Largest message in bytes that is accepted; a larger one is a FAIL with 1009.
         open_timeout: Seconds that a handshake may take, name look-up and redirects included.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
         ping_timeout: Seconds to wait for a pong before the link counts as lost.
+        heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
+        stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.
+            Pongs and answers to the heartbeat are no messages here.
+        on_stale: What follows: ``"event"``, nothing else; or ``"reconnect"``, a new connection.
         close_timeout: Seconds that closing may take in the background.
         origin: ``Origin`` header, for servers that ask for one.
         user_agent_header: ``User-Agent`` header; ``None`` for none.
@@ -104,6 +161,7 @@ class Socket:
     Raises:
         TypeError: If an argument is of a wrong type.
         ValueError: If an argument cannot be used; the text names it and says what to pass.
+        ImportError: If the library of the transport is not installed.
 
     Examples:
         >>> socket = Socket("wss://example.com/feed", auth={"token": "initial"})
@@ -117,37 +175,49 @@ class Socket:
         url: str,
         *,
         auth: Auth | Credential = ANONYMOUS,
+        codec: Codec[S, T] | None = None,
         carrier: Carrier | None = None,
-        transport: Transport | None = None,
+        on_auth_change: Strategy | None = None,
+        identity: Identity | None = None,
+        max_age: float | None = None,
+        transport: TransportName | Transport = "websockets",
         verdicts: Judge | None = None,
         backoff: Backoff | None = None,
-        stable_after: float = 5.0,
+        max_attempts: int | None = None,
+        give_up_after: float | None = None,
+        stable_after: StableAfter = 5.0,
         rejected: Callable[[str | bytes], object] | None = None,
         clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
         linger: float = 0.0,
+        queue_for: float = 5.0,
+        envelope: Envelope | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | Literal[True] | None = True,
         additional_headers: Headers | None = None,
         subprotocols: Sequence[str] | None = None,
-        compression: Literal["deflate"] | None = "deflate",
+        compression: Literal["auto", "deflate"] | None = "auto",
         max_size: int | None = 2**20,
         open_timeout: float | None = 10.0,
         ping_interval: float | None = 20.0,
         ping_timeout: float | None = 20.0,
+        heartbeat: Heartbeat | None = None,
+        stale_after: float | None = None,
+        on_stale: Literal["event", "reconnect"] = "event",
         close_timeout: float = 2.0,
         origin: str | None = None,
         user_agent_header: str | None = USER_AGENT,
     ) -> None:
         address = Address.parse(url)
+        moves = transport_for(transport)
         options = connection_options(
             address,
             ssl=ssl,
             proxy=proxy,
             additional_headers=additional_headers,
             subprotocols=subprotocols,
-            compression=compression,
+            compression=compression_for(transport, compression),
             max_size=max_size,
             open_timeout=open_timeout,
             close_timeout=close_timeout,
@@ -156,22 +226,35 @@ class Socket:
         )
         if clean_close not in ("complete", "reconnect"):
             raise ValueError(f"clean_close: pass 'complete' or 'reconnect', not {clean_close!r}")
+        if on_stale not in ("event", "reconnect"):
+            raise ValueError(f"on_stale: pass 'event' or 'reconnect', not {on_stale!r}")
+        if stale_after == 0:
+            raise ValueError("stale_after: pass more than 0 s, or None for never")
+        if heartbeat is not None:
+            instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
         plan = Plan(
             address=address,
             carrier=query() if carrier is None else function("carrier", carrier),
-            transport=websockets_transport
-            if transport is None
-            else function("transport", transport),
+            transport=moves,
             options=options,
             verdicts=standard() if verdicts is None else function("verdicts", verdicts),
             backoff=backoff or Backoff(),
-            stable_after=seconds("stable_after", stable_after),
+            codec=codec_or_none(codec),
+            limits=Limits(max_attempts, give_up_after),
+            stable_after=stable_after_argument(stable_after),
             rejected=None if rejected is None else function("rejected", rejected),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
+            on_auth_change=strategy("on_auth_change", on_auth_change),
+            identity=None if identity is None else function("identity", identity),
+            max_age=more_than_zero("max_age", max_age),
             linger=seconds("linger", linger),
+            queue_for=seconds("queue_for", queue_for),
             ping_interval=seconds_or_none("ping_interval", ping_interval),
             ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
+            heartbeat=heartbeat,
+            stale_after=seconds_or_none("stale_after", stale_after),
+            on_stale=on_stale,
         )
         if backoff is not None:
             instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
@@ -179,6 +262,10 @@ class Socket:
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         self._engine = Engine(plan, Home(loop), auth, self._connections)
         self._publisher = self._engine.publisher
+        envelope = JsonEnvelope() if envelope is None else envelope
+        self._topics = Topics(self._engine, envelope)
+        self._channels = Channels(self._engine, envelope)
+        self._requests = Requests(self._engine)
 
     def _connections(self) -> Observable[Event]:
         """The heart: every change of the credential is switch-mapped into fresh connections.
@@ -202,6 +289,11 @@ class Socket:
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
         return supervised(lease, self._engine)
 
+    @property
+    def url(self) -> str:
+        """Its address, without user info or query values."""
+        return self._engine.plan.address.shown
+
     # --- streams
 
     @property
@@ -220,8 +312,10 @@ class Socket:
         return self._publisher.closes
 
     @property
-    def messages(self) -> Stream[Any]:
-        """The payload of every message: ``str`` for text, ``bytes`` for binary.
+    def messages(self) -> Stream[T]:
+        """The payload of every message: what the codec makes of it, or ``str`` and ``bytes``.
+
+        A message that does not decode is a ``DecodeFailed`` on ``errors``.
 
         The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5
         s at most (C4).
@@ -229,7 +323,7 @@ class Socket:
         return self._publisher.messages
 
     @property
-    def batches(self) -> Stream[list[Any]]:
+    def batches(self) -> Stream[list[T]]:
         """The same payloads as ``messages``, in one list for each read from the network.
 
         For pipelines that work on many messages at once. A list is never empty; those of one read
@@ -248,7 +342,7 @@ class Socket:
         return self._publisher.batches
 
     @property
-    def sessions(self) -> Stream[Session[Any]]:
+    def sessions(self) -> Stream[Session[T]]:
         """For each connection one Observable of its messages, which completes when it closed.
 
         ::
@@ -267,6 +361,14 @@ class Socket:
     def state(self) -> ValueStream[State]:
         """What the socket is doing: now, then each change. Subscribing does not connect."""
         return self._publisher.state
+
+    @property
+    def latency(self) -> ValueStream[float | None]:
+        """How long the last ping and its pong took, in seconds; ``None`` before the first (C17).
+
+        Subscribing does not connect. ``ping_interval`` says how often it is measured.
+        """
+        return self._publisher.latency
 
     @property
     def auth(self) -> ValueStream[Credential]:
@@ -308,17 +410,165 @@ class Socket:
         """
         return self._engine.set_auth(value)
 
-    def send(self, data: str | bytes) -> Receipt[Sent]:
-        """Send a message over the open connection.
+    @overload
+    def send(self: Socket[str | bytes, str | bytes], data: Sendable) -> Receipt[Sent]: ...
+    @overload
+    def send(self, data: S) -> Receipt[Sent]: ...
+    def send(self, data: Any) -> Receipt[Sent]:
+        """Send a message: text, bytes, or an iterable of either as one fragmented message.
+
+        With a codec, whatever it encodes. While the socket is not open it waits, in order, up to
+        ``queue_for`` seconds, with at most 256 others and 2 MiB (C21). On an idle socket this
+        connects, until the receipt settles (C1); one that has ended is not started again by it.
+
+        ::
+
+            send      1--2--3-----4---------5|
+            state     waiting o-------x waiting
+            written           123-4--
+            receipts          ✓✓✓-✓------------✗   5: nothing opened within queue_for
 
         Returns:
-            A receipt: ``Sent`` with the epoch, or the ``SocketError`` that says why it was not
-            sent.
+            A receipt: ``Sent`` with the epoch it was written to, or the ``SocketError`` that says
+            why it was not sent. It is one or the other, never both (C20).
 
         Raises:
-            TypeError: If it is neither ``str`` nor ``bytes``.
+            TypeError: If it is none of these, or the codec cannot encode its type.
+            ValueError: If it is text that has no encoding, or the codec cannot encode it.
+
+        Examples:
+            >>> socket.send("hello")                     # from any thread
+            >>> await socket.send(b"hello")              # in a coroutine: Sent(epoch=1)
+            >>> socket.send("hello").result(5)           # in a plain script
+            >>> socket.send(["one mess", "age"])         # two fragments
         """
         return self._engine.send(data)
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
+        return Outgoing(self._engine)
+
+    @overload
+    def listener(self, topic: str) -> Listener[Any]: ...
+    @overload
+    def listener(self, topic: str, *, type: type[P]) -> Listener[P]: ...
+    @overload
+    def listener(self, topic: str, *, type: Any) -> Listener[Any]: ...
+    def listener(self, topic: str, *, type: Any = Any) -> Listener[Any]:
+        """The payloads of a topic, as an Observable; subscribing connects.
+
+        Args:
+            topic: Its name; segments that begin with a colon are parameters: ``"chat/:room"``.
+            type: What to decode payloads into: a ``msgspec.Struct``, dataclass or ``TypedDict``.
+
+        Raises:
+            TypeError: If values of the type cannot be decoded.
+            ValueError: If the name cannot be one.
+
+        Examples:
+            >>> chat = socket.listener("chat/:room", type=ChatMessage)
+            >>> chat.with_params(room=1).subscribe(lambda message: print(message.text))
+        """
+        return self._topics.listener(topic, type)
+
+    @overload
+    def emitter(self, topic: str) -> Emitter[Any]: ...
+    @overload
+    def emitter(self, topic: str, mapper: Callable[[P], Any]) -> Emitter[P]: ...
+    def emitter(self, topic: str, mapper: Callable[[Any], Any] | None = None) -> Emitter[Any]:
+        """Send payloads to a topic, one by one with ``emit`` or as a stream: it is an observer.
+
+        Args:
+            topic: Its name; segments that begin with a colon are parameters.
+            mapper: Makes what is sent of a payload, on the thread that emits it.
+
+        Examples:
+            >>> chat = socket.emitter("chat/:room")
+            >>> chat.emit({"text": "hello"}, params={"room": 1})
+        """
+        return self._topics.emitter(topic, mapper)
+
+    def channel(
+        self,
+        *,
+        subscribe: Any,
+        unsubscribe: Any = None,
+        match: Callable[[Any], object] | None = None,
+        key: Hashable = None,
+        by: Callable[[Any], Any] | None = None,
+        acknowledged: Answer | None = None,
+    ) -> Channel:
+        """The messages that a server sends because it was asked to, by message (C22).
+
+        However many subscribe, one subscribe message is sent on each connection, before anything
+        that was queued; when the last one leaves, ``unsubscribe`` is sent, if that connection
+        carried the subscribe.
+
+        Args:
+            subscribe: The message that asks for it: text, bytes or a value with a form in JSON; or
+                a function that makes it, called for each connection.
+            unsubscribe: The message that ends it, likewise.
+            match: Says whether a message is of this channel. It is asked about every message.
+            key: Instead of ``match``: the key of its messages, found by one look-up.
+            by: What the key of a message is. Left out: its topic, by the socket's envelope.
+            acknowledged: Says of a message what it answers: ``True`` for accepted, ``False`` or an
+                exception for refused, ``None`` if it is no answer. What was refused fails, alone.
+
+        Raises:
+            TypeError: If a message cannot be sent, or a function is none.
+            ValueError: If it cannot be told which messages are of the channel.
+
+        Examples:
+            >>> trades = socket.channel(
+            ...     subscribe={"op": "subscribe", "channel": "trades"},
+            ...     unsubscribe={"op": "unsubscribe", "channel": "trades"},
+            ...     match=lambda message: '"trades"' in message,
+            ... )
+        """
+        return self._channels.channel(subscribe, unsubscribe, match, key, by, acknowledged)
+
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = None,
+        id: str | Callable[[Any], Any] | None = None,
+        timeout: float | None = 10.0,
+        answers: int | None = 1,
+        idempotent: bool = False,
+    ) -> Request:
+        """Ask something and wait for the answer: await it, or subscribe to it.
+
+        It fails at once when the connection that carried it ends; no message of another one is
+        taken for its answer.
+
+        Args:
+            payload: What to send: text, bytes, or a value with a form in JSON.
+            match: Says whether a message is the answer.
+            id: Instead of ``match``: the name of the JSON field that holds the id of a request and
+                of its answer, or a function that finds it in both. A mapping without that field
+                gets a number.
+            timeout: Seconds to wait for each answer; ``None`` for as long as it takes.
+            answers: How many answers complete it; ``None`` goes on until disposed.
+            idempotent: Whether it may be sent again on the next connection when one is lost.
+
+        Raises:
+            TypeError: If the payload cannot be sent, or a function is none.
+            ValueError: If it cannot be told which message is the answer.
+
+        Examples:
+            >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
+        """
+        return self._requests.request(payload, match, id, timeout, answers, idempotent)
+
+    def before_send(self, function: Interceptor) -> abc.DisposableBase:
+        """Let a function see, and replace, everything that is sent; see ``Interceptors``."""
+        return self._engine.interceptors.before_send(function)
+
+    def after_receive(self, function: Interceptor) -> abc.DisposableBase:
+        """Let a function see, and replace, everything that comes in; see ``Interceptors``."""
+        return self._engine.interceptors.after_receive(function)
 
     def connect(self) -> abc.DisposableBase:
         """Connect and stay connected until the returned Disposable is disposed."""
@@ -342,6 +592,23 @@ class Socket:
             ValueError: If the code may not be sent, or the reason is too long.
         """
         return self._engine.close(code_to_send("code", code), reason_to_send("reason", reason))
+
+    def explain(self) -> Explanation:
+        """Say what the socket is doing, since when, why, what is next, and what you can do.
+
+        Returns:
+            The explanation: ``print`` it, or read its fields.
+
+        Examples:
+            >>> print(socket.explain())
+            waiting for a credential for 12 s: connection 3 was open 14 min, then closed by the \
+server with 4001 'token expired'; then the server refused the handshake with HTTP 403 (Forbidden)
+            next: nothing, until there is another one
+            you can: call set_auth(...) with another credential, or reconnect() to try the same \
+one again
+        """
+        publisher, home = self._publisher, self._engine.home
+        return explain(publisher.past.events, publisher.state.value, home.wall_time())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.
@@ -393,7 +660,7 @@ class Socket:
         await self._engine.closed(hurry=exc_type is not None)
 
     def __repr__(self) -> str:
-        return f"<Socket {self._engine.plan.address.shown}: {self.state.value.value}>"
+        return f"<Socket {self.url}: {self.state.value.value}>"
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from rxsocket.auth.sources import Ask, Reason
-from rxsocket.errors import HandshakeRefused
+from rxsocket.errors import Attempted, HandshakeRefused
 from rxsocket.plan import Plan
 from rxsocket.policy.verdicts import End, Verdict, kind
 
 __all__ = ["Tally"]
 
+KEPT = 20
+"""Attempts that a failure shows."""
+
 
 class Tally:
-    """Counts attempts and failures; an open of ``stable_after`` seconds starts them anew.
+    """Counts attempts and failures; a connection that was stable starts them anew.
+
+    It has no clock: whoever asks says what time it is, on the loop's clock.
 
     Attributes:
         attempts: Attempts since then.
         failures: Waits since then.
+        tried: What the last of them ended with.
         ask: What a provider would be told now.
     """
 
@@ -23,25 +31,36 @@ class Tally:
         self._plan = plan
         self.attempts = 0
         self.failures = 0
+        self.tried: deque[Attempted] = deque(maxlen=KEPT)
         self.ask = Ask(1, Reason.FIRST)
+        self._since: float | None = None
         self._same: object = None
         self._in_a_row = 0
         self._asked_at_once = False
 
-    def judge(self, end: End, uptime: float | None) -> Verdict:
+    def begin(self, now: float) -> int:
+        """An attempt begins; return its number."""
+        self.attempts += 1
+        if self._since is None:
+            self._since = now
+        return self.attempts
+
+    def judge(self, end: End, stable: bool, now: float) -> Verdict:
         """The verdict about an end.
 
         Args:
             end: Its close code and reason, or its exception.
-            uptime: Seconds the connection was open, ``None`` if it never was.
+            stable: Whether it was a connection, and stable.
+            now: When it ended.
 
         Raises:
             TypeError: If the user's function gave something else.
         """
-        stable = uptime is not None and uptime >= self._plan.stable_after
         if stable:
             self.attempts = self.failures = self._in_a_row = 0
             self._asked_at_once = False
+            self._since = now
+            self.tried.clear()
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
         verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row, end.reason))
@@ -51,6 +70,11 @@ class Tally:
             verdict = Verdict.RECONNECT
         self.ask = self._next_ask(end, verdict)
         return verdict
+
+    def limit(self, delay: float, now: float) -> str | None:
+        """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
+        outage = 0.0 if self._since is None else now - self._since
+        return self._plan.limits.reached(attempts=self.attempts, outage=outage, delay=delay)
 
     def next_delay(self) -> float:
         """Seconds of backoff, one step further each time."""

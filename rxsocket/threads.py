@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["background", "run_blocking", "running_loop", "wall_clock"]
+__all__ = ["background", "outcome", "run_blocking", "running_loop", "wall_clock"]
 
 T = TypeVar("T")
 
@@ -62,6 +62,25 @@ def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> 
     else:
         threading.Thread(target=work, name="rxsocket-blocking", daemon=True).start()
     return future
+
+
+async def outcome(future: Future[T]) -> T:
+    """Wait for a future of any thread, on whatever loop runs here; being cancelled leaves it be."""
+    loop = asyncio.get_running_loop()
+    there: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not there.done():
+            there.set_result(None)
+
+    def settled(_: object) -> None:
+        with suppress(RuntimeError):  # that loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle)
+
+    if not future.done():
+        future.add_done_callback(settled)
+        await there
+    return future.result()
 
 
 class Background:

@@ -22,8 +22,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
-# What needs more than the library and pytest: the command's extra, checkers, a Jupyter kernel.
-NOT_ON_LOWEST = ("tests/cli", "tests/typing", "tests/wire/test_wire_c24_environments.py")
+# What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
+NOT_ON_LOWEST = (
+    "tests/cli",
+    "tests/typing",
+    "tests/faults/test_soak.py",
+    "tests/wire/test_wire_c24_environments.py",
+)
 
 
 def main() -> int:

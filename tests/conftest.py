@@ -1,4 +1,4 @@
-"""What holds for every test: the grammar of events (C2), and nothing left behind (C26)."""
+"""What holds for every test: nothing is left behind (C26)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from rxsocket.engine import Engine
-from rxsocket.events import Event, Message
-from rxsocket.publisher import Publisher
-from rxsocket.testing import Grammar, VirtualClock, clock
+from rxsocket.testing import VirtualClock
+
+pytest_plugins = ["pytester"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,78 +27,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in slow]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
+        config.pluginmanager.import_plugin("rxsocket.testing.plugin")
+
+
 @pytest.fixture
-def virtual() -> Iterator[VirtualClock]:
+def virtual(virtual_clock: VirtualClock) -> VirtualClock:
     """Virtual time; at the end nothing may be scheduled on it any more."""
-    with clock() as time:
-        yield time
-        time.advance(0)
-        assert not time.tasks, f"tasks left: {time.tasks}"
-        assert time.pending == 0, f"{time.pending} timers left"
+    return virtual_clock
 
 
 @pytest.fixture(autouse=True)
-def grammar(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The events of every socket keep to the grammar (C2)."""
-    grammars: dict[Publisher, Grammar] = {}
-    broken: list[BaseException] = []
-    publish, deliver = Publisher.publish, Publisher.deliver
-
-    def check(publisher: Publisher, event: Event) -> None:
-        try:
-            grammars.setdefault(publisher, Grammar()).check(event)
-        except AssertionError as error:
-            broken.append(error)
-
-    def checked_publish(self: Publisher, event: Event) -> None:
-        check(self, event)
-        publish(self, event)
-
-    class Checked(list[Any]):
-        """Messages, each of which is checked when it is taken to be delivered."""
-
-        def __init__(self, publisher: Publisher, batch: list[Any]) -> None:
-            super().__init__(batch)
-            self._publisher = publisher
-
-        def __iter__(self) -> Iterator[Any]:
-            for data in super().__iter__():
-                check(self._publisher, Message(epoch=self._publisher._epoch, data=data))
-                yield data
-
-    def checked_deliver(self: Publisher, batch: list[Any]) -> None:
-        deliver(self, Checked(self, batch))
-
-    monkeypatch.setattr(Publisher, "publish", checked_publish)
-    monkeypatch.setattr(Publisher, "deliver", checked_deliver)
-    yield
-    if broken:
-        raise broken[0]
-    for grammar in grammars.values():
-        grammar.done()
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No socket is left open, and no thread or file descriptor is left of it (C26)."""
-    engines: list[Engine] = []
-    made = Engine.__init__
-
-    def noted(self: Engine, *arguments: Any, **options: Any) -> None:
-        made(self, *arguments, **options)
-        engines.append(self)
-
-    monkeypatch.setattr(Engine, "__init__", noted)
+def nothing_left() -> Iterator[None]:
+    """No thread or file descriptor is left of a socket (C26); the plugin sees to the rest."""
     threads, files = set(threading.enumerate()), _open_sockets()
     yield
-    running = [engine for engine in engines if engine._running is not None]
-    for engine in running:
-        if not engine.home.loop.is_closed():
-            engine.close()
     for thread in set(threading.enumerate()) - threads:
         thread.join(timeout=3.0)
     left = [thread for thread in set(threading.enumerate()) - threads if thread.is_alive()]
-    assert not running, f"sockets left open: {[engine.plan.address.shown for engine in running]}"
     assert not left, f"threads left: {left}"
     if not _open_sockets() <= files:
         gc.collect()  # a listening socket of the test's own may be in a cycle

@@ -16,6 +16,8 @@ from rxsocket.events import (
     Message,
     Opened,
     Rejected,
+    RenewalFailed,
+    Renewed,
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.receipts import Receipt
@@ -68,6 +70,7 @@ class Changes:
         self._wanted: Credential | None = None
         self._pending: list[Receipt[AuthChange]] = []
         self._epoch: int | None = None
+        self._after = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def receipt(self) -> Receipt[AuthChange]:
@@ -78,9 +81,17 @@ class Changes:
         """Whether a change to this credential is on its way."""
         return bool(self._pending) and credential == self._wanted
 
-    def begin(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
-        """A change is on its way; those before it to another credential are overtaken."""
+    def begin(self, credential: Credential, receipt: Receipt[AuthChange], after: int) -> None:
+        """A change is on its way; those before it to another credential are overtaken.
+
+        Args:
+            credential: What to change to.
+            receipt: To be settled.
+            after: The last epoch that is not about it.
+        """
         self.overtake(credential)
+        if not self.wants(credential):
+            self._after = after
         self._wanted = credential
         self._pending.append(receipt)
 
@@ -89,6 +100,8 @@ class Changes:
         if not self._pending:
             return
         match event:
+            case Opened() | Closed() | Rejected() if event.epoch <= self._after:
+                pass  # of the credential before
             case Opened(epoch=epoch):
                 self._epoch = epoch
                 self._timer = self._home.loop.call_later(GRACE, self._settle, InEffect(epoch))
@@ -102,6 +115,10 @@ class Changes:
                 self._disarm()
             case Rejected(error=error):
                 self._settle(Refused(str(error)))
+            case Renewed(epoch=epoch):
+                self._settle(InEffect(epoch))
+            case RenewalFailed(epoch=epoch, error=error, retry_in=None):
+                self._settle(Refused(f"{error}; connection {epoch} goes on as it is"))
             case AwaitingAuth(cause=Cause.LOGGED_OUT):
                 self._settle(InEffect(None))
             case AwaitingAuth(reason=reason):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
@@ -16,10 +17,22 @@ from rxsocket.auth.sources import Ask, Provider, Reason
 from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
 from rxsocket.events import Cause
 
-__all__ = ["Abandoned", "Claim", "Keyring"]
+__all__ = ["Abandoned", "Claim", "Keyring", "Renewal"]
 
-Claim: TypeAlias = Credential | Provider
-"""What a lease is for: a credential that was given, or the provider that gives them."""
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A credential that the provider minted by itself, ahead of the expiry of the last (C12).
+
+    It is the same identity as before. It was not pushed: each attempt asks the provider, which has
+    this one or a newer one.
+    """
+
+    credential: Credential
+
+
+Claim: TypeAlias = Credential | Renewal | Provider
+"""What a lease is for: a credential that was pushed, one that was renewed, or the provider."""
 
 SAME_AGAIN = 300.0
 """Seconds until a provider that repeats a refused credential is asked again."""
@@ -52,6 +65,19 @@ class Keyring:
     def pushed(self) -> bool:
         """Whether the credential in use was pushed, not minted by a provider."""
         return self._pushed is not None
+
+    @property
+    def newest(self) -> Credential:
+        """The credential that the next attempt would carry, as far as is known."""
+        return self._pushed or self._minted or self.credential
+
+    def push(self, credential: Credential) -> None:
+        """Another one was pushed, for the same lease."""
+        self._pushed, self._minted = credential, None
+
+    def renew(self, credential: Credential) -> None:
+        """The provider minted another one by itself, for the same lease."""
+        self._pushed, self._minted = None, credential
 
     def nothing_to_dial(self) -> tuple[Cause, str] | None:
         """Why there is nothing to dial with before anything was tried, if there is not."""
@@ -91,6 +117,11 @@ class Keyring:
             raise Abandoned(Cause.REFUSED)
         return self.credential
 
+    def will_ask(self, cause: Cause) -> bool:
+        """Whether the provider is asked for another one, rather than waited for ``set_auth``."""
+        waiting_for_push = cause in (Cause.LOGGED_OUT, Cause.NO_CREDENTIAL) and self.pushed
+        return self._provider is not None and not (self._gave_up or waiting_for_push)
+
     async def another(
         self,
         ask: Ask,
@@ -108,8 +139,7 @@ class Keyring:
             delays: Seconds to wait before the provider is asked the next time.
             failed: Told of each failure of the provider.
         """
-        waiting_for_push = cause in (Cause.LOGGED_OUT, Cause.NO_CREDENTIAL) and self.pushed
-        if self._provider is None or self._gave_up or waiting_for_push:
+        if self._provider is None or not self.will_ask(cause):
             await _forever()
             return
         refused = ask.reason is Reason.REJECTED

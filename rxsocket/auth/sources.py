@@ -9,8 +9,8 @@ late result goes nowhere.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -18,12 +18,10 @@ from typing import Any
 
 from reactivex import Observable, abc
 
-from rxsocket.arguments import accepting_one, is_async
+from rxsocket.auth.calls import Calls
 from rxsocket.auth.credentials import Credential
-from rxsocket.errors import ProviderFailed, Unauthorized
-from rxsocket.threads import run_blocking
 
-__all__ = ["Ask", "Provider", "Reason", "credentials_from"]
+__all__ = ["Ask", "FunctionProvider", "Provider", "Reason", "credentials_from"]
 
 
 class Reason(Enum):
@@ -32,6 +30,8 @@ class Reason(Enum):
     FIRST = "first"
     RECONNECT = "reconnect"
     REJECTED = "rejected"
+    EXPIRING = "expiring"
+    """The last one expires soon, or has: only :func:`refreshing` asks ahead (C12)."""
 
     def __repr__(self) -> str:
         return self.name
@@ -54,8 +54,29 @@ class Ask:
     text: str = ""
 
 
-class Provider:
-    """A function that gives credentials.
+class Provider(ABC):
+    """What a socket asks for a credential before each attempt."""
+
+    @abstractmethod
+    async def ask(self, ask: Ask) -> Credential:
+        """The credential of the moment.
+
+        Raises:
+            ProviderFailed: If it raised, took too long, or gave what is no credential.
+            Unauthorized: If it gave up.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """The socket stopped: cancel what nobody else waits for."""
+
+    def overtaken(self) -> None:
+        """A credential was pushed: what was asked for before comes too late."""
+        return
+
+
+class FunctionProvider(Provider):
+    """A function that gives credentials to one socket.
 
     Args:
         function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None``
@@ -64,67 +85,21 @@ class Provider:
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
-        self._name = getattr(function, "__qualname__", type(function).__name__)
-        self._async = is_async(function)
-        self._function = accepting_one("auth (a provider)", function)
-        self._timeout = timeout
-        self._call: asyncio.Task[Credential] | None = None
+        self._calls = Calls("auth (a provider)", function, timeout, self._read)
 
     def __repr__(self) -> str:
-        return f"<Provider {self._name}>"
+        return self._calls.name
 
     async def ask(self, ask: Ask) -> Credential:
-        """The credential of the moment.
-
-        Raises:
-            ProviderFailed: If it raised, took too long, or gave what is no credential.
-            Unauthorized: If it gave up.
-        """
-        if self._call is None:
-            self._call = asyncio.get_running_loop().create_task(self._asked(ask))
-            self._call.add_done_callback(self._over)
-        return await asyncio.shield(self._call)
+        """The credential of the moment; who asks during a call shares it."""
+        return await asyncio.shield(self._calls.begin(ask))
 
     def cancel(self) -> None:
         """Cancel a call that nobody waits for any more."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
+        self._calls.cancel()
 
-    def _over(self, call: asyncio.Task[Credential]) -> None:
-        if self._call is call:
-            self._call = None
-        if not call.cancelled():
-            call.exception()  # retrieved: all who wanted it may be gone
-
-    async def _asked(self, ask: Ask) -> Credential:
-        failure: str
-        try:
-            async with asyncio.timeout(self._timeout):
-                return Credential.of(await self._given(ask), f"what {self!r} returned")
-        except Unauthorized:
-            raise
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            failure = f"{self!r} was cancelled by itself"  # what it awaited was, not this call
-        except TimeoutError:
-            failure = f"{self!r} gave no credential within {self._timeout:g} s"
-        except (TypeError, ValueError) as error:
-            failure = f"{self!r} failed: {error}"
-        except Exception as error:
-            failure = f"{self!r} raised {type(error).__name__}: {error}"
-        raise ProviderFailed(failure)
-
-    async def _given(self, ask: Ask) -> Any:
-        # Apart from the above, whose frame is in the traceback of ProviderFailed (C28).
-        if self._async:
-            result = self._function(ask)
-        else:
-            loop = asyncio.get_running_loop()
-            result = await run_blocking(loop, lambda: self._function(ask))
-        return await result if inspect.isawaitable(result) else result
+    def _read(self, answer: Any) -> Credential:
+        return Credential.of(answer, f"what {self!r} returned")
 
 
 def credentials_from(

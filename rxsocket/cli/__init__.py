@@ -1,4 +1,4 @@
-"""The command line, ``rxsocket[cli]``: a demonstration, and a listener for any server."""
+"""The command line, ``rxsocket[cli]``: a demonstration, a listener and a recorder."""
 
 from __future__ import annotations
 

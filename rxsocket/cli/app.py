@@ -13,9 +13,11 @@ import typer
 from rxsocket.auth.carriers import header, query
 from rxsocket.cli import demo as demonstration
 from rxsocket.cli import listen as listening
+from rxsocket.cli import recording
 from rxsocket.cli.errors import UsageError
 from rxsocket.cli.paper import Json, Lines, silence
 from rxsocket.cli.sources import PLACES, from_options
+from rxsocket.recording.pace import Speed
 
 __all__ = ["app"]
 
@@ -71,35 +73,41 @@ usage; 130 Ctrl-C.
 """
 
 
+Url = Annotated[str, typer.Argument(help="Address, ws:// or wss://.", metavar="URL")]
+Auth = Annotated[
+    list[str] | None,
+    typer.Option(
+        help=f"Where the credential is: {PLACES}. Repeat it for more entries. The value itself "
+        "is refused: ps and the history of the shell would show it.",
+        metavar="KEY=SOURCE",
+    ),
+]
+InHeader = Annotated[
+    bool,
+    typer.Option(
+        "--header/--query",
+        help="Send the credential in headers (the entry 'token' as 'Authorization: Bearer', "
+        "others under their own names), or as parameters of the URL.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Write everything to stdout, one JSON object a line.")
+]
+Count = Annotated[
+    int | None, typer.Option(min=1, help="End after that many messages.", metavar="N")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Write the library's log to stderr.")]
+
+
 @app.command(epilog=EXAMPLES, context_settings={"allow_extra_args": True})
 def listen(
     context: typer.Context,
-    url: Annotated[str, typer.Argument(help="Address, ws:// or wss://.", metavar="URL")],
-    auth: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Where the credential is: {PLACES}. Repeat it for more entries. The value itself "
-            "is refused: ps and the history of the shell would show it.",
-            metavar="KEY=SOURCE",
-        ),
-    ] = None,
-    in_header: Annotated[
-        bool,
-        typer.Option(
-            "--header/--query",
-            help="Send the credential in headers (the entry 'token' as 'Authorization: Bearer', "
-            "others under their own names), or as parameters of the URL.",
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Write everything to stdout, one JSON object a line.")
-    ] = False,
-    count: Annotated[
-        int | None, typer.Option(min=1, help="End after that many messages.", metavar="N")
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Write the library's log to stderr.")
-    ] = False,
+    url: Url,
+    auth: Auth = None,
+    in_header: InHeader = False,
+    as_json: AsJson = False,
+    count: Count = None,
+    verbose: Verbose = False,
 ) -> None:
     """Write the messages of a server to stdout, and what happens to the connection to stderr.
 
@@ -116,6 +124,96 @@ def listen(
         return listening.listen(url, credential, carrier, Json() if as_json else Lines(), count)
 
     _run(run, verbose)
+
+
+RECORD_EXAMPLES = """
+Examples:
+
+  rxsocket record wss://example.com/feed session.jsonl.gz --auth token=env:FEED_TOKEN
+
+  rxsocket record wss://example.com/feed session.jsonl --rotate-size 100 --rotate-after 3600
+
+Exit codes: 0 the server completed the stream, or COUNT was reached; 1 the socket or the recording
+failed; 2 wrong usage; 130 Ctrl-C. The file is whole in each case.
+"""
+
+
+@app.command(epilog=RECORD_EXAMPLES, context_settings={"allow_extra_args": True})
+def record(
+    context: typer.Context,
+    url: Url,
+    file: Annotated[str, typer.Argument(help="A name in .gz is compressed.", metavar="FILE")],
+    auth: Auth = None,
+    in_header: InHeader = False,
+    rotate_size: Annotated[
+        float | None,
+        typer.Option(help="Begin the next file after that many megabytes.", metavar="MB"),
+    ] = None,
+    rotate_after: Annotated[
+        float | None,
+        typer.Option(help="Begin the next file after that many seconds.", metavar="SECONDS"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+    ] = False,
+    count: Count = None,
+    verbose: Verbose = False,
+) -> None:
+    """Record what happens on a socket into a file, until Ctrl-C; no credential is in it.
+
+    What happens to the connection and how far the recording is goes to stderr. A line on stdin
+    changes the credential, as with listen.
+    """
+
+    def run() -> int:
+        if context.args:
+            raise UsageError("record: takes URL and FILE; a credential goes with --auth KEY=SOURCE")
+        for name, value in (("--rotate-size", rotate_size), ("--rotate-after", rotate_after)):
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"record: {name} takes a number that is more than 0")
+        return recording.write(
+            url,
+            from_options(auth) if auth else None,
+            header() if in_header else query(),
+            file,
+            rotate_size=None if rotate_size is None else max(1, int(rotate_size * 1e6)),
+            rotate_after=rotate_after,
+            overwrite=overwrite,
+            count=count,
+        )
+
+    _run(run, verbose)
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        str,
+        typer.Argument(help="What record wrote; the first file of a rotated one.", metavar="FILE"),
+    ],
+    speed: Annotated[
+        str, typer.Option(help="Times the recorded speed, or 'max'.", metavar="NUMBER")
+    ] = "1",
+    as_json: AsJson = False,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Play what is whole of a cut, damaged or growing file."),
+    ] = False,
+) -> None:
+    """Write what was recorded: messages to stdout, what happened to the connection to stderr."""
+
+    def run() -> int:
+        paper = Json() if as_json else Lines()
+        return recording.play(file, paper, _speed(speed), partial=partial)
+
+    _run(run)
+
+
+def _speed(text: str) -> Speed:
+    try:
+        return "max" if text == "max" else float(text)
+    except ValueError:
+        raise UsageError("replay: --speed takes a number such as 2, or max") from None
 
 
 def _log(verbose: bool) -> None:

@@ -20,10 +20,10 @@ from rxsocket.events import (
     Message,
     Opened,
     Rejected,
-    State,
 )
 from rxsocket.receipts import Receipt
 from rxsocket.socket import Socket
+from rxsocket.states import State
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
 

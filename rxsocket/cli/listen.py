@@ -6,35 +6,30 @@ pauses holds up nothing but the output, and Ctrl-C is heard whatever goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
+from reactivex import Observable, abc
+
 from rxsocket.auth.carriers import Carrier
-from rxsocket.auth.credentials import ANONYMOUS
-from rxsocket.cli import keyboard
-from rxsocket.cli.errors import UsageError
 from rxsocket.cli.paper import Paper
-from rxsocket.cli.sources import Entries, from_line
-from rxsocket.cli.wording import Happening, Notice
-from rxsocket.events import Message
-from rxsocket.logs import describe
-from rxsocket.socket import Socket
+from rxsocket.cli.session import follow_stdin, session
+from rxsocket.cli.sources import Entries
+from rxsocket.cli.wording import Happening
+from rxsocket.events import Event, Message
 
-__all__ = ["listen"]
-
-FAREWELL = 0.5
-"""Seconds that closing may take: Ctrl-C has to end the command within one."""
+__all__ = ["Inbox", "Over", "listen", "put_into", "written"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Over:
+class Over:
+    """Nothing more happens."""
+
     failed: bool
 
 
-_Item: TypeAlias = Happening | _Over
+Inbox: TypeAlias = "SimpleQueue[Happening | Over]"
 
 
 def listen(
@@ -55,44 +50,27 @@ def listen(
     Raises:
         UsageError: If the address or the credential cannot be used.
     """
-    try:
-        socket = Socket(
-            url,
-            auth=ANONYMOUS if auth is None else auth,
-            carrier=carrier,
-            close_timeout=FAREWELL,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    inbox: SimpleQueue[_Item] = SimpleQueue()
-    try:
-        socket.events.subscribe(
-            inbox.put, lambda _: inbox.put(_Over(True)), lambda: inbox.put(_Over(False))
-        )
-        keyboard.follow(lambda line: _change(socket, line, inbox.put))
-        return _written(inbox, paper, count)
-    finally:
-        with suppress(TimeoutError):
-            socket.close().result(2 * FAREWELL)
+    inbox: Inbox = SimpleQueue()
+    with session(url, auth, carrier) as socket:
+        put_into(inbox, socket.events)
+        follow_stdin(socket, inbox.put)
+        return written(inbox, paper, count)
 
 
-def _written(inbox: SimpleQueue[_Item], paper: Paper, count: int | None) -> int:
+def put_into(inbox: Inbox, events: Observable[Event]) -> abc.DisposableBase:
+    """Put what happens into a queue, and its end."""
+    return events.subscribe(
+        inbox.put, lambda _: inbox.put(Over(True)), lambda: inbox.put(Over(False))
+    )
+
+
+def written(inbox: Inbox, paper: Paper, count: int | None = None) -> int:
+    """Write what comes until it is over, or that many messages came; returns the exit code."""
     messages = 0
     while messages != count:
         item = inbox.get()
-        if isinstance(item, _Over):
+        if isinstance(item, Over):
             return int(item.failed)
         paper.write(item)
         messages += isinstance(item, Message)
     return 0
-
-
-def _change(socket: Socket, line: bytes, tell: Callable[[Happening], None]) -> None:
-    try:
-        receipt = socket.set_auth(from_line(line.decode()))
-    except UnicodeDecodeError:
-        tell(Notice("standard input: a line is not UTF-8 text"))
-    except (UsageError, TypeError, ValueError) as error:
-        tell(Notice(str(error)))
-    else:
-        receipt.subscribe(tell, lambda error: tell(Notice(describe(error))))

@@ -17,18 +17,25 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
+    Fresh,
     Message,
     ObserverFailed,
     Opened,
     Rejected,
+    Resumed,
     SendFailed,
+    SlowConsumer,
     SourceFailed,
+    Stale,
+    TopicFailed,
     Waiting,
 )
-from rxsocket.logs import closing, describe
+from rxsocket.explaining.causes import closing, describe, failure
+from rxsocket.explaining.durations import span
 
 __all__ = ["Happening", "Notice", "as_json", "payload", "printable", "sentence", "style"]
 
@@ -53,6 +60,8 @@ _STYLES: dict[type[Any], str] = {
     Closed: "yellow",
     Waiting: "yellow",
     Dropped: "yellow",
+    DecodeFailed: "yellow",
+    SlowConsumer: "yellow",
     Notice: "yellow",
     ConnectFailed: "red",
     Rejected: "red",
@@ -85,14 +94,28 @@ def sentence(happening: Happening) -> str:
             return f"the next attempt comes in {delay:.1f} s"
         case AwaitingAuth(reason=reason):
             return f"no attempt until another credential comes: {reason}"
+        case Stale(epoch=epoch, silence=silence):
+            return f"connection {epoch} is open, but no message came for {span(silence)}"
+        case Fresh(epoch=epoch, silence=silence):
+            return f"connection {epoch} has messages again, after {span(silence)}"
+        case Resumed(slept=slept):
+            return f"time jumped by {span(slept)}"
         case Ended(error=None, cause=cause):
             return cause.value
         case Refused(reason=reason):
             return f"the new credential was refused: {reason}"
         case Dropped(count=count, reason=reason):
             return f"{count} messages: {reason}"
-        case ObserverFailed() | ConnectFailed() | Rejected() | SourceFailed() | SendFailed():
+        case TopicFailed(topic=topic, error=error):
+            return f"a message of {topic}: {describe(error)}"
+        case ConnectFailed() | Rejected():
+            return failure(happening.error)
+        case ObserverFailed() | SourceFailed() | SendFailed():
             return describe(happening.error)
+        case DecodeFailed(error=error, excerpt=excerpt):
+            return f"{describe(error)}; its shape: {excerpt}"
+        case SlowConsumer(observer=observer, seconds=seconds):
+            return f"{observer} held the loop for {seconds:.1f} s"
         case Ended(error=Exception() as error):
             return describe(error)
         case InEffect(epoch=None):

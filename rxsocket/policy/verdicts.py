@@ -139,6 +139,9 @@ STANDARD: Mapping[Key, Row] = {
 }
 
 
+Word: TypeAlias = Callable[[End], Verdict | None]
+
+
 class Verdicts:
     """The verdict table: a pure function from an :class:`End` to a :class:`Verdict`.
 
@@ -146,6 +149,7 @@ class Verdicts:
         rows: The lines. A key is a close code, an HTTP status, a ``range`` of either, or an
             exception class. A single number goes before a range; an exception takes the row of its
             nearest class.
+        words: Functions that have the last word, see :meth:`then`; the last of them comes first.
 
     Examples:
         >>> verdicts = standard().override({4404: Verdict.FAIL, range(4500, 5000): Verdict.FAIL})
@@ -153,11 +157,22 @@ class Verdicts:
         FAIL
     """
 
-    def __init__(self, rows: Mapping[Key, Row]) -> None:
+    def __init__(self, rows: Mapping[Key, Row], words: tuple[Word, ...] = ()) -> None:
         self._rows = dict(rows)
+        self._words = words
 
     def __call__(self, end: End) -> Verdict:
-        """The verdict about an end."""
+        """The verdict about an end.
+
+        Raises:
+            TypeError: If a function given to :meth:`then` returned something else.
+        """
+        for word in reversed(self._words):
+            said = word(end)
+            if isinstance(said, Verdict):
+                return said
+            if said is not None:  # pyright: ignore[reportUnnecessaryComparison]
+                raise TypeError(f"verdicts.then(function): return a Verdict or None, not {said!r}")
         row = self._row(end)
         if row.when_stable is not None and end.stable:
             return row.when_stable
@@ -186,7 +201,30 @@ class Verdicts:
             if not isinstance(value, (Row, Verdict)):
                 raise TypeError(f"verdicts: pass a Verdict or a Row for {key!r}, not {value!r}")
             new[key] = value if isinstance(value, Row) else Row(value)
-        return Verdicts({**new, **{key: row for key, row in self._rows.items() if key not in new}})
+        kept = {key: row for key, row in self._rows.items() if key not in new}
+        return Verdicts({**new, **kept}, self._words)
+
+    def then(self, function: Word) -> Verdicts:
+        """A new table in which a function has the last word.
+
+        Args:
+            function: Given the :class:`End`, returns a verdict, or ``None`` for the table's own.
+                It is called on the socket's loop, once for each end.
+
+        Raises:
+            TypeError: If it cannot be called.
+
+        Examples:
+            >>> def patience(end):
+            ...     return Verdict.FAIL if end.in_a_row > 20 else None
+            >>> verdicts = standard().then(patience)
+            >>> verdicts(End(code=1012)), verdicts(End(code=1012, in_a_row=21))
+            (RECONNECT, FAIL)
+        """
+        if not callable(function):
+            kind = type(function).__name__
+            raise TypeError(f"verdicts.then(function): pass a function, not {kind}")
+        return Verdicts(self._rows, (*self._words, function))
 
     def _row(self, end: End) -> Row:
         for key in _keys(end):

@@ -1,18 +1,45 @@
-"""Messages on their way out, each with a receipt (C20)."""
+"""Messages on their way out, each with a receipt: written once, or reported failed (C20, C21).
+
+::
+
+    send        1--2--3-----4---5-|
+    state       waiting o--------x waiting
+    written             123-4---          what waited goes first, in order
+    receipts            ✓✓✓-✓---    5 ✗   after ``queue_for``
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from rxsocket.errors import NotConnected, SocketError
+from reactivex.disposable import SerialDisposable
+
+from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
-from rxsocket.transports.seam import Link
+from rxsocket.sending.payload import Parts
+from rxsocket.states import State
+from rxsocket.streams import Hold
+from rxsocket.tasks import in_a_task
+from rxsocket.transports.seam import Fragments, Link
 
-__all__ = ["Outbox", "Sent"]
+if TYPE_CHECKING:
+    from reactivex import abc
+
+__all__ = ["Outbox", "Queued", "Sent"]
+
+MAX_MESSAGES = 256
+MAX_BYTES = 2**21
+CHUNK = 2**16
+"""Bytes handed to the transport at once, so that its flow control is heard in time."""
+COALESCED = 128
+"""Messages of one turn of the loop that are written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,54 +49,311 @@ class Sent:
     epoch: int
 
 
-class Outbox:
-    """Writes messages to the connection that is open. Its methods are called on the home loop."""
+class Queued:
+    """A message that is to be sent.
 
-    def __init__(self, home: Home, publisher: Publisher) -> None:
+    Attributes:
+        data: The message, or its fragments.
+        size: Bytes that it counts for.
+        receipt: Told what became of it.
+        deadline: When it has waited long enough, on the loop's clock; ``None`` if nobody counts.
+    """
+
+    __slots__ = ("data", "deadline", "receipt", "size")
+
+    def __init__(self, data: str | bytes | Fragments, size: int, receipt: Receipt[Sent]) -> None:
+        self.data = data
+        self.size = size
+        self.receipt = receipt
+        self.deadline: float | None = None
+
+
+def _no_greeting(epoch: int) -> Sequence[str | bytes]:
+    return ()
+
+
+class Outbox:
+    """Writes messages to the connection that is open, and keeps them while none is.
+
+    Its methods are called on the home loop, or where there is none yet, as ``Home.run`` does.
+
+    Args:
+        home: Where the socket lives.
+        publisher: Told what was not sent.
+        hold: Keeps the socket connected until disposed (C1).
+        queue_for: Seconds that a message may wait for a connection.
+    """
+
+    def __init__(self, home: Home, publisher: Publisher, hold: Hold, queue_for: float) -> None:
         self._home = home
         self._publisher = publisher
+        self._hold = hold
+        self._queue_for = queue_for
+        self._queue: deque[Queued] = deque()
+        self._bytes = 0
+        self._now: deque[str | bytes] = deque()
         self._link: Link | None = None
-        self._epoch = 0
-        self._writing: set[asyncio.Task[None]] = set()
+        self._sent = Sent(0)
+        self._ready = False
+        self._scheduled = False
+        self._busy = SerialDisposable()
+        self._fragmented: Queued | None = None
+        self._held: abc.DisposableBase | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.greeting: Callable[[int], Sequence[str | bytes]] = _no_greeting
 
     def __len__(self) -> int:
-        return len(self._writing)
+        return len(self._queue)
+
+    @property
+    def epoch(self) -> int | None:
+        """The connection that messages go to, if one is open."""
+        return None if self._link is None else self._sent.epoch
+
+    # --- the connection
 
     def open(self, link: Link, epoch: int) -> None:
-        """Messages go to this connection from now on."""
-        self._link, self._epoch = link, epoch
+        """Messages go to this connection from now on: its greeting, then what waited (C19)."""
+        self._link, self._sent, self._ready = link, Sent(epoch), True
+        self._scheduled = False  # what was scheduled on a loop that ended will not be called
+        self._disarm()
+        self._now.extend(self.greeting(epoch))
+        self._flush()
+
+    def flush(self) -> None:
+        """Write what the transport takes now: the connection is about to be left."""
+        if self._ready:
+            self._flush()
+
+    def hurry(self) -> None:
+        """Somebody waits: do not wait for the end of this turn of the loop."""
+        if not (self._ready and self._queue):
+            return
+        if self._home.free:
+            with self._home.turn():
+                self._flush()
+        else:
+            self._home.run(self.flush)
 
     def shut(self) -> None:
-        """The connection is over."""
-        self._link = None
-
-    def send(self, data: str | bytes, receipt: Receipt[Sent]) -> None:
-        """Write a message, and settle its receipt when the transport took it."""
+        """The connection is over; what was not written waits for the next one."""
         if self._link is None:
-            state = self._publisher.state.value.value
-            self._failed(
-                NotConnected(f"not sent: the socket is {state}; send when it is open"), receipt
-            )
             return
-        # One task each: they begin in this order, and the link writes before its first suspension.
-        task = self._home.loop.create_task(self._write(self._link, self._epoch, data, receipt))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-
-    async def _write(
-        self, link: Link, epoch: int, data: str | bytes, receipt: Receipt[Sent]
-    ) -> None:
-        try:
-            await link.send(data)
-        except SocketError as error:
-            self._failed(error, receipt, epoch)
-        except BaseException:
-            self._failed(NotConnected("not sent: the socket stopped"), receipt, epoch)
-            raise
+        self._link, self._ready = None, False
+        self._now.clear()
+        self._busy.disposable = None
+        item, self._fragmented = self._fragmented, None
+        if item is not None:
+            failure = item.data.failure if isinstance(item.data, Parts) else None
+            lost = ConnectionLost("the connection ended in the middle of the message")
+            self.fail(item, failure or lost)
+        for waiting in self._queue:
+            waiting.deadline = None
+        if self._queue_for:
+            self.keep()
         else:
-            receipt.settle(Sent(epoch))
+            self.drop(lambda: ConnectionLost("the connection closed before it was written"))
 
-    def _failed(self, error: SocketError, receipt: Receipt[Sent], epoch: int | None = None) -> None:
-        receipt.fail(error)
+    def drop(self, error: Callable[[], Exception]) -> None:
+        """What waits is not going to be sent."""
+        self._disarm()
+        queue, self._queue, self._bytes = self._queue, deque(), 0
+        for item in queue:
+            self.fail(item, error())
+        self._release()
+
+    # --- messages
+
+    def take(self, item: Queued) -> bool:
+        """Take a message if nothing stands in its way: the short cut of what is sent most."""
+        if not self._ready:
+            return False
+        self._append(item)
+        if self._scheduled and len(self._queue) < COALESCED and self._bytes < CHUNK:
+            return True
+        with self._home.turn():
+            self._soon()
+        return True
+
+    def send(self, item: Queued) -> None:
+        """Send a message, or let it wait for a connection."""
+        if self._link is None:
+            refused = self._refused(item)
+            if refused is not None:
+                self.fail(item, refused)
+                return
+            self._append(item)
+            self.keep()
+            return
+        if not self._ready and self._bytes + item.size > MAX_BYTES:
+            self.fail(item, QueueFull(f"not sent: {MAX_BYTES} bytes wait for the transport"))
+            return
+        self._append(item)
+        if self._ready:
+            self._soon()
+
+    def write(self, message: str | bytes) -> bool:
+        """Write something that is of this connection only, in order; ``False`` if there is none."""
+        if self._link is None:
+            return False
+        if self._ready:
+            self._flush()
+        self._now.append(message)
+        if self._ready:
+            self._flush()
+        return True
+
+    def keep(self) -> None:
+        """Stay connected for what waits, for as long as it may."""
+        if self._queue and self._held is None:
+            self._held = self._hold()
+        self._home.run(self._arm)
+
+    def fail(self, item: Queued, error: Exception) -> None:
+        """A message was not sent."""
+        item.receipt.fail(error)
         at = self._home.wall_time()
-        self._publisher.publish(SendFailed(error=error, epoch=epoch, at=at))
+        self._publisher.publish(SendFailed(error=error, epoch=self.epoch, at=at))
+
+    def _refused(self, item: Queued) -> Exception | None:
+        state = self._publisher.state.value
+        if state is State.CLOSED:
+            return NotConnected("not sent: the socket has ended; connect() or subscribe first")
+        if not self._queue_for:
+            return NotConnected(f"not sent: the socket is {state.value}; send when it is open")
+        if len(self._queue) >= MAX_MESSAGES:
+            return QueueFull(f"not sent: {MAX_MESSAGES} messages wait for a connection")
+        if self._bytes + item.size > MAX_BYTES:
+            return QueueFull(f"not sent: more than {MAX_BYTES} bytes would wait for a connection")
+        return None
+
+    def _append(self, item: Queued) -> None:
+        self._queue.append(item)
+        self._bytes += item.size
+
+    # --- writing
+
+    def _soon(self) -> None:
+        """Write at the end of this turn of the loop, with what else is sent in it."""
+        if len(self._queue) >= COALESCED or self._bytes >= CHUNK:
+            self._flush()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._home.loop.call_soon(self._later)
+
+    def _later(self) -> None:
+        self._scheduled = False
+        with self._home.turn():
+            if self._ready:
+                self._flush()
+
+    def _flush(self) -> None:
+        link, sent = self._link, self._sent
+        try:
+            while link is not None and self._ready:
+                if self._now:
+                    self._ready = link.write(list(self._now))
+                    self._now.clear()
+                    continue
+                batch = self._batch()
+                if batch:
+                    messages = cast("list[str | bytes]", [item.data for item in batch])
+                    self._ready = link.write(messages)
+                    for item in batch:
+                        self._queue.popleft()
+                        self._bytes -= item.size
+                        item.receipt.settle(sent)
+                elif self._queue:
+                    self._write_fragments(link)
+                    return
+                else:
+                    break
+        except ConnectionLost:
+            self._ready = False  # what was not written waits for the next connection
+            return
+        if link is not None and not self._ready:
+            self._busy.disposable = in_a_task(
+                self._home, link.drain, lambda _: self._drained(), lambda _: None
+            )
+        self._settle_hold()
+
+    def _batch(self) -> list[Queued]:
+        batch: list[Queued] = []
+        size = 0
+        for item in self._queue:
+            if size >= CHUNK or not isinstance(item.data, (str, bytes)):
+                break
+            size += item.size
+            batch.append(item)
+        return batch
+
+    def _drained(self) -> None:
+        self._ready = True
+        self._flush()
+
+    def _write_fragments(self, link: Link) -> None:
+        item = self._queue.popleft()
+        self._bytes -= item.size
+        self._fragmented, self._ready = item, False
+
+        def sent(_: None) -> None:
+            self._fragmented = None
+            item.receipt.settle(self._sent)
+            self._drained()
+
+        def failed(error: Exception) -> None:
+            self._fragmented = None
+            self.fail(item, error)
+            self._drained()
+
+        send = lambda: link.send(item.data)  # noqa: E731
+        self._busy.disposable = in_a_task(self._home, send, sent, failed)
+        self._settle_hold()
+
+    # --- staying connected, and giving up
+
+    def _settle_hold(self) -> None:
+        """On an open link only what the transport has not taken keeps the socket connected."""
+        if not self._queue and self._fragmented is None:
+            self._release()
+        elif self._held is None:
+            self._held = self._hold()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.dispose()
+
+    def _arm(self) -> None:
+        """Give each message its time, counted from when it began to wait; wake up at the first."""
+        if self._link is not None or not self._queue:
+            self._settle_hold()
+            return
+        loop = self._home.loop
+        deadline = loop.time() + self._queue_for
+        for item in reversed(self._queue):
+            if item.deadline is not None:
+                break
+            item.deadline = deadline
+        if self._timer is None:
+            first = self._queue[0].deadline or deadline
+            self._timer = loop.call_at(first, self._expired)
+
+    def _expired(self) -> None:
+        self._timer = None
+        now = self._home.loop.time()
+        state = self._publisher.state.value.value
+        with self._home.turn():
+            while self._queue and (self._queue[0].deadline or 0.0) <= now:
+                item = self._queue.popleft()
+                self._bytes -= item.size
+                self.fail(
+                    item,
+                    NotConnected(f"not sent: waited {self._queue_for:g} s, the socket is {state}"),
+                )
+            self.keep()
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

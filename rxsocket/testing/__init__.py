@@ -1,4 +1,4 @@
-"""The test kit: a virtual clock, scripted servers (a real one and a fake one), the events' grammar.
+"""The test kit: virtual time, scripted servers, faults, marbles, and the grammar of the events.
 
 ::
 
@@ -15,21 +15,35 @@ from __future__ import annotations
 
 from rxsocket.testing.clock import VirtualClock, clock
 from rxsocket.testing.fake import fake
+from rxsocket.testing.faults import corrupt, drop_every, refuse, slow
 from rxsocket.testing.grammar import Grammar, GrammarError
+from rxsocket.testing.hand import Faults, faults
 from rxsocket.testing.handshake import Handshake
+from rxsocket.testing.marbles import assert_marbles, marbles
 from rxsocket.testing.script import accept, hang, reject, unreachable
 from rxsocket.testing.server import server
+from rxsocket.testing.watch import Watch, watch
 
 __all__ = [
+    "Faults",
     "Grammar",
     "GrammarError",
     "Handshake",
     "VirtualClock",
+    "Watch",
     "accept",
+    "assert_marbles",
     "clock",
+    "corrupt",
+    "drop_every",
     "fake",
+    "faults",
     "hang",
+    "marbles",
+    "refuse",
     "reject",
     "server",
+    "slow",
     "unreachable",
+    "watch",
 ]

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from websockets.datastructures import Headers
@@ -65,6 +66,8 @@ class Book:
         self._visits: list[Visit] = []
         self._watchers: list[Callable[[], None]] = []
         self._dials = 0
+        self._delay = 0.0
+        self._taken: int = 0
         self._most_open = 0
         self.add(scripts)
 
@@ -95,6 +98,11 @@ class Book:
     def most_open(self) -> int:
         """The largest value that :attr:`live` ever had."""
         return self._most_open
+
+    @property
+    def visits(self) -> list[Visit]:
+        """The server's ends of the connections that are there, oldest first."""
+        return self._copy(self._visits)
 
     @property
     def received(self) -> list[Received]:
@@ -152,8 +160,14 @@ class Book:
             self._handshakes.append(handshake)
             self.note(f"#{handshake.number} handshake {masked(handshake.path, handshake.query)}")
             if self.tokens is not None and handshake.credential not in self.tokens:
-                return handshake, Reject(401)
-            return handshake, self._queue.popleft() if self._queue else self.default
+                return handshake, self._delayed(Reject(401))
+            script = self._queue.popleft() if self._queue else self.default
+            return handshake, self._delayed(script)
+
+    def _delayed(self, script: Script) -> Script:
+        if not self._delay or not isinstance(script, (Accept, Reject)):
+            return script
+        return replace(script, pause=script.pause + self._delay)
 
     def opened(self, visit: Visit) -> None:
         """A connection was accepted."""

@@ -78,7 +78,27 @@ class VirtualClock(VirtualLoop):
         with self._driving():
             while self._step(target):
                 pass
-            self.scheduler.advance_to(target)
+            self.scheduler.advance_to(max(target, self.time()))  # a block may have gone past it
+
+    def block(self, seconds: float) -> None:
+        """Let time pass in which the loop does nothing: what is due meanwhile runs late.
+
+        It stands for a callback that blocks; call it in one, or from the test.
+
+        Args:
+            seconds: How long, in virtual seconds.
+        """
+        if seconds < 0:
+            raise ValueError(f"block: time does not go back; pass 0 or more, not {seconds}")
+        self.scheduler.skip_to(whole(self.time() + seconds))
+
+    def jump(self, seconds: float) -> None:
+        """Move the wall clock, and not the loop's: the computer slept, or its clock was set.
+
+        Args:
+            seconds: How far, in seconds; less than 0 sets it back.
+        """
+        self._jumped += seconds
 
     def run(self, awaitable: Awaitable[T], *, within: float = DAY) -> T:
         """Let time pass until an awaitable is done, and not longer.

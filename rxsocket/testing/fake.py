@@ -76,13 +76,15 @@ class _Dial:
             self._observer.on_error(error)
             return
         visit = FakeVisit(self._book, handshake)
-        self._link = visit.link = FakeLink(visit, self._observer, script.subprotocol, self._latency)
+        chosen = script.subprotocol or handshake.fixed_subprotocol
+        self._link = visit.link = FakeLink(visit, self._observer, chosen, self._latency)
         self._book.opened(visit)
         visit.link.receive(visit.link)
         # Without a suspension in between: a first message can be there in the instant of the link.
         await visit.play(script.steps)
 
     async def _handshake(self) -> tuple[Handshake, Accept]:
+        await self._request.go()
         if self._latency:
             await asyncio.sleep(self._latency)
         target, headers = _as_sent(self._request)
@@ -128,7 +130,7 @@ def fake(*scripts: Script, tokens: Iterable[str] | None = None, latency: float =
 
     Args:
         scripts: What to do to the first handshakes; add more with ``fake.script(...)``.
-        tokens: Credentials (query ``token``, or bearer) that are let in; another one gets a 401.
+        tokens: Credentials that are let in, see ``Handshake.credential``; another gets a 401.
         latency: Seconds from a question (handshake, ping, close, echoed message) to its answer.
 
     Examples:

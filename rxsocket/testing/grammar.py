@@ -3,6 +3,7 @@
 ::
 
 Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)     for each epoch
+(Stale Fresh)* Stale?                                          while an epoch is open
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from rxsocket.events import (
     ConnectFailed,
     Connecting,
     Event,
+    Fresh,
     Message,
     Opened,
     Rejected,
+    Stale,
 )
 
 __all__ = ["Grammar", "GrammarError"]
@@ -93,6 +96,7 @@ class Grammar:
         self._phases: dict[int, Phase] = {}
         self._history: deque[Event] = deque(maxlen=SHOWN)
         self._error: GrammarError | None = None
+        self._stale: int | None = None
 
     def check(self, event: Event) -> None:
         """Take the next event.
@@ -103,6 +107,8 @@ class Grammar:
         self._history.append(event)
         if isinstance(event, _OfAnEpoch):
             self._advance(event)
+        elif isinstance(event, (Stale, Fresh)):
+            self._aged(event)
 
     __call__ = check
 
@@ -116,6 +122,15 @@ class Grammar:
             raise self._error
         for epoch, phase in self._phases.items():
             self._fail(f"epoch {epoch} {phase.value} at the end", None)
+
+    def _aged(self, event: Stale | Fresh) -> None:
+        name = type(event).__name__
+        phase = self._phases.get(event.epoch, Phase.OVER)
+        if phase is not Phase.OPEN:
+            self._fail(f"{name} of epoch {event.epoch}, which {phase.value}", event)
+        if isinstance(event, Fresh) is not (self._stale == event.epoch):
+            self._fail(f"{name} of epoch {event.epoch}, which was so already", event)
+        self._stale = event.epoch if isinstance(event, Stale) else None
 
     def _advance(self, event: _OfAnEpoch) -> None:
         epoch, name = event.epoch, type(event).__name__

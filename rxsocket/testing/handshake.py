@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
@@ -47,14 +49,43 @@ class Handshake:
 
     @property
     def credential(self) -> str | None:
-        """The query parameter ``token``, else the bearer of ``Authorization``, else ``None``."""
+        """The credential, wherever it is, or ``None``.
+
+        It is the query parameter ``token``, the bearer of ``Authorization``, the cookie ``token``,
+        or a subprotocol: one that begins with ``base64url.bearer.``, decoded from base64url, or the
+        one that follows ``access_token``, ``bearer`` or ``token``.
+        """
         if "token" in self.query:
             return self.query["token"]
         for value in self.headers.get_all("Authorization"):
             scheme, _, bearer = value.partition(" ")
             if scheme.lower() == "bearer":
                 return bearer.strip()
-        return None
+        return self.cookies.get("token", self._offered[0])
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies; of a repeated name, the last value."""
+        pairs = ";".join(self.headers.get_all("Cookie")).split(";")
+        split = (pair.partition("=") for pair in pairs if "=" in pair)
+        return {name.strip(): value.strip() for name, _, value in split}
+
+    @property
+    def fixed_subprotocol(self) -> str | None:
+        """What to answer a client that offers a credential among its subprotocols."""
+        return self._offered[1]
+
+    @property
+    def _offered(self) -> tuple[str | None, str | None]:
+        """The credential among the subprotocols, and the one to answer with."""
+        for offer in self.subprotocols:
+            if offer.startswith("base64url.bearer."):
+                others = (other for other in self.subprotocols if other != offer)
+                return _decoded(offer.rpartition(".")[2]), next(others, None)
+        for offer, following in zip(self.subprotocols, self.subprotocols[1:], strict=False):
+            if offer.lower() in ("access_token", "bearer", "token"):
+                return following, offer
+        return None, None
 
     def __repr__(self) -> str:
         names = ", ".join(dict.fromkeys(name for name, _ in self.headers.raw_items()))
@@ -62,6 +93,13 @@ class Handshake:
             f"<Handshake {self.number} {masked(self.path, self.query)}, headers: {names}; "
             f"{len(self.subprotocols)} subprotocols offered>"
         )
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
 
 
 def masked(path: str, query: Mapping[str, str]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Sequence
+from functools import partial
+from typing import Any
 
 from reactivex import abc
 
@@ -13,7 +15,7 @@ from rxsocket.testing.book import Book
 from rxsocket.testing.handshake import Handshake
 from rxsocket.testing.script import Payload
 from rxsocket.testing.visit import Visit
-from rxsocket.transports.seam import PeerClosed, Signal
+from rxsocket.transports.seam import Fragments, PeerClosed, Signal
 
 __all__ = ["FakeLink", "FakeVisit"]
 
@@ -35,7 +37,7 @@ class FakeVisit(Visit):
         self.link.told_to_close(code, reason)
 
     def _drop(self) -> None:
-        self.link.end(PeerClosed(1006, lost=True))
+        self.link.cut()
         self.ended()
 
     def _freeze(self) -> None:
@@ -86,6 +88,8 @@ class FakeLink:
         self._pongs: set[asyncio.Future[None]] = set()
         self._closing = False
         self._gone = asyncio.Event()
+        self._paused = False
+        self._unread: deque[Callable[[], None]] = deque()
 
     def __repr__(self) -> str:
         return f"<fake link {self._visit.number}>"
@@ -97,10 +101,42 @@ class FakeLink:
         """What the script accepted with."""
         return self._subprotocol
 
-    async def send(self, data: Payload) -> None:
-        """Let a message arrive at the server after the latency; never wait."""
+    def write(self, messages: Sequence[Payload]) -> bool:
+        """Let messages arrive at the server after the latency; there is always room for more."""
         self._check_open()
-        self._travel(lambda: self._visit.heard(data))
+        for message in messages:
+            self._travel(partial(self._visit.heard, message))
+        return True
+
+    async def drain(self) -> None:
+        """There is always room."""
+
+    async def send(self, data: Payload | Fragments) -> None:
+        """Let a message arrive at the server after the latency; fragments arrive as one."""
+        if not isinstance(data, (str, bytes)):
+            data = await self._whole(data)
+        self.write([data])
+
+    async def _whole(self, fragments: Fragments) -> Payload:
+        parts: list[Any] = []
+        try:
+            if isinstance(fragments, AsyncIterable):
+                async for part in fragments:
+                    parts.append(part)
+            else:
+                parts.extend(fragments)
+            whole: Payload = type(parts[0])().join(parts)
+        except Exception:
+            self._closing = True  # what was begun cannot be ended (RFC 6455, section 5.4)
+            self._loop.call_soon(self._broken)
+            raise
+        return whole
+
+    def _broken(self) -> None:
+        if not self._gone.is_set():
+            reason = "error in fragmented message"
+            self.end(PeerClosed(1006, reason, sent=1011, lost=True))
+            self._visit.cut()
 
     async def ping(self) -> float:
         """Wait for a pong, for ever if the server is frozen."""
@@ -115,11 +151,24 @@ class FakeLink:
             self._pongs.discard(pong)
         return self._loop.time() - start
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close and wait for the answer, for ever if the server is frozen."""
+    def pause(self) -> None:
+        """Read no more: what the server does is noticed when reading goes on."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Read on, in the next turn of the loop."""
+        if self._paused:
+            self._paused = False
+            self._loop.call_soon(self._read_on)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame."""
         if not self._closing:
             self._closing = self._visit.closing = True
             self._travel(lambda: self._visit.close_came(code, reason))
+
+    async def answered(self) -> None:
+        """Wait for the answer to it, for ever if the server is frozen."""
         await self._gone.wait()
 
     async def wait_closed(self) -> None:
@@ -140,11 +189,17 @@ class FakeLink:
 
     def receive(self, signal: Signal) -> None:
         """Pass something on to the observer."""
-        if self._observer is not None:
-            self._observer.on_next(signal)
+        self._read(lambda: self._emit(signal))
 
     def told_to_close(self, code: int, reason: str) -> None:
         """The server's close frame came: the last thing the observer hears; answer it."""
+        self._read(lambda: self._answer(code, reason))
+
+    def cut(self) -> None:
+        """The server cut the connection."""
+        self._read(lambda: self.end(PeerClosed(1006, lost=True)))
+
+    def _answer(self, code: int, reason: str) -> None:
         if self._gone.is_set():
             return
         crossing, self._closing = self._closing, True
@@ -162,6 +217,21 @@ class FakeLink:
                 pong.set_exception(ConnectionLost("the connection ended before the pong came"))
         self._finish(signal)
 
+    def _read(self, what: Callable[[], None]) -> None:
+        """Something is there to be read, now or when reading goes on."""
+        if self._paused or self._unread:
+            self._unread.append(what)
+        else:
+            what()
+
+    def _read_on(self) -> None:
+        while self._unread and not self._paused:
+            self._unread.popleft()()
+
+    def _emit(self, signal: Signal) -> None:
+        if self._observer is not None:
+            self._observer.on_next(signal)
+
     def _finish(self, signal: PeerClosed) -> None:
         observer, self._observer = self._observer, None
         if observer is not None:
@@ -169,8 +239,8 @@ class FakeLink:
             observer.on_completed()
 
     def _pong(self, pong: asyncio.Future[None]) -> None:
-        if not (self._visit.frozen or pong.done()):
-            pong.set_result(None)
+        if not self._visit.frozen:
+            self._read(lambda: None if pong.done() else pong.set_result(None))
 
     def _travel(self, arrival: Callable[[], None]) -> None:
         """Let something arrive at the server after the latency, in order."""

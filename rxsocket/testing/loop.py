@@ -10,9 +10,7 @@ from contextvars import Context
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
-from reactivex import abc
-
-from rxsocket.testing.timeline import Timeline
+from rxsocket.testing.timeline import Call, Timeline
 
 __all__ = ["Handler", "VirtualLoop", "aclose", "whole"]
 
@@ -28,11 +26,11 @@ class _Handle(asyncio.TimerHandle):
     """A callback that is an item of the timeline, and is cancelled with it."""
 
     __slots__ = ("item",)
-    item: abc.DisposableBase
+    item: Call
 
     def cancel(self) -> None:
         super().cancel()
-        self.item.dispose()
+        self.item.cancel()
 
     def invoke(self) -> None:
         if not self.cancelled():
@@ -52,6 +50,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._entered = False
         self._closed = False
         self._errors: list[BaseException] = []
+        self._jumped = 0.0
         self._handler: Handler | None = None
         self._factory: Any = None
         # What may end with an exception that nobody looks at; weak, as asyncio would let it go too.
@@ -60,11 +59,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def time(self) -> float:
         """Seconds since the clock was made; it starts at 0.0."""
-        return max(self.scheduler.seconds, self._reached)
+        seconds, reached = self.scheduler.seconds, self._reached
+        return seconds if seconds > reached else reached
 
     def wall_time(self) -> float:
         """Seconds since 1970, on a wall clock that began at 2025-01-01T00:00:00Z."""
-        return EPOCH + self.time()
+        return EPOCH + self.time() + self._jumped
 
     def is_running(self) -> bool:
         return self._entered
@@ -114,12 +114,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             raise RuntimeError("Event loop is closed")
         handle = _Handle(when, callback, args, self, context)
 
-        def action(scheduler: abc.SchedulerBase, state: object = None) -> None:
+        def call() -> None:
             # Below the resolution of the timeline, time goes with the timers: never early.
             self._reached = max(self._reached, when)
             handle.invoke()
 
-        handle.item = self.scheduler.schedule_absolute(whole(when), action)
+        handle.item = self.scheduler.call_at(whole(when), call)
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:

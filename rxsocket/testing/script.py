@@ -96,7 +96,7 @@ class Accept:
 
     def delay(self, seconds: float) -> Accept:
         """Answer the handshake only after some seconds."""
-        return replace(self, pause=_duration(seconds))
+        return replace(self, pause=duration(seconds))
 
     def send(self, *messages: Payload) -> Accept:
         """Send messages, text for ``str``, binary for ``bytes``: ``accept().send("a", b"b")``."""
@@ -118,7 +118,7 @@ class Accept:
 
     def wait(self, seconds: float) -> Accept:
         """Do nothing for some seconds: ``accept().wait(2).send("late")``."""
-        return self._then(Wait(_duration(seconds)))
+        return self._then(Wait(duration(seconds)))
 
     def close(self, code: int = 1000, reason: str = "") -> Accept:
         """Close: ``accept().close(4401, "expired")``; 1005 sends a close frame without a code."""
@@ -158,7 +158,7 @@ class Reject:
 
     def delay(self, seconds: float) -> Reject:
         """Answer the handshake only after some seconds."""
-        return replace(self, pause=_duration(seconds))
+        return replace(self, pause=duration(seconds))
 
     def header(self, name: str) -> str | None:
         """The value of a header of the answer, whatever its case."""
@@ -182,7 +182,8 @@ def accept(subprotocol: str | None = None) -> Accept:
     """Accept the handshake; steps may follow: ``accept().send("welcome").echo()``.
 
     Args:
-        subprotocol: The one to choose, if any.
+        subprotocol: The one to choose; default none, or the fixed one that goes with a credential
+            among the subprotocols.
     """
     return Accept(subprotocol)
 
@@ -218,7 +219,7 @@ def closing_code(code: int) -> int:
     return code
 
 
-def _duration(seconds: float) -> float:
+def duration(seconds: float) -> float:
     if not seconds >= 0:
         raise ValueError(f"script: pass 0 seconds or more, not {seconds}")
     return seconds

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Self
 
 from rxsocket.testing.book import Book
 from rxsocket.testing.clock import VirtualClock
-from rxsocket.testing.script import Payload, Script, closing_code
+from rxsocket.testing.script import (
+    Expect,
+    Payload,
+    Predicate,
+    Script,
+    closing_code,
+    duration,
+    reject,
+)
 from rxsocket.testing.visit import Visit
 
 __all__ = ["Scripted"]
@@ -23,6 +31,16 @@ class Scripted(Book):
         """Add scripts to the queue: each handshake takes the next one."""
         self.add(scripts)
         return self
+
+    def reject(
+        self, status: int = 401, headers: Mapping[str, str] | None = None, *, times: int = 1
+    ) -> None:
+        """Refuse the next handshakes that have no other script before them."""
+        self.add((reject(status, headers),) * times)
+
+    def delay(self, seconds: float) -> None:
+        """From now on answer each handshake only after some seconds; 0 answers at once."""
+        self._delay = duration(seconds)
 
     def push(self, *messages: Payload) -> None:
         """Send messages on every live connection, from the next turn of its loop on."""
@@ -72,6 +90,53 @@ class Scripted(Book):
         with self._changed:
             if not self._changed.wait_for(lambda: self._holds(predicate), timeout):
                 raise AssertionError(self._not_yet(timeout, message))
+
+    def expect(self, message: Payload | Predicate | None = None, timeout: float = 5.0) -> Payload:
+        """Block until a client sends its next message; each call takes one more.
+
+        On a thread where a virtual clock runs, virtual time passes instead.
+
+        Args:
+            message: What it has to be, or a function that says whether it is right; ``None`` takes
+                any.
+            timeout: Seconds.
+
+        Returns:
+            The message.
+
+        Raises:
+            AssertionError: If it is another one, or none comes in time, with the history.
+
+        Examples:
+            >>> server.expect('{"op": "subscribe"}')
+        """
+        __tracebackhide__ = True
+        self.wait_for(self._another, timeout, "no message of a client came")
+        return self._take(message)
+
+    async def await_expect(
+        self,
+        message: Payload | Predicate | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the twin of expect
+    ) -> Payload:
+        """Like :meth:`expect`, without blocking the loop."""
+        __tracebackhide__ = True
+        await self.await_for(self._another, timeout, "no message of a client came")
+        return self._take(message)
+
+    def _another(self, _: object) -> bool:
+        return len(self.received) > self._taken
+
+    def _take(self, message: Payload | Predicate | None) -> Payload:
+        __tracebackhide__ = True
+        with self._changed:
+            number, came = self._received[self._taken]
+            self._taken += 1
+        if not Expect(message).matches(came):
+            what = repr(message) if isinstance(message, (str, bytes)) else "something else"
+            lines = "\n  ".join(self.history)
+            raise AssertionError(f"#{number} sent {came!r}, not {what}; history:\n  {lines}")
+        return came
 
     async def await_for(
         self,

@@ -192,7 +192,8 @@ class Server(Scripted):
 def _subprotocol(
     connection: ServerConnection, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    chosen = cast(Door, connection).script.subprotocol
+    door = cast(Door, connection)
+    chosen = door.script.subprotocol or door.handshake_seen.fixed_subprotocol
     return None if chosen is None else Subprotocol(chosen)
 
 
@@ -222,7 +223,7 @@ def server(
 
     Args:
         scripts: What to do to the first handshakes; add more with ``server.script(...)``.
-        tokens: Credentials (query ``token``, or bearer) that are let in; another one gets a 401.
+        tokens: Credentials that are let in, see ``Handshake.credential``; another gets a 401.
         ssl: A server-side context, for ``wss://``.
         host: Address of this machine to listen on.
 

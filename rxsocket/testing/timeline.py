@@ -7,16 +7,19 @@ RxPY's own one adds a second for every 100 items without a delay in ``start()``,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
 from reactivex.internal import ArgumentOutOfRangeException
+from reactivex.internal.constants import UTC_ZERO
 from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.scheduleditem import ScheduledItem
+from reactivex.scheduler.scheduler import Scheduler
 from reactivex.testing import TestScheduler
 
-__all__ = ["BUSY", "Busy", "Timeline"]
+__all__ = ["BUSY", "Busy", "Call", "Timeline"]
 
 S = TypeVar("S")
 
@@ -28,17 +31,41 @@ class Busy(AssertionError):
     """Something schedules itself for ever without letting time pass."""
 
 
+class Call(ScheduledItem):
+    """A callback of the loop: an item that is cancelled by a flag, and returns no disposable."""
+
+    def __init__(self, scheduler: Scheduler, call: Callable[[], object], due: datetime) -> None:
+        self.scheduler = scheduler
+        self.duetime = due
+        self._call = call
+        self._cancelled = False
+
+    def invoke(self) -> None:
+        """Call it."""
+        self._call()
+
+    def cancel(self) -> None:
+        """Do not call it any more."""
+        self._cancelled = True
+
+    def is_cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._cancelled
+
+
 class _Steady(VirtualTimeScheduler):
     """Virtual time without surprises: items run by their time, then in the order they came."""
 
     def __init__(self) -> None:
         super().__init__(0.0)
         self._at_this_instant = 0
+        self._until: tuple[float | None, datetime | None] = (None, None)
 
     @property
     def seconds(self) -> float:
         """The time, in whole microseconds: what a ``datetime`` can tell apart."""
-        return self.to_seconds(self._clock)
+        clock = self._clock
+        return clock if isinstance(clock, float) else self.to_seconds(clock)
 
     @property
     def pending(self) -> int:
@@ -56,9 +83,19 @@ class _Steady(VirtualTimeScheduler):
         due = max(self.to_seconds(duetime), self.seconds)
         return super().schedule_absolute(due, action, state)
 
+    def call_at(self, time: float, call: Callable[[], object]) -> Call:
+        """Schedule a callback, in seconds: what :meth:`schedule_absolute` does, for less."""
+        seconds = self.seconds
+        item = Call(self, call, self.to_datetime(time if time > seconds else seconds))
+        with self._lock:
+            self._queue.enqueue(item)
+        return item
+
     def step(self, until: float | None = None) -> bool:
         """Run the next item, if it is due by a time in seconds; return whether there was one."""
-        item = self._next(None if until is None else self.to_datetime(until))
+        if until != self._until[0]:
+            self._until = (until, None if until is None else self.to_datetime(until))
+        item = self._next(self._until[1])
         if item is None:
             return False
         item.invoke()
@@ -77,6 +114,10 @@ class _Steady(VirtualTimeScheduler):
         while self.step(target):
             pass
         self._move(self.to_datetime(target))
+
+    def skip_to(self, time: typing.AbsoluteTime) -> None:
+        """Be at a time without running what is due before it."""
+        self._move(self.to_datetime(time))
 
     def _next(self, until: datetime | None) -> ScheduledItem | None:
         with self._lock:
@@ -103,7 +144,7 @@ class _Steady(VirtualTimeScheduler):
             )
 
     def _move(self, time: datetime) -> None:
-        seconds = self.to_seconds(time)
+        seconds = (time - UTC_ZERO).total_seconds()
         if seconds > self.seconds:
             self._clock = seconds
             self._at_this_instant = 0

@@ -16,9 +16,9 @@ from urllib.request import getproxies
 
 from rxsocket.threads import run_blocking
 
-__all__ = ["open_tcp", "proxied"]
+__all__ = ["Found", "addresses", "open_tcp", "proxied"]
 
-_Found: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+Found: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 _PROXIES = tuple(
@@ -42,9 +42,8 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         OSError: If the name is unknown or no address of it answers; the last one's error.
     """
     loop = asyncio.get_running_loop()
-    found = _numeric(host, port) or await _looked_up(host, port)
     failures: list[OSError] = []
-    for family, kind, protocol, _, address in found:
+    for family, kind, protocol, _, address in await addresses(host, port):
         tcp = socket.socket(family, kind, protocol)
         tcp.setblocking(False)
         try:
@@ -60,7 +59,16 @@ async def open_tcp(host: str, port: int) -> socket.socket:
     raise failures[-1] if failures else OSError(f"no address found for {host!r}")
 
 
-def _numeric(host: str, port: int) -> Sequence[_Found]:
+async def addresses(host: str, port: int) -> Sequence[Found]:
+    """Look up the addresses of a host, in the order to try them.
+
+    Raises:
+        OSError: If the name is unknown.
+    """
+    return _numeric(host, port) or await _looked_up(host, port)
+
+
+def _numeric(host: str, port: int) -> Sequence[Found]:
     """A host that is an address needs no look-up, and no thread for it."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -68,7 +76,7 @@ def _numeric(host: str, port: int) -> Sequence[_Found]:
         return []
 
 
-async def _looked_up(host: str, port: int) -> Sequence[_Found]:
+async def _looked_up(host: str, port: int) -> Sequence[Found]:
     failure: socket.gaierror
     try:
         return await run_blocking(

@@ -14,8 +14,9 @@ What this stands on, all of it here:
 
 - ``connect(create_connection=...)`` with a subclass of ``ClientConnection`` that overrides
   ``handshake``, ``process_event``, ``data_received``, ``eof_received``, ``connection_made`` and
-  ``connection_lost``; its ``response``, ``send_data``; and of its ``protocol``: ``state``,
-  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
+  ``connection_lost``; its ``response``, ``send_data``, ``paused`` and ``drain``; and of its
+  ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``send_close``,
+  ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
 - For the cutter only, which is left out if they are not there (see :func:`cutting`): that bytes
   come through ``data_received``, and ``parser_exc`` of the protocol.
 - ``max_size`` of asyncio's transport, if it is there: how many bytes it reads at once.
@@ -25,10 +26,9 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import Awaitable
+from collections.abc import Sequence
 from typing import Any
 
-from reactivex import abc
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -36,9 +36,11 @@ from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
 from rxsocket.transports.frames import Cutter
-from rxsocket.transports.seam import PeerClosed, Signal
+from rxsocket.transports.outlet import Outlet
+from rxsocket.transports.redirects import Redirect
+from rxsocket.transports.seam import Fragments, PeerClosed
 
-__all__ = ["PushingConnection", "Redirect", "cutting"]
+__all__ = ["PushingConnection", "cutting"]
 
 MAX_FRAGMENTS = 4096
 """Of one message, as ``websockets`` has it."""
@@ -62,13 +64,6 @@ def cutting(connection: ClientConnection) -> bool:
     )
 
 
-class Redirect(Exception):
-    """The server answered with a redirect; ``location`` says where to."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
-
-
 class PushingConnection(ClientConnection):
     """A ``ClientConnection`` that pushes; it is the link, too."""
 
@@ -90,7 +85,7 @@ class PushingConnection(ClientConnection):
     def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limit = limit
-        self._observer: abc.ObserverBase[Signal] | None = None
+        self._observer: Outlet | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
         self._cutter: Cutter | None = None
@@ -119,7 +114,7 @@ class PushingConnection(ClientConnection):
                 failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
         raise failure
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def begin(self, observer: Outlet) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_Link(self))
@@ -297,13 +292,36 @@ class _Link:
     def subprotocol(self) -> str | None:
         return self._connection.subprotocol
 
-    async def send(self, data: str | bytes) -> None:
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        connection = self._connection
+        protocol = connection.protocol
+        if protocol.state is not State.OPEN or connection.transport.is_closing():
+            raise ConnectionLost("the connection closed before the message was written")
+        for message in messages:
+            if isinstance(message, str):
+                protocol.send_text(message.encode())
+            else:
+                protocol.send_binary(message)
+        # One system call for all of them, where websockets would make one for each.
+        connection.transport.write(b"".join(protocol.data_to_send()))
+        return not connection.paused
+
+    async def drain(self) -> None:
+        await self._connection.drain()
+
+    async def send(self, data: str | bytes | Fragments) -> None:
         try:
             await self._connection.send(data)
             return
         except ConnectionClosed:
             pass
         raise ConnectionLost("the connection closed before the message was written")
+
+    def pause(self) -> None:
+        self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        self._connection.transport.resume_reading()
 
     async def ping(self) -> float:
         try:
@@ -312,9 +330,11 @@ class _Link:
             pass
         raise ConnectionLost("the connection closed before the pong came")
 
-    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+    def close(self, code: int = 1000, reason: str = "") -> None:
         self._connection.start_closing(code, reason)
-        return self._connection.answered()
+
+    async def answered(self) -> None:
+        await self._connection.answered()
 
     async def wait_closed(self) -> None:
         await self._connection.wait_closed()

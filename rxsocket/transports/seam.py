@@ -7,6 +7,10 @@ subscribed to on the socket's loop, and calls its observer on that loop::
     dial ──── X                                                    not opened: on_error
     dial ─ ✂                                                       disposed: the dial is aborted
 
+- It may look names up and connect TCP as soon as it is subscribed to, but waits for
+``Request.go()`` before the first byte of the handshake: the connection before this one may still
+be closing.
+
 - The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
 not.
 - Then messages, as plain ``str`` and ``bytes``, each by itself or in lists, such as one list for
@@ -22,13 +26,30 @@ what users write.
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from reactivex import Observable
 
-__all__ = ["Link", "Options", "PeerClosed", "Request", "Signal", "Transport"]
+from rxsocket.auth.greeting import Greeting
+
+__all__ = [
+    "Fragments",
+    "Link",
+    "Options",
+    "PeerClosed",
+    "Request",
+    "Signal",
+    "Transport",
+    "at_once",
+]
+
+Fragments: TypeAlias = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
+
+
+async def at_once() -> None:
+    """Wait for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +75,13 @@ class Request:
     Attributes:
         url: The whole address, the credential's query parameters included. A secret.
         headers: Headers that carry the credential. A secret.
-        subprotocols: Subprotocols that carry the credential, after those of the options. A secret.
+        subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
-        options: Everything that is the same for each attempt.
+        greeting: What the socket says over the link as soon as it is there, which is nothing to the
+            transport.
+        options: The options of the socket, with the cookies and fixed subprotocols that go with the
+            credential.
+        go: To be awaited before the handshake is sent; it returns when that may be.
         redirected: The same request for another address of the same origin, for a redirect.
     """
 
@@ -64,8 +89,18 @@ class Request:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
+    greeting: Greeting | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
+    go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)
+
+    def shown(self, subprotocol: str | None) -> str | None:
+        """The subprotocol that the server chose, to be shown.
+
+        A server may choose the one that holds the credential, and that is never shown (C28).
+        """
+        hidden = bool(self.subprotocols) and subprotocol not in self.options.subprotocols
+        return "***" if subprotocol is not None and hidden else subprotocol
 
 
 class Link(Protocol):
@@ -76,22 +111,54 @@ class Link(Protocol):
         """The subprotocol that the server chose."""
         ...
 
-    async def send(self, data: str | bytes) -> None:
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        """Hand whole messages to the transport, in order, with as few system calls as it can.
+
+        Returns:
+            Whether it can take more now; when it cannot, wait for ``drain()``.
+
+        Raises:
+            ConnectionLost: If the connection is closing or closed; none of them was written.
+        """
+        ...
+
+    async def drain(self) -> None:
+        """Return when the transport can take more."""
+        ...
+
+    async def send(self, data: str | bytes | Fragments) -> None:
         """Write one message; return when the transport can take the next one.
 
         The message is on its way (or failed) by the first suspension, so calls keep their order.
+        An iterable is one message in fragments (RFC 6455, section 5.4); when it raises after the
+        first fragment, the connection fails with 1011.
 
         Raises:
             ConnectionLost: If the connection is closing or closed.
         """
         ...
 
+    def pause(self) -> None:
+        """Stop reading from the network; what was read already is still emitted (C27)."""
+        ...
+
+    def resume(self) -> None:
+        """Read on. Called on a connection that is not paused, or gone, it does nothing."""
+        ...
+
     async def ping(self) -> float:
         """Send a ping and wait for its pong; return the round trip in seconds."""
         ...
 
-    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
-        """Send a close frame; done when the peer has answered it or the connection is gone."""
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, unless one was sent already."""
+        ...
+
+    async def answered(self) -> None:
+        """Return when the peer has sent its close frame, or the connection is gone.
+
+        Several may wait for it.
+        """
         ...
 
     async def wait_closed(self) -> None:

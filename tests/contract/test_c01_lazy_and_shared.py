@@ -19,6 +19,7 @@ from rxsocket import (
     NotConnected,
     Opened,
     SendFailed,
+    Sent,
     Session,
     Socket,
     State,
@@ -116,9 +117,21 @@ def test_set_auth_and_reconnect_start_nothing(virtual: VirtualClock, scene: Make
     assert (it.peer.dials, it.socket.state.value) == (0, State.IDLE)
 
 
-def test_a_plain_send_does_not_connect(virtual: VirtualClock, scene: Make) -> None:
-    """While nothing is open a send fails at once, and says so on ``errors``."""
-    it = scene(watch=False, auth=A)
+def test_a_send_connects_until_its_receipt_settles(virtual: VirtualClock, scene: Make) -> None:
+    """C1: nobody subscribed; the message goes out, then the connection is closed with 1000."""
+    it = scene(watch=False, auth=A, latency=0.1)
+    receipt = it.socket.send("x")
+    virtual.advance(0.15)
+    assert receipt.result() == Sent(epoch=1)
+    assert it.socket.state.value is State.IDLE
+    virtual.advance(1.0)
+    assert it.peer.received == [(1, "x")]
+    assert it.peer.dials == 1 and it.peer.closes[0].code == 1000
+
+
+def test_a_send_that_may_not_wait_does_not_connect(virtual: VirtualClock, scene: Make) -> None:
+    """With ``queue_for=0`` a send that finds nothing open fails at once, and says so on errors."""
+    it = scene(watch=False, auth=A, queue_for=0)
     problems: list[object] = []
     it.socket.errors.subscribe(problems.append)
     receipt = it.socket.send("x")
@@ -201,7 +214,7 @@ def test_the_last_one_sees_no_end_of_its_own_making(virtual: VirtualClock, scene
     virtual.advance(1.0)
     assert mine == [connecting(1), opened(1)]
     assert seen == [connecting(1), opened(1), left(1, Cause.LEFT)]
-    assert states == [State.IDLE, State.CONNECTING, State.OPEN, State.WAITING, State.IDLE]
+    assert states == [State.IDLE, State.CONNECTING, State.OPEN, State.IDLE]
 
 
 def test_linger_keeps_the_connection_for_a_while(virtual: VirtualClock, scene: Make) -> None:

@@ -222,9 +222,9 @@ def test_the_state_follows_the_events(virtual: VirtualClock, scene: Make) -> Non
         ("Waiting", State.WAITING),
         ("Connecting", State.CONNECTING),
         ("Opened", State.OPEN),
-        ("Closed", State.WAITING),
+        ("Closed", State.CONNECTING),
         ("Connecting", State.CONNECTING),
-        ("Rejected", State.WAITING),
+        ("Rejected", State.AWAITING_AUTH),
         ("AwaitingAuth", State.AWAITING_AUTH),
         ("Ended", State.CLOSED),
     ]

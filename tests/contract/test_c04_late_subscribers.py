@@ -50,7 +50,7 @@ def test_each_change_of_state_comes_once(virtual: VirtualClock, scene: Make) -> 
     virtual.advance(1.0)
     dialling = [State.CONNECTING, State.WAITING]
     opening = [State.CONNECTING, State.OPEN]
-    assert seen == [State.IDLE, *dialling, *dialling, *opening, State.WAITING, *opening]
+    assert seen == [State.IDLE, *dialling, *dialling, *opening, *opening]
 
 
 def test_late_to_auth(virtual: VirtualClock, scene: Make) -> None:

@@ -68,7 +68,7 @@ def test_each_later_one_lets_go_at_once_and_is_dialled_50_ms_apart(
     virtual.advance(0.02)
     it.socket.set_auth(C)
     assert it.entries[-1] == (10.02, left(2, Cause.AUTH_CHANGED))
-    assert it.socket.state.value is State.WAITING
+    assert it.socket.state.value is State.CONNECTING
     virtual.advance(0.029)
     assert it.dials == [(0.0, "a"), (10.0, "b")]
     virtual.advance(0.001)

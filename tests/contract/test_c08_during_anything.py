@@ -97,15 +97,16 @@ def test_a_change_while_the_credential_is_resolved(virtual: VirtualClock, scene:
 
 
 def test_a_change_while_the_old_close_is_awaited(virtual: VirtualClock, scene: Make) -> None:
-    """Within the 50 ms of a mute peer nothing was dialled yet: only C is."""
+    """Within the 50 ms of a mute peer no handshake was sent yet: only C's is."""
     it = scene(accept().freeze(), auth=A)
     virtual.advance(10.0)
     first = it.socket.set_auth(B)
     virtual.advance(0.03)
     second = it.socket.set_auth(C)
     virtual.advance(1.0)
+    assert Aborted(epoch=2, cause=Cause.AUTH_CHANGED) in it.events
     assert it.dials == [(0.0, "a"), (10.05, "c")]
-    assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=2))
+    assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=3))
 
 
 @pytest.mark.parametrize("script", [reject(503), reject(401)], ids=["waiting", "awaiting auth"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from reactivex import Observable
@@ -37,7 +38,6 @@ from rxsocket import (
     Verdict,
     Waiting,
 )
-from rxsocket.events import LEADS_TO
 from rxsocket.publisher import Publisher
 from rxsocket.testing import Grammar, GrammarError, Handshake, VirtualClock, accept, reject
 from rxsocket.testing.fake import Fake
@@ -77,7 +77,12 @@ class Peer(Fake):
 
     def __call__(self, request: Request) -> Observable[Signal]:
         self.ledger.dial(request.url.partition("token=")[2] or ANONYMOUS)
-        return super().__call__(request)
+
+        async def go() -> None:
+            await request.go()
+            self.ledger.handshake()
+
+        return super().__call__(replace(request, go=go))
 
     def dialled(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
         handshake, script = super().dialled(target, headers)
@@ -210,8 +215,8 @@ class Ledger:
                     self._event(Message(epoch=publisher._epoch, data=data))
                     yield data
 
-        def deliver(batch: list[Any]) -> None:
-            Publisher.deliver(publisher, Noted(batch))
+        def deliver(batch: list[Any], came: list[Any] | None = None) -> None:
+            Publisher.deliver(publisher, Noted(batch), came)
 
         def enter(state: State) -> None:
             if not inside[0]:
@@ -345,7 +350,6 @@ class Ledger:
     # --- what the socket does
 
     def dial(self, token: str) -> None:
-        now = self.clock.time()
         self.activity += 1
         self.note(f"dial with {token}")
         self.expect(self.connecting, "C2: a dial outside an attempt")
@@ -360,9 +364,13 @@ class Ledger:
             self._pushes.append((self.sequence(), token))  # what it gives overtakes too
         self.expect(token == expected, f"C10: dialled with {token}, the current one is {expected}")
         self.expect(token not in self.refused, f"C9: {token} was refused and is dialled again")
+        self._due = None
+
+    def handshake(self) -> None:
+        """The handshake of the attempt is sent."""
+        now = self._attempt_at = self.clock.time()
         self._dials = [at for at in self._dials if now - at < SLOT - EPS] + [now]
         self.expect(len(self._dials) <= 2, f"C7: {len(self._dials)} handshakes within 50 ms")
-        self._due = None
 
     def _halted(self) -> None:
         self.activity += 1
@@ -380,7 +388,7 @@ class Ledger:
             self._grammar.check(event)
         except GrammarError as error:
             self.wrong(f"C2: {str(error).splitlines()[0]}")
-        self.state = LEADS_TO.get(type(event), self.state)
+        self.state = _led_to(event) or self.state
         match event:
             case Connecting():
                 self._begins(event, now)
@@ -578,3 +586,30 @@ class Ledger:
         self.expect(not self.clock.tasks, f"C26: tasks left: {self.clock.tasks}")
         self.expect(self.clock.pending == 0, f"C26: {self.clock.pending} timers left")
         self.check()
+
+
+def _led_to(event: Event) -> State | None:
+    """The state that an event leads to (C2), said in another way than the library does."""
+    match event:
+        case Connecting():
+            return State.CONNECTING
+        case Opened():
+            return State.OPEN
+        case Closed(cause=Cause.LEFT) | Aborted(cause=Cause.LEFT):
+            return State.IDLE
+        case Closed(cause=Cause.CLOSE) | Aborted(cause=Cause.CLOSE) | Ended():
+            return State.CLOSED
+        case Closed(cause=Cause.AUTH_CHANGED | Cause.RECONNECT):
+            return State.CONNECTING
+        case Aborted(cause=Cause.AUTH_CHANGED | Cause.RECONNECT):
+            return State.CONNECTING
+        case Waiting():
+            return State.WAITING
+        case Closed() | ConnectFailed() | Rejected() | Aborted():
+            refused = getattr(event, "verdict", None) is Verdict.AWAIT_AUTH
+            parked = getattr(event, "cause", None) in (Cause.LOGGED_OUT, Cause.REFUSED)
+            return State.AWAITING_AUTH if refused or parked else State.WAITING
+        case AwaitingAuth():
+            return State.AWAITING_AUTH
+        case _:
+            return None

@@ -68,7 +68,8 @@ class SeamClient:
         return await self.link.ping()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        await self.link.close(code, reason)
+        self.link.close(code, reason)
+        await self.link.answered()
 
     def abort(self) -> None:
         self.link.abort()

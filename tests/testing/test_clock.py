@@ -437,3 +437,34 @@ def test_a_day_takes_no_time() -> None:
         t.advance(86_400)
         assert t.time() == 86_400
     assert time.process_time() - start < 2.0
+
+
+def test_a_blocked_loop_runs_late_what_was_due() -> None:
+    """block() lets time pass without running anything; what was due runs afterwards, in order."""
+    with clock() as time:
+        ran: list[tuple[str, float]] = []
+        time.call_later(2.0, lambda: ran.append(("two", time.time())))
+        time.call_later(1.0, lambda: ran.append(("one", time.time())))
+        time.call_later(0.5, lambda: time.block(10.0))
+        time.advance(0.5)
+        assert ran == [("one", 10.5), ("two", 10.5)]
+        time.call_later(1.0, lambda: ran.append(("three", time.time())))
+        time.block(5.0)
+        assert len(ran) == 2 and time.time() == 15.5
+        time.advance(0.0)
+        assert ran[-1] == ("three", 15.5)
+        with pytest.raises(ValueError, match="block: time does not go back"):
+            time.block(-1.0)
+
+
+def test_the_wall_clock_can_jump_alone() -> None:
+    """jump() moves the wall clock; nothing that waits for the loop's time is due for it."""
+    with clock() as time:
+        before = time.wall_time()
+        handle = time.call_later(60.0, lambda: None)
+        time.jump(7200.0)
+        assert time.wall_time() - before == 7200.0 and time.time() == 0.0
+        time.jump(-7200.0)
+        time.advance(1.0)
+        assert time.wall_time() - before == 1.0 and not handle.cancelled()
+        time.advance(60.0)

@@ -14,9 +14,11 @@ from rxsocket.events import (
     Connecting,
     Ended,
     Event,
+    Fresh,
     Message,
     Opened,
     Rejected,
+    Stale,
     Waiting,
 )
 from rxsocket.policy.verdicts import Verdict
@@ -168,3 +170,24 @@ def test_subscribes_to_a_stream() -> None:
         events.on_next(message(1))
     with pytest.raises(GrammarError):
         grammar.done()
+
+
+def test_stale_and_fresh_take_turns_while_an_epoch_is_open() -> None:
+    """C2: neither comes twice in a row, or for an epoch that is not open."""
+    opening: list[Event] = [connecting(1), Opened(epoch=1)]
+    stale, fresh = Stale(epoch=1, silence=60.0), Fresh(epoch=1, silence=61.0)
+    grammar = Grammar()
+    for event in (*opening, stale, fresh, stale, Closed(epoch=1)):
+        grammar.check(event)
+    grammar.done()
+    for wrong in (
+        [stale],
+        [*opening, fresh],
+        [*opening, stale, stale],
+        [*opening, stale, fresh, fresh],
+    ):
+        grammar = Grammar()
+        for event in wrong[:-1]:
+            grammar.check(event)
+        with pytest.raises(GrammarError, match="of epoch 1"):
+            grammar.check(wrong[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, assert_never, assert_type
 
 import reactivex
@@ -20,15 +21,21 @@ from rxsocket import (
     Carrier,
     Cause,
     Closed,
+    Codec,
     ConnectFailed,
     Connecting,
     Credential,
+    DecodeFailed,
     Dropped,
+    Emitter,
     End,
     Ended,
     Event,
+    Explanation,
+    Fresh,
     HandshakeRefused,
     InEffect,
+    Listener,
     Message,
     ObserverFailed,
     Opened,
@@ -36,28 +43,55 @@ from rxsocket import (
     Problem,
     Reason,
     Receipt,
+    Refreshing,
     Refused,
     Rejected,
+    RenewalFailed,
+    Renewed,
     Request,
+    Resumed,
     Row,
     Secret,
     SendFailed,
     Sent,
     Session,
     Signal,
+    SlowConsumer,
     Socket,
     SourceFailed,
+    Stale,
     State,
     Stored,
     Stream,
+    TopicFailed,
     Transport,
     ValueStream,
     Verdict,
     Verdicts,
     Waiting,
+    carrier,
+    centrifugo,
+    cookie,
+    graphql_transport_ws,
     header,
+    heartbeat,
+    history,
+    json,
+    jupyter_kernel,
+    messagepack,
     query,
+    refreshing,
     standard,
+    subprotocol,
+)
+from rxsocket.operators import (
+    Drops,
+    buffer_up_to,
+    concat_map_async,
+    conflate,
+    flat_map_async,
+    latest,
+    resync,
 )
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
@@ -104,9 +138,17 @@ def constructed() -> None:
     Socket("ws://host/", verdicts=standard().override({4404: Verdict.FAIL}))
     Socket("ws://host/", verdicts=lambda end: Verdict.RECONNECT)
     Socket("ws://host/", backoff=Backoff(cap=60), stable_after=3)
+    Socket("ws://host/", verdicts=centrifugo().then(lambda end: None))
+    Socket("ws://host/", verdicts=graphql_transport_ws(), max_attempts=3, give_up_after=60)
+    Socket("ws://host/", verdicts=jupyter_kernel(), stable_after=reactivex.timer(5.0))
+    Socket("ws://host/", stable_after=ops.first(lambda message: message == "ready"))
+    Socket("ws://host/", heartbeat=heartbeat(send="a", expect="b"), stale_after=60)
+    Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
+    Socket("ws://host/", stale_after=60, on_stale="reconnect")
     Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
     Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
+    Socket("ws://host/", transport="picows", compression="auto")
     Socket("ws://host/", compression=None, max_size=None, open_timeout=None, ping_interval=None)
 
 
@@ -118,6 +160,64 @@ def refused() -> None:
     Socket("ws://host/", "a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+# --- codecs
+
+
+@dataclass
+class Trade:
+    price: float
+
+
+@dataclass
+class Subscribe:
+    topic: str
+
+
+class Lines:
+    def encode(self, value: list[str]) -> str:
+        return "\n".join(value)
+
+    def decode(self, data: str | bytes) -> tuple[str, ...]:
+        return tuple(str(data).split("\n"))
+
+
+def codecs() -> None:
+    assert_type(json(), Codec[Any, Any])
+    assert_type(json(type=Trade), Codec[Trade, Trade])
+    assert_type(json(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
+    assert_type(messagepack(), Codec[Any, Any])
+    assert_type(messagepack(type=Trade), Codec[Trade, Trade])
+    assert_type(messagepack(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
+    union: Codec[Trade | Subscribe, Trade | Subscribe] = json(type=Trade | Subscribe)
+    assert_type(Socket("ws://host/", codec=union), Socket[Trade | Subscribe, Trade | Subscribe])
+
+
+def decoded() -> None:
+    raw = Socket("ws://host/")
+    assert_type(raw, Socket)
+    assert_type(raw.messages, Stream[str | bytes])
+    trades = Socket("ws://host/", codec=json(type=Trade))
+    assert_type(trades, Socket[Trade])
+    assert_type(trades.messages, Stream[Trade])
+    assert_type(trades.sessions, Stream[Session[Trade]])
+    trades.send(Trade(1.5))
+    trades.send("1.5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    feed = Socket("ws://host/", codec=json(type=Trade, sends=Subscribe))
+    assert_type(feed, Socket[Trade, Subscribe])
+    feed.send(Subscribe("trades"))
+    untyped = Socket("ws://host/", codec=json())
+    assert_type(untyped.messages, Stream[Any])
+    untyped.send({"op": "subscribe"})
+    lines = Socket("ws://host/", codec=Lines())
+    assert_type(lines, Socket[tuple[str, ...], list[str]])
+    assert_type(lines.messages.pipe(ops.map(_first)), Observable[str])
+    Socket("ws://host/", codec=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def _first(lines: tuple[str, ...]) -> str:
+    return lines[0]
+
+
 # --- streams
 
 
@@ -125,11 +225,14 @@ def streams(socket: Socket) -> None:
     assert_type(socket.events, Stream[Event])
     assert_type(socket.opens, Stream[Opened])
     assert_type(socket.closes, Stream[Closed])
-    assert_type(socket.messages, Stream[Any])
-    assert_type(socket.sessions, Stream[Session[Any]])
+    assert_type(socket.messages, Stream[str | bytes])
+    assert_type(socket.sessions, Stream[Session[str | bytes]])
     assert_type(socket.errors, Stream[Problem])
     assert_type(socket.state, ValueStream[State])
     assert_type(socket.auth, ValueStream[Credential])
+    assert_type(socket.latency, ValueStream[float | None])
+    assert_type(socket.explain(), Explanation)
+    assert_type(history(socket, 20), tuple[Event, ...])
     assert_type(socket.state.value, State)
     assert_type(socket.auth.value, Credential)
     assert_type(socket.events.passive(), Observable[Event])
@@ -146,6 +249,43 @@ def operators(socket: Socket) -> None:
     )
     assert_type(socket.state.pipe(ops.map(lambda state: state is State.OPEN)), Observable[bool])
     assert_type(socket.state.pipe(ops.distinct_until_changed()), Observable[State])
+
+
+def consumers(socket: Socket[Trade]) -> None:
+    drops = Drops()
+    assert_type(drops.value, int)
+    assert_type(drops.pipe(ops.sample(1.0)), Observable[int])
+    assert_type(socket.messages.pipe(latest(drops=drops)), Observable[Trade])
+    assert_type(socket.messages.pipe(conflate(_price)), Observable[Trade])
+    assert_type(socket.messages.pipe(conflate(lambda trade: trade.price)), Observable[Trade])
+    assert_type(
+        socket.messages.pipe(buffer_up_to(9, overflow="drop_oldest"), concat_map_async(_named)),
+        Observable[str],
+    )
+    assert_type(
+        socket.messages.pipe(flat_map_async(_named, max_concurrent=2), ops.map(len)),
+        Observable[int],
+    )
+    assert_type(socket.sessions.pipe(resync(_book, _applied)), Observable[list[float]])
+    socket.messages.pipe(
+        buffer_up_to(9, overflow="block")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _price(trade: Trade) -> float:
+    return trade.price
+
+
+async def _named(trade: Trade) -> str:
+    return str(trade.price)
+
+
+async def _book() -> list[float]:
+    return []
+
+
+def _applied(book: list[float], trade: Trade) -> list[float]:
+    return [*book, trade.price]
 
 
 def _epoch(event: Opened) -> int:
@@ -198,7 +338,10 @@ async def doing(socket: Socket) -> None:
     assert_type(sending, Receipt[Sent])
     assert_type((await sending).epoch, int)
     socket.send(b"binary")
-    socket.send(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    socket.send(["fragments", "of text"])
+    socket.send(7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    reactivex.of("1", "2").subscribe(socket.outgoing)
+    assert_type(socket.before_send(str.upper), abc.DisposableBase)
 
     assert_type(socket.connect(), abc.DisposableBase)
     assert_type(socket.close(4000, "bye"), Receipt[None])
@@ -209,6 +352,21 @@ async def doing(socket: Socket) -> None:
         assert_type(entered, Socket)
     async with Socket("ws://host/") as entered:
         assert_type(entered, Socket)
+
+
+def topics(socket: Socket) -> None:
+    trades: Observable[Trade] = socket.listener("trades", type=Trade)
+    listener = socket.listener("trades/:symbol", type=Trade)
+    assert_type(listener, Listener[Trade])
+    assert_type(listener.with_params(symbol="X"), Listener[Trade])
+    assert_type(listener.pipe(ops.map(_price)), Observable[float])
+    assert_type(socket.listener("anything"), Listener[Any])
+    trades.subscribe(lambda trade: print(trade.price))
+    emitter = socket.emitter("trades/:symbol", _price)
+    assert_type(emitter, Emitter[Trade])
+    assert_type(emitter.emit(Trade(1.0), params={"symbol": "X"}), Receipt[Sent])
+    assert_type(socket.emitter("anything"), Emitter[Any])
+    trades.subscribe(emitter.with_params(symbol="X"))
 
 
 def receipts(socket: Socket) -> None:
@@ -259,6 +417,12 @@ def told(event: Event) -> str:
             return "waiting"
         case AwaitingAuth(reason=reason):
             return reason
+        case Stale(silence=silence) | Fresh(silence=silence):
+            assert_type(silence, float)
+            return "quiet"
+        case Resumed(slept=slept):
+            assert_type(slept, float)
+            return "resumed"
         case Ended(verdict=verdict, error=error):
             assert_type((verdict, error), tuple[Verdict, Exception | None])
             return "ended"
@@ -269,20 +433,48 @@ def told(event: Event) -> str:
         case SendFailed(error=error, epoch=sent_on):
             assert_type((error, sent_on), tuple[Exception, int | None])
             return "not sent"
+        case DecodeFailed(error=error, epoch=came_on, excerpt=excerpt):
+            assert_type((error, came_on, excerpt), tuple[Exception, int, str])
+            return "not decoded"
         case Dropped(count=count):
             assert_type(count, int)
             return "dropped"
+        case Renewed(epoch=renewed):
+            assert_type(renewed, int)
+            return "renewed"
+        case RenewalFailed(retry_in=retry_in, refused=refused):
+            assert_type((retry_in, refused), tuple[float | None, bool])
+            return "not renewed"
+        case SlowConsumer(observer=observer, seconds=seconds):
+            assert_type((observer, seconds), tuple[str, float])
+            return observer
+        case TopicFailed(topic=topic, error=error):
+            assert_type((topic, error), tuple[str, Exception])
+            return topic
         case _:
             assert_never(event)
 
 
 def wrong(problem: Problem) -> str:
     match problem:
-        case ConnectFailed() | Rejected() | SourceFailed() | SendFailed() | ObserverFailed():
+        case (
+            ConnectFailed()
+            | Rejected()
+            | SourceFailed()
+            | SendFailed()
+            | ObserverFailed()
+            | DecodeFailed()
+        ):
             assert_type(problem.error, Exception)
             return str(problem.error)
+        case RenewalFailed(error=error):
+            return str(error)
+        case TopicFailed(topic=topic):
+            return topic
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
+        case SlowConsumer(observer=observer):
+            return observer
         case _:
             assert_never(problem)
 
@@ -313,10 +505,18 @@ def policy() -> None:
 
 
 def carriers() -> None:
-    assert_type(query(), Carrier)
-    assert_type(header(scheme=None), Carrier)
+    combined: Carrier = query("key") & header(scheme=None) & cookie() & subprotocol("v1")
+    assert_type(combined("a"), Carried)
     carrying: Carrier = lambda value: Carried(headers=(("X-A", str(value)),))  # noqa: E731
     assert_type(carrying("a"), Carried)
+    tokens = refreshing(lambda: "a", 60.0, expires=lambda answer: 1_900_000_000.0)
+    assert_type(tokens, Refreshing)
+    assert_type(tokens.errors, Stream[Exception])
+    masked: Observable[Credential] = tokens
+    assert_type(masked.pipe(ops.take(1)), Observable[Credential])
+    Socket("ws://host/", auth=tokens)
+    either: list[Carrier] = [query() & carrying, carrying & query(), carrier(carrying) & carrying]
+    assert_type(either[0]("a"), Carried)
     moving: list[Transport] = [fake(), transport]
     assert_type(moving[0](Request(url="ws://host/")), Observable[Signal])
 

@@ -82,7 +82,7 @@ def test_half_a_surrogate_pair_is_no_url() -> None:
 def test_a_good_url_is_left_as_it_is(url: str) -> None:
     """Nothing is rewritten until parameters are merged."""
     assert Address.parse(url).url == url
-    assert Address.parse(url).with_query([]).url == url
+    assert Address.parse(url).with_query([]) == url
 
 
 @pytest.mark.parametrize(
@@ -126,17 +126,17 @@ def test_it_is_shown_without_secrets(url: str, shown: str) -> None:
 def test_values_are_form_encoded(value: str, encoded: str) -> None:
     """``application/x-www-form-urlencoded`` of the WHATWG URL standard, names and values alike."""
     base = Address.parse("ws://host/")
-    assert base.with_query([("t", value)]).url == f"ws://host/?t={encoded}"
+    assert base.with_query([("t", value)]) == f"ws://host/?t={encoded}"
     if value:
-        assert base.with_query([(value, "1")]).url == f"ws://host/?{encoded}=1"
+        assert base.with_query([(value, "1")]) == f"ws://host/?{encoded}=1"
     assert parse_qsl(f"t={encoded}", keep_blank_values=True) == [("t", value)]
 
 
 def test_every_ascii_character_arrives() -> None:
     """What is encoded decodes to the same text, for every character that may be in a credential."""
     text = "".join(chr(number) for number in range(1, 128) if chr(number) not in "\r\n")
-    address = Address.parse("ws://host/").with_query([("t", text)])
-    assert parse_qsl(urlsplit(address.url).query) == [("t", text)]
+    url = Address.parse("ws://host/").with_query([("t", text)])
+    assert parse_qsl(urlsplit(url).query) == [("t", text)]
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_every_ascii_character_arrives() -> None:
 )
 def test_parameters_are_merged(url: str, parameters: list[tuple[str, str]], merged: str) -> None:
     """A name that is given replaces the URL's own; the others stay as they were written."""
-    assert Address.parse(url).with_query(parameters).url == merged
+    assert Address.parse(url).with_query(parameters) == merged
 
 
-def test_what_was_merged_does_not_show() -> None:
-    """The values of merged parameters are masked like any other."""
-    address = Address.parse("ws://host/?room=1").with_query([("token", "hunter2")])
+def test_the_query_does_not_show() -> None:
+    """The values of the URL's own parameters are masked."""
+    address = Address.parse("ws://host/?room=1&token=hunter2")
     assert address.shown == "ws://host/?room=***&token=***"
     assert "hunter2" not in repr(address)
 

@@ -23,6 +23,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("close_timeout", -1),
     ("ping_interval", -1),
     ("ping_timeout", -1),
+    ("transport", "carrier pigeon"),
     ("compression", "gzip"),
     ("compression", True),
     ("max_size", 0),
@@ -46,7 +47,8 @@ BAD_VALUES: list[tuple[str, Any]] = [
 BAD_TYPES: list[tuple[str, Any]] = [
     ("auth", 7),
     ("carrier", 7),
-    ("transport", "websockets"),
+    ("transport", 7),
+    ("transport", None),
     ("verdicts", {1000: "complete"}),
     ("backoff", 2.0),
     ("loop", "loop"),
@@ -196,10 +198,17 @@ def test_making_one_starts_nothing() -> None:
         asyncio.get_running_loop()
 
 
-@pytest.mark.parametrize("data", [None, 7, ["a"], {"a": 1}, bytearray(b"a")])
-def test_send_takes_text_or_bytes(data: Any) -> None:
+@pytest.mark.parametrize("data", [None, 7, {"a": 1}, object(), [1], ["a", b"b"]])
+def test_send_takes_text_bytes_or_fragments(data: Any) -> None:
     """Anything else is a TypeError that names the argument."""
-    with pytest.raises(TypeError, match=r"^send\(data\): pass str or bytes, not "):
+    with pytest.raises(TypeError, match=r"^send\(data\): pass (str or bytes|fragments)"):
+        Socket("ws://host/").send(data)
+
+
+@pytest.mark.parametrize("data", [[], "\ud800", ["a", "\ud800"]])
+def test_send_refuses_what_is_no_message(data: Any) -> None:
+    """No fragments at all, or text without an encoding, is a ValueError that names the argument."""
+    with pytest.raises(ValueError, match=r"^send\(data\): "):
         Socket("ws://host/").send(data)
 
 

@@ -204,7 +204,7 @@ def test_blocking_the_sockets_own_loop_is_refused(virtual: VirtualClock) -> None
 
 def test_a_socket_that_does_not_run() -> None:
     """Its receipts are settled at once: nothing is queued for a loop that is not there."""
-    socket = Socket("ws://host/", auth="a")
+    socket = Socket("ws://host/", auth="a", queue_for=0)
     assert socket.set_auth("b").result(0) == Stored()
     with pytest.raises(NotConnected, match=r"^not sent: the socket is idle"):
         socket.send("hello").result(0)

@@ -1,15 +1,53 @@
-"""The loops that the core of the tests on real connections runs on."""
+"""Every test on real connections runs on both transports; a socket's default is exchanged for it.
+
+By default what is not about the wire is left out on ``picows``; ``--full`` runs everything.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+from importlib.util import find_spec
 
 import pytest
 
-LOOPS = ["asyncio"]
-if importlib.util.find_spec("uvloop") is not None:
-    LOOPS.append("uvloop")
+from rxsocket.transports import named
+
+# What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
+CORE = (
+    "test_links",
+    "test_proxies",
+    "test_wire_c01_c04_shape",
+    "test_wire_messages",
+    "test_wire_options",
+)
+LOOPS = ("asyncio", "uvloop") if find_spec("uvloop") else ("asyncio",)
+TRANSPORTS = ("websockets", "picows") if find_spec("picows") else ("websockets",)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("only")
+    names = TRANSPORTS if marker is None else marker.args
+    metafunc.parametrize("transport", names, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the transport that a socket has unless it is told another one."""
+    name: str = request.param
+    monkeypatch.setitem(named._PLACES, "websockets", named._PLACES[name])
+    return name
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and item.path.parent.name == "wire"
+            and item.callspec.params.get("transport") == "picows"
+            and item.module.__name__.rpartition(".")[2] not in CORE
+        ):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=LOOPS)

@@ -1,4 +1,4 @@
-"""What the tests on real connections share: a watcher of events, and a server of raw bytes."""
+"""What the tests on real connections share, besides the test kit: a server of raw bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
-from rxsocket import Backoff, Event, Socket
-
-T = TypeVar("T")
+from rxsocket import Backoff
+from rxsocket.testing import Watch as Watch
 
 TEXT, BINARY, CONTINUATION, CLOSE = 1, 2, 0, 8
 
@@ -22,70 +21,6 @@ TEXT, BINARY, CONTINUATION, CLOSE = 1, 2, 0, 8
 def quick() -> Backoff:
     """A backoff that does not make a test wait."""
     return Backoff(first=0.01, base=0.01, cap=0.02, spacing=0.0, random=random.Random(1))
-
-
-class Watch:
-    """Everything that happens to a socket, to be waited for on the thread of the test.
-
-    Watching connects.
-    """
-
-    def __init__(self, socket: Socket) -> None:
-        self.socket = socket
-        self._seen: list[Event] = []
-        self._changed = threading.Condition()
-        self.completed = False
-        self.error: Exception | None = None
-        self.subscription = socket.events.subscribe(self._next, self._error, self._completed)
-
-    @property
-    def events(self) -> list[Event]:
-        """What happened so far."""
-        with self._changed:
-            return list(self._seen)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of what happened so far."""
-        return [type(event).__name__ for event in self.events]
-
-    def of(self, kind: type[T]) -> list[T]:
-        """The events of a kind."""
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def until(self, predicate: Callable[[Watch], object], timeout: float = 8.0) -> None:
-        """Block until something is true; it is asked whenever something happens."""
-        __tracebackhide__ = True
-        with self._changed:
-            if not self._changed.wait_for(lambda: predicate(self), timeout):
-                seen = "\n  ".join(map(repr, self._seen))
-                raise AssertionError(f"did not happen within {timeout:g} s; events:\n  {seen}")
-
-    def wait(self, kind: type[T], count: int = 1, timeout: float = 8.0) -> T:
-        """Block until there is a count-th event of a kind, and return it."""
-        __tracebackhide__ = True
-        self.until(lambda _: len(self.of(kind)) >= count, timeout)
-        return self.of(kind)[count - 1]
-
-    def ended(self, timeout: float = 8.0) -> None:
-        """Block until the stream completed or failed."""
-        __tracebackhide__ = True
-        self.until(lambda _: self.completed or self.error, timeout)
-
-    def _next(self, event: Event) -> None:
-        with self._changed:
-            self._seen.append(event)
-            self._changed.notify_all()
-
-    def _error(self, error: Exception) -> None:
-        with self._changed:
-            self.error = error
-            self._changed.notify_all()
-
-    def _completed(self) -> None:
-        with self._changed:
-            self.completed = True
-            self._changed.notify_all()
 
 
 class Inbox:
@@ -133,6 +68,23 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
     return head + payload
 
 
+def answer_to(request: bytes) -> bytes:
+    """The right answer to a handshake (RFC 6455, section 4.2.2)."""
+    key = next(
+        line.split(b":", 1)[1].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key:")
+    )
+    digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    lines = (
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest),
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
 class Peer:
     """One TCP connection of a raw server.
 
@@ -155,23 +107,15 @@ class Peer:
     @property
     def answer(self) -> bytes:
         """The right answer to the handshake."""
-        key = next(
-            line.split(b":", 1)[1].strip()
-            for line in self.request.split(b"\r\n")
-            if line.lower().startswith(b"sec-websocket-key:")
-        )
-        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-        lines = (
-            b"HTTP/1.1 101 Switching Protocols",
-            b"Upgrade: websocket",
-            b"Connection: Upgrade",
-            b"Sec-WebSocket-Accept: " + base64.b64encode(digest),
-        )
-        return b"\r\n".join(lines) + b"\r\n\r\n"
+        return answer_to(self.request)
 
     def send(self, data: bytes) -> None:
         """Write bytes."""
         self._tcp.sendall(data)
+
+    def read_some(self) -> bytes:
+        """Read what is there, or comes next."""
+        return self._tcp.recv(65536)
 
     def drain(self) -> bytes:
         """Read until the client is gone."""

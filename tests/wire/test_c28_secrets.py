@@ -12,17 +12,20 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
+from reactivex import operators as ops
 from reactivex.subject import BehaviorSubject
 
 from rxsocket import (
     AwaitingAuth,
+    Carried,
     Carrier,
     Closed,
     ConnectFailed,
     Credential,
+    HandshakeInvalid,
     InEffect,
     Message,
     ObserverFailed,
@@ -34,11 +37,15 @@ from rxsocket import (
     Socket,
     SocketError,
     SourceFailed,
+    Unauthorized,
+    cookie,
     header,
     query,
+    refreshing,
+    subprotocol,
 )
 from rxsocket.auth.sources import Ask
-from rxsocket.testing import accept, reject, server, unreachable
+from rxsocket.testing import Handshake, accept, reject, server, unreachable
 
 from .kit import Peer, Watch, quick, raw
 
@@ -195,16 +202,19 @@ def canary() -> Canary:
 
 @pytest.fixture
 def surfaces(canary: Canary, capfd: pytest.CaptureFixture[str]) -> Iterator[Surfaces]:
-    """What is shown, with every logger at DEBUG; searched for the canary when the test is over."""
+    """What is shown, with every logger at its finest; searched for the canary in the end."""
     shown = Surfaces(canary)
     handler = _Collecting(shown)
-    loggers = [logging.getLogger(name) for name in (None, "asyncio", "rxsocket", "websockets")]
+    names = (None, "asyncio", "rxsocket", "websockets", "picows", "aiofastnet", "python_socks")
+    loggers = [logging.getLogger(name) for name in names]
     loggers += [
-        logging.getLogger(f"websockets.{name}") for name in ("client", "server", "protocol")
+        logging.getLogger(name)
+        for name in ("websockets.client", "websockets.server", "websockets.protocol")
     ]
+    loggers.append(logging.getLogger("picows.client"))
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.DEBUG)
+        logger.setLevel(1)  # picows writes its frames below DEBUG
     loggers[0].addHandler(handler)
     try:
         yield shown
@@ -237,19 +247,30 @@ def look(surfaces: Surfaces, watch: Watch, *more: object) -> None:
         surfaces.everything(type(thing).__name__, thing)
 
 
-CARRIERS: dict[str, tuple[Carrier, str | None]] = {
-    "query": (query(), None),
-    "bearer": (header(), "Authorization"),
-    "own header": (header("X-Api-Key", scheme=None), "X-Api-Key"),
+def signed(value: Any) -> Carried:
+    """A carrier of the user's."""
+    text = value if isinstance(value, str) else value["token"]
+    return Carried(headers={"X-Signature": text}, subprotocols=[quote(text, safe="")])
+
+
+CARRIERS: dict[str, tuple[Carrier, Callable[[Handshake], str | None]]] = {
+    "query": (query(), lambda seen: seen.credential),
+    "bearer": (header(), lambda seen: seen.credential),
+    "own header": (header("X-Api-Key", scheme=None), lambda seen: seen.headers.get("X-Api-Key")),
+    "cookie": (cookie(), lambda seen: seen.credential),
+    "subprotocol": (subprotocol("v1"), lambda seen: seen.credential),
+    "plain subprotocol": (
+        subprotocol("v1", encode=lambda text: quote(text, safe="")),
+        lambda seen: unquote(seen.subprotocols[-1]),
+    ),
+    "function": (signed, lambda seen: seen.headers.get("X-Signature")),
+    "combined": (query("key") & cookie() & signed, lambda seen: seen.credential),
 }
 
 
 def arrived(peer: Any, carrier: str, canary: Canary) -> bool:
     """Whether the newest handshake carried the canary, in the way of the carrier."""
-    handshake = peer.handshakes[-1]
-    name = CARRIERS[carrier][1]
-    carried = handshake.query.get("token", "") if name is None else handshake.headers.get(name, "")
-    return bool(carried.removeprefix("Bearer ") == canary.text)
+    return CARRIERS[carrier][1](peer.handshakes[-1]) == canary.text
 
 
 SOURCES: dict[str, Callable[[str], Any]] = {
@@ -259,12 +280,28 @@ SOURCES: dict[str, Callable[[str], Any]] = {
     "mapping of a secret": lambda text: {"token": Secret(text)},
     "provider": lambda text: lambda: {"token": text},
     "observable": lambda text: BehaviorSubject({"token": text}),
+    "refreshing": lambda text: refreshing(lambda: {"token": text, "expires_in": 900}),
+    "refreshing, token response": lambda text: refreshing(
+        lambda: {
+            "access_token": text,
+            "token_type": "Bearer",
+            "expires_in": 900,
+            "refresh_token": text,
+        }
+    ),
+    "refreshing, composed": lambda text: refreshing(lambda: text).pipe(ops.map(lambda it: it)),
 }
 
 
 @pytest.mark.parametrize(
     ("carrier", "source"),
-    [*(("query", source) for source in SOURCES), ("bearer", "string"), ("own header", "secret")],
+    [
+        *(("query", source) for source in SOURCES),
+        *((carrier, "string") for carrier in CARRIERS if carrier != "query"),
+        ("own header", "secret"),
+        ("subprotocol", "refreshing"),
+        ("cookie", "provider"),
+    ],
 )
 def test_a_whole_life(surfaces: Surfaces, canary: Canary, carrier: str, source: str) -> None:
     """C28: connect, message, observer failure, drop, 503, 4401, set_auth, close: nothing shows."""
@@ -357,7 +394,7 @@ def test_bad_handshakes(surfaces: Surfaces, canary: Canary, carrier: str, answer
         watch.wait(ConnectFailed)
         look(surfaces, watch)
         socket.close().result(5)
-        assert canary.core.encode() in peer.requests[0]
+        assert canary.found_in(peer.requests[0].decode())
 
 
 def test_messages_and_close_frames_in_the_log(surfaces: Surfaces, canary: Canary) -> None:
@@ -551,7 +588,11 @@ def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
         carried = carrier({"token": canary.text})
         surfaces.show("carried", carried)
         surfaces.show("carrier", carrier)
-    request: Request = plan.request(credential)
+
+    async def at_once() -> None:
+        pass
+
+    request: Request = plan.request(credential, at_once)
     for thing in (request, plan, plan.options, plan.address, credential, secret, Ask):
         surfaces.show(type(thing).__name__, thing)
     surfaces.text("in a list", repr([secret, credential, {"a": secret}]))
@@ -565,6 +606,98 @@ def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
     assert secret.reveal() == canary.text
     for _ in range(60):
         surfaces.text("filler", "")
+
+
+@pytest.mark.parametrize("name", ["subprotocol", "plain subprotocol", "function"])
+def test_a_server_that_echoes_the_subprotocol(
+    surfaces: Surfaces, canary: Canary, name: str
+) -> None:
+    """C28: a server that chooses the subprotocol that holds the credential does not reveal it."""
+    carrier = CARRIERS[name][0]
+    (echoed,) = carrier(canary.text).subprotocols
+    with server(accept(subprotocol=echoed)) as peer:
+        socket = Socket(peer.url, auth=canary.text, carrier=carrier)
+        watch = Watch(socket)
+        assert watch.wait(Opened).subprotocol == "***"
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+def test_a_server_that_makes_up_a_subprotocol(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: one that was not offered, and quotes the credential, is an invalid handshake."""
+
+    def play(peer: Peer) -> None:
+        made_up = b"Sec-WebSocket-Protocol: x." + canary.core.encode() + b"\r\n\r\n"
+        peer.send(peer.answer[: -len(b"\r\n")] + made_up)
+
+    with raw(play) as peer:
+        carrier = subprotocol("v1")
+        socket = Socket(peer.url, auth=canary.text, carrier=carrier, backoff=quick())
+        watch = Watch(socket)
+        assert isinstance(watch.wait(ConnectFailed).error, HandshakeInvalid)
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+@pytest.mark.parametrize("how", ["nonsense", "raises", "gives up", "hangs", "expires= raises"])
+def test_a_refreshing_that_fails(surfaces: Surfaces, canary: Canary, how: str) -> None:
+    """C28: nor does what a shared source says when it fails, or what it is asked to print."""
+    answer = {"access_token": canary.text, "expires_in": 60, "refresh_token": canary.text}
+    stuck = threading.Event()
+
+    def provide() -> Any:
+        held = dict(answer)
+        if how == "raises":
+            raise OSError("the vault is closed")
+        if how == "gives up":
+            raise Unauthorized("log in again")
+        if how == "hangs":
+            stuck.wait(5)
+        return held if how == "expires= raises" else [held]
+
+    tokens = refreshing(provide, timeout=0.1, expires=lambda given: given["scope"])
+    printed: list[object] = []
+    errors: list[Exception] = []
+    tokens.errors.subscribe(errors.append)
+    with server() as peer:
+        socket = Socket(peer.url, auth=tokens, backoff=quick())
+        watch = Watch(socket)
+        subscription = tokens.subscribe(printed.append)
+        watch.until(lambda watch: watch.of(ConnectFailed) or watch.of(AwaitingAuth))
+        stuck.set()
+        look(surfaces, watch, *errors)
+        for error in errors:
+            surfaces.locals("refreshing.errors", error)
+        for thing in (tokens, tokens.errors, socket._engine.provider, *printed):
+            surfaces.show(type(thing).__name__, thing)
+        assert peer.dials == 0
+        subscription.dispose()
+        socket.close().result(5)
+
+
+def test_a_refreshing_that_works(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: renewed on a live connection, printed, and shown from everywhere."""
+    count = 0
+
+    def provide() -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        return {"token": f"{canary.text}{count}", "expires_in": 1.5}
+
+    tokens = refreshing(provide)
+    printed: list[object] = []
+    with server() as peer:
+        socket = Socket(peer.url, auth=tokens, stable_after=0.1)
+        watch = Watch(socket)
+        subscription = tokens.subscribe(printed.append)
+        watch.wait(Opened, 2)
+        assert peer.handshakes[1].credential == f"{canary.text}2"
+        claim = socket._engine.auth.value
+        look(surfaces, watch, *printed)
+        for thing in (tokens, socket._engine.provider, claim, *printed):
+            surfaces.show(type(thing).__name__, thing)
+        subscription.dispose()
+        socket.close().result(5)
 
 
 def test_a_failing_observer_of_auth(surfaces: Surfaces, canary: Canary) -> None:

@@ -5,10 +5,25 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rxsocket import Socket
+from rxsocket.testing import accept, server
+
+pytestmark = pytest.mark.only("websockets")  # programs of their own
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+PLUGIN = """
+def pytest_configure(config):
+    if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
+        config.pluginmanager.import_plugin("rxsocket.testing.plugin")
+"""
 
 
 def block(heading: str) -> str:
@@ -34,8 +49,67 @@ def test_the_ten_lines_are_a_plain_script() -> None:
     assert "hello" in lines
 
 
-def test_the_users_test_passes() -> None:
-    """The example of a user's own test holds what it says."""
-    names: dict[str, Any] = {}
-    exec(block("Testing your own code"), names)
-    names["test_recovers_from_a_refused_token"]()
+@pytest.mark.parametrize(
+    ("heading", "printed"),
+    [
+        (
+            "Sending",
+            ["Sent(epoch=1)", "['hello', '1', '2', '3', 'one message in fragments']"],
+        ),
+        ("Topics", ["room 1: hello", '{"topic":"time"}']),
+        (
+            "Channels",
+            [
+                """['{"op":"subscribe","channel":"trades"}', """
+                """'{"op":"unsubscribe","channel":"trades"}']""",
+            ],
+        ),
+        ("Requests", ["sum"]),
+    ],
+)
+def test_what_is_said_is_shown(heading: str, printed: list[str]) -> None:
+    """The examples of sending, topics, channels and requests print what they say."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block(heading)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == printed
+
+
+def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
+    """The file of the README, run by pytest as it stands: three tests in under half a second."""
+    text = block("Testing your own code")
+    assert len([line for line in text.splitlines() if line.strip()]) <= 30
+    pytester.makeconftest(PLUGIN)
+    pytester.makepyfile(text)
+    took: list[float] = []
+
+    class Stopwatch:
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+            start = time.process_time()  # others may be using the machine
+            result = yield
+            took.append(time.process_time() - start)
+            return result
+
+    arguments = ("-q", "-p", "no:randomly", "-W", "error")
+    pytester.inline_run(*arguments, plugins=[Stopwatch()]).assertoutcome(passed=3)
+    assert len(took) == 3 and sum(took) < 0.5
+
+
+def test_a_session_is_recorded_and_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example records a real connection, and each way to replay it gives what came."""
+    monkeypatch.chdir(tmp_path)
+    with server(accept().send("one", "two").close(1000)) as feed:
+        names: dict[str, Any] = {"Socket": Socket, "socket": Socket(feed.url)}
+        exec(block("Recording and replaying"), names)
+        for name in ("again", "mine"):
+            received: list[Any] = []
+            names[name].messages.subscribe(received.append)
+            assert names[name].wait(10)
+            assert received == ["one", "two"]

@@ -231,7 +231,8 @@ def test_a_mistyped_host_is_no_silence(host: str, caplog: pytest.LogCaptureFixtu
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert host.partition(":")[0] in record.getMessage()
-    assert str(failed.error) in record.getMessage()
+    assert isinstance(failed.error, OSError) and failed.error.strerror is not None
+    assert failed.error.strerror in record.getMessage()
 
 
 def test_a_late_subscriber_gets_the_state() -> None:

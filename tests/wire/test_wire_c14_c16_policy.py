@@ -58,7 +58,7 @@ def test_what_was_queued_goes_to_nobody_else() -> None:
 def test_what_cannot_be_sent_fails_with_the_reason() -> None:
     """C14, C20: a receipt of what was not sent says why, and so does errors."""
     with server(reject(401)) as peer:
-        socket = Socket(peer.url, auth="a")
+        socket = Socket(peer.url, auth="a", queue_for=0.05)
         watch = Watch(socket)
         watch.wait(AwaitingAuth)
         with pytest.raises(NotConnected, match="awaiting auth"):

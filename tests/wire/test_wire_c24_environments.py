@@ -18,6 +18,7 @@ import pytest
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
 
+pytestmark = pytest.mark.only("websockets")  # what is told apart here is Python's surroundings
 ROOT = Path(__file__).resolve().parents[2]
 
 SNIPPET = """

@@ -150,7 +150,7 @@ def blocking():
     time.sleep(60)
 
 auth = {"async provider": hanging, "sync provider": blocking, "logged out": None}.get(state, "a")
-socket = Socket(url, auth=auth)
+socket = Socket(url, auth=auth, transport=sys.argv[-1])
 seen = set()
 
 def told(event):
@@ -207,22 +207,16 @@ def peer_in(state: str) -> Iterator[Server | Raw]:
             yield peer
 
 
-# A blocking provider is excepted until it returns; under asyncio.run it rarely holds the exit up.
-WAYS = [
-    (state, form)
-    for state in STATES
-    for form in ("script", "coroutine")
-    if (state, form) != ("sync provider", "coroutine")
-]
+WAYS = [(state, form) for state in STATES for form in ("script", "coroutine")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process only")
 @pytest.mark.parametrize(("state", "form"), WAYS)
-def test_ctrl_c(state: str, form: str) -> None:
+def test_ctrl_c(state: str, form: str, transport: str) -> None:
     """C26: Ctrl-C in any state exits within a second, with KeyboardInterrupt's traceback only."""
     with (
         peer_in(state) as peer,
-        running(SCRIPT if form == "script" else COROUTINE, peer.url, state) as child,
+        running(SCRIPT if form == "script" else COROUTINE, peer.url, state, transport) as child,
     ):
         child.wait_for("ready")
         child.wait_for(STATES[state][1])
@@ -247,7 +241,7 @@ import sys, threading
 from rxsocket import Socket
 
 opened = threading.Event()
-socket = Socket(sys.argv[1], auth="a")
+socket = Socket(sys.argv[1], auth="a", transport=sys.argv[-1])
 socket.on_open(opened.set)
 assert opened.wait(10)
 print("ends", flush=True)
@@ -255,9 +249,9 @@ print("ends", flush=True)
 
 
 @pytest.mark.parametrize("script", [accept(), accept().freeze()], ids=["answering", "frozen"])
-def test_a_script_that_just_ends(script: Script) -> None:
+def test_a_script_that_just_ends(script: Script, transport: str) -> None:
     """C26: without wait() or close() the server still hears 1000, and the program exits at once."""
-    with server(script) as peer, running(ENDS, peer.url) as child:
+    with server(script) as peer, running(ENDS, peer.url, transport) as child:
         child.wait_for("ends")
         start = time.monotonic()
         assert child.exited() - start < EXIT
@@ -272,7 +266,7 @@ import sys, threading
 from rxsocket import Socket
 
 opened = threading.Event()
-with Socket(sys.argv[1]) as socket:
+with Socket(sys.argv[1], transport=sys.argv[-1]) as socket:
     socket.on_open(opened.set)
     assert opened.wait(10)
     raise LookupError("the program's own")
@@ -280,10 +274,10 @@ with Socket(sys.argv[1]) as socket:
 
 
 @pytest.mark.parametrize("script", [accept(), accept().freeze()], ids=["answering", "frozen"])
-def test_a_with_block_that_raises(script: Script) -> None:
+def test_a_with_block_that_raises(script: Script, transport: str) -> None:
     """C26: an exception leaves a with block within half a second, also with a frozen peer."""
-    with server(script) as peer, running(RAISES, peer.url) as child:
-        peer.wait_for(lambda peer: peer.connections == 1, timeout=15)
+    with server(script) as peer, running(RAISES, peer.url, transport) as child:
+        peer.wait_for(lambda peer: len(peer.handshakes) == 1, timeout=15)
         start = time.monotonic()
         assert child.exited() - start < EXIT
         assert child.errors.rstrip().endswith("LookupError: the program's own")
@@ -296,7 +290,7 @@ from rxsocket import Socket
 
 async def main():
     opened = asyncio.Event()
-    socket = Socket(sys.argv[1])
+    socket = Socket(sys.argv[1], transport=sys.argv[-1])
     socket.on_open(opened.set)
     await opened.wait()
 
@@ -305,9 +299,9 @@ print("ends", flush=True)
 """
 
 
-def test_a_loop_that_ends_with_a_socket_open() -> None:
+def test_a_loop_that_ends_with_a_socket_open(transport: str) -> None:
     """C26: asyncio.run() that returns with a socket open makes no noise."""
-    with server() as peer, running(ABANDONED, peer.url) as child:
+    with server() as peer, running(ABANDONED, peer.url, transport) as child:
         child.wait_for("ends")
         child.exited()
         assert child.code == 0
@@ -344,8 +338,8 @@ def test_closing_twice_and_disposing_twice() -> None:
         receipts = [socket.close() for _ in range(3)]
         for receipt in receipts:
             assert receipt.result(5) is None
-        watch.subscription.dispose()
-        watch.subscription.dispose()
+        watch.dispose()
+        watch.dispose()
         assert socket.close().result(5) is None
         peer.wait_for(lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, "")])
         assert watch.names.count("Ended") == 1

@@ -282,7 +282,8 @@ def test_no_message_of_the_old_under_flood() -> None:
 
         def note(event: object) -> None:
             name = type(event).__name__
-            if not tail or tail[-1] != name:
+            # On a busy machine the observer of a flood may hold the loop for long: true, but no matter.
+            if name != "SlowConsumer" and (not tail or tail[-1] != name):
                 tail.append(name)
             if name == "Message":
                 (again if tail.count("Opened") == 2 else enough).set()

@@ -1,0 +1,166 @@
+"""When a credential expires, as far as that can be known (C12).
+
+A provider's answer may be a credential, or the response of an OAuth token endpoint (RFC 6749,
+section 5.1), which is a credential and something about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any, TypeAlias
+
+from rxsocket.arguments import is_list, is_mapping
+from rxsocket.auth.credentials import Credential, CredentialValue, Secret
+from rxsocket.auth.identity import jwt_claims
+
+__all__ = ["Expires", "Minted", "minted"]
+
+Expires: TypeAlias = Callable[[Any], float | datetime | timedelta | None]
+"""From a provider's answer to when it expires: seconds since 1970 or an aware ``datetime``; how
+long it lives: a ``timedelta``; ``None`` when that is not known."""
+
+LOGGED_OUT_FOR = 300.0
+"""Seconds until a provider that says logged out is asked again."""
+# A number in these is about a credential, it is none; and a refresh token is for its issuer alone.
+_ABOUT = frozenset(("expires_in", "refresh_token", "refresh_token_expires_in", "token_type"))
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A credential that a provider gave.
+
+    Attributes:
+        credential: The credential.
+        lifetime: Seconds from the answer to the expiry; ``None`` if that is not known.
+        expires_at: The same as wall time, in seconds since 1970.
+        number: Number of the call that it came of.
+    """
+
+    credential: Credential
+    lifetime: float | None
+    expires_at: float | None
+    number: int = 0
+
+    def live(self, now: float) -> bool:
+        """Whether it has not expired at a wall time."""
+        return self.expires_at is None or now < self.expires_at
+
+
+def minted(
+    answer: Any,
+    now: float,
+    expires: Expires | None = None,
+    credential: Callable[[Any], Any] | None = None,
+) -> Minted:
+    """Read a provider's answer.
+
+    An expiry that is not in the future says that it is not known: of a clock that is wrong, or of a
+    field that was never filled in.
+
+    Args:
+        answer: What the provider returned.
+        now: Wall time at which it came, in seconds since 1970.
+        expires: The user's function.
+        credential: The user's function from the answer to the credential.
+
+    Raises:
+        TypeError: If there is no credential in it, or a function gave what it may not.
+        ValueError: Likewise, or a function raised.
+    """
+    chosen = _chosen(answer) if credential is None else _call("credential", credential, answer)
+    if is_mapping(chosen) and "refresh_token" in chosen:
+        chosen = {name: entry for name, entry in chosen.items() if name != "refresh_token"}
+    made = Credential.of(chosen, "what the provider returned")
+    if not made.known:
+        return Minted(made, LOGGED_OUT_FOR, now + LOGGED_OUT_FOR)
+    if expires is not None:
+        lifetime = _told(_call("expires", expires, answer), now)
+    else:
+        lifetime = _expires_in(answer) or _jwt_lifetime(made.reveal(), now)
+    if lifetime is None or not lifetime > 0:
+        return Minted(made, None, None)
+    return Minted(made, lifetime, now + lifetime)
+
+
+def _chosen(answer: Any) -> Any:
+    """The credential in an answer: the access token, or the mapping without what is about it."""
+    if not is_mapping(answer):
+        return answer
+    if "access_token" in answer and not answer.keys().isdisjoint(("expires_in", "token_type")):
+        return answer["access_token"]
+    return {name: entry for name, entry in answer.items() if name not in _ABOUT}
+
+
+def _call(argument: str, function: Callable[[Any], Any], answer: Any) -> Any:
+    failure: str
+    try:
+        return function(answer)
+    except Exception as error:
+        failure = f"{argument}(answer) raised {type(error).__name__}: {error}"
+    raise ValueError(failure)
+
+
+def _told(when: Any, now: float) -> float | None:
+    if when is None:
+        return None
+    if isinstance(when, timedelta):
+        return when.total_seconds()
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise ValueError("expires(answer): the datetime has no time zone; pass an aware one")
+        return when.timestamp() - now
+    number = _number(when)
+    if number is None:
+        raise TypeError(
+            "expires(answer): return seconds since 1970, a datetime, a timedelta or None, "
+            f"not {type(when).__name__}"
+        )
+    return number - now
+
+
+def _expires_in(answer: Any) -> float | None:
+    """RFC 6749, section 5.1: seconds from the answer on. Some servers write the number as text."""
+    given = answer.get("expires_in") if is_mapping(answer) else None
+    if isinstance(given, str) and given.isascii() and given.isdigit():
+        return float(given[:12])
+    number = _number(given)
+    return number if number is not None and number > 0 else None
+
+
+def _jwt_lifetime(value: CredentialValue, now: float) -> float | None:
+    """RFC 7519: of several tokens, the one that expires first counts."""
+    texts = (value,) if isinstance(value, str) else _texts(value)
+    lifetimes = (_lifetime(jwt_claims(text), now) for text in texts)
+    return min((lifetime for lifetime in lifetimes if lifetime is not None), default=None)
+
+
+def _texts(value: Mapping[str, Any]) -> list[str]:
+    entries = [item for entry in value.values() for item in (entry if is_list(entry) else (entry,))]
+    texts = (entry.reveal() if isinstance(entry, Secret) else entry for entry in entries)
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _lifetime(claims: Mapping[str, Any] | None, now: float) -> float | None:
+    if claims is None:
+        return None
+    expires, issued = _number(claims.get("exp")), _number(claims.get("iat"))
+    if expires is None:
+        return None
+    left = expires - now
+    # Our clock may differ from the issuer's: a token cannot live longer than from issue to expiry.
+    whole = None if issued is None or issued >= expires else expires - issued
+    if whole is not None and not 0 < left <= whole:
+        return whole
+    return left if left > 0 else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value) if isfinite(value) else None
+    except OverflowError:
+        return None

@@ -1,0 +1,176 @@
+"""Codecs: how values go on the wire as text and binary messages, and come back.
+
+::
+
+    json()                     text      dict, list, str, float, ...
+    json(type=Trade)           text      a Trade: msgspec.Struct, dataclass, TypedDict, union by tag
+    messagepack(type=Trade)    binary
+    any object with encode(value) and decode(data)
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Protocol, TypeVar, overload
+
+import msgspec
+
+from rxsocket.arguments import is_async
+
+__all__ = ["Codec", "codec_or_none", "encoded", "json", "messagepack"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+class Codec(Protocol[In, Out]):
+    r"""Turns values into messages, and messages into values.
+
+    ``encode`` is called on the thread that sends, ``decode`` on the socket's loop, once for each
+    message. A failure of ``decode`` is a ``DecodeFailed`` on ``socket.errors``, and the next
+    message is delivered as ever; a failure of ``encode`` is raised to who sends.
+
+    Examples:
+        >>> class Lines:
+        ...     def encode(self, value: list[str]) -> str:
+        ...         return "\n".join(value)
+        ...
+        ...     def decode(self, data: str | bytes) -> list[str]:
+        ...         text = data if isinstance(data, str) else data.decode()
+        ...         return text.splitlines()
+        >>> socket = Socket("wss://example.com/feed", codec=Lines())
+    """
+
+    def encode(self, value: In, /) -> str | bytes:
+        """The message for a value: ``str`` for a text message, ``bytes`` for a binary one.
+
+        Raises:
+            TypeError: If values of this type cannot be sent.
+            ValueError: If this value cannot be sent.
+        """
+        ...
+
+    def decode(self, data: str | bytes, /) -> Out:
+        """The value of a message; any exception says that it has none."""
+        ...
+
+
+class _Functions:
+    """A codec made of two functions, called without anything in between."""
+
+    __slots__ = ("_name", "decode", "encode")
+
+    # Any: to type checkers a function in an attribute of a class is a method.
+    def __init__(self, name: str, encode: Any, decode: Any) -> None:
+        self._name = name
+        self.encode = encode
+        self.decode = decode
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+@overload
+def json() -> Codec[Any, Any]: ...
+@overload
+def json(*, type: type[T]) -> Codec[T, T]: ...
+@overload
+def json(*, type: type[T], sends: type[S]) -> Codec[S, T]: ...
+@overload
+def json(*, type: Any, sends: Any = ...) -> Codec[Any, Any]: ...
+def json(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
+    """JSON in text messages; binary ones that hold JSON are decoded, too (RFC 8259).
+
+    Args:
+        type: What to decode into: a ``msgspec.Struct``, dataclass, ``TypedDict``, or a union of
+            tagged structs. A message of another shape does not decode. Left out: dictionaries and
+            lists.
+        sends: What is sent, for type checkers, where that is something else than what is received.
+            Any value that has a form in JSON can be sent; NaN and infinities are sent as ``null``.
+
+    Raises:
+        TypeError: If values of this type cannot be decoded.
+
+    Examples:
+        >>> class Trade(msgspec.Struct):
+        ...     price: float
+        >>> socket = Socket("wss://example.com/feed", codec=json(type=Trade))
+        >>> socket.messages.subscribe(lambda trade: print(trade.price))
+    """
+    encode = msgspec.json.Encoder().encode
+    decoder = msgspec.json.Decoder(type)
+
+    def encode_text(value: object) -> str:
+        return encode(value).decode()
+
+    return _Functions(_name("json", type), encode_text, decoder.decode)
+
+
+@overload
+def messagepack() -> Codec[Any, Any]: ...
+@overload
+def messagepack(*, type: type[T]) -> Codec[T, T]: ...
+@overload
+def messagepack(*, type: type[T], sends: type[S]) -> Codec[S, T]: ...
+@overload
+def messagepack(*, type: Any, sends: Any = ...) -> Codec[Any, Any]: ...
+def messagepack(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
+    """MessagePack in binary messages; a text message does not decode.
+
+    Args:
+        type: What to decode into, as for :func:`json`.
+        sends: What is sent, for type checkers, where that is something else than what is received.
+
+    Raises:
+        TypeError: If values of this type cannot be decoded.
+
+    Examples:
+        >>> socket = Socket("wss://example.com/feed", codec=messagepack())
+    """
+    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(type).decode
+    return _Functions(_name("messagepack", type), encode, decode)
+
+
+def _name(function: str, kind: Any) -> str:
+    if kind is Any:
+        return f"{function}()"
+    return f"{function}(type={kind.__name__ if inspect.isclass(kind) else kind})"
+
+
+def codec_or_none(value: Any) -> Codec[Any, Any] | None:
+    """Check the argument ``codec``.
+
+    Raises:
+        TypeError: If it is no object with ``encode`` and ``decode``.
+    """
+    if value is None:
+        return None
+    for method in ("encode", "decode"):
+        function = getattr(value, method, None)
+        if inspect.isclass(value) or not callable(function):
+            raise TypeError(
+                "codec: pass json(), messagepack() or an object with encode(value) and "
+                f"decode(data), not {value!r}"
+            )
+        if is_async(function):
+            raise TypeError(f"codec: {method} is async; a codec works at once")
+    codec: Codec[Any, Any] = value
+    return codec
+
+
+def encoded(codec: Codec[Any, Any], value: Any) -> str | bytes:
+    """The message for a value.
+
+    Raises:
+        TypeError: If values of this type cannot be encoded.
+        ValueError: If this value cannot be encoded.
+    """
+    try:
+        data: Any = codec.encode(value)
+    except (OverflowError, RecursionError) as error:
+        raise ValueError(f"send(value): {error}") from None
+    if not isinstance(data, (str, bytes)):
+        raise TypeError(f"codec: encode returned {type(data).__name__}; return str or bytes")
+    return data

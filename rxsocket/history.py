@@ -1,0 +1,35 @@
+"""What happened to a socket lately."""
+
+from __future__ import annotations
+
+from rxsocket.events import Event
+from rxsocket.socket import Socket
+
+__all__ = ["history"]
+
+
+def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
+    """The last events of a socket, oldest first: everything but messages.
+
+    The last 100 are kept, from construction on, whether or not anybody subscribes; an ended socket
+    has them, too. Credentials are masked in them as everywhere (C28). The exception of an
+    ``ObserverFailed`` is kept as text, without its traceback. May be called from any thread.
+
+    Args:
+        socket: The socket.
+        last: How many at most.
+
+    Raises:
+        TypeError: If it is no socket.
+        ValueError: If ``last`` is negative.
+
+    Examples:
+        >>> for event in history(socket, 20):
+        ...     print(event)
+    """
+    if not isinstance(socket, Socket):
+        raise TypeError(f"history(socket): pass a Socket, not {type(socket).__name__}")
+    if last is not None and last < 0:
+        raise ValueError(f"last: pass 0 or more, or None for all that are kept, not {last}")
+    events = socket._publisher.past.events  # pyright: ignore[reportPrivateUsage]
+    return events if last is None else events[len(events) - min(last, len(events)) :]

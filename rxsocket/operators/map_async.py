@@ -1,0 +1,211 @@
+"""``async`` functions as mappers and observers, with a bound on how many run at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxsocket.arguments import function, whole_number
+from rxsocket.operators.intake import NOTHING, Intake
+from rxsocket.operators.lines import Bounded
+from rxsocket.operators.waiting import Waiting
+from rxsocket.threads import running_loop
+
+__all__ = ["concat_map_async", "flat_map_async"]
+
+T = TypeVar("T")
+U = TypeVar("U")
+Mapper = Callable[[T], Awaitable[U]]
+
+WAITING = 1024
+"""Values that may wait when no operator in front says otherwise."""
+
+
+def flat_map_async(
+    mapper: Callable[[T], Awaitable[U]],
+    *,
+    max_concurrent: int = 16,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Callable[[Observable[T]], Observable[U]]:
+    """Await an ``async`` function of each value, several at a time; results come as they are ready.
+
+    ::
+
+        source     --1--2--3-----------|
+        1            [--------]
+        2               [--]
+        3                  [---]            waited for a place: max_concurrent=2
+        result     --------b--a--c-----|
+
+    Values that find ``max_concurrent`` calls running wait: as ``latest``, ``conflate`` or
+    ``buffer_up_to`` say when one of them is directly in front; otherwise up to 1024, and one more
+    is a ``BufferOverflow`` (C27). Each call runs as a task in the context captured at ``subscribe``
+    (C24). The first exception is the error of the result and cancels the other calls; disposing
+    cancels them all. What came before an error or the end of the source is still mapped.
+
+    Args:
+        mapper: An ``async`` function of one argument.
+        max_concurrent: Calls that run at a time.
+        loop: Where they run and observers are called; default: the asyncio loop on which the values
+            arrive, else the one that ran at ``subscribe``.
+
+    Raises:
+        TypeError: If ``mapper`` is no function, or ``max_concurrent`` no integer.
+        ValueError: If ``max_concurrent`` is less than 1.
+
+    Examples:
+        >>> async def enrich(order: Order) -> Priced: ...
+        >>> socket.messages.pipe(flat_map_async(enrich, max_concurrent=8)).subscribe(print)
+    """
+    function("mapper", mapper)
+    whole_number("max_concurrent", max_concurrent)
+    if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
+        raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
+
+    def operator(source: Observable[T]) -> Observable[U]:
+        def subscribe(
+            observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            calls = _Calls(mapper, max_concurrent, loop, observer)
+            calls.begin(source, scheduler)
+            return Disposable(calls.dispose)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def concat_map_async(
+    mapper: Callable[[T], Awaitable[U]], *, loop: asyncio.AbstractEventLoop | None = None
+) -> Callable[[Observable[T]], Observable[U]]:
+    """Await an ``async`` function of each value, one after the other; results keep their order.
+
+    This is :func:`flat_map_async` with ``max_concurrent=1``; see there for what waits, and how.
+
+    ::
+
+        source     --1--2--3-----------|
+        1            [----]
+        2                  [--]
+        3                      [---]
+        result     ------a----b----c---|
+
+    Examples:
+        >>> async def store(trade: Trade) -> None: ...
+        >>> socket.messages.pipe(
+        ...     conflate(lambda trade: trade.symbol), concat_map_async(store)
+        ... ).subscribe()
+    """
+    return flat_map_async(mapper, max_concurrent=1, loop=loop)
+
+
+class _Calls(Generic[T, U]):
+    """The calls of one subscriber. On the loop, but for ``begin``, ``dispose`` and ``_wake``."""
+
+    def __init__(
+        self,
+        mapper: Callable[[T], Awaitable[U]],
+        max_concurrent: int,
+        loop: asyncio.AbstractEventLoop | None,
+        observer: abc.ObserverBase[U],
+    ) -> None:
+        self._mapper = mapper
+        self._max = max_concurrent
+        self._loop = loop
+        self._subscribed_on = running_loop()
+        self._observer = observer
+        self._context = contextvars.copy_context()
+        self._intake: Intake[T]
+        self._tasks: dict[asyncio.Task[None], None] = {}  # a set with an order
+        self._over = False
+
+    def begin(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
+        if isinstance(source, Waiting):
+            waiting: Waiting[T] = source
+            self._intake, source = waiting.intake(self._wake)
+        else:
+            self._intake = Intake(Bounded(WAITING, "error"), None, self._wake)
+        self._intake.listen(source, scheduler)
+
+    def dispose(self) -> None:
+        self._over = True
+        self._intake.dispose()
+        if self._loop is None or running_loop() is self._loop:
+            self._cancel()
+        else:
+            with suppress(RuntimeError):  # the loop is closed, and its tasks with it
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        current = asyncio.current_task() if self._tasks else None
+        for task in self._tasks:
+            if task is not current:  # it may be its own emission that led here
+                task.cancel()
+
+    def _wake(self) -> None:
+        if self._loop is None:
+            self._loop = running_loop() or self._subscribed_on
+        if self._loop is None:
+            text = "no asyncio loop runs where the values arrive: pass loop="
+            self._fail(RuntimeError(f"flat_map_async: {text}"))
+        elif running_loop() is self._loop:
+            self._fill()
+        else:
+            self._loop.call_soon_threadsafe(self._fill)
+
+    def _fill(self) -> None:
+        loop = self._loop
+        while loop is not None and not self._over and len(self._tasks) < self._max:
+            value = self._intake.take()
+            if value is NOTHING:
+                break
+            task = loop.create_task(self._call(value), context=self._context.copy())
+            self._tasks[task] = None
+            task.add_done_callback(self._done)
+        if not (self._over or self._tasks) and self._intake.over:
+            self._over = True
+            if self._intake.error is None:
+                self._observer.on_completed()
+            else:
+                self._observer.on_error(self._intake.error)
+
+    async def _call(self, value: T) -> None:
+        try:
+            awaitable = self._mapper(value)
+            if not inspect.isawaitable(awaitable):
+                kind = type(awaitable).__name__
+                raise TypeError(f"mapper: pass an async function; this one returned {kind}")
+            result = await awaitable
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                self._fail(RuntimeError("what the async mapper awaited was cancelled"))
+            self.dispose()  # else the loop is being shut down, and nobody is told
+            raise
+        except Exception as error:
+            self._fail(error)
+        else:
+            if not self._over:
+                self._observer.on_next(result)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # the observer raised: nobody else would be told
+            self.dispose()
+            task.get_loop().call_exception_handler(
+                {"message": "an observer behind flat_map_async raised", "exception": error}
+            )
+        self._fill()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._over:
+            self.dispose()
+            self._observer.on_error(error)

@@ -1,0 +1,217 @@
+"""State from a snapshot and what changes it, made anew for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeGuard, TypeVar
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from rxsocket.arguments import accepting_one, function, whole_number
+from rxsocket.errors import BufferOverflow
+from rxsocket.threads import running_loop
+
+__all__ = ["resync"]
+
+D = TypeVar("D")
+S = TypeVar("S")
+
+
+def resync(
+    fetch: Callable[[], Awaitable[S] | Observable[S]]
+    | Callable[[Any], Awaitable[S] | Observable[S]],
+    apply: Callable[[S, D], S],
+    *,
+    max_waiting: int = 10_000,
+) -> Callable[[Observable[Observable[D]]], Observable[S]]:
+    """For each session: a snapshot, then the state after each delta (C18).
+
+    The deltas that come while the snapshot is being fetched wait for it, so none is lost in
+    between. When the connection drops, nothing more comes of its session, and a fetch that is under
+    way is cancelled: its snapshot would be followed by a gap. The next session begins anew.
+
+    ::
+
+        sessions   --+----------------------+-------------
+        deltas       '-d1-d2-----d3---|     '---d4-----
+        fetch        [------]s              [-------]t
+        result     ---------s-s1-s12-s123----------t-t4---
+
+    A snapshot may be newer than the first deltas that waited: ``apply`` returns the state as it is
+    for a delta that is in it already.
+
+    Args:
+        fetch: Gets the snapshot: an ``async`` function, or one that returns an Observable, of which
+            the first value counts. It takes no argument, or the session. It is called when the
+            connection is open; what it raises is an error of the result, so a fetch that can fail
+            should try again by itself.
+        apply: The state after a delta, given the one before.
+        max_waiting: Deltas that may wait for the snapshot; one more is a ``BufferOverflow``.
+
+    Raises:
+        TypeError: If ``fetch`` or ``apply`` cannot be called.
+        ValueError: If ``max_waiting`` is less than 1.
+
+    Examples:
+        >>> async def fetch() -> Book: ...
+        >>> def apply(book: Book, change: Change) -> Book: ...
+        >>> socket.sessions.pipe(resync(fetch, apply)).subscribe(print)
+    """
+    fetching = accepting_one("fetch", fetch)
+    function("apply", apply)
+    whole_number("max_waiting", max_waiting)
+
+    def followed(session: Observable[D]) -> Observable[S]:
+        def subscribe(
+            observer: abc.ObserverBase[S], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            following = _Following(apply, max_waiting, observer)
+            # The deltas first: what a session held comes at once.
+            following.leaving.add(
+                session.subscribe(
+                    following.delta, observer.on_error, following.session_over, scheduler=scheduler
+                )
+            )
+            if not following.leaving.is_disposed:
+                snapshot = _snapshot(fetching, session)
+                following.leaving.add(
+                    snapshot.pipe(ops.first()).subscribe(
+                        following.snapshot, observer.on_error, scheduler=scheduler
+                    )
+                )
+            return following.leaving
+
+        return Observable(subscribe)
+
+    def operator(sessions: Observable[Observable[D]]) -> Observable[S]:
+        return sessions.pipe(ops.map(followed), ops.switch_latest())
+
+    return operator
+
+
+class _Following(Generic[S, D]):
+    """One session. Session and snapshot may come on different threads: one at a time."""
+
+    def __init__(
+        self, apply: Callable[[S, D], S], max_waiting: int, observer: abc.ObserverBase[S]
+    ) -> None:
+        self._apply = apply
+        self._max = max_waiting
+        self._observer = observer
+        self._lock = threading.RLock()
+        self._waiting: deque[D] = deque()
+        self._state: list[S] = []  # empty until there is one, which may be None
+        self._applying = False
+        self._ended = False
+        self.leaving = CompositeDisposable()
+
+    def delta(self, delta: D) -> None:
+        with self._lock:
+            if not self._state and len(self._waiting) == self._max:
+                self._fail(BufferOverflow(self._max))
+                return
+            self._waiting.append(delta)
+            self._catch_up()
+
+    def snapshot(self, state: S) -> None:
+        with self._lock:
+            self._state.append(state)
+            self._applying = True
+            self._observer.on_next(state)
+            self._applying = False
+            self._catch_up()
+
+    def session_over(self) -> None:
+        with self._lock:
+            self._ended = True
+            if not self._state:
+                self.leaving.dispose()
+                self._observer.on_completed()
+            else:
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._applying or not self._state:
+            return  # whoever applies goes on with what is new
+        self._applying = True
+        try:
+            while self._waiting and not self.leaving.is_disposed:
+                try:
+                    state = self._apply(self._state[0], self._waiting.popleft())
+                except Exception as error:
+                    self._fail(error)
+                    return
+                self._state[0] = state
+                self._observer.on_next(state)
+        finally:
+            self._applying = False
+        if self._ended:
+            self._observer.on_completed()
+
+    def _fail(self, error: Exception) -> None:
+        self.leaving.dispose()
+        self._observer.on_error(error)
+
+
+def _snapshot(fetch: Callable[[Any], Any], session: Observable[Any]) -> Observable[Any]:
+    """What a fetch gives, as an Observable that is cancelled when it is left."""
+    try:
+        fetched = fetch(session)
+    except Exception as error:
+        return reactivex.throw(error)
+    if _is_observable(fetched):
+        return fetched
+    if not inspect.isawaitable(fetched):
+        kind = type(fetched).__name__
+        text = f"fetch: pass an async function, or one that returns an Observable, not {kind}"
+        return reactivex.throw(TypeError(text))
+    return _awaited(fetched)
+
+
+def _is_observable(fetched: Any) -> TypeGuard[Observable[Any]]:
+    return isinstance(fetched, Observable)
+
+
+def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
+    def subscribe(
+        observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        loop = running_loop()
+        if loop is None:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            text = "resync: no asyncio loop runs where the sessions arrive; return an Observable"
+            observer.on_error(RuntimeError(text))
+            return Disposable()
+        # The fetch itself is the task: cancelled before its first step, it is awaited all the same.
+        task = asyncio.ensure_future(awaitable, loop=loop)
+
+        def done(task: asyncio.Future[Any]) -> None:
+            if isinstance(task, asyncio.Task) and task.cancelling():
+                return  # the loop is being shut down
+            if task.cancelled():
+                observer.on_error(RuntimeError("what the fetch awaited was cancelled"))
+            elif (error := task.exception()) is None:
+                observer.on_next(task.result())
+                observer.on_completed()
+            elif isinstance(error, Exception):
+                observer.on_error(error)
+
+        def cancel() -> None:
+            task.remove_done_callback(done)
+            if loop is running_loop():
+                task.cancel()
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+
+        task.add_done_callback(done)
+        return Disposable(cancel)
+
+    return Observable(subscribe)

@@ -1,0 +1,159 @@
+"""Playing a recording: its events, a socket that tells them, or a transport that serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from reactivex import Observable, abc
+
+from rxsocket.auth.credentials import Credential
+from rxsocket.events import Event
+from rxsocket.recording.lines import Entry
+from rxsocket.recording.pace import Speed, play, speed_of, ticker
+from rxsocket.recording.reading import entries, header
+from rxsocket.recording.served import Served
+from rxsocket.recording.story import Story
+from rxsocket.socket import Socket
+from rxsocket.transports.seam import Request, Signal
+
+__all__ = ["Replay", "replay"]
+
+
+class Replay:
+    """A recording to play; a transport. Made by :func:`replay`.
+
+    Attributes:
+        path: Its first file.
+        url: The recorded address, without user info or query values.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        speed: float | None,
+        scheduler: abc.SchedulerBase | None,
+        partial: bool,
+    ) -> None:
+        self.path = path
+        self.url = header(path).url
+        self._speed = speed
+        self._scheduler = scheduler
+        self._partial = partial
+        if not partial:
+            for _ in entries(path):  # what is wrong with it is said now, not in the middle of it
+                pass
+        self._served: Served | None = None
+
+    def __call__(self, request: Request) -> Observable[Signal]:
+        """The next recorded connection; see ``rxsocket.transports.seam``."""
+        return self._serving.dial(request)
+
+    @property
+    def auth(self) -> Observable[Credential]:
+        """For ``Socket(auth=)``: values that change when the recorded credential did.
+
+        They only stand for the recorded ones, whose values are not in the file: equal if those
+        were, under the same names.
+        """
+        return self._serving.auth
+
+    @property
+    def events(self) -> Observable[Event]:
+        """What happened, value for value, ``at`` included; cold, each subscription from the start.
+
+        ::
+
+            recorded   --C-O-a---b---X--W-------C-O--|      at speed 1.0
+            speed=2.0  -CO-a-b-X-W---CO|
+            "max"      (COabXWCO|)
+
+        Observers are called on the scheduler; without one, on the loop that runs where it is
+        subscribed to. Where none runs: on this thread for ``"max"``, else on one of its own.
+        """
+
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            def tell(entry: Entry) -> None:
+                if isinstance(entry, Event):
+                    observer.on_next(entry)
+
+            time = ticker(self._scheduler or scheduler, at_once=self._speed is None)
+            return play(self._entries(), time, self._speed, tell, observer.on_completed)
+
+        return Observable(subscribe)
+
+    def socket(self, *, loop: asyncio.AbstractEventLoop | None = None) -> Socket:
+        """A socket to which everything happens again, as it was recorded.
+
+        All of its streams tell the recorded events value for value, the waits of the backoff and
+        the masked changes of the credential included; it dials nobody, and what is sent on it is
+        taken and goes nowhere. When the recording is over, it ends as it did then; if it did not
+        then, it completes. It lives where other sockets do (C24).
+
+        Args:
+            loop: The asyncio loop to live on, instead of the one chosen.
+
+        Examples:
+            >>> socket = replay("session.jsonl", speed=10).socket()
+            >>> socket.messages.subscribe(print)
+            >>> socket.wait()
+        """
+        return Story(self.url, self._entries, self._speed, self._scheduler, loop)
+
+    def __repr__(self) -> str:
+        speed = "max" if self._speed is None else self._speed
+        return f"<Replay {self.path.name}, speed={speed}>"
+
+    @property
+    def _serving(self) -> Served:
+        if self._served is None:
+            self._served = Served(self._entries(), self._speed, self._scheduler)
+        return self._served
+
+    def _entries(self) -> Iterator[Entry]:
+        return entries(self.path, partial=self._partial)
+
+
+def replay(
+    path: str | os.PathLike[str],
+    speed: Speed = 1.0,
+    scheduler: abc.SchedulerBase | None = None,
+    *,
+    partial: bool = False,
+) -> Replay:
+    """Play what :func:`record` wrote. All files of it, rotated or compressed, are read as one.
+
+    There are three ways to use it:
+
+    - ``replay(path).events``: the recorded events, value for value.
+    - ``replay(path).socket()``: a socket whose streams tell them, so that everything that works on
+      a socket works on it; nothing is decided again, so it is the same each time.
+    - ``Socket(url, transport=replay(path))``: a socket of yours that is *served* the recorded
+      connections, one for each dial: it opens, gets messages, is closed and refused as then, and
+      its policy, its backoff and its credentials are its own. ``auth=recording.auth`` makes the
+      recorded changes of the credential, too. Where the recorded socket left of its own accord and
+      this one does not, the peer closes: with 1012, and 1000 when the recording is over. One replay
+      serves one socket.
+
+    Args:
+        path: The file; of a rotated recording, the first.
+        speed: Times that of the recording, or ``"max"`` for no waits at all.
+        scheduler: What to play by; left out, the loop that runs (with ``clock()``, in virtual
+            time). A ``TestScheduler`` without a loop is for ``events``: a socket has a loop, and
+            goes with that of ``clock()``.
+        partial: Whether to play what is whole of a file that is cut, damaged or being written.
+
+    Raises:
+        BadRecording: If it cannot be read, with the number of the line.
+        OSError: If there is no such file.
+
+    Examples:
+        >>> scheduler = TestScheduler()
+        >>> replay("session.jsonl", "max", scheduler).events.subscribe(print)
+        >>> scheduler.start()
+    """
+    return Replay(Path(path), speed_of(speed), scheduler, partial)

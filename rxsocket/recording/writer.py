@@ -1,0 +1,168 @@
+"""The thread that writes a recording, and the buffer that it takes entries from."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from rxsocket.auth.credentials import Credential
+from rxsocket.events import Message
+from rxsocket.recording.lines import AuthSeen, Entry, Lost, encoded
+from rxsocket.recording.masks import Mask
+from rxsocket.recording.parts import Parts
+
+__all__ = ["Buffer", "Masking", "Writer"]
+
+logger = logging.getLogger("rxsocket")
+
+PERIOD = 0.25
+"""Seconds between two writes: what a killed process loses."""
+MAX_BYTES = 64 * 2**20
+MAX_ENTRIES = 500_000
+SLICE = 256
+"""Entries that are encoded at a time; between two of them the next file may begin."""
+
+Masking: TypeAlias = Callable[[Any], Any]
+
+
+class Buffer:
+    """What is to be written; bounded, and filled without waiting.
+
+    Attributes:
+        lost: How many messages did not fit.
+    """
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.filled = threading.Event()
+        self._lock = threading.Lock()
+        self._entries: list[Entry] = []
+        self._credentials: list[Credential] = []
+        self._bytes = 0
+        self._missing = 0  # since the last entry
+
+    def put(self, entry: Entry) -> None:
+        """Take an entry that has to be kept."""
+        with self._lock:
+            self._append(entry)
+
+    def put_credential(self, seen: AuthSeen, credential: Credential) -> None:
+        """Take a change of the credential, whose values are not to be written from now on."""
+        with self._lock:
+            self._credentials.append(credential)
+            self._append(seen)
+
+    def put_message(self, message: Message) -> None:
+        """Take a message, or count it if there is no room."""
+        data = message.data
+        size = len(data) if isinstance(data, (str, bytes)) else 0
+        with self._lock:
+            if self._bytes + size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
+                self._missing += 1
+                self.lost += 1
+                return
+            self._bytes += size
+            self._append(message)
+
+    def take(self) -> tuple[list[Entry], list[Credential]]:
+        """Everything that came since the last time."""
+        with self._lock:
+            entries, self._entries, self._bytes = self._entries, [], 0
+            credentials, self._credentials = self._credentials, []
+            if self._missing:
+                entries.append(Lost(at=entries[-1].at, count=self._missing))
+                self._missing = 0
+        return entries, credentials
+
+    def _append(self, entry: Entry) -> None:
+        if self._missing:
+            self._entries.append(Lost(at=entry.at, count=self._missing))
+            self._missing = 0
+        if not self._entries:
+            self.filled.set()
+        self._entries.append(entry)
+
+
+class Writer:
+    """Writes what is in a buffer, four times a second, until it is told to stop.
+
+    Attributes:
+        written: Set when the file is whole, or given up.
+        error: Why it was given up; ``None`` if it was not.
+        size: Bytes on disk.
+    """
+
+    def __init__(self, buffer: Buffer, parts: Parts, mask: Masking | None, name: str) -> None:
+        self.written = threading.Event()
+        self.error: Exception | None = None
+        self.size = parts.size
+        self._buffer = buffer
+        self._parts = parts
+        self._mask = mask
+        self._name = name
+        self._hidden = Mask()
+        self._stopping = threading.Event()
+        # A daemon: a disk that hangs must not keep the process from exiting (C26).
+        threading.Thread(target=self._run, name="rxsocket-recorder", daemon=True).start()
+
+    def stop(self) -> None:
+        """Write what is there, and end the file; this does not wait for it."""
+        self._stopping.set()
+        self._buffer.filled.set()
+
+    def _run(self) -> None:
+        try:
+            at = self._write_until_stopped()
+            self._parts.end(at)
+        except Exception as error:
+            logger.error("%s: the recording stopped: %s", self._name, error)
+            self.error = error
+            self._parts.abandon()
+        finally:
+            self.size = self._parts.size
+            self.written.set()
+
+    def _write_until_stopped(self) -> float:
+        at = self._parts.began
+        while True:
+            self._buffer.filled.wait()
+            self._stopping.wait(PERIOD)
+            self._buffer.filled.clear()
+            stopping = self._stopping.is_set()  # after the clear: a stop since then is seen next
+            entries, credentials = self._buffer.take()
+            for credential in credentials:
+                self._hidden.hide(credential)
+            for start in range(0, len(entries), SLICE):
+                piece = entries[start : start + SLICE]
+                at = piece[-1].at
+                self._parts.write(self._lines(piece), at)
+            self._parts.flush()
+            self.size = self._parts.size
+            if stopping:
+                return at
+
+    def _lines(self, entries: list[Entry]) -> str:
+        if self._mask is None:
+            lines = "".join([encoded(self._without_binary(entry)) for entry in entries])
+            if not self._hidden.in_line(lines):
+                return lines
+        return "".join([encoded(self._masked(entry), self._hidden) for entry in entries])
+
+    def _without_binary(self, entry: Entry) -> Entry:
+        # In base64 a value would not be found.
+        if type(entry) is not Message or not isinstance(entry.data, bytes):
+            return entry
+        return replace(entry, data=self._hidden(entry.data))
+
+    def _masked(self, entry: Entry) -> Entry:
+        if self._mask is None or not isinstance(entry, Message):
+            return entry
+        try:
+            return replace(entry, data=self._mask(entry.data))
+        except Exception as error:  # its text may quote the payload
+            kind = type(error).__name__
+            logger.warning("%s: mask= raised %s; the message is masked", self._name, kind)
+            return replace(entry, data="***")

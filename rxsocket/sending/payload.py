@@ -1,0 +1,101 @@
+"""What may be sent: text, bytes, or one message in fragments."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, TypeAlias, TypeGuard, cast
+
+import msgspec
+
+from rxsocket.arguments import is_mapping
+from rxsocket.transports.seam import Fragments
+
+__all__ = ["Parts", "Sendable", "json_text", "payload"]
+
+Sendable: TypeAlias = "str | bytes | bytearray | memoryview | Fragments"
+
+
+def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
+    """Check a message, on the thread of who sends it, and say how many bytes it counts for.
+
+    Fragments of an async iterable are asked for when their turn comes, and count for nothing.
+
+    Raises:
+        TypeError: If it is none of the types that can be sent.
+        ValueError: If a text has no encoding, or there are no fragments.
+    """
+    if isinstance(value, str):
+        return value, _size(name, value)
+    if isinstance(value, bytes):
+        return value, len(value)
+    if isinstance(value, (bytearray, memoryview)):
+        copy = bytes(cast("bytearray", value))  # it may be written later, when that has changed
+        return copy, len(copy)
+    if _is_async_iterable(value):
+        return Parts(value), 0
+    if _is_iterable(value) and not is_mapping(value):
+        return _fragments(name, list(value))
+    raise TypeError(
+        f"{name}: pass str or bytes, or an iterable of either, not {type(value).__name__}; or give "
+        "the socket a codec, such as json()"
+    )
+
+
+def json_text(value: Any) -> Any:
+    """JSON text for a value that is no message yet; a message stays what it is."""
+    if isinstance(value, (str, bytes)):
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def _fragments(name: str, parts: list[Any]) -> tuple[Fragments, int]:
+    if not parts:
+        raise ValueError(f"{name}: an empty iterable is no message; pass at least one fragment")
+    kind = str if isinstance(parts[0], str) else bytes
+    if not all(isinstance(part, kind) for part in parts):
+        raise TypeError(f"{name}: pass fragments that are all str, or all bytes")
+    return parts, sum(_size(name, part) for part in parts)
+
+
+def _size(name: str, part: str | bytes) -> int:
+    if isinstance(part, bytes) or part.isascii():
+        return len(part)
+    try:
+        return len(part.encode())
+    except UnicodeEncodeError:
+        pass
+    raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
+
+
+class Parts:
+    """The fragments of an async iterable, checked as they come.
+
+    Attributes:
+        failure: What the iterable raised, or what is wrong with what it gave.
+    """
+
+    def __init__(self, fragments: AsyncIterable[Any]) -> None:
+        self._fragments = fragments
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        kind: type[str] | type[bytes] | None = None
+        try:
+            async for part in self._fragments:
+                kind = kind or (str if isinstance(part, str) else bytes)
+                if not isinstance(part, kind):
+                    raise TypeError("send(data): pass fragments that are all str, or all bytes")
+                yield part
+            if kind is None:
+                raise ValueError("send(data): an empty iterable is no message")
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+def _is_async_iterable(value: Any) -> TypeGuard[AsyncIterable[Any]]:
+    return isinstance(value, AsyncIterable)
+
+
+def _is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:
+    return isinstance(value, Iterable)

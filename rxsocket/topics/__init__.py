@@ -1,0 +1,1 @@
+"""Topics, and channels that are subscribed to by message."""

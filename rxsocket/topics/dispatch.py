@@ -1,0 +1,172 @@
+"""From a message to the listeners of its topic: one look-up, whatever the number of topics.
+
+::
+
+    message ── unwrap ── topic ── routes[topic] ──┬─ sink (topic, type) ── its listeners
+               once a message      one look-up    └─ sink (pattern, type)
+
+The first message of a topic asks each pattern with unbound parameters whether it matches; the
+answer is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reactivex import abc
+from reactivex.disposable import Disposable
+
+from rxsocket.events import TopicFailed
+from rxsocket.publisher import Publisher
+from rxsocket.runtime import Home
+from rxsocket.streams import Hold, Stream
+from rxsocket.topics.envelope import Envelope, converter
+from rxsocket.topics.pattern import Pattern
+
+__all__ = ["Dispatch", "Sink"]
+
+
+MAX_ROUTES = 4096
+"""Topics whose route is kept; a server may name ever new ones."""
+
+
+class Sink(Stream[Any]):
+    """All listeners of one pattern and type; a payload is converted once for all of them."""
+
+    def __init__(self, pattern: Pattern, type: Any, dispatch: Dispatch) -> None:
+        super().__init__(
+            f"listener {pattern.text}",
+            dispatch.home,
+            dispatch.publisher.report,
+            lambda: dispatch.join(self),
+        )
+        self.pattern = pattern
+        self._convert = converter(type)
+        self._publisher = dispatch.publisher
+        self._wall_time = dispatch.home.wall_time
+
+    def receive(self, topic: str, data: Any) -> None:
+        """A payload came: pass it on as a value, or report that it has none."""
+        try:
+            value = self._convert(data)
+        except Exception as error:
+            at = self._wall_time()
+            self._publisher.publish(TopicFailed(topic=topic, error=error, at=at))
+            return
+        self.emit(value)
+
+
+class Dispatch:
+    """Passes the messages of one socket on to the listeners of their topics.
+
+    Args:
+        home: Where listeners are called.
+        publisher: Where messages come from, and failures go.
+        hold: Keeps the socket connected until disposed (C1).
+        envelope: Finds the topic in a message.
+    """
+
+    def __init__(self, home: Home, publisher: Publisher, hold: Hold, envelope: Envelope) -> None:
+        self.home = home
+        self.publisher = publisher
+        self._hold = hold
+        self._envelope = envelope
+        self._joined: dict[object, Sink] = {}
+        self._counts: dict[Sink, int] = {}
+        self._exact: dict[Any, tuple[Sink, ...]] = {}
+        self._patterns: tuple[Sink, ...] = ()
+        self._routes: dict[Any, tuple[Sink, ...]] = {}
+        self._messages: abc.DisposableBase | None = None
+
+    def join(self, sink: Sink) -> abc.DisposableBase:
+        """Pass messages on to a sink, and stay connected, until disposed; from any thread."""
+        token = object()
+        self.home.run(lambda: self._join(token, sink))
+        held = self._hold()
+
+        def leave() -> None:
+            self.home.run(lambda: self._leave(token))
+            held.dispose()
+
+        return Disposable(leave)
+
+    def _join(self, token: object, sink: Sink) -> None:
+        self._joined[token] = sink
+        self._counts[sink] = self._counts.get(sink, 0) + 1
+        if self._counts[sink] == 1:
+            self._add(sink)
+        if self._messages is None:
+            self._messages = self.publisher.messages.passive().subscribe(
+                self._message, self._ended, self._ended
+            )
+
+    def _leave(self, token: object) -> None:
+        sink = self._joined.pop(token, None)
+        if sink is None:
+            return  # the socket ended since
+        self._counts[sink] -= 1
+        if not self._counts[sink]:
+            del self._counts[sink]
+            self._remove(sink)
+        if not self._joined and self._messages is not None:
+            messages, self._messages = self._messages, None
+            messages.dispose()
+
+    def _add(self, sink: Sink) -> None:
+        if sink.pattern.unbound:
+            self._patterns = (*self._patterns, sink)
+            self._route_all()
+        else:
+            topic = sink.pattern.topic
+            self._exact[topic] = (*self._exact.get(topic, ()), sink)
+            self._routes[topic] = self._route(topic)
+
+    def _remove(self, sink: Sink) -> None:
+        if sink.pattern.unbound:
+            self._patterns = tuple(other for other in self._patterns if other is not sink)
+            self._route_all()
+            return
+        topic = sink.pattern.topic
+        rest = tuple(other for other in self._exact.pop(topic) if other is not sink)
+        self._routes.pop(topic)
+        if rest:
+            self._exact[topic] = rest
+            self._routes[topic] = self._route(topic)
+
+    def _route_all(self) -> None:
+        self._routes = {topic: self._route(topic) for topic in self._exact}
+
+    def _route(self, topic: Any) -> tuple[Sink, ...]:
+        return self._exact.get(topic, ()) + self._matching(topic)
+
+    def _matching(self, topic: Any) -> tuple[Sink, ...]:
+        if not isinstance(topic, str):
+            return ()
+        return tuple(sink for sink in self._patterns if sink.pattern.matches(topic))
+
+    def _message(self, message: Any) -> None:
+        try:
+            unwrapped = self._envelope.unwrap(message)
+            if unwrapped is None:
+                return
+            topic, data = unwrapped
+            route = self._routes.get(topic)
+        except Exception as error:  # a user's envelope; the message may be of no topic
+            self.publisher.report("envelope.unwrap", "listeners", error)
+            return
+        if route is None:
+            route = self._route(topic)
+            if len(self._routes) < MAX_ROUTES:
+                self._routes[topic] = route
+        for sink in route:
+            sink.receive(topic, data)
+
+    def _ended(self, error: Exception | None = None) -> None:
+        sinks = tuple(self._counts)
+        self._joined.clear()
+        self._counts.clear()
+        self._exact.clear()
+        self._routes.clear()
+        self._patterns, self._messages = (), None
+        for sink in sinks:
+            sink.end(error)

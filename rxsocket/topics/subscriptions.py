@@ -1,0 +1,215 @@
+"""Which subscriptions the open connection has to carry, and what it answered (C19, C22).
+
+::
+
+    open, epoch 2 ── greeting: a subscribe message for each that is wanted ── what was queued ── …
+
+All of it happens on the home loop, but for ``subscription``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from rxsocket.engine import Engine
+from rxsocket.errors import SubscriptionRefused
+from rxsocket.streams import observer_name
+from rxsocket.topics.subscription import Answer, Frame, Subscription
+from rxsocket.transports.seam import Link
+
+__all__ = ["Greeting", "Subscriptions"]
+
+
+class Subscriptions:
+    """The subscriptions of one socket.
+
+    Args:
+        engine: The running parts of the socket.
+        failed: Told of a subscription that was refused, or cannot be asked for.
+        report: Told of a user's function that raised, and what it raised.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        failed: Callable[[Subscription, Exception], None],
+        report: Callable[[Callable[..., Any], Exception], None],
+    ) -> None:
+        self.home = engine.home
+        self._engine = engine
+        self._outbox = engine.outbox
+        self._outbox.greeting = self._greeting
+        self._failed = failed
+        self._report = report
+        self._known: WeakValueDictionary[Hashable, Subscription] = WeakValueDictionary()
+        self._all: dict[Subscription, None] = {}
+
+    def subscription(
+        self, subscribe: Any, unsubscribe: Any, acknowledged: Answer | None
+    ) -> Subscription:
+        """What is asked of the server: the same message is asked for once, whoever wants it."""
+        asking = self._frame("subscribe", subscribe)
+        ending = None if unsubscribe is None else self._frame("unsubscribe", unsubscribe)
+        same: Hashable = subscribe if callable(subscribe) else asking()
+        with self.home.lock:
+            found = self._known.get(same)
+            if found is None:
+                found = self._known[same] = Subscription(asking, ending, acknowledged)
+            return found
+
+    def want(self, subscription: Subscription) -> None:
+        """One more wants it: ask for it, if the connection does not carry it."""
+        subscription.wanted += 1
+        self._all[subscription] = None
+        epoch = self._outbox.epoch
+        if epoch is not None and epoch not in subscription.carried:
+            frame = self._asking(subscription)
+            if frame is not None:
+                subscription.sent(epoch)
+                self._outbox.write(frame)
+
+    def want_no_more(self, subscription: Subscription) -> None:
+        """One less wants it: end it with the last of them, where it is carried."""
+        subscription.wanted -= 1
+        if subscription.wanted:
+            return
+        epoch = self._outbox.epoch
+        if epoch is not None and epoch in subscription.carried:
+            for frame in self._ending(subscription):
+                self._outbox.write(frame)
+            subscription.gone(epoch)
+        if not subscription.carried:
+            self._all.pop(subscription, None)
+
+    def forget(self, subscription: Subscription) -> None:
+        """The server does not keep it, and nobody wants it any more."""
+        self._all.pop(subscription, None)
+        subscription.wanted = 0
+
+    def clear(self) -> None:
+        """The socket ended."""
+        for subscription in tuple(self._all):
+            self.forget(subscription)
+
+    def hear(self, epoch: int, message: Any) -> None:
+        """See whether a message of a connection answers one of them."""
+        for subscription in tuple(self._all):
+            if epoch not in subscription.pending or subscription.acknowledged is None:
+                continue
+            try:
+                answer = subscription.acknowledged(message)
+            except Exception as error:  # of the user's function: no answer that it knows
+                self._report(subscription.acknowledged, error)
+                continue
+            if answer is None:
+                continue
+            subscription.pending.discard(epoch)
+            if answer is True:
+                continue
+            subscription.gone(epoch)
+            refused = SubscriptionRefused("the server refused the subscription")
+            self._failed(subscription, answer if isinstance(answer, Exception) else refused)
+
+    def waits(self, epoch: int) -> bool:
+        """Whether answers are still to come on a connection."""
+        return any(epoch in subscription.pending for subscription in self._all)
+
+    def greet(self, link: Link, epoch: int) -> Greeting:
+        """Ask for everything that is wanted on a connection that is not delivering yet (C13).
+
+        What it then says is to be passed to :meth:`Greeting.hear`, until it delivers. It is not
+        asked again when the outbox opens it.
+        """
+        frames = self._asked_for(epoch)
+        if frames:
+            link.write(frames)
+        return Greeting(self, epoch)
+
+    def _greeting(self, epoch: int) -> list[str | bytes]:
+        """What a connection that delivers from now on is told first."""
+        frames = self._asked_for(epoch)
+        for subscription in tuple(self._all):
+            if not subscription.wanted:
+                del self._all[subscription]
+                if epoch in subscription.carried:
+                    frames.extend(self._ending(subscription))
+            subscription.only(epoch)
+        return frames
+
+    def _asked_for(self, epoch: int) -> list[str | bytes]:
+        frames: list[str | bytes] = []
+        for subscription in tuple(self._all):
+            if subscription.wanted and epoch not in subscription.carried:
+                frame = self._asking(subscription)
+                if frame is not None:
+                    frames.append(frame)
+                    subscription.sent(epoch)
+        return frames
+
+    def _frame(self, name: str, value: Any) -> Frame:
+        make: Callable[[], Any] = value if callable(value) else lambda: value
+
+        def frame() -> str | bytes:
+            data, _ = self._engine.encode_value(make())
+            if not isinstance(data, (str, bytes)):
+                raise TypeError(f"{name}: pass one whole message, not fragments")
+            return data
+
+        if not callable(value):
+            frame()  # what cannot be sent fails here, at once
+        return frame
+
+    def _asking(self, subscription: Subscription) -> str | bytes | None:
+        try:
+            return subscription.subscribe()
+        except Exception as error:  # of the user's function: an error of its channels alone
+            failure = error
+        self.home.run(lambda: self._failed(subscription, failure))
+        return None
+
+    def _ending(self, subscription: Subscription) -> list[str | bytes]:
+        if subscription.unsubscribe is None:
+            return []
+        try:
+            return [subscription.unsubscribe()]
+        except Exception as error:  # of the user's function: there is nobody left to fail
+            self._engine.publisher.report(observer_name(error), "channel", error)
+            return []
+
+
+class Greeting:
+    """What a connection that does not deliver yet was asked for; it is ready when all is answered.
+
+    Examples:
+        >>> greeting = subscriptions.greet(link, epoch)  # the link is open, and delivers nothing
+        >>> greeting.hear(message)                       # for each message of that link
+        >>> await greeting.acknowledged()                # handover(ready=acknowledged)
+    """
+
+    def __init__(self, subscriptions: Subscriptions, epoch: int) -> None:
+        self._subscriptions = subscriptions
+        self._epoch = epoch
+        self._answered = asyncio.Event()
+        self._look()
+
+    @property
+    def done(self) -> bool:
+        """Whether every subscription has its answer."""
+        return self._answered.is_set()
+
+    def hear(self, message: Any) -> None:
+        """The connection says something."""
+        with self._subscriptions.home.turn():
+            self._subscriptions.hear(self._epoch, message)
+        self._look()
+
+    async def acknowledged(self) -> None:
+        """Return when every subscription has its answer; a refused one has failed its channel."""
+        await self._answered.wait()
+
+    def _look(self) -> None:
+        if not self._subscriptions.waits(self._epoch):
+            self._answered.set()

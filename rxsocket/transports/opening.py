@@ -1,0 +1,109 @@
+"""Opening a connection, alike on every transport that dials: time limit, redirects, safe errors.
+
+::
+
+    dial ── Redirect ── dial ── begin      within open_timeout, all together
+    dial ── X                              on_error, with nothing of the request in it (C28)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from websockets.exceptions import InvalidURI
+
+from rxsocket.errors import HandshakeInvalid
+from rxsocket.transports.outlet import Outlet
+from rxsocket.transports.redirects import following
+from rxsocket.transports.seam import Request, Signal
+
+__all__ = ["Connection", "Opening", "invalid_answer", "proxy_refused"]
+
+
+class Connection(Protocol):
+    """A connection whose handshake succeeded."""
+
+    def begin(self, observer: Outlet) -> None:
+        """Emit the link, then whatever comes."""
+        ...
+
+
+class Opening(Observable[Signal]):
+    """One connection, cold.
+
+    Args:
+        request: What to dial.
+        handshake: Opens one connection, or raises ``Redirect``. When it is cancelled, it leaves
+            nothing behind.
+        explained: The error to show instead of one of the library's own; ``None`` for others.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        handshake: Callable[[Request], Awaitable[Connection]],
+        explained: Callable[[Exception], Exception | None],
+    ) -> None:
+        super().__init__()
+        self._request = request
+        self._handshake = handshake
+        self._explained = explained
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[Signal] | abc.OnNext[Signal] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Dial, on the running loop."""
+        outlet = Outlet(on_next, on_error, on_completed)
+        task = asyncio.get_running_loop().create_task(self._open(outlet))
+
+        def dispose() -> None:
+            outlet.leave()
+            task.cancel()
+
+        return Disposable(dispose)
+
+    async def _open(self, outlet: Outlet) -> None:
+        try:
+            async with asyncio.timeout(self._request.options.open_timeout):
+                connection = await following(self._request, self._handshake)
+        except Exception as error:
+            failure = _masked(error, self._explained)
+        else:
+            connection.begin(outlet)
+            return
+        outlet.on_error(failure)
+
+
+def invalid_answer(what: str) -> HandshakeInvalid:
+    """The answer to the handshake is none."""
+    return HandshakeInvalid(f"the answer to the handshake is not valid ({what})")
+
+
+def proxy_refused(status: int) -> HandshakeInvalid:
+    """The proxy did not let us through."""
+    return HandshakeInvalid(f"the proxy answered with HTTP {status}")
+
+
+def _masked(error: Exception, explained: Callable[[Exception], Exception | None]) -> Exception:
+    """The error to show: without a traceback or a chain, whose frames hold the request (C28)."""
+    shown: Exception
+    if isinstance(error, TimeoutError):
+        shown = TimeoutError("the handshake took longer than open_timeout")
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        shown = error
+    elif isinstance(error, InvalidURI):
+        shown = HandshakeInvalid("the address is not one that can be dialled")
+    else:
+        shown = explained(error) or error
+    shown.__cause__ = shown.__context__ = None
+    return shown.with_traceback(None)

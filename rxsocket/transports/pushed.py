@@ -1,0 +1,309 @@
+"""A ``picows`` connection that pushes its messages; it is the link, too.
+
+What it uses of ``picows``: a ``WSListener``; of its transport ``send``, ``send_ping``,
+``send_pong``, ``send_close``, ``disconnect``, ``wait_disconnected``, ``underlying_transport``,
+``close_handshake`` and ``is_close_frame_sent``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from asyncio import BufferedProtocol
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from picows import WSMsgType, WSTransport
+
+from rxsocket.errors import ConnectionLost
+from rxsocket.transports.assembly import Assembly
+from rxsocket.transports.outlet import Outlet
+from rxsocket.transports.seam import Fragments, PeerClosed
+
+__all__ = ["PushedConnection"]
+
+
+class PushedConnection(Assembly):
+    """A listener of ``picows``, and the link of the seam."""
+
+    __slots__ = (
+        "_answered",
+        "_broken",
+        "_closing",
+        "_ended",
+        "_gone",
+        "_loop",
+        "_numbers",
+        "_pongs",
+        "_subprotocol",
+        "_transport",
+        "_writable",
+    )
+
+    def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
+        super().__init__(max_size)
+        self._subprotocol = subprotocol
+        self._transport: WSTransport | None = None
+        self._ended: PeerClosed | None = None
+        self._closing = False
+        self._broken = False
+        self._loop = asyncio.get_running_loop()
+        self._answered = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._numbers = itertools.count()
+        self._pongs: dict[bytes, asyncio.Future[float]] = {}
+
+    # --- from the handshake to the end
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The handshake succeeded."""
+        self._transport = transport
+        tcp = transport.underlying_transport
+        protocol = cast(BufferedProtocol, tcp.get_protocol())
+        tcp.set_protocol(_Watched(self, transport, protocol))
+
+    def begin(self, observer: Outlet) -> None:
+        """Announce the link, then what came with the handshake's answer, then what comes."""
+        self.broken()
+        observer.on_next(self)
+        self.outlet = observer
+        self.flush()
+        if self._ended is not None:
+            self._finish(self._ended)
+
+    def broken(self) -> bool:
+        """Whether ``picows`` found an error in what came, and takes no more.
+
+        It tells nobody but the peer, and it parses one frame ahead: only between two reads is it
+        certain that all that came before the error was handed on.
+        """
+        transport = self._transport
+        if not self._closing and transport is not None and transport.is_close_frame_sent:
+            sent = transport.close_handshake.sent
+            assert sent is not None
+            self._broken = self._closing = True
+            self._end(PeerClosed(1006, sent.reason, sent=sent.code.value))
+        return self._broken
+
+    def lost(self, error: Exception | None) -> None:
+        """The TCP connection is gone."""
+        self.broken()
+        self._closing = True
+        for pong in self._pongs.values():
+            if not pong.done():
+                pong.set_exception(ConnectionLost("the connection closed before the pong came"))
+        self._gone.set()
+        self._answered.set()
+        self._writable.set()
+        self._end(PeerClosed(1006, str(error or ""), self._sent_first(), lost=True))
+        if self._transport is not None:
+            # Its future holds what picows found wrong, if anything; asyncio reports what nobody
+            # asks for. It is done by now, so that this does not wait.
+            with suppress(Exception):
+                self._transport.wait_disconnected().send(None)
+
+    def _sent_first(self) -> int | None:
+        handshake = None if self._transport is None else self._transport.close_handshake
+        if handshake is None or handshake.sent is None or handshake.recv_then_sent:
+            return None
+        return handshake.sent.code.value
+
+    def _end(self, ended: PeerClosed) -> None:
+        if self._ended is None:
+            self._ended = ended
+            self.refuse()
+            self._finish(ended)
+
+    def _finish(self, ended: PeerClosed) -> None:
+        outlet, self.outlet = self.outlet, None
+        if outlet is not None:
+            outlet.on_next(ended)
+            outlet.on_completed()
+
+    # --- what frames mean
+
+    def fail(self, code: int, reason: str) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
+        self._end(PeerClosed(1006, reason, sent=code))
+        self._start_closing(code, reason)
+
+    def pinged(self, payload: bytes) -> None:
+        """Answer."""
+        if self._transport is not None and not self._closing:
+            self._transport.send_pong(payload)
+
+    def ponged(self, payload: bytes) -> None:
+        """Settle the ping that it answers; one that nobody sent is no matter."""
+        pong = self._pongs.get(payload)
+        if pong is not None and not pong.done():
+            pong.set_result(self._loop.time())
+
+    def closed(self, code: int, reason: str, payload: bytes) -> None:
+        """Answer with the same status, unless this is an answer itself."""
+        self._answered.set()
+        sent = self._sent_first()
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._transport.send(WSMsgType.CLOSE, payload)
+        self._end(PeerClosed(code, reason, sent))
+
+    def _start_closing(self, code: int, reason: str) -> None:
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._transport.send_close(cast(Any, code), reason)  # any number will do
+
+    # --- the link
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+        return self._subprotocol
+
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        """Hand whole messages to the transport; whether it can take more now."""
+        transport = self._open("message was written")
+        for message in messages:
+            transport.send(_kind(message), message)
+        return self._writable.is_set()
+
+    async def drain(self) -> None:
+        """Return when the transport can take more."""
+        await self._writable.wait()
+        if self._gone.is_set():
+            raise ConnectionLost("the connection closed before the message was written")
+
+    async def send(self, data: str | bytes | Fragments) -> None:
+        """Write one message; return when the transport can take the next one."""
+        if isinstance(data, (str, bytes)):
+            if not self.write([data]):
+                await self.drain()
+            return
+        try:
+            await self._send_fragments(data)
+        except ConnectionLost:
+            raise
+        except Exception:
+            # What was begun cannot be ended (RFC 6455, section 5.4).
+            self.fail(1011, "error in fragmented message")
+            raise
+
+    async def _send_fragments(self, fragments: Fragments) -> None:
+        kind: WSMsgType | None = None
+        async for fragment in _each(fragments):
+            transport = self._open("message was written")
+            first = kind is None
+            kind = kind or _kind(fragment)
+            transport.send(kind if first else WSMsgType.CONTINUATION, fragment, fin=False)
+            await self.drain()
+        self._open("message was written").send(WSMsgType.CONTINUATION, b"", fin=True)
+
+    def _open(self, what: str) -> WSTransport:
+        """The transport, unless a close frame was sent; ``picows`` would drop what comes then."""
+        transport = self._transport
+        if transport is None or self._closing or transport.is_close_frame_sent:
+            raise ConnectionLost(f"the connection closed before the {what}")
+        return transport
+
+    async def ping(self) -> float:
+        """Send a ping and wait for its pong; return the round trip in seconds."""
+        transport = self._open("pong came")
+        payload = next(self._numbers).to_bytes(8)
+        pong: asyncio.Future[float] = self._loop.create_future()
+        self._pongs[payload] = pong
+        start = self._loop.time()
+        transport.send_ping(payload)
+        try:
+            return await pong - start
+        finally:
+            del self._pongs[payload]
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, unless one was sent already."""
+        self._start_closing(code, reason)
+
+    async def answered(self) -> None:
+        """Return when the peer has sent its close frame, or the connection is gone."""
+        await self._answered.wait()
+
+    async def wait_closed(self) -> None:
+        """Return when nothing of the connection is left."""
+        await self._gone.wait()
+
+    def abort(self) -> None:
+        """Drop the connection at once, without a close frame."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def pause(self) -> None:
+        """Stop reading from the network (C27)."""
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+    def hold(self) -> None:
+        """The write buffer is full."""
+        self._writable.clear()
+
+    def go_on(self) -> None:
+        """There is room in it again."""
+        self._writable.set()
+
+
+def _kind(message: str | bytes) -> WSMsgType:
+    return WSMsgType.TEXT if isinstance(message, str) else WSMsgType.BINARY
+
+
+async def _each(fragments: Fragments) -> AsyncIterator[str | bytes]:
+    if isinstance(fragments, AsyncIterable):
+        async for fragment in fragments:
+            yield fragment
+    else:
+        for fragment in fragments:
+            yield fragment
+
+
+class _Watched(BufferedProtocol):
+    """The protocol of ``picows``, with an eye on what it tells no listener.
+
+    It passes everything on until ``picows`` gives up; a call for each read is all that it costs.
+    """
+
+    def __init__(
+        self, connection: PushedConnection, transport: WSTransport, protocol: BufferedProtocol
+    ) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._protocol = protocol
+        self._updated = protocol.buffer_updated
+        self._flush = connection.flush
+        self.get_buffer = protocol.get_buffer  # type: ignore[method-assign]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        transport = self._transport
+        if transport.is_close_frame_sent and self._connection.broken():
+            return  # its parser would take what it refused for a frame
+        self._updated(nbytes)
+        if transport.is_close_frame_sent:
+            self._connection.broken()
+        self._flush()
+
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        self._connection.hold()
+
+    def resume_writing(self) -> None:
+        self._connection.go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+        self._connection.lost(exc)

@@ -1,0 +1,83 @@
+"""C15: many clients that lose their server together do not come back together."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from rxsocket import Backoff, Socket
+from rxsocket.testing import VirtualClock, accept, fake, unreachable
+
+HERD = 200
+
+
+def most_in_a_second(times: list[float]) -> int:
+    """The most of them in any second, wherever it begins."""
+    times = sorted(times)
+    return max(sum(begin <= at < begin + 1.0 for at in times) for begin in times)
+
+
+@pytest.mark.parametrize(("seed", "uptime"), [(0, 6.0), (1, 6.0), (2, 6.0), (3, 60.0)])
+def test_a_herd_spreads_out(virtual: VirtualClock, seed: int, uptime: float) -> None:
+    """200 sockets dropped together: no second holds over 60 % of the first handshakes.
+
+    That is of the seconds since the drop; of all seconds, wherever they begin, the fullest is a
+    matter of chance, and holds a little more.
+    """
+    network = fake()
+    sockets = [
+        Socket(network.url, transport=network, backoff=Backoff(random=Random(1000 * seed + number)))
+        for number in range(HERD)
+    ]
+    held = [socket.connect() for socket in sockets]
+    virtual.advance(uptime)
+    assert network.connections == HERD
+    dropped = virtual.time()
+    network.drop()
+    virtual.advance(3.0)
+    first = [handshake.at - dropped for handshake in network.handshakes[HERD:]]
+    assert len(first) == HERD and network.connections == HERD
+    assert sum(at < 1.0 for at in first) <= 0.6 * HERD
+    assert sum(at >= 1.0 for at in first) <= 0.6 * HERD
+    assert most_in_a_second(first) <= 0.65 * HERD
+    assert min(first) < 0.2 and max(first) > 1.8  # the whole of the first window is used
+    for hold in held:
+        hold.dispose()
+    virtual.advance(2.0)
+
+
+def test_a_herd_stays_spread_in_a_long_outage(virtual: VirtualClock) -> None:
+    """After ten minutes without a server the attempts are as spread as the windows are wide."""
+    network = fake(*[accept().wait(10.0).drop()] * HERD, *[unreachable()] * HERD * 60)
+    dials: list[float] = []
+    held = []
+    for number in range(HERD):
+        socket = Socket(network.url, transport=network, backoff=Backoff(random=Random(number)))
+        socket.events.subscribe(
+            lambda event: (
+                dials.append(virtual.time()) if type(event).__name__ == "Connecting" else None
+            )
+        )
+        held.append(socket)
+    virtual.advance(610.0)
+    late = [at for at in dials if at > 300.0]
+    assert len(late) > HERD * 310 / 40 * 0.9
+    assert most_in_a_second(late) <= 0.1 * HERD
+    for socket in held:
+        socket.close()
+    virtual.advance(2.0)
+
+
+def test_without_a_seed_no_two_sockets_agree(virtual: VirtualClock) -> None:
+    """Each socket has a source of chance of its own."""
+    network = fake()
+    sockets = [Socket(network.url, transport=network) for _ in range(20)]
+    held = [socket.connect() for socket in sockets]
+    virtual.advance(6.0)
+    network.drop()
+    virtual.advance(3.0)
+    assert len({handshake.at for handshake in network.handshakes[20:]}) == 20
+    for hold in held:
+        hold.dispose()
+    virtual.advance(2.0)

@@ -1,0 +1,1 @@
+"""Real faults: another process, a proxy, raw bytes."""

@@ -1,0 +1,88 @@
+"""The pulse of a loop (C17): one timer whatever listens, and none when nobody does."""
+
+from __future__ import annotations
+
+import pytest
+
+from rxsocket import Socket
+from rxsocket.pulse import pulse_of
+from rxsocket.testing import VirtualClock, fake
+
+
+class Told:
+    def __init__(self) -> None:
+        self.what: list[tuple[str, float]] = []
+
+    def blocked(self, seconds: float) -> None:
+        self.what.append(("blocked", seconds))
+
+    def jumped(self, seconds: float) -> None:
+        self.what.append(("jumped", seconds))
+
+
+def test_it_beats_only_while_somebody_listens(virtual: VirtualClock) -> None:
+    """Two listeners share one timer; leaving twice does no harm."""
+    pulse, told = pulse_of(virtual), Told()
+    assert virtual.pending == 0
+    first, second = pulse.join(told), pulse.join(Told())
+    assert virtual.pending == 1
+    virtual.advance(100.0)
+    assert virtual.pending == 1 and told.what == []
+    first()
+    first()
+    assert virtual.pending == 1
+    second()
+    assert virtual.pending == 0
+
+
+def test_a_hundred_sockets_have_one_pulse(virtual: VirtualClock) -> None:
+    """An open socket costs one timer, its keepalive; the pulse is one more for all of them."""
+    network = fake()
+    sockets = [Socket(network.url, transport=network) for _ in range(100)]
+    held = [socket.connect() for socket in sockets]
+    virtual.advance(1.0)
+    assert network.connections == 100 and virtual.pending == 101
+    for hold in held:
+        hold.dispose()
+    virtual.advance(2.0)
+    assert virtual.pending == 0
+
+
+@pytest.mark.parametrize(
+    ("block", "jump", "what"),
+    [
+        (0.0, 0.0, []),
+        (0.9, 0.0, []),
+        (2.5, 0.0, ["blocked"]),
+        (0.0, 2.9, []),
+        (0.0, 3.1, ["jumped"]),
+        (0.0, -9.0, []),
+        (2.5, 9.0, ["jumped"]),
+        (2.5, -9.0, ["blocked"]),
+    ],
+)
+def test_what_it_tells(virtual: VirtualClock, block: float, jump: float, what: list[str]) -> None:
+    """Late by 1 s is a block, ahead by more than 3 s is a jump; each is told once."""
+    pulse, told = pulse_of(virtual), Told()
+    leave = pulse.join(told)
+    virtual.advance(0.5)
+    virtual.jump(jump)
+    virtual.block(block)
+    virtual.advance(60.0)
+    assert [kind for kind, _ in told.what] == what
+    leave()
+
+
+def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> None:
+    """Who waited through a block learns of it, during and after; who came later does not."""
+    pulse = pulse_of(virtual)
+    leave = pulse.join(Told())
+    virtual.advance(0.5)
+    began = virtual.time()
+    virtual.block(10.0)
+    assert pulse.blocked_since(began) == pytest.approx(9.5)
+    virtual.advance(5.0)
+    assert pulse.blocked_since(began) == pytest.approx(9.5)
+    assert pulse.blocked_since(virtual.time()) == 0.0
+    leave()
+    assert pulse.blocked_since(began) == 0.0

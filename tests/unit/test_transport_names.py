@@ -1,0 +1,51 @@
+"""transport=: a name or a function, checked when the socket is made."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from rxsocket import Socket
+from rxsocket.testing import fake
+
+
+def test_an_unknown_name() -> None:
+    """A ValueError names the argument and the names there are."""
+    with pytest.raises(ValueError, match=r"^transport: pass 'websockets', 'picows'"):
+        Socket("ws://example.com/", transport="pigeon")  # type: ignore[arg-type]
+
+
+def test_a_function() -> None:
+    """A function is taken as it is."""
+    network = fake()
+    assert Socket(network.url, transport=network)._engine.plan.transport is network
+
+
+def test_a_transport_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without picows, making the socket fails and says what to install."""
+    for name in list(sys.modules):
+        if name.startswith(("picows", "rxsocket.transports.p", "rxsocket.transports.assembly")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "picows", None)
+    with pytest.raises(ImportError, match=r"'picows'.*pip install 'rxsocket\[fast\]'") as caught:
+        Socket("ws://example.com/", transport="picows")
+    assert caught.value.name == "picows"
+    Socket("ws://example.com/", transport="websockets")
+
+
+def test_compression_that_a_transport_cannot_do() -> None:
+    """Deflate on picows fails at once when it is asked for, and is left out when it is not."""
+    pytest.importorskip("picows")
+    with pytest.raises(ValueError, match=r"^compression: transport='picows'"):
+        Socket("ws://example.com/", transport="picows", compression="deflate")
+    for given in ("auto", None):
+        socket = Socket("ws://example.com/", transport="picows", compression=given)  # type: ignore[arg-type]
+        assert socket._engine.plan.options.compression is None
+    with pytest.raises(ValueError, match=r"^compression: pass 'auto'"):
+        Socket("ws://example.com/", transport="picows", compression="gzip")  # type: ignore[arg-type]
+
+
+def test_compression_by_default() -> None:
+    """By default deflate is offered where the transport can do it."""
+    assert Socket("ws://example.com/")._engine.plan.options.compression == "deflate"

@@ -1,0 +1,224 @@
+"""C27 on real connections: ten times more than a consumer can take, under each policy."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from reactivex import operators as ops
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from rxsocket import Cause, Closed, Socket, State, json
+from rxsocket.operators import Drops, buffer_up_to, concat_map_async, conflate, latest
+
+pytestmark = pytest.mark.timeout(120)
+
+MIB = 2**20
+KEYS = 10
+PADDING = "x" * 1000
+
+
+class Feed:
+    """A server that sends ``[number, key, padding]``, as fast as flow control or a pace allows.
+
+    Attributes:
+        sent: How many it has sent.
+    """
+
+    def __init__(self, seconds: float, pace: float | None = None) -> None:
+        self.sent = 0
+        self.url = ""
+        self._seconds = seconds
+        self._pace = pace
+
+    @asynccontextmanager
+    async def running(self, context: ssl.SSLContext | None = None) -> AsyncIterator[Feed]:
+        async with serve(self._send, "127.0.0.1", 0, ssl=context, compression=None) as listening:
+            port = next(iter(listening.sockets)).getsockname()[1]
+            self.url = f"{'ws' if context is None else 'wss'}://127.0.0.1:{port}/"
+            yield self
+
+    async def _send(self, connection: ServerConnection) -> None:
+        start = time.monotonic()
+        try:
+            while (passed := time.monotonic() - start) < self._seconds:
+                if self._pace is not None and self.sent >= self._pace * passed:
+                    await asyncio.sleep(0.005)
+                    continue
+                await connection.send(f'[{self.sent},{self.sent % KEYS},"{PADDING}"]')
+                self.sent += 1
+        except ConnectionClosed:
+            pass  # the test has seen enough
+
+
+class Memory:
+    """The most that this process grew by, in bytes; 0 where the system does not tell."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._start = self._resident()
+        self.growth = 0
+
+    def look(self) -> None:
+        self.growth = max(self.growth, self._resident() - self._start)
+
+    @staticmethod
+    def _resident() -> int:
+        statm = Path("/proc/self/statm")
+        if not statm.exists():
+            return 0
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture
+def seconds(request: pytest.FixtureRequest) -> float:
+    return 60.0 if request.config.getoption("--full") else 5.0
+
+
+def number(value: list[Any]) -> int:
+    return value[0]
+
+
+def key(value: list[Any]) -> int:
+    return value[1]
+
+
+def in_order_of_keys(numbers: list[int]) -> bool:
+    of_keys = [[one for one in numbers if one % KEYS == key] for key in range(KEYS)]
+    return all(of_key == sorted(of_key) for of_key in of_keys)
+
+
+def test_each_policy_under_ten_times_overload(seconds: float) -> None:
+    """Memory stays, drops are counted exactly, and the order within a key is kept."""
+
+    async def main() -> None:
+        feed = Feed(seconds, pace=4000)
+        policies: dict[str, Callable[[Drops], Any]] = {
+            "latest": lambda drops: latest(drops=drops),
+            "conflate": lambda drops: conflate(key, drops=drops),
+            "drop_oldest": lambda drops: buffer_up_to(100, overflow="drop_oldest", drops=drops),
+            "drop_newest": lambda drops: buffer_up_to(100, overflow="drop_newest", drops=drops),
+        }
+        drops = {name: Drops() for name in policies}
+        got: dict[str, list[int]] = {name: [] for name in policies}
+
+        def storing(name: str) -> Any:
+            async def store(value: list[Any]) -> None:
+                await asyncio.sleep(0.0025)  # 400 a second at best
+                got[name].append(number(value))
+
+            return concat_map_async(store)
+
+        async with feed.running() as server:
+            socket = Socket(server.url, codec=json(), compression=None)
+            memory = Memory()
+            done = [
+                socket.messages.pipe(policy(drops[name]), storing(name), ops.count())
+                for name, policy in policies.items()
+            ]
+            running = asyncio.gather(*(asyncio.ensure_future(_last(one)) for one in done))
+            while not running.done():
+                await asyncio.sleep(0.1)
+                memory.look()
+            await running
+            for name in policies:
+                assert len(got[name]) + drops[name].value == feed.sent, name
+                assert in_order_of_keys(got[name]), name
+                assert drops[name].value > 5 * len(got[name]), name
+            assert got["latest"][-1] == feed.sent - 1
+            assert {one % KEYS for one in got["conflate"][-KEYS:]} == set(range(KEYS))
+            assert memory.growth < 20 * MIB
+
+    asyncio.run(main())
+
+
+async def _last(observable: Any) -> int:
+    return int(await observable)
+
+
+def test_async_for_slows_the_server_down(seconds: float) -> None:
+    """Ten times overload: nothing is lost, memory stays, the server sends as it is read."""
+
+    async def main() -> None:
+        feed = Feed(seconds)
+        got: list[int] = []
+        others: list[int] = []
+        lag = 0
+        async with feed.running() as server:
+            socket = Socket(server.url, codec=json(), compression=None)
+            memory = Memory()
+            end = time.monotonic() + seconds
+            slowly = 0  # how many were read while the server had more and more
+            watching = socket.messages.subscribe(lambda value: others.append(number(value)))
+            async for value in socket.messages:
+                got.append(number(value))
+                lag = max(lag, feed.sent - len(got))
+                if len(got) % 4 == 0 and time.monotonic() < end:
+                    await asyncio.sleep(0.01)  # 400 a second at best
+                    slowly = len(got)
+                    memory.look()
+            watching.dispose()
+        assert got == others == list(range(feed.sent))
+        assert lag * len(PADDING) < 20 * MIB  # what the system buffers for both ends
+        assert (feed.sent - slowly) * len(PADDING) < 20 * MIB
+        assert memory.growth < 20 * MIB
+
+    asyncio.run(main())
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    """Pausing works the same under TLS, which has buffers of its own."""
+    authority = trustme.CA()
+    serving, trusting = (
+        ssl.SSLContext(p) for p in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)
+    )
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    authority.configure_trust(trusting)
+
+    async def main() -> None:
+        feed = Feed(1.0)
+        async with feed.running(serving) as server:
+            socket = Socket(server.url, codec=json(), compression=None, ssl=trusting)
+            got: list[int] = []
+            async for value in socket.messages.iterate(high_water=10):
+                got.append(number(value))
+                if len(got) < 400:
+                    await asyncio.sleep(0.005)
+            assert got == list(range(feed.sent))
+
+    asyncio.run(main())
+
+
+def test_a_pause_is_no_silence_and_closing_is_quick() -> None:
+    """Paused far longer than a ping may take: the link is alive, and closes at once (C17, C26)."""
+
+    async def main() -> None:
+        feed = Feed(30.0)
+        async with feed.running() as server:
+            socket = Socket(server.url, compression=None, ping_interval=0.1, ping_timeout=0.1)
+            closes: list[Closed] = []
+            socket.closes.subscribe(closes.append)
+            reading = socket.messages.iterate(high_water=1)
+            await anext(reading)
+            await asyncio.sleep(0.2)
+            before = feed.sent
+            await asyncio.sleep(1.0)
+            assert (closes, socket.state.value) == ([], State.OPEN)
+            assert feed.sent - before < 100
+            start = time.monotonic()
+            await socket.close()
+            assert time.monotonic() - start < 1.5
+            assert [event.cause for event in closes] == [Cause.CLOSE]
+            await reading.aclose()
+
+    asyncio.run(main())

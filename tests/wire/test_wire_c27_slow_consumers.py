@@ -1,0 +1,90 @@
+"""C27: an observer that holds the loop is named."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reactivex import operators as ops
+
+from rxsocket import ObserverFailed, SlowConsumer, Socket
+from rxsocket.testing import accept, server
+
+
+def run(
+    attach: Callable[[Socket], object], pushes: int = 3, at_once: int = 1
+) -> list[SlowConsumer]:
+    """Push messages to a socket, some at once; what was named."""
+    found: list[SlowConsumer] = []
+
+    async def main() -> None:
+        async with server(accept().echo()) as peer:
+            socket = Socket(peer.url)
+            socket.errors.subscribe(lambda problem: found.append(problem))  # type: ignore[arg-type]
+            attach(socket)
+            arrived: asyncio.Queue[Any] = asyncio.Queue()
+            socket.messages.subscribe(arrived.put_nowait)
+            await peer.await_for(lambda peer: peer.connections == 1)
+            for number in range(pushes):
+                peer.push(*[str(number)] * at_once)
+                for _ in range(at_once):
+                    await arrived.get()
+                await asyncio.sleep(0.01)
+            await socket.close()
+
+    asyncio.run(main())
+    assert all(isinstance(one, (SlowConsumer, ObserverFailed)) for one in found)
+    return found
+
+
+def test_the_slow_one_is_named_and_the_quick_ones_are_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where it was subscribed, to which stream, and how long it took; once, with a warning."""
+    caplog.set_level(logging.WARNING, "rxsocket")
+
+    def attach(socket: Socket) -> None:
+        socket.on_message(lambda: None)
+        subscribe_a_slow_one(socket)
+        socket.events.subscribe(lambda _: None)
+
+    def subscribe_a_slow_one(socket: Socket) -> None:
+        socket.messages.pipe(ops.map(str)).subscribe(lambda _: time.sleep(0.15))
+
+    (named,) = run(attach)
+    assert "subscribe_a_slow_one (line " in named.observer
+    assert named.observer.endswith(f" of {__name__})")
+    assert named.stream == "messages"
+    assert 0.15 <= named.seconds < 5.0
+    assert sum("held the loop for" in record.message for record in caplog.records) == 1
+
+
+def test_many_quick_calls_for_one_burst_add_up() -> None:
+    """What counts is how long the loop is held, not how long one call takes."""
+
+    def attach(socket: Socket) -> None:
+        socket.sessions.subscribe(lambda session: session.subscribe(lambda _: time.sleep(0.02)))
+
+    (named,) = run(attach, at_once=20)
+    assert named.stream == "session 1"
+
+
+def test_a_single_hiccup_names_nobody() -> None:
+    """One slow burst raises suspicion alone."""
+    assert run(lambda socket: socket.on_message(lambda: time.sleep(0.15)), pushes=1) == []
+
+
+def test_a_quick_observer_is_never_timed() -> None:
+    """Without a slow burst, calls go straight to the observers."""
+    timings: list[object] = []
+
+    def attach(socket: Socket) -> None:
+        home = socket._engine.home
+        socket.on_message(lambda: timings.append(home.timing))
+
+    assert run(attach) == []
+    assert timings == [None, None, None]
