@@ -90,7 +90,7 @@ class Attempts:
         self._observer = observer
         self._connection = SerialDisposable()
         self._disposed = False
-        self.keys = Keyring(claim, engine.provider, engine.memory.refusals)
+        self.keys = Keyring(claim, engine.custody.provider, engine.memory.refusals)
         self.tally = Tally(engine.plan)
         self.waited_for_old_peer = False
         self.misjudged: Exception | None = None
@@ -191,7 +191,7 @@ class Attempts:
     def in_use(self, epoch: Epoch, credential: Credential) -> None:
         """A credential is in use by the connection of the socket."""
         epoch.credential = credential
-        self._engine.renewing = None
+        self._engine.custody.renewing = None
         self._publisher.credential(credential)
 
     def let_go(self, cause: Cause) -> None:

@@ -13,25 +13,16 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
-from reactivex.subject import BehaviorSubject, Subject
+from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from rxsocket.auth.carriers.combining import carry
-from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
-from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
-from rxsocket.auth.identity import same_identity
-from rxsocket.auth.keyring import Claim, Renewal
-from rxsocket.auth.refreshing import Refreshing
-from rxsocket.auth.shares import Share
-from rxsocket.auth.sources import FunctionProvider, Provider, credentials_from
-from rxsocket.auth.strategies import Reconnect
 from rxsocket.codecs import encoded
+from rxsocket.custody import Custody
 from rxsocket.departures import Departures
-from rxsocket.errors import IdentityChanged, NotConnected, SocketFailed
-from rxsocket.events import Cause, Ended, Event, Opened, SourceFailed
+from rxsocket.errors import NotConnected, SocketFailed
+from rxsocket.events import Cause, Ended, Event, Opened
 from rxsocket.holds import Holds
 from rxsocket.plan import Memory, Plan
 from rxsocket.policy.verdicts import Verdict
@@ -44,7 +35,6 @@ from rxsocket.sending.payload import json_text, payload
 from rxsocket.states import State
 from rxsocket.threads import outcome
 from rxsocket.transports.seam import Fragments
-from rxsocket.unasked import Unasked
 from rxsocket.vigil import Vigil
 
 __all__ = ["Engine"]
@@ -53,8 +43,6 @@ logger = logging.getLogger("rxsocket")
 
 HURRY = 0.5
 """Seconds for the closing handshake when the program is being interrupted."""
-SETTLED = 5.0
-"""Seconds after which a renewal may change a connection, where ``stable_after`` is no number."""
 
 
 class Engine:
@@ -73,45 +61,18 @@ class Engine:
         self.plan = plan
         self.home = home
         self._connections = connections
-        claim, self._follow = self._source(auth)
-        self.provider = claim if isinstance(claim, Provider) else None
-        self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
-        self.again: Subject[None] = Subject()
-        self.renewing: Credential | None = None
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
-        self.publisher = Publisher(home, self.hold, plan.address.shown, _shown(claim))
+        self.publisher = Publisher(home, self.hold, plan.address.shown)
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
         self.vigil = Vigil(home, self.publisher.publish)
-        self.when_identity_changes: list[Callable[[], None]] = []
         self.interceptors = Interceptors(self.publisher)
-        stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
-        self._unasked = Unasked(home, self.publisher, stable, self._lacks, self._renew)
         self._running: abc.DisposableBase | None = None
-        self._starting = False
+        self.custody = Custody(
+            plan, home, auth, self.memory, self.publisher, self.outbox, self._runs
+        )
         self._stopped: Future[None] = Future()
         self._failure: Exception | None = None
-
-    def keeps(self, current: Claim, following: Claim) -> bool:
-        """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
-        kept = (
-            not isinstance(self.plan.on_auth_change, Reconnect)
-            and self.memory.cause is Cause.AUTH_CHANGED
-            and self.publisher.state.value is State.OPEN
-            and self._same_identity(following)
-        )
-        self.renewing = _shown(following) if kept else None
-        return kept
-
-    def _same_identity(self, following: Claim) -> bool:
-        if isinstance(following, Renewal):
-            return True
-        try:
-            current = self.publisher.auth.value
-            return same_identity(current, _shown(following), self.plan.identity)
-        except Exception as error:
-            self.publisher.report("identity=", "auth", error)
-            return False
 
     # --- from any thread
 
@@ -120,13 +81,6 @@ class Engine:
         if self._stopped.done():
             self._stopped = Future()
         return self._holds.take()
-
-    def set_auth(self, value: Any) -> Receipt[AuthChange]:
-        """Change the credential; see ``Socket.set_auth``."""
-        credential = self._credential(value, "set_auth(value)")
-        receipt = self.publisher.changes.receipt()
-        self.home.run(lambda: self._set_auth(credential, receipt))
-        return receipt
 
     def send(self, value: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
@@ -210,47 +164,6 @@ class Engine:
         self.memory.leave(Cause.LOOP_ENDED)
         self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.LOOP_ENDED, at=self._now()))
 
-    # --- where credentials come from
-
-    def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
-        if isinstance(auth, Refreshing):  # before the Observable that it is, too
-            share = Share(auth, self.home, self._refused, self._renewed, self._source_failed)
-            return share, share.follow
-        if _is_observable(auth):
-            # What a BehaviorSubject holds now is older than any set_auth() before the start.
-            first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
-            changed, failed = self._source_changed, self._source_failed
-            return first, credentials_from(auth, first, changed, failed)
-        if callable(auth):
-            return FunctionProvider(auth, self.plan.auth_timeout), Disposable
-        return self._credential(auth, "auth"), Disposable
-
-    def _credential(self, value: Any, argument: str) -> Credential:
-        credential = Credential.of(value, argument)
-        if credential.known:
-            carry(
-                self.plan.carrier, credential.reveal()
-            )  # what cannot be carried fails here, at once
-        return credential
-
-    def _source_changed(self, credential: Credential) -> None:
-        if self._starting:
-            self.auth.on_next(credential)  # what it replays is what to begin with
-            self.publisher.credential(credential)
-        else:
-            self.home.run(lambda: self._emitted(credential))
-
-    def _refused(self, credential: Credential) -> bool:
-        return credential in self.memory.refusals
-
-    def _renewed(self, credential: Credential) -> None:
-        if self._running is not None:
-            self._unasked.came(credential)
-
-    def _source_failed(self, error: Exception) -> None:
-        event = SourceFailed(error=error, at=self.home.wall_time())
-        self.home.run(lambda: self.publisher.publish(event))
-
     # --- on the loop
 
     def _start(self) -> None:
@@ -261,14 +174,12 @@ class Engine:
         run = SerialDisposable()
         self._running = run
         _running.add(self)
-        self._starting = True
-        try:
-            source = self._follow()
-        finally:
-            self._starting = False
-        self.publisher.credential(_shown(self.auth.value))
+        source = self.custody.follow()
         events = self._connections().subscribe(self._happened, self._broke)
         run.disposable = CompositeDisposable(events, source)
+
+    def _runs(self) -> bool:
+        return self._running is not None
 
     def _happened(self, event: Event) -> None:
         if isinstance(event, Ended):
@@ -276,7 +187,7 @@ class Engine:
             return
         self.publisher.publish(event)
         if isinstance(event, Opened):
-            self._unasked.opened()
+            self.custody.opened()
 
     def _broke(self, error: Exception) -> None:
         logger.error(
@@ -286,87 +197,10 @@ class Engine:
         failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
         self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
 
-    def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
-        changes, current = self.publisher.changes, self.publisher.auth.value
-        newest, epoch = self.renewing or current, self.memory.epoch
-        self._unasked.forget()
-        if self.provider is not None:
-            self.provider.overtaken()
-        if self._running is None:
-            logger.info(
-                "%s: not running; the credential is kept for its start", self.plan.address.shown
-            )
-            self._drop_what_was_queued(credential)
-            self.auth.on_next(credential)
-            self.publisher.credential(credential)
-            receipt.settle(Stored())
-        elif credential == newest and changes.wants(credential):
-            changes.begin(credential, receipt, epoch)
-        elif credential != newest or credential == self.renewing or self._awaits(credential):
-            changes.begin(credential, receipt, epoch)
-            self._change(credential)
-        elif self.publisher.state.value is State.OPEN:
-            receipt.settle(InEffect(self.memory.epoch))
-        elif credential is LOGGED_OUT and self.publisher.state.value is State.AWAITING_AUTH:
-            receipt.settle(InEffect(None))
-        elif credential in self.memory.refusals:
-            receipt.settle(Refused("it was refused before"))
-        else:
-            changes.begin(credential, receipt, epoch - 1)
-
-    def _awaits(self, credential: Credential) -> bool:
-        # The last one in use was not refused: the provider gave up, or says logged out.
-        awaiting = self.publisher.state.value is State.AWAITING_AUTH
-        return awaiting and credential.known and credential not in self.memory.refusals
-
-    def _emitted(self, credential: Credential) -> None:
-        if credential != (self.renewing or self.publisher.auth.value):
-            self._change(credential)
-
-    def _renew(self, credential: Credential) -> None:
-        if credential not in self.memory.refusals:
-            self._change(credential, Renewal(credential))
-
-    def _lacks(self) -> bool:
-        """Whether nothing brings the next credential but a renewal."""
-        claim = self.auth.value
-        if isinstance(claim, Credential):  # pushed; one that waits for its turn is overtaken
-            waits = self.publisher.state.value in (State.CONNECTING, State.WAITING)
-            return claim.known and waits
-        return isinstance(self.provider, Share) and self.provider.parked
-
-    def _change(self, credential: Credential, claim: Claim | None = None) -> None:
-        claim = claim or credential
-        self._drop_what_was_queued(claim)
-        logged_out = credential is LOGGED_OUT
-        self.memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
-        self.memory.changed = True
-        if claim == self.auth.value:
-            self.again.on_next(None)  # set before, but a provider's one is in use since
-        else:
-            self.auth.on_next(claim)
-        if self.renewing is None:
-            self.publisher.credential(credential)
-        else:
-            self.publisher.changes.overtake(credential)
-
-    def _drop_what_was_queued(self, following: Claim) -> None:
-        """Nothing that was sent as one identity goes out as another (C14)."""
-        nobody = self.publisher.auth.value in (PENDING, LOGGED_OUT)
-        if nobody or self._same_identity(following):
-            return
-        for function in self.when_identity_changes:
-            function()
-        self.outbox.flush()
-        self.outbox.drop(
-            lambda: IdentityChanged("not sent: the credential is another identity's now")
-        )
-
     def _reconnect(self) -> None:
         self.memory.refusals.forget()
         if self._running is not None:
-            self.memory.leave(Cause.RECONNECT)
-            self.again.on_next(None)
+            self.custody.use_again()
 
     def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
         if self._running is not None:
@@ -403,13 +237,12 @@ class Engine:
 
     def _let_go(self) -> None:
         running, self._running = self._running, None
-        self.renewing = None
-        self._unasked.forget()
+        self.custody.let_go()
         if running is not None:
             running.dispose()
         self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
-        if self.provider is not None:
-            self.provider.cancel()
+        if self.custody.provider is not None:
+            self.custody.provider.cancel()
 
     def _halted(self) -> None:
         if not self._holds.held:
@@ -433,20 +266,6 @@ class Engine:
 
     def _now(self) -> float:
         return self.home.wall_time()
-
-
-def _shown(claim: Claim) -> Credential:
-    if isinstance(claim, Renewal):
-        return claim.credential
-    return PENDING if isinstance(claim, Provider) else claim
-
-
-def _is_behavior(auth: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
-    return isinstance(auth, BehaviorSubject)
-
-
-def _is_observable(auth: Any) -> TypeGuard[Observable[Any]]:
-    return isinstance(auth, Observable)
 
 
 _running: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rxsocket.auth.changes import Changes
-from rxsocket.auth.credentials import Credential
+from rxsocket.auth.credentials import PENDING, Credential
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
     Cause,
@@ -66,13 +66,12 @@ class Publisher:
         home: Where observers are called.
         hold: Keeps the socket connected; given to the streams that connect (C1).
         shown: The socket's address, without secrets.
-        credential: The credential to begin with.
 
     Attributes:
         delivers: The epoch whose messages are to be known, while there is one.
     """
 
-    def __init__(self, home: Home, hold: Hold, shown: str, credential: Credential) -> None:
+    def __init__(self, home: Home, hold: Hold, shown: str) -> None:
         self.delivers: int | None = None
         self._home = home
         self._narrator = Narrator(shown)
@@ -100,7 +99,7 @@ class Publisher:
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
         self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
-        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, credential)
+        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, PENDING)
 
     def publish(self, event: Event) -> None:
         """Let an event be known: first the state it leads to, then the event."""

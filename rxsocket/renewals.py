@@ -174,7 +174,7 @@ class Renewals:
         keys, refused = self._attempts.keys, isinstance(error, CredentialRefused)
         if refused:
             self._memory.refusals.remember(keys.newest)
-            self._engine.renewing = None
+            self._engine.custody.renewing = None
             if epoch.credential is not None:
                 keys.push(epoch.credential)
         self._failed(epoch, error, refused)

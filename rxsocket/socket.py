@@ -276,11 +276,11 @@ class Socket(Generic[T, S]):
             leases       A---------B------------      with reconnect(), each credential is a lease
             switch       co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
         """
-        engine = self._engine
-        changed = engine.auth.pipe(ops.distinct_until_changed())  # C6
-        again = engine.again.pipe(ops.map(lambda _: engine.auth.value))  # reconnect()
+        custody = self._engine.custody
+        changed = custody.auth.pipe(ops.distinct_until_changed())  # C6
+        again = custody.again.pipe(ops.map(lambda _: custody.auth.value))  # reconnect()
         return reactivex.merge(changed, again).pipe(
-            leases(engine.keeps),  # C13
+            leases(custody.keeps),  # C13
             ops.map(self._supervised),
             ops.switch_latest(),
             ops.take_while(_goes_on, inclusive=True),
@@ -408,7 +408,7 @@ class Socket(Generic[T, S]):
             TypeError: If the value is no credential.
             ValueError: If it cannot be carried.
         """
-        return self._engine.set_auth(value)
+        return self._engine.custody.set_auth(value)
 
     @overload
     def send(self: Socket[str | bytes, str | bytes], data: Sendable) -> Receipt[Sent]: ...

@@ -486,7 +486,7 @@ class BehaviorAuth(_SourceAuth):
 
     def watch(self) -> None:
         engine = self.socket._engine
-        follow = engine._follow
+        follow = engine.custody._follow
 
         def followed() -> Any:
             value = self.source.value
@@ -497,7 +497,7 @@ class BehaviorAuth(_SourceAuth):
                 self.ledger.begin(value)
             return follow()
 
-        engine._follow = followed
+        engine.custody._follow = followed
 
 
 class ProviderAuth(SocketMachine):

@@ -668,7 +668,7 @@ def test_a_refreshing_that_fails(surfaces: Surfaces, canary: Canary, how: str) -
         look(surfaces, watch, *errors)
         for error in errors:
             surfaces.locals("refreshing.errors", error)
-        for thing in (tokens, tokens.errors, socket._engine.provider, *printed):
+        for thing in (tokens, tokens.errors, socket._engine.custody.provider, *printed):
             surfaces.show(type(thing).__name__, thing)
         assert peer.dials == 0
         subscription.dispose()
@@ -692,9 +692,9 @@ def test_a_refreshing_that_works(surfaces: Surfaces, canary: Canary) -> None:
         subscription = tokens.subscribe(printed.append)
         watch.wait(Opened, 2)
         assert peer.handshakes[1].credential == f"{canary.text}2"
-        claim = socket._engine.auth.value
+        claim = socket._engine.custody.auth.value
         look(surfaces, watch, *printed)
-        for thing in (tokens, socket._engine.provider, claim, *printed):
+        for thing in (tokens, socket._engine.custody.provider, claim, *printed):
             surfaces.show(type(thing).__name__, thing)
         subscription.dispose()
         socket.close().result(5)

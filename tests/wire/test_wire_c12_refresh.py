@@ -302,7 +302,7 @@ def test_set_auth_overtakes_it() -> None:
         assert entered.wait(5)
         assert socket.set_auth("pushed").result(5) == InEffect(2)
         late = Inbox()
-        tokens = socket._engine.provider._source  # type: ignore[union-attr]
+        tokens = socket._engine.custody.provider._source  # type: ignore[union-attr]
         assert isinstance(tokens, Refreshing)
         subscription = tokens.subscribe(late)
         release.set()
