@@ -383,12 +383,12 @@ class Ours(Contestant):
         self.needs = needs  # type: ignore[misc]
         self._options = options
 
-    def _socket(self, url: str) -> Socket:
-        return Socket(url, auth={"token": "initial"}, **self._options)
+    def _socket(self, url: str, **options: Any) -> Socket[Any, Any]:
+        return Socket(url, auth={"token": "initial"}, **self._options, **options)
 
     async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
-        socket = self._socket(url)
-        socket.messages.subscribe(meter.observer(decode))
+        socket = self._socket(url, codec=None if decode is None else _Decoding(decode))
+        socket.messages.subscribe(meter.observer(None))
         await meter.done.wait()
         await socket.close()
 
@@ -443,9 +443,26 @@ class Ours(Contestant):
         await opened.wait()
 
 
+class _Decoding:
+    """A codec for what is received."""
+
+    def __init__(self, decode: Decode) -> None:
+        self.decode = decode
+
+    def encode(self, value: str) -> str:
+        return value
+
+
 def _nothing(_: object) -> None:
     """What an observer that is there only to be called does."""
 
 
-CONTESTANTS: tuple[Contestant, ...] = (Bare(), Aiohttp(), Picows(), Pipeline(), Ours())
+CONTESTANTS: tuple[Contestant, ...] = (
+    Bare(),
+    Aiohttp(),
+    Picows(),
+    Pipeline(),
+    Ours(),
+    Ours("rxsocket, picows", needs="picows", transport="picows"),
+)
 """All of them; the first one is what the others are compared with."""
