@@ -23,6 +23,9 @@ from rxsocket.transports.seam import Fragments, PeerClosed
 
 __all__ = ["PushedConnection"]
 
+READ_SIZE = 512 * 2**10
+"""Bytes to read at once. By itself ``picows`` takes ever more, megabytes that no cache holds."""
+
 
 class PushedConnection(Assembly):
     """A listener of ``picows``, and the link of the seam."""
@@ -283,8 +286,12 @@ class _Watched(BufferedProtocol):
         self._transport = transport
         self._protocol = protocol
         self._updated = protocol.buffer_updated
+        self._room = protocol.get_buffer
         self._flush = connection.flush
-        self.get_buffer = protocol.get_buffer  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = cast(memoryview, self._room(sizehint))
+        return room if len(room) <= READ_SIZE else room[:READ_SIZE]
 
     def buffer_updated(self, nbytes: int) -> None:
         transport = self._transport

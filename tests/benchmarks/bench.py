@@ -27,22 +27,12 @@ from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import change_of_credential
 import msgspec
-from contestants import CONTESTANTS, Contestant, Decode, Meter
-from peer import Peer, allow_files, payload, peer
+from contestants import CHANGING, CONTESTANTS, Changes, Contestant, Decode, Meter, Quote
+from peer import Peer, allow_files, messages, peer, pin
 
 MICRO = 1e6
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-
-
-class Quote(msgspec.Struct):
-    """What the typed messages hold."""
-
-    symbol: str
-    price: float
-    volume: int
-    note: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +46,7 @@ class Scale:
     sockets: int
     openings: int
     changes: int
+    topics: tuple[int, ...] = (1, 10, 100, 1000)
 
 
 FULL = Scale(
@@ -95,7 +86,9 @@ class Bench:
 
     def others(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Everything else."""
-        for others in (9, 99):
+        for topics in self._scale.topics:
+            yield f"{topics} topics", lambda topics=topics: self._topics(topics)
+        for others in (0, 9, 99):
             yield f"{others + 1} observers", lambda others=others: self._share(others)
         yield "echo 64 B", self._echo
         yield "send 64 B", self._send
@@ -128,6 +121,24 @@ class Bench:
         await contestant.receive(url, meter, decode)
         return meter
 
+    def _topics(self, topics: int) -> None:
+        named = [f"quotes/{number}" for number in range(topics)]
+        most = max(200, int(self._scale.seconds * 150_000))
+
+        async def receive(contestant: Contestant, count: int) -> Meter:
+            meter = Meter(count, warm=max(1, count // 20))
+            url = self._server.url("flood", frames=f"topics-{topics}", count=meter.last)
+            await contestant.topics(url + "&", meter, named)
+            return meter
+
+        for contestant, row in self._turns(self._start(f"{topics} topics", "us a message")):
+            # A filter for each topic asks all of them about each message.
+            count = max(200, most // topics) if contestant.name == "RxPY pipeline" else most
+            run = lambda contestant=contestant, count=count: receive(contestant, count)  # noqa: E731
+            meter = self._timed(row, run)
+            row.cpu.append(meter.cpu / count * MICRO)
+            row.wall.append(meter.wall / count * MICRO)
+
     def _share(self, others: int) -> None:
         count = max(100, int(self._scale.seconds * 200_000 / (others + 1)))
         sharing = [contestant for contestant in self._contestants if contestant.shares]
@@ -155,7 +166,7 @@ class Bench:
             row.wall.append(statistics.median(taken) * MICRO)
 
     def _send(self) -> None:
-        message, count = payload("raw-64"), self._scale.sends
+        (message,), count = messages("raw-64"), self._scale.sends
         url = self._server.url("sink", bytes=count * (2 + 4 + 64))
 
         async def send(contestant: Contestant) -> Meter:
@@ -169,11 +180,18 @@ class Bench:
             row.wall.append(meter.wall / count * MICRO)
 
     def _change(self) -> None:
-        hand, socket = change_of_credential.in_turn(self._scale.changes)
-        for name, times in (("websockets", hand), ("rxsocket", socket)):
-            row = Row("change of credential", name, "us, wall")
-            row.wall = [taken * MICRO for taken in times]
-            self.rows.append(row)
+        changing = [one for one in CHANGING if one.available()]
+        rows = self._start("change of credential", "us, wall", changing)
+        missed = {one.name: Row(rows[0].workload, one.name, "messages missed") for one in changing}
+        named = {contestant.name: contestant for contestant in changing}
+        each = max(1, self._scale.changes // self._scale.rounds)
+        for _ in range(self._scale.rounds):
+            for row in rows:
+                url = self._server.url("ticks") + "&"
+                found: Changes = asyncio.run(named[row.contestant].change(url, each))
+                row.wall += [taken * MICRO for taken in found.taken]
+                missed[row.contestant].wall += found.missed
+        self.rows += missed.values()
 
     def _idle(self) -> None:
         number = self._scale.sockets
@@ -334,6 +352,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     scale = QUICK if options.quick else FULL
     contestants = [one for one in CONTESTANTS if one.available()]
+    pin(0)
     with peer() as server:
         bench = Bench(server, contestants, scale)
         for name, measure in (*bench.floods(), *bench.others()):

@@ -94,21 +94,15 @@ def serve(pipe: Connection) -> None:
             return
 
 
-def in_turn(changes: int = CHANGES) -> tuple[list[float], list[float]]:
-    """Seconds of each change, by hand and by the socket, with the server in another process."""
+def main() -> float:
+    """Print a table; return the ratio of the medians."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     process.start()
     pin(0)
-    times = asyncio.run(measure(ours.recv(), changes))
+    hand, socket = asyncio.run(measure(ours.recv()))
     ours.send(None)
     process.join()
-    return times
-
-
-def main() -> float:
-    """Print a table; return the ratio of the medians."""
-    hand, socket = in_turn()
     for name, times in (("close and connect by hand", hand), ("set_auth", socket)):
         low, median = min(times) * 1e3, statistics.median(times) * 1e3
         print(f"{name:28} median {median:6.2f} ms   least {low:6.2f} ms   of {len(times)}")

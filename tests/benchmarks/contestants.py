@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
+import msgspec
 import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as ops
@@ -15,9 +16,9 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.subject import BehaviorSubject, Subject
 from websockets.asyncio.client import connect
 
-from rxsocket import Socket
+from rxsocket import Socket, handover
 
-__all__ = ["CONTESTANTS", "Contestant", "Meter"]
+__all__ = ["CHANGING", "CONTESTANTS", "Changes", "Contestant", "Meter", "Quote"]
 
 Decode = Callable[[Any], Any]
 BURST = 100
@@ -75,6 +76,68 @@ class Meter:
         return decoded
 
 
+class Quote(msgspec.Struct):
+    """What typed messages hold."""
+
+    symbol: str
+    price: float
+    volume: int
+    note: str
+
+
+class Message(msgspec.Struct):
+    """What a message of a topic holds."""
+
+    topic: str
+    data: Quote
+
+
+def dispatching(topics: list[str], function: Callable[[Any], None]) -> Callable[[str], None]:
+    """A function of messages that looks the topic's function up, as one would by hand."""
+    decode = msgspec.json.Decoder(Message).decode
+    functions = dict.fromkeys(topics, function)
+
+    def dispatch(text: str) -> None:
+        message = decode(text)
+        functions[message.topic](message.data)
+
+    return dispatch
+
+
+class Changes:
+    """Takes the time of changes of the credential, and counts the messages that were missed."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+        self.missed: list[int] = []
+        self._last: int | None = None
+        self._heard = asyncio.Event()
+
+    def on_message(self, text: str) -> None:
+        """Each message is a number, one more than the one before."""
+        number = int(text)
+        if self._last is not None and number > self._last + 1:
+            self.missed[-1] += number - self._last - 1
+        self._last = max(number, self._last or 0)
+        self._heard.set()
+
+    async def measure(self, count: int, change: Callable[[int], Awaitable[object]]) -> None:
+        """Change so many times; a change is over when its connection is open."""
+        for number in range(count):
+            await self._message()
+            # The next dial of a burst would be held back for 50 ms: this is about single changes.
+            await asyncio.sleep(0.06)
+            self.missed.append(0)
+            start = time.perf_counter()
+            await change(number)
+            self.taken.append(time.perf_counter() - start)
+        await self._message()
+
+    async def _message(self) -> None:
+        self._heard.clear()
+        await self._heard.wait()
+
+
 class Contestant:
     """One way to use a WebSocket from Python."""
 
@@ -97,6 +160,14 @@ class Contestant:
     def shares(self) -> bool:
         """Whether many observers can look at one connection."""
         return type(self).share is not Contestant.share
+
+    async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
+        """Receive the payloads of topics, decoded, each in a function of its topic."""
+        raise NotImplementedError
+
+    async def change(self, url: str, count: int) -> Changes:
+        """Change the credential of an open connection again and again, while messages come."""
+        raise NotImplementedError
 
     async def echo(self, url: str, rounds: int) -> list[float]:
         """Seconds from sending a message until it came back, one after the other."""
@@ -128,6 +199,34 @@ class Bare(Contestant):
                 elif seen == last:
                     meter.stop()
                     break
+
+    async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
+        dispatch = dispatching(topics, meter.observer(None))
+        async with connect(url, proxy=None) as websocket:
+            async for message in websocket:
+                dispatch(message)
+                if meter.done.is_set():
+                    break
+
+    async def change(self, url: str, count: int) -> Changes:
+        changes = Changes()
+
+        async def read(websocket: Any) -> None:
+            async for message in websocket:
+                changes.on_message(message)
+
+        websocket = await connect(f"{url}token=0", proxy=None)
+        reading = asyncio.ensure_future(read(websocket))
+
+        async def change(number: int) -> None:
+            nonlocal websocket, reading
+            await websocket.close()
+            websocket = await connect(f"{url}token={number}", proxy=None)
+            reading = asyncio.ensure_future(read(websocket))
+
+        await changes.measure(count, change)
+        await websocket.close()
+        return changes
 
     async def echo(self, url: str, rounds: int) -> list[float]:
         taken = []
@@ -177,6 +276,39 @@ class Aiohttp(Contestant):
                 elif seen == last:
                     meter.stop()
                     break
+
+    async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
+        import aiohttp
+
+        dispatch = dispatching(topics, meter.observer(None))
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as websocket:
+            async for message in websocket:
+                dispatch(message.data)
+                if meter.done.is_set():
+                    break
+
+    async def change(self, url: str, count: int) -> Changes:
+        import aiohttp
+
+        changes = Changes()
+
+        async def read(websocket: Any) -> None:
+            async for message in websocket:
+                changes.on_message(message.data)
+
+        async with aiohttp.ClientSession() as session:
+            websocket = await session.ws_connect(f"{url}token=0")
+            reading = asyncio.ensure_future(read(websocket))
+
+            async def change(number: int) -> None:
+                nonlocal websocket, reading
+                await websocket.close()
+                websocket = await session.ws_connect(f"{url}token={number}")
+                reading = asyncio.ensure_future(read(websocket))
+
+            await changes.measure(count, change)
+            await websocket.close()
+        return changes
 
     async def echo(self, url: str, rounds: int) -> list[float]:
         import aiohttp
@@ -237,6 +369,29 @@ class Picows(Contestant):
         transport.disconnect()
         await transport.wait_disconnected()
 
+    async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
+        transport = await self._open(url, dispatching(topics, meter.observer(None)))
+        await meter.done.wait()
+        transport.disconnect()
+        await transport.wait_disconnected()
+
+    async def change(self, url: str, count: int) -> Changes:
+        import picows
+
+        changes = Changes()
+        transport = await self._open(f"{url}token=0", changes.on_message)
+
+        async def change(number: int) -> None:
+            nonlocal transport
+            transport.send_close(picows.WSCloseCode.OK)
+            await transport.wait_disconnected()
+            transport = await self._open(f"{url}token={number}", changes.on_message)
+
+        await changes.measure(count, change)
+        transport.disconnect()
+        await transport.wait_disconnected()
+        return changes
+
     async def echo(self, url: str, rounds: int) -> list[float]:
         import picows
 
@@ -286,13 +441,14 @@ class Pipeline(Contestant):
         url: str,
         outgoing: Observable[str] | None = None,
         opened: Callable[[], object] = lambda: None,
+        auth: Observable[str] | None = None,
     ) -> Observable[Any]:
-        def connection(_: str) -> Observable[Any]:
+        def connection(token: str) -> Observable[Any]:
             def subscribe(
                 observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
             ) -> abc.DisposableBase:
                 async def run() -> None:
-                    async with connect(url, proxy=None) as websocket:
+                    async with connect(f"{url}token={token}", proxy=None) as websocket:
                         writing = asyncio.ensure_future(self._write(websocket, outgoing))
                         asyncio.get_running_loop().call_soon(opened)  # it has begun to write
                         async for message in websocket:
@@ -304,7 +460,7 @@ class Pipeline(Contestant):
 
             return reactivex.create(subscribe)
 
-        auth = BehaviorSubject("token")
+        auth = auth or BehaviorSubject("token")
         return auth.pipe(ops.map(connection), ops.switch_latest(), ops.share())
 
     async def _write(self, websocket: Any, outgoing: Observable[str] | None) -> None:
@@ -323,6 +479,32 @@ class Pipeline(Contestant):
         with self._messages(url).subscribe(subject):
             await meter.done.wait()
         await asyncio.sleep(0.05)
+
+    async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
+        decode, observer = msgspec.json.Decoder(Message).decode, meter.observer(None)
+        messages = self._messages(url).pipe(ops.map(decode), ops.share())
+
+        def listen(topic: str) -> abc.DisposableBase:
+            mine = messages.pipe(ops.filter(lambda one: one.topic == topic))
+            return mine.pipe(ops.map(lambda one: one.data)).subscribe(observer)
+
+        with CompositeDisposable([listen(topic) for topic in topics]):
+            await meter.done.wait()
+        await asyncio.sleep(0.05)
+
+    async def change(self, url: str, count: int) -> Changes:
+        changes, opened, auth = Changes(), asyncio.Event(), BehaviorSubject("0")
+
+        async def change(number: int) -> None:
+            opened.clear()
+            auth.on_next(str(number))
+            await opened.wait()
+
+        messages = self._messages(url, None, opened.set, auth)
+        with messages.subscribe(changes.on_message):
+            await changes.measure(count, change)
+        await asyncio.sleep(0.05)
+        return changes
 
     async def share(self, url: str, meter: Meter, others: int) -> None:
         messages = self._messages(url)
@@ -391,6 +573,28 @@ class Ours(Contestant):
         socket.messages.subscribe(meter.observer(None))
         await meter.done.wait()
         await socket.close()
+
+    async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
+        socket, observer = self._socket(url), meter.observer(None)
+        for topic in topics:
+            socket.listener(topic, type=Quote).subscribe(observer)
+        await meter.done.wait()
+        await socket.close()
+
+    async def change(self, url: str, count: int) -> Changes:
+        changes, opened = Changes(), asyncio.Event()
+        socket = self._socket(url)
+        socket.messages.subscribe(changes.on_message)
+        socket.on_open(opened.set)
+
+        async def change(number: int) -> None:
+            opened.clear()
+            socket.set_auth({"token": str(number)})
+            await opened.wait()
+
+        await changes.measure(count, change)
+        await socket.close()
+        return changes
 
     async def share(self, url: str, meter: Meter, others: int) -> None:
         socket = self._socket(url)
@@ -465,4 +669,9 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Ours(),
     Ours("rxsocket, picows", needs="picows", transport="picows"),
 )
+CHANGING: tuple[Contestant, ...] = (
+    *CONTESTANTS,
+    Ours("rxsocket, handover", on_auth_change=handover(), identity=lambda _: "the same"),
+)
+"""The same, and one for changes of the credential only."""
 """All of them; the first one is what the others are compared with."""

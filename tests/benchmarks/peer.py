@@ -6,6 +6,7 @@ an answer to a close frame. The path of the request says what it does:
 - ``/flood?frames=kind&count=n`` writes ``n`` frames of a kind as fast as they are taken.
 - ``/echo`` answers each message with the same one.
 - ``/sink?bytes=n`` reads ``n`` bytes of frames and says "done".
+- ``/ticks`` writes the number of each millisecond, the same on every connection.
 - ``/idle`` does nothing.
 """
 
@@ -15,6 +16,7 @@ import base64
 import hashlib
 import json
 import multiprocessing
+import os
 import socket as sockets
 import struct
 import threading
@@ -24,20 +26,26 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["Peer", "frame", "payload", "peer"]
+__all__ = ["Peer", "allow_files", "frame", "messages", "peer", "pin"]
 
 MIB = 2**20
-TEXT, CLOSE, PING = 0x1, 0x8, 0x9
+TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 
-def payload(kind: str) -> str:
-    """The message that is sent over and over: ``raw-64``, ``json-1024``, ..."""
-    name, size = kind.split("-")
+def messages(kind: str) -> list[str]:
+    """What is sent over and over: ``raw-64``, ``json-1024``, or ``topics-100`` of 100 topics."""
+    name, number = kind.split("-")
     if name == "raw":
-        return "x" * int(size)
+        return ["x" * int(number)]
     quote = {"symbol": "ABCD", "price": 101.25, "volume": 1200, "note": ""}
-    quote["note"] = "n" * (int(size) - len(json.dumps(quote, separators=(",", ":"))))
-    return json.dumps(quote, separators=(",", ":"))
+    if name == "topics":
+        return [_json({"topic": f"quotes/{one}", "data": quote}) for one in range(int(number))]
+    quote["note"] = "n" * (int(number) - len(_json(quote)))
+    return [_json(quote)]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def frame(opcode: int, data: bytes) -> bytes:
@@ -76,7 +84,7 @@ class Peer:
                 f"GET /flood?frames={kind}&count={count} HTTP/1.1\r\nHost: bench\r\n"
                 f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
             )
-            left = count * len(frame(TEXT, payload(kind).encode()))
+            left = sum(len(chunk) for chunk in _chunks(kind, count))
             buffer = bytearray(MIB // 8)
             start = time.perf_counter()
             while left > 0:
@@ -101,6 +109,7 @@ def peer() -> Iterator[Peer]:
 
 def _serve(pipe: Connection) -> None:
     allow_files(4096)
+    pin(1)
     threading.stack_size(256 * 1024)  # there may be a thousand of them
     listener = sockets.create_server(("127.0.0.1", 0), backlog=1024)
 
@@ -113,6 +122,12 @@ def _serve(pipe: Connection) -> None:
     pipe.send(listener.getsockname()[1])
     while pipe.recv() == "cpu":
         pipe.send(time.process_time())
+
+
+def pin(core: int) -> None:
+    """Stay on one core, if there are several and the system can do that."""
+    if hasattr(os, "sched_setaffinity") and len(cores := sorted(os.sched_getaffinity(0))) > 1:
+        os.sched_setaffinity(0, {cores[core]})
 
 
 def allow_files(number: int) -> None:
@@ -133,7 +148,11 @@ def _answer(tcp: sockets.socket) -> None:
         path, query = _shake_hands(tcp)
         with tcp:
             if path == "/flood":
-                _flood(tcp, query["frames"], int(query["count"]))
+                for chunk in _chunks(query["frames"], int(query["count"])):
+                    tcp.sendall(chunk)
+            elif path == "/ticks":
+                _tick(tcp)
+                return
             elif path == "/sink":
                 left = int(query["bytes"])
                 while left > 0:
@@ -159,14 +178,43 @@ def _shake_hands(tcp: sockets.socket) -> tuple[str, dict[str, str]]:
     return address.path, dict(parse_qsl(address.query))
 
 
-def _flood(tcp: sockets.socket, kind: str, count: int) -> None:
-    one = frame(TEXT, payload(kind).encode())
-    many = max(1, MIB // len(one))
-    chunk = one * many
+def _chunks(kind: str, count: int) -> Iterator[bytes]:
+    """So many frames of a kind, about a MiB at a time."""
+    frames = [frame(TEXT, message.encode()) for message in messages(kind)]
+    cycles = max(1, MIB // sum(map(len, frames)))
+    chunk, many = b"".join(frames) * cycles, len(frames) * cycles
     while count >= many:
-        tcp.sendall(chunk)
+        yield chunk
         count -= many
-    tcp.sendall(one * count)
+    whole, rest = divmod(count, len(frames))
+    yield b"".join(frames * whole + frames[:rest])
+
+
+def _tick(tcp: sockets.socket) -> None:
+    """Write the number of each millisecond, until a close frame comes; answer that, and pings."""
+    tcp.setblocking(False)
+    last = _now()
+    while True:
+        now = _now()
+        tcp.sendall(b"".join(frame(TEXT, b"%d" % number) for number in range(last + 1, now + 1)))
+        last = now
+        try:
+            data = tcp.recv(MIB)
+        except BlockingIOError:
+            time.sleep(0.0005)
+            continue
+        for opcode, body, _ in _frames(data):
+            if opcode == PING:
+                tcp.sendall(frame(PONG, body))
+            elif opcode == CLOSE:
+                tcp.sendall(frame(CLOSE, body))
+                return
+        if not data:
+            return
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _echo(tcp: sockets.socket) -> None:
@@ -174,20 +222,26 @@ def _echo(tcp: sockets.socket) -> None:
     data = b""
     while chunk := tcp.recv(MIB):
         data += chunk
-        while len(data) >= 6:
-            size, start = data[1] & 0x7F, 2
-            if size == 126:
-                size, start = int.from_bytes(data[2:4], "big"), 4
-            end = start + 4 + size
-            if len(data) < end:
-                break
-            mask, body = data[start : start + 4], data[start + 4 : end]
-            masks = (mask * (size // 4 + 1))[:size]
-            plain = (int.from_bytes(body, "big") ^ int.from_bytes(masks, "big")).to_bytes(
-                size, "big"
-            )
-            opcode, data = data[0] & 0x0F, data[end:]
+        end = 0
+        for opcode, body, end in _frames(data):
             if opcode != PING:
-                tcp.sendall(frame(opcode, plain))
+                tcp.sendall(frame(opcode, body))
             if opcode == CLOSE:
                 return
+        data = data[end:]
+
+
+def _frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """The whole frames of a client that some bytes begin with, unmasked, and where each ends."""
+    at = 0
+    while len(data) - at >= 6:
+        size, start = data[at + 1] & 0x7F, at + 2
+        if size == 126:
+            size, start = int.from_bytes(data[start : start + 2], "big"), start + 2
+        end = start + 4 + size
+        if len(data) < end:
+            return
+        masks = (data[start : start + 4] * (size // 4 + 1))[:size]
+        plain = int.from_bytes(data[start + 4 : end], "big") ^ int.from_bytes(masks, "big")
+        yield data[at] & 0x0F, plain.to_bytes(size, "big"), end
+        at = end
