@@ -76,10 +76,10 @@ def converter(type: Any) -> Callable[[Any], Any]:
     Raises:
         TypeError: If values of this type cannot be made.
     """
-    decode = msgspec.json.Decoder(type).decode
+    decode, raw = msgspec.json.Decoder(type).decode, msgspec.Raw
 
     def convert(data: Any) -> Any:
-        if isinstance(data, msgspec.Raw):
+        if isinstance(data, raw):
             return decode(data)
         return data if type is Any else msgspec.convert(data, type)
 

@@ -448,7 +448,7 @@ class Pipeline(Contestant):
                 observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
             ) -> abc.DisposableBase:
                 async def run() -> None:
-                    async with connect(f"{url}token={token}", proxy=None) as websocket:
+                    async with connect(f"{url}&token={token}", proxy=None) as websocket:
                         writing = asyncio.ensure_future(self._write(websocket, outgoing))
                         asyncio.get_running_loop().call_soon(opened)  # it has begun to write
                         async for message in websocket:

@@ -222,13 +222,14 @@ def _echo(tcp: sockets.socket) -> None:
     data = b""
     while chunk := tcp.recv(MIB):
         data += chunk
-        end = 0
+        whole = 0
         for opcode, body, end in _frames(data):
+            whole = end
             if opcode != PING:
                 tcp.sendall(frame(opcode, body))
             if opcode == CLOSE:
                 return
-        data = data[end:]
+        data = data[whole:]
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
