@@ -2,17 +2,21 @@
 
 Messages go round the event objects, one read from the network at a time::
 
-    recv ─ data_received ─ Cutter.feed ─ life.on_next ─ deliver ─ pour ─ context.run ─ _pour
-                            |  each frame: cut, decode                        each message: |
-                            `─ [message, …]                          the observer's on_next ┘
+    recv ── Cutter.feed ─┐                                             each message: ┐
+            each frame   ├─ Life.on_next ── decode ── deliver ── pour ── context.run ─┴─ on_next
+    recv ── on_ws_frame ─┘   [message, …]   if there   turn     one guard            the observer's
+            each frame       one a read     is a codec
 
-What stands before ``each`` is done once for a read: the turn, the observer's context, the guard
-against what it raises. For a message there remain its bytes, its ``str``, the call of the observer,
-and a look at whether anything was asked for meanwhile. If something was, it is carried out before
-the next message (C24), and if that ended the connection there is no next message (C5).
+What is between the network and ``each message`` is done once for a read: the turn, the observer's
+context, the guard against what it raises. For a message there remain its bytes, its ``str``, the
+call of the observer, and a look at whether anything was asked for meanwhile. If something was, it
+is carried out before the next message (C24), and if that ended the connection there is no next
+message (C5).
 
 So it is while one observer looks at ``messages`` and nobody at ``events`` or a session; else each
 message takes the longer way, and an event object is made only when somebody looks at ``events``.
+What nobody switched on is not asked about: what listens to a connection (``Life.listen``) makes it
+go message by message, a codec and interceptors are asked about once a read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """rxsocket beside what else there is, in one run.
 
-    python tests/benchmarks/bench.py [--quick] [--json FILE] [--only WORD]
+    python tests/benchmarks/bench.py [--quick] [--json FILE] [--only WORD] [--markdown]
 
 Processor time and wall time of the client for each message, the least and the median of five
 rounds; in each round every contestant has its turn, so that what else the machine does hits all of
@@ -304,6 +304,23 @@ def _ratio(values: list[float], others: list[float]) -> str:
     return f"{min(values) / min(others):6.2f}" if values and others and min(others) else f"{'-':>6}"
 
 
+def _markdown(rows: list[Row]) -> Iterator[str]:
+    """The least of each row, or the median where only time was taken; a column a contestant."""
+    names = list(dict.fromkeys(row.contestant for row in rows))
+    yield f"| | {' | '.join(names)} |"
+    yield f"|---|{'---:|' * len(names)}"
+    for workload, unit in dict.fromkeys((row.workload, row.unit) for row in rows):
+        found = {
+            row.contestant: f"{min(row.cpu):.2f}"
+            if row.cpu
+            else f"{statistics.median(row.wall):.0f}"
+            for row in rows
+            if (row.workload, row.unit) == (workload, unit) and (row.cpu or row.wall)
+        }
+        cells = " | ".join(found.get(name, "") for name in names)
+        yield f"| {workload}, {unit} | {cells} |"
+
+
 def _server(rows: list[Row]) -> Iterator[str]:
     """How it is known that the server was not what was waited for."""
     yield "\nthe server, in messages a second: alone (a client that only reads bytes), the fastest"
@@ -349,6 +366,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--only", default="", metavar="WORD", help="workloads with this in the name"
     )
+    parser.add_argument("--markdown", action="store_true", help="a table to be pasted, too")
     options = parser.parse_args(arguments)
     scale = QUICK if options.quick else FULL
     contestants = [one for one in CONTESTANTS if one.available()]
@@ -363,6 +381,8 @@ def main(arguments: list[str] | None = None) -> None:
     rows = bench.rows
     print(", ".join(f"{name} {value}" for name, value in _machine().items()))
     for line in (*_table(rows), *_server(rows)):
+        print(line)
+    for line in _markdown(rows) if options.markdown else ():
         print(line)
     if options.json:
         options.json.write_text(json.dumps(_result(rows, scale), indent=1))

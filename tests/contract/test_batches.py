@@ -11,7 +11,17 @@ from reactivex import Observable
 from reactivex import operators as ops
 from scene import A, B, Make
 
-from rxsocket import Closed, Dropped, Message, ObserverFailed, Request, Signal, Socket, Transport
+from rxsocket import (
+    Closed,
+    Dropped,
+    Message,
+    ObserverFailed,
+    Request,
+    Signal,
+    Socket,
+    Transport,
+    json,
+)
 from rxsocket.testing import VirtualClock, accept, fake
 
 who: ContextVar[str] = ContextVar("who", default="nobody")
@@ -277,3 +287,64 @@ def test_a_refusal_after_a_change_at_the_message_before(virtual: VirtualClock) -
     assert [(closed.verdict, closed.reason) for closed in closes] == [(None, "")]
     socket.close()
     virtual.advance(2.0)
+
+
+def test_what_does_not_decode_leaves_the_rest_of_its_read(
+    virtual: VirtualClock, reader: Reader
+) -> None:
+    """A message in the middle of a read that has no value is reported there; the others come."""
+    socket, seen = reader("1 x 2 y", "3", codec=json(type=int)), []
+    socket.errors.subscribe(lambda error: seen.append(type(error).__name__))
+    socket.messages.subscribe(seen.append)
+    virtual.advance(1.0)
+    assert seen == [1, "DecodeFailed", 2, "DecodeFailed", 3]
+
+
+def test_a_change_ends_a_read_that_is_decoded(virtual: VirtualClock, reader: Reader) -> None:
+    """After a change in the middle of a read nothing of it is delivered, nor reported (C5)."""
+    socket, seen = reader("1 x 2", codec=Words()), []
+
+    def leave(message: str) -> None:
+        seen.append(message)
+        if message == "1":
+            socket.set_auth(B)
+
+    socket.errors.subscribe(seen.append)
+    socket.messages.subscribe(leave)
+    virtual.advance(1.0)
+    assert seen == ["1", "later"]
+
+
+class Words:
+    """A codec that knows no x."""
+
+    def encode(self, value: str) -> str:
+        return value
+
+    def decode(self, data: str | bytes) -> str:
+        if data == "x":
+            raise ValueError("x")
+        return str(data)
+
+
+def test_interceptors_have_each_message_of_a_read(virtual: VirtualClock, reader: Reader) -> None:
+    """Lists hold what interceptors made of messages, without those that one raised at."""
+    socket, seen = reader("1 x 2"), []
+    socket.after_receive(lambda message: int(message) * 10)
+    socket.errors.subscribe(lambda error: seen.append(type(error).__name__))
+    socket.batches.subscribe(seen.append)
+    socket.messages.subscribe(seen.append)
+    virtual.advance(1.0)
+    assert seen == [[10, 20], "ObserverFailed", 10, 20]
+
+
+def test_what_was_decoded_is_held_by_the_size_of_its_message(
+    virtual: VirtualClock, reader: Reader
+) -> None:
+    """The limit on what is held counts the bytes that came, also of values (C4)."""
+    large = "7" * 2**19
+    socket, dropped = reader(f"{large} {large} 7", codec=Words()), []
+    socket.errors.subscribe(dropped.append)
+    with socket.connect():
+        virtual.advance(1.0)
+    assert [(type(event), event.count) for event in dropped] == [(Dropped, 3)]

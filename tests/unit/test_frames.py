@@ -98,25 +98,28 @@ def split(stream: bytes, places: list[int]) -> list[bytes]:
 places = st.lists(st.integers(0, 1500), max_size=8)
 
 
-@example(
-    frame(TEXT, HALF, bits=MORE) + frame(0x0, b"then") + b"\x81\x85mask12345", [8], False, False
-)
-@example(frame(TEXT, b"?", bits=MORE) + frame(TEXT, b"new"), [2], False, False)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(streams | good_streams, places, st.booleans(), st.booleans())
-def test_any_stream_split_anywhere(
-    stream: bytes, places: list[int], deflate: bool, eof: bool
-) -> None:
+@pytest.mark.parametrize("examples", [150, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
+def test_any_stream_split_anywhere(examples: int) -> None:
     """Messages, what is written, and the close seen and sent, are those of plain websockets."""
 
-    async def both() -> None:
-        expected = await plain(stream, deflate=deflate, eof=eof)
-        seen = await pushing(split(stream, places), deflate=deflate, eof=eof)
-        assert seen.cut
-        assert seen == expected
-        event(f"sent {expected.sent and expected.sent[0]}, {len(expected.messages)} messages")
+    @example(
+        frame(TEXT, HALF, bits=MORE) + frame(0x0, b"then") + b"\x81\x85mask12345", [8], False, False
+    )
+    @example(frame(TEXT, b"?", bits=MORE) + frame(TEXT, b"new"), [2], False, False)
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(streams | good_streams, places, st.booleans(), st.booleans())
+    def agree(stream: bytes, places: list[int], deflate: bool, eof: bool) -> None:
+        async def both() -> None:
+            expected = await plain(stream, deflate=deflate, eof=eof)
+            seen = await pushing(split(stream, places), deflate=deflate, eof=eof)
+            assert seen.cut
+            assert seen == expected
+            event(f"sent {expected.sent and expected.sent[0]}, {len(expected.messages)} messages")
 
-    asyncio.run(both())
+        asyncio.run(both())
+
+    agree()
 
 
 EVERYTHING = b"".join(
