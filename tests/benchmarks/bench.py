@@ -311,14 +311,21 @@ def _markdown(rows: list[Row]) -> Iterator[str]:
     yield f"|---|{'---:|' * len(names)}"
     for workload, unit in dict.fromkeys((row.workload, row.unit) for row in rows):
         found = {
-            row.contestant: f"{min(row.cpu):.2f}"
-            if row.cpu
-            else f"{statistics.median(row.wall):.0f}"
+            row.contestant: _cell(row)
             for row in rows
             if (row.workload, row.unit) == (workload, unit) and (row.cpu or row.wall)
         }
         cells = " | ".join(found.get(name, "") for name in names)
         yield f"| {workload}, {unit} | {cells} |"
+
+
+def _cell(row: Row) -> str:
+    if "p50" in row.unit:
+        return f"{min(row.wall):.0f}"
+    if not row.cpu:
+        return f"{statistics.median(row.wall):.0f}"
+    least = min(row.cpu)
+    return f"{least:.2f}" if least < 100 else f"{least:.0f}"
 
 
 def _server(rows: list[Row]) -> Iterator[str]:
