@@ -36,19 +36,28 @@ _TELLS_NO_DATA = re.compile(
 """Texts of msgspec about the types that were expected, and where; others quote the message."""
 
 
-def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[str | bytes], None]:
+def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[list[str | bytes]], None]:
     """A function to deliver messages with: each is decoded, or reported and left out (C3)."""
     decode, deliver = codec.decode, publisher.deliver
 
-    def decode_and_deliver(data: str | bytes) -> None:
-        try:
-            value = decode(data)
-        except Exception as error:
-            failure = _failure(data, error)
-        else:
-            deliver(value, data)
-            return
-        publisher.undecodable(failure, masked(data))
+    def decode_and_deliver(batch: list[str | bytes]) -> None:
+        epoch, messages, start = publisher.delivers, iter(batch), 0
+        while publisher.delivers == epoch:  # what observers ask for may end it
+            values: list[Any] = []
+            add = values.append
+            try:
+                for data in messages:
+                    add(decode(data))
+            except Exception as error:
+                stop = start + len(values)
+                failure = _failure(batch[stop], error)
+            else:
+                deliver(values, batch[start:] if start else batch)
+                return
+            deliver(values, batch[start:stop])
+            if publisher.delivers == epoch:
+                publisher.undecodable(failure, masked(batch[stop]))
+            start = stop + 1
 
     return decode_and_deliver
 

@@ -16,7 +16,7 @@ from rxsocket.flow import Brake
 from rxsocket.runtime import Home
 from rxsocket.streams import Fence, Hold, Report, Stream
 
-__all__ = ["HoldingStream", "Session"]
+__all__ = ["BatchStream", "HoldingStream", "Session"]
 
 T = TypeVar("T")
 
@@ -92,6 +92,32 @@ class HoldingStream(Stream[T]):
     def _admit(self, fence: Fence[T]) -> None:
         for value in self.release():
             fence.on_next(value)
+        super()._admit(fence)
+
+
+class BatchStream(Stream[list[T]]):
+    """The messages of another stream in lists; the first list is what that one held.
+
+    Args:
+        messages: The stream that holds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        home: Home,
+        report: Report,
+        messages: HoldingStream[T],
+        hold: Hold,
+        brake: Brake,
+    ) -> None:
+        super().__init__(name, home, report, hold, brake)
+        self._messages = messages
+
+    def _admit(self, fence: Fence[list[T]]) -> None:
+        held = self._messages.release()
+        if held:
+            fence.on_next(held)
         super()._admit(fence)
 
 

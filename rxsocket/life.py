@@ -114,7 +114,7 @@ class Life:
         self._publisher = engine.publisher
         self._brake = engine.publisher.brake
         self._codec = engine.plan.codec
-        self._deliver: Callable[[str | bytes], None] = self._publisher.deliver
+        self._deliver: Callable[[list[str | bytes]], None] = self._publisher.deliver
         if self._codec is not None:
             self._deliver = decoding(self._codec, self._publisher)
         self._memory = engine.memory
@@ -132,9 +132,10 @@ class Life:
         """A signal of the transport."""
         if self.over:
             return
-        if isinstance(signal, (str, bytes)):
-            if self._hears is None or not self._hears(signal):
-                self._deliver(signal)
+        if isinstance(signal, list):
+            self._messages(signal)
+        elif isinstance(signal, (str, bytes)):
+            self._messages([signal])
         elif isinstance(signal, PeerClosed):
             if self.link is not None:
                 self._lost(self.link, signal)
@@ -180,8 +181,8 @@ class Life:
                 )
             )
             early, self._early = self._early, []
-            for message in early:
-                self.on_next(message)
+            if early:
+                self.on_next(early)
 
     def listen(self, hears: Filter) -> Callable[[], None]:
         """Let a function have each message first, as it came; if it returns true, nobody gets it.
@@ -267,6 +268,16 @@ class Life:
         if self._attempt.early is not None:
             self._attempt.early(self.value(message))
         return True
+
+    def _messages(self, messages: list[str | bytes]) -> None:
+        if self._hears is None:
+            self._deliver(messages)
+            return
+        for message in messages:  # each may open or end it, or end what hears them
+            if self.over:
+                return
+            if self._hears is None or not self._hears(message):
+                self._deliver([message])
 
     # --- while it is open
 

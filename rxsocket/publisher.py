@@ -1,13 +1,28 @@
 """Where events go: the state, the streams that are about them, the log (C2, C23).
 
-Messages go round the event objects: they are pushed straight to who listens to payloads, and an
-event object is made only when somebody looks at ``events``.
+Messages go round the event objects, one read from the network at a time::
+
+    recv ── Cutter.feed ─┐                                             each message: ┐
+            each frame   ├─ Life.on_next ── decode ── deliver ── pour ── context.run ─┴─ on_next
+    recv ── on_ws_frame ─┘   [message, …]   if there   turn     one guard            the observer's
+            each frame       one a read     is a codec
+
+What is between the network and ``each message`` is done once for a read: the turn, the observer's
+context, the guard against what it raises. For a message there remain its bytes, its ``str``, the
+call of the observer, and a look at whether anything was asked for meanwhile. If something was, it
+is carried out before the next message (C24), and if that ended the connection there is no next
+message (C5).
+
+So it is while one observer looks at ``messages`` and nobody at ``events`` or a session; else each
+message takes the longer way, and an event object is made only when somebody looks at ``events``.
+What nobody switched on is not asked about: what listens to a connection (``Life.listen``) makes it
+go message by message, a codec and interceptors are asked about once a read.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rxsocket.auth.changes import Changes
@@ -32,7 +47,7 @@ from rxsocket.events import (
     TopicFailed,
 )
 from rxsocket.flow import Brake
-from rxsocket.held import Session
+from rxsocket.held import BatchStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.past import Past
 from rxsocket.runtime import Home
@@ -56,9 +71,13 @@ class Publisher:
         home: Where observers are called.
         hold: Keeps the socket connected; given to the streams that connect (C1).
         shown: The socket's address, without secrets.
+
+    Attributes:
+        delivers: The epoch whose messages are to be known, while there is one.
     """
 
     def __init__(self, home: Home, hold: Hold, shown: str) -> None:
+        self.delivers: int | None = None
         self._home = home
         self._narrator = Narrator(shown)
         self._states = States()
@@ -80,6 +99,9 @@ class Publisher:
         )
         self.messages: MessageStream[Any] = MessageStream(
             "messages", home, self.report, self._dropped, hold, self.brake
+        )
+        self.batches: BatchStream[Any] = BatchStream(
+            "batches", home, self.report, self.messages, hold, self.brake
         )
         self.errors: Stream[Problem] = Stream("errors", home, self.report)
         self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
@@ -114,33 +136,82 @@ class Publisher:
         if state is not self.state.value:
             self.state.emit(state)
 
-    def deliver(self, data: Any, raw: str | bytes | None = None, at: float | None = None) -> None:
-        """Let a message of the connection that is open be known, and what it was decoded from.
+    def deliver(
+        self,
+        batch: list[Any],
+        came: Sequence[str | bytes] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Let messages of the connection that is open be known: those of one read.
 
-        ``at`` is when it came, if that is not now.
-
-        ::
-
-            transport -> connection -> deliver -> each observer of messages
-                                              `-> the session, events: only if somebody looks
+        Args:
+            batch: Their values.
+            came: What these were decoded from, if they were.
+            at: When they came, if that is not now.
         """
         if not self._stopwatch.running:
             self._stopwatch.start()
-        with self._home.turn():
-            for interceptor in self.intercepted:
-                try:
-                    data = interceptor(data)
-                except Exception as error:
-                    self.report("after_receive", "messages", error)
-                    return
+        home, epoch, asked = self._home, self.delivers, self._home.asked
+        with home.turn():
+            if self.intercepted:
+                batch, came = self._intercept(batch, batch if came is None else came)
+            if self.batches.observed and batch:
+                self.batches.emit(batch.copy())
+                home.catch_up()
+            messages, sources, more = iter(batch), None if came is None else iter(came), True
+            while more and self.delivers == epoch:
+                if self._looked_at():
+                    more = self._show(messages, sources, at)
+                else:
+                    more = not self.messages.pour(messages, asked)
+                if asked:
+                    home.catch_up()
+
+    def _intercept(
+        self, batch: list[Any], came: Sequence[str | bytes]
+    ) -> tuple[list[Any], list[str | bytes]]:
+        """What interceptors make of messages; those that one raises at are left out."""
+        values: list[Any] = []
+        sources: list[str | bytes] = []
+        for value, source in zip(batch, came, strict=True):
+            try:
+                for interceptor in self.intercepted:
+                    value = interceptor(value)
+            except Exception as error:
+                self.report("after_receive", "messages", error)
+            else:
+                values.append(value)
+                sources.append(source)
+        return values, sources
+
+    def _looked_at(self) -> bool:
+        """Whether anything but observers of ``messages`` is to know of a message."""
+        return (
+            self.events.observed
+            or self._session is not None
+            or self.changes.awaiting_message
+            or not self.messages.observed
+        )
+
+    def _show(
+        self, messages: Iterator[Any], sources: Iterator[str | bytes] | None, at: float | None
+    ) -> bool:
+        """Let the next message be known; return whether there was one.
+
+        Sources are for who holds a message (C4), and nobody does once it has been poured.
+        """
+        for data in messages:
+            source = None if sources is None else next(sources, None)
             if self.events.observed:
                 at = self._home.wall_time() if at is None else at
                 self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
-                self._session.emit(data, raw)
-            self.messages.emit(data, raw)
+                self._session.emit(data, source)
+            self.messages.emit(data, source)
             if self.changes.awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
+            return True
+        return False
 
     def undecodable(self, error: Undecodable, excerpt: str) -> None:
         """A message of the connection that is open has no value."""
@@ -177,6 +248,7 @@ class Publisher:
                 self.closes,
                 self.sessions,
                 self.messages,
+                self.batches,
             )
             looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
             for stream in connected:
@@ -197,9 +269,10 @@ class Publisher:
 
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
-        self._epoch = event.epoch
+        self._epoch = self.delivers = event.epoch
         self._stopwatch.reset()
-        if not (self.events.attended or self.sessions.observed or self.messages.observed):
+        payloads = (self.sessions, self.messages, self.batches)
+        if not (self.events.attended or any(stream.observed for stream in payloads)):
             self.messages.hold()
         if self.sessions.observed:
             self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
@@ -209,6 +282,8 @@ class Publisher:
             self.sessions.emit(self._session)
 
     def _close(self, event: Closed) -> None:
+        if event.epoch == self.delivers:
+            self.delivers = None
         session, self._session = self._session, None
         if session is not None:
             session.end()

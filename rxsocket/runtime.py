@@ -19,7 +19,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
@@ -194,6 +194,19 @@ class Home:
     def turn(self) -> _Turn:
         """For ``with``: what is asked for inside is carried out when the outermost turn ends."""
         return self._turn
+
+    @property
+    def asked(self) -> Collection[object]:
+        """What is to be carried out when the turn ends: empty if nothing is."""
+        return self._actions
+
+    def catch_up(self) -> None:
+        """Between two values of a turn: carry out what was asked for, as at the end of it.
+
+        With a turn around this one, it is left to that one.
+        """
+        if self._turn.depth == 1:
+            self._carry_out()
 
     def _arrive(self) -> None:
         """Carry out what came from other threads; what comes meanwhile waits for its next turn."""

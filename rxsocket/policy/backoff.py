@@ -11,6 +11,9 @@ from rxsocket.arguments import seconds
 
 __all__ = ["Backoff", "retry_after_seconds"]
 
+_shared = random.Random()
+"""Of all sockets that are not given one of their own: it takes 2.5 KiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -40,7 +43,7 @@ class Backoff:
     cap: float = 40.0
     spacing: float = 1.0
     retry_after_cap: float = 300.0
-    random: random.Random = field(default_factory=random.Random, repr=False)
+    random: random.Random = field(default=_shared, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("first", "base", "cap", "spacing", "retry_after_cap"):

@@ -127,7 +127,7 @@ class _Telling:
         if isinstance(event, (Message, Closed)) and epoch in self._dialling:
             self._opened(Opened(epoch=epoch, at=at))
         if isinstance(event, Message):
-            self._publisher.deliver(event.data, at=at)
+            self._publisher.deliver([event.data], at=at)
         elif isinstance(event, Opened):
             self._opened(event)
         else:

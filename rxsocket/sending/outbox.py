@@ -236,12 +236,13 @@ class Outbox:
     # --- writing
 
     def _soon(self) -> None:
-        """Write at the end of this turn of the loop, with what else is sent in it."""
-        if len(self._queue) >= COALESCED or self._bytes >= CHUNK:
-            self._flush()
-        elif not self._scheduled:
+        """Write the first message of a turn of the loop at once, the others at the turn's end."""
+        if not self._scheduled:
             self._scheduled = True
             self._home.loop.call_soon(self._later)
+            self._flush()
+        elif len(self._queue) >= COALESCED or self._bytes >= CHUNK:
+            self._flush()
 
     def _later(self) -> None:
         self._scheduled = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from rxsocket.engine import Engine
@@ -43,11 +45,12 @@ class Oversight:
             self._check(publisher, event)
             publish(publisher, event)
 
-        def watched_deliver(publisher: Publisher, data: Any, *rest: Any, **more: Any) -> None:
+        def watched_deliver(
+            publisher: Publisher, batch: list[Any], *rest: Any, **more: Any
+        ) -> None:
             if publisher in self._grammars:
-                epoch: int = publisher._epoch  # pyright: ignore[reportPrivateUsage]
-                self._check(publisher, Message(epoch=epoch, data=data))
-            deliver(publisher, data, *rest, **more)
+                batch = _Looked(batch, partial(self._message, publisher))
+            deliver(publisher, batch, *rest, **more)
 
         replaced: tuple[tuple[type[Any], str, Any], ...] = (
             (Engine, "__init__", watched_init),
@@ -84,6 +87,10 @@ class Oversight:
             if engine not in left:
                 grammars[engine.publisher].done()
 
+    def _message(self, publisher: Publisher, data: Any) -> None:
+        epoch: int = publisher._epoch  # pyright: ignore[reportPrivateUsage]
+        self._check(publisher, Message(epoch=epoch, data=data))
+
     def _check(self, publisher: Publisher, event: Event) -> None:
         grammar = self._grammars.get(publisher)
         if grammar is None:
@@ -92,6 +99,19 @@ class Oversight:
             grammar.check(event)
         except AssertionError as error:
             self._broken.append(error)
+
+
+class _Looked(list[Any]):
+    """Messages of one read; each is looked at when it is taken to be delivered."""
+
+    def __init__(self, batch: list[Any], look: Callable[[Any], None]) -> None:
+        super().__init__(batch)
+        self._look = look
+
+    def __iter__(self) -> Iterator[Any]:
+        for message in super().__iter__():
+            self._look(message)
+            yield message
 
 
 def _runs(engine: Engine) -> bool:

@@ -33,6 +33,9 @@ class Relay(abc.ObserverBase[Signal]):
             return
         if isinstance(value, (str, bytes)):
             self.message(value)
+        elif isinstance(value, list):
+            for message in value:
+                self.message(message)
         elif isinstance(value, PeerClosed):
             self.observer.on_next(value)
         else:

@@ -6,12 +6,14 @@
                once a message      one look-up    └─ sink (pattern, type)
 
 The first message of a topic asks each pattern with unbound parameters whether it matches; the
-answer is kept.
+answer is kept. A topic with one listener has a short way to it: what a message has to touch for
+each of many topics is what no cache holds.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -19,7 +21,7 @@ from reactivex.disposable import Disposable
 from rxsocket.events import TopicFailed
 from rxsocket.publisher import Publisher
 from rxsocket.runtime import Home
-from rxsocket.streams import Hold, Stream
+from rxsocket.streams import Fence, Hold, Stream
 from rxsocket.topics.envelope import Envelope, converter
 from rxsocket.topics.pattern import Pattern
 
@@ -41,19 +43,34 @@ class Sink(Stream[Any]):
             lambda: dispatch.join(self),
         )
         self.pattern = pattern
-        self._convert = converter(type)
-        self._publisher = dispatch.publisher
-        self._wall_time = dispatch.home.wall_time
+        self.convert = converter(type)
+        self._dispatch = dispatch
+
+    @property
+    def only(self) -> Fence[Any] | None:
+        """The listener, if there is one and no other."""
+        return self._fences[0] if len(self._fences) == 1 else None
 
     def receive(self, topic: str, data: Any) -> None:
         """A payload came: pass it on as a value, or report that it has none."""
         try:
-            value = self._convert(data)
+            value = self.convert(data)
         except Exception as error:
-            at = self._wall_time()
-            self._publisher.publish(TopicFailed(topic=topic, error=error, at=at))
+            self._dispatch.failed(topic, error)
             return
         self.emit(value)
+
+    def _admit(self, fence: Fence[Any]) -> None:
+        super()._admit(fence)
+        self._dispatch.changed(self)
+
+    def _remove(self, fence: Fence[Any]) -> None:
+        super()._remove(fence)
+        self._dispatch.changed(self)
+
+
+_Route: TypeAlias = tuple[Callable[[Any], Any] | None, Fence[Any] | None, tuple[Sink, ...]]
+"""The short way, if there is one, and all sinks."""
 
 
 class Dispatch:
@@ -70,12 +87,12 @@ class Dispatch:
         self.home = home
         self.publisher = publisher
         self._hold = hold
-        self._envelope = envelope
+        self._unwrap = envelope.unwrap
         self._joined: dict[object, Sink] = {}
         self._counts: dict[Sink, int] = {}
         self._exact: dict[Any, tuple[Sink, ...]] = {}
         self._patterns: tuple[Sink, ...] = ()
-        self._routes: dict[Any, tuple[Sink, ...]] = {}
+        self._routes: dict[Any, _Route] = {}
         self._messages: abc.DisposableBase | None = None
 
     def join(self, sink: Sink) -> abc.DisposableBase:
@@ -89,6 +106,16 @@ class Dispatch:
             held.dispose()
 
         return Disposable(leave)
+
+    def changed(self, sink: Sink) -> None:
+        """Somebody came to a sink, or left it."""
+        if not sink.pattern.unbound and sink.pattern.topic in self._routes:
+            self._routes[sink.pattern.topic] = self._route(sink.pattern.topic)
+
+    def failed(self, topic: str, error: Exception) -> None:
+        """A payload has no value."""
+        at = self.home.wall_time()
+        self.publisher.publish(TopicFailed(topic=topic, error=error, at=at))
 
     def _join(self, token: object, sink: Sink) -> None:
         self._joined[token] = sink
@@ -136,8 +163,11 @@ class Dispatch:
     def _route_all(self) -> None:
         self._routes = {topic: self._route(topic) for topic in self._exact}
 
-    def _route(self, topic: Any) -> tuple[Sink, ...]:
-        return self._exact.get(topic, ()) + self._matching(topic)
+    def _route(self, topic: Any) -> _Route:
+        sinks = self._exact.get(topic, ()) + self._matching(topic)
+        if len(sinks) != 1 or sinks[0].pattern.unbound:
+            return None, None, sinks
+        return sinks[0].convert, sinks[0].only, sinks
 
     def _matching(self, topic: Any) -> tuple[Sink, ...]:
         if not isinstance(topic, str):
@@ -146,7 +176,7 @@ class Dispatch:
 
     def _message(self, message: Any) -> None:
         try:
-            unwrapped = self._envelope.unwrap(message)
+            unwrapped = self._unwrap(message)
             if unwrapped is None:
                 return
             topic, data = unwrapped
@@ -158,8 +188,21 @@ class Dispatch:
             route = self._route(topic)
             if len(self._routes) < MAX_ROUTES:
                 self._routes[topic] = route
-        for sink in route:
-            sink.receive(topic, data)
+        convert, fence, sinks = route
+        if fence is None or convert is None or self.home.timing is not None:
+            for sink in sinks:
+                sink.receive(topic, data)
+            return
+        try:
+            value = convert(data)
+        except Exception as error:
+            self.failed(topic, error)
+            return
+        if fence.live:  # what Fence.on_next does, without the call of it
+            try:
+                fence.run(fence.next, value)
+            except Exception as error:
+                fence.raised(error)
 
     def _ended(self, error: Exception | None = None) -> None:
         sinks = tuple(self._counts)

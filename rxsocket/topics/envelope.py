@@ -40,15 +40,16 @@ class _Text(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_decode = msgspec.json.Decoder(_Text).decode
+"""One for all sockets: making it takes as long as some handshakes."""
+
+
 class JsonEnvelope:
     """The default: ``{"topic": ..., "data": ...}``.
 
     On a socket without a codec it is JSON text, and a payload is left as it is until a listener
     wants it: a topic that nobody listens to costs no more than finding its name.
     """
-
-    def __init__(self) -> None:
-        self._decode = msgspec.json.Decoder(_Text).decode
 
     def wrap(self, topic: str, data: Any) -> Any:
         """A mapping of both."""
@@ -58,7 +59,7 @@ class JsonEnvelope:
         """The topic and the payload; ``None`` if the message has not the form of an envelope."""
         if isinstance(message, (str, bytes)):
             try:
-                text = self._decode(message)
+                text = _decode(message)
             except (msgspec.DecodeError, UnicodeError):
                 return None
             return text.topic, text.data
@@ -76,10 +77,10 @@ def converter(type: Any) -> Callable[[Any], Any]:
     Raises:
         TypeError: If values of this type cannot be made.
     """
-    decode = msgspec.json.Decoder(type).decode
+    decode, raw = msgspec.json.Decoder(type).decode, msgspec.Raw
 
     def convert(data: Any) -> Any:
-        if isinstance(data, msgspec.Raw):
+        if isinstance(data, raw):
             return decode(data)
         return data if type is Any else msgspec.convert(data, type)
 

@@ -2,10 +2,11 @@
 
 ::
 
-    frame  text         ┐ fin, nothing pending: deliver, at once          the hot path
+    frame  text         ┐ fin, nothing pending: a message                 the hot path
     frame  text  fin=0  ┘ .................. kept ┐
     frame  ping                                   │ answered, in the middle of it
-    frame  continuation  fin=1 .................. ┴ deliver
+    frame  continuation  fin=1 .................. ┴ a message
+    end of the read                                 flush: the messages, in one list
 
 ``picows`` itself refuses masked frames, unknown opcodes, control frames that are fragmented or too
 long, lengths that are not the shortest, frames above ``max_size``, and most invalid close frames.
@@ -33,16 +34,18 @@ class Assembly(WSListener):
 
     Args:
         max_size: Largest message in bytes, or ``None``.
-        outlet: Where the first messages go.
 
     Attributes:
-        outlet: Where messages go, as ``str`` and ``bytes`` that own their memory.
+        outlet: Where messages go, as ``str`` and ``bytes`` that own their memory; they are kept
+            while there is none.
     """
 
-    __slots__ = ("_kind", "_max_size", "_parts", "on_ws_frame", "outlet")
+    __slots__ = ("_add", "_batch", "_kind", "_max_size", "_parts", "on_ws_frame", "outlet")
 
-    def __init__(self, max_size: int | None, outlet: Outlet) -> None:
-        self.outlet = outlet
+    def __init__(self, max_size: int | None) -> None:
+        self.outlet: Outlet | None = None
+        self._batch: list[str | bytes] = []
+        self._add: Callable[[str | bytes], None] = self._batch.append
         self._max_size = max_size
         self._kind: WSMsgType | None = None
         self._parts = bytearray()
@@ -53,8 +56,8 @@ class Assembly(WSListener):
 
         Making a bound method for each frame would take longer than some of what is checked here. So
         would a second look at an attribute of the frame, which is computed when it is read, and
-        calling ``self.outlet.on_next(...)`` in one step: the interpreter has a short way to an
-        attribute in a slot, and none to a method that is one.
+        calling ``self._add(...)`` in one step: the interpreter has a short way to an attribute in a
+        slot, and none to a method that is one.
         """
         text_kind, binary_kind = WSMsgType.TEXT, WSMsgType.BINARY
 
@@ -70,12 +73,12 @@ class Assembly(WSListener):
                     except UnicodeDecodeError as error:
                         self._not_utf_8(error)
                         return
-                    deliver = self.outlet.on_next
-                    deliver(text)
+                    add = self._add
+                    add(text)
                     return
                 if kind is binary_kind:
-                    deliver = self.outlet.on_next
-                    deliver(frame.get_payload_as_bytes())
+                    add = self._add
+                    add(frame.get_payload_as_bytes())
                     return
             self._rare(kind, frame)
 
@@ -90,6 +93,21 @@ class Assembly(WSListener):
             self.ponged(frame.get_payload_as_bytes())
         else:
             self._close(frame.get_payload_as_bytes())
+
+    def flush(self) -> None:
+        """Hand on the messages that came since the last time."""
+        outlet, batch = self.outlet, self._batch
+        if batch and outlet is not None:
+            self._batch = []
+            if self._add is not _ignore:
+                self._add = self._batch.append
+            outlet.on_next(batch)
+
+    def refuse(self) -> None:
+        """Take no more messages; those that came are handed on."""
+        self._add = _ignore
+        self.forget()
+        self.flush()
 
     # --- for a subclass
 
@@ -133,14 +151,14 @@ class Assembly(WSListener):
 
     def _assembled(self, kind: WSMsgType, parts: bytearray) -> None:
         if kind is _BINARY:
-            self.outlet.on_next(bytes(parts))
+            self._add(bytes(parts))
             return
         try:
             text = parts.decode()
         except UnicodeDecodeError as error:
             self._not_utf_8(error)
             return
-        self.outlet.on_next(text)
+        self._add(text)
 
     def forget(self) -> None:
         """Let go of a message that is not whole."""
@@ -159,3 +177,7 @@ class Assembly(WSListener):
             self.fail(1002, "invalid close code")
             return
         self.closed(code, payload[2:].decode(), payload)  # picows has checked the text
+
+
+def _ignore(_: str | bytes) -> None:
+    """Nobody wants it."""

@@ -19,9 +19,12 @@ from picows import WSMsgType, WSTransport
 from rxsocket.errors import ConnectionLost
 from rxsocket.transports.assembly import Assembly
 from rxsocket.transports.outlet import Outlet
-from rxsocket.transports.seam import Fragments, PeerClosed, Signal
+from rxsocket.transports.seam import Fragments, PeerClosed
 
 __all__ = ["PushedConnection"]
+
+READ_SIZE = 512 * 2**10
+"""Bytes to read at once. By itself ``picows`` takes ever more, megabytes that no cache holds."""
 
 
 class PushedConnection(Assembly):
@@ -29,10 +32,8 @@ class PushedConnection(Assembly):
 
     __slots__ = (
         "_answered",
-        "_begun",
         "_broken",
         "_closing",
-        "_early",
         "_ended",
         "_gone",
         "_loop",
@@ -44,10 +45,8 @@ class PushedConnection(Assembly):
     )
 
     def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
-        self._early: list[Signal] = []
-        super().__init__(max_size, Outlet(self._keep))
+        super().__init__(max_size)
         self._subprotocol = subprotocol
-        self._begun = False
         self._transport: WSTransport | None = None
         self._ended: PeerClosed | None = None
         self._closing = False
@@ -72,18 +71,11 @@ class PushedConnection(Assembly):
     def begin(self, observer: Outlet) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self.broken()
-        self._begun = True
-        self.outlet = observer
         observer.on_next(self)
-        early, self._early = self._early, []
-        for message in early:
-            observer.on_next(message)
+        self.outlet = observer
+        self.flush()
         if self._ended is not None:
             self._finish(self._ended)
-
-    def _keep(self, message: Signal) -> None:
-        if self._ended is None:
-            self._early.append(message)
 
     def broken(self) -> bool:
         """Whether ``picows`` found an error in what came, and takes no more.
@@ -125,14 +117,14 @@ class PushedConnection(Assembly):
     def _end(self, ended: PeerClosed) -> None:
         if self._ended is None:
             self._ended = ended
-            self.forget()
-            if self._begun:
-                self._finish(ended)
+            self.refuse()
+            self._finish(ended)
 
     def _finish(self, ended: PeerClosed) -> None:
-        outlet, self.outlet = self.outlet, Outlet()
-        outlet.on_next(ended)
-        outlet.on_completed()
+        outlet, self.outlet = self.outlet, None
+        if outlet is not None:
+            outlet.on_next(ended)
+            outlet.on_completed()
 
     # --- what frames mean
 
@@ -294,7 +286,12 @@ class _Watched(BufferedProtocol):
         self._transport = transport
         self._protocol = protocol
         self._updated = protocol.buffer_updated
-        self.get_buffer = protocol.get_buffer  # type: ignore[method-assign]
+        self._room = protocol.get_buffer
+        self._flush = connection.flush
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = cast(memoryview, self._room(sizehint))
+        return room if len(room) <= READ_SIZE else room[:READ_SIZE]
 
     def buffer_updated(self, nbytes: int) -> None:
         transport = self._transport
@@ -303,6 +300,7 @@ class _Watched(BufferedProtocol):
         self._updated(nbytes)
         if transport.is_close_frame_sent:
             self._connection.broken()
+        self._flush()
 
     def eof_received(self) -> bool | None:
         return self._protocol.eof_received()

@@ -1,13 +1,25 @@
 """A ``websockets`` connection that pushes its messages.
 
-What it uses of ``websockets``, all of it here: ``connect(create_connection=...)`` with a subclass
-of ``ClientConnection`` that overrides ``handshake``, ``process_event``, ``data_received`` and
-``connection_lost``; its ``paused`` and ``drain``; of its ``protocol``, ``state``, ``send_text``,
-``send_binary``, ``data_to_send``, ``send_close``, ``close_rcvd``, ``close_sent`` and
-``close_rcvd_then_sent``.
+::
 
-``process_event`` hands each message to the observer as soon as its last frame is parsed, with no
-queue and no task switch. So a connection that is being closed always drains.
+    chunk of bytes ─ data_received ─ Cutter ── messages ────────────── observer.on_next([...])
+                                        '──── the rest ─ websockets ─ process_event ─ ^
+
+``data_received`` gives each chunk to a :class:`~rxsocket.transports.frames.Cutter`, which takes the
+plain messages out; ``process_event`` takes what the parser of ``websockets`` made of the rest. The
+observer is called with a list of messages, those of one read, with no queue and no task switch. So
+a connection that is being closed always drains.
+
+What this stands on, all of it here:
+
+- ``connect(create_connection=...)`` with a subclass of ``ClientConnection`` that overrides
+  ``handshake``, ``process_event``, ``data_received``, ``eof_received``, ``connection_made`` and
+  ``connection_lost``; its ``response``, ``send_data``, ``paused`` and ``drain``; and of its
+  ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``send_close``,
+  ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
+- For the cutter only, which is left out if they are not there (see :func:`cutting`): that bytes
+  come through ``data_received``, and ``parser_exc`` of the protocol.
+- ``max_size`` of asyncio's transport, if it is there: how many bytes it reads at once.
 """
 
 from __future__ import annotations
@@ -23,26 +35,66 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.transports.frames import Cutter
 from rxsocket.transports.outlet import Outlet
 from rxsocket.transports.redirects import Redirect
 from rxsocket.transports.seam import Fragments, PeerClosed
 
-__all__ = ["PushingConnection"]
+__all__ = ["PushingConnection", "cutting"]
+
+MAX_FRAGMENTS = 4096
+"""Of one message, as ``websockets`` has it."""
+
+READ_SIZE = 120 * 2**10
+"""Bytes to read at once. Above 128 KiB a C library maps and unmaps pages for each read."""
+
+_END_OF_HEADERS = b"\r\n\r\n"
+
+
+def cutting(connection: ClientConnection) -> bool:
+    """Whether messages can be cut out in front of the parser of this connection.
+
+    Not when a future ``websockets`` gets its bytes in another way or does not say when its parser
+    has stopped, and not while frames are logged: the log of ``websockets`` shows all of them.
+    """
+    return (
+        not isinstance(connection, asyncio.BufferedProtocol)
+        and hasattr(connection.protocol, "parser_exc")
+        and not connection.debug
+    )
 
 
 class PushingConnection(ClientConnection):
     """A ``ClientConnection`` that pushes; it is the link, too."""
 
-    _observer: Outlet | None = None
-    _opcode: Opcode | None = None
-    _ended: PeerClosed | None = None
+    # The instance has a dict already, which is small while its keys are few.
+    __slots__ = (
+        "_answered",
+        "_closing",
+        "_cutter",
+        "_early",
+        "_ended",
+        "_fragments",
+        "_limit",
+        "_observer",
+        "_opcode",
+        "_shaken",
+        "_waiter",
+    )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._limit = limit
+        self._observer: Outlet | None = None
+        self._opcode: Opcode | None = None
+        self._ended: PeerClosed | None = None
+        self._cutter: Cutter | None = None
+        self._shaken = b""
         self._early: list[str | bytes] = []
         self._fragments: list[bytes] = []
         self._closing = False
-        self._answered = asyncio.Event()
+        self._answered = False
+        self._waiter: asyncio.Event | None = None
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         """Turn refusals into errors that hold nothing of the request or the response's body.
@@ -67,8 +119,8 @@ class PushingConnection(ClientConnection):
         self._observer = observer
         observer.on_next(_Link(self))
         early, self._early = self._early, []
-        for message in early:
-            observer.on_next(message)
+        if early:
+            observer.on_next(early)
         if self._ended is not None:
             self._finish(self._ended)
 
@@ -77,24 +129,78 @@ class PushingConnection(ClientConnection):
         if self.response is None or not isinstance(event, Frame):
             super().process_event(event)
         elif event.opcode is Opcode.CLOSE:
-            self._answered.set()
+            self._answer()
             self._end(self._how_closed())
         elif event.opcode in (Opcode.PING, Opcode.PONG):
             super().process_event(event)
         else:
             self._data(event)
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The TCP connection is there."""
+        super().connection_made(transport)
+        reader: Any = transport
+        if hasattr(reader, "max_size"):
+            reader.max_size = READ_SIZE
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: of the handshake first, then of frames."""
+        if self._cutter is not None:
+            self._cutter.feed(data)
+        elif self.protocol.state is State.CONNECTING:
+            self._shake_hands(data)
+        else:
+            self._parse(data)
+
+    def eof_received(self) -> None:
+        """No more bytes will come."""
+        if self._cutter is not None:
+            self._cutter.give_up()  # a frame that is not whole is for the parser to complain of
+        super().eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection is gone."""
         super().connection_lost(exc)
-        self._answered.set()
+        self._answer()
         self._end(self._how_closed())
+
+    def _shake_hands(self, data: bytes) -> None:
+        """Leave the handshake to ``websockets``, and no byte of what follows it: frames begin."""
+        before = len(self._shaken)
+        self._shaken += data
+        end = self._shaken.find(_END_OF_HEADERS)
+        if end < 0:
+            self._shaken = self._shaken[-len(_END_OF_HEADERS) + 1 :]
+            self._parse(data)
+            return
+        end += len(_END_OF_HEADERS) - before
+        self._shaken = b""
+        self._parse(data[:end])
+        if self.protocol.state is State.OPEN and cutting(self):
+            self._cutter = Cutter(self._push, self._leave, self._not_text, self._limit)
+        if end < len(data):
+            self.data_received(data[end:])
+
+    def _leave(self, data: bytes) -> bool:
+        """Leave bytes to the parser of ``websockets``; return whether it goes on after them."""
+        self._parse(data)
+        return self._ended is None and self.protocol.parser_exc is None
+
+    def _parse(self, data: bytes) -> None:
+        super().data_received(data)
+        failed = self.protocol.close_sent
+        if failed is not None and self._ended is None and not self._closing:
+            self._closing = True
+            self._end(PeerClosed(1006, failed.reason, sent=failed.code))
 
     def _data(self, frame: Frame) -> None:
         if self._ended is not None:
-            return  # what follows a failure is dropped, not kept for an observer that will not come
+            return  # the parser had made it before the failure
         opcode = frame.opcode if frame.opcode is not Opcode.CONT else self._opcode
         if not frame.fin:
+            if len(self._fragments) >= MAX_FRAGMENTS:
+                self._fail(1009, "too many fragments")
+                return
             self._opcode = opcode
             self._fragments.append(bytes(frame.data))
             return
@@ -104,25 +210,31 @@ class PushingConnection(ClientConnection):
             self._fragments.clear()
         self._opcode = None
         if opcode is Opcode.BINARY:
-            self._push(data)
+            self._push([data])
             return
         try:
             text = codecs.decode(data, "utf-8")
         except UnicodeDecodeError as error:
-            self._fail(1007, f"{error.reason} at position {error.start}")
+            self._not_text(error)
         else:
-            self._push(text)
+            self._push([text])
 
-    def _push(self, message: str | bytes) -> None:
+    def _push(self, messages: list[str | bytes]) -> None:
         if self._observer is None:
-            self._early.append(message)
+            self._early += messages
         else:
-            self._observer.on_next(message)
+            self._observer.on_next(messages)
+
+    def _not_text(self, error: UnicodeDecodeError) -> None:
+        self._fail(1007, f"{error.reason} at position {error.start}")
 
     def _fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
-        self._end(PeerClosed(1006, reason, sent=code))
-        self.start_closing(code, reason)
+        self._closing = True
+        self.protocol.fail(code, reason)
+        self.send_data()
+        sent = self.protocol.close_sent  # an earlier one, if we were closing
+        self._end(PeerClosed(1006, reason, sent=code if sent is None else sent.code))
 
     def start_closing(self, code: int, reason: str) -> None:
         """Send a close frame, once; whoever waits for the rest puts a bound on it."""
@@ -130,13 +242,6 @@ class PushingConnection(ClientConnection):
             self.protocol.send_close(code, reason)
             self.send_data()
         self._closing = True
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came; when they made the parser fail the connection, no more messages will."""
-        super().data_received(data)
-        failed = self.protocol.close_sent
-        if failed is not None and self._ended is None and not self._closing:
-            self._fail(failed.code, failed.reason)
 
     def _how_closed(self) -> PeerClosed:
         received, sent = self.protocol.close_rcvd, self.protocol.close_sent
@@ -165,7 +270,14 @@ class PushingConnection(ClientConnection):
 
     async def answered(self) -> None:
         """Return when the peer sent a close frame, or the connection is gone."""
-        await self._answered.wait()
+        if not self._answered:
+            self._waiter = self._waiter or asyncio.Event()
+            await self._waiter.wait()
+
+    def _answer(self) -> None:
+        self._answered = True
+        if self._waiter is not None:
+            self._waiter.set()
 
 
 class _Link:

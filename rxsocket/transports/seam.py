@@ -13,7 +13,8 @@ be closing.
 
 - The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
 not.
-- Then messages, as plain ``str`` and ``bytes``: nothing is wrapped on the way.
+- Then messages, as plain ``str`` and ``bytes``, each by itself or in lists, such as one list for
+  each read from the network: what is done once for a list is not done for each message.
 - Then one :class:`PeerClosed` and ``on_completed``, as soon as no more messages can come.
 - Disposed before the link is there, it aborts the dial at once. Disposed later, it delivers nothing
   more; the link is then closed by whoever disposed it, through the link's own methods.
@@ -186,5 +187,5 @@ class PeerClosed:
     lost: bool = False
 
 
-Signal: TypeAlias = "Link | str | bytes | PeerClosed"
+Signal: TypeAlias = "Link | str | bytes | list[str | bytes] | PeerClosed"
 Transport: TypeAlias = Callable[[Request], "Observable[Signal]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,7 @@ async def _handshake(request: Request) -> PushingConnection:
 async def _connect(request: Request, **arguments: Any) -> PushingConnection:
     options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
+    arguments["create_connection"] = partial(PushingConnection, limit=options.max_size)
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
     # A fresh one for each attempt: a connect() rewrites its own address after a redirect.
@@ -65,7 +67,6 @@ async def _connect(request: Request, **arguments: Any) -> PushingConnection:
         max_size=options.max_size,
         max_queue=None,  # nothing is queued: messages are pushed
         logger=LOG,
-        create_connection=PushingConnection,
         **arguments,
     )
     assert isinstance(connection, PushingConnection)

@@ -62,10 +62,14 @@ def test_a_message_fails_when_it_has_waited_long_enough(virtual: VirtualClock, s
 def test_the_time_of_waiting_begins_when_the_link_is_lost(
     virtual: VirtualClock, scene: Make
 ) -> None:
-    """A message of the turn in which the link is lost waits as long as any other."""
+    """A message of the turn in which the link is lost waits as long as any other.
+
+    The first one of a turn is written at once, before that is known.
+    """
     it = scene(accept(), *[unreachable()] * 5, auth=A)
     virtual.advance(60.0)
     it.peer.drop()
+    assert outcome(it.socket.send("first")) == Sent(1)
     receipt = it.socket.send("x")
     virtual.advance(4.9)
     assert not receipt.done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -207,9 +207,16 @@ class Ledger:
             finally:
                 inside[0] -= 1
 
-        def deliver(data: Any) -> None:
-            self._event(Message(epoch=publisher._epoch, data=data))
-            Publisher.deliver(publisher, data)
+        class Noted(list[Any]):
+            """Messages, each of which is noted when it is taken to be delivered."""
+
+            def __iter__(noted) -> Iterator[Any]:
+                for data in super().__iter__():
+                    self._event(Message(epoch=publisher._epoch, data=data))
+                    yield data
+
+        def deliver(batch: list[Any], came: list[Any] | None = None) -> None:
+            Publisher.deliver(publisher, Noted(batch), came)
 
         def enter(state: State) -> None:
             if not inside[0]:

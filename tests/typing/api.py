@@ -197,9 +197,11 @@ def decoded() -> None:
     raw = Socket("ws://host/")
     assert_type(raw, Socket)
     assert_type(raw.messages, Stream[str | bytes])
+    assert_type(raw.batches, Stream[list[str | bytes]])
     trades = Socket("ws://host/", codec=json(type=Trade))
     assert_type(trades, Socket[Trade])
     assert_type(trades.messages, Stream[Trade])
+    assert_type(trades.batches, Stream[list[Trade]])
     assert_type(trades.sessions, Stream[Session[Trade]])
     trades.send(Trade(1.5))
     trades.send("1.5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

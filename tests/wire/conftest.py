@@ -5,6 +5,7 @@ By default what is not about the wire is left out on ``picows``; ``--full`` runs
 
 from __future__ import annotations
 
+import asyncio
 from importlib.util import find_spec
 
 import pytest
@@ -19,6 +20,7 @@ CORE = (
     "test_wire_messages",
     "test_wire_options",
 )
+LOOPS = ("asyncio", "uvloop") if find_spec("uvloop") else ("asyncio",)
 TRANSPORTS = ("websockets", "picows") if find_spec("picows") else ("websockets",)
 
 
@@ -46,3 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             and item.module.__name__.rpartition(".")[2] not in CORE
         ):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(params=LOOPS)
+def each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test on asyncio's own loop, and with the background thread on uvloop (C24)."""
+    name: str = request.param
+    if name == "uvloop":
+        import uvloop
+
+        monkeypatch.setattr(asyncio, "new_event_loop", uvloop.new_event_loop)
+    return name

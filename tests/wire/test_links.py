@@ -47,7 +47,10 @@ class Dialled:
         self.link.set_exception(error)
 
     def _next(self, signal: Signal) -> None:
-        if isinstance(signal, (str, bytes, PeerClosed)):
+        if isinstance(signal, list):
+            self.seen += signal
+            self.something.set()
+        elif isinstance(signal, (str, bytes, PeerClosed)):
             self.seen.append(signal)
             self.something.set()
         else:

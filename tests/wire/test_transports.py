@@ -115,12 +115,13 @@ async def play(stream: Stream, transport: Transport) -> Heard:
     over: asyncio.Future[None] = loop.create_future()
 
     def on_next(signal: Signal) -> None:
-        if isinstance(signal, (str, bytes)):
+        if isinstance(signal, list):
             assert heard.ended is None
-            heard.messages.append(signal)
+            heard.messages += signal
         elif isinstance(signal, PeerClosed):
             heard.ended = signal
         else:
+            assert not isinstance(signal, (str, bytes)), "messages come in lists"
             links.append(signal)
 
     subscription = transport(request).subscribe(

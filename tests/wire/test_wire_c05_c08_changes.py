@@ -28,6 +28,8 @@ from rxsocket.testing import accept, hang, reject, server
 
 from .kit import Inbox, Watch, quick
 
+pytestmark = pytest.mark.usefixtures("each_loop")
+
 SLACK = 0.15
 """Seconds that a busy machine may take for what should be at once."""
 

@@ -31,6 +31,8 @@ from rxsocket.testing import accept, server
 
 from .kit import Inbox, Watch, quick
 
+pytestmark = pytest.mark.usefixtures("each_loop")
+
 
 def test_a_raising_observer_harms_nobody() -> None:
     """C23: it is detached and reported once with its traceback; everybody else goes on."""

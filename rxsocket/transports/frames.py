@@ -1,0 +1,224 @@
+"""Cuts whole messages out of a stream of WebSocket frames, in front of a full parser (RFC 6455, 5).
+
+Most of what a server sends are whole, plain data frames: final, unmasked, without reserved bits.
+Those take a few steps each here. Every other byte is left to the parser behind, which knows all of
+the protocol: control frames, fragments, compressed frames, frames that are too big, and whatever is
+no frame at all.
+
+::
+
+    chunk     [ text ][ ping ][ text ][ text (first half)
+    messages  --"a"-------------"b"-----------------------     the last one when it is whole
+    parser    ---------ping--------------------------------
+
+The parser is always at a frame's start when a frame is cut out, because a frame that is left to it
+is left whole: its length is read here, too. Once it is given up, the parser gets all that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Cutter"]
+
+_TEXT, _BINARY = 0x81, 0x82
+"""First byte of a frame with FIN, without reserved bits."""
+_FIN, _MASK, _OPCODE = 0x80, 0x80, 0x0F
+_CONTINUATION = 0x0
+_DATA = (0x1, 0x2)
+_KNOWN = (0x0, 0x1, 0x2, 0x8, 0x9, 0xA)
+_LENGTH_16, _LENGTH_64 = 126, 127
+_UNLIMITED = 2**64
+_LARGE = 2**13
+"""Bytes from which on it is cheaper to decode from a view than from a copy; measured."""
+
+
+class Cutter:
+    """Cuts the messages out of what :meth:`feed` is given.
+
+    The functions are called before :meth:`feed` returns, in the order of the bytes.
+
+    Args:
+        take: Given the messages of a chunk, or of a part of it; never an empty list.
+        leave: Given bytes that are the parser's; returns whether it will parse what follows.
+        fail: Given the error of a text that is no UTF-8. Nothing is cut out after it.
+        limit: Largest message in bytes that is cut out, or ``None``.
+    """
+
+    __slots__ = (
+        "_fail",
+        "_fragmented",
+        "_given_up",
+        "_header",
+        "_leave",
+        "_limit",
+        "_missing",
+        "_parts",
+        "_passing",
+        "_short",
+        "_take",
+    )
+
+    def __init__(
+        self,
+        take: Callable[[list[str | bytes]], None],
+        leave: Callable[[bytes], bool],
+        fail: Callable[[UnicodeDecodeError], None],
+        limit: int | None,
+    ) -> None:
+        self._take = take
+        self._leave = leave
+        self._fail = fail
+        self._limit = _UNLIMITED if limit is None else limit
+        self._short = min(self._limit, _LENGTH_16 - 1)
+        self._header = b""  # of the frame that is being received, maybe not all of it yet
+        self._parts: list[bytes] = []  # of its payload
+        self._missing = 0  # bytes of its payload
+        self._passing: int = 0  # bytes of a frame that is the parser's
+        self._fragmented = False
+        self._given_up = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        if self._given_up:
+            self._leave(data)
+            return
+        messages: list[str | bytes] = []
+        try:
+            if self._missing:
+                self._cut(data, self._finish(data, messages), messages)
+            elif self._header:
+                whole, self._header = self._header + data, b""
+                self._cut(whole, 0, messages)
+            else:
+                self._cut(data, 0, messages)
+        except UnicodeDecodeError as error:
+            self._given_up = True
+            self._flush(messages)
+            self._fail(error)
+        else:
+            if messages:
+                self._take(messages)
+
+    def give_up(self) -> None:
+        """Leave everything to the parser from now on, also the frame that is being received."""
+        if not self._given_up:
+            self._given_up = True
+            unfinished = b"".join((self._header, *self._parts))
+            self._header, self._parts = b"", []
+            if unfinished:
+                self._leave(unfinished)
+
+    def _flush(self, messages: list[str | bytes]) -> None:
+        if messages:
+            self._take(messages.copy())
+            messages.clear()
+
+    def _finish(self, data: bytes, messages: list[str | bytes]) -> int:
+        """Go on with the message that the last chunk ended in; return where its frame ends."""
+        stop = self._missing
+        if len(data) < stop:
+            self._parts.append(data)
+            self._missing -= len(data)
+            return len(data)
+        self._parts.append(data[:stop])
+        payload, text = b"".join(self._parts), self._header[0] == _TEXT
+        self._header, self._parts, self._missing = b"", [], 0
+        messages.append(payload.decode() if text else payload)
+        return stop
+
+    def _cut(self, data: bytes, at: int, messages: list[str | bytes]) -> None:
+        """Cut messages out of a chunk; at this position in it a frame begins."""
+        add, short, limit = messages.append, self._short, self._limit
+        end = len(data)
+        if self._passing or self._fragmented:
+            at = self._pass(data, at, messages)
+        while at < end:
+            first = data[at]
+            if first != _TEXT and first != _BINARY:
+                at = self._pass(data, at, messages)
+                continue
+            start = at + 2
+            if start > end:
+                self._header = data[at:]
+                return
+            length = data[at + 1]
+            if length > short:
+                masked = length & _MASK
+                if length == _LENGTH_16:
+                    start += 2
+                    if start <= end:
+                        length = data[at + 2] << 8 | data[at + 3]
+                elif length == _LENGTH_64:
+                    start += 8
+                    length = int.from_bytes(data[at + 2 : start], "big")
+                if start > end:
+                    self._header = data[at:]
+                    return
+                if length > limit or masked:
+                    at = self._pass(data, at, messages)
+                    continue
+            stop = start + length
+            if stop > end:
+                self._header, self._parts = data[at:start], [data[start:]]
+                self._missing = stop - end
+                return
+            if first == _BINARY:
+                add(data[start:stop])
+            elif length < _LARGE:
+                add(data[start:stop].decode())
+            else:
+                add(str(memoryview(data)[start:stop], "utf-8"))
+            at = stop
+
+    def _pass(self, data: bytes, at: int, messages: list[str | bytes]) -> int:
+        """Leave frames to the parser; return where the next one to cut out begins."""
+        self._flush(messages)
+        stop = self._run(data, at)
+        if stop == at:
+            return len(data)  # not even a header
+        if self._leave(data[at:stop]) and not self._given_up:
+            return len(data) if self._header else stop
+        self._given_up = True  # it has failed, or has seen the last frame
+        self._header, self._passing = b"", 0
+        if stop < len(data):
+            self._leave(data[stop:])
+        return len(data)
+
+    def _run(self, data: bytes, at: int) -> int:
+        """Where a run of frames that are the parser's ends in a chunk."""
+        end = len(data)
+        if self._passing:
+            at += self._passing
+            self._passing = max(0, at - end)
+            if at < end and not self._fragmented:
+                return at  # it may have been the end of a message
+        while at < end:
+            start = at + 2
+            length = data[at + 1] if start <= end else 0
+            if length & _MASK or data[at] & _OPCODE not in _KNOWN:
+                self._given_up = True
+                return end
+            if length >= _LENGTH_16:
+                start += 2 if length == _LENGTH_16 else 8
+                length = int.from_bytes(data[at + 2 : start], "big")
+            if start > end:
+                self._header = data[at:]
+                return at
+            if self._plain(data[at]) and length <= self._limit:
+                return at
+            whole = data[at] & _FIN and data[at] & _OPCODE in (_CONTINUATION, *_DATA)
+            at = start + length
+            if whole and at < end:
+                return at  # what the parser makes of a message may fail before the next frame
+        self._passing = max(0, at - end)
+        return end
+
+    def _plain(self, first: int) -> bool:
+        """Whether a frame that begins with this byte is a message; notes where fragments are."""
+        opcode, final = first & _OPCODE, bool(first & _FIN)
+        if self._fragmented:
+            self._fragmented = not (opcode == _CONTINUATION and final)
+            return False
+        self._fragmented = opcode in _DATA and not final
+        return first in (_TEXT, _BINARY)

@@ -1,0 +1,30 @@
+"""The bench runs, and its rough order holds; its figures are for a quiet machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("msgspec")
+
+BENCH = Path(__file__).with_name("bench.py")
+ROOT = BENCH.parents[2]
+
+
+def test_quick(tmp_path: Path) -> None:
+    """A quick run measures everything; a raw 64 B message costs less than half of the bare loop."""
+    file = tmp_path / "bench.json"
+    command = [sys.executable, str(BENCH), "--quick", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
+    assert done.returncode == 0, done.stderr
+    assert "flood raw 64 B" in done.stdout
+    rows = json.loads(file.read_text())["rows"]
+    assert all(row["cpu"] or row["wall"] for row in rows)
+    least = {(row["workload"], row["contestant"]): row["cpu_least"] for row in rows}
+    assert least["flood raw 64 B", "rxsocket"] < 0.5 * least["flood raw 64 B", "websockets"]
+    alone = {row["workload"]: row["server_alone"] for row in rows if row["server_alone"]}
+    assert len(alone) == 6
