@@ -79,6 +79,7 @@ class Stage:
             "token": "token",
             "tokens": reactivex.just("token"),
             "fetch_token": lambda: "token",
+            "ticket_for_one_connection": self.ticket,
             "sign": lambda secret: f"signed {secret}",
             "snapshot": lambda: reactivex.just("snapshot"),
             "draw": self.printed,
@@ -89,6 +90,10 @@ class Stage:
             "Book": dict,
             "Change": dict,
         }
+
+    async def ticket(self) -> str:
+        """Stands for what a reader's service answers."""
+        return "token"
 
     async def keep(self, value: Any) -> Any:
         """Stands for what a reader does with a value."""
