@@ -91,7 +91,7 @@ class Custody:
         self.when_identity_changes: list[Callable[[], None]] = []
         stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
         self._unasked = Unasked(home, publisher, stable, self._lacks, self._renew)
-        publisher.credential(_shown(claim))
+        publisher.begin(_shown(claim))
 
     def keeps(self, current: Claim, following: Claim) -> bool:
         """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
@@ -197,7 +197,7 @@ class Custody:
             changes.begin(credential, receipt, epoch)
             self._change(credential)
         elif self._publisher.state.value is State.OPEN:
-            receipt.settle(InEffect(self._memory.epoch))
+            receipt.settle(InEffect(self._outbox.epoch))  # not one that is made beside it
         elif credential is LOGGED_OUT and self._publisher.state.value is State.AWAITING_AUTH:
             receipt.settle(InEffect(None))
         elif credential in self._memory.refusals:

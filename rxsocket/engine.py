@@ -29,6 +29,7 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.publisher import Publisher
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.sending.ahead import AskAhead, nothing_asked
 from rxsocket.sending.interceptors import Interceptors
 from rxsocket.sending.outbox import Outbox, Queued, Sent
 from rxsocket.sending.payload import json_text, payload
@@ -65,6 +66,7 @@ class Engine:
         self._holds = Holds(home, self._start, self._stop, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.address.shown)
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        self.ask_ahead: AskAhead = nothing_asked
         self.vigil = Vigil(home, self.publisher.publish)
         self.interceptors = Interceptors(self.publisher)
         self._running: abc.DisposableBase | None = None

@@ -280,12 +280,15 @@ class ObserverFailed(_Failure):
     Attributes:
         error: What it raised, with its traceback.
         observer: Its name.
-        stream: The stream it was subscribed to.
+        stream: The stream it was subscribed to, or ``"scheduler"``.
+        detached: Whether it gets nothing more. Of what an operator calls on ``socket.scheduler``,
+            that operator decides.
     """
 
     error: Exception
     observer: str
     stream: str
+    detached: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -84,8 +84,9 @@ class Narrator:
             case AwaitingAuth(reason=reason, cause=Cause.REFUSED):
                 self._log(logging.WARNING, WAITING, reason)
             case ObserverFailed(observer=observer, stream=stream, error=error):
-                text = "observer %s of %s raised and was detached; the others go on"
-                self._log(logging.WARNING, text, observer, stream, exc_info=error)
+                detached = " and was detached" if event.detached else ""
+                text = "observer %s of %s raised%s; the others go on"
+                self._log(logging.WARNING, text, observer, stream, detached, exc_info=error)
             case Stale(epoch=epoch, silence=silence):
                 text = "connection %d is open, but no message came for %s"
                 self._log(logging.WARNING, text, epoch, span(silence))

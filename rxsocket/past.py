@@ -1,16 +1,19 @@
-"""The last events of a socket, without its messages."""
+"""The last events of a socket, without its messages, and the credentials they happened under."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from typing import Any
 
+from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event, ObserverFailed
 from rxsocket.explaining.causes import describe
 
 __all__ = ["Past", "Remembered"]
 
 KEPT = 100
+CREDENTIALS_KEPT = 20
 
 
 class Remembered(Exception):
@@ -18,12 +21,18 @@ class Remembered(Exception):
 
 
 class Past:
-    """The last 100 events; one ``append`` each is what it costs."""
+    """The last 100 events; one ``append`` each is what it costs.
 
-    __slots__ = ("_events",)
+    Attributes:
+        companion: What an onlooker wants to keep for as long as the socket lives.
+    """
+
+    __slots__ = ("_credentials", "_events", "companion")
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=KEPT)
+        self._credentials: deque[tuple[float, Credential]] = deque(maxlen=CREDENTIALS_KEPT)
+        self.companion: Any = None
 
     def remember(self, event: Event) -> None:
         """Keep an event that is no message."""
@@ -31,6 +40,15 @@ class Past:
             error = event.error
             event = replace(event, error=Remembered(f"{type(error).__name__}: {describe(error)}"))
         self._events.append(event)
+
+    def used(self, credential: Credential, at: float) -> None:
+        """Keep which credential is in use from a wall time on."""
+        self._credentials.append((at, credential))
+
+    @property
+    def credentials(self) -> tuple[tuple[float, Credential], ...]:
+        """The last 20 credentials, masked as ever, and since when each; from any thread."""
+        return tuple(self._credentials.copy())
 
     @property
     def events(self) -> tuple[Event, ...]:

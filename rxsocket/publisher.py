@@ -47,13 +47,14 @@ from rxsocket.events import (
     TopicFailed,
 )
 from rxsocket.flow import Brake
-from rxsocket.held import BatchStream, HoldingStream, Session
+from rxsocket.held import BatchStream, Session
 from rxsocket.logs import Narrator
 from rxsocket.past import Past
 from rxsocket.runtime import Home
 from rxsocket.slowness import Stopwatch
 from rxsocket.states import State, States
 from rxsocket.streams import Hold, Stream, ValueStream
+from rxsocket.welcome import EventStream, MessageStream
 
 __all__ = ["Publisher"]
 
@@ -88,13 +89,15 @@ class Publisher:
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
         self.changes = Changes(home, self.report)
-        self.events: Stream[Event] = Stream("events", home, self.report, hold, self.brake)
+        self.events: Stream[Event] = EventStream(
+            "events", home, self.report, hold, self.brake, self._earlier
+        )
         self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
         self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
         self.sessions: Stream[Session[Any]] = Stream(
             "sessions", home, self.report, hold, self.brake
         )
-        self.messages: HoldingStream[Any] = HoldingStream(
+        self.messages: MessageStream[Any] = MessageStream(
             "messages", home, self.report, self._dropped, hold, self.brake
         )
         self.batches: BatchStream[Any] = BatchStream(
@@ -222,11 +225,17 @@ class Publisher:
         with self._home.turn():
             self.latency.emit(latency)
 
+    def begin(self, credential: Credential) -> None:
+        """Show which credential the socket was made with."""
+        self.past.used(credential, 0.0)  # before whatever happens
+        self.auth.emit(credential)
+
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
         with self._home.turn():
             if credential != self.auth.value:
                 self.changes.overtake(credential)
+                self.past.used(credential, self._home.wall_time())
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:
@@ -288,6 +297,11 @@ class Publisher:
     def _slow(self, observer: str, stream: str, seconds: float) -> None:
         at = self._home.wall_time()
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
+
+    def _earlier(self) -> list[Event]:
+        """What was held for whoever comes first."""
+        held = self.messages.hand_out()
+        return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
 
     def _dropped(self, count: int, reason: str) -> None:
         at = self._home.wall_time()

@@ -22,6 +22,7 @@ from rxsocket.auth.strategies import Handover
 from rxsocket.errors import SocketError
 from rxsocket.life import Life
 from rxsocket.runtime import Home
+from rxsocket.sending.ahead import Answers, AskAhead
 
 __all__ = ["Relay"]
 
@@ -42,14 +43,24 @@ class Relay:
         old: The one that delivers.
         strategy: When the next one is ready, and which messages are the same.
         home: Where they live.
+        ask_ahead: Asks the server on the next one for what the socket is subscribed to (C22).
         stir: Called when something happened that may have made it ``done``.
 
     Attributes:
         new: The next one, once it could open.
     """
 
-    def __init__(self, old: Life, strategy: Handover, home: Home, stir: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        old: Life,
+        strategy: Handover,
+        home: Home,
+        ask_ahead: AskAhead,
+        stir: Callable[[], None],
+    ) -> None:
         self.new: Life | None = None
+        self._ask_ahead = ask_ahead
+        self._answers: Answers | None = None
         self._old = old
         self._strategy = strategy
         self._home = home
@@ -78,7 +89,9 @@ class Relay:
     def admitted(self, life: Life) -> None:
         """The next one could open."""
         self.new = life
-        if self._strategy.ready == "open":
+        if life.link is not None:
+            self._answers = self._ask_ahead(life.link, life.epoch)
+        if self._strategy.ready == "open" or self._says_acknowledged():
             self._is_ready()
         self._stir()
 
@@ -88,6 +101,8 @@ class Relay:
         if self._first is None:
             self._first = self._key(message)
             self._meet()
+        if self._answers is not None:
+            self._answers.hear(message)
         if not self._ready and self._says_ready(message):
             self._is_ready()
         self._stir()
@@ -116,8 +131,12 @@ class Relay:
     def _says_ready(self, message: Any) -> bool:
         ready = self._strategy.ready
         if isinstance(ready, str):
-            return ready == "message"
+            return ready == "message" or self._says_acknowledged()
         return self._old.ask(ready, message)
+
+    def _says_acknowledged(self) -> bool:
+        asked_for = self._strategy.ready == "acknowledged"
+        return asked_for and self._answers is not None and self._answers.done
 
     def _is_ready(self) -> None:
         self._ready = True

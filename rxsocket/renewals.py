@@ -139,19 +139,23 @@ class Renewals:
                 await life.link.send(self._encoded(strategy.encode(credential.reveal())))
             if strategy.accepted is None:
                 answer.append(True)
-            await self._until(
-                lambda: bool(answer or self._due) or epoch.last.done(), strategy.timeout
-            )
+            # A newer credential waits, too: the answer to this one would be taken for its own.
+            await self._until(lambda: bool(answer) or epoch.last.done(), strategy.timeout)
         except Exception as error:
             life.complain(strategy.encode, error)
         finally:
             stop()
-        if epoch.last.done() or (self._due and not answer):
+        if epoch.last.done():
+            return epoch
+        if self._due is Cause.AUTH_CHANGED and (answer or strategy.otherwise == "keep"):
+            if answer == [True]:
+                epoch.credential = credential
             return epoch
         if answer and answer[0]:
             self._in_effect(epoch, credential)
             return epoch
         if strategy.otherwise == "reconnect":
+            self._due = None
             self._attempts.let_go(Cause.AUTH_CHANGED)
             return Cause.AUTH_CHANGED
         self._keep(epoch, CredentialRefused() if answer else _no_answer(strategy.timeout))
@@ -191,7 +195,8 @@ class Renewals:
             await self._attempts.slot(SLOT, cause)
             if old.last.done() or old.life is None:
                 return old
-            relay = Relay(old.life, strategy, self._home, self._stirred.set)
+            ask_ahead = self._engine.ask_ahead
+            relay = Relay(old.life, strategy, self._home, ask_ahead, self._stirred.set)
             new = self._attempts.begin(cause, beside=tally, admit=relay.admitted, early=relay.heard)
             self._beside.disposable = new.subscription
             self._watch(new)

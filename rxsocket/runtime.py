@@ -21,6 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 from rxsocket.threads import background, running_loop, wall_clock
@@ -41,6 +42,10 @@ def _kernel_loop() -> asyncio.AbstractEventLoop | None:
     io_loop = getattr(kernel, "io_loop", None)
     loop: asyncio.AbstractEventLoop | None = getattr(io_loop, "asyncio_loop", None)
     return loop
+
+
+def _nothing() -> None:
+    """Give nothing back: a loop of the user's own is not counted."""
 
 
 class _Turn:
@@ -100,22 +105,40 @@ class Home:
         """Whether this is the thread of the loop, and nothing is being carried out just now."""
         return not self._turn.depth and self._loop is not None and running_loop() is self._loop
 
+    @property
+    def near(self) -> asyncio.AbstractEventLoop | None:
+        """The loop it is bound to, or would be here and now; ``None`` if none runs yet."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            return loop
+        if self._given is not None:
+            return self._given
+        running = running_loop()
+        return None if running is _kernel_loop() else running
+
+    def borrow(self) -> tuple[asyncio.AbstractEventLoop, Callable[[], None]]:
+        """The loop, for what may outlast the socket's run, and what gives it back."""
+        with self.lock:
+            loop = self.near
+            if loop is not None and not background.serves(loop):
+                return loop, _nothing
+            loop = background.acquire()
+            return loop, partial(background.release, loop)
+
     def wall_time(self) -> float:
         """Seconds since the epoch, on the clock that goes with the loop."""
-        return wall_clock(self._loop or self._given)()
+        return wall_clock(self._loop or self._given or running_loop())()
 
     def bind(self) -> None:
         """Choose the loop, if none is chosen."""
         with self.lock:
             if self._loop is not None:
                 return
-            running = running_loop()
-            if self._given is not None:
-                self._loop = self._given
-            elif running is not None and running is not _kernel_loop():
-                self._loop = running
-            else:
+            loop = self.near
+            if loop is None or background.serves(loop):
                 self._loop, self._shared = background.acquire(), True
+            else:
+                self._loop = loop
 
     @property
     def shared(self) -> bool:

@@ -48,6 +48,7 @@ from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.receipts import Receipt
 from rxsocket.runtime import Home
+from rxsocket.scheduler import LoopScheduler
 from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
@@ -266,6 +267,7 @@ class Socket(Generic[T, S]):
         self._topics = Topics(self._engine, envelope)
         self._channels = Channels(self._engine, envelope)
         self._requests = Requests(self._engine)
+        self._scheduler = LoopScheduler(self._engine.home, self._publisher.publish)
 
     def _connections(self) -> Observable[Event]:
         """The heart: every change of the credential is switch-mapped into fresh connections.
@@ -374,6 +376,19 @@ class Socket(Generic[T, S]):
     def auth(self) -> ValueStream[Credential]:
         """The credential in use, masked: now, then each change. Subscribing does not connect."""
         return self._publisher.auth
+
+    @property
+    def scheduler(self) -> LoopScheduler:
+        """The scheduler of the socket's loop, for operators in which time matters (C24).
+
+        Without it RxPY calls what is behind them on a thread of its own. Here observers stay on
+        the loop, one at a time, and virtual time is theirs, too. Asking for it does not connect.
+
+        Examples:
+            >>> socket.messages.pipe(ops.debounce(0.5, scheduler=socket.scheduler)).subscribe(print)
+            >>> socket.messages.pipe(ops.sample(1.0)).subscribe(print, scheduler=socket.scheduler)
+        """
+        return self._scheduler
 
     def on_open(self, function: Callback) -> abc.DisposableBase:
         """Call back at each open, with the ``Opened`` event or without argument."""
@@ -661,6 +676,16 @@ one again
 
     def __repr__(self) -> str:
         return f"<Socket {self.url}: {self.state.value.value}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from rxsocket.notebook.card_view import card_bundle  # only a notebook asks for it
+
+        return card_bundle(self)
+
+    def _repr_html_(self) -> str:
+        from rxsocket.notebook.card_view import static_card
+
+        return static_card(self)["text/html"]
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.

@@ -91,6 +91,10 @@ class Background:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
 
+    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether that is the loop of this thread."""
+        return loop is self._loop
+
     def acquire(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:

@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
+# More processes than two processors need: part of the time they wait for a server or a timer.
+PYTEST = ("-m", "pytest", "-n", "3", "--dist", "worksteal")
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
     "tests/cli",
@@ -49,15 +51,16 @@ def checks(arguments: argparse.Namespace) -> dict[str, bool]:
     tools = programs(".venv")
     if not environment(".venv", ["-e", ".[dev]"]):
         return {"install": False}
+    results = side_by_side(
+        {
+            "lint": [tools / "ruff", "check", "."],
+            "format": [tools / "ruff", "format", "--check", "."],
+            "mypy": [tools / "mypy"],
+            "pyright": [tools / "pyright", "--pythonpath", tools / "python"],
+        }
+    )
     full = ["--full"] if arguments.full else []
-    pytest = [tools / "python", "-m", "pytest", "-n", "2", *full, *arguments.pytest]
-    return {
-        "lint": step("lint", [tools / "ruff", "check", "."]),
-        "format": step("format", [tools / "ruff", "format", "--check", "."]),
-        "mypy": step("mypy", [tools / "mypy"]),
-        "pyright": step("pyright", [tools / "pyright", "--pythonpath", tools / "python"]),
-        "tests": step("tests", pytest),
-    }
+    return results | {"tests": step("tests", [tools / "python", *PYTEST, *full, *arguments.pytest])}
 
 
 def programs(folder: str) -> Path:
@@ -91,6 +94,29 @@ def step(name: str, command: list[str | Path]) -> bool:
     return passed
 
 
+def side_by_side(commands: dict[str, list[str | Path]]) -> dict[str, bool]:
+    """Run some steps at the same time; their output comes when all are over."""
+    start = time.monotonic()
+    running = {
+        name: subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name, command in commands.items()
+    }
+    results: dict[str, bool] = {}
+    for name, process in running.items():
+        output, _ = process.communicate()
+        results[name] = process.returncode == 0
+        print(f"\n== {name}\n{output}== {name} {'passed' if results[name] else 'FAILED'}")
+    names = ", ".join(commands)
+    print(f"== {names} together in {time.monotonic() - start:.1f} s", flush=True)
+    return results
+
+
 def lowest_versions() -> dict[str, bool]:
     """Repeat the core of the suite on the lowest versions that pyproject.toml allows."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
@@ -101,7 +127,7 @@ def lowest_versions() -> dict[str, bool]:
         return {name: False}
     ignored = [f"--ignore={place}" for place in NOT_ON_LOWEST]
     python = programs(".venv-lowest") / "python"
-    return {name: step(name, [python, "-m", "pytest", "-n", "2", *ignored])}
+    return {name: step(name, [python, *PYTEST, *ignored])}
 
 
 def distributions() -> dict[str, bool]:

@@ -32,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.import_plugin("rxsocket.testing.plugin")
 
 
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether ``--full`` asks for the numbers that take long."""
+    return bool(request.config.getoption("--full"))
+
+
 @pytest.fixture
 def virtual(virtual_clock: VirtualClock) -> VirtualClock:
     """Virtual time; at the end nothing may be scheduled on it any more."""

@@ -106,6 +106,11 @@ class Refreshing(Stream[Credential]):
 
     # --- from any thread
 
+    def expires_at(self, credential: Credential) -> float | None:
+        """When its credential expires, as wall time; ``None`` if that is not known."""
+        current = self._current
+        return current.expires_at if current and current.credential == credential else None
+
     def follow(self, follower: Follower) -> abc.DisposableBase:
         """Tell a follower of every renewal, until disposed."""
 

@@ -64,6 +64,10 @@ class Share(Provider, Follower):
 
     # --- for the socket
 
+    def expires_at(self, credential: Credential) -> float | None:
+        """When a credential of the source expires, as wall time; ``None`` if that is not known."""
+        return self._source.expires_at(credential)
+
     def follow(self) -> abc.DisposableBase:
         """Be told of renewals, until disposed."""
         self._look()

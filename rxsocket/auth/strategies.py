@@ -25,6 +25,7 @@ from rxsocket.auth.greeting import Predicate
 __all__ = [
     "Handover",
     "InBand",
+    "Ready",
     "Reconnect",
     "Strategy",
     "handover",
@@ -32,6 +33,10 @@ __all__ = [
     "reconnect",
     "strategy",
 ]
+
+
+Ready: TypeAlias = Literal["open", "message", "acknowledged"] | Predicate
+"""When the next connection is ready to take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Reconnect:
 class Handover:
     """See :func:`handover`."""
 
-    ready: Literal["open", "message"] | Predicate
+    ready: Ready
     dedupe: Callable[[Any], Any] | None
     timeout: float
 
@@ -71,7 +76,7 @@ def reconnect() -> Reconnect:
 
 
 def handover(
-    ready: Literal["open", "message"] | Predicate = "open",
+    ready: Ready = "open",
     dedupe: Callable[[Any], Any] | None = None,
     timeout: float = 10.0,
 ) -> Handover:
@@ -92,9 +97,12 @@ def handover(
 
     Args:
         ready: When the new connection is ready: ``"open"``; ``"message"``, when its first message
-            came; or a function that is asked about each of its messages, decoded.
-        dedupe: The key of a message, decoded; of two messages with equal keys one is delivered.
-            ``None`` as a key means that the message has no double.
+            came; ``"acknowledged"``, when the server has answered the subscriptions of each
+            ``channel`` that has an ``acknowledged`` function, on it; or a function that is asked
+            about each of its messages, decoded. It is asked for the channels as soon as it is
+            there, in any case (C22).
+        dedupe: The key of a message, decoded, before ``after_receive``; of two messages with equal
+            keys one is delivered. ``None`` as a key means that the message has no double.
         timeout: Seconds that it may take to be ready.
 
     Raises:
@@ -104,9 +112,10 @@ def handover(
     Examples:
         >>> Socket(url, auth=token, on_auth_change=handover(dedupe=lambda trade: trade["id"]))
     """
-    if ready not in ("open", "message"):
+    if ready not in ("open", "message", "acknowledged"):
         if isinstance(ready, str):
-            raise ValueError("handover(ready): pass 'open', 'message' or a function of a message")
+            pass_this = "pass 'open', 'message', 'acknowledged' or a function of a message"
+            raise ValueError(f"handover(ready): {pass_this}")
         function("handover(ready)", ready)
     if dedupe is not None:
         function("handover(dedupe)", dedupe)

@@ -363,9 +363,9 @@ class _Case:
             match event:
                 case ObserverFailed(observer=observer, stream=stream, error=error):
                     ago = span(self.now - event.at)
+                    rest = " and gets nothing more" if event.detached else ""
                     notes.append(
-                        f"observer {observer} of {stream} raised {describe(error)} {ago} ago "
-                        "and gets nothing more"
+                        f"observer {observer} of {stream} raised {describe(error)} {ago} ago{rest}"
                     )
                 case Resumed(slept=slept):
                     ago = span(self.now - event.at)

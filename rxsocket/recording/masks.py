@@ -79,9 +79,12 @@ class Mask:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """A value as it is, as in a URL and as in JSON."""
+    """A value as it is, as in a URL, as in JSON and as in a ``repr``."""
     yield from (text, quote(text, safe=""), quote_plus(text))
     yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    # Which quotes are escaped depends on what stands around it.
+    quoted = repr(text + "'\"")[1:-4]
+    yield from (quoted, quoted.replace("\\'", "'"))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.subject import Subject
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.errors import ConnectionLost
 from rxsocket.events import (
     Aborted,
     Cause,
@@ -22,11 +21,12 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.recording.lines import AuthSeen, Entry
+from rxsocket.recording.link import RecordedLink
 from rxsocket.recording.pace import play, ticker
 from rxsocket.recording.reel import OfAnEpoch, Reel, recorded_credential
-from rxsocket.transports.seam import Fragments, PeerClosed, Request, Signal
+from rxsocket.transports.seam import PeerClosed, Request, Signal
 
-__all__ = ["RecordedLink", "Served"]
+__all__ = ["Served"]
 
 OVER = "the recording is over"
 
@@ -217,64 +217,3 @@ class _Connection:
             self._served.between(at)
         self._observer.on_next(signal)
         self._observer.on_completed()
-
-
-class RecordedLink:
-    """A ``Link`` of the seam to nobody: what is sent is taken, and goes nowhere.
-
-    Attributes:
-        over: Whether the connection has ended.
-    """
-
-    def __init__(self, subprotocol: str | None) -> None:
-        self._subprotocol = subprotocol
-        self.over = False
-
-    @property
-    def subprotocol(self) -> str | None:
-        """What the server chose."""
-        return self._subprotocol
-
-    def write(self, messages: Sequence[str | bytes]) -> bool:
-        """Take messages; there is always room for more."""
-        self._check()
-        return True
-
-    async def drain(self) -> None:
-        """Return at once."""
-
-    async def send(self, data: str | bytes | Fragments) -> None:
-        """Take a message."""
-        self._check()
-        if isinstance(data, AsyncIterable):
-            async for _ in data:
-                pass
-
-    def pause(self) -> None:
-        """Do nothing: what comes is not read from a network."""
-
-    def resume(self) -> None:
-        """Do nothing, likewise."""
-
-    async def ping(self) -> float:
-        """Answer at once."""
-        self._check()
-        return 0.0
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close."""
-        self.over = True
-
-    async def answered(self) -> None:
-        """Return at once: the answer is there."""
-
-    async def wait_closed(self) -> None:
-        """Return at once."""
-
-    def abort(self) -> None:
-        """Close."""
-        self.over = True
-
-    def _check(self) -> None:
-        if self.over:
-            raise ConnectionLost("the recorded connection has ended")

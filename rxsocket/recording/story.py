@@ -29,9 +29,9 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.recording.lines import AuthSeen, Entry
+from rxsocket.recording.link import RecordedLink
 from rxsocket.recording.pace import play, ticker
 from rxsocket.recording.reel import EndOfEpoch, OfAnEpoch, Reel, recorded_credential
-from rxsocket.recording.served import RecordedLink
 from rxsocket.socket import Socket
 from rxsocket.transports.seam import Request, Signal
 
@@ -61,14 +61,14 @@ class Story(Socket):
         super().__init__(url, auth=recorded_credential(first), transport=_nowhere, loop=loop)
         self._entries = entries
         self._speed = speed
-        self._scheduler = scheduler
+        self._plays_on = scheduler
 
     def _connections(self) -> Observable[Event]:
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             telling = _Telling(self._engine, self.url, observer)
-            time = ticker(self._scheduler or scheduler)
+            time = ticker(self._plays_on or scheduler)
             playing = play(self._entries(), time, self._speed, telling.tell, telling.over)
             return CompositeDisposable(playing, Disposable(telling.dispose))
 

@@ -21,7 +21,8 @@ class Interceptors:
 
     An interceptor is given a value and returns the one to go on with. What is sent is intercepted
     before it is encoded, on the thread that sends it; one that raises makes that ``send`` raise.
-    What comes in is intercepted once, before any stream has it; one that raises is reported on
+    What comes in is intercepted once, before any stream has it (and once more while
+    ``handover(ready="acknowledged")`` looks for answers in it); one that raises is reported on
     ``errors``, and that message goes no further. For one stream only, the same function is an
     operator as it is: ``socket.messages.pipe(ops.map(function))``.
 
@@ -62,6 +63,12 @@ class Interceptors:
             )
 
         return Disposable(remove)
+
+    def coming_in(self, value: Any) -> Any:
+        """What a value that came in becomes after all of them."""
+        for interceptor in self._publisher.intercepted:
+            value = interceptor(value)
+        return value
 
     def going_out(self, value: Any) -> Any:
         """What a value that is sent has become after all of them."""

@@ -101,6 +101,8 @@ class Outbox:
         self._held: abc.DisposableBase | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.greeting: Callable[[int], Sequence[str | bytes]] = _no_greeting
+        self.onlookers: tuple[Callable[[int], None], ...] = ()
+        """Told how many messages were handed to the transport."""
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -254,6 +256,7 @@ class Outbox:
             while link is not None and self._ready:
                 if self._now:
                     self._ready = link.write(list(self._now))
+                    self._tell(len(self._now))
                     self._now.clear()
                     continue
                 batch = self._batch()
@@ -264,6 +267,7 @@ class Outbox:
                         self._queue.popleft()
                         self._bytes -= item.size
                         item.receipt.settle(sent)
+                    self._tell(len(batch))
                 elif self._queue:
                     self._write_fragments(link)
                     return
@@ -277,6 +281,10 @@ class Outbox:
                 self._home, link.drain, lambda _: self._drained(), lambda _: None
             )
         self._settle_hold()
+
+    def _tell(self, count: int) -> None:
+        for onlooker in self.onlookers:
+            onlooker(count)
 
     def _batch(self) -> list[Queued]:
         batch: list[Queued] = []
@@ -300,6 +308,7 @@ class Outbox:
         def sent(_: None) -> None:
             self._fragmented = None
             item.receipt.settle(self._sent)
+            self._tell(1)
             self._drained()
 
         def failed(error: Exception) -> None:

@@ -11,63 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
-import msgspec
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxsocket.arguments import callback, is_mapping, seconds_or_none
+from rxsocket.arguments import callback, seconds_or_none
 from rxsocket.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged
 from rxsocket.events import Closed
 from rxsocket.explaining.causes import closing
 from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
+from rxsocket.sending.question import Field, IdOf, Question
 from rxsocket.sending.request import Request
 from rxsocket.streams import Fence, observer_name
 from rxsocket.transports.seam import Fragments
 
-__all__ = ["Question", "Requests"]
-
-IdOf = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked, and how its answers are told from other messages."""
-
-    payload: Any
-    match: Callable[[Any], object] | None
-    id_of: IdOf | None
-    field: str | None
-    timeout: float | None
-    answers: int | None
-    idempotent: bool
-
-
-class _Field:
-    """What a JSON object has in a field; equal for equal fields."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Field) and other._name == self._name
-
-    def __hash__(self) -> int:
-        return hash(self._name)
-
-    def __call__(self, message: Any) -> Any:
-        if isinstance(message, (str, bytes)):
-            try:
-                message = msgspec.json.decode(message)
-            except (msgspec.DecodeError, UnicodeError):
-                return None
-        return message.get(self._name) if is_mapping(message) else None
+__all__ = ["Requests"]
 
 
 class _Asked:
@@ -132,13 +95,13 @@ class Requests:
         question = Question(
             payload=payload,
             match=match,
-            id_of=_Field(id) if isinstance(id, str) else id,
+            id_of=Field(id) if isinstance(id, str) else id,
             field=id if isinstance(id, str) else None,
             timeout=seconds_or_none("timeout", timeout),
             answers=answers,
             idempotent=idempotent,
         )
-        self._identified(question)  # what has no id fails here, at once
+        question.identified(self._numbers)  # what has no id fails here, at once
         return Request(partial(self._ask, question))
 
     def _ask(self, question: Question, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
@@ -161,19 +124,8 @@ class Requests:
 
     def _prepared(self, question: Question) -> tuple[Any, str | bytes | Fragments, int]:
         """The id that the answer will have, and what goes on the wire."""
-        id, payload = self._identified(question)
+        id, payload = question.identified(self._numbers)
         return id, *self._engine.encode_value(payload)
-
-    def _identified(self, question: Question) -> tuple[Any, Any]:
-        payload, id = question.payload, None
-        if question.id_of is not None:
-            id = question.id_of(payload)
-            if id is None and question.field is not None and is_mapping(payload):
-                id = next(self._numbers)
-                payload = _with(payload, question.field, id)
-            if not isinstance(id, Hashable) or id is None:
-                raise ValueError("id: the payload has none; give it one, or name its field")
-        return id, payload
 
     # --- on the loop
 
@@ -299,7 +251,3 @@ class Requests:
     def _release(self, asked: _Asked) -> None:
         if asked.held is not None:
             asked.held.dispose()
-
-
-def _with(payload: Mapping[Any, Any], field: str, id: int) -> dict[Any, Any]:
-    return {**payload, field: id}

@@ -46,6 +46,7 @@ class VirtualClock(VirtualLoop):
         super().__init__()
         self._stepping = False
         self._outside: _Outside | None = None
+        self._given_up: list[asyncio.Future[Any]] = []  # kept from the garbage collector
 
     @property
     def pending(self) -> int:
@@ -123,6 +124,7 @@ class VirtualClock(VirtualLoop):
             target = whole(self.time() + within)
             while not future.done():
                 if not self._step(target):
+                    self._given_up.append(future)
                     raise Stuck(self._why_stuck(future, within))
         return future.result()
 
@@ -148,6 +150,7 @@ class VirtualClock(VirtualLoop):
         finally:
             self._closed = True
             self._entered = False
+            self._given_up.clear()
             if self._outside is not None:
                 self._outside.restore()
         if error is not None:
@@ -199,7 +202,8 @@ class VirtualClock(VirtualLoop):
 
     def _step(self, until: float) -> bool:
         stepped = self.scheduler.step(until)
-        self._raise_errors()
+        if self._errors:
+            self._raise_errors()
         return stepped
 
     def _raise_errors(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
 
 from rxsocket.testing.book import Book
 from rxsocket.testing.handshake import Handshake
@@ -60,6 +61,13 @@ class RealVisit(Visit):
 
     def _deliver(self, message: Payload) -> None:
         broadcast([self._door], message)
+
+    async def _send(self, message: Payload) -> bool:
+        try:
+            await self._door.send(message)
+        except ConnectionClosed:
+            return False
+        return True
 
     def _close(self, code: int, reason: str) -> None:
         # websockets spells "a close frame without a code" None.

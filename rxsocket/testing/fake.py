@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from websockets.datastructures import Headers
-from websockets.headers import build_authorization_basic
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 from rxsocket.testing.book import Book
@@ -19,6 +18,7 @@ from rxsocket.testing.link import FakeLink, FakeVisit
 from rxsocket.testing.script import Accept, Hang, Reject, Script, Unreachable
 from rxsocket.testing.scripted import Scripted
 from rxsocket.transports.seam import Request, Signal
+from rxsocket.transports.userinfo import authorization
 
 __all__ = ["Fake", "fake"]
 
@@ -108,8 +108,7 @@ def _as_sent(request: Request) -> tuple[str, Headers]:
     """The target and the headers that a request has on the wire."""
     options, parts = request.options, urlsplit(request.url)
     headers = Headers([("Host", parts.netloc.rpartition("@")[2])])
-    if parts.username is not None:
-        headers["Authorization"] = build_authorization_basic(parts.username, parts.password or "")
+    headers.update(authorization(request.url))
     if options.origin is not None:
         headers["Origin"] = options.origin
     subprotocols = (*options.subprotocols, *request.subprotocols)

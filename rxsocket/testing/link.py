@@ -33,6 +33,11 @@ class FakeVisit(Visit):
     def _deliver(self, message: Payload) -> None:
         self.link.receive(message)
 
+    async def _send(self, message: Payload) -> bool:
+        self.link.receive(message)
+        await self.link.room()
+        return True
+
     def _close(self, code: int, reason: str) -> None:
         self.link.told_to_close(code, reason)
 
@@ -89,6 +94,7 @@ class FakeLink:
         self._closing = False
         self._gone = asyncio.Event()
         self._paused = False
+        self._reading: asyncio.Future[None] | None = None
         self._unread: deque[Callable[[], None]] = deque()
 
     def __repr__(self) -> str:
@@ -191,6 +197,14 @@ class FakeLink:
         """Pass something on to the observer."""
         self._read(lambda: self._emit(signal))
 
+    async def room(self) -> None:
+        """Wait until the client reads on; let other things come in between in any case."""
+        await asyncio.sleep(0)
+        while self._paused:
+            if self._reading is None:
+                self._reading = self._loop.create_future()
+            await self._reading
+
     def told_to_close(self, code: int, reason: str) -> None:
         """The server's close frame came: the last thing the observer hears; answer it."""
         self._read(lambda: self._answer(code, reason))
@@ -227,6 +241,9 @@ class FakeLink:
     def _read_on(self) -> None:
         while self._unread and not self._paused:
             self._unread.popleft()()
+        if self._reading is not None and not self._paused:
+            self._reading.set_result(None)
+            self._reading = None
 
     def _emit(self, signal: Signal) -> None:
         if self._observer is not None:

@@ -27,13 +27,18 @@ class _Handle(asyncio.TimerHandle):
 
     __slots__ = ("item",)
     item: Call
+    _loop: VirtualLoop
+    _when: float
+    _cancelled: bool
 
     def cancel(self) -> None:
         super().cancel()
         self.item.cancel()
 
     def invoke(self) -> None:
-        if not self.cancelled():
+        # Below the resolution of the timeline, time goes with the timers: never early.
+        self._loop.reached(self._when)
+        if not self._cancelled:
             self._run()
 
 
@@ -113,14 +118,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = _Handle(when, callback, args, self, context)
-
-        def call() -> None:
-            # Below the resolution of the timeline, time goes with the timers: never early.
-            self._reached = max(self._reached, when)
-            handle.invoke()
-
-        handle.item = self.scheduler.call_at(whole(when), call)
+        handle.item = self.scheduler.call_at(whole(when), handle.invoke)
         return handle
+
+    def reached(self, when: float) -> None:
+        """A timer is due: it is that time at least."""
+        if when > self._reached:
+            self._reached = when
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Do nothing: the handle cancels its item itself."""

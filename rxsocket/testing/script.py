@@ -12,7 +12,7 @@ Scripts are values: each step gives a new one, so they can be shared, kept and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,11 +31,21 @@ __all__ = [
 
 Payload: TypeAlias = str | bytes
 Predicate: TypeAlias = Callable[[Payload], object]
+Messages: TypeAlias = Iterable[Payload] | Callable[[], Iterable[Payload]]
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     message: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    messages: Messages
+    rate: float | None
+
+    def begin(self) -> Iterable[Payload]:
+        return self.messages() if callable(self.messages) else self.messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ class Stay:
     pass
 
 
-Step: TypeAlias = Send | Expect | Wait | Close | Drop | Freeze | Echo | Stay
+Step: TypeAlias = Send | Stream | Expect | Wait | Close | Drop | Freeze | Echo | Stay
 LAST = (Close, Drop, Freeze, Echo, Stay)
 """Steps that nothing can follow."""
 
@@ -104,6 +114,28 @@ class Accept:
             if not isinstance(message, (str, bytes)):
                 raise TypeError(f"send: pass str or bytes, not {type(message).__name__}")
         return self._then(*map(Send, messages))
+
+    def stream(self, messages: Messages, rate: float | None = None) -> Accept:
+        """Send many messages, each when the client has read enough of those before it.
+
+        The history tells how many there were, and not each.
+
+        Args:
+            messages: The messages; or a function that makes them, called for each connection.
+            rate: How many to send a second at most; ``None`` for as fast as they are read, which in
+                virtual time is at one instant, so an endless feed needs a rate there.
+
+        Examples:
+            >>> feed = server(accept().stream(lambda: map(str, itertools.count()), rate=1000))
+        """
+        if isinstance(messages, (str, bytes)) or not (
+            callable(messages) or isinstance(messages, Iterable)
+        ):
+            kind = type(messages).__name__
+            raise TypeError(f"stream: pass an iterable of messages, or a function, not {kind}")
+        if rate is not None and not rate > 0:
+            raise ValueError(f"stream: pass a rate of more than 0 a second, or None, not {rate}")
+        return self._then(Stream(messages, rate))
 
     def expect(self, message: Payload | Predicate | None = None) -> Accept:
         """Wait for one message of the client; ``None`` takes any.

@@ -8,7 +8,7 @@ RxPY's own one adds a second for every 100 items without a delay in ``start()``,
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
@@ -86,7 +86,8 @@ class _Steady(VirtualTimeScheduler):
     def call_at(self, time: float, call: Callable[[], object]) -> Call:
         """Schedule a callback, in seconds: what :meth:`schedule_absolute` does, for less."""
         seconds = self.seconds
-        item = Call(self, call, self.to_datetime(time if time > seconds else seconds))
+        due = UTC_ZERO + timedelta(seconds=time if time > seconds else seconds)
+        item = Call(self, call, due)
         with self._lock:
             self._queue.enqueue(item)
         return item

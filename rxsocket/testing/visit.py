@@ -17,6 +17,7 @@ from rxsocket.testing.script import (
     Send,
     Stay,
     Step,
+    Stream,
     Wait,
 )
 
@@ -100,6 +101,11 @@ class Visit(ABC):
     def _deliver(self, message: Payload) -> None: ...
 
     @abstractmethod
+    async def _send(self, message: Payload) -> bool:
+        """Send a message, and return when there is room for another; ``False`` if none is sent."""
+        ...
+
+    @abstractmethod
     def _close(self, code: int, reason: str) -> None: ...
 
     @abstractmethod
@@ -124,6 +130,9 @@ class Visit(ABC):
             match step:
                 case Send(message):
                     self.deliver(message)
+                case Stream():
+                    if not await self._stream(step):
+                        return
                 case Wait(seconds):
                     await asyncio.sleep(seconds)
                 case Expect():
@@ -140,6 +149,26 @@ class Visit(ABC):
                     self.freeze()
                 case Stay():
                     return
+
+    async def _stream(self, step: Stream) -> bool:
+        start, sent = self.loop.time(), 0
+        try:
+            for message in step.begin():
+                if step.rate is not None:
+                    ahead = start + sent / step.rate - self.loop.time()
+                    if ahead > 0:
+                        await asyncio.sleep(ahead)
+                if self.closing or self.frozen or not await self._send(message):
+                    break
+                sent += 1
+        except Exception as error:
+            failure = AssertionError(f"#{self.number} stopped streaming: {error!r}")
+            failure.__cause__ = error
+            self._ledger.failed(self.loop, failure)
+            return False
+        finally:
+            self._ledger.note(f"#{self.number} streamed {sent} messages")
+        return True
 
     def _check(self, step: Expect, message: Payload) -> bool:
         try:

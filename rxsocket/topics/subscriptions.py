@@ -9,13 +9,13 @@ All of it happens on the home loop, but for ``subscription``.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
 from rxsocket.engine import Engine
-from rxsocket.errors import SubscriptionRefused
+from rxsocket.errors import ConnectionLost, SubscriptionRefused
 from rxsocket.streams import observer_name
 from rxsocket.topics.subscription import Answer, Frame, Subscription
 from rxsocket.transports.seam import Link
@@ -42,6 +42,7 @@ class Subscriptions:
         self._engine = engine
         self._outbox = engine.outbox
         self._outbox.greeting = self._greeting
+        engine.ask_ahead = self.greet
         self._failed = failed
         self._report = report
         self._known: WeakValueDictionary[Hashable, Subscription] = WeakValueDictionary()
@@ -97,13 +98,9 @@ class Subscriptions:
     def hear(self, epoch: int, message: Any) -> None:
         """See whether a message of a connection answers one of them."""
         for subscription in tuple(self._all):
-            if epoch not in subscription.pending or subscription.acknowledged is None:
+            if epoch not in subscription.pending:
                 continue
-            try:
-                answer = subscription.acknowledged(message)
-            except Exception as error:  # of the user's function: no answer that it knows
-                self._report(subscription.acknowledged, error)
-                continue
+            answer = self.answer(subscription, message)
             if answer is None:
                 continue
             subscription.pending.discard(epoch)
@@ -113,9 +110,19 @@ class Subscriptions:
             refused = SubscriptionRefused("the server refused the subscription")
             self._failed(subscription, answer if isinstance(answer, Exception) else refused)
 
-    def waits(self, epoch: int) -> bool:
-        """Whether answers are still to come on a connection."""
-        return any(epoch in subscription.pending for subscription in self._all)
+    def answer(self, subscription: Subscription, message: Any) -> bool | Exception | None:
+        """What a message says to a subscription, if it is an answer."""
+        if subscription.acknowledged is None:
+            return None
+        try:
+            return subscription.acknowledged(message)
+        except Exception as error:  # of the user's function: no answer that it knows
+            self._report(subscription.acknowledged, error)
+            return None
+
+    def received(self, message: Any) -> Any:
+        """What becomes of a message that is decoded, before observers get it."""
+        return self._engine.interceptors.coming_in(message)
 
     def greet(self, link: Link, epoch: int) -> Greeting:
         """Ask for everything that is wanted on a connection that is not delivering yet (C13).
@@ -125,8 +132,10 @@ class Subscriptions:
         """
         frames = self._asked_for(epoch)
         if frames:
-            link.write(frames)
-        return Greeting(self, epoch)
+            with suppress(ConnectionLost):  # the transport is about to say how it ended
+                link.write(frames)
+        asked = [subscription for subscription in self._all if epoch in subscription.pending]
+        return Greeting(self, asked)
 
     def _greeting(self, epoch: int) -> list[str | bytes]:
         """What a connection that delivers from now on is told first."""
@@ -183,33 +192,33 @@ class Subscriptions:
 class Greeting:
     """What a connection that does not deliver yet was asked for; it is ready when all is answered.
 
+    An answer takes effect when its message is delivered, which is after the switch: a refusal there
+    must not fail a channel that the old connection still carries.
+
     Examples:
         >>> greeting = subscriptions.greet(link, epoch)  # the link is open, and delivers nothing
         >>> greeting.hear(message)                       # for each message of that link
-        >>> await greeting.acknowledged()                # handover(ready=acknowledged)
+        >>> greeting.done                                # handover(ready="acknowledged")
     """
 
-    def __init__(self, subscriptions: Subscriptions, epoch: int) -> None:
+    def __init__(self, subscriptions: Subscriptions, asked: Sequence[Subscription]) -> None:
         self._subscriptions = subscriptions
-        self._epoch = epoch
-        self._answered = asyncio.Event()
-        self._look()
+        self._unanswered = tuple(asked)
 
     @property
     def done(self) -> bool:
-        """Whether every subscription has its answer."""
-        return self._answered.is_set()
+        """Whether every subscription that is still wanted has its answer."""
+        return not any(subscription.wanted for subscription in self._unanswered)
 
     def hear(self, message: Any) -> None:
-        """The connection says something."""
-        with self._subscriptions.home.turn():
-            self._subscriptions.hear(self._epoch, message)
-        self._look()
-
-    async def acknowledged(self) -> None:
-        """Return when every subscription has its answer; a refused one has failed its channel."""
-        await self._answered.wait()
-
-    def _look(self) -> None:
-        if not self._subscriptions.waits(self._epoch):
-            self._answered.set()
+        """The connection says something, decoded."""
+        if not self._unanswered:
+            return
+        try:
+            value = self._subscriptions.received(message)
+        except Exception:  # of the user's interceptor; reported when it is delivered
+            return
+        answer = self._subscriptions.answer
+        self._unanswered = tuple(
+            subscription for subscription in self._unanswered if answer(subscription, value) is None
+        )

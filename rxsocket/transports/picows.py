@@ -22,7 +22,7 @@ from picows import (
 )
 from python_socks import ProxyError
 from reactivex import Observable
-from websockets.headers import build_authorization_basic, build_host
+from websockets.headers import build_host
 from websockets.uri import WebSocketURI, parse_uri
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
@@ -33,6 +33,7 @@ from rxsocket.transports.pushed import PushedConnection
 from rxsocket.transports.redirects import Redirect
 from rxsocket.transports.seam import Request, Signal
 from rxsocket.transports.tunnel import Proxy, proxy_for, through_socks
+from rxsocket.transports.userinfo import authorization
 
 __all__ = ["picows_transport"]
 
@@ -125,8 +126,7 @@ def _address(uri: WebSocketURI) -> str:
 def _headers(uri: WebSocketURI, request: Request, offered: Iterable[str]) -> list[tuple[str, str]]:
     options = request.options
     headers = [("Host", build_host(uri.host, uri.port, uri.secure))]
-    if uri.user_info is not None:
-        headers.append(("Authorization", build_authorization_basic(*uri.user_info)))
+    headers += authorization(request.url)
     if options.origin is not None:
         headers.append(("Origin", options.origin))
     if offered:

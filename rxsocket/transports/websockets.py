@@ -16,6 +16,7 @@ from rxsocket.transports.dial import open_tcp, proxied
 from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
 from rxsocket.transports.pushing import PushingConnection
 from rxsocket.transports.seam import Request, Signal
+from rxsocket.transports.userinfo import authorization, without_user_info
 
 __all__ = ["websockets_transport"]
 
@@ -50,11 +51,15 @@ async def _connect(request: Request, **arguments: Any) -> PushingConnection:
         arguments["ssl"] = options.ssl
     # A fresh one for each attempt: a connect() rewrites its own address after a redirect.
     connection = await connect(
-        request.url,
+        without_user_info(request.url),
         origin=None if options.origin is None else Origin(options.origin),
         subprotocols=subprotocols or None,
         compression=options.compression,
-        additional_headers=[*options.additional_headers, *request.headers],
+        additional_headers=[
+            *authorization(request.url),
+            *options.additional_headers,
+            *request.headers,
+        ],
         user_agent_header=options.user_agent_header,
         open_timeout=None,  # ours spans the look-up and redirects
         ping_interval=None,  # the keepalive is the socket's own, on any transport

@@ -31,10 +31,10 @@ def rate(topics: int, count: int) -> float:
             for number in range(1000)
         ]
         deliver = socket._engine.publisher.deliver
-        start = time.perf_counter()
+        start = time.thread_time()  # what else the machine does is not counted
         for _ in range(count // 1000):
             deliver(messages)
-        spent = time.perf_counter() - start
+        spent = time.thread_time() - start
         assert len(heard) == count // 1000 * 1000
         socket.close()
         virtual.advance(2.0)

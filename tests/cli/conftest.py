@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import pytest
+
+from rxsocket.cli import main
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -14,3 +21,45 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended.
+
+    Attributes:
+        code: Its exit code.
+        out: The lines on standard output.
+        err: The lines on standard error.
+    """
+
+    code: object
+    out: list[str]
+    err: list[str]
+
+    @property
+    def text(self) -> str:
+        """Everything it wrote."""
+        return "\n".join(self.out + self.err)
+
+
+Run: TypeAlias = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run a command to its end in this process; without signals or input, that is the same."""
+    logger = logging.getLogger("rxsocket")
+    handlers = list(logger.handlers)
+
+    def command(*arguments: str, environment: Mapping[str, str] | None = None) -> Done:
+        for name, value in (environment or {}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        written = capsys.readouterr()
+        return Done(ended.value.code, written.out.splitlines(), written.err.splitlines())
+
+    yield command
+    logger.handlers[:] = handlers

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import IO, Self
 
+from load import stretched
+
 PATIENCE = 10.0
 
 
@@ -85,12 +87,12 @@ class Terminal:
         """Ctrl-C: the seconds until it ended."""
         start = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(PATIENCE)
+        self.process.wait(stretched(PATIENCE))
         return time.monotonic() - start
 
     def end(self) -> int:
         """Wait for its end: the exit code."""
-        code = self.process.wait(PATIENCE * 2)
+        code = self.process.wait(stretched(PATIENCE * 2))
         for reader in self._readers:
             reader.join()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -106,5 +108,5 @@ class Terminal:
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         with self._changed:
-            there = self._changed.wait_for(condition, PATIENCE)
+            there = self._changed.wait_for(condition, stretched(PATIENCE))
         assert there, f"no {what!r} in:\n{self.text}"

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
+from load import stretched
 from terminal import PATIENCE, Terminal
 
 from rxsocket.testing import accept, hang, server
@@ -26,7 +27,7 @@ def interrupted(*arguments: str, at: str) -> Generator[Terminal, None, None]:
         yield terminal
         seconds = terminal.interrupt()
         assert terminal.end() == 130
-        assert seconds < SOON
+        assert seconds < stretched(SOON)
         for noise in ("Traceback", "KeyboardInterrupt", "destroyed", "Fatal"):
             assert noise not in terminal.text
 
@@ -57,7 +58,7 @@ def test_while_waiting_for_the_next_attempt() -> None:
 def test_while_the_server_never_answers(script: Script) -> None:
     """Neither a handshake nor a goodbye without an answer is waited for."""
     with server(script) as s, interrupted("listen", s.url, at="Connecting"):
-        s.wait_for(lambda s: s.handshakes)
+        s.wait_for(lambda s: s.handshakes, stretched(PATIENCE))
 
 
 def test_while_tcp_is_open_and_silent() -> None:
@@ -75,11 +76,11 @@ def test_while_nobody_reads_the_output() -> None:
         reading, writing = os.pipe()
         process = subprocess.Popen(command, stdout=writing, stdin=subprocess.DEVNULL)
         os.close(writing)
-        s.wait_for(lambda s: s.live, PATIENCE)
+        s.wait_for(lambda s: s.live, stretched(PATIENCE))
         s.push(*["x" * 100_000] * 10)
         os.read(reading, 1)
         process.send_signal(2)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(stretched(PATIENCE)) == 130
         os.close(reading)
         s.wait_for(lambda s: s.closes)
         assert s.closes[0].code == 1000
@@ -94,14 +95,14 @@ def test_a_broken_pipe_ends_quietly(format: tuple[str, ...]) -> None:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
             assert process.stdout and process.stderr
-            s.wait_for(lambda s: s.live, PATIENCE)
+            s.wait_for(lambda s: s.live, stretched(PATIENCE))
             s.push("one")
             while b"one" not in process.stdout.readline():
                 pass
             process.stdout.close()
             s.push("two")
             noise = process.stderr.read().decode()
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(stretched(PATIENCE)) == 0
     for word in ("Traceback", "BrokenPipe", "Exception"):
         assert word not in noise
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import Run
 from terminal import Terminal
 
 from rxsocket.testing import accept, reject, server
@@ -26,13 +27,13 @@ def test_messages_go_to_stdout_alone_and_events_to_stderr() -> None:
             assert any(re.match(rf"\d\d:\d\d:\d\d  {name} ", line) for line in terminal.err)
 
 
-def test_bytes_are_shown_by_length_and_hex() -> None:
+def test_bytes_are_shown_by_length_and_hex(run: Run) -> None:
     """A binary message does no harm to a terminal."""
     with server(accept().send(b"\x1b\x00\xff", b"a" * 40).close(1000)) as s:
-        with Terminal("listen", s.url) as terminal:
-            assert terminal.end() == 0
-        assert terminal.out[0] == "<3 bytes: 1b 00 ff>"
-        assert terminal.out[1].startswith("<40 bytes: 61 61 ") and terminal.out[1].endswith(" ...>")
+        done = run("listen", s.url)
+    assert done.code == 0
+    assert done.out[0] == "<3 bytes: 1b 00 ff>"
+    assert done.out[1].startswith("<40 bytes: 61 61 ") and done.out[1].endswith(" ...>")
 
 
 def test_a_line_of_stdin_changes_the_credential() -> None:
@@ -62,13 +63,14 @@ def test_a_line_of_stdin_changes_the_credential() -> None:
             assert secret not in terminal.text
 
 
-@pytest.mark.parametrize("line", [CANARY, f"={CANARY}", f"{CANARY}=", "x=prompt", "x=env:NOPE"])
-def test_a_line_that_cannot_be_used_is_not_repeated(line: str) -> None:
+def test_a_line_that_cannot_be_used_is_not_repeated() -> None:
     """What is wrong with a line is told without its text, and the connection stays."""
+    lines = (CANARY, f"={CANARY}", f"{CANARY}=", "x=prompt", "x=env:NOPE")
     with server() as s, Terminal("listen", s.url) as terminal:
         terminal.until("connection 1")
-        terminal.say(line)
-        terminal.until("standard input: ")
+        for times, line in enumerate(lines, 1):
+            terminal.say(line)
+            terminal.until("standard input: ", times)
         s.push("still here")
         terminal.until("still here")
         terminal.interrupt()
@@ -100,13 +102,13 @@ def test_the_end_of_stdin_is_harmless() -> None:
         ("--header", CANARY),
     ],
 )
-def test_a_value_on_the_command_line_is_refused(arguments: tuple[str, ...]) -> None:
+def test_a_value_on_the_command_line_is_refused(run: Run, arguments: tuple[str, ...]) -> None:
     """It exits with 2 and an explanation that does not hold the value."""
-    with Terminal("listen", "ws://127.0.0.1:1/", *arguments) as terminal:
-        assert terminal.end() == 2
-    assert terminal.out == [] and len(terminal.err) == 1
-    assert "KEY=" in terminal.err[0]
-    assert CANARY not in terminal.text
+    done = run("listen", "ws://127.0.0.1:1/", *arguments)
+    assert done.code == 2
+    assert done.out == [] and len(done.err) == 1
+    assert "KEY=" in done.err[0]
+    assert CANARY not in done.text
 
 
 @pytest.mark.parametrize(
@@ -122,32 +124,27 @@ def test_a_value_on_the_command_line_is_refused(arguments: tuple[str, ...]) -> N
         ((), "URL"),
     ],
 )
-def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_usage_exits_with_2(run: Run, arguments: tuple[str, ...], told: str) -> None:
     """The error says what is wrong, without a traceback."""
-    with Terminal("listen", *arguments, environment={**ENV, "EMPTY": ""}) as terminal:
-        assert terminal.end() == 2
-    assert told in terminal.text
-    assert "Traceback" not in terminal.text and CANARY not in terminal.text
+    done = run("listen", *arguments, environment={**ENV, "EMPTY": ""})
+    assert done.code == 2
+    assert told in done.text
+    assert "Traceback" not in done.text and CANARY not in done.text
 
 
-def test_a_file_is_read_without_the_white_space_around(tmp_path: Path) -> None:
+def test_a_file_is_read_without_the_white_space_around(run: Run, tmp_path: Path) -> None:
     """The newline at the end of a file is no part of the credential."""
     place = tmp_path / "token"
     place.write_text(f"{CANARY}\n")
-    with (
-        server(accept().close(1000), tokens=[CANARY]) as s,
-        Terminal("listen", s.url, "--auth", f"token=file:{place}") as terminal,
-    ):
-        assert terminal.end() == 0
+    with server(accept().close(1000), tokens=[CANARY]) as s:
+        assert run("listen", s.url, "--auth", f"token=file:{place}").code == 0
 
 
-def test_header_carries_the_token_as_bearer_and_others_by_name() -> None:
+def test_header_carries_the_token_as_bearer_and_others_by_name(run: Run) -> None:
     """With ``--header`` nothing of the credential is in the URL."""
     with server(accept().close(1000), tokens=[CANARY]) as s:
         options = ("--header", *AUTH, "--auth", "X-Device=env:DEVICE")
-        environment = {**ENV, "DEVICE": "seven"}
-        with Terminal("listen", s.url, *options, environment=environment) as terminal:
-            assert terminal.end() == 0
+        assert run("listen", s.url, *options, environment={**ENV, "DEVICE": "seven"}).code == 0
         seen = s.handshakes[0]
         assert seen.headers["Authorization"] == f"Bearer {CANARY}"
         assert seen.headers["X-Device"] == "seven"
@@ -184,22 +181,22 @@ def test_json_is_one_object_a_line_on_stdout() -> None:
     assert CANARY not in terminal.text and "token=bad" not in terminal.text
 
 
-def test_count_ends_after_that_many_messages() -> None:
+def test_count_ends_after_that_many_messages(run: Run) -> None:
     """Exactly so many are written, and the server is told goodbye."""
     with server(accept().send(*"abcde")) as s:
-        with Terminal("listen", s.url, "--count", "3") as terminal:
-            assert terminal.end() == 0
-        assert terminal.out == ["a", "b", "c"]
+        done = run("listen", s.url, "--count", "3")
+        assert (done.code, done.out) == (0, ["a", "b", "c"])
         s.wait_for(lambda s: s.closes)
         assert s.closes[0].code == 1000
 
 
-def test_a_socket_that_failed_exits_with_1_in_one_line() -> None:
+def test_a_socket_that_failed_exits_with_1_in_one_line(run: Run) -> None:
     """A failure for good is told once, without a traceback."""
-    with server(reject(400)) as s, Terminal("listen", s.url) as terminal:
-        assert terminal.end() == 1
-    assert sum("cannot succeed" in line for line in terminal.err) == 1
-    assert "Traceback" not in terminal.text
+    with server(reject(400)) as s:
+        done = run("listen", s.url)
+    assert done.code == 1
+    assert sum("cannot succeed" in line for line in done.err) == 1
+    assert "Traceback" not in done.text
 
 
 def test_verbose_logs_and_shows_no_secret() -> None:

@@ -13,6 +13,20 @@ from rxsocket.testing.script import Script
 URL = "ws://fake.test/"
 A, B, C = {"token": "a"}, {"token": "b"}, {"token": "c"}
 
+NO_CREDENTIALS: dict[str, Any] = {
+    "a number": 7,
+    "an object": object(),
+    "a list": ["a"],
+    "bytes": b"a",
+    "an object in a mapping": {"token": object()},
+    "a number as a name": {1: "a"},
+    "an empty name": {"": "a"},
+    "a line break": "s3cret\r\nb",
+    "a line break in a mapping": {"token": "s3cret\nx"},
+    "half a surrogate": "\ud800",
+}
+"""What a source or a provider may not give."""
+
 
 class _Longest(Random):
     def uniform(self, a: float, b: float) -> float:

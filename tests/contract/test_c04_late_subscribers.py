@@ -204,10 +204,10 @@ def test_after_5_s_they_are_dropped(virtual: VirtualClock, scene: Make) -> None:
 
 
 def test_what_was_dropped_is_an_event_too(virtual: VirtualClock, scene: Make) -> None:
-    """``Dropped`` comes on ``events`` and on ``errors``, once each."""
+    """``Dropped`` comes on ``events`` and on ``errors``, once each; a recorder only looks."""
     it, problems = hold(virtual, scene, "1", "2")
     events: list[object] = []
-    it.socket.events.subscribe(events.append)
+    it.socket.events.passive(audience=False).subscribe(events.append)
     virtual.advance(10.0)
     assert events == problems == [Dropped(epoch=1, count=2, reason="nobody subscribed within 5 s")]
 
@@ -257,6 +257,56 @@ def test_nothing_is_held_for_who_sees_events(virtual: VirtualClock, scene: Make)
     virtual.advance(2.0)
     assert got == ["2"]
     assert [event.data for event in it.events if isinstance(event, Message)] == ["1", "2"]
+
+
+def test_late_to_events_and_the_first(virtual: VirtualClock, scene: Make) -> None:
+    """It gets what is held, with the times that it came, as if it had been there; then the rest."""
+    it, problems = hold(virtual, scene, "1", "2")
+    came, events = virtual.wall_time(), []
+    virtual.advance(2.0)
+    it.socket.events.subscribe(events.append)
+    assert [(event.epoch, event.data) for event in events] == [(1, "1"), (1, "2")]
+    assert all(came - 1.0 <= event.at <= came for event in events)
+    assert late(it) == []
+    it.peer.push("3")
+    virtual.advance(10.0)
+    assert [event.data for event in events] == ["1", "2", "3"]
+    assert problems == []
+
+
+def test_late_to_events_after_somebody_else(virtual: VirtualClock, scene: Make) -> None:
+    """Whoever comes to ``messages`` first has what was held; ``events`` gives what comes then."""
+    it, problems = hold(virtual, scene, "1", "2")
+    events: list[Any] = []
+    assert late(it) == ["1", "2"]
+    it.socket.events.subscribe(events.append)
+    it.peer.push("3")
+    virtual.advance(10.0)
+    assert [event.data for event in events] == ["3"]
+    assert problems == []
+
+
+def test_a_recorder_does_not_take_the_welcome(virtual: VirtualClock, scene: Make) -> None:
+    """Who looks at ``events`` without being audience leaves what is held where it is."""
+    it, problems = hold(virtual, scene, "1", "2")
+    events: list[Any] = []
+    it.socket.events.passive(audience=False).subscribe(events.append)
+    virtual.advance(1.0)
+    assert (events, late(it)) == ([], ["1", "2"])
+    virtual.advance(10.0)
+    assert (events, problems) == ([], [])
+
+
+def test_late_to_events_is_told_of_a_lost_connection_that_it_was(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """Messages of a connection that is gone keep its number, and one that leaves gets no more."""
+    it = scene(accept().send("1", "2").wait(1.0).drop(), unreachable(), watch=False, auth=A)
+    it.socket.connect()
+    virtual.advance(2.0)
+    events: list[Any] = []
+    it.socket.events.pipe(ops.take(1)).subscribe(events.append)
+    assert [(event.epoch, event.data) for event in events] == [(1, "1")]
 
 
 def test_what_looks_does_not_take_the_welcome(virtual: VirtualClock, scene: Make) -> None:

@@ -9,7 +9,17 @@ import pytest
 from reactivex.subject import Subject
 from scene import A, B, Make, Scene
 
-from rxsocket import AwaitingAuth, InEffect, Refused, Secret, State, Waiting
+from rxsocket import (
+    AwaitingAuth,
+    Closed,
+    Credential,
+    InEffect,
+    Refused,
+    Secret,
+    State,
+    Stored,
+    Waiting,
+)
 from rxsocket.testing import VirtualClock, accept, hang, reject, unreachable
 
 EQUAL: dict[str, tuple[Any, Any]] = {
@@ -171,3 +181,73 @@ def test_messages_go_on_across_an_equal_value(virtual: VirtualClock, scene: Make
     it.peer.push("2")
     virtual.advance(0.0)
     assert got == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a", Credential.of("a")), ({}, {}), (None, None)], ids=str
+)
+def test_equal_of_other_kinds(virtual: VirtualClock, scene: Make, one: Any, other: Any) -> None:
+    """A credential object, an empty mapping and None are values like others."""
+    it = scene(auth=one)
+    virtual.advance(10.0)
+    it.clear()
+    change = it.socket.set_auth(other)
+    virtual.advance(10.0)
+    assert it.events == []
+    assert change.result() == InEffect(epoch=None if one is None else 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [({"token": "1"}, {"token": 1}), ("", {}), ({}, None)], ids=str
+)
+def test_what_only_looks_equal(virtual: VirtualClock, scene: Make, one: Any, other: Any) -> None:
+    """A text and a number, nothing in a string and in a mapping, are different."""
+    it = scene(auth=one)
+    virtual.advance(10.0)
+    it.socket.set_auth(other)
+    virtual.advance(1.0)
+    assert isinstance(it.events[2], Closed)
+
+
+def test_an_equal_value_at_every_message(virtual: VirtualClock, scene: Make) -> None:
+    """Echoing the own credential from inside an observer makes no storm."""
+    it = scene(accept().send("1").wait(1.0).send("2"), auth=A)
+    it.socket.messages.subscribe(lambda _: it.socket.set_auth(dict(A)))
+    virtual.advance(5.0)
+    assert it.credentials == ["a"]
+
+
+def test_an_equal_value_before_the_start(virtual: VirtualClock, scene: Make) -> None:
+    """Nothing runs, so nothing but Stored can be said."""
+    it = scene(watch=False, auth=A)
+    assert it.socket.set_auth(dict(A)).result() == Stored()
+    it.watch()
+    virtual.advance(1.0)
+    assert it.credentials == ["a"]
+
+
+def test_what_a_provider_gave(virtual: VirtualClock, scene: Make) -> None:
+    """Setting what the provider gave for this connection changes nothing."""
+    it = scene(auth=lambda: A)
+    virtual.advance(1.0)
+    change = it.socket.set_auth(dict(A))
+    virtual.advance(1.0)
+    assert (it.credentials, change.result()) == (["a"], InEffect(epoch=1))
+
+
+ACTS: dict[str, Callable[[Scene], Any]] = {
+    "reconnect": lambda it: it.socket.reconnect(),
+    "a lost link": lambda it: it.peer.drop(),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_between_two_connections_with_it(virtual: VirtualClock, scene: Make, act: str) -> None:
+    """While A is dialled again anyway, setting A adds no third."""
+    it = scene(auth=A)
+    virtual.advance(10.0)
+    ACTS[act](it)
+    change = it.socket.set_auth(dict(A))
+    virtual.advance(10.0)
+    assert it.credentials == ["a", "a"]
+    assert isinstance(change.result(), InEffect)

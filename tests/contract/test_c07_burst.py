@@ -15,6 +15,7 @@ from rxsocket import (
     Cause,
     Closed,
     Connecting,
+    Event,
     InEffect,
     Opened,
     Overtaken,
@@ -208,3 +209,58 @@ def test_every_connection_of_a_burst_is_let_go(virtual: VirtualClock, scene: Mak
     kinds = [type(event) for event in it.events]
     assert kinds.count(Opened) == kinds.count(Closed) + 1
     assert (it.peer.connections, it.peer.live, it.peer.most_open) == (1, 1, 1)
+
+
+def token(number: int) -> dict[str, str]:
+    return {"token": str(number)}
+
+
+def test_a_hundred_within_one_emission(virtual: VirtualClock, scene: Make) -> None:
+    """From inside an observer, all at one message: one handshake, with the last."""
+    it = scene(accept().wait(10.0).send("go"), auth=A)
+    it.socket.messages.subscribe(
+        lambda _: [it.socket.set_auth(token(number)) for number in range(100)]
+    )
+    virtual.advance(11.0)
+    assert it.dials == [(0.0, "a"), (10.0, "99")]
+
+
+def test_with_a_reconnect_in_it(virtual: VirtualClock, scene: Make) -> None:
+    """``reconnect()`` in a burst takes the newest, and makes it neither more nor later."""
+    it = scene(auth=A)
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    it.socket.reconnect()
+    it.socket.set_auth(C)
+    it.socket.reconnect()
+    virtual.advance(5.0)
+    assert it.dials == [(0.0, "a"), (10.0, "c")]
+
+
+def test_while_a_mute_peer_is_left(virtual: VirtualClock, scene: Make) -> None:
+    """50 ms from the close, whatever comes meanwhile; one dial, with the newest."""
+    it = scene(accept().freeze(), auth=A)
+    virtual.advance(10.0)
+    for number in range(5):
+        it.socket.set_auth(token(number))
+        virtual.advance(0.01)
+    virtual.advance(5.0)
+    assert it.dials == [(0.0, "a"), (10.05, "4")]
+
+
+def test_a_change_at_each_connecting(virtual: VirtualClock, scene: Make) -> None:
+    """An observer that changes the credential at every attempt makes one each 50 ms."""
+    it = scene(auth=A)
+    count = 0
+
+    def change(event: Event) -> None:
+        nonlocal count
+        if isinstance(event, Connecting) and count < 10:
+            count += 1
+            it.socket.set_auth(token(count))
+
+    it.socket.events.subscribe(change)
+    virtual.advance(5.0)
+    times = [at for at, event in it.entries if isinstance(event, Connecting)]
+    assert times == pytest.approx([0.05 * number for number in range(11)])
+    assert it.credentials == ["10"]

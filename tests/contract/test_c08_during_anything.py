@@ -11,10 +11,14 @@ from rxsocket import (
     Aborted,
     AwaitingAuth,
     Cause,
+    Closed,
     ConnectFailed,
+    Connecting,
     Event,
     InEffect,
+    Opened,
     Overtaken,
+    Rejected,
     State,
     Waiting,
 )
@@ -234,3 +238,39 @@ def test_reconnect_while_connecting_says_why(virtual: VirtualClock, scene: Make)
     virtual.advance(5.0)
     assert it.events[1] == Aborted(epoch=1, cause=Cause.RECONNECT)
     assert it.dials == [(0.0, "a"), (1.0, "a")]
+
+
+@pytest.mark.parametrize("kind", [Connecting, Opened, Closed, Waiting, Rejected, AwaitingAuth])
+def test_two_changes_inside_the_event_that_leads_there(
+    virtual: VirtualClock, scene: Make, kind: type
+) -> None:
+    """An observer that sets C and then B at an event of each kind: only B is dialled."""
+    scripts = {
+        Closed: accept().wait(0.5).drop(),
+        Waiting: unreachable(),
+        Rejected: reject(401),
+        AwaitingAuth: reject(401),
+    }
+    it = scene(scripts.get(kind, accept()), auth=A)
+    done: list[object] = []
+
+    def change(event: Event) -> None:
+        if isinstance(event, kind) and not done:
+            done.append(event)
+            it.socket.set_auth(C)
+            it.socket.set_auth(B)
+
+    it.socket.events.subscribe(change)
+    virtual.advance(1.0)
+    assert it.credentials[-1] == "b" and "c" not in it.credentials
+    assert it.socket.state.value is State.OPEN
+
+
+def test_while_lingering(virtual: VirtualClock, scene: Make) -> None:
+    """Nobody is subscribed, but the connection is there: it follows."""
+    it = scene(watch=False, auth=A, linger=10.0)
+    it.socket.connect().dispose()
+    virtual.advance(1.0)
+    change = it.socket.set_auth(B)
+    virtual.advance(1.0)
+    assert (it.credentials, change.result()) == (["a", "b"], InEffect(epoch=2))

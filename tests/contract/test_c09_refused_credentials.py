@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from reactivex.subject import Subject
-from scene import A, B, C, Make, Scene
+from scene import A, B, C, Make, Scene, left
 
 from rxsocket import (
     Ask,
@@ -24,6 +24,7 @@ from rxsocket import (
     Socket,
     SourceFailed,
     State,
+    Unauthorized,
     Verdict,
     Waiting,
 )
@@ -668,3 +669,68 @@ def test_a_rejected_that_raises_refuses_nothing(virtual: VirtualClock) -> None:
     assert [type(problem).__name__ for problem in problems] == ["ObserverFailed"]
     socket.close()
     virtual.advance(2.0)
+
+
+@pytest.mark.parametrize("end", ["close", "leave"])
+def test_reconnect_while_nothing_runs(virtual: VirtualClock, scene: Make, end: str) -> None:
+    """The memory lasts until ``reconnect()`` is called, whenever that is; it starts nothing."""
+    it = scene(reject(401), watch=False, auth=A)
+    leave = it.socket.connect()
+    virtual.advance(1.0)
+    it.socket.close() if end == "close" else leave.dispose()
+    virtual.advance(2.0)
+    it.socket.reconnect()
+    virtual.advance(2.0)
+    assert it.credentials == ["a"]
+    it.watch()
+    virtual.advance(2.0)
+    assert it.credentials == ["a", "a"]
+
+
+def test_a_provider_that_gives_up_after_a_refusal(virtual: VirtualClock, scene: Make) -> None:
+    """``Unauthorized`` ends the asking; ``reconnect()`` begins it again."""
+    values: list[Any] = ["a", Unauthorized("gone"), "b"]
+    times: list[float] = []
+
+    def provider() -> str:
+        times.append(virtual.time())
+        value = values.pop(0)
+        if isinstance(value, Exception):
+            raise value
+        return str(value)
+
+    it = scene(reject(401), auth=provider)
+    virtual.advance(24 * 3600.0)
+    assert (it.credentials, times) == (["a"], [0.0, 0.0])
+    it.socket.reconnect()
+    virtual.advance(1.0)
+    assert it.credentials == ["a", "b"]
+
+
+def test_nothing_asks_when_all_have_left(virtual: VirtualClock, scene: Make) -> None:
+    """Leaving while a provider is to be asked again in 5 min leaves no timer."""
+    times: list[float] = []
+    it = scene(reject(401), watch=False, auth=lambda: (times.append(virtual.time()), "a")[1])
+    leave = it.socket.connect()
+    virtual.advance(10.0)
+    leave.dispose()
+    virtual.advance(0.0)
+    assert virtual.pending == 0
+    virtual.advance(1000.0)
+    assert times == [0.0, 0.0]
+
+
+def test_back_to_a_refused_one_closes_the_good_one(virtual: VirtualClock, scene: Make) -> None:
+    """A was refused, B is open, A is set again: B's connection closes, and nothing is dialled."""
+    it = scene(reject(401), auth=A)
+    virtual.advance(1.0)
+    it.socket.set_auth(B)
+    virtual.advance(10.0)
+    it.clear()
+    it.socket.set_auth(A)
+    virtual.advance(60.0)
+    reason = "this credential was refused before and is not tried again"
+    assert it.entries == [
+        (11.0, left(2, Cause.AUTH_CHANGED)),
+        (11.0, AwaitingAuth(reason=reason, cause=Cause.REFUSED)),
+    ]

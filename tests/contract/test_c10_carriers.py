@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from carriage import CARRIERS
 from reactivex.subject import Subject
 from scene import Make
 
@@ -22,31 +22,8 @@ from rxsocket import (
     refreshing,
     subprotocol,
 )
-from rxsocket.testing import Handshake, VirtualClock, accept
+from rxsocket.testing import VirtualClock, accept
 from rxsocket.testing.script import Script
-
-
-def own(value: Any) -> Carried:
-    """A carrier of the user's."""
-    return Carried(headers={"X-Ticket": value})
-
-
-CARRIERS: dict[str, tuple[Carrier, Callable[[Handshake], str | None]]] = {
-    "query": (query("key"), lambda seen: seen.query.get("key")),
-    "header": (header(), lambda seen: seen.credential),
-    "own header": (header("X-Ticket", scheme=None), lambda seen: seen.headers.get("X-Ticket")),
-    "cookie": (cookie(), lambda seen: seen.credential),
-    "subprotocol": (subprotocol("v1"), lambda seen: seen.credential),
-    "plain subprotocol": (subprotocol(encode="plain"), lambda seen: seen.subprotocols[-1]),
-    "function": (own, lambda seen: seen.headers.get("X-Ticket")),
-    "combined": (query("key") & header() & own, lambda seen: _one_of_all(seen)),
-}
-
-
-def _one_of_all(seen: Handshake) -> str | None:
-    given = {seen.query.get("key"), seen.credential, seen.headers.get("X-Ticket")}
-    assert len(given) == 1
-    return given.pop()
 
 
 @pytest.mark.parametrize("name", CARRIERS)

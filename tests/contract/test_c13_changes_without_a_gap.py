@@ -25,6 +25,7 @@ from rxsocket import (
     RenewalFailed,
     Renewed,
     State,
+    SubscriptionRefused,
     Verdict,
     handover,
     in_band,
@@ -282,6 +283,18 @@ def test_back_to_the_one_in_use(virtual: VirtualClock, scene: Make) -> None:
     assert len(it.dials) == 2
 
 
+def test_the_one_in_use_after_a_refused_handover(virtual: VirtualClock, scene: Make) -> None:
+    """C20: the outcome names the connection that is open, not the one that was refused."""
+    it = scene(accept(), reject(403), auth=A, on_auth_change=handover(), identity=same)
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    it.socket.set_auth(A)
+    virtual.advance(1.0)
+    again = it.socket.set_auth(A)
+    assert again.result() == InEffect(epoch=1)
+
+
 def test_a_burst_makes_at_most_two_handshakes(virtual: VirtualClock, scene: Make) -> None:
     """C7: the first goes at once, the newest 50 ms later."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.2)
@@ -380,6 +393,178 @@ def test_reconnect_is_never_a_handover(virtual: VirtualClock, scene: Make) -> No
     assert it.names == ["Closed", "Connecting", "Opened"]
 
 
+# --- handover of channels (C22)
+
+
+def acknowledging(it: Any, name: str) -> Any:
+    """A channel of ``name``, whose subscribe message the server answers."""
+    said = {f"ok {name}": True, f"no {name}": False}
+    return it.socket.channel(
+        subscribe=f"sub {name}",
+        unsubscribe=f"unsub {name}",
+        match=lambda message: message.startswith(f"{name}:"),
+        acknowledged=said.get,
+    )
+
+
+def heard(it: Any) -> list[tuple[int, Any]]:
+    """What the peer received, and on which connection."""
+    return [tuple(message) for message in it.peer.received]
+
+
+@pytest.mark.parametrize("ready", ["open", "message", "acknowledged", lambda message: message])
+def test_the_next_connection_is_asked_for_the_channels(
+    virtual: VirtualClock, scene: Make, ready: Any
+) -> None:
+    """C22: once on each connection, before it delivers; the queue is not written before that."""
+    it = scene(auth=A, on_auth_change=handover(ready=ready), identity=same, latency=0.01)
+    acknowledging(it, "t").subscribe()
+    virtual.advance(10.0)
+    it.peer.push("ok t")
+    it.socket.set_auth(B)
+    virtual.advance(0.025)
+    assert heard(it) == [(1, "sub t"), (2, "sub t")]
+    it.peer.visits[1].deliver("ok t")
+    virtual.advance(1.0)
+    assert it.names.count("Opened") == 2
+    it.socket.send("after")
+    virtual.advance(1.0)
+    assert heard(it) == [(1, "sub t"), (2, "sub t"), (2, "after")]
+
+
+def test_ready_when_the_channels_are_acknowledged(virtual: VirtualClock, scene: Make) -> None:
+    """The old one delivers until the last answer; what the new one says waits for the switch."""
+    it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
+    got: list[str] = []
+    for name in "tu":
+        acknowledging(it, name).subscribe(got.append)
+    it.socket.channel(subscribe="sub v", match=lambda _: False).subscribe()  # has no answer
+    virtual.advance(10.0)
+    it.peer.push("ok t", "ok u")
+    virtual.advance(0.0)
+    it.clear()
+    change = it.socket.set_auth(B)
+    virtual.advance(1.0)
+    old, new = it.peer.visits
+    new.deliver("ok u")
+    new.deliver("u:early")
+    old.deliver("t:old")
+    virtual.advance(1.0)
+    assert (got, it.names) == (["t:old"], ["Connecting", "Message"])
+    new.deliver("ok t")
+    virtual.advance(1.0)
+    assert it.names[2:] == ["Closed", "Opened", "Message", "Message", "Message"]
+    assert got == ["t:old", "u:early"]
+    assert change.result() == InEffect(epoch=2)
+
+
+def test_without_a_channel_that_is_answered_it_is_ready_when_open(
+    virtual: VirtualClock, scene: Make
+) -> None:
+    """There is nothing to wait for."""
+    it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
+    it.socket.channel(subscribe="sub", match=bool).subscribe()
+    virtual.advance(10.0)
+    assert it.socket.set_auth(B).done is False
+    virtual.advance(1.0)
+    assert it.names[-2:] == ["Closed", "Opened"]
+
+
+def test_a_server_that_does_not_acknowledge_in_time(virtual: VirtualClock, scene: Make) -> None:
+    """The old one goes on with its channels, and it is tried again."""
+    patience = handover(ready="acknowledged", timeout=3.0)
+    it = scene(auth=A, on_auth_change=patience, identity=same)
+    got: list[str] = []
+    acknowledging(it, "t").subscribe(got.append)
+    virtual.advance(10.0)
+    it.peer.push("ok t")
+    it.socket.set_auth(B)
+    virtual.advance(4.0)
+    failed = it.events[-1]
+    assert isinstance(failed, RenewalFailed)
+    assert isinstance(failed.error, TimeoutError)
+    it.peer.visits[0].deliver("t:1")
+    virtual.advance(2.0)
+    assert got == ["t:1"]
+    it.peer.visits[-1].deliver("ok t")
+    virtual.advance(1.0)
+    assert [epoch for epoch, text in heard(it) if text == "sub t"] == [1, 2, 3]
+    assert it.names[-2:] == ["Opened", "Message"]
+
+
+@pytest.mark.parametrize("switches", [True, False])
+def test_a_subscription_that_the_next_connection_refuses(
+    virtual: VirtualClock, scene: Make, switches: bool
+) -> None:
+    """Its channel fails at the switch; when there is none, the old connection still carries it."""
+    strategy = handover(ready="acknowledged", timeout=3.0)
+    it = scene(auth=A, on_auth_change=strategy, identity=same)
+    got: list[Any] = []
+    acknowledging(it, "t").subscribe(got.append, lambda error: got.append(type(error)))
+    acknowledging(it, "u").subscribe(got.append)
+    virtual.advance(10.0)
+    it.peer.push("ok t", "ok u")
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    old, new = it.peer.visits
+    new.deliver("no t")
+    old.deliver("t:1")
+    virtual.advance(0.0)
+    assert got == ["t:1"]
+    if switches:
+        new.deliver("ok u")
+        virtual.advance(1.0)
+        assert got == ["t:1", SubscriptionRefused]
+    else:
+        virtual.advance(2.5)
+        old.deliver("t:2")
+        virtual.advance(0.0)
+        assert got == ["t:1", "t:2"]
+
+
+def test_a_channel_that_is_left_during_a_handover(virtual: VirtualClock, scene: Make) -> None:
+    """C22: it is ended on both connections, as both carried it; nobody waits for its answer."""
+    it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
+    leaving = acknowledging(it, "t").subscribe()
+    virtual.advance(10.0)
+    it.peer.push("ok t")
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    leaving.dispose()
+    it.peer.visits[1].deliver("noise")
+    virtual.advance(1.0)
+    assert heard(it) == [(1, "sub t"), (2, "sub t"), (1, "unsub t"), (2, "unsub t")]
+    assert it.names.count("Opened") == 2
+
+
+def test_a_channel_that_comes_during_a_handover(virtual: VirtualClock, scene: Make) -> None:
+    """C22: it is asked for on the old connection, and on the new one at the switch."""
+    it = scene(auth=A, on_auth_change=handover(ready="message"), identity=same)
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    acknowledging(it, "t").subscribe()
+    virtual.advance(1.0)
+    assert heard(it) == [(1, "sub t")]
+    it.peer.visits[1].deliver("hello")
+    virtual.advance(1.0)
+    assert heard(it) == [(1, "sub t"), (2, "sub t")]
+
+
+def test_what_after_receive_makes_of_an_answer(virtual: VirtualClock, scene: Make) -> None:
+    """``acknowledged`` is asked about the same messages as on any other connection."""
+    it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
+    it.socket.after_receive(lambda message: message.removeprefix(">"))
+    acknowledging(it, "t").subscribe()
+    virtual.advance(10.0)
+    it.peer.push(">ok t")
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    it.peer.visits[1].deliver(">ok t")
+    virtual.advance(1.0)
+    assert it.names.count("Opened") == 2
+
+
 # --- in band
 
 YES, NO = "yes", "no"
@@ -468,6 +653,41 @@ def test_a_lost_link_while_waiting_for_the_answer(virtual: VirtualClock, scene: 
     virtual.advance(3.0)
     assert [token for _, token in it.dials] == ["a", "b"]
     assert change.result() == InEffect(epoch=2)
+
+
+def test_a_newer_credential_waits_for_the_answer(virtual: VirtualClock, scene: Make) -> None:
+    """What the server says to one credential is never taken for what it says to the next."""
+    it = scene(auth=A, identity=same, on_auth_change=strategy())
+    virtual.advance(10.0)
+    first = it.socket.set_auth(B)
+    virtual.advance(1.0)
+    second = it.socket.set_auth(C)
+    virtual.advance(1.0)
+    assert (first.result(), second.done, len(it.peer.received)) == (Overtaken(), False, 1)
+    it.peer.push(YES)
+    virtual.advance(1.0)
+    assert (second.done, len(it.peer.received)) == (False, 2)
+    it.peer.push(NO)
+    virtual.advance(1.0)
+    assert second.result() == InEffect(epoch=2)
+    assert not [event for event in it.events if isinstance(event, Message)]
+
+
+def test_back_to_the_first_one_in_band(virtual: VirtualClock, scene: Make) -> None:
+    """The server has the other one by then: the first one is sent, too."""
+    it = scene(auth=A, identity=same, on_auth_change=strategy())
+    virtual.advance(10.0)
+    it.socket.set_auth(B)
+    virtual.advance(1.0)
+    back = it.socket.set_auth(A)
+    it.peer.push(YES)
+    virtual.advance(1.0)
+    assert back.done is False
+    it.peer.push(YES)
+    virtual.advance(1.0)
+    assert back.result() == InEffect(epoch=1)
+    assert [message for _, message in it.peer.received] == ["auth b", "auth a"]
+    assert it.names.count("Renewed") == 1
 
 
 def test_another_identity_is_never_sent_in_band(virtual: VirtualClock, scene: Make) -> None:

@@ -93,7 +93,9 @@ def test_only_a_stable_connection_resets_the_backoff(
 
 def test_stable_after_can_be_set(virtual: VirtualClock, diary: Callable[..., Diary]) -> None:
     """``stable_after=`` says what counts as a success."""
-    mine = diary(*[accept().wait(0.51).drop()] * 3, stable_after=0.5)
+    mine = diary(
+        *[accept().wait(0.51).drop()] * 3, stable_after=0.5, backoff=Backoff(random=Random(1))
+    )
     virtual.advance(30.0)
     assert [wait.failures for wait in mine.waits] == [1, 1, 1]
 

@@ -18,7 +18,15 @@ def most_in_a_second(times: list[float]) -> int:
     return max(sum(begin <= at < begin + 1.0 for at in times) for begin in times)
 
 
-@pytest.mark.parametrize(("seed", "uptime"), [(0, 6.0), (1, 6.0), (2, 6.0), (3, 60.0)])
+@pytest.mark.parametrize(
+    ("seed", "uptime"),
+    [
+        (0, 6.0),
+        pytest.param(1, 6.0, marks=pytest.mark.slow),
+        pytest.param(2, 6.0, marks=pytest.mark.slow),
+        (3, 60.0),
+    ],
+)
 def test_a_herd_spreads_out(virtual: VirtualClock, seed: int, uptime: float) -> None:
     """200 sockets dropped together: no second holds over 60 % of the first handshakes.
 
@@ -47,6 +55,7 @@ def test_a_herd_spreads_out(virtual: VirtualClock, seed: int, uptime: float) -> 
     virtual.advance(2.0)
 
 
+@pytest.mark.slow
 def test_a_herd_stays_spread_in_a_long_outage(virtual: VirtualClock) -> None:
     """After ten minutes without a server the attempts are as spread as the windows are wide."""
     network = fake(*[accept().wait(10.0).drop()] * HERD, *[unreachable()] * HERD * 60)

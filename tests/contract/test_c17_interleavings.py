@@ -41,7 +41,9 @@ def scripts(chance: Random) -> list[Script]:
     return [chance.choice(kinds)() for _ in range(chance.randrange(4))]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize(
+    "seed", [*range(15), *(pytest.param(n, marks=pytest.mark.slow) for n in range(15, 60))]
+)
 def test_whatever_happens_it_recovers_and_leaves_nothing(
     virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:

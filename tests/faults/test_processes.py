@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from load import within
 from wire.kit import Watch, quick
 
 from rxsocket import (
@@ -19,6 +20,7 @@ from rxsocket import (
     ConnectFailed,
     Connecting,
     Event,
+    HandshakeInvalid,
     Opened,
     Sent,
     Socket,
@@ -30,6 +32,10 @@ from rxsocket import (
 )
 
 from .stage import Process, until
+
+REFUSED = ConnectionRefusedError
+DYING = (REFUSED, ConnectionResetError, HandshakeInvalid)
+"""What a dial meets while a process is killed: its port may still take it, and drop it."""
 
 
 def attempts(watch: Watch, since: Event) -> int:
@@ -50,13 +56,14 @@ def test_a_killed_server_is_noticed_at_once_and_found_again(doomed: Process) -> 
     socket = Socket(doomed.url, backoff=quick())
     watch = Watch(socket)
     watch.wait(Opened)
-    began = time.monotonic()
-    doomed.kill()
-    closed = watch.wait(Closed)
-    assert time.monotonic() - began < 2.0
+    with within(2.0):
+        doomed.kill()
+        closed = watch.wait(Closed)
     assert (closed.cause, closed.code, closed.verdict) == (Cause.LOST, 1006, Verdict.RECONNECT)
-    watch.wait(ConnectFailed, 3)
-    assert all(isinstance(event.error, ConnectionRefusedError) for event in watch.of(ConnectFailed))
+    watch.until(
+        lambda watch: [type(event.error) for event in watch.of(ConnectFailed)].count(REFUSED) > 2
+    )
+    assert all(isinstance(event.error, DYING) for event in watch.of(ConnectFailed))
     host, port = doomed.address
     again = Process(host, port)
     try:
@@ -79,11 +86,10 @@ def test_a_frozen_server_is_noticed_by_its_silence(far: Process) -> None:
     watch.wait(Opened)
     until(lambda: socket.latency.value is not None)
     assert socket.latency.value is not None and 0.0 < socket.latency.value < 0.3
-    began = time.monotonic()
-    far.freeze()
     try:
-        closed = watch.wait(Closed)
-        assert time.monotonic() - began < 0.2 + 0.3 + 1.0
+        with within(0.2 + 0.3 + 1.0):
+            far.freeze()
+            closed = watch.wait(Closed)
         assert (closed.cause, closed.verdict) == (Cause.SILENT, Verdict.RECONNECT)
         failed = watch.wait(ConnectFailed)  # TCP connects, but nobody answers the handshake
         assert isinstance(failed.error, TimeoutError)
@@ -103,9 +109,8 @@ def test_closing_on_a_frozen_server_is_bounded(far: Process) -> None:
     watch.wait(Opened)
     far.freeze()
     try:
-        began = time.monotonic()
-        socket.close().result(5)
-        assert time.monotonic() - began < 1.0
+        with within(1.0):
+            socket.close().result(5)
     finally:
         far.thaw()
 
@@ -117,9 +122,8 @@ def test_a_dial_to_a_frozen_server_can_be_closed(far: Process) -> None:
         socket = Socket(far.url, open_timeout=30.0)
         watch = Watch(socket)
         watch.wait(Connecting)
-        began = time.monotonic()
-        close(socket, watch)
-        assert time.monotonic() - began < 1.0
+        with within(1.0):
+            close(socket, watch)
         assert [event.cause for event in watch.of(Aborted)] == [Cause.CLOSE]
     finally:
         far.thaw()
@@ -276,7 +280,8 @@ def test_an_outage_is_given_up(doomed: Process, limit: dict[str, Any]) -> None:
     assert isinstance(watch.error, SocketFailed)
     first, *others = watch.error.tried
     assert first.code == 1006 and others
-    assert all(isinstance(one.error, ConnectionRefusedError) for one in others)
+    assert all(isinstance(one.error, DYING) for one in others)
+    assert isinstance(others[-1].error, REFUSED)
     assert [one.at for one in watch.error.tried] == sorted(one.at for one in watch.error.tried)
     assert next(iter(limit)) in str(watch.error) and next(iter(limit)) in str(socket.explain())
     with pytest.raises(SocketFailed):

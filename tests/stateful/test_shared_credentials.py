@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from reactivex.abc import DisposableBase
@@ -104,21 +105,26 @@ class World:
         assert self.time.pending == 0
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate, Phase.shrink],
-)
-@given(st.lists(st.tuples(DEEDS, st.sampled_from([0.0, 0.0, 0.1, 0.35])), max_size=30))
-def test_whatever_happens_they_recover(deeds: list[tuple[tuple[str, Any], float]]) -> None:
+@pytest.mark.parametrize("examples", [30, pytest.param(150, marks=pytest.mark.slow)])
+def test_whatever_happens_they_recover(examples: int) -> None:
     """One call at a time, no expired token is dialled, all are open in the end, nothing is left."""
-    with clock() as time:
-        world = World(time)
-        for (deed, value), pause in deeds:
-            world.do(deed, value)
-            time.advance(pause)
-        world.end()
-        world.check()
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(st.lists(st.tuples(DEEDS, st.sampled_from([0.0, 0.0, 0.1, 0.35])), max_size=30))
+    def recover(deeds: list[tuple[tuple[str, Any], float]]) -> None:
+        with clock() as time:
+            world = World(time)
+            for (deed, value), pause in deeds:
+                world.do(deed, value)
+                time.advance(pause)
+            world.end()
+            world.check()
+
+    recover()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
+import socket as sockets
 import ssl
 import subprocess
+import sys
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clients import Network, Play, SeamClient, over_tcp, over_the_seam
+from load import within
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage
 from websockets.sync.client import connect as connect_sync
@@ -73,6 +79,112 @@ def test_echo(play: Play) -> None:
         await client.close()
 
     play(scenario, accept().echo())
+
+
+@both
+def test_a_stream_is_sent_whole_and_in_order(play: Play) -> None:
+    """Every message of the iterable comes, what follows it comes after, and history counts them."""
+    count = 2000
+
+    async def scenario(network: Network) -> None:
+        for number in (1, 2):  # a function makes the messages anew for each connection
+            client = await network.dial()
+            assert [await client.recv() for _ in range(count)] == [str(n) for n in range(count)]
+            assert [await client.recv(), await client.recv()] == ["over", 1001]
+            assert f"#{number} streamed {count} messages" in network.server.history
+
+    script = accept().stream(lambda: map(str, range(count))).send("over").close(1001)
+    play(scenario, script, script)
+
+
+@both
+def test_a_stream_has_a_rate(play: Play) -> None:
+    """With a rate no message comes before its time."""
+
+    async def scenario(network: Network) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        client = await network.dial()
+        for number in range(10):
+            assert await client.recv() == str(number)
+            assert loop.time() - start >= number / 50 - 1e-6
+
+    play(scenario, accept().stream([str(n) for n in range(10)], rate=50))
+
+
+@both
+def test_a_stream_waits_for_its_reader(play: Play) -> None:
+    """A client that reads nothing is sent no more than what is on the way."""
+    drawn: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        for number in itertools.count():
+            drawn.append(number)
+            yield os.urandom(100_000)  # compression is no way out
+
+    async def scenario(network: Network) -> None:
+        client = await network.dial()
+        if isinstance(client, SeamClient):
+            client.link.pause()
+        else:
+            client.connection.transport.pause_reading()
+        before = -1
+        while before < len(drawn) < 1000:  # until it stands still, however slow the machine
+            before = len(drawn)
+            await asyncio.sleep(0.5)
+        client.abort()
+        assert 0 < len(drawn) < 1000
+
+    play(scenario, accept().stream(endless))
+
+
+@both
+def test_a_stream_ends_with_its_client(play: Play) -> None:
+    """When the client leaves an endless stream, nothing more is drawn, and the next one is met."""
+
+    async def scenario(network: Network) -> None:
+        client = await network.dial()
+        assert await client.recv() == "0"
+        await client.close(3001)
+        await network.server.await_for(lambda s: s.connections == 0)
+        again = await network.dial()
+        assert await again.recv() == "0"
+        again.abort()
+        await network.server.await_for(lambda s: s.connections == 0)
+
+    endless = accept().stream(lambda: map(str, itertools.count()), rate=10_000)
+    play(scenario, endless, endless)
+
+
+def test_a_stream_that_raises_fails_its_server() -> None:
+    """What the iterable raises is the failure of the script, with its cause."""
+
+    def broken() -> Iterator[str]:
+        yield "one"
+        raise ValueError("no more")
+
+    with pytest.raises(AssertionError, match=r"stopped streaming: ValueError\('no more'\)"):
+        over_tcp(_until_streamed, accept().stream(broken))
+
+
+async def _until_streamed(network: Network) -> None:
+    client = await network.dial()
+    assert await client.recv() == "one"
+    await network.server.await_for(lambda s: s.failures)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (("abc",), TypeError, "stream: pass an iterable of messages, or a function, not str"),
+        ((7,), TypeError, "stream: pass an iterable of messages, or a function, not int"),
+        ((["a"], 0), ValueError, "stream: pass a rate of more than 0"),
+    ],
+)
+def test_a_stream_that_is_none(arguments: Any, error: type[Exception], text: str) -> None:
+    """What cannot be streamed is refused where the script is written."""
+    with pytest.raises(error, match=text):
+        accept().stream(*arguments)
 
 
 @both
@@ -347,14 +459,14 @@ def test_stopping_leaves_nothing() -> None:
     threads, fds = threading.active_count(), len(os.listdir("/dev/fd"))
 
     async def main() -> None:
-        async with server(accept().freeze(), hang(), accept().delay(60)) as s:
-            client = await connect(s.url, ping_interval=None, close_timeout=0.1)
-            waiting = [asyncio.create_task(_outcome(s.url)) for _ in range(2)]
-            host, port = s.url.removeprefix("ws://").rstrip("/").split(":")
-            _, silent = await asyncio.open_connection(host, int(port))
-            await s.await_for(lambda s: len(s.handshakes) == 3 and "#1 frozen" in s.history)
-            start = time.monotonic()
-        assert time.monotonic() - start < 1.0
+        with ExitStack() as stopping:
+            async with server(accept().freeze(), hang(), accept().delay(60)) as s:
+                client = await connect(s.url, ping_interval=None, close_timeout=0.1)
+                waiting = [asyncio.create_task(_outcome(s.url)) for _ in range(2)]
+                host, port = s.url.removeprefix("ws://").rstrip("/").split(":")
+                _, silent = await asyncio.open_connection(host, int(port))
+                await s.await_for(lambda s: len(s.handshakes) == 3 and "#1 frozen" in s.history)
+                stopping.enter_context(within(1.0))
         await asyncio.wait_for(client.wait_closed(), 1)
         await asyncio.wait_for(asyncio.gather(*waiting), 1)
         silent.close()
@@ -367,6 +479,36 @@ def test_stopping_leaves_nothing() -> None:
 async def _outcome(url: str) -> None:
     with pytest.raises((OSError, InvalidHandshake)):  # however it ends, it must end
         await connect(url)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_stopping_closes_what_connected_last(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that connects while the server stops is no socket that nobody closes."""
+    left: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", left.append)
+    blocked, connected = threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        connected.wait(5)
+        stop_after(turns)
+
+    def stop_after(turns: int) -> None:
+        if turns:
+            s._loop.call_soon(stop_after, turns - 1)
+        else:
+            s._stop.set()
+
+    with server() as s:
+        host, port = s.url.removeprefix("ws://").rstrip("/").split(":")
+        s._loop.call_soon_threadsafe(block)
+        assert blocked.wait(5)
+        with sockets.create_connection((host, int(port))):
+            connected.set()
+            s._thread.join(5)
+        s._thread = None
+    gc.collect()
+    assert left == []
 
 
 def test_server_comes_back_on_its_port() -> None:

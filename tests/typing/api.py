@@ -93,6 +93,7 @@ from rxsocket.operators import (
     latest,
     resync,
 )
+from rxsocket.scheduler import LoopScheduler
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
 # --- construction
@@ -364,6 +365,9 @@ def topics(socket: Socket) -> None:
     assert_type(listener.pipe(ops.map(_price)), Observable[float])
     assert_type(socket.listener("anything"), Listener[Any])
     trades.subscribe(lambda trade: print(trade.price))
+    assert_type(socket.scheduler, LoopScheduler)
+    listener.pipe(ops.debounce(0.5, socket.scheduler)).subscribe(lambda trade: print(trade.price))
+    trades.subscribe(lambda trade: print(trade.price), scheduler=socket.scheduler)
     emitter = socket.emitter("trades/:symbol", _price)
     assert_type(emitter, Emitter[Trade])
     assert_type(emitter.emit(Trade(1.0), params={"symbol": "X"}), Receipt[Sent])

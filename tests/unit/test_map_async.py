@@ -11,6 +11,7 @@ import pytest
 import reactivex
 from reactivex import operators as ops
 from reactivex.subject import Subject
+from told import Told
 
 from rxsocket import BufferOverflow
 from rxsocket.operators import Drops, concat_map_async, flat_map_async, latest
@@ -39,22 +40,6 @@ class Work:
         finally:
             self.running -= 1
         return f"{seconds:g} at {self._clock.time():g}"
-
-
-class Told:
-    """An observer that writes down what it is told."""
-
-    def __init__(self, source: reactivex.Observable[Any]) -> None:
-        self.values: list[Any] = []
-        self.error: Exception | None = None
-        self.completed = False
-        self.subscription = source.subscribe(self.values.append, self._fail, self._complete)
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-
-    def _complete(self) -> None:
-        self.completed = True
 
 
 def test_results_come_as_they_are_ready(virtual: VirtualClock) -> None:

@@ -11,6 +11,7 @@ import reactivex
 from reactivex import Observable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
+from told import Told
 
 from rxsocket import BufferOverflow, Session, Socket, json
 from rxsocket.operators import resync
@@ -45,22 +46,6 @@ class Snapshots:
             self.cancelled.append(self._clock.time())
             raise
         return f"s{number}:"
-
-
-class Told:
-    """An observer that writes down what it is told."""
-
-    def __init__(self, source: Observable[Any]) -> None:
-        self.values: list[Any] = []
-        self.error: Exception | None = None
-        self.completed = False
-        self.subscription = source.subscribe(self.values.append, self._fail, self._complete)
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-
-    def _complete(self) -> None:
-        self.completed = True
 
 
 def test_as_marbles() -> None:

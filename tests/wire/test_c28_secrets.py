@@ -32,6 +32,7 @@ from rxsocket import (
     Opened,
     ProviderFailed,
     RedirectRefused,
+    Refused,
     Request,
     Secret,
     Socket,
@@ -39,13 +40,17 @@ from rxsocket import (
     SourceFailed,
     Unauthorized,
     cookie,
+    first_message,
+    handover,
     header,
+    in_band,
     query,
     refreshing,
     subprotocol,
 )
 from rxsocket.auth.sources import Ask
 from rxsocket.testing import Handshake, accept, reject, server, unreachable
+from rxsocket.testing.script import Script
 
 from .kit import Peer, Watch, quick, raw
 
@@ -334,6 +339,53 @@ def test_a_whole_life(surfaces: Surfaces, canary: Canary, carrier: str, source: 
         closing = socket.close()
         closing.result(5)
         look(surfaces, watch, closing)
+
+
+ACCEPTED, REFUSED = "welcome", "unknown"
+BY_MESSAGE: dict[str, dict[str, Any]] = {
+    "first message": {
+        "carrier": first_message(
+            str, accepted=lambda said: said == ACCEPTED, rejected=lambda said: said == REFUSED
+        )
+    },
+    "in band": {
+        "on_auth_change": in_band(
+            str, accepted=lambda said: said == ACCEPTED, rejected=lambda said: said == REFUSED
+        )
+    },
+    "handover": {"on_auth_change": handover()},
+}
+
+
+@pytest.mark.parametrize("how", BY_MESSAGE)
+@pytest.mark.parametrize("answer", [ACCEPTED, REFUSED])
+def test_changes_that_go_by_message(
+    surfaces: Surfaces, canary: Canary, how: str, answer: str
+) -> None:
+    """C28: a credential that goes as a message, or is handed over, shows nowhere."""
+    first, change = f"{canary.text}1", f"{canary.text}2"
+    scripts: tuple[Script, ...]
+    if how == "first message":
+        scripts = tuple(accept().expect().send(said).stay() for said in (ACCEPTED, answer))
+    elif how == "in band":
+        scripts = (accept().expect().send(answer).stay(), reject(401))
+    else:
+        scripts = (accept(), accept() if answer == ACCEPTED else reject(401))
+    with server(*scripts) as peer:
+        options = {"identity": lambda _: "somebody", **BY_MESSAGE[how]}
+        socket = Socket(peer.url, auth=first, backoff=quick(), **options)
+        watch = Watch(socket)
+        watch.wait(Opened)
+        changing = socket.set_auth(change)
+        outcome = changing.result(5)
+        assert isinstance(outcome, InEffect if answer == ACCEPTED else Refused)
+        sent = [message for _, message in peer.received]
+        if how == "handover":
+            assert [seen.credential for seen in peer.handshakes] == [first, change]
+        else:
+            assert change in sent
+        look(surfaces, watch, changing, outcome)
+        socket.close().result(5)
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
+from carriage import CARRIERS
 from reactivex import Subject
 
 from rxsocket import (
     AwaitingAuth,
-    Carried,
     Carrier,
     ConnectFailed,
     HandshakeInvalid,
     Opened,
     Socket,
-    carrier,
     cookie,
     header,
     query,
     refreshing,
     subprotocol,
 )
-from rxsocket.testing import Handshake, accept, reject, server
+from rxsocket.testing import accept, reject, server
 
 from .kit import Watch, quick
-
-
-@carrier
-def own(value: Any) -> Carried:
-    """A carrier of the user's."""
-    return Carried(headers={"X-Ticket": value})
-
-
-CARRIERS: dict[str, tuple[Carrier, Callable[[Handshake], str | None]]] = {
-    "query": (query("key"), lambda seen: seen.query.get("key")),
-    "header": (header(), lambda seen: seen.credential),
-    "own header": (header("X-Ticket", scheme=None), lambda seen: seen.headers.get("X-Ticket")),
-    "cookie": (cookie(), lambda seen: seen.credential),
-    "subprotocol": (subprotocol("v1"), lambda seen: seen.credential),
-    "plain subprotocol": (subprotocol(encode="plain"), lambda seen: seen.subprotocols[-1]),
-    "function": (own, lambda seen: seen.headers.get("X-Ticket")),
-    "combined": (own & cookie(), lambda seen: seen.credential),
-}
 
 
 @pytest.mark.parametrize("name", CARRIERS)

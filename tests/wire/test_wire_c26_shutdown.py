@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from load import stretched, within
 from reactivex import operators as ops
 
 from rxsocket import Opened, Socket, State
@@ -207,7 +208,13 @@ def peer_in(state: str) -> Iterator[Server | Raw]:
             yield peer
 
 
-WAYS = [(state, form) for state in STATES for form in ("script", "coroutine")]
+QUICKLY = ("open", "frozen", "flooded")  # in a coroutine, the other states differ little
+WAYS = [
+    pytest.param(state, form, marks=() if kept else pytest.mark.slow)
+    for state in STATES
+    for form in ("script", "coroutine")
+    for kept in [form == "script" or state in QUICKLY]
+]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process only")
@@ -226,7 +233,7 @@ def test_ctrl_c(state: str, form: str, transport: str) -> None:
             peer.wait_for(lambda peer: len(peer.handshakes) == 1)
         took = child.interrupt()
         errors = child.errors
-        assert took < EXIT, f"{took:.2f} s\n{errors}"
+        assert took < stretched(EXIT), f"{took:.2f} s\n{errors}"
         assert errors.count("Traceback") <= 2, errors  # asyncio.run chains a CancelledError
         assert errors.rstrip().endswith("KeyboardInterrupt"), errors
         for noise in NOISE:
@@ -253,8 +260,8 @@ def test_a_script_that_just_ends(script: Script, transport: str) -> None:
     """C26: without wait() or close() the server still hears 1000, and the program exits at once."""
     with server(script) as peer, running(ENDS, peer.url, transport) as child:
         child.wait_for("ends")
-        start = time.monotonic()
-        assert child.exited() - start < EXIT
+        with within(EXIT):
+            child.exited()
         assert child.code == 0
         assert child.errors == ""
         if script.steps == ():
@@ -278,8 +285,8 @@ def test_a_with_block_that_raises(script: Script, transport: str) -> None:
     """C26: an exception leaves a with block within half a second, also with a frozen peer."""
     with server(script) as peer, running(RAISES, peer.url, transport) as child:
         peer.wait_for(lambda peer: len(peer.handshakes) == 1, timeout=15)
-        start = time.monotonic()
-        assert child.exited() - start < EXIT
+        with within(EXIT):
+            child.exited()
         assert child.errors.rstrip().endswith("LookupError: the program's own")
         assert child.errors.count("Traceback") == 1
 
@@ -363,9 +370,8 @@ def test_closing_a_frozen_peer_is_bounded() -> None:
         watch.wait(Opened)
         peer.freeze()
         peer.wait_for(lambda peer: "#1 frozen" in peer.history)
-        start = time.monotonic()
-        socket.close().result(5)
-        assert time.monotonic() - start < 2.3
+        with within(2.3):
+            socket.close().result(5)
         assert "rxsocket-blocking" not in {thread.name for thread in threading.enumerate()}
 
 

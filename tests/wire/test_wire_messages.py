@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from load import within
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -254,17 +254,15 @@ def test_a_change_under_flood() -> None:
     with raw(flood) as peer:
         socket = Socket(peer.url, auth="a")
         messages = Inbox()
-        watch_opens, closes = Inbox(), Inbox()
-        socket.on_open(watch_opens)
+        opens, closes = Inbox(), Inbox()
+        socket.on_open(opens)
         socket.on_close(closes)
         socket.on_message(lambda: messages() if not messages.values else None)
         messages.wait(1)
-        start = time.monotonic()
-        outcome = socket.set_auth("b")
-        watch_opens.wait(2)
-        took = time.monotonic() - start
+        with within(1.5):
+            outcome = socket.set_auth("b")
+            opens.wait(2)
         assert outcome.result(5) == InEffect(2)
-        assert took < 2.5, f"{took:.3f} s"
         closed = closes.wait(1)[0]
         assert (closed.epoch, closed.cause) == (1, Cause.AUTH_CHANGED)
         assert b"token=b" in peer.requests[1]
@@ -281,8 +279,7 @@ def test_no_message_of_the_old_under_flood() -> None:
 
         def note(event: object) -> None:
             name = type(event).__name__
-            # On a busy machine a flood's observer may hold the loop for long: true, but no matter.
-            if name != "SlowConsumer" and (not tail or tail[-1] != name):
+            if name != "SlowConsumer" and (not tail or tail[-1] != name):  # of a busy machine
                 tail.append(name)
             if name == "Message":
                 (again if tail.count("Opened") == 2 else enough).set()

@@ -1,0 +1,58 @@
+"""Where labels go so that none covers another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+__all__ = ["placed", "width_of"]
+
+CHARACTER = 6.0
+WIDE = 11.0
+GAP = 8.0
+
+
+def width_of(text: str) -> float:
+    """About how wide a text of 11 px is, rather too wide than too narrow."""
+    if text.isascii():
+        return CHARACTER * len(text)
+    return sum(CHARACTER if ord(letter) < 0x2E80 else WIDE for letter in text)
+
+
+def placed(
+    labels: Sequence[tuple[float, str, bool]], left: float, right: float, lines: int
+) -> Iterator[tuple[float, int, str, bool]]:
+    """Place labels below what they are about.
+
+    Urgent ones first, then from left to right; each on the first line where it has room, cut if it
+    is longer than the room. What has no room anywhere is left out.
+
+    Args:
+        labels: Where each belongs, its text, whether it is urgent.
+        left: Where the lines begin.
+        right: Where they end.
+        lines: How many there are.
+
+    Returns:
+        Where each begins, its line, its text, whether it is urgent.
+    """
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(lines)]
+    for x, text, urgent in sorted(labels, key=lambda label: (not label[2], label[0])):
+        short = text if len(text) <= 28 else text[:27] + "…"
+        wide = width_of(short) * (1.08 if urgent else 1.0)
+        for line, spans in enumerate(taken):
+            start = _room(x, wide, spans, left, right)
+            if start is not None:
+                spans.append((start, start + wide))
+                yield start, line, short, urgent
+                break
+
+
+def _room(
+    x: float, wide: float, spans: list[tuple[float, float]], left: float, right: float
+) -> float | None:
+    for start in (x - wide / 2, x - 4, x - wide + 4):
+        inside = min(max(start, left), right - wide)
+        free = all(inside >= end + GAP or inside + wide + GAP <= begin for begin, end in spans)
+        if inside >= left and free:
+            return inside
+    return None

@@ -1,0 +1,185 @@
+"""The card of a socket: what it shows, as data, as text and as HTML."""
+
+from __future__ import annotations
+
+import base64
+import json as jsonlib
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+from rxsocket import Socket, refreshing
+from rxsocket.notebook.card import Card, card
+from rxsocket.notebook.card_html import card_html
+from rxsocket.notebook.card_text import card_text
+from rxsocket.notebook.timeline_tape import tape_of
+from rxsocket.states import State
+from rxsocket.testing import VirtualClock, accept, fake, reject
+
+
+def shown(socket: Socket[Any, Any]) -> Card:
+    return card(socket, tape_of(socket))
+
+
+class Strict(HTMLParser):
+    """Knows which elements are open, and refuses what may not be there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "style", "img", "link", "iframe")
+        assert not any(name.startswith("on") or name in ("src", "href") for name, _ in attrs)
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_socket_that_was_never_used(virtual: VirtualClock) -> None:
+    """It is idle, has no connection, and nothing is counted; looking does not connect (C1)."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth="secret-token")
+    bundle = socket._repr_mimebundle_()
+    virtual.advance(10)
+    assert peer.handshakes == []
+    now = shown(socket)
+    assert (now.state, now.since, now.epoch, now.rate) == (State.IDLE, None, 0, None)
+    assert bundle["text/plain"].splitlines()[0] == "Socket ws://fake.test/: idle"
+    assert "call connect()" in bundle["text/plain"]
+
+
+def test_an_open_socket_with_messages(virtual: VirtualClock) -> None:
+    """State, epoch, rate and the last five messages, newest first; old ones leave the rate."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth={"token": "secret-token"})
+    watching = tape_of(socket).watch()
+    with socket:
+        virtual.advance(2)
+        for number in range(20):
+            peer.push(f"message {number}")
+            virtual.advance(0.1)
+        now = shown(socket)
+        assert (now.state, now.epoch, now.received) == (State.OPEN, 1, 20)
+        assert [line.text for line in now.messages] == [f"message {n}" for n in range(19, 14, -1)]
+        assert now.rate is not None
+        assert 4 <= now.rate <= 10
+        assert now.credential.label == "token=***"
+        virtual.advance(10)
+        assert shown(socket).rate == 0
+        assert "open for 14 s" in card_text(shown(socket))
+    watching.dispose()
+
+
+def test_what_went_wrong_is_explained(virtual: VirtualClock) -> None:
+    """After a refusal the card has the last error, what it means, and what one can do."""
+    peer = fake(reject(401))
+    socket = Socket(peer.url, transport=peer, auth={"token": "refused-token"})
+    with socket:
+        virtual.advance(1)
+        now = shown(socket)
+        assert now.state is State.AWAITING_AUTH
+        assert now.trouble is not None
+        assert "HTTP 401" in now.trouble.text
+        assert "set_auth" in now.advice
+        html = card_html(now, 0.0)
+        assert "last error" in html
+        assert "awaiting auth" in html
+
+
+def test_the_expiry_of_a_token(virtual: VirtualClock) -> None:
+    """A JSON Web Token says when it expires; so does what a provider answered (C12)."""
+    wall = virtual.wall_time()
+    claims = base64.urlsafe_b64encode(jsonlib.dumps({"exp": wall + 90}).encode()).decode()
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth={"token": f"x.{claims.rstrip('=')}.y"})
+    assert shown(socket).expires == wall + 90
+    assert "expires in" in card_text(shown(socket))
+
+    source = refreshing(lambda: {"access_token": "opaque", "expires_in": 600})
+    other = Socket(peer.url, transport=peer, auth=source)
+    with other:
+        virtual.advance(1)
+        expires = shown(other).expires
+        assert expires is not None
+        assert 598 <= expires - virtual.wall_time() <= 600
+
+
+def test_html_is_whole_and_escaped(virtual: VirtualClock) -> None:
+    """Every element is closed, nothing runs or is fetched, and what a peer says is text."""
+    evil = "<script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'"
+    peer = fake(accept().send(evil).wait(1).close(4000, "<b>reason"))
+    socket = Socket(peer.url, transport=peer, auth={"<i>token": "secret-token"})
+    watching = tape_of(socket).watch()
+    with socket:
+        virtual.advance(0.5)
+        first = card_html(shown(socket), 0.0)
+        virtual.advance(1)
+        for html in (first, card_html(shown(socket), 0.0)):
+            parser = Strict()
+            parser.feed(html)
+            parser.close()
+            assert parser.open == []
+            assert evil in parser.text
+            assert "<i>token=***" in parser.text
+        assert "<b>reason" in parser.text
+    watching.dispose()
+
+
+def test_the_card_is_legible_on_any_ground(virtual: VirtualClock) -> None:
+    """No colour of text is set but on a ground of its own: light and dark pages give theirs."""
+    peer = fake()
+    html = card_html(shown(Socket(peer.url, transport=peer, auth="secret-token")), 0.0)
+    for style in re.findall(r'style="([^"]*)"', html):
+        colours = re.findall(r"(?<![-\w])color:(#\w+)", style)
+        assert not colours or "background:#" in style or "font-size:15px" in style
+
+
+SHOWN = """
+import gc, weakref
+from rxsocket import Socket
+from rxsocket.notebook import timeline
+from rxsocket.testing import clock, fake
+
+with clock() as virtual:
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth="secret-token")
+    with socket:
+        virtual.advance(1)
+        socket._repr_mimebundle_()
+        timeline(socket).svg()
+    virtual.advance(3)
+    gone = weakref.ref(socket)
+    del socket
+    gc.collect()
+    assert gone() is None
+"""
+
+
+def test_a_socket_that_was_shown_is_let_go() -> None:
+    """What is remembered of a socket, and its pictures, live no longer than the socket."""
+    run(SHOWN)  # in a program of its own: here the plugin keeps an eye on every socket
+
+
+def run(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_core_does_not_import_it() -> None:
+    """A program without a notebook does not load the pictures, nor what they need."""
+    code = (
+        "import sys, rxsocket; socket = rxsocket.Socket('ws://localhost/'); repr(socket)\n"
+        "assert not {m for m in sys.modules if m.startswith(('rxsocket.notebook', 'anywidget',"
+        " 'ipywidgets', 'IPython'))}\n"
+        "bundle = socket._repr_mimebundle_()\n"
+        "assert set(bundle) == {'text/plain', 'text/html'}"
+    )
+    run(code)

@@ -1,0 +1,148 @@
+"""Card and timeline as somebody at a browser sees them: JupyterLab on loopback, Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("jupyterlab")
+pytest.importorskip("anywidget")
+nbformat = pytest.importorskip("nbformat")
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+
+CONNECT = """
+import json, threading, time
+from rxsocket import Socket
+from rxsocket.notebook import timeline
+from rxsocket.testing import server
+
+peer = server(tokens=["first-token", "second-token"]).__enter__()
+socket = Socket(peer.url, auth={"token": "first-token"})
+held = socket.messages.subscribe(lambda message: None)
+
+def feed():
+    number = 0
+    while True:
+        peer.push(json.dumps({"n": number}))
+        number += 1
+        time.sleep(0.02)
+
+threading.Thread(target=feed, daemon=True).start()
+socket
+"""
+CHANGE = 'socket.set_auth({"token": "second-token"}).result(5)'
+COUNT = (
+    "from ipywidgets import Widget\n"
+    "paces = [w.pace for w in list(__import__('ipywidgets').widgets.widget._instances.values())"
+    " if hasattr(w, 'pace')]\n"
+    "print('drawings', sum(p.drawings for p in paces), 'awake', sum(p.awake for p in paces))"
+)
+SPACER = "print('\\n' * 120)"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """The address of a notebook in a JupyterLab of its own."""
+    cells = [CONNECT, "timeline(socket)", CHANGE, SPACER, COUNT]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(book, tmp_path / "feed.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folders = ("CONFIG_DIR", "RUNTIME_DIR", "DATA_DIR")
+    env = {f"JUPYTER_{name}": str(tmp_path / name.lower()) for name in folders}
+    env |= {f"JUPYTERLAB_{name}_DIR": str(tmp_path / name) for name in ("SETTINGS", "WORKSPACES")}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *(f"--port={port}", "--ServerApp.token=", f"--ServerApp.root_dir={tmp_path}"),
+                *("--LabApp.news_url=None", "--ServerApp.password="),
+            ],
+            env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            for _ in range(200):
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/lab/tree/feed.ipynb"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def test_pictures_in_jupyterlab(lab: str, tmp_path: Path) -> None:
+    """They are drawn under their own cells, live, zoom, and rest when they are out of sight."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            page = browser.new_page(viewport={"width": 1200, "height": 1200})
+            look(page, lab, tmp_path)
+        finally:
+            browser.close()
+
+
+def look(page: Any, address: str, folder: Path) -> None:
+    page.goto(address, timeout=90_000)
+    page.wait_for_selector(".jp-CodeCell", timeout=90_000)
+    page.wait_for_selector("text=Python 3 (ipykernel)", timeout=60_000)
+    cell = page.locator(".jp-CodeCell")
+    cell.nth(0).locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Escape")
+    for _ in range(3):
+        page.keyboard.press("Shift+Enter")
+    card, picture = cell.nth(0).locator(".jp-OutputArea"), cell.nth(1).locator(".jp-OutputArea")
+    card.get_by_text("token=***").wait_for(timeout=30_000)
+    picture.locator("text", has_text="2 · token=***").wait_for(timeout=30_000)
+    assert picture.locator("text", has_text="new credential").count() == 1
+
+    rate = card.locator("tr", has_text="messages")
+    texts = set()
+    for _ in range(8):
+        texts.add(rate.inner_text())
+        page.wait_for_timeout(300)
+    assert len(texts) >= 4, "the card does not live"
+
+    picture.get_by_title("the last 10 seconds").click()
+    picture.locator("text", has_text="10 s").wait_for(timeout=10_000)
+    assert picture.locator("svg[role=img]").count() == 1
+    page.screenshot(path=str(folder / "card and timeline.png"))
+    print(f"screenshots: {folder}")
+
+    # Out of sight: the cell after them fills the window.
+    cell.nth(3).locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_timeout(1500)
+    cell.nth(4).scroll_into_view_if_needed()
+    counts = []
+    for _ in range(2):
+        cell.nth(4).locator(".jp-InputArea-editor").click()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(2500)
+        counts.append(cell.nth(4).locator(".jp-OutputArea").inner_text())
+    assert "awake 0" in counts[1]
+    assert counts[0] == counts[1], "what nobody sees is drawn"

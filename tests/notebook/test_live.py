@@ -1,0 +1,285 @@
+"""Live pictures: how often they are drawn, and when they cost nothing (virtual time)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import reactivex
+from reactivex import abc
+from reactivex import operators as ops
+from reactivex.disposable import Disposable
+
+from rxsocket import Socket
+from rxsocket.notebook import marbles, timeline
+from rxsocket.notebook.card_view import CardView
+from rxsocket.notebook.live_pace import INTERVAL, PATIENCE, Pace
+from rxsocket.notebook.live_view import Drawn, View, Window
+from rxsocket.testing import VirtualClock, fake
+
+
+class Screen:
+    """A front end that does what it is told to."""
+
+    def __init__(self, virtual: VirtualClock, again: float | None = None) -> None:
+        self.changed: Callable[[], None] | None = None
+        self.shown: list[tuple[float, str]] = []
+        self.content = 0
+        self.again = again
+        self._virtual = virtual
+        loop: Any = virtual
+        self.pace = Pace(self._watch, self._draw, self._show, loop, loop)
+
+    def change(self) -> None:
+        self.content += 1
+        if self.changed is not None:
+            self.changed()
+
+    def _watch(self, changed: Callable[[], None]) -> abc.DisposableBase:
+        assert self.changed is None
+        self.changed = changed
+
+        def leave() -> None:
+            self.changed = None
+
+        return Disposable(leave)
+
+    def _draw(self) -> Drawn:
+        return Drawn(str(self.content), self.again)
+
+    def _show(self, drawn: Drawn) -> None:
+        self.shown.append((self._virtual.time(), drawn.html))
+
+
+@pytest.fixture
+def screen(virtual: VirtualClock) -> Iterator[Screen]:
+    made = Screen(virtual)
+    made.pace.begin()
+    virtual.advance(0)
+    yield made
+    made.pace.rest()
+    virtual.advance(0)
+
+
+def test_at_most_four_times_a_second(virtual: VirtualClock, screen: Screen) -> None:
+    """1,000 changes a second for 10 s are 40 drawings, and the last one shows the last change."""
+    for _ in range(10_000):
+        screen.change()
+        screen.pace.seen("one")
+        virtual.advance(0.001)
+    virtual.advance(1)
+    times = [at for at, _ in screen.shown]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert min(gaps) >= INTERVAL - 1e-9
+    assert 38 <= len(times) <= 42
+    assert screen.shown[-1][1] == "10000"
+
+
+def test_what_takes_long_to_draw_is_drawn_less_often(
+    virtual: VirtualClock, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that takes 0.1 s to draw is drawn every 2 s: a twentieth of the loop's time."""
+    draw = screen.pace._draw
+
+    def slowly() -> Drawn:
+        virtual.block(0.1)
+        return draw()
+
+    monkeypatch.setattr(screen.pace, "_draw", slowly)
+    for _ in range(2000):
+        screen.change()
+        screen.pace.seen("one")
+        virtual.advance(0.01)
+    times = [at for at, _ in screen.shown[2:]]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert len(gaps) >= 7
+    assert all(1.99 <= gap <= 2.1 for gap in gaps)
+
+
+def test_nothing_happens_when_nothing_happens(virtual: VirtualClock, screen: Screen) -> None:
+    """Without a change there is one drawing, and no timer of its own is left."""
+    screen.pace.seen("one")
+    virtual.advance(60)
+    assert len(screen.shown) == 1
+    assert virtual.pending == 0
+
+
+def test_it_rests_when_it_is_hidden(virtual: VirtualClock, screen: Screen) -> None:
+    """Hidden, it is subscribed to nothing; seen again, it shows at once what it missed."""
+    screen.pace.seen("one")
+    screen.pace.hidden("one")
+    virtual.advance(0)
+    assert screen.changed is None
+    screen.change()
+    virtual.advance(60)
+    assert len(screen.shown) == 1
+    assert virtual.pending == 0
+    screen.pace.seen("one")
+    virtual.advance(INTERVAL)
+    assert screen.shown[-1][1] == "1"
+
+
+def test_it_goes_on_for_the_other_one(virtual: VirtualClock, screen: Screen) -> None:
+    """Of two places that show it, one may be hidden."""
+    screen.pace.seen("one")
+    screen.pace.seen("two")
+    screen.pace.hidden("one")
+    assert screen.pace.awake
+    screen.pace.hidden("two")
+    assert not screen.pace.awake
+
+
+def test_a_front_end_that_is_gone(virtual: VirtualClock, screen: Screen) -> None:
+    """15 s after an update that nobody answered it rests, whatever happens meanwhile."""
+    screen.pace.seen("one")
+    for _ in range(40 * 4):
+        screen.change()
+        virtual.advance(0.25)
+    assert not screen.pace.awake
+    assert screen.changed is None
+    last = screen.shown[-1][0]
+    assert PATIENCE - 1 <= last <= PATIENCE + 1
+    assert virtual.pending == 0
+
+
+def test_one_that_was_never_there(virtual: VirtualClock) -> None:
+    """A kernel without front end, as of nbclient: it rests by itself."""
+    screen = Screen(virtual, again=1.0)
+    screen.pace.begin()
+    virtual.advance(PATIENCE + 1)
+    assert not screen.pace.awake
+    assert virtual.pending == 0
+
+
+def test_answers_keep_it_awake(virtual: VirtualClock, screen: Screen) -> None:
+    """A front end that answers every 5 s is followed for as long as it does."""
+    for number in range(400):
+        screen.change()
+        if number % 20 == 0:
+            screen.pace.seen("one")
+        virtual.advance(0.25)
+    assert screen.pace.awake
+    assert len(screen.shown) >= 390
+
+
+def test_a_busy_kernel_is_no_missing_front_end() -> None:
+    """While a cell blocks the kernel's loop, where answers come in, the picture goes on."""
+    kernel = asyncio.new_event_loop()  # it does not run: as a loop that is blocked
+    try:
+        from rxsocket.testing import clock
+
+        with clock() as virtual:
+            screen = Screen(virtual)
+            loop: Any = virtual
+            pace = Pace(screen._watch, screen._draw, screen._show, kernel, loop)
+            pace.begin()
+            for _ in range(60 * 4):
+                screen.change()
+                virtual.advance(0.25)
+            assert pace.awake
+            assert len(screen.shown) >= 230
+            pace.rest()
+            virtual.advance(0)
+    finally:
+        kernel.close()
+
+
+def test_what_changes_by_itself_is_drawn_again(virtual: VirtualClock) -> None:
+    """A picture that says so is drawn once a second, and sent only if it looks different."""
+    screen = Screen(virtual, again=1.0)
+    screen.pace.begin()
+    screen.pace.seen("one")
+    virtual.advance(0)
+    drawings = screen.pace.drawings
+    for _ in range(10):
+        virtual.advance(1)
+        screen.pace.seen("one")
+    assert screen.pace.drawings - drawings == 10
+    assert len(screen.shown) == 1
+    screen.pace.rest()
+    virtual.advance(0)
+
+
+Make = Callable[[Socket], View]
+
+
+@pytest.mark.parametrize("make", [CardView, timeline])
+def test_a_resting_view_subscribes_to_nothing(virtual: VirtualClock, make: Make) -> None:
+    """A hidden card takes no events; a hidden timeline goes on remembering, but is not drawn."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth="secret-token")
+    view = make(socket)
+    drawn: list[Drawn] = []
+    loop: Any = virtual
+    pace = Pace(view.watch, lambda: view.drawn(Window()), drawn.append, loop, loop)
+    pace.begin()
+    with socket:
+        for _ in range(8):
+            virtual.advance(0.5)
+            peer.push("hello")
+            pace.seen("one")
+        assert 8 <= len(drawn) <= 20
+        pace.hidden("one")
+        virtual.advance(0)
+        count = len(drawn)
+        for _ in range(8):
+            virtual.advance(0.5)
+            peer.push("hello")
+        assert len(drawn) == count
+        assert socket.events.observed is (make is timeline)
+    virtual.advance(3)
+
+
+def test_zoom(virtual: VirtualClock) -> None:
+    """A window says how many seconds are drawn, and how long ago they ended."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth="secret-token")
+    picture = timeline(socket)
+    with socket:
+        virtual.advance(100)
+        assert picture.drawn(Window()).span == pytest.approx(100)
+        near = picture.scene(Window(10.0, 30.0))
+        assert (near.end - near.begin, virtual.wall_time() - near.end) == (10.0, 30.0)
+        assert picture.drawn(Window()).again == 1.0
+        assert picture.drawn(Window(10.0, 30.0)).again is None
+    virtual.advance(3)
+    assert picture.drawn(Window()).again is None
+
+
+def test_marbles(virtual: VirtualClock) -> None:
+    """One lane for each Observable: its values, then how it ended."""
+    numbers = reactivex.interval(0.5, scheduler=virtual.scheduler).pipe(ops.take(4))
+    failing = numbers.pipe(ops.map(lambda number: 6 // (2 - number)))
+    picture = marbles(numbers=numbers, failing=failing, last=60)
+    virtual.advance(5)
+    first, second = picture.scene().lanes
+    assert [mark.text for mark in first.marks if mark.shape == "marble"] == ["0", "1", "2", "3"]
+    assert [mark.shape for mark in first.marks if mark.shape != "marble"] == ["end"]
+    assert [mark.text for mark in second.marks if mark.shape == "marble"] == ["3", "6"]
+    assert [mark.shape for mark in second.marks if mark.shape != "marble"] == ["cross"]
+    assert second.words[0].text.startswith("ZeroDivisionError")
+    assert picture.drawn(Window()).again is None
+
+
+def test_many_marbles_are_a_density(virtual: VirtualClock) -> None:
+    """More than 90 are counted; what was disposed has not completed."""
+    picture = marbles(reactivex.interval(0.01, scheduler=virtual.scheduler))
+    virtual.advance(5)
+    picture.dispose()
+    virtual.advance(5)
+    (lane,) = picture.scene().lanes
+    assert lane.name == "values"
+    assert lane.density is not None
+    assert 499 <= sum(count for _, _, count in lane.density.bins) <= 501
+    assert not [mark for mark in lane.marks if mark.shape == "end"]
+
+
+def test_marbles_of_no_stream() -> None:
+    """What is no Observable is refused by name."""
+    with pytest.raises(TypeError, match="an Observable"):
+        marbles(prices=[1, 2, 3])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="at least one"):
+        marbles()

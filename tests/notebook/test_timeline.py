@@ -1,0 +1,273 @@
+"""The timeline: what is in the picture, and how it is drawn."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rxsocket import Socket, handover
+from rxsocket.notebook import timeline
+from rxsocket.notebook.svg_labels import placed, width_of
+from rxsocket.notebook.svg_scene import Lane, Scene
+from rxsocket.notebook.timeline_density import Density
+from rxsocket.testing import VirtualClock, accept, fake, reject
+
+A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}
+
+
+def lanes(scene: Scene) -> dict[str, Lane]:
+    return {lane.name: lane for lane in scene.lanes}
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(one.itertext()) for one in ET.fromstring(svg).findall(".//{*}text")]
+
+
+@pytest.fixture
+def story(virtual: VirtualClock) -> Iterator[tuple[Any, Socket, VirtualClock]]:
+    """A change of credential, a lost link, a refusal and a recovery."""
+    peer = fake(tokens=["token-a", "token-b", "token-c"])
+    socket = Socket(peer.url, transport=peer, auth=A)
+    with socket:
+        yield peer, socket, virtual
+
+
+def live_through(peer: Any, socket: Socket, virtual: VirtualClock) -> None:
+    virtual.advance(1)
+    for _ in range(3):
+        peer.push("message of a")
+        virtual.advance(1)
+    socket.send("hello")
+    socket.set_auth(B)
+    virtual.advance(6)
+    peer.push("message of b")
+    virtual.advance(1)
+    peer.close(1012, "restart")
+    virtual.advance(4)
+    socket.set_auth({"token": "token-wrong"})
+    virtual.advance(2)
+    socket.set_auth(C)
+    virtual.advance(2)
+
+
+def test_what_really_happened(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """Credentials, connections with how they ended, pauses, messages in their colour, sends."""
+    peer, socket, virtual = story
+    picture = timeline(socket)
+    live_through(peer, socket, virtual)
+    scene = picture.scene()
+    of = lanes(scene)
+    assert [bar.text for bar in of["credential"].bars] == [f"{n} · token=***" for n in (1, 2, 3, 4)]
+    opened = [bar for bar in of["connection"].bars if bar.look == "full"]
+    assert [(bar.text, bar.colour) for bar in opened] == [
+        ("connection 1", 1),
+        ("connection 2", 2),
+        ("connection 3", 2),
+        ("connection 5", 4),
+    ]
+    assert [bar.goes_on for bar in opened] == [False, False, False, True]
+    assert [words.text for words in of["connection"].words] == [
+        "new credential",
+        "1012 restart",
+        "new credential",
+        "HTTP 401",
+    ]
+    assert [mark.shape for mark in of["connection"].marks].count("cross") == 2
+    pauses = [
+        (bar.look, bar.text.split()[0]) for bar in of["connection"].bars if bar.look[0] in "dh"
+    ]
+    assert pauses == [("dashed", "wait"), ("hatched", "awaiting")]
+    assert [(mark.colour, mark.detail.partition(": ")[2]) for mark in of["messages"].marks] == [
+        *[(1, "message of a")] * 3,
+        (2, "message of b"),
+    ]
+    assert [mark.shape for mark in of["sent"].marks] == ["sent"]
+    # One colour each, and the bars follow each other without overlap.
+    for before, after in itertools.pairwise(opened):
+        assert before.end <= after.begin
+
+
+def test_what_came_before_is_known(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """A timeline that is made at the end has all credentials and connections, but no messages."""
+    peer, socket, virtual = story
+    live_through(peer, socket, virtual)
+    of = lanes(timeline(socket).scene())
+    assert [bar.colour for bar in of["credential"].bars] == [1, 2, 3, 4]
+    assert len([bar for bar in of["connection"].bars if bar.look == "full"]) == 4
+    assert of["messages"].note == "none"
+
+
+def test_it_only_looks(virtual: VirtualClock) -> None:
+    """C1: a timeline does not connect, and does not keep anybody connected."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth=A)
+    picture = timeline(socket)
+    picture.svg()
+    virtual.advance(5)
+    assert peer.handshakes == []
+    held = socket.connect()
+    virtual.advance(1)
+    held.dispose()
+    virtual.advance(5)
+    assert [left.code for left in peer.closes] == [1000]
+    assert lanes(picture.scene())["connection"].words[0].text == "nobody left"
+
+
+def test_it_goes_on_after_the_end(virtual: VirtualClock) -> None:
+    """C3: a socket that ended and is started afresh is drawn on, with its messages."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth=A)
+    picture = timeline(socket)
+    for _ in range(2):
+        with socket:
+            virtual.advance(1)
+            peer.push("hello")
+            virtual.advance(1)
+        virtual.advance(3)
+    of = lanes(picture.scene())
+    assert len(of["messages"].marks) == 2
+    assert len([bar for bar in of["connection"].bars if bar.look == "full"]) == 2
+
+
+def test_a_handover_is_drawn_side_by_side(virtual: VirtualClock) -> None:
+    """C13: the next connection is dialled beside the old one, in a row of its own."""
+    peer = fake(latency=0.5)
+    socket = Socket(
+        peer.url, transport=peer, auth=A, on_auth_change=handover(), identity=lambda _: "me"
+    )
+    picture = timeline(socket)
+    with socket:
+        virtual.advance(5)
+        socket.set_auth(B)
+        virtual.advance(5)
+        bars = lanes(picture.scene())["connection"].bars
+        opened = [bar for bar in bars if bar.look == "full"]
+        assert [(bar.row, bar.colour) for bar in opened] == [(0, 1), (1, 2)]
+        words = [words.text for words in lanes(picture.scene())["connection"].words]
+        assert words == ["handed over"]
+    virtual.advance(3)
+
+
+def test_many_messages_are_a_density(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """More than 90 in view are drawn as a density; zoomed in, those in view are marks again."""
+    peer, socket, virtual = story
+    picture = timeline(socket)
+    virtual.advance(1)
+    for _ in range(500):
+        peer.push("tick")
+        virtual.advance(0.02)
+    whole = lanes(picture.scene())["messages"]
+    assert whole.density is not None
+    assert sum(count for _, _, count in whole.density.bins) == 500
+    assert "500" in texts(picture.svg())
+    near = ET.fromstring(picture.svg(last=1.0))
+    assert 45 <= len(near.findall(".//{*}circle")) <= 52
+
+
+def test_memory_is_bounded() -> None:
+    """A day of 10 events a second is kept in a few thousand bins, and none is lost of the count."""
+    density = Density()
+    for second in range(0, 86_400, 1):
+        density.add(second + 0.5, 10)
+    bins = list(density.between(0, 86_400))
+    assert sum(count for _, _, count in bins) == 864_000
+    assert len(bins) <= 5000
+    fine = [width for _, width, _ in density.between(86_300, 86_400)]
+    assert max(fine) == pytest.approx(0.1)
+    for before, after in itertools.pairwise(bins):
+        assert before[0] < after[0] + 1e-6
+
+
+def test_the_file_stands_alone(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """It is XML with a size and a ground of its own, without script, style sheet or reference."""
+    peer, socket, virtual = story
+    picture = timeline(socket)
+    peer.push("<script>alert(1)</script>")
+    live_through(peer, socket, virtual)
+    svg = picture.svg()
+    root = ET.fromstring(svg)
+    assert root.get("width")
+    assert root.get("viewBox")
+    tags = {one.tag.partition("}")[2] for one in root.iter()}
+    assert tags <= {"svg", "title", "g", "rect", "path", "text", "circle"}
+    assert not re.search(r"href|url\(|var\(|<!|\son\w+=", svg)
+    assert "<script" not in svg
+
+
+def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """However many connections end, the labels that are drawn are apart from each other."""
+    peer, socket, virtual = story
+    picture = timeline(socket)
+    virtual.advance(1)
+    for _ in range(25):
+        peer.close(1012, "restart of the service")
+        virtual.advance(6)
+    rows: dict[float, list[tuple[float, float]]] = {}
+    for one in ET.fromstring(picture.svg()).findall(".//{*}text"):
+        left, text = float(one.get("x", "0")), "".join(one.itertext())
+        wide = width_of(text)
+        left -= {"end": wide, "middle": wide / 2}.get(one.get("text-anchor", ""), 0.0)
+        rows.setdefault(float(one.get("y", "0")), []).append((left, left + wide))
+    assert max(len(spans) for spans in rows.values()) >= 4
+    for spans in rows.values():
+        spans.sort()
+        for (_, end), (begin, _) in itertools.pairwise(spans):
+            assert end <= begin + 4
+
+
+def test_urgent_labels_come_first() -> None:
+    """Where there is room for one only, it is that of the fault."""
+    here = [(100.0, "new credential", False), (101.0, "HTTP 401", True)]
+    assert [(text, urgent) for _, _, text, urgent in placed(here, 50, 190, lines=1)] == [
+        ("HTTP 401", True)
+    ]
+
+
+def test_calling_again_is_the_same_picture(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """A cell that is run ten times has one memory, and one subscription."""
+    peer, socket, virtual = story
+    pictures = {id(timeline(socket)) for _ in range(10)}
+    assert len(pictures) == 1
+    virtual.advance(1)
+    peer.push("once")
+    virtual.advance(1)
+    assert len(lanes(timeline(socket).scene())["messages"].marks) == 1
+
+
+def test_disposed_it_remembers_no_more(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """After dispose() nobody is subscribed for it; asked for again, it goes on."""
+    peer, socket, virtual = story
+    picture = timeline(socket)
+    virtual.advance(1)
+    picture.dispose()
+    peer.push("unseen")
+    virtual.advance(1)
+    assert not socket.events.observed
+    assert lanes(timeline(socket).scene())["messages"].note == "none"
+    peer.push("seen")
+    virtual.advance(1)
+    assert lanes(picture.scene())["messages"].note == "1"
+
+
+def test_wrong_arguments(virtual: VirtualClock) -> None:
+    """What is no socket, and no time, is refused by name."""
+    peer = fake()
+    with pytest.raises(TypeError, match="pass a Socket"):
+        timeline(peer)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="last"):
+        timeline(Socket(peer.url, transport=peer), last=0)
+
+
+def test_first_epoch_that_never_opened(virtual: VirtualClock) -> None:
+    """A refusal at the first attempt is drawn, and the wait for a credential after it."""
+    peer = fake(reject(403), accept())
+    socket = Socket(peer.url, transport=peer, auth=A)
+    picture = timeline(socket)
+    with socket:
+        virtual.advance(20)
+        assert {"HTTP 403", "awaiting a credential"} <= set(texts(picture.svg()))

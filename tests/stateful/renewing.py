@@ -1,0 +1,456 @@
+"""Random renewals of a connection, in virtual time: handover, in band, max_age (C13).
+
+The peer broadcasts numbers to every connection that is open. Each connection has a lag of its own
+on the way to us, so two of them are seldom at the same number.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from reactivex import Observable, operators
+from websockets.datastructures import Headers
+
+from rxsocket import (
+    Backoff,
+    Cause,
+    Closed,
+    Connecting,
+    Event,
+    InEffect,
+    ObserverFailed,
+    Opened,
+    Overtaken,
+    Refused,
+    Request,
+    Signal,
+    Socket,
+    State,
+    Stored,
+    handover,
+    in_band,
+)
+from rxsocket.testing import Grammar, GrammarError, Handshake, accept, clock, hang, reject
+from rxsocket.testing.fake import Fake
+from rxsocket.testing.script import Accept, Payload, Script
+from rxsocket.testing.visit import Visit
+
+__all__ = ["HandingOver", "InBand", "Renewing"]
+
+GOOD = ("ann-1", "ann-2", "ann-3", "bob-1", "bob-2")
+"""Who it is, then which of their tokens."""
+BAD = ("ann-bad", "ann-late", "bob-bad")
+SAME = st.sampled_from(["ann-1", "ann-2", "ann-3", "ann-2", "ann-3", "ann-bad", "ann-late"])
+ANYBODY = st.sampled_from([*GOOD, *BAD, None])
+DOORS: dict[str | None, Script] = {
+    "ann-bad": reject(401),
+    "ann-late": accept().wait(0.01).close(4403),
+    "bob-bad": reject(403),
+}
+SCRIPTS = st.sampled_from([reject(401), reject(503), hang(), accept().close(4403), accept().drop()])
+LAGS = (0.0, 0.0, 0.02, 0.3)
+AFTERMATH = 0.6
+"""Seconds in which a number may get lost after the peer cut a connection: what is on the way."""
+TIMES = st.sampled_from([0.0, 0.001, 0.01, 0.03, 0.05, 0.2, 0.31, 1.0, 2.1, 4.0, 12.0])
+THEN = st.sampled_from([None, None, 0.0, 0.01, 0.03, 0.06, 0.35, 1.5, 6.0])
+AUTH = "AUTH "
+SILENT = logging.NullHandler()
+
+
+def identity(credential: Any) -> str:
+    """Whose token it is."""
+    return str(credential["token"]).partition("-")[0]
+
+
+class Broken(AssertionError):
+    """A rule of the contract does not hold."""
+
+
+class Peer(Fake):
+    """It knows which epoch has which connection, and how long each is on its way to us."""
+
+    def __init__(self, latency: float, lags: random.Random) -> None:
+        super().__init__((), None, latency)
+        self.epoch = 0
+        self.visit_of: dict[int, int] = {}
+        self.token_of: dict[int, str | None] = {}
+        self.refused: set[str | None] = set()
+        self.answers: list[str | None] = []
+        self.cut_at = -1e9
+        self._lags = lags
+
+    def __call__(self, request: Request) -> Observable[Signal]:
+        epoch = self.epoch
+
+        def linked(signal: Signal) -> None:
+            visit = getattr(signal, "_visit", None)
+            if visit is not None:
+                self.visit_of[epoch] = visit.number
+
+        return super().__call__(request).pipe(operators.do_action(linked))
+
+    def dialled(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
+        handshake, script = super().dialled(target, headers)
+        if handshake is not None:
+            if isinstance(script, Accept):
+                script = DOORS.get(handshake.credential, script)
+            self.token_of[handshake.number] = handshake.credential
+            if not (isinstance(script, Accept) and not script.steps):
+                self.refused.add(handshake.credential)
+            if isinstance(script, Accept) and script.steps:
+                self.cut_at = handshake.at + 0.01
+        return handshake, script
+
+    def opened(self, visit: Visit) -> None:
+        lag, link = self._lags.choice(LAGS), getattr(visit, "link")  # noqa: B009
+        read = link._read
+
+        def late(what: Callable[[], None]) -> None:
+            if lag and visit.number in self.visit_of.values():
+                visit.loop.call_later(lag, read, what)
+            else:
+                read(what)  # the link itself, first of all
+
+        link._read = late
+        super().opened(visit)
+
+    def heard(self, visit: Visit, message: Payload) -> None:
+        super().heard(visit, message)
+        token = str(message).removeprefix(AUTH)
+        answer = self.answers.pop(0) if self.answers else "yes"
+        if token in BAD:
+            answer = "no"
+        if answer == "yes":
+            self.token_of[visit.number] = token
+        else:
+            self.refused.add(token)
+        if answer is not None:
+            visit.deliver(answer)
+
+    def calm(self) -> None:
+        """From now on let in who is good."""
+        self.answers.clear()
+        with self._changed:
+            self._queue.clear()
+
+
+class Renewing(RuleBasedStateMachine):
+    """One socket, one peer, one clock; the strategy is in the subclasses."""
+
+    most = 1
+    """Connections at a time."""
+
+    def strategy(self) -> Any:
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = clock()
+        self.clock.__enter__()
+        self.begun = False
+
+    @initialize(
+        latency=st.sampled_from([0.0, 0.01, 0.2]),
+        seed=st.integers(0, 7),
+        max_age=st.sampled_from([None, None, 30.0]),
+        choice=st.integers(0, 3),
+    )
+    def begin(self, latency: float, seed: int, max_age: float | None, choice: int) -> None:
+        self.choice = choice
+        self.lines: list[str] = []
+        self.broken: list[str] = []
+        self.number = 0
+        self.due: set[int] = set()
+        self.got: list[int] = []
+        self.receipts: list[tuple[str | None, int, Any]] = []
+        self.sets: list[str | None] = []
+        self.left: dict[int, float] = {}
+        self.opens: list[int] = []
+        self.slept = 0
+        self.last: str | None = "ann-1"
+        self.grammar = Grammar()
+        self.peer = Peer(latency, random.Random(seed))
+        self.socket = Socket(
+            self.peer.url,
+            auth={"token": "ann-1"},
+            transport=self.peer,
+            identity=identity,
+            on_auth_change=self.strategy(),
+            max_age=max_age,
+            backoff=Backoff(random=random.Random(seed)),
+        )
+        self.note(f"begin: latency {latency}, seed {seed}, max_age {max_age}, choice {choice}")
+        self.watch("events", self.event)
+        self.watch("messages", self.message)
+        self.held: Any = self.socket.connect()
+        self.logger = logging.getLogger("rxsocket")
+        self.propagate, self.logger.propagate = self.logger.propagate, False
+        self.logger.addHandler(SILENT)
+        self.begun = True
+        self.clock.advance(7.0)  # stable (C9)
+
+    # --- what comes
+
+    def note(self, line: str) -> None:
+        self.lines.append(f"t={self.clock.time():<11.6f} {line}")
+
+    def expect(self, holds: object, rule: str) -> None:
+        if not holds:
+            self.note(f"!!! {rule}")
+            self.broken.append(rule)
+
+    def watch(self, name: str, observer: Callable[[Any], None]) -> None:
+        """Look at a stream; when it ended, at what it is then."""
+
+        def again(_: object = None) -> None:
+            self.watch(name, observer)
+
+        getattr(self.socket, name).passive().subscribe(observer, again, again)
+
+    def event(self, event: Event) -> None:
+        self.note(f"  {event!r}")
+        try:
+            self.grammar.check(event)
+        except GrammarError as error:
+            self.expect(False, f"C2: {str(error).splitlines()[0]}")
+        match event:
+            case Connecting(epoch=epoch):
+                self.peer.epoch = epoch
+            case Opened(epoch=epoch):
+                self.opens.append(epoch)
+            case Closed(epoch=epoch, cause=cause):
+                if epoch in self.peer.visit_of:
+                    self.left[self.peer.visit_of[epoch]] = self.clock.time()
+                if cause is not Cause.HANDED_OVER:
+                    self.due.clear()
+            case ObserverFailed():
+                self.expect(False, f"C23: {event!r}")
+            case _:
+                pass
+
+    def message(self, message: str) -> None:
+        self.expect(message.isdigit(), f"C13: {message!r} is an answer; nobody should get it")
+        number = int(message) if message.isdigit() else 0
+        before = self.got[-1] if self.got else 0
+        self.expect(number > before, f"C13: {number} after {before}")
+        missing = {due for due in self.due if due < number}
+        self.expect(not missing, f"C13: {missing} are missing before {number}")
+        self.due -= missing | {number}
+        self.got.append(number)
+
+    # --- the rules
+
+    def then(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self.note(f"{seconds:g} s pass")
+            self.clock.advance(seconds)
+
+    def set(self, value: str | None) -> None:
+        self.note(f"set_auth({value!r})")
+        self.sets.append(value)
+        self.last = value
+        receipt = self.socket.set_auth(None if value is None else {"token": value})
+        self.receipts.append((value, len(self.sets), receipt))
+
+    @rule(value=SAME, then=THEN)
+    def renew(self, value: str, then: float | None) -> None:
+        self.set(value)
+        self.then(then)
+
+    @rule(value=ANYBODY, then=THEN)
+    def change(self, value: str | None, then: float | None) -> None:
+        self.set(value)
+        self.then(then)
+
+    @rule(times=st.integers(1, 4), then=THEN)
+    def speak(self, times: int, then: float | None) -> None:
+        self.say(times)
+        self.then(then)
+
+    def say(self, times: int) -> None:
+        now, live = self.clock.time(), [v for v in self.peer.visits if not v.closing]
+        frozen = any(visit.frozen for visit in self.peer.visits)
+        delivers = self.socket.state.value is State.OPEN and any(
+            visit.number == self.peer.visit_of.get(self.opens[-1]) for visit in live
+        )
+        for _ in range(times):
+            self.number += 1
+            if delivers and not frozen and now > self.peer.cut_at + AFTERMATH:
+                self.due.add(self.number)
+            for visit in live:
+                visit.deliver(str(self.number))
+        self.note(f"the peer says {self.number} on {[visit.number for visit in live]}")
+
+    @rule(script=SCRIPTS, then=THEN)
+    def peer_will(self, script: Any, then: float | None) -> None:
+        self.note(f"the peer will {script}")
+        self.peer.script(script)
+        self.then(then)
+
+    @rule(answer=st.sampled_from(["no", None, "yes"]))
+    def peer_will_answer(self, answer: str | None) -> None:
+        self.note(f"the peer will answer {answer!r}")
+        self.peer.answers.append(answer)
+
+    @precondition(lambda self: self.peer.visits)
+    @rule(
+        which=st.sampled_from([0, -1]), how=st.sampled_from(["drop", "close", "freeze"]), then=THEN
+    )
+    def cut(self, which: int, how: str, then: float | None) -> None:
+        visit = self.peer.visits[which]
+        self.note(f"the peer: {how} of its connection {visit.number}")
+        self.peer.cut_at = self.clock.time()
+        self.due.clear()
+        if how == "close":
+            visit.close(1012, "")
+        else:
+            getattr(visit, how)()
+        self.then(then)
+
+    @rule(seconds=TIMES)
+    def time_passes(self, seconds: float) -> None:
+        self.then(seconds)
+
+    @rule(then=THEN, again=st.booleans())
+    def leave(self, then: float | None, again: bool) -> None:
+        self.note("dispose")
+        self.slept += 1
+        self.held.dispose()
+        if again:
+            self.held = self.socket.connect()
+        self.then(then)
+
+    @rule(then=THEN)
+    def close(self, then: float | None) -> None:
+        self.note("close()")
+        self.slept += 1
+        self.socket.close()
+        self.then(then)
+
+    @rule()
+    def connect(self) -> None:
+        self.note("connect()")
+        self.connect_anew()
+
+    def connect_anew(self) -> None:
+        before, self.held = self.held, self.socket.connect()
+        before.dispose()
+
+    @rule()
+    def all_is_quiet(self) -> None:
+        """Whatever was on its way has settled."""
+        self.note("all is quiet")
+        self.peer.calm()
+        self.connect_anew()
+        for _ in range(25):
+            self.say(1)
+            self.clock.advance(5.0)
+        for value, _, receipt in self.receipts:
+            self.expect(receipt.done, f"C20: set_auth({value!r}) never settled")
+        self.expect(not self.due, f"C13: {self.due} never came")
+        state = self.socket.state.value
+        refused = self.last in BAD or self.last in self.peer.refused
+        if self.last is None:
+            self.expect(state is State.AWAITING_AUTH, f"C11: {state!r}, although logged out")
+        elif not refused:
+            self.expect(state is State.OPEN, f"C13: {state!r}, with {self.last}")
+            in_use = self.peer.token_of.get(self.peer.visit_of.get(self.opens[-1], 0))
+            self.expect(in_use == self.last, f"C13: {in_use} is in use, the last is {self.last}")
+
+    @invariant()
+    def the_contract_holds(self) -> None:
+        if not self.begun:
+            return
+        self.settle()
+        live = self.peer.live
+        self.expect(live <= self.most, f"C13: {live} connections at a time")
+        now, here = self.clock.time(), {visit.number for visit in self.peer.visits}
+        for number, at in self.left.items():
+            self.expect(
+                number not in here or now <= at + 2.0 + 1e-4,
+                f"C5: connection {number} is there {now - at:g} s after it was left",
+            )
+        self.check()
+
+    def settle(self) -> None:
+        for item in [item for item in self.receipts if item[2].done]:
+            self.receipts.remove(item)
+            value, number, receipt = item
+            outcome = receipt.result()
+            self.note(f"set_auth({value!r}) was {outcome!r}")
+            match outcome:
+                case InEffect(epoch=None):
+                    true = value is None
+                case InEffect(epoch=epoch):
+                    tokens = self.peer.token_of.get(self.peer.visit_of.get(epoch, 0))
+                    true = tokens == value or any(v != value for v in self.sets[number:])
+                case Refused():
+                    true = value in BAD or value in self.peer.refused
+                case Overtaken():
+                    true = any(later != value for later in self.sets[number:])
+                case Stored():
+                    true = self.slept > 0
+                case _:
+                    true = False
+            self.expect(true, f"C20: set_auth({value!r}) says {outcome!r}")
+
+    def check(self) -> None:
+        if self.broken:
+            broken, self.begun = self.broken, False
+            raise Broken("\n".join([*broken, *self.lines, "the peer:", *self.peer.history[-30:]]))
+
+    def teardown(self) -> None:
+        try:
+            if self.begun:
+                self.end()
+        finally:
+            if hasattr(self, "logger"):
+                self.logger.propagate = self.propagate
+                self.logger.removeHandler(SILENT)
+            self.clock.__exit__(None, None, None)
+
+    def end(self) -> None:
+        """Everything is closed, and nothing is left."""
+        self.note("the end")
+        self.slept += 1
+        self.held.dispose()
+        self.socket.close()
+        self.clock.advance(12.0)
+        self.the_contract_holds()
+        try:
+            self.grammar.done()
+        except GrammarError as error:
+            self.expect(False, f"C2: {str(error).splitlines()[0]}")
+        self.expect(not self.receipts, f"C20: {self.receipts} never settled")
+        self.expect(self.peer.connections == 0, f"C26: {self.peer.connections} connections left")
+        self.expect(not self.clock.tasks, f"C26: tasks left: {self.clock.tasks}")
+        self.expect(self.clock.pending == 0, f"C26: {self.clock.pending} timers left")
+        self.check()
+
+
+class HandingOver(Renewing):
+    """The next connection is made ready beside the one that delivers."""
+
+    most = 2
+
+    def strategy(self) -> Any:
+        ready: Any = ["open", "open", "message", lambda message: int(message) % 2 == 0][self.choice]
+        return handover(ready=ready, dedupe=int, timeout=3.0)
+
+
+class InBand(Renewing):
+    """The credential goes over the connection that is open."""
+
+    def strategy(self) -> Any:
+        return in_band(
+            lambda credential: AUTH + str(credential["token"]),
+            accepted=lambda message: message == "yes",
+            rejected=lambda message: message == "no",
+            timeout=3.0,
+            otherwise="keep" if self.choice % 2 else "reconnect",
+        )

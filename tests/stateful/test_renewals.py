@@ -1,0 +1,38 @@
+"""C13 holds whatever happens in whatever order; so do C2, C5, C20 and C26 meanwhile."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from renewing import HandingOver, InBand, Renewing
+
+MACHINES = (HandingOver, InBand)
+QUICK = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    report_multiple_bugs=False,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_any_renewals(machine: type[Renewing]) -> None:
+    """Always the same ones."""
+    run_state_machine_as_test(machine, settings=QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif("EXPLORE" not in os.environ, reason="EXPLORE=1 looks for new trouble")
+@pytest.mark.parametrize("machine", MACHINES)
+def test_ten_times_as_many_renewals(machine: type[Renewing]) -> None:
+    """Others each time."""
+    many = settings(QUICK, derandomize=False, max_examples=400)
+    run_state_machine_as_test(machine, settings=many)
