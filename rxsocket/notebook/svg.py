@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rxsocket.notebook.svg_axis import clock_time, ticks
 from rxsocket.notebook.svg_colours import FAULT, PAPER, Theme, colour_of
-from rxsocket.notebook.svg_columns import columns
+from rxsocket.notebook.svg_columns import columns, moments
 from rxsocket.notebook.svg_labels import placed, width_of
 from rxsocket.notebook.svg_scene import Bar, Density, Lane, Mark, Scene
 
@@ -219,13 +219,14 @@ class _Drawing:
         return f"<g>{title}{shape}</g>"
 
     def _density(self, density: Density, top: float) -> Iterator[str]:
-        rates = columns(density, self._scene.begin, self._span, round(PLOT / COLUMN))
+        plot = self._scene.begin, self._span, round(PLOT / COLUMN)
+        rates, at = columns(density, *plot), moments(density, *plot)
         peak = max(rates, default=0.0)
         bottom, tall = top + ROW + 6, ROW + 2
         if not peak:
             return
         yield f"<g>{_title(f'at most {_rate(peak)}')}"
-        for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, n)):
+        for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, at[n])):
             run = list(numbers)
             points = [f"M{GUTTER + run[0] * COLUMN:.1f} {bottom:.1f}"]
             for number in run:
@@ -236,8 +237,7 @@ class _Drawing:
         yield "</g>"
         yield self._text(MARGIN - 4, top + 38, f"peak {_rate(peak)}", muted=True)
 
-    def _fill(self, density: Density, column: int) -> str:
-        at = self._scene.begin + (column + 0.5) * COLUMN / PLOT * self._span
+    def _fill(self, density: Density, at: float) -> str:
         number = next((number for since, number in reversed(density.colours) if since <= at), 0)
         return colour_of(number)[0] if number else self._theme.muted
 

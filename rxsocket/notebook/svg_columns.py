@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rxsocket.notebook.svg_scene import Density
 
-__all__ = ["columns"]
+__all__ = ["columns", "moments"]
 
 
 def columns(density: Density, begin: float, span: float, count: int) -> list[float]:
@@ -30,3 +30,22 @@ def columns(density: Density, begin: float, span: float, count: int) -> list[flo
             share = (min(last, number + 1) - max(first, number)) / (last - first)
             sums[number] += many * max(share, 0.0)
     return [many / width for many in sums]
+
+
+def moments(density: Density, begin: float, span: float, count: int) -> list[float]:
+    """A moment for each column at which what it shows had come, for its colour.
+
+    That is its middle; but the first bin after a pause began before what is in it came.
+
+    Args: see :func:`columns`.
+    """
+    width = span / count
+    found = [begin + (number + 0.5) * width for number in range(count)]
+    before = float("-inf")
+    for start, wide, _ in density.bins:
+        if start > before + wide / 2:
+            low, high = int((start - begin) / width), int((start + wide - begin) / width) + 1
+            for number in range(max(0, low), min(count, high)):
+                found[number] = max(found[number], start + wide)
+        before = start + wide
+    return found
