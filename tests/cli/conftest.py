@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,14 +12,6 @@ from typing import TypeAlias
 import pytest
 
 from rxsocket.cli import main
-
-
-@pytest.fixture(autouse=True, scope="session")
-def interruptible() -> Iterator[None]:
-    """Let SIGINT reach the commands: a process inherits it if it is ignored here."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def test_replay_is_interrupted_at_once(run: Run, tmp_path: Path) -> None:
     with server(accept().send("one").wait(0.5).close(1000)) as s:
         assert run("record", s.url, str(path)).code == 0
     with Terminal("replay", str(path), "--speed", "0.02") as terminal:
-        terminal.until("Opened")
+        terminal.until("Connecting")
         seconds = terminal.interrupt()
         assert terminal.end() == 130
         assert seconds < stretched(1.5)
