@@ -171,9 +171,10 @@ def test_what_an_observer_raises_is_told(virtual: VirtualClock) -> None:
         told = [
             (str(event.error), event.stream, event.detached) for event in seen.of(ObserverFailed)
         ]
+        explained = str(socket.explain())
     assert told == [("no a", "scheduler", False), ("no b", "scheduler", False)]
     assert seen.messages == ["a", "b"]
-    assert "and gets nothing more" not in str(socket.explain())
+    assert "and gets nothing more" not in explained
 
 
 def test_order_and_depth_of_what_is_scheduled(virtual: VirtualClock) -> None:
