@@ -1,9 +1,25 @@
-"""Pictures of sockets and streams in a notebook: ``rxsocket[notebook]``.
+"""Exploring sockets and streams in a notebook: ``rxsocket[notebook]``.
 
-A socket that is the last line of a cell shows a card. Here are the pictures that are asked for.
+A socket that is the last line of a cell shows a card. Here is what is asked for: pictures, and ways
+to look at data.
 """
 
+from rxsocket.notebook.asking import ask
+from rxsocket.notebook.frames import Frame, frame
+from rxsocket.notebook.looking import peek
 from rxsocket.notebook.marbles import Marbles, marbles
+from rxsocket.notebook.plots import Plot, plot
 from rxsocket.notebook.timeline import Timeline, timeline
 
-__all__ = ["Marbles", "Timeline", "marbles", "timeline"]
+__all__ = [
+    "Frame",
+    "Marbles",
+    "Plot",
+    "Timeline",
+    "ask",
+    "frame",
+    "marbles",
+    "peek",
+    "plot",
+    "timeline",
+]

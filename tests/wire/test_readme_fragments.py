@@ -79,6 +79,7 @@ class Stage:
             "token": "token",
             "tokens": reactivex.just("token"),
             "fetch_token": lambda: "token",
+            "rxsocket": rxsocket,
             "ticket_for_one_connection": self.ticket,
             "sign": lambda secret: f"signed {secret}",
             "snapshot": lambda: reactivex.just("snapshot"),
@@ -125,17 +126,24 @@ PRINTS = {
     "Consumers that cannot keep up 4": 1,
 }
 """How much each prints or stores at least."""
+NEEDS = {
+    "A faster transport 1": ("picows",),
+    "In a notebook 2": ("matplotlib", "pandas", "tqdm"),
+}
+"""What is not in the core."""
 
 
 @pytest.mark.parametrize("name", fragments())
 def test_a_fragment_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing in it is misspelt, refused or raised, and what it prints or stores comes."""
-    if name.startswith("A faster transport"):
-        pytest.importorskip("picows")
+    for module in NEEDS.get(name, ()):
+        pytest.importorskip(module)
+    monkeypatch.setattr("rxsocket.notebook.asking.getpass", lambda prompt: "token")
     monkeypatch.chdir(tmp_path)
     problems = Inbox()
     with server() as feed:
-        feed.default = accept().send(*QUOTES).wait(1.2).close(1000)
+        # Later than the last line of a fragment subscribes.
+        feed.default = accept().wait(0.3).send(*QUOTES).wait(1.2).close(1000)
         codec = rxsocket.json(type=Quote) if name.startswith("Consumers") else None
         stage = Stage(feed.url, Socket(feed.url, codec=codec))
         names = stage.names()

@@ -1,0 +1,161 @@
+"""A live plot of a stream, drawn by Matplotlib."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from reactivex import Observable
+from reactivex import operators as ops
+
+from rxsocket.arguments import instance, is_list, more_than_zero
+from rxsocket.notebook.following import Following
+from rxsocket.notebook.live_view import Drawn, Window, bundle
+from rxsocket.notebook.rows import row
+
+__all__ = ["Plot", "plot"]
+
+Of: TypeAlias = str | Callable[[Any], Any] | None
+
+POINTS = 20_000
+"""Values that are kept at most."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, which everybody can tell apart."""
+
+
+class Plot(Following):
+    """A plot of the last values of a stream. Made by :func:`plot`; dispose it to leave."""
+
+    def __init__(
+        self,
+        stream: Observable[Any],
+        x: Of,
+        lines: tuple[Of, ...],
+        window: float | None,
+        figure: Callable[..., Any],
+    ) -> None:
+        self._x, self._lines, self._figure = x, lines, figure
+        self._drawing = threading.Lock()  # Matplotlib is not for two threads at once
+        super().__init__(stream.pipe(ops.map(self._point)), POINTS, window)
+
+    @property
+    def figure(self) -> Any:
+        """The plot as it is now, as a ``matplotlib.figure.Figure`` of its own."""
+        figure = self._figure(figsize=(7.5, 2.8), dpi=100, layout="constrained")
+        axes = figure.add_subplot()
+        values = [
+            (datetime.fromtimestamp(at).astimezone() if self._x is None else x, ys)
+            for at, (x, ys) in self.values()
+        ]
+        for number, line in enumerate(self._lines):
+            points = [(x, ys[number]) for x, ys in values if None not in (x, ys[number])]
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                color=COLOURS[number % len(COLOURS)],
+                linewidth=1.2,
+                marker="." if len(points) < 100 else "",
+                label=_name(line),
+            )
+        axes.set_xlabel("" if self._x is None else _name(self._x))
+        if len(self._lines) > 1:
+            axes.legend(loc="upper left", frameon=False)
+        else:
+            axes.set_ylabel(", ".join(map(_name, self._lines)))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_title(self.status, loc="right", fontsize=8, color="gray")
+        return figure
+
+    def png(self) -> bytes:
+        """The plot as it is now, as a picture."""
+        with self._drawing:
+            picture = io.BytesIO()
+            self.figure.savefig(picture, format="png")
+            return picture.getvalue()
+
+    def __repr__(self) -> str:
+        return f"<Plot of {', '.join(map(_name, self._lines))}: {self.status}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        png = base64.b64encode(self.png()).decode()
+        return bundle(self, {"text/plain": repr(self), "image/png": png})
+
+    def drawn(self, window: Window) -> Drawn:
+        """Draw it for a page."""
+        png = base64.b64encode(self.png()).decode()
+        moves = self._seconds is not None and not self.over and bool(self._values)
+        return Drawn(f'<img src="data:image/png;base64,{png}"/>', 1.0 if moves else None)
+
+    def _point(self, value: Any) -> tuple[Any, tuple[Any, ...]]:
+        x = None if self._x is None else _of(self._x, value)
+        return x, tuple(_of(line, value) for line in self._lines)
+
+
+def plot(
+    stream: Observable[Any],
+    x: Of = None,
+    y: Of | list[str | Callable[[Any], Any]] = None,
+    *,
+    window: float | None = 60.0,
+) -> Plot:
+    """Plot the values of a stream as they come.
+
+    It subscribes at once. In a notebook with ``rxsocket[notebook]`` it is live, drawn at most 4
+    times a second, and not while nobody sees it; saved, it is a picture.
+
+    Args:
+        stream: Any Observable.
+        x: Where a value is on the x axis: the name of a column (see ``frame``) or a function; left
+            out, when it came.
+        y: Where it is on the y axis: a name, a function, or a list of these for a line each; left
+            out, the value itself. A value that has none is left out; a function that
+            raises ends the plot, which says so.
+        window: Seconds that are shown; ``None`` for everything, up to 20,000 values.
+
+    Raises:
+        TypeError: If ``stream`` is no Observable, or ``x`` or ``y`` is no name or function.
+        ValueError: If ``window`` is not more than 0.
+        ModuleNotFoundError: If Matplotlib is not installed.
+
+    Examples:
+        >>> plot(socket.messages, y="price", window=30)
+    """
+    instance("plot(stream)", stream, Observable, "an Observable")
+    lines = _lines(y)
+    for name, of in (("x", x), *(("y", line) for line in lines)):
+        if not (of is None or isinstance(of, str) or callable(of)):
+            raise TypeError(
+                f"plot({name}): pass the name of a column or a function, not {type(of).__name__}"
+            )
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ModuleNotFoundError(
+            "plot: it needs matplotlib; run pip install 'rxsocket[notebook]'"
+        ) from None
+    return Plot(stream, x, lines, more_than_zero("window", window), Figure)
+
+
+def _lines(y: Any) -> tuple[Of, ...]:
+    if not is_list(y):
+        return (y,)
+    if not y:
+        raise ValueError("plot(y): pass at least one name or function")
+    return tuple(y)
+
+
+def _of(of: Of, value: Any) -> Any:
+    if of is None:
+        return value
+    return row(value).get(of) if isinstance(of, str) else of(value)
+
+
+def _name(of: Of) -> str:
+    if of is None:
+        return "value"
+    return of if isinstance(of, str) else getattr(of, "__name__", type(of).__name__)

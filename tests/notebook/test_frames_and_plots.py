@@ -1,0 +1,160 @@
+"""A stream as a table and as a plot."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+from collections import namedtuple
+from typing import Any
+
+import msgspec
+import pytest
+from reactivex.subject import Subject
+
+from rxsocket.notebook import frame, plot
+from rxsocket.notebook.live_view import Window
+from rxsocket.notebook.rows import row
+from rxsocket.testing import VirtualClock
+
+PNG = b"\x89PNG\r\n"
+
+
+@dataclasses.dataclass
+class Data:
+    price: float
+
+
+class Struct(msgspec.Struct):
+    price: float
+
+
+Named = namedtuple("Named", ["price"])
+
+
+@pytest.mark.parametrize("value", [{"price": 1.5}, Data(1.5), Struct(1.5), Named(1.5)])
+def test_a_row_of_named_columns(value: Any) -> None:
+    """Whatever has names has columns."""
+    assert row(value) == {"price": 1.5}
+
+
+def test_a_row_without_names() -> None:
+    """Places are names, and a value alone is ``value``."""
+    assert row([1, "x"]) == row((1, "x")) == {"0": 1, "1": "x"}
+    assert row("text") == {"value": "text"}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_last_rows(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table rolls, with the library that is there; a column that is missing in a row is empty."""
+    pytest.importorskip(library)
+    monkeypatch.setattr("rxsocket.notebook.frames.LIBRARIES", (library,))
+    stream: Subject[Any] = Subject()
+    table = frame(stream, rows=3)
+    for number in range(4):
+        stream.on_next({"n": number})
+    stream.on_next({"n": 4, "x": "y"})
+    df = table.df
+    assert type(df).__module__.startswith(library)
+    assert list(df["n"]) == [2, 3, 4]
+    assert list(df["x"])[2] == "y"
+    assert len(table) == 3
+    assert "3 of 5" in repr(table)
+    assert "<table" in table.drawn(Window()).html
+    table.dispose()
+    assert not stream.observers
+    assert list(table.df["n"]) == [2, 3, 4]
+
+
+def test_without_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to install."""
+    monkeypatch.setattr("rxsocket.notebook.frames.LIBRARIES", ("no_such_library",))
+    with pytest.raises(ModuleNotFoundError, match=r"rxsocket\[notebook\]"):
+        frame(Subject())
+
+
+def test_an_empty_table_and_a_stream_that_failed() -> None:
+    """Both can be shown."""
+    pytest.importorskip("pandas")
+    stream: Subject[Any] = Subject()
+    table = frame(stream)
+    assert len(table.df) == 0
+    stream.on_error(ValueError("<no feed>"))
+    assert "failed: ValueError: &lt;no feed&gt;" in table.drawn(Window()).html
+    assert "text/html" in table._repr_mimebundle_()
+
+
+def test_a_plot_of_the_last_seconds(virtual: VirtualClock) -> None:
+    """What is older than the window is forgotten; a function may say what is plotted."""
+    pytest.importorskip("matplotlib")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream, y=["price", lambda trade: trade["price"] * 2], window=10)
+    for number in range(30):
+        virtual.call_later(float(number), stream.on_next, {"price": number})
+    virtual.advance(30)
+    (axes,) = picture.figure.axes
+    first, second = (list(line.get_ydata()) for line in axes.lines)
+    assert first == [*range(20, 30)]
+    assert second == [2 * price for price in first]
+    assert picture.png().startswith(PNG)
+    assert "image/png" in picture._repr_mimebundle_()
+    picture.dispose()
+    assert not stream.observers
+    virtual.advance(60)
+    assert len(picture.values()) == 10  # what is over stays
+
+
+def test_a_plot_over_a_column() -> None:
+    """Values without one are left out; a function that raises ends the plot, which says so."""
+    pytest.importorskip("matplotlib")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream, x="at", y=lambda trade: trade["price"], window=None)
+    stream.on_next({"at": 1, "price": 5})
+    stream.on_next({"at": None, "price": 6})
+    stream.on_next({"at": 3, "price": None})
+    stream.on_next({"at": 4, "price": 8})
+    (line,) = picture.figure.axes[0].lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 4], [5, 8])
+    stream.on_next({"at": 5})
+    assert "failed: KeyError" in repr(picture)
+
+
+def test_a_plot_changes_with_its_stream() -> None:
+    """Who draws it is told of each value, and of the end."""
+    pytest.importorskip("matplotlib")
+    stream: Subject[int] = Subject()
+    picture = plot(stream)
+    changes: list[int] = []
+    watching = picture.watch(lambda: changes.append(1))
+    stream.on_next(1)
+    stream.on_completed()
+    watching.dispose()
+    assert len(changes) == 2
+    assert picture.drawn(Window()).again is None
+
+
+@pytest.mark.parametrize("make", [frame, plot])
+def test_no_observable(make: Any) -> None:
+    """It says so at once."""
+    with pytest.raises(TypeError, match="pass an Observable, not list"):
+        make([1, 2])
+
+
+@pytest.mark.parametrize("wrong", [{"y": 5}, {"x": 5}, {"y": [5]}, {"y": []}, {"window": 0}])
+def test_wrong_arguments_of_a_plot(wrong: dict[str, Any]) -> None:
+    """Each names the argument."""
+    with pytest.raises((TypeError, ValueError), match=r"x|y|window"):
+        plot(Subject(), **wrong)
+
+
+def test_a_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to install."""
+    real = builtins.__import__
+
+    def hidden(name: str, *rest: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", hidden)
+    with pytest.raises(ModuleNotFoundError, match=r"rxsocket\[notebook\]"):
+        plot(Subject())
