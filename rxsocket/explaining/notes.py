@@ -99,7 +99,7 @@ def _note(event: Event, ago: str) -> str:
         case SendFailed(error=error):
             return f"a message was not sent {ago}: {describe(error).removeprefix('not sent: ')}"
         case DecodeFailed(error=error):
-            return f"a message was not decoded {ago}: {describe(error)}; check codec="
+            return f"{describe(error)}, {ago}; check codec="
         case TopicFailed(topic=topic, error=error):
             return f"a payload of topic {topic!r} was not decoded {ago}: {describe(error)}"
         case SlowConsumer(observer=observer, stream=stream, seconds=seconds):

@@ -796,7 +796,12 @@ GOLDEN: dict[str, tuple[list[Event], State]] = {
     "open, not decoded": (
         [
             *LIVED,
-            DecodeFailed(epoch=1, error=Undecodable("no JSON at column 1"), excerpt="", at=980.0),
+            DecodeFailed(
+                epoch=1,
+                error=Undecodable("a text message of 3 characters does not decode: no JSON"),
+                excerpt="",
+                at=980.0,
+            ),
             TopicFailed(topic="trades", error=ValueError("price: no number"), at=990.0),
         ],
         State.OPEN,
