@@ -20,7 +20,7 @@ def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
         last: How many at most.
 
     Raises:
-        TypeError: If it is no socket.
+        TypeError: If it is no socket, or ``last`` no whole number.
         ValueError: If ``last`` is negative.
 
     Examples:
@@ -29,6 +29,8 @@ def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
     """
     if not isinstance(socket, Socket):
         raise TypeError(f"history(socket): pass a Socket, not {type(socket).__name__}")
+    if last is not None and (not isinstance(last, int) or isinstance(last, bool)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"last: pass a whole number or None, not {type(last).__name__}")
     if last is not None and last < 0:
         raise ValueError(f"last: pass 0 or more, or None for all that are kept, not {last}")
     events = socket._publisher.past.events  # pyright: ignore[reportPrivateUsage]

@@ -16,15 +16,11 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
-    Dropped,
     Ended,
     Event,
     Fresh,
-    ObserverFailed,
     Opened,
     Rejected,
-    Resumed,
-    SourceFailed,
     Stale,
     Waiting,
 )
@@ -38,6 +34,7 @@ from rxsocket.explaining.causes import (
     failure,
 )
 from rxsocket.explaining.durations import span
+from rxsocket.explaining.notes import notes_about
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.states import State, States
 
@@ -211,10 +208,6 @@ class _Case:
                 next="an attempt, as soon as it does",
                 advice="let it emit a value, or call set_auth(...)",
             )
-        failed = self._last(SourceFailed)
-        notes: tuple[str, ...] = ()
-        if failed is not None and failed.at >= awaiting.at:
-            notes = (f"the function given as auth= failed: {describe(failed.error)}",)
         return self._of(
             doing=doing,
             why=self._story() or awaiting.reason,
@@ -222,7 +215,6 @@ class _Case:
             if awaiting.asks
             else "nothing, until there is another one",
             advice=self._advice() or NEW_CREDENTIAL,
-            notes=notes,
         )
 
     def _closed(self) -> Explanation:
@@ -258,7 +250,6 @@ class _Case:
         next: str,
         due: float | None = None,
         advice: str = "",
-        notes: tuple[str, ...] = (),
     ) -> Explanation:
         return Explanation(
             state=self.state,
@@ -268,7 +259,7 @@ class _Case:
             next=next,
             due=due,
             advice=advice,
-            notes=notes + self._notes(),
+            notes=notes_about(self.history, self.now),
         )
 
     def _since(self) -> float | None:
@@ -344,10 +335,20 @@ class _Case:
     def _reopened(self, opened: Opened | None) -> str:
         if opened is None or opened.gap is None:
             return ""
+        old = self._took_over(opened)
+        if old is not None:
+            return f"took over from connection {old.epoch} without a gap: {_begun(opened.cause)}"
         attempts = "" if opened.attempts == 1 else f" and {opened.attempts} attempts"
         before = self._story(opened)
         text = f"reconnected after {span(opened.gap)}{attempts}"
         return f"{text}; before that, {before}" if before else text
+
+    def _took_over(self, opened: Opened) -> Closed | None:
+        """The connection beside which it was made, if that was handed over to it (C13)."""
+        for event in self._backwards(opened):
+            if isinstance(event, Closed):
+                return event if event.cause is Cause.HANDED_OVER else None
+        return None
 
     def _was_stable_or_left(self, waiting: Waiting) -> bool:
         return waiting.failures <= 1 and isinstance(self._last_end(), Closed)
@@ -355,31 +356,6 @@ class _Case:
     def _last_end(self) -> Event | None:
         ends = (Closed, ConnectFailed, Rejected)
         return next((e for e in reversed(self.history) if isinstance(e, ends)), None)
-
-    def _notes(self) -> tuple[str, ...]:
-        """What went wrong since the last connection was opened."""
-        notes: list[str] = []
-        for event in reversed(self.history):
-            match event:
-                case ObserverFailed(observer=observer, stream=stream, error=error):
-                    ago = span(self.now - event.at)
-                    rest = " and gets nothing more" if event.detached else ""
-                    notes.append(
-                        f"observer {observer} of {stream} raised {describe(error)} {ago} ago{rest}"
-                    )
-                case Resumed(slept=slept):
-                    ago = span(self.now - event.at)
-                    notes.append(
-                        f"time jumped by {span(slept)} {ago} ago: the computer slept, or its "
-                        "clock was set"
-                    )
-                case Dropped(count=count, reason=reason):
-                    notes.append(f"{count} messages were dropped: {reason}")
-                case Opened():
-                    break
-                case _:
-                    pass
-        return tuple(reversed(notes[:3]))
 
     def _last(self, kind: type[T]) -> T | None:
         return next((e for e in reversed(self.history) if isinstance(e, kind)), None)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from rxsocket.arguments import is_mapping
 from rxsocket.errors import (
     CredentialRefused,
     HandshakeInvalid,
@@ -187,8 +188,13 @@ class Verdicts:
             rows: Verdicts (or :class:`Row`) by close code, HTTP status, ``range`` or exception.
 
         Raises:
-            TypeError: If a key or a value is of another type.
+            TypeError: If it is no mapping, or a key or a value is of another type.
         """
+        if not is_mapping(rows):
+            raise TypeError(
+                "verdicts.override(rows): pass a mapping such as {4404: Verdict.FAIL}, not "
+                f"{type(rows).__name__}"
+            )
         new: dict[Key, Row] = {}
         for key, value in rows.items():
             if not isinstance(key, (int, range)) and not (

@@ -140,3 +140,6 @@ def test_bad_arguments() -> None:
         history("ws://example.com")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="last: pass 0 or more"):
         history(socket, -1)
+    for wrong in ("10", 1.5, True):
+        with pytest.raises(TypeError, match="last: pass a whole number or None, not "):
+            history(socket, wrong)  # type: ignore[arg-type]

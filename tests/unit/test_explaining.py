@@ -6,7 +6,7 @@ import random
 import socket
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -18,23 +18,32 @@ from rxsocket import (
     ConnectFailed,
     Connecting,
     CredentialRefused,
+    DecodeFailed,
     Dropped,
     Ended,
     Event,
     Fresh,
     HandshakeInvalid,
     HandshakeRefused,
+    IdentityChanged,
+    Message,
     ObserverFailed,
     Opened,
     ProviderFailed,
     RedirectRefused,
     Rejected,
+    RenewalFailed,
+    Renewed,
     Resumed,
+    SendFailed,
+    SlowConsumer,
     SocketFailed,
     SourceFailed,
     Stale,
     State,
+    TopicFailed,
     Unauthorized,
+    Undecodable,
     Verdict,
     Waiting,
     standard,
@@ -427,7 +436,10 @@ GONE = SocketFailed(
 LIMIT = SocketFailed(
     "wss://h/: gave up after attempt 3, max_attempts=3 is reached: timed out", url="wss://h/"
 )
-LIVED = [started(), opened(1, 100.0)]
+OUT_OF_TIME = SocketFailed(
+    "wss://h/: gave up after attempt 3, give_up_after=10 is reached: refused", url="wss://h/"
+)
+LIVED: list[Event] = [started(), opened(1, 100.0)]
 
 GOLDEN: dict[str, tuple[list[Event], State]] = {
     "never used": ([], State.IDLE),
@@ -710,6 +722,126 @@ GOLDEN: dict[str, tuple[list[Event], State]] = {
         ],
         State.CLOSED,
     ),
+    "open, took over": (
+        [
+            *LIVED,
+            dialled(2, 950.0, cause=Cause.AUTH_CHANGED),
+            closed(1, 950.2, None, 850.2, cause=Cause.HANDED_OVER, sent=1000, verdict=None),
+            opened(2, 950.2, gap=0.0, cause=Cause.AUTH_CHANGED),
+        ],
+        State.OPEN,
+    ),
+    "open, took over at max_age": (
+        [
+            *LIVED,
+            dialled(2, 950.0, cause=Cause.MAX_AGE),
+            closed(1, 950.2, None, 850.2, cause=Cause.HANDED_OVER, sent=1000, verdict=None),
+            opened(2, 950.2, gap=0.0, cause=Cause.MAX_AGE),
+        ],
+        State.OPEN,
+    ),
+    "dial at max_age": (
+        [
+            *LIVED,
+            closed(1, 999.9, None, 899.9, cause=Cause.MAX_AGE, verdict=None),
+            dialled(2, 999.9, cause=Cause.MAX_AGE),
+        ],
+        State.CONNECTING,
+    ),
+    "dial at request": (
+        [
+            *LIVED,
+            closed(1, 999.9, None, 899.9, cause=Cause.RECONNECT, verdict=None),
+            dialled(2, 999.9, cause=Cause.RECONNECT),
+        ],
+        State.CONNECTING,
+    ),
+    "open, renewed": ([*LIVED, Renewed(epoch=1, at=950.0)], State.OPEN),
+    "open, renewal failed": (
+        [
+            *LIVED,
+            RenewalFailed(epoch=1, error=REFUSED, refused=False, retry_in=4.0, at=999.0),
+        ],
+        State.OPEN,
+    ),
+    "open, renewal refused": (
+        [
+            *LIVED,
+            dialled(2, 990.0, cause=Cause.AUTH_CHANGED),
+            rejected(2, 990.0),
+            RenewalFailed(epoch=1, error=HandshakeRefused(403), refused=True, at=990.0),
+        ],
+        State.OPEN,
+    ),
+    "open, renewed after a failure": (
+        [
+            *LIVED,
+            RenewalFailed(epoch=1, error=REFUSED, refused=False, retry_in=4.0, at=980.0),
+            Renewed(epoch=1, at=984.0),
+        ],
+        State.OPEN,
+    ),
+    "open, the source failed": (
+        [*LIVED, SourceFailed(error=ProviderFailed("the provider raised KeyError"), at=990.0)],
+        State.OPEN,
+    ),
+    "open, messages not sent": (
+        [
+            *LIVED,
+            SendFailed(error=IdentityChanged("not sent: somebody else's now"), at=980.0),
+            SendFailed(error=IdentityChanged("not sent: somebody else's now"), at=990.0),
+        ],
+        State.OPEN,
+    ),
+    "open, not decoded": (
+        [
+            *LIVED,
+            DecodeFailed(
+                epoch=1,
+                error=Undecodable("a text message of 3 characters does not decode: no JSON"),
+                excerpt="",
+                at=980.0,
+            ),
+            TopicFailed(topic="trades", error=ValueError("price: no number"), at=990.0),
+        ],
+        State.OPEN,
+    ),
+    "open, slow consumer": (
+        [*LIVED, SlowConsumer(observer="show", stream="messages", seconds=0.52, at=990.0)],
+        State.OPEN,
+    ),
+    "waiting, stale": (
+        [
+            *LIVED,
+            closed(1, 999.0, None, 899.0, cause=Cause.STALE, reason="no message came for 60 s"),
+            waiting(999.0, 1.7),
+        ],
+        State.WAITING,
+    ),
+    "waiting, heartbeat not answered": (
+        [
+            *LIVED,
+            closed(1, 999.0, None, 899.0, cause=Cause.HEARTBEAT, reason="no answer within 10 s"),
+            waiting(999.0, 1.7),
+        ],
+        State.WAITING,
+    ),
+    "out of time": (
+        [
+            dialled(3, 987.0, 3),
+            failed(3, 997.0, REFUSED),
+            Ended(verdict=FAIL, cause=Cause.FAILED, error=OUT_OF_TIME, at=997.0),
+        ],
+        State.CLOSED,
+    ),
+    "the recording is over": (
+        [
+            *LIVED,
+            closed(1, 997.0, None, 897.0, cause=Cause.RECORDING_OVER, verdict=None),
+            Ended(verdict=COMPLETE, cause=Cause.RECORDING_OVER, at=997.0),
+        ],
+        State.CLOSED,
+    ),
 }
 
 TEXTS: dict[str, str] = {}
@@ -723,6 +855,24 @@ def test_what_a_user_reads(name: str) -> None:
     """C3, C9, C15, C17: exact, short, and with what to do, for each thing that a socket may do."""
     events, state = GOLDEN[name]
     assert str(explain(events, state, 1000.0)) == TEXTS[name]
+
+
+def test_each_event_and_each_cause_has_a_text() -> None:
+    """C2: whatever may happen to a socket is among the golden texts; messages are not kept."""
+    shown = [event for events, _ in GOLDEN.values() for event in events]
+    assert {type(event) for event in shown} == set(get_args(Event)) - {Message}
+    causes = {getattr(event, "cause", None) for event in shown} - {None}
+    assert causes == set(Cause)
+    assert set(TEXTS) == set(GOLDEN)
+
+
+def test_the_latest_three_notes_are_told() -> None:
+    """C3: an explanation stays short, however much went wrong."""
+    events = [*LIVED]
+    for at in range(900, 910):
+        events.append(TopicFailed(topic=f"t{at}", error=ValueError("no"), at=float(at)))
+    notes = explain(events, State.OPEN, 1000.0).notes
+    assert [note.split("'")[1] for note in notes] == ["t907", "t908", "t909"]
 
 
 def test_the_fields_say_the_same() -> None:

@@ -121,3 +121,9 @@ def test_a_function_that_returns_something_else() -> None:
         verdicts(End(code=1012))
     with pytest.raises(TypeError, match=r"then\(function\): pass a function, not str"):
         standard().then("reconnect")  # type: ignore[arg-type]
+
+
+def test_rows_that_are_no_mapping() -> None:
+    """C16: it says what to pass instead."""
+    with pytest.raises(TypeError, match=r"override\(rows\): pass a mapping such as .*, not list"):
+        standard().override([4404])  # type: ignore[arg-type]
