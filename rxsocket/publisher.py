@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import Context, copy_context
 from typing import Any
 
 from rxsocket.auth.changes import Changes
@@ -83,7 +84,7 @@ class Publisher:
         self._states = States()
         self._epoch = 0
         self._session: Session[Any] | None = None
-        self._reports: deque[ObserverFailed] = deque()
+        self._reports: deque[tuple[ObserverFailed, Context]] = deque()
         self.brake = Brake()
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
@@ -108,11 +109,19 @@ class Publisher:
         self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
         self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, PENDING)
 
-    def publish(self, event: Event) -> None:
-        """Let an event be known: first the state it leads to, then the event."""
+    def publish(self, event: Event, context: Context | None = None) -> None:
+        """Let an event be known: first the state it leads to, then the event.
+
+        Args:
+            event: What happened.
+            context: Where to log it; left out, here.
+        """
         with self._home.turn():
             self.past.remember(event)
-            self._narrator.tell(event)
+            if context is None:
+                self._narrator.tell(event)
+            else:
+                context.run(self._narrator.tell, event)
             self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
             match event:
@@ -260,12 +269,13 @@ class Publisher:
     def report(self, observer: str, stream: str, error: Exception) -> None:
         """An observer raised and was detached (C23)."""
         at = self._home.wall_time()
-        self._reports.append(ObserverFailed(observer=observer, stream=stream, error=error, at=at))
+        failed = ObserverFailed(observer=observer, stream=stream, error=error, at=at)
+        self._reports.append((failed, copy_context()))  # in a notebook, that of its cell
         self._home.run(self._tell)  # when everybody has had the value that it raised at
 
     def _tell(self) -> None:
         while self._reports:
-            self.publish(self._reports.popleft())
+            self.publish(*self._reports.popleft())
 
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl as ssl_module
 import sys
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, overload
@@ -16,6 +17,7 @@ from typing import Any, Generic, Literal, Self, TypeAlias, overload
 import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 
 from rxsocket.address import Address
 from rxsocket.arguments import (
@@ -35,6 +37,7 @@ from rxsocket.auth.identity import Identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
 from rxsocket.auth.strategies import Strategy, strategy
+from rxsocket.cells import adopt
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine import Engine
 from rxsocket.events import Closed, Ended, Event, Opened, Problem
@@ -268,6 +271,17 @@ class Socket(Generic[T, S]):
         self._channels = Channels(self._engine, envelope)
         self._requests = Requests(self._engine)
         self._scheduler = LoopScheduler(self._engine.home, self._publisher.publish)
+        adopt(self._closing)
+
+    def _closing(self) -> Disposable:
+        engine = weakref.ref(self._engine)  # which is not to be kept for its cell
+
+        def close() -> None:
+            running = engine()
+            if running is not None:
+                running.close()
+
+        return Disposable(close)
 
     def _connections(self) -> Observable[Event]:
         """The heart: every change of the credential is switch-mapped into fresh connections.

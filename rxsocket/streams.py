@@ -18,6 +18,7 @@ from reactivex.disposable import Disposable
 from reactivex.observer import AutoDetachObserver
 
 from rxsocket.arguments import is_async
+from rxsocket.cells import adopt
 from rxsocket.flow import Brake
 from rxsocket.iteration import HIGH_WATER, iterate, marks
 from rxsocket.runtime import Home
@@ -128,9 +129,10 @@ class Fence(Generic[T]):
                 self.raised(error)
 
     def raised(self, error: Exception) -> None:
-        """The observer raised: it is detached, and that is reported (C23)."""
+        """The observer raised: it is detached, and that is reported, in its context (C23)."""
         self.live = False
-        self._report(error)
+        # A copy: its own may be entered again by what the report leads to.
+        self.run(contextvars.copy_context).run(self._report, error)
 
 
 def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
@@ -179,7 +181,9 @@ class Guarded(Observable[T]):
                     f"{self._name}.subscribe: an async function is never awaited by an Observable; "
                     "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
                 )
-        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        subscribed = super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        adopt(lambda: subscribed)
+        return subscribed
 
 
 class Stream(Guarded[T]):

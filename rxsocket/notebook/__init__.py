@@ -4,6 +4,7 @@ A socket that is the last line of a cell shows a card. Here is what is asked for
 to look at data.
 """
 
+from rxsocket.cells import keep
 from rxsocket.notebook.asking import ask
 from rxsocket.notebook.frames import Frame, frame
 from rxsocket.notebook.looking import peek
@@ -18,6 +19,7 @@ __all__ = [
     "Timeline",
     "ask",
     "frame",
+    "keep",
     "marbles",
     "peek",
     "plot",

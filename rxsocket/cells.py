@@ -1,0 +1,85 @@
+"""What a notebook's cell has subscribed to and made, until the cell runs again.
+
+::
+
+    cell [1]     run ----subscribe A----------- run again ----subscribe B------
+    A            ------------===================x
+    B            ------------------------------------------------==============
+
+So a cell may run ten times, and each message is printed once. It is about cells of an IPython
+kernel; everywhere else nothing is kept here. IPython is not imported, only found where it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from weakref import WeakSet
+
+from reactivex import abc
+
+__all__ = ["adopt", "keep"]
+
+_kept: ContextVar[bool] = ContextVar("rxsocket_kept", default=False)
+_owned: dict[str, tuple[str, list[abc.DisposableBase]]] = {}
+_followed: WeakSet[Any] = WeakSet()
+
+
+@contextmanager
+def keep() -> Generator[None]:
+    """For what a cell subscribes to or makes inside: running the cell again does not end it.
+
+    Examples:
+        >>> with keep():
+        ...     socket.messages.subscribe(log)
+    """
+    token = _kept.set(True)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def adopt(dispose: Callable[[], abc.DisposableBase]) -> None:
+    """Let what somebody subscribed to or made end when the cell that runs now runs again.
+
+    Args:
+        dispose: Called in a kernel only: what is to be disposed.
+    """
+    ipython = sys.modules.get("IPython")
+    if ipython is None or _kept.get() or threading.current_thread() is not threading.main_thread():
+        return
+    shell: Any = ipython.get_ipython()
+    cell, run = _now(shell)
+    if not cell:
+        return
+    if shell not in _followed:
+        _followed.add(shell)
+        shell.events.register("pre_run_cell", lambda *_: _begin(*_now(shell)))
+    _begin(cell, run)
+    _owned.setdefault(cell, (run, []))[1].append(dispose())
+
+
+def _begin(cell: str, run: str) -> None:
+    """A cell runs; what an earlier run of it left ends."""
+    before, things = _owned.get(cell, (run, []))
+    if before != run:
+        del _owned[cell]
+        for thing in things:
+            thing.dispose()
+
+
+def _now(shell: Any) -> tuple[str, str]:
+    """Which cell runs, and which run of it this is; empty where that is not known."""
+    ask: Any = getattr(shell, "get_parent", dict)
+    message: Any = ask()
+    try:
+        run, code = str(message["header"]["msg_id"]), str(message["content"]["code"])
+    except (KeyError, TypeError):  # no request of a cell
+        return "", ""
+    # Front ends name their cells; without a name, a cell is its text.
+    return str(message.get("metadata", {}).get("cellId") or code), run
