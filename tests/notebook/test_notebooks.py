@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         resources={"metadata": {"path": str(tmp_path)}},
     )
     with within(MOST):
-        client.execute()
+        asyncio.run(client.async_execute())
     text = said(book)
     assert not [value for value in credentials(book) if value in text]
     assert len(text) > 1000, "it shows nothing"
