@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
 # More processes than two processors need: part of the time they wait for a server or a timer.
-PYTEST = ("-m", "pytest", "-n", "3", "--dist", "worksteal")
+PYTEST = ("-m", "pytest", "-rs", "-n", "3", "--dist", "worksteal")
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
     "tests/cli",

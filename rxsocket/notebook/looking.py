@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ __all__ = ["peek"]
 T = TypeVar("T")
 
 REFRESH = 0.1
-"""Seconds between two updates of the progress bar."""
+"""Seconds between two updates of the progress bar, and until an interrupt is noticed."""
 
 
 async def peek(
@@ -77,10 +78,7 @@ async def peek(
     bar = _bar(count) if progress else None
     looking = stream.subscribe(on_next, end, end)
     try:
-        if bar is None:
-            await asyncio.wait((ended,), timeout=seconds)
-        else:
-            await _shown(bar, values, ended, seconds)
+        await _until(ended, seconds, lambda: bar and bar.update(len(values) - bar.n))
         if ended.done():
             ended.result()
     finally:
@@ -103,9 +101,10 @@ def _bar(count: int) -> Any:
     return bar(total=count, unit="", file=sys.stdout)
 
 
-async def _shown(
-    bar: Any, values: list[Any], ended: asyncio.Future[None], seconds: float | None
+async def _until(
+    ended: asyncio.Future[None], seconds: float | None, show: Callable[[], object]
 ) -> None:
+    """Wait in small steps: an interrupted kernel cancels a cell only when its loop wakes up."""
     loop = asyncio.get_running_loop()
     deadline = None if seconds is None else loop.time() + seconds
     while not ended.done():
@@ -113,5 +112,5 @@ async def _shown(
         if left <= 0:
             break
         await asyncio.wait((ended,), timeout=left)
-        bar.update(len(values) - bar.n)
-    bar.update(len(values) - bar.n)
+        show()
+    show()

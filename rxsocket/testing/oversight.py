@@ -41,9 +41,9 @@ class Oversight:
                 self._engines.append(engine)
                 self._grammars[engine.publisher] = Grammar()
 
-        def watched_publish(publisher: Publisher, event: Event) -> None:
+        def watched_publish(publisher: Publisher, event: Event, *rest: Any, **more: Any) -> None:
             self._check(publisher, event)
-            publish(publisher, event)
+            publish(publisher, event, *rest, **more)
 
         def watched_deliver(
             publisher: Publisher, batch: list[Any], *rest: Any, **more: Any

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("jupyterlab")
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
 pytest.importorskip("anywidget")
 nbformat = pytest.importorskip("nbformat")
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +15,8 @@ import pytest
 
 pytest.importorskip("anywidget")
 pytest.importorskip("ipykernel")
+
+from kernels import Kernel
 
 ROOT = Path(__file__).parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -51,75 +51,6 @@ def flood():
 feeder = threading.Thread(target=flood)
 feeder.start()
 """
-
-
-class Kernel:
-    """A real IPython kernel, and everything that it said."""
-
-    def __init__(self, canaries: list[str]) -> None:
-        from jupyter_client.manager import KernelManager
-
-        self.heard: list[dict[str, Any]] = []
-        self._manager: Any = KernelManager()
-        self._manager.kernel_spec.argv = [
-            *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
-        ]
-        names = {f"CANARY_{number}": text for number, text in enumerate(canaries, 1)}
-        self._manager.start_kernel(env={**os.environ, **names, "PYTHONPATH": str(ROOT)})
-        self._client: Any = self._manager.client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=30)
-
-    def run(self, code: str) -> list[dict[str, Any]]:
-        """Run a cell; what was said until it was over."""
-        cell = self._client.execute(code)
-        said: list[dict[str, Any]] = []
-        while True:
-            message = self._take(20)
-            said.append(message)
-            content = message["content"]
-            if message["msg_type"] == "error":
-                raise AssertionError("\n".join(content["traceback"]))
-            over = content.get("execution_state") == "idle"
-            if over and message["parent_header"].get("msg_id") == cell:
-                return said
-
-    def listen(self, seconds: float) -> list[dict[str, Any]]:
-        """What is said within so many seconds."""
-        end = time.monotonic() + seconds
-        said: list[dict[str, Any]] = []
-        while (left := end - time.monotonic()) > 0:
-            try:
-                said.append(self._take(left))
-            except Empty:
-                break
-        return said
-
-    def shows(self, code: str) -> tuple[str, dict[str, Any]]:
-        """Run a cell that ends in a picture: its model, and the bundle that is saved."""
-        bundle = next(
-            message["content"]["data"]
-            for message in self.run(code)
-            if message["msg_type"] == "execute_result"
-        )
-        return bundle[WIDGET]["model_id"], bundle
-
-    def tell(self, model: str, **content: Any) -> None:
-        """Be the front end of a model."""
-        data = {"method": "custom", "content": content}
-        message = self._client.session.msg("comm_msg", {"comm_id": model, "data": data})
-        self._client.shell_channel.send(message)
-
-    def _take(self, timeout: float) -> dict[str, Any]:
-        message: dict[str, Any] = self._client.get_iopub_msg(timeout=timeout)
-        self.heard.append(message)
-        return message
-
-    def stop(self) -> None:
-        """End it."""
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-        self._manager.cleanup_resources()
 
 
 def updates(said: list[dict[str, Any]], model: str) -> list[str]:

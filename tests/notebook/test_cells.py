@@ -1,0 +1,175 @@
+"""Cells of a real kernel: running them again, where their output lands, and being busy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ipykernel")
+
+from kernels import Kernel
+
+SETUP = """
+import asyncio, threading, time
+from rxsocket import Socket
+from rxsocket.notebook import keep, peek
+from rxsocket.testing import accept, server
+
+peer = server().__enter__()
+
+def say(text):
+    "Push a message as soon as the socket is open."
+    end = time.monotonic() + 10
+    while socket.state.value.value != "open" and time.monotonic() < end:
+        time.sleep(0.01)
+    peer.push(text)
+"""
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Kernel]:
+    """A kernel; for the module, because its client keeps a loop of its own for good (C26)."""
+    started = Kernel([])
+    try:
+        started.run(SETUP)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def kernel(started: Kernel) -> Iterator[Kernel]:
+    """That kernel with a new socket."""
+    started.run(
+        "socket = Socket(peer.url, ping_interval=None)\nconnected = socket.connect()", "new"
+    )
+    yield started
+    started.run("socket.close().result(5)")
+
+
+def printed(said: list[dict[str, Any]]) -> dict[str, str]:
+    """What was printed, by the run under which it lands."""
+    texts: dict[str, str] = {}
+    for message in said:
+        if message["msg_type"] == "stream":
+            run = message["parent_header"].get("msg_id", "")
+            texts[run] = texts.get(run, "") + message["content"]["text"]
+    return texts
+
+
+def says(kernel: Kernel, word: str, times: int = 1) -> dict[str, str]:
+    """What is printed from when the server says a word until that was printed so many times."""
+    said = kernel.run(f"say({word!r})")
+    end = time.monotonic() + 10.0
+    while sum(word in text for text in printed(said).values()) < times:
+        assert time.monotonic() < end, f"{word!r} was not printed: {printed(said)}"
+        said += kernel.listen(0.1)
+    return printed(said)
+
+
+def test_ten_runs_print_each_message_once(kernel: Kernel) -> None:
+    """What an earlier run of the cell subscribed to is left; it lands under the last run."""
+    for _ in range(10):
+        run = kernel.begin(
+            "heard = socket.messages.subscribe(lambda text: print('got', text))", "a"
+        )
+        kernel.until_over(run)
+    assert says(kernel, "hello") == {run: "got hello\n"}
+
+
+def test_a_cell_without_a_name_is_its_text(kernel: Kernel) -> None:
+    """Front ends that name no cells have cells, too."""
+    code = "unnamed = socket.messages.subscribe(lambda text: print('got', text))"
+    kernel.run(code)
+    run = kernel.begin(code)
+    kernel.until_over(run)
+    assert says(kernel, "twice") == {run: "got twice\n"}
+
+
+def test_a_changed_cell_ends_what_it_had(kernel: Kernel) -> None:
+    """A cell that does not subscribe any more leaves nothing behind."""
+    kernel.run("socket.messages.subscribe(lambda text: print('got', text));", "c")
+    kernel.run("1 + 1", "c")
+    run = kernel.begin("other = socket.messages.subscribe(lambda text: print('only', text))", "d")
+    kernel.until_over(run)
+    assert says(kernel, "end") == {run: "only end\n"}
+
+
+def test_what_is_kept(kernel: Kernel) -> None:
+    """Running a cell again does not end what it subscribed to inside of ``keep()``."""
+    code = "with keep(): kept = socket.messages.subscribe(lambda text: print('kept', text))"
+    runs = [kernel.begin(code, "d"), kernel.begin(code, "d")]
+    for run in runs:
+        kernel.until_over(run)
+    assert says(kernel, "all", times=2) == dict.fromkeys(runs, "kept all\n")
+
+
+def test_a_socket_replaces_the_earlier_one(kernel: Kernel) -> None:
+    """Ten runs of the cell that makes it leave one connection."""
+    make = "made = Socket(other.url, linger=0); made.connect()"
+    kernel.run("other = server().__enter__()")
+    for _ in range(10):
+        kernel.run(make, "e")
+    kernel.run("socket_of_e = made; made.state")
+    count = """
+end = time.monotonic() + 10
+while time.monotonic() < end and (other.live != 1 or made.state.value.value != 'open'):
+    time.sleep(0.02)
+print(other.live, made.state.value.value)
+made.close().result(5); other.__exit__(None, None, None)
+"""
+    assert "1 open" in "".join(printed(kernel.run(count)).values())
+
+
+def test_a_failure_lands_under_its_cell(kernel: Kernel) -> None:
+    """Within a second, also when the message comes while another cell runs."""
+    run = kernel.begin("bad = socket.messages.subscribe(lambda text: 1 / 0)", "f")
+    kernel.until_over(run)
+    said = printed(kernel.run("say('x'); time.sleep(1.0)", "g"))
+    assert "ZeroDivisionError" in said[run]
+
+
+def test_an_interrupt_leaves_a_usable_kernel(kernel: Kernel) -> None:
+    """A cell that waits for messages is interrupted; it is left, and the next one runs."""
+    run = kernel.begin("await peek(socket.messages, 1000, within=None)", "h")
+    kernel.listen(0.5)
+    kernel.interrupt()
+    with pytest.raises(AssertionError, match=r"KeyboardInterrupt|CancelledError"):
+        kernel.until_over(run)
+    assert "2\n" in printed(kernel.run("print(1 + 1)")).values()
+
+
+@pytest.mark.parametrize(
+    "seconds", [3.0, pytest.param(60.0, marks=[pytest.mark.slow, pytest.mark.timeout(150)])]
+)
+def test_a_busy_cell_does_not_cost_the_connection(kernel: Kernel, seconds: float) -> None:
+    """The server's pings are answered, and every message is there afterwards."""
+    interval = 20.0 if seconds >= 60 else seconds / 10
+    said = kernel.run(
+        f"""
+from contextlib import suppress
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
+arrived = []
+def numbers(connection):
+    for number in range(int({seconds} * 10)):
+        connection.send(str(number)); time.sleep(0.1)
+    with suppress(ConnectionClosed): connection.recv()
+busy_peer = serve(numbers, "127.0.0.1", 0, ping_interval={interval}, ping_timeout={interval})
+threading.Thread(target=busy_peer.serve_forever, daemon=True).start()
+busy = Socket("ws://127.0.0.1:%d" % busy_peer.socket.getsockname()[1])
+closes = []
+busy.on_close(closes.append)
+busy.messages.subscribe(arrived.append)
+time.sleep({seconds})
+end = time.monotonic() + 10
+while len(arrived) < int({seconds} * 10) and time.monotonic() < end:
+    time.sleep(0.05)
+print(arrived == [str(n) for n in range(int({seconds} * 10))], closes)
+busy.close().result(5); busy_peer.shutdown()
+"""
+    )
+    assert "True []\n" in printed(said).values()

@@ -1,0 +1,116 @@
+"""The user guide: the notebooks run, are quick, and are saved as they are read."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from load import stretched, within
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+
+ROOT = Path(__file__).parents[2]
+GUIDE = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST = 15.0
+"""Seconds that a notebook may take."""
+TOKEN = re.compile(r'"([\w.-]+-token)"')
+"""What the notebooks call the values of their credentials."""
+
+by_name = pytest.mark.parametrize("path", GUIDE, ids=[path.stem for path in GUIDE])
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def code_of(book: Any) -> list[Any]:
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def said(book: Any) -> str:
+    """Everything that the cells put out, in every form."""
+    return "\n".join(str(output) for cell in code_of(book) for output in cell.outputs)
+
+
+def shows(cell: Any) -> bool:
+    """Whether the last line of a cell is something to be shown."""
+    last = cell.source.splitlines()[-1]
+    return re.fullmatch(r"[a-z]+(\.value|\[.*\])?", last) is not None or "print(" in cell.source
+
+
+def credentials(book: Any) -> set[str]:
+    return {value for cell in code_of(book) for value in TOKEN.findall(cell.source)}
+
+
+def test_the_guide_has_five_parts() -> None:
+    """They are numbered in the order in which they are to be read."""
+    assert [path.stem[:3] for path in GUIDE] == ["01_", "02_", "03_", "04_", "05_"]
+
+
+@by_name
+def test_a_saved_notebook_can_be_read_without_running_it(path: Path) -> None:
+    """Its cells ran once, in order, without an error, and what shows something has it saved."""
+    book = read(path)
+    nbformat.validate(book)
+    assert book.metadata.kernelspec.name == "python3"
+    cells = code_of(book)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [cell.source for cell in cells if shows(cell) and not cell.outputs]
+    assert "error" not in {output.output_type for cell in cells for output in cell.outputs}
+    assert sum("image/svg+xml" in str(cell.outputs) for cell in cells) >= 1, "no picture"
+    assert path.stat().st_size < 200_000
+
+
+@by_name
+def test_a_saved_notebook_holds_no_secret_and_no_place_of_a_machine(path: Path) -> None:
+    """No output has a value of a credential (C28), or a folder of whoever saved it."""
+    book = read(path)
+    text = said(book)
+    assert not [value for value in credentials(book) if value in text]
+    assert not re.search(r"/(home|root|tmp|Users)/|ipykernel_\d", text)
+
+
+def test_a_token_is_looked_for_where_there_are_some() -> None:
+    """The notebooks about credentials have values that could show."""
+    assert len(credentials(read(GUIDE[0]))) == 2
+    assert len(credentials(read(ROOT / "notebooks" / "03_credentials.ipynb"))) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@by_name
+def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a kernel of its own, on loopback alone, no cell raises, and no token shows."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    book = read(path)
+    guard = nbformat.v4.new_code_cell(LOOPBACK)
+    book.cells.insert(0, guard)
+    client = nbclient.NotebookClient(
+        book,
+        timeout=stretched(4 * MOST),
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    with within(MOST):
+        asyncio.run(client.async_execute())
+    text = said(book)
+    assert not [value for value in credentials(book) if value in text]
+    assert len(text) > 1000, "it shows nothing"
+
+
+LOOPBACK = """
+import sys
+
+def loopback(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        assert arguments[1][0] in ("127.0.0.1", "::1", "localhost"), arguments[1]
+
+sys.addaudithook(loopback)
+"""
