@@ -59,7 +59,11 @@ def adopt(dispose: Callable[[], abc.DisposableBase]) -> None:
         return
     if shell not in _followed:
         _followed.add(shell)
-        shell.events.register("pre_run_cell", lambda *_: _begin(*_now(shell)))
+
+        def end_the_run_before(_info: object) -> None:
+            _begin(*_now(shell))
+
+        shell.events.register("pre_run_cell", end_the_run_before)
     _begin(cell, run)
     _owned.setdefault(cell, (run, []))[1].append(dispose())
 

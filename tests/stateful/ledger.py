@@ -199,11 +199,11 @@ class Ledger:
         self.publisher = publisher = engine.publisher
         inside = [0]
 
-        def publish(event: Event) -> None:
+        def publish(event: Event, *rest: Any, **more: Any) -> None:
             self._event(event)
             inside[0] += 1
             try:
-                Publisher.publish(publisher, event)
+                Publisher.publish(publisher, event, *rest, **more)
             finally:
                 inside[0] -= 1
 
