@@ -63,18 +63,18 @@ from rxsocket.events import (
     Waiting,
 )
 from rxsocket.explaining.explanation import Explanation
-from rxsocket.heartbeat import Heartbeat, heartbeat
-from rxsocket.held import Session
 from rxsocket.history import history
+from rxsocket.liveness.heartbeat import Heartbeat, heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
-from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
 from rxsocket.socket import Socket
 from rxsocket.states import State
-from rxsocket.streams import Stream, ValueStream
+from rxsocket.streams.held import Session
+from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.channel import Channel
 from rxsocket.topics.emitter import Emitter
 from rxsocket.topics.envelope import Envelope

@@ -39,29 +39,29 @@ from rxsocket.auth.leases import Lease, leases
 from rxsocket.auth.strategies import Strategy, strategy
 from rxsocket.cells import adopt
 from rxsocket.codecs import Codec, codec_or_none
-from rxsocket.engine import Engine
+from rxsocket.engine.engine import Engine
+from rxsocket.engine.options import USER_AGENT, Headers, connection_options
+from rxsocket.engine.plan import Plan
+from rxsocket.engine.stability import StableAfter, stable_after_argument
 from rxsocket.events import Closed, Ended, Event, Opened, Problem
 from rxsocket.explaining.explanation import Explanation, explain
-from rxsocket.heartbeat import Heartbeat
-from rxsocket.held import Session
-from rxsocket.options import USER_AGENT, Headers, connection_options
-from rxsocket.plan import Plan
+from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.limits import Limits
 from rxsocket.policy.verdicts import Judge, standard
-from rxsocket.receipts import Receipt
-from rxsocket.runtime import Home
-from rxsocket.scheduler import LoopScheduler
+from rxsocket.requests.request import Request
+from rxsocket.requests.requests import Requests
+from rxsocket.runtime.home import Home
+from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
 from rxsocket.sending.payload import Sendable
-from rxsocket.sending.request import Request
-from rxsocket.sending.requests import Requests
-from rxsocket.stability import StableAfter, stable_after_argument
+from rxsocket.session.supervisor import supervised
 from rxsocket.states import State
-from rxsocket.streams import Stream, ValueStream
-from rxsocket.supervisor import supervised
+from rxsocket.streams.held import Session
+from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.channel import Channel
 from rxsocket.topics.channels import Channels
 from rxsocket.topics.emitter import Emitter
@@ -476,7 +476,7 @@ class Socket(Generic[T, S]):
     @property
     def outgoing(self) -> Outgoing:
         """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
-        return Outgoing(self._engine)
+        return Outgoing(self._engine.send, self._engine.not_sent)
 
     @overload
     def listener(self, topic: str) -> Listener[Any]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from rxsocket.runtime import Home
+from rxsocket.runtime.home import Home
 
 __all__ = ["LOOK", "Alarm"]
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from rxsocket.arguments import accepting_one, is_async
 from rxsocket.errors import ProviderFailed, Unauthorized
-from rxsocket.threads import run_blocking
+from rxsocket.runtime.threads import run_blocking
 
 __all__ = ["Calls"]
 

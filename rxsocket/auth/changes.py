@@ -20,9 +20,9 @@ from rxsocket.events import (
     Renewed,
 )
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.receipts import Receipt
-from rxsocket.runtime import Home
-from rxsocket.streams import Report
+from rxsocket.runtime.home import Home
+from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.stream import Report
 
 __all__ = ["AuthChange", "Changes", "InEffect", "Overtaken", "Refused", "Stored"]
 

@@ -33,10 +33,10 @@ from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Expires, Minted, minted
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.errors import ProviderFailed, Unauthorized
-from rxsocket.holds import Holds
-from rxsocket.runtime import Home
-from rxsocket.streams import Fence, Stream
-from rxsocket.threads import running_loop
+from rxsocket.runtime.holds import Holds
+from rxsocket.runtime.home import Home
+from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.stream import Fence, Stream
 
 __all__ = ["Follower", "Outcome", "Refreshing", "refreshing"]
 

@@ -14,7 +14,7 @@ from rxsocket.auth.expiry import Minted
 from rxsocket.auth.refreshing import Follower, Refreshing
 from rxsocket.auth.sources import Ask, Provider
 from rxsocket.errors import Unauthorized
-from rxsocket.runtime import Home
+from rxsocket.runtime.home import Home
 
 __all__ = ["Share"]
 

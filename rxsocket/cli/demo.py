@@ -21,9 +21,9 @@ from rxsocket.events import (
     Opened,
     Rejected,
 )
-from rxsocket.receipts import Receipt
 from rxsocket.socket import Socket
 from rxsocket.states import State
+from rxsocket.streams.receipts import Receipt
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
 

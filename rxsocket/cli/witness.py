@@ -12,8 +12,8 @@ from reactivex.disposable import CompositeDisposable
 
 from rxsocket.cli.wording import Happening, sentence
 from rxsocket.events import Event
-from rxsocket.receipts import Receipt
 from rxsocket.socket import Socket
+from rxsocket.streams.receipts import Receipt
 
 __all__ = ["StepFailed", "Witness"]
 

@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable
 
 from rxsocket.explaining.causes import describe
 from rxsocket.notebook.live_view import View
-from rxsocket.threads import running_loop, wall_clock
+from rxsocket.runtime.threads import running_loop, wall_clock
 
 __all__ = ["Following"]
 

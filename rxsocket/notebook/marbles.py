@@ -19,7 +19,7 @@ from rxsocket.notebook.svg_colours import PAGE
 from rxsocket.notebook.svg_scene import Density, Lane, Mark, Scene, Words
 from rxsocket.notebook.timeline_density import Density as Counts
 from rxsocket.notebook.timeline_excerpt import excerpt
-from rxsocket.threads import running_loop, wall_clock
+from rxsocket.runtime.threads import running_loop, wall_clock
 
 __all__ = ["Marbles", "marbles"]
 

@@ -25,7 +25,7 @@ from rxsocket.notebook.live_view import View
 from rxsocket.notebook.timeline_density import Density
 from rxsocket.notebook.timeline_story import Story
 from rxsocket.recording.masks import Mask
-from rxsocket.runtime import Home
+from rxsocket.runtime.home import Home
 from rxsocket.socket import Socket
 from rxsocket.states import State
 

@@ -16,7 +16,7 @@ from rxsocket.arguments import function, whole_number
 from rxsocket.operators.intake import NOTHING, Intake
 from rxsocket.operators.lines import Bounded
 from rxsocket.operators.waiting import Waiting
-from rxsocket.threads import running_loop
+from rxsocket.runtime.threads import running_loop
 
 __all__ = ["concat_map_async", "flat_map_async"]
 

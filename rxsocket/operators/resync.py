@@ -16,7 +16,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.arguments import accepting_one, function, whole_number
 from rxsocket.errors import BufferOverflow
-from rxsocket.threads import running_loop
+from rxsocket.runtime.threads import running_loop
 
 __all__ = ["resync"]
 

@@ -14,7 +14,7 @@ from reactivex.scheduler import EventLoopScheduler
 from rxsocket.operators.drops import Drops
 from rxsocket.operators.intake import NOTHING, Intake
 from rxsocket.operators.lines import Line
-from rxsocket.threads import running_loop
+from rxsocket.runtime.threads import running_loop
 
 __all__ = ["Waiting"]
 

@@ -11,7 +11,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler import CurrentThreadScheduler, TimeoutScheduler
 
 from rxsocket.recording.lines import Entry
-from rxsocket.threads import running_loop
+from rxsocket.runtime.threads import running_loop
 
 __all__ = ["Speed", "Ticker", "play", "speed_of", "ticker"]
 

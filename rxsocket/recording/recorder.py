@@ -27,8 +27,8 @@ from rxsocket.events import Event, Message
 from rxsocket.recording.masks import Ordinals
 from rxsocket.recording.parts import Parts
 from rxsocket.recording.writer import Buffer, Masking, Writer
+from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock
 from rxsocket.socket import Socket
-from rxsocket.threads import run_blocking, running_loop, wall_clock
 
 __all__ = ["Recorder", "record"]
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxsocket.engine import Engine
+from rxsocket.engine.engine import Engine
 from rxsocket.events import (
     Aborted,
     Cause,

@@ -9,7 +9,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.arguments import function, is_async
-from rxsocket.publisher import Publisher
+from rxsocket.publishing.publisher import Publisher
 
 __all__ = ["Interceptor", "Interceptors"]
 

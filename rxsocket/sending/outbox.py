@@ -20,13 +20,13 @@ from reactivex.disposable import SerialDisposable
 
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
-from rxsocket.publisher import Publisher
-from rxsocket.receipts import Receipt
-from rxsocket.runtime import Home
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.home import Home
+from rxsocket.runtime.tasks import in_a_task
 from rxsocket.sending.payload import Parts
 from rxsocket.states import State
-from rxsocket.streams import Hold
-from rxsocket.tasks import in_a_task
+from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.stream import Hold
 from rxsocket.transports.seam import Fragments, Link
 
 if TYPE_CHECKING:

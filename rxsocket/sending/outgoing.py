@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from reactivex import abc
-
-from rxsocket.events import SendFailed
-
-if TYPE_CHECKING:
-    from rxsocket.engine import Engine
 
 __all__ = ["Outgoing"]
 
@@ -30,23 +26,22 @@ class Outgoing(abc.ObserverBase[Any]):
         >>> readings.pipe(ops.map(json.dumps)).subscribe(socket.outgoing)
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(
+        self, send: Callable[[Any], object], not_sent: Callable[[Exception], None]
+    ) -> None:
+        self._send = send
+        self._not_sent = not_sent
 
     def on_next(self, value: Any) -> None:
         """Send a value."""
         try:
-            self._engine.send(value)
+            self._send(value)
         except Exception as error:  # what cannot be sent is no reason to stop the stream
-            self._report(error)
+            self._not_sent(error)
 
     def on_error(self, error: Exception) -> None:
         """Report it: nothing more comes from that stream."""
-        self._report(error)
+        self._not_sent(error)
 
     def on_completed(self) -> None:
         """Nothing more comes from that stream; the socket goes on."""
-
-    def _report(self, error: Exception) -> None:
-        home, publisher = self._engine.home, self._engine.publisher
-        home.run(lambda: publisher.publish(SendFailed(error=error, at=home.wall_time())))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from rxsocket.engine import Engine
+from rxsocket.engine.engine import Engine
 from rxsocket.events import Event, Message
-from rxsocket.publisher import Publisher
+from rxsocket.publishing.publisher import Publisher
 from rxsocket.testing.grammar import Grammar
 
 __all__ = ["Oversight", "oversight"]

@@ -13,11 +13,11 @@ from reactivex.disposable import CompositeDisposable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event, Message
+from rxsocket.runtime.threads import running_loop
 from rxsocket.socket import Socket
 from rxsocket.states import State
-from rxsocket.streams import Stream
+from rxsocket.streams.stream import Stream
 from rxsocket.testing.clock import VirtualClock
-from rxsocket.threads import running_loop
 
 __all__ = ["Entry", "StreamsEnded", "Watch", "watch"]
 

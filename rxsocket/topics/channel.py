@@ -7,8 +7,8 @@ from typing import Any
 
 from reactivex import abc
 
-from rxsocket.runtime import Home
-from rxsocket.streams import Report, Stream
+from rxsocket.runtime.home import Home
+from rxsocket.streams.stream import Report, Stream
 from rxsocket.topics.subscription import Subscription
 
 __all__ = ["Channel"]

@@ -17,8 +17,8 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.arguments import callback
-from rxsocket.engine import Engine
-from rxsocket.streams import observer_name
+from rxsocket.engine.engine import Engine
+from rxsocket.streams.stream import observer_name
 from rxsocket.topics.channel import Channel
 from rxsocket.topics.envelope import Envelope
 from rxsocket.topics.subscription import Answer, Subscription

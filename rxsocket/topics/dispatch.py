@@ -19,9 +19,9 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.events import TopicFailed
-from rxsocket.publisher import Publisher
-from rxsocket.runtime import Home
-from rxsocket.streams import Fence, Hold, Stream
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.home import Home
+from rxsocket.streams.stream import Fence, Hold, Stream
 from rxsocket.topics.envelope import Envelope, converter
 from rxsocket.topics.pattern import Pattern
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from rxsocket.receipts import Receipt
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
+from rxsocket.streams.receipts import Receipt
+from rxsocket.topics.envelope import Envelope
 from rxsocket.topics.pattern import Pattern
-
-if TYPE_CHECKING:
-    from rxsocket.engine import Engine
-    from rxsocket.topics.envelope import Envelope
 
 __all__ = ["Emitter"]
 
@@ -35,12 +32,14 @@ class Emitter(Outgoing, Generic[T]):
 
     def __init__(
         self,
-        engine: Engine,
+        send: Callable[[Any], Receipt[Sent]],
+        not_sent: Callable[[Exception], None],
         envelope: Envelope,
         pattern: Pattern,
         mapper: Callable[[T], Any] | None,
     ) -> None:
-        super().__init__(engine)
+        super().__init__(send, not_sent)
+        self._send: Callable[[Any], Receipt[Sent]] = send
         self._envelope = envelope
         self._pattern = pattern
         self._mapper = mapper
@@ -54,7 +53,8 @@ class Emitter(Outgoing, Generic[T]):
         Raises:
             ValueError: If there is no such parameter, or the value cannot be a segment.
         """
-        return Emitter(self._engine, self._envelope, self._pattern.bind(params), self._mapper)
+        pattern = self._pattern.bind(params)
+        return Emitter(self._send, self._not_sent, self._envelope, pattern, self._mapper)
 
     def emit(self, payload: T, params: Mapping[str, Any] | None = None) -> Receipt[Sent]:
         """Send a payload; see ``Socket.send`` for when and how.
@@ -71,11 +71,11 @@ class Emitter(Outgoing, Generic[T]):
         """
         topic = self._pattern.bind(params or {}).topic
         data = payload if self._mapper is None else self._mapper(payload)
-        return self._engine.send_value(self._envelope.wrap(topic, data))
+        return self._send(self._envelope.wrap(topic, data))
 
     def on_next(self, value: T) -> None:
         """Send a payload; what cannot be sent is on ``errors``."""
         try:
             self.emit(value)
         except Exception as error:
-            self._report(error)
+            self._not_sent(error)

@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
-from rxsocket.engine import Engine
+from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, SubscriptionRefused
-from rxsocket.streams import observer_name
+from rxsocket.streams.stream import observer_name
 from rxsocket.topics.subscription import Answer, Frame, Subscription
 from rxsocket.transports.seam import Link
 

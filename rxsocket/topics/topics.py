@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from rxsocket.arguments import function
-from rxsocket.engine import Engine
+from rxsocket.engine.engine import Engine
 from rxsocket.topics.dispatch import Dispatch, Sink
 from rxsocket.topics.emitter import Emitter
 from rxsocket.topics.envelope import Envelope
@@ -50,7 +50,8 @@ class Topics:
     def emitter(self, topic: str, mapper: Callable[[T], Any] | None) -> Emitter[T]:
         """See ``Socket.emitter``."""
         checked = None if mapper is None else function("mapper", mapper)
-        return Emitter(self._engine, self._envelope, Pattern(topic), checked)
+        engine, pattern = self._engine, Pattern(topic)
+        return Emitter(engine.send_value, engine.not_sent, self._envelope, pattern, checked)
 
     def sink(self, pattern: Pattern, type: Any) -> Sink:
         """Who passes a topic's payloads on as values of a type: one for all of its listeners."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 from urllib.request import getproxies
 
-from rxsocket.threads import run_blocking
+from rxsocket.runtime.threads import run_blocking
 
 __all__ = ["Found", "addresses", "open_tcp", "proxied"]
 

@@ -26,8 +26,8 @@ from websockets.headers import build_host
 from websockets.uri import WebSocketURI, parse_uri
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
-from rxsocket.logs import TransportLog
 from rxsocket.transports.dial import open_tcp
+from rxsocket.transports.log import TransportLog
 from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
 from rxsocket.transports.pushed import PushedConnection
 from rxsocket.transports.redirects import Redirect

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, ProtocolError
 from websockets.typing import Origin, Subprotocol
 
-from rxsocket.logs import TransportLog
 from rxsocket.transports.dial import open_tcp, proxied
+from rxsocket.transports.log import TransportLog
 from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
 from rxsocket.transports.pushing import PushingConnection
 from rxsocket.transports.seam import Request, Signal

@@ -13,7 +13,7 @@ from reactivex import operators as ops
 
 from rxsocket import ObserverFailed, Socket
 from rxsocket.operators import latest
-from rxsocket.scheduler import LoopScheduler
+from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.testing import VirtualClock, accept, fake, watch
 from rxsocket.testing.script import Script
 

@@ -38,7 +38,7 @@ from rxsocket import (
     Verdict,
     Waiting,
 )
-from rxsocket.publisher import Publisher
+from rxsocket.publishing.publisher import Publisher
 from rxsocket.testing import Grammar, GrammarError, Handshake, VirtualClock, accept, reject
 from rxsocket.testing.fake import Fake
 from rxsocket.testing.script import Accept, Script

@@ -93,7 +93,7 @@ from rxsocket.operators import (
     latest,
     resync,
 )
-from rxsocket.scheduler import LoopScheduler
+from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.testing import VirtualClock, accept, clock, fake
 
 # --- construction

@@ -11,8 +11,8 @@ import pytest
 
 from rxsocket import Codec, Socket, json, messagepack
 from rxsocket.codecs import codec_or_none, encoded
-from rxsocket.decoding import masked
-from rxsocket.decoding import why_undecodable as why
+from rxsocket.connection.decoding import masked
+from rxsocket.connection.decoding import why_undecodable as why
 
 
 @dataclass

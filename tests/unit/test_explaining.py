@@ -57,8 +57,8 @@ from rxsocket.explaining.causes import (
 )
 from rxsocket.explaining.durations import span
 from rxsocket.explaining.explanation import explain
-from rxsocket.past import Remembered
 from rxsocket.policy.verdicts import End
+from rxsocket.publishing.past import Remembered
 
 RECONNECT, AWAIT, COMPLETE, FAIL = (
     Verdict.RECONNECT,

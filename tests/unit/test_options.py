@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rxsocket import Backoff, Options, Request, Socket
-from rxsocket.options import USER_AGENT
+from rxsocket.engine.options import USER_AGENT
 from rxsocket.testing import VirtualClock, fake
 
 BAD_VALUES: list[tuple[str, Any]] = [

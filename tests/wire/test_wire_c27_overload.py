@@ -18,8 +18,8 @@ from load import within
 from reactivex import operators as ops
 
 from rxsocket import Cause, Closed, Socket, State, json
-from rxsocket.iteration import HIGH_WATER
 from rxsocket.operators import Drops, buffer_up_to, concat_map_async, conflate, latest
+from rxsocket.streams.iteration import HIGH_WATER
 from rxsocket.testing import accept, server
 
 pytestmark = pytest.mark.timeout(120)

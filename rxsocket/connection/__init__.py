@@ -1,0 +1,1 @@
+"""One connection as a cold Observable. No retry, no policy."""

@@ -1,0 +1,462 @@
+"""The life of one epoch: from the dial over the link and the open connection to its end (C2).
+
+::
+
+    dial ── link ── doorstep ── admitted ── open ────────────────── over
+                    the credential          Opened, then messages   Closed
+                    as first message                                (before: Rejected, Aborted …)
+
+What it is told of its end goes to its observer. What is disposed can tell its observer nothing any
+more, so then the last event goes straight to ``publish``: every Opened has its Closed, whoever
+ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from reactivex import abc
+
+from rxsocket.auth.greeting import Predicate
+from rxsocket.auth.keyring import Abandoned
+from rxsocket.connection.decoding import decoding
+from rxsocket.connection.doorstep import Doorstep
+from rxsocket.connection.liveness import Liveness
+from rxsocket.connection.suspicion import Suspicion
+from rxsocket.engine.engine import Engine
+from rxsocket.engine.stability import Stability
+from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeRefused
+from rxsocket.events import (
+    Aborted,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    Event,
+    Opened,
+    Rejected,
+)
+from rxsocket.explaining.causes import blocked
+from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
+
+__all__ = ["Attempt", "Life"]
+
+
+Resolve: TypeAlias = Callable[
+    [Callable[[Request], None], Callable[[Exception], None]], abc.DisposableBase
+]
+Filter: TypeAlias = Callable[[str | bytes], bool]
+
+JUST_NOW = 2.0
+"""Seconds after a block in which an end may be due to it."""
+LONG = 5.0
+"""Seconds of a block after which a server may have given us up."""
+TIMEOUT = 3008
+"""The registered close code for a peer that took too long (IANA)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one connection needs to know.
+
+    Attributes:
+        connecting: Its first event.
+        opened: Its second one, as far as it is known before.
+        resolve: Resolves the credential, then calls its first argument with the request to dial, or
+            its second one with what went wrong.
+        judge: The verdict about an end, and whether the connection was stable before it.
+        leaving: Why it would be disposed now, and what to send.
+        begun: Called with the life when there is one.
+        admit: Called when it could open; whoever is called says ``open()``, now or later.
+        early: Called with the value of each message that came before it opened.
+    """
+
+    connecting: Connecting
+    opened: Opened
+    resolve: Resolve
+    judge: Callable[[End, bool], Verdict]
+    leaving: Callable[[], tuple[Cause, int, str]]
+    begun: Callable[[Life], None]
+    admit: Callable[[Life], None]
+    early: Callable[[Any], None] | None = None
+
+
+class Life:
+    """From the dial to the end of one epoch.
+
+    Attributes:
+        epoch: Its number.
+        link: The connection, once it is there.
+        request: What was dialled.
+        opened_at: When it opened, on the loop's clock.
+        over: Whether it has ended.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        observer: abc.ObserverBase[Event],
+        engine: Engine,
+    ) -> None:
+        self.epoch = attempt.connecting.epoch
+        self.link: Link | None = None
+        self.request: Request | None = None
+        self.opened_at: float | None = None
+        self.over = False
+        self._attempt = attempt
+        self._observer = observer
+        self._vigil = engine.vigil
+        self._home = engine.home
+        self._plan = engine.plan
+        self._publisher = engine.publisher
+        self._brake = engine.publisher.brake
+        self._codec = engine.plan.codec
+        self._deliver: Callable[[list[str | bytes]], None] = self._publisher.deliver
+        if self._codec is not None:
+            self._deliver = decoding(self._codec, self._publisher)
+        self._memory = engine.memory
+        self._outbox = engine.outbox
+        self._early: list[str | bytes] = []
+        self._doorstep: Doorstep | None = None
+        self._stability: Stability | None = None
+        self._liveness: Liveness | None = None
+        self._filters: tuple[Filter, ...] = ()
+        self._hears: Filter | None = self._before_open
+
+    # --- what the transport says
+
+    def on_next(self, signal: Signal) -> None:
+        """A signal of the transport."""
+        if self.over:
+            return
+        if isinstance(signal, list):
+            self._messages(signal)
+        elif isinstance(signal, (str, bytes)):
+            self._messages([signal])
+        elif isinstance(signal, PeerClosed):
+            if self.link is not None:
+                self._lost(self.link, signal)
+        else:
+            self._linked(signal)
+
+    def on_error(self, error: Exception) -> None:
+        """The dial failed, or the transport did."""
+        if self.link is not None:
+            self._lost(self.link, PeerClosed(1006, str(error), lost=True))
+        elif isinstance(error, Abandoned):
+            self._end(Aborted(epoch=self.epoch, cause=error.cause, at=self._now()))
+        else:
+            self._failed(error, End(error=error))
+
+    def on_completed(self) -> None:
+        """The transport ended."""
+        if not self.over:
+            self.on_error(ConnectionError("the transport ended without a reason"))
+
+    # --- what others do with it
+
+    def open(self, *, seamless: bool = False) -> None:
+        """Be the connection of the socket from here on (C19).
+
+        Args:
+            seamless: Whether another one delivered until now.
+        """
+        link = self.link
+        if link is None or self.over:
+            return
+        self.opened_at = self._home.loop.time()
+        with self._home.turn():
+            self._hears = self._filtered if self._filters else None
+            self._outbox.open(link, self.epoch)
+            self._brake.opened(link, self._look_after(link))
+            self._observer.on_next(
+                replace(
+                    self._attempt.opened,
+                    gap=0.0 if seamless else self._gap(self.opened_at),
+                    subprotocol=self.request.shown(link.subprotocol) if self.request else None,
+                    at=self._now(),
+                )
+            )
+            early, self._early = self._early, []
+            if early:
+                self.on_next(early)
+
+    def listen(self, hears: Filter) -> Callable[[], None]:
+        """Let a function have each message first, as it came; if it returns true, nobody gets it.
+
+        Returns:
+            A function that ends it.
+        """
+
+        def end() -> None:
+            self._filters = tuple(other for other in self._filters if other is not hears)
+            if self.opened_at is not None and not self._filters:
+                self._hears = None
+
+        self._filters = (*self._filters, hears)
+        if self.opened_at is not None:
+            self._hears = self._filtered
+
+        return end
+
+    def ask(self, predicate: Predicate, message: Any) -> bool:
+        """Ask a predicate of the user's about a message; if it raises, that is reported (C23)."""
+        try:
+            return bool(predicate(message))
+        except Exception as error:
+            self.complain(predicate, error)
+            return False
+
+    def complain(self, function: Callable[..., Any], error: Exception) -> None:
+        """A function of the user's raised: report it, as that of an observer (C23)."""
+        name = getattr(function, "__qualname__", type(function).__name__)
+        self._publisher.report(name, "messages", error)
+
+    def give_up(self, error: Exception) -> None:
+        """End it before it opened: it took too long, or something was in the way."""
+        if self.over:
+            return
+        with self._home.turn():
+            self._failed(error, End(error=error), closing=self.link)
+
+    def dispose(self) -> None:
+        """Let it go, for the reason of the moment."""
+        if self.over:
+            return
+        self.over = True
+        if self.opened_at is not None:
+            self._outbox.flush()
+        self._stop_using()
+        cause, code, reason = self._attempt.leaving()
+        if self.link is not None:
+            self._memory.departures.add(self.link, code, reason)
+        if self.opened_at is None:
+            self._publisher.publish(Aborted(epoch=self.epoch, cause=cause, at=self._now()))
+            return
+        self._publisher.publish(
+            Closed(
+                epoch=self.epoch,
+                reason=reason,
+                sent=code,
+                cause=cause,
+                uptime=self._uptime(self.opened_at),
+                at=self._now(),
+            )
+        )
+
+    # --- before it opens
+
+    def _linked(self, link: Link) -> None:
+        self.link = link
+        greeting = None if self.request is None else self.request.greeting
+        if greeting is None:
+            self._attempt.admit(self)
+            return
+        self._doorstep = Doorstep(greeting, link, self._home, self.ask, self._let_in, self.give_up)
+
+    def _let_in(self) -> None:
+        self._doorstep = None
+        self._attempt.admit(self)
+
+    def _before_open(self, message: str | bytes) -> bool:
+        if self._doorstep is not None and self._doorstep.hears(message):
+            return True
+        self._early.append(message)
+        if self._attempt.early is not None:
+            self._attempt.early(self.value(message))
+        return True
+
+    def _messages(self, messages: list[str | bytes]) -> None:
+        if self._hears is None:
+            self._deliver(messages)
+            return
+        for message in messages:  # each may open or end it, or end what hears them
+            if self.over:
+                return
+            if self._hears is None or not self._hears(message):
+                self._deliver([message])
+
+    # --- while it is open
+
+    def _filtered(self, message: str | bytes) -> bool:
+        return any(hears(message) for hears in self._filters)
+
+    def value(self, message: str | bytes) -> Any:
+        """What observers would get; the message itself if it does not decode."""
+        if self._codec is None:
+            return message
+        try:
+            return self._codec.decode(message)
+        except Exception:  # reported when it is delivered
+            return message
+
+    def _look_after(self, link: Link) -> Liveness:
+        """From here on, watch whether the connection is any good."""
+        self._stability = stability = Stability(
+            self._plan.stable_after, self._home, self._stability_failed
+        )
+        self._liveness = liveness = Liveness(
+            link,
+            self.epoch,
+            self._plan,
+            self._home,
+            self._publisher,
+            self._vigil,
+            lambda cause, reason: self._no_use(link, cause, reason),
+        )
+        for listener in (stability, liveness):
+            if listener.listens:
+                self._overhear(listener.heard)
+        if self._plan.rejected is not None:
+            self._suspect(self._plan.rejected)
+        return liveness
+
+    def _overhear(self, heard: Callable[[str | bytes], None]) -> None:
+        def hears(message: str | bytes) -> bool:
+            heard(message)
+            return self.over  # who was told may have ended it
+
+        self.listen(hears)
+
+    def _suspect(self, rejected: Predicate) -> None:
+        def trusted() -> bool:
+            if not self._stable:
+                return False
+            end()
+            return True
+
+        end = self.listen(Suspicion(rejected, self.ask, trusted, self._refused))
+
+    def _refused(self) -> None:
+        link = self.link
+        if link is None:
+            return
+        uptime = self._uptime(self.opened_at or 0.0)
+        verdict = self._attempt.judge(End(error=CredentialRefused()), False)
+        self._memory.departures.add(link)
+        self._end(
+            Closed(
+                epoch=self.epoch,
+                reason="a message said so",
+                sent=1000,
+                cause=Cause.REFUSED,
+                verdict=verdict,
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
+
+    def _no_use(self, link: Link, cause: Cause, reason: str) -> None:
+        """The connection is open, but no use any more."""
+        with self._home.turn():
+            if self.over:
+                return
+            if cause in (Cause.SILENT, Cause.BLOCKED):
+                self._lost(link, PeerClosed(1006, reason, lost=True), cause)
+                link.abort()  # last: a transport may report it at once, as a lost link
+            else:
+                self._leave(link, cause, reason)
+
+    def _leave(self, link: Link, cause: Cause, reason: str) -> None:
+        """Close a connection that is no use; what follows is what follows a lost link."""
+        uptime = self._uptime(self.opened_at or 0.0)
+        verdict = self._attempt.judge(End(code=1006, reason=reason), self._stable)
+        self._memory.departures.add(link, TIMEOUT, reason)
+        self._end(
+            Closed(
+                epoch=self.epoch,
+                reason=reason,
+                sent=TIMEOUT,
+                cause=cause,
+                verdict=verdict,
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
+
+    @property
+    def _stable(self) -> bool:
+        return self._stability is not None and self._stability.reached
+
+    def _stability_failed(self, error: Exception) -> None:
+        self._publisher.report("stable_after=", "messages", error)
+
+    # --- its end
+
+    def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
+        verdict = self._attempt.judge(end, False)
+        if closing is not None:
+            self._memory.departures.add(closing)
+        kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
+        status = error.status if isinstance(error, HandshakeRefused) else None
+        self._end(
+            kind(epoch=self.epoch, error=error, status=status, verdict=verdict, at=self._now())
+        )
+
+    def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
+        self._memory.departures.add(link, ended=True)
+        end = End(code=signal.sent or signal.code, reason=signal.reason)
+        if self.opened_at is None:
+            said = f"closed with {signal.code} {signal.reason}".rstrip()
+            self._failed(ConnectionLost(f"the server let the link open, then {said}"), end)
+            return
+        reason, uptime = signal.reason, self._uptime(self.opened_at)
+        if cause is None:
+            cause = Cause.LOST if signal.lost else Cause.PEER
+            block = self._blocked() if signal.lost or signal.code == 1011 else ""
+            if block:
+                reason = f"{block}; {reason}" if reason else block
+                if signal.code == 1011:  # it gave us up while we did not look
+                    cause = Cause.BLOCKED
+        self._end(
+            Closed(
+                epoch=self.epoch,
+                code=signal.code,
+                reason=reason,
+                sent=signal.sent,
+                cause=cause,
+                verdict=self._attempt.judge(end, self._stable),
+                uptime=uptime,
+                at=self._now(),
+            )
+        )
+
+    def _blocked(self) -> str:
+        """That the loop was blocked until just now, if so; longer than servers may put up with."""
+        seconds = self._vigil.blocked_since(self._home.loop.time() - JUST_NOW)
+        return blocked(seconds) if seconds >= LONG else ""
+
+    def _end(self, event: Event) -> None:
+        with self._home.turn():
+            self.over = True
+            self._stop_using()
+            self._observer.on_next(event)
+            self._observer.on_completed()
+
+    def _stop_using(self) -> None:
+        if self.opened_at is not None:
+            self._outbox.shut()
+            if self.link is not None:
+                self._brake.over(self.link)
+        if self._doorstep is not None:
+            self._doorstep.leave()
+        if self._stability is not None:
+            self._stability.stop()
+        if self._liveness is not None:
+            self._liveness.stop()
+
+    def _gap(self, opened_at: float) -> float | None:
+        """Seconds that the socket was without a connection."""
+        closed_at = self._memory.closed_at
+        return None if closed_at is None else opened_at - closed_at
+
+    def _uptime(self, opened_at: float) -> float:
+        """Seconds it was open; from here on the socket is without a connection."""
+        self._memory.closed_at = self._home.loop.time()
+        return self._home.loop.time() - opened_at
+
+    def _now(self) -> float:
+        return self._home.wall_time()

@@ -1,0 +1,126 @@
+"""Whether a connection that is open is alive: pings, a heartbeat, the age of its data (C17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rxsocket.engine.plan import Plan
+from rxsocket.events import Cause, Fresh, Stale
+from rxsocket.explaining.durations import span
+from rxsocket.liveness.heartbeat import Heartbeating
+from rxsocket.liveness.keepalive import Keepalive
+from rxsocket.liveness.staleness import Staleness
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.home import Home
+from rxsocket.runtime.vigil import Vigil
+from rxsocket.transports.seam import Link
+
+__all__ = ["Liveness"]
+
+
+class Liveness:
+    """Looks after one connection, from its opening to its end.
+
+    Args:
+        link: The connection.
+        epoch: Its number.
+        plan: What to look after.
+        home: The loop.
+        publisher: Where latency and events go.
+        vigil: What knows of a blocked loop, and of time that jumped.
+        lost: Told, once, that it is no use any more: the cause and a reason. With SILENT and
+            BLOCKED nothing can be said to the peer; with the others it is worth a close frame.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        epoch: int,
+        plan: Plan,
+        home: Home,
+        publisher: Publisher,
+        vigil: Vigil,
+        lost: Callable[[Cause, str], None],
+    ) -> None:
+        self._epoch = epoch
+        self._plan = plan
+        self._home = home
+        self._publisher = publisher
+        self._lost = lost
+        blocked_since = vigil.blocked_since
+        self._keepalive: Keepalive | None = None
+        if plan.ping_interval is not None:
+            self._keepalive = Keepalive(
+                link,
+                plan.ping_interval,
+                plan.ping_timeout,
+                blocked_since=blocked_since,
+                measured=publisher.measured,
+                silent=lost,
+            )
+        self._heartbeat: Heartbeating | None = None
+        if plan.heartbeat is not None:
+            self._heartbeat = Heartbeating(
+                link,
+                plan.heartbeat,
+                blocked_since=blocked_since,
+                failed=lambda why: lost(Cause.HEARTBEAT, why),
+                raised=lambda error: publisher.report("heartbeat=", "messages", error),
+            )
+        self._staleness: Staleness | None = None
+        if plan.stale_after is not None:
+            self._staleness = Staleness(
+                plan.stale_after,
+                blocked_since=blocked_since,
+                stale=self._stale,
+                fresh=self._fresh,
+            )
+
+        self._leave: Callable[[], None] | None = None
+        if self._keepalive or self._heartbeat or self._staleness:
+            self._leave = vigil.attend(self._probe)
+
+    @property
+    def listens(self) -> bool:
+        """Whether it wants the messages."""
+        return self._heartbeat is not None or self._staleness is not None
+
+    def heard(self, message: str | bytes) -> None:
+        """A message came."""
+        answer = self._heartbeat is not None and self._heartbeat.heard(message)
+        if self._staleness is not None and not answer:
+            self._staleness.heard()
+
+    def pause(self) -> None:
+        """Nothing is read for now: that nothing comes is our own doing (C27)."""
+        for one in (self._keepalive, self._heartbeat, self._staleness):
+            if one is not None:
+                one.pause()
+
+    def resume(self) -> None:
+        """It is read again."""
+        for one in (self._keepalive, self._heartbeat, self._staleness):
+            if one is not None:
+                one.resume()
+
+    def stop(self) -> None:
+        """The connection is over."""
+        if self._leave is not None:
+            self._leave()
+        for one in (self._keepalive, self._heartbeat, self._staleness):
+            if one is not None:
+                one.stop()
+
+    def _probe(self, jumped: float) -> None:
+        if self._keepalive is not None:
+            self._keepalive.probe(jumped)
+
+    def _stale(self, silence: float) -> None:
+        event = Stale(epoch=self._epoch, silence=silence, at=self._home.wall_time())
+        self._publisher.publish(event)
+        if self._plan.on_stale == "reconnect":
+            self._lost(Cause.STALE, f"no message came for {span(silence)}")
+
+    def _fresh(self, silence: float) -> None:
+        event = Fresh(epoch=self._epoch, silence=silence, at=self._home.wall_time())
+        self._publisher.publish(event)

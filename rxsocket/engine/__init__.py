@@ -1,0 +1,1 @@
+"""The running parts of one socket, and what it was asked to be."""

@@ -1,0 +1,278 @@
+"""Which credential a socket has, where it comes from, and what a change of it does (C5 to C14).
+
+::
+
+    set_auth ────────────┐
+    an Observable ───────┼── the newest ── auth ──── switch-mapped in socket.py
+    refreshing, unasked ─┘        `─────── again ─── the same one, once more
+
+A provider is asked by the attempts themselves; here it is only told that it was overtaken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeGuard
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.subject import BehaviorSubject, Subject
+
+from rxsocket.auth.carriers.combining import carry
+from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
+from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.identity import same_identity
+from rxsocket.auth.keyring import Claim, Renewal
+from rxsocket.auth.refreshing import Refreshing
+from rxsocket.auth.shares import Share
+from rxsocket.auth.sources import FunctionProvider, Provider, credentials_from
+from rxsocket.auth.strategies import Reconnect
+from rxsocket.engine.plan import Memory, Plan
+from rxsocket.engine.unasked import Unasked
+from rxsocket.errors import IdentityChanged
+from rxsocket.events import Cause, SourceFailed
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.home import Home
+from rxsocket.sending.outbox import Outbox
+from rxsocket.states import State
+from rxsocket.streams.receipts import Receipt
+
+__all__ = ["Custody"]
+
+logger = logging.getLogger("rxsocket")
+
+SETTLED = 5.0
+"""Seconds after which a renewal may change a connection, where ``stable_after`` is no number."""
+
+
+class Custody:
+    """The credential of a socket, whether the socket runs or not.
+
+    Args:
+        plan: What the socket was told.
+        home: Where it lives.
+        auth: The credential, or where it comes from.
+        memory: What was refused, and why a connection is let go.
+        publisher: Shows which credential is in use.
+        outbox: What must not go out as somebody else.
+        running: Whether the socket runs.
+
+    Attributes:
+        auth: The newest claim.
+        again: Fires when the claim is to be used once more.
+        provider: Who is asked before each attempt, if somebody is.
+        renewing: What an open connection is being renewed with.
+        when_identity_changes: Called before another identity's credential is used.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        home: Home,
+        auth: Any,
+        memory: Memory,
+        publisher: Publisher,
+        outbox: Outbox,
+        running: Callable[[], bool],
+    ) -> None:
+        self._plan = plan
+        self._home = home
+        self._memory = memory
+        self._publisher = publisher
+        self._outbox = outbox
+        self._running = running
+        self._starting = False
+        claim, self._follow = self._source(auth)
+        self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
+        self.again: Subject[None] = Subject()
+        self.provider = claim if isinstance(claim, Provider) else None
+        self.renewing: Credential | None = None
+        self.when_identity_changes: list[Callable[[], None]] = []
+        stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
+        self._unasked = Unasked(home, publisher, stable, self._lacks, self._renew)
+        publisher.begin(_shown(claim))
+
+    def keeps(self, current: Claim, following: Claim) -> bool:
+        """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
+        kept = (
+            not isinstance(self._plan.on_auth_change, Reconnect)
+            and self._memory.cause is Cause.AUTH_CHANGED
+            and self._publisher.state.value is State.OPEN
+            and self._same_identity(following)
+        )
+        self.renewing = _shown(following) if kept else None
+        return kept
+
+    def set_auth(self, value: Any) -> Receipt[AuthChange]:
+        """Change the credential, from any thread; see ``Socket.set_auth``."""
+        credential = self._credential(value, "set_auth(value)")
+        receipt = self._publisher.changes.receipt()
+        self._home.run(lambda: self._set_auth(credential, receipt))
+        return receipt
+
+    def follow(self) -> abc.DisposableBase:
+        """The socket starts: follow the source of the credential until disposed."""
+        self._starting = True
+        try:
+            source = self._follow()
+        finally:
+            self._starting = False
+        self._publisher.credential(_shown(self.auth.value))
+        return source
+
+    def opened(self) -> None:
+        """A connection is open."""
+        self._unasked.opened()
+
+    def use_again(self) -> None:
+        """Let go of the connection, and use the newest credential for another one."""
+        self._memory.leave(Cause.RECONNECT)
+        self.again.on_next(None)
+
+    def let_go(self) -> None:
+        """The socket stops: nothing is on its way any more."""
+        self.renewing = None
+        self._unasked.forget()
+
+    # --- where it comes from
+
+    def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
+        if isinstance(auth, Refreshing):  # before the Observable that it is, too
+            share = Share(auth, self._home, self._refused, self._renewed, self._source_failed)
+            return share, share.follow
+        if _is_observable(auth):
+            # What a BehaviorSubject holds now is older than any set_auth() before the start.
+            first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
+            changed, failed = self._source_changed, self._source_failed
+            return first, credentials_from(auth, first, changed, failed)
+        if callable(auth):
+            return FunctionProvider(auth, self._plan.auth_timeout), Disposable
+        return self._credential(auth, "auth"), Disposable
+
+    def _credential(self, value: Any, argument: str) -> Credential:
+        credential = Credential.of(value, argument)
+        if credential.known:
+            # What cannot be carried fails here, at once.
+            carry(self._plan.carrier, credential.reveal())
+        return credential
+
+    def _source_changed(self, credential: Credential) -> None:
+        if self._starting:
+            self.auth.on_next(credential)  # what it replays is what to begin with
+            self._publisher.credential(credential)
+        else:
+            self._home.run(lambda: self._emitted(credential))
+
+    def _refused(self, credential: Credential) -> bool:
+        return credential in self._memory.refusals
+
+    def _renewed(self, credential: Credential) -> None:
+        if self._running():
+            self._unasked.came(credential)
+
+    def _source_failed(self, error: Exception) -> None:
+        event = SourceFailed(error=error, at=self._home.wall_time())
+        self._home.run(lambda: self._publisher.publish(event))
+
+    # --- what a change does; on the loop
+
+    def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
+        changes, current = self._publisher.changes, self._publisher.auth.value
+        newest, epoch = self.renewing or current, self._memory.epoch
+        self._unasked.forget()
+        if self.provider is not None:
+            self.provider.overtaken()
+        if not self._running():
+            logger.info(
+                "%s: not running; the credential is kept for its start", self._plan.address.shown
+            )
+            self._drop_what_was_queued(credential)
+            self.auth.on_next(credential)
+            self._publisher.credential(credential)
+            receipt.settle(Stored())
+        elif credential == newest and changes.wants(credential):
+            changes.begin(credential, receipt, epoch)
+        elif credential != newest or credential == self.renewing or self._awaits(credential):
+            changes.begin(credential, receipt, epoch)
+            self._change(credential)
+        elif self._publisher.state.value is State.OPEN:
+            receipt.settle(InEffect(self._outbox.epoch))  # not one that is made beside it
+        elif credential is LOGGED_OUT and self._publisher.state.value is State.AWAITING_AUTH:
+            receipt.settle(InEffect(None))
+        elif credential in self._memory.refusals:
+            receipt.settle(Refused("it was refused before"))
+        else:
+            changes.begin(credential, receipt, epoch - 1)
+
+    def _awaits(self, credential: Credential) -> bool:
+        # The last one in use was not refused: the provider gave up, or says logged out.
+        awaiting = self._publisher.state.value is State.AWAITING_AUTH
+        return awaiting and credential.known and credential not in self._memory.refusals
+
+    def _emitted(self, credential: Credential) -> None:
+        if credential != (self.renewing or self._publisher.auth.value):
+            self._change(credential)
+
+    def _renew(self, credential: Credential) -> None:
+        if credential not in self._memory.refusals:
+            self._change(credential, Renewal(credential))
+
+    def _lacks(self) -> bool:
+        """Whether nothing brings the next credential but a renewal."""
+        claim = self.auth.value
+        if isinstance(claim, Credential):  # pushed; one that waits for its turn is overtaken
+            waits = self._publisher.state.value in (State.CONNECTING, State.WAITING)
+            return claim.known and waits
+        return isinstance(self.provider, Share) and self.provider.parked
+
+    def _change(self, credential: Credential, claim: Claim | None = None) -> None:
+        claim = claim or credential
+        self._drop_what_was_queued(claim)
+        logged_out = credential is LOGGED_OUT
+        self._memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
+        self._memory.changed = True
+        if claim == self.auth.value:
+            self.again.on_next(None)  # set before, but a provider's one is in use since
+        else:
+            self.auth.on_next(claim)
+        if self.renewing is None:
+            self._publisher.credential(credential)
+        else:
+            self._publisher.changes.overtake(credential)
+
+    def _drop_what_was_queued(self, following: Claim) -> None:
+        """Nothing that was sent as one identity goes out as another (C14)."""
+        nobody = self._publisher.auth.value in (PENDING, LOGGED_OUT)
+        if nobody or self._same_identity(following):
+            return
+        for function in self.when_identity_changes:
+            function()
+        self._outbox.flush()
+        self._outbox.drop(
+            lambda: IdentityChanged("not sent: the credential is another identity's now")
+        )
+
+    def _same_identity(self, following: Claim) -> bool:
+        if isinstance(following, Renewal):
+            return True
+        try:
+            current = self._publisher.auth.value
+            return same_identity(current, _shown(following), self._plan.identity)
+        except Exception as error:
+            self._publisher.report("identity=", "auth", error)
+            return False
+
+
+def _shown(claim: Claim) -> Credential:
+    if isinstance(claim, Renewal):
+        return claim.credential
+    return PENDING if isinstance(claim, Provider) else claim
+
+
+def _is_behavior(auth: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
+    return isinstance(auth, BehaviorSubject)
+
+
+def _is_observable(auth: Any) -> TypeGuard[Observable[Any]]:
+    return isinstance(auth, Observable)

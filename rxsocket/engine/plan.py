@@ -1,0 +1,134 @@
+"""What a socket was told, and what it remembers from one connection to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from rxsocket.address import Address
+from rxsocket.auth.carriers import Carried, Carrier
+from rxsocket.auth.carriers.combining import carry
+from rxsocket.auth.carriers.cookies import with_cookies
+from rxsocket.auth.credentials import Credential
+from rxsocket.auth.identity import Identity
+from rxsocket.auth.refusals import Refusals
+from rxsocket.auth.strategies import Reconnect, Strategy
+from rxsocket.codecs import Codec
+from rxsocket.engine.departures import Departures
+from rxsocket.engine.stability import StableAfter
+from rxsocket.events import Cause
+from rxsocket.liveness.heartbeat import Heartbeat
+from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.limits import Limits
+from rxsocket.policy.verdicts import Judge
+from rxsocket.transports.seam import Options, Request, Transport, at_once
+
+__all__ = ["Memory", "Plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a socket was told; it never changes."""
+
+    address: Address
+    carrier: Carrier
+    transport: Transport
+    options: Options
+    verdicts: Judge
+    backoff: Backoff
+    limits: Limits
+    stable_after: StableAfter
+    codec: Codec[Any, Any] | None
+    rejected: Callable[[str | bytes], object] | None
+    clean_close: Literal["complete", "reconnect"]
+    auth_timeout: float | None
+    on_auth_change: Strategy
+    identity: Identity | None
+    max_age: float | None
+    linger: float
+    ping_interval: float | None
+    ping_timeout: float | None
+    queue_for: float
+    heartbeat: Heartbeat | None
+    stale_after: float | None
+    on_stale: Literal["event", "reconnect"]
+
+    @property
+    def renewable(self) -> bool:
+        """Whether an open connection may be renewed, rather than just closed."""
+        return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
+
+    def request(
+        self, credential: Credential, go: Callable[[], Awaitable[None]] = at_once
+    ) -> Request:
+        """What to dial with a credential, as soon as ``go()`` returns."""
+        return self._request(self.address, credential, go)
+
+    def _request(
+        self, address: Address, credential: Credential, go: Callable[[], Awaitable[None]]
+    ) -> Request:
+        def redirected(location: str) -> Request:
+            return self._request(address.join(location), credential, go)
+
+        if not credential.known:
+            return Request(url=address.url, options=self.options, go=go, redirected=redirected)
+        carried = carry(self.carrier, credential.reveal())
+        return Request(
+            url=address.with_query(carried.query),
+            headers=carried.headers,
+            subprotocols=carried.subprotocols,
+            anonymous=False,
+            greeting=carried.greeting,
+            options=_with(self.options, carried),
+            go=go,
+            redirected=redirected,
+        )
+
+
+def _with(options: Options, carried: Carried) -> Options:
+    """The options with what a credential adds to a header that they may have already."""
+    if carried.fixed:
+        offered = dict.fromkeys(options.subprotocols + carried.fixed)
+        options = replace(options, subprotocols=tuple(offered))
+    if carried.cookies:
+        headers = with_cookies(options.additional_headers, carried.cookies)
+        options = replace(options, additional_headers=headers)
+    return options
+
+
+@dataclass(slots=True)
+class Memory:
+    """What outlives a connection and a change of credential.
+
+    Attributes:
+        departures: Connections that are being closed.
+        refusals: Credentials that were refused.
+        epoch: Number of the last attempt.
+        cause: Why the next thing happens: an attempt begins, or a connection is let go.
+        farewell: Close code and reason to send when a connection is let go.
+        dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
+            the loop's clock.
+        changed: Whether the credential was changed since then.
+        closed_at: When the last connection ended, on the loop's clock.
+    """
+
+    departures: Departures
+    refusals: Refusals = field(default_factory=Refusals)
+    epoch: int = 0
+    cause: Cause = Cause.STARTED
+    farewell: tuple[int, str] = (1000, "")
+    dialled_at: float | None = None
+    changed: bool = False
+    closed_at: float | None = None
+
+    def begin(self) -> None:
+        """The socket starts."""
+        self.closed_at = None
+        self.departures.begin()
+        self.leave(Cause.STARTED)
+
+    def leave(self, cause: Cause, code: int = 1000, reason: str = "") -> None:
+        """What runs now is about to be let go, and why."""
+        self.cause = cause
+        self.farewell = (code, reason)

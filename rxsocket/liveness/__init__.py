@@ -1,0 +1,1 @@
+"""The signs of life that an open connection gives."""

@@ -1,0 +1,1 @@
+"""Where what happens goes: the streams, the log, the past."""

@@ -1,0 +1,318 @@
+"""Where events go: the state, the streams that are about them, the log (C2, C23).
+
+Messages go round the event objects, one read from the network at a time::
+
+    recv ── Cutter.feed ─┐                                             each message: ┐
+            each frame   ├─ Life.on_next ── decode ── deliver ── pour ── context.run ─┴─ on_next
+    recv ── on_ws_frame ─┘   [message, …]   if there   turn     one guard            the observer's
+            each frame       one a read     is a codec
+
+What is between the network and ``each message`` is done once for a read: the turn, the observer's
+context, the guard against what it raises. For a message there remain its bytes, its ``str``, the
+call of the observer, and a look at whether anything was asked for meanwhile. If something was, it
+is carried out before the next message (C24), and if that ended the connection there is no next
+message (C5).
+
+So it is while one observer looks at ``messages`` and nobody at ``events`` or a session; else each
+message takes the longer way, and an event object is made only when somebody looks at ``events``.
+What nobody switched on is not asked about: what listens to a connection (``Life.listen``) makes it
+go message by message, a codec and interceptors are asked about once a read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import Context, copy_context
+from typing import Any
+
+from rxsocket.auth.changes import Changes
+from rxsocket.auth.credentials import PENDING, Credential
+from rxsocket.errors import Undecodable
+from rxsocket.events import (
+    Cause,
+    Closed,
+    ConnectFailed,
+    DecodeFailed,
+    Dropped,
+    Event,
+    Message,
+    ObserverFailed,
+    Opened,
+    Problem,
+    Rejected,
+    RenewalFailed,
+    SendFailed,
+    SlowConsumer,
+    SourceFailed,
+    TopicFailed,
+)
+from rxsocket.publishing.narrator import Narrator
+from rxsocket.publishing.past import Past
+from rxsocket.publishing.welcome import EventStream, MessageStream
+from rxsocket.runtime.home import Home
+from rxsocket.states import State, States
+from rxsocket.streams.flow import Brake
+from rxsocket.streams.held import BatchStream, Session
+from rxsocket.streams.slowness import Stopwatch
+from rxsocket.streams.stream import Hold, Stream, ValueStream
+
+__all__ = ["Publisher"]
+
+FAULTS = frozenset(
+    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
+)
+"""Ends that nobody wanted."""
+
+
+class Publisher:
+    """The streams of one socket, and the one place that feeds them.
+
+    Args:
+        home: Where observers are called.
+        hold: Keeps the socket connected; given to the streams that connect (C1).
+        shown: The socket's address, without secrets.
+
+    Attributes:
+        delivers: The epoch whose messages are to be known, while there is one.
+    """
+
+    def __init__(self, home: Home, hold: Hold, shown: str) -> None:
+        self.delivers: int | None = None
+        self._home = home
+        self._narrator = Narrator(shown)
+        self._states = States()
+        self._epoch = 0
+        self._session: Session[Any] | None = None
+        self._reports: deque[tuple[ObserverFailed, Context]] = deque()
+        self.brake = Brake()
+        self._stopwatch = Stopwatch(home, self._slow)
+        self.intercepted: tuple[Callable[[Any], Any], ...] = ()
+        self.past = Past()
+        self.changes = Changes(home, self.report)
+        self.events: Stream[Event] = EventStream(
+            "events", home, self.report, hold, self.brake, self._earlier
+        )
+        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
+        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
+        self.sessions: Stream[Session[Any]] = Stream(
+            "sessions", home, self.report, hold, self.brake
+        )
+        self.messages: MessageStream[Any] = MessageStream(
+            "messages", home, self.report, self._dropped, hold, self.brake
+        )
+        self.batches: BatchStream[Any] = BatchStream(
+            "batches", home, self.report, self.messages, hold, self.brake
+        )
+        self.errors: Stream[Problem] = Stream("errors", home, self.report)
+        self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
+        self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
+        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, PENDING)
+
+    def publish(self, event: Event, context: Context | None = None) -> None:
+        """Let an event be known: first the state it leads to, then the event.
+
+        Args:
+            event: What happened.
+            context: Where to log it; left out, here.
+        """
+        with self._home.turn():
+            self.past.remember(event)
+            if context is None:
+                self._narrator.tell(event)
+            else:
+                context.run(self._narrator.tell, event)
+            self.enter(self._states.after(event) or self.state.value)
+            self.events.emit(event)
+            match event:
+                case Opened():
+                    self._open(event)
+                case Closed():
+                    self.closes.emit(event)
+                    self._close(event)
+                case ConnectFailed() | Rejected() | ObserverFailed():
+                    self.errors.emit(event)
+                case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
+                    self.errors.emit(event)
+                case Dropped() | SlowConsumer() | TopicFailed():
+                    self.errors.emit(event)
+                case _:
+                    pass
+            self.changes.observe(event)
+
+    def enter(self, state: State) -> None:
+        """Be in a state."""
+        if state is not self.state.value:
+            self.state.emit(state)
+
+    def deliver(
+        self,
+        batch: list[Any],
+        came: Sequence[str | bytes] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Let messages of the connection that is open be known: those of one read.
+
+        Args:
+            batch: Their values.
+            came: What these were decoded from, if they were.
+            at: When they came, if that is not now.
+        """
+        if not self._stopwatch.running:
+            self._stopwatch.start()
+        home, epoch, asked = self._home, self.delivers, self._home.asked
+        with home.turn():
+            if self.intercepted:
+                batch, came = self._intercept(batch, batch if came is None else came)
+            if self.batches.observed and batch:
+                self.batches.emit(batch.copy())
+                home.catch_up()
+            messages, sources, more = iter(batch), None if came is None else iter(came), True
+            while more and self.delivers == epoch:
+                if self._looked_at():
+                    more = self._show(messages, sources, at)
+                else:
+                    more = not self.messages.pour(messages, asked)
+                if asked:
+                    home.catch_up()
+
+    def _intercept(
+        self, batch: list[Any], came: Sequence[str | bytes]
+    ) -> tuple[list[Any], list[str | bytes]]:
+        """What interceptors make of messages; those that one raises at are left out."""
+        values: list[Any] = []
+        sources: list[str | bytes] = []
+        for value, source in zip(batch, came, strict=True):
+            try:
+                for interceptor in self.intercepted:
+                    value = interceptor(value)
+            except Exception as error:
+                self.report("after_receive", "messages", error)
+            else:
+                values.append(value)
+                sources.append(source)
+        return values, sources
+
+    def _looked_at(self) -> bool:
+        """Whether anything but observers of ``messages`` is to know of a message."""
+        return (
+            self.events.observed
+            or self._session is not None
+            or self.changes.awaiting_message
+            or not self.messages.observed
+        )
+
+    def _show(
+        self, messages: Iterator[Any], sources: Iterator[str | bytes] | None, at: float | None
+    ) -> bool:
+        """Let the next message be known; return whether there was one.
+
+        Sources are for who holds a message (C4), and nobody does once it has been poured.
+        """
+        for data in messages:
+            source = None if sources is None else next(sources, None)
+            if self.events.observed:
+                at = self._home.wall_time() if at is None else at
+                self.events.emit(Message(epoch=self._epoch, data=data, at=at))
+            if self._session is not None:
+                self._session.emit(data, source)
+            self.messages.emit(data, source)
+            if self.changes.awaiting_message:
+                self.changes.observe(Message(epoch=self._epoch, data=None))
+            return True
+        return False
+
+    def undecodable(self, error: Undecodable, excerpt: str) -> None:
+        """A message of the connection that is open has no value."""
+        at = self._home.wall_time()
+        with self._home.turn():
+            self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
+            self.changes.observe(Message(epoch=self._epoch, data=None))
+
+    def measured(self, latency: float) -> None:
+        """Show how long a ping and its pong took."""
+        with self._home.turn():
+            self.latency.emit(latency)
+
+    def begin(self, credential: Credential) -> None:
+        """Show which credential the socket was made with."""
+        self.past.used(credential, 0.0)  # before whatever happens
+        self.auth.emit(credential)
+
+    def credential(self, credential: Credential) -> None:
+        """Show which credential is in use."""
+        with self._home.turn():
+            if credential != self.auth.value:
+                self.changes.overtake(credential)
+                self.past.used(credential, self._home.wall_time())
+                self.auth.emit(credential)
+
+    def end(self, error: Exception | None) -> None:
+        """End every stream: what is about connections fails with ``error``, if there is one."""
+        with self._home.turn():
+            self.messages.let_go()
+            connected: tuple[Stream[Any], ...] = (
+                self.events,
+                self.opens,
+                self.closes,
+                self.sessions,
+                self.messages,
+                self.batches,
+            )
+            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
+            for stream in connected:
+                stream.end(error)
+            self._tell()  # while errors is still there
+            for stream in looking:
+                stream.end()
+
+    def report(self, observer: str, stream: str, error: Exception) -> None:
+        """An observer raised and was detached (C23)."""
+        at = self._home.wall_time()
+        failed = ObserverFailed(observer=observer, stream=stream, error=error, at=at)
+        self._reports.append((failed, copy_context()))  # in a notebook, that of its cell
+        self._home.run(self._tell)  # when everybody has had the value that it raised at
+
+    def _tell(self) -> None:
+        while self._reports:
+            self.publish(*self._reports.popleft())
+
+    def _open(self, event: Opened) -> None:
+        self.messages.let_go()  # of the epoch before
+        self._epoch = self.delivers = event.epoch
+        self._stopwatch.reset()
+        payloads = (self.sessions, self.messages, self.batches)
+        if not (self.events.attended or any(stream.observed for stream in payloads)):
+            self.messages.hold()
+        if self.sessions.observed:
+            self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
+            self._session.hold()
+        self.opens.emit(event)
+        if self._session is not None:
+            self.sessions.emit(self._session)
+
+    def _close(self, event: Closed) -> None:
+        if event.epoch == self.delivers:
+            self.delivers = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
+        if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
+            self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
+        failed = event.cause in FAULTS
+        wrong = failed or event.code not in (None, 1000)
+        if wrong:
+            self.errors.emit(event)
+
+    def _slow(self, observer: str, stream: str, seconds: float) -> None:
+        at = self._home.wall_time()
+        self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
+
+    def _earlier(self) -> list[Event]:
+        """What was held for whoever comes first."""
+        held = self.messages.hand_out()
+        return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
+
+    def _dropped(self, count: int, reason: str) -> None:
+        at = self._home.wall_time()
+        self.publish(Dropped(epoch=self._epoch, count=count, reason=reason, at=at))

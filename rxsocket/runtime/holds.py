@@ -1,0 +1,95 @@
+"""Who keeps a socket connected: counted, and let go a while after the last one left (C1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from reactivex import abc
+from reactivex.disposable import Disposable
+
+from rxsocket.runtime.home import Home
+
+__all__ = ["Holds"]
+
+
+class _Hold:
+    """One of those who hold it; it counts at once, and begins when its turn comes."""
+
+    begun = False
+
+
+class Holds:
+    """A count of those who hold the socket open; from any thread.
+
+    Args:
+        home: Where ``start`` and ``stop`` are called.
+        start: Called when the first one comes.
+        stop: Called ``linger`` seconds after the last one left, if nobody came since.
+        linger: Seconds.
+    """
+
+    def __init__(
+        self, home: Home, start: Callable[[], None], stop: Callable[[], None], linger: float
+    ) -> None:
+        self._home = home
+        self._start = start
+        self._stop = stop
+        self._linger = linger
+        self._lock = home.lock
+        self._holds: set[_Hold] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether anybody holds it."""
+        return bool(self._holds)
+
+    def take(self) -> abc.DisposableBase:
+        """Hold it until the returned Disposable is disposed."""
+        hold = _Hold()
+        with self._lock:
+            self._holds.add(hold)
+            self._home.bind()
+        self._home.run(lambda: self._begin(hold))
+
+        def release() -> None:
+            with self._lock:
+                if hold not in self._holds:
+                    return  # the socket ended since: this hold went with it
+                self._holds.remove(hold)
+                last = not self._holds
+            if last:
+                self._home.run(self._leave)
+
+        return Disposable(release)
+
+    def void(self) -> None:
+        """The socket ended: nobody holds it any more, but for who came after what ended it."""
+        with self._lock:
+            self._holds = {hold for hold in self._holds if not hold.begun}
+        self._cancel()
+
+    def _begin(self, hold: _Hold) -> None:
+        hold.begun = True
+        self._cancel()
+        if self.held:
+            self._start()
+
+    def _leave(self) -> None:
+        self._cancel()
+        if self._linger:
+            self._timer = self._home.loop.call_later(
+                self._linger, lambda: self._home.run(self._stop_if_unheld)
+            )
+        else:
+            self._stop_if_unheld()
+
+    def _stop_if_unheld(self) -> None:
+        if not self.held:
+            self._stop()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

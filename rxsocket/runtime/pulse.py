@@ -1,0 +1,118 @@
+"""The pulse of an event loop: it tells when the loop was blocked, and when time jumped (C17).
+
+One timer a loop, once a second, whatever the number of sockets on it. It compares three things:
+when it was due, when it ran, and how far the wall clock went meanwhile.
+
+::
+
+    due ------ ran late                      the loop was blocked: nothing could be read
+    loop time goes on, wall time jumped      the computer slept: links may be dead, timers are late
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+from rxsocket.runtime.threads import wall_clock
+
+__all__ = ["Pulse", "pulse_of"]
+
+PERIOD = 1.0
+"""Seconds between two beats."""
+BLOCKED = 1.0
+"""Seconds that a beat must be late for the loop to count as blocked."""
+JUMP = 3.0
+"""Seconds that the wall clock must run ahead of the loop's to count as a jump."""
+
+
+class Listener(Protocol):
+    """Who is told."""
+
+    def blocked(self, seconds: float) -> None:
+        """The loop was blocked until now."""
+        ...
+
+    def jumped(self, seconds: float) -> None:
+        """The wall clock went ahead of the loop's."""
+        ...
+
+
+class Pulse:
+    """The pulse of one loop; make it with :func:`pulse_of`. It beats while somebody listens."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._listeners: tuple[Listener, ...] = ()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._ahead = 0.0
+        self._block = (0.0, 0.0)
+
+    def join(self, listener: Listener) -> Callable[[], None]:
+        """Tell somebody, on the loop, until the function that is returned is called."""
+        self._listeners = (*self._listeners, listener)
+        if self._timer is None:
+            self._block = (0.0, 0.0)
+            self._begin()
+
+        def leave() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            if not self._listeners and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        return leave
+
+    def blocked_since(self, begin: float) -> float:
+        """Seconds that the loop was blocked, by a block that ended after ``begin`` (loop time)."""
+        loop = self._loop()
+        if loop is None or self._timer is None:
+            return 0.0
+        ended, seconds = self._block
+        overdue = loop.time() - self._due
+        longest = max(overdue, seconds if ended >= begin else 0.0)
+        return longest if longest >= BLOCKED else 0.0
+
+    def _begin(self) -> None:
+        loop = self._loop()
+        if loop is not None:
+            now = loop.time()
+            self._ahead = wall_clock(loop)() - now
+            self._beat_next(loop, now)
+
+    def _beat_next(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        self._due = now + PERIOD
+        self._timer = loop.call_at(self._due, self._beat)
+
+    def _beat(self) -> None:
+        loop = self._loop()
+        if loop is None:
+            return
+        now = loop.time()
+        late, ahead = now - self._due, wall_clock(loop)() - now
+        jump, self._ahead = ahead - self._ahead, ahead
+        self._beat_next(loop, now)
+        if late >= BLOCKED:
+            self._block = (now, late)
+        if jump > JUMP:
+            for listener in self._listeners:
+                listener.jumped(jump)
+        elif late >= BLOCKED:
+            for listener in self._listeners:
+                listener.blocked(late)
+
+
+_pulses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pulse] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def pulse_of(loop: asyncio.AbstractEventLoop) -> Pulse:
+    """The pulse of a loop."""
+    with _lock:
+        if loop not in _pulses:
+            _pulses[loop] = Pulse(loop)
+        return _pulses[loop]

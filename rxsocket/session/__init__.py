@@ -1,0 +1,1 @@
+"""The life of one credential: attempts, verdicts, backoff, change of connection."""

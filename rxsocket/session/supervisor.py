@@ -1,0 +1,219 @@
+"""One lease's life: attempt, verdict, what the verdict says, attempt … (C5, C7 to C10, C15, C16).
+
+::
+
+            .------------------------- RECONNECT: Waiting <-----------------.
+            v                                                               |
+    begin ----> [ slot ] --> Connecting … Closed, Rejected, … --------> [ verdict ]
+            ^                   |    ^                                      |
+            |                   '----' a renewal, or max_age (renewals)     |
+            '--- another credential <--- AwaitingAuth <--- AWAIT_AUTH ------|
+                                                                            |
+                                              Ended <--- COMPLETE, FAIL ----'
+
+A lease ends when another credential comes that is no renewal: the switch disposes it, wherever it
+is in this picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxsocket.auth.keyring import Claim
+from rxsocket.auth.leases import Lease
+from rxsocket.engine.engine import Engine
+from rxsocket.errors import HandshakeRefused, SocketFailed
+from rxsocket.events import (
+    Aborted,
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Ended,
+    Event,
+    Rejected,
+    SourceFailed,
+    Waiting,
+)
+from rxsocket.explaining.causes import closing, describe
+from rxsocket.policy.backoff import retry_after_seconds
+from rxsocket.policy.verdicts import Verdict
+from rxsocket.runtime.tasks import in_a_task
+from rxsocket.session.attempts import SLOT, Attempts, EndEvent
+from rxsocket.session.renewals import Renewals
+
+__all__ = ["supervised"]
+
+
+def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
+    """The events of one lease: connection after connection, until it is disposed or has ended.
+
+    It completes only after ``Ended``. Its observer is called on the home loop.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        supervisor = _Supervisor(lease, engine, observer)
+        lived = in_a_task(engine.home, supervisor.run, lambda _: None, observer.on_error)
+
+        def dispose() -> None:
+            supervisor.dispose()
+            lived.dispose()
+
+        return Disposable(dispose)
+
+    return Observable(subscribe)
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        lease: Lease[Claim],
+        engine: Engine,
+        observer: abc.ObserverBase[Event],
+    ) -> None:
+        self._engine = engine
+        self._plan = engine.plan
+        self._memory = engine.memory
+        self._home = engine.home
+        self._publisher = engine.publisher
+        self._attempts = Attempts(lease.first, engine, observer)
+        self._renewals: Renewals | None = None
+        if engine.plan.renewable:
+            self._renewals = Renewals(lease.renewals, self._attempts, engine)
+
+    def dispose(self) -> None:
+        if self._renewals is not None:
+            self._renewals.dispose()
+        self._attempts.dispose()
+
+    async def run(self) -> None:
+        """Live until disposed; being cancelled by anybody else means that the loop is ending."""
+        try:
+            await self._live()
+        except asyncio.CancelledError:
+            if not self._attempts.disposed:
+                self._engine.loop_ends()
+            raise
+
+    async def _live(self) -> None:
+        cause = self._memory.cause
+        spacing = self._plan.backoff.spacing
+        nothing = self._attempts.keys.nothing_to_dial()
+        if nothing is not None:
+            await self._await_auth(*nothing)
+        elif self._attempts.keys.pushed and self._memory.changed:
+            spacing = SLOT  # a pushed credential goes at once, but for a burst (C7)
+        while True:
+            await self._attempts.slot(spacing, cause)
+            spacing = self._plan.backoff.spacing
+            end = await self._connection(cause)
+            if isinstance(end, Cause):
+                cause, spacing = end, SLOT
+                continue
+            cause = _cause_of_next(end)
+            match getattr(end, "verdict", Verdict.AWAIT_AUTH):
+                case Verdict.RECONNECT:
+                    if (why := await self._back_off(end, cause)) is not None:
+                        self._attempts.emit(self._ended(end, Verdict.FAIL, cause, why))
+                        return
+                case Verdict.AWAIT_AUTH:
+                    refusal = end.cause if isinstance(end, Aborted) else Cause.REFUSED
+                    await self._await_auth(refusal, _refusal(end))
+                case verdict:
+                    self._attempts.emit(self._ended(end, verdict, cause))
+                    return
+
+    async def _connection(self, cause: Cause) -> EndEvent | Cause:
+        """One connection, and those that it hands over to.
+
+        Returns:
+            How the last one ended, or why we let it go to make another one.
+        """
+        epoch = self._attempts.begin(cause)
+        if self._renewals is None:
+            return await epoch.last
+        return await self._renewals.tend(epoch)
+
+    async def _back_off(self, end: EndEvent, cause: Cause) -> str | None:
+        """Wait until the next attempt may begin; or say which limit forbids it."""
+        departures, tally = self._memory.departures, self._attempts.tally
+        if self._attempts.waited_for_old_peer and departures.unanswered:
+            await departures.answered()
+            return None
+        error = end.error if isinstance(end, ConnectFailed) else None
+        header = error.retry_after if isinstance(error, HandshakeRefused) else None
+        asked_for = min(
+            retry_after_seconds(header, self._now()), self._plan.backoff.retry_after_cap
+        )
+        spacing = (
+            (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
+        )
+        delay = max(tally.next_delay(), asked_for, spacing)
+        if (why := tally.limit(delay, self._home.loop.time())) is not None:
+            return why
+        self._attempts.emit(
+            Waiting(
+                delay=delay,
+                failures=tally.failures,
+                cause=cause,
+                retry_after=asked_for or None,
+                at=self._now(),
+            )
+        )
+        await self._engine.vigil.sleep(delay, firm=asked_for)
+        return None
+
+    async def _await_auth(self, cause: Cause, reason: str) -> None:
+        asks = self._attempts.keys.will_ask(cause)
+        self._attempts.emit(AwaitingAuth(cause=cause, reason=reason, asks=asks, at=self._now()))
+        await self._attempts.keys.another(
+            self._attempts.tally.ask,
+            cause,
+            self._attempts.tally.next_ask_delay,
+            lambda error: self._publisher.publish(SourceFailed(error=error, at=self._now())),
+        )
+
+    def _ended(
+        self, end: EndEvent, verdict: Verdict, cause: Cause, limit: str = "it cannot succeed"
+    ) -> Ended:
+        if verdict is Verdict.COMPLETE:
+            return Ended(verdict=verdict, cause=cause, at=self._now())
+        inner = None if isinstance(end, (Closed, Aborted)) else end.error
+        why = closing(end) if isinstance(end, Closed) else describe(inner or Exception())
+        if self._attempts.misjudged is not None:
+            inner = self._attempts.misjudged
+            why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
+        shown, tally = self._plan.address.shown, self._attempts.tally
+        text = f"{shown}: gave up after attempt {tally.attempts}, {limit}: {why}"
+        error = SocketFailed(text, url=shown, cause=inner, tried=tuple(tally.tried))
+        return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
+
+    def _now(self) -> float:
+        return self._home.wall_time()
+
+
+def _cause_of_next(end: EndEvent) -> Cause:
+    match end:
+        case Closed(verdict=Verdict.AWAIT_AUTH) | Rejected():
+            return Cause.REFUSED
+        case Closed(cause=cause) | Aborted(cause=cause):
+            return cause
+        case _:
+            return Cause.FAILED
+
+
+def _refusal(end: EndEvent) -> str:
+    match end:
+        case Closed():
+            return closing(end)
+        case Aborted(cause=Cause.LOGGED_OUT):
+            return "the provider says logged out; it is asked again in 5 min"
+        case Aborted():
+            return "the provider gave the refused credential again; it is asked again in 5 min"
+        case _:
+            return describe(end.error)

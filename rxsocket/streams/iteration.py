@@ -1,0 +1,134 @@
+"""``async for`` over a stream: nothing is lost, and the server is made to wait (C27).
+
+::
+
+    network    1 2 3 4 5 6 7 ‖ . . . ‖ 8 9        ‖ reading is paused, and goes on
+    waiting    1 2 3 4 5 6 7           8 9        high-water mark 7, low-water mark 1
+    loop body    1---2---3---4---5---6---7
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from typing import Generic, TypeVar
+
+from reactivex import Observable
+
+from rxsocket.arguments import whole_number
+from rxsocket.runtime.home import Home
+from rxsocket.streams.flow import Brake
+
+__all__ = ["HIGH_WATER", "iterate", "marks"]
+
+T = TypeVar("T")
+
+HIGH_WATER = 256
+"""Values that may wait before reading is paused."""
+
+
+def marks(high_water: int, low_water: int | None) -> tuple[int, int]:
+    """Check the marks; the low one is a quarter of the high one by default.
+
+    Raises:
+        TypeError: If one is no integer.
+        ValueError: If they are not in order.
+    """
+    high = whole_number("high_water", high_water)
+    if low_water is None:
+        return high, high // 4
+    if isinstance(low_water, bool) or not isinstance(low_water, int):
+        raise TypeError(f"low_water: pass a whole number, not {type(low_water).__name__}")
+    if not 0 <= low_water < high:
+        raise ValueError(f"low_water: pass a number from 0 to {high - 1}, not {low_water}")
+    return high, low_water
+
+
+async def iterate(
+    source: Observable[T], home: Home, brake: Brake | None, high: int, low: int
+) -> AsyncGenerator[T]:
+    """The values of a source, on whatever loop this runs."""
+    reader: _Reader[T] = _Reader(home, brake, high, low)
+    subscription = source.subscribe(reader.on_next, reader.end, reader.end)
+    try:
+        while await reader.ready():
+            yield reader.take()
+    finally:
+        subscription.dispose()
+        reader.leave()
+    if reader.error is not None:
+        raise reader.error
+
+
+class _Reader(Generic[T]):
+    """Between the socket's loop, where values come, and the loop where they are read.
+
+    On the socket's loop: ``on_next``, ``end``, and whether the brake is held. Both may be one.
+    """
+
+    def __init__(self, home: Home, brake: Brake | None, high: int, low: int) -> None:
+        self._home = home
+        self._brake = brake
+        self._high = high
+        self._low = low
+        self._waiting: deque[T] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._held = False
+        self._releasing = False
+        self._left = False
+        self._ended = False
+        self.error: Exception | None = None
+
+    def on_next(self, value: T) -> None:
+        self._waiting.append(value)
+        if self._brake is not None and not self._held and len(self._waiting) >= self._high:
+            self._held = True
+            self._brake.hold(self)
+        self._tell()
+
+    def end(self, error: Exception | None = None) -> None:
+        self.error = error
+        self._ended = True
+        self._tell()
+
+    async def ready(self) -> bool:
+        """Wait for a value; ``False`` when there will be none."""
+        while not self._waiting:
+            self._news.clear()
+            if self._waiting:  # it came from another thread between the two lines
+                break
+            if self._ended:
+                return bool(self._waiting)
+            await self._news.wait()
+        return True
+
+    def take(self) -> T:
+        value = self._waiting.popleft()
+        if self._held and not self._releasing and len(self._waiting) <= self._low:
+            self._releasing = True
+            self._home.run(self._release)
+        return value
+
+    def leave(self) -> None:
+        self._left = True
+        self._home.run(self._release)
+
+    def _release(self) -> None:
+        self._releasing = False
+        if self._brake is not None and (self._left or len(self._waiting) <= self._low):
+            self._held = False
+            self._brake.release(self)
+
+    def _tell(self) -> None:
+        if self._home.here and self._home.loop is self._loop:
+            self._news.set()
+        else:
+            self._from_elsewhere(self._news.set)
+
+    def _from_elsewhere(self, function: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            return  # the loop of the reader is closed: nobody reads any more

@@ -1,0 +1,172 @@
+"""Receipts: the outcome of something asked for, to await, to subscribe to or to block on (C20)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxsocket.runtime.home import Home
+from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.stream import Fence, Report, observer_name
+
+__all__ = ["Receipt"]
+
+T = TypeVar("T")
+
+
+class Receipt(Observable[T]):
+    """One outcome, now or later: a value, or the exception that says why there is none.
+
+    As an Observable it emits the value and completes, or fails. Observers are called on the
+    socket's loop. Dropping a receipt, or cancelling a wait for it, cancels nothing.
+
+    ::
+
+        asked  ------------------outcome|
+        late                            outcome|
+
+    Examples:
+        >>> outcome = await socket.set_auth({"token": "new"})      # in a coroutine
+        >>> outcome = socket.set_auth({"token": "new"}).result(5)  # in a plain script
+
+    Args:
+        home: Where the socket lives.
+        report: Told of observers that raise.
+        hurry: Called on the loop when somebody awaits it there: what may be done at once, should.
+    """
+
+    def __init__(self, home: Home, report: Report, hurry: Callable[[], None] | None = None) -> None:
+        super().__init__()
+        self._home = home
+        self._told = report
+        self._hurry = hurry
+        self._waiting: list[Callable[[], None]] | None = None
+        self._done = False
+        self._value: T | None = None
+        self._error: Exception | None = None
+
+    def __repr__(self) -> str:
+        if not self._done:
+            return "<Receipt: pending>"
+        return f"<Receipt: {self._value if self._error is None else self._error!r}>"
+
+    @property
+    def done(self) -> bool:
+        """Whether the outcome is there."""
+        return self._done
+
+    def result(self, timeout: float | None = None) -> T:
+        """Block until the outcome is there, and return it.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for as long as it takes.
+
+        Raises:
+            TimeoutError: If it is not there in time.
+            RuntimeError: On the socket's own loop, which this would block: ``await`` it there.
+            SocketError: If there will be no outcome; it says why.
+        """
+        if not self._done:
+            if self._home.here:
+                raise RuntimeError(
+                    "result() would block the loop of this socket: await the receipt"
+                )
+            there = threading.Event()
+            self.when_done(there.set)
+            if not there.wait(timeout) and not self._done:
+                self._forget(there.set)
+                raise TimeoutError(f"no outcome within {timeout:g} s")
+        return self._get()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self._done and self._hurry is not None and self._home.here:
+            self._hurry()
+        if not self._done:
+            yield from self._there(asyncio.get_running_loop()).__await__()
+        return self._get()
+
+    def settle(self, value: T) -> None:
+        """The outcome is there."""
+        self._settle(value, None)
+
+    def fail(self, error: Exception) -> None:
+        """There will be no outcome."""
+        self._settle(None, error)
+
+    def when_done(self, function: Callable[[], None]) -> None:
+        """Call a function when the outcome is there, on the thread it comes on; now, if it is."""
+        with _lock:
+            if not self._done:
+                self._waiting = [*(self._waiting or ()), function]
+                return
+        function()
+
+    def _get(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+    def _settle(self, value: T | None, error: Exception | None) -> None:
+        with _lock:
+            if self._done:
+                return
+            self._value, self._error = value, error
+            self._done = True
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            for function in waiting:
+                function()
+
+    def _forget(self, function: Callable[[], None]) -> None:
+        with _lock:
+            self._waiting = [other for other in self._waiting or () if other != function]
+
+    async def _there(self, loop: asyncio.AbstractEventLoop) -> None:
+        future: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def settled() -> None:
+            if running_loop() is loop:
+                settle()
+                return
+            with suppress(RuntimeError):  # that loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle)
+
+        self.when_done(settled)
+        try:
+            await future
+        finally:
+            self._forget(settled)
+
+    # RxPY's own subclasses take this way, too. A function that is passed to the constructor would
+    # put each receipt in a reference cycle, and there is a receipt for each message sent.
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        fence = Fence(observer, lambda error: self._told(observer_name(error), "receipt", error))
+
+        def deliver() -> None:
+            if self._error is not None:
+                fence.end(self._error)
+            else:
+                fence.on_next(cast("T", self._value))
+                fence.end(None)
+
+        self.when_done(lambda: self._home.run(deliver))
+
+        def leave() -> None:
+            fence.live = False
+
+        return Disposable(leave)
+
+
+_lock = threading.Lock()

@@ -1,0 +1,376 @@
+"""Streams: Observables that many observers share, each behind a fence of its own (C23, C24).
+
+A raising observer is detached and reported; the others and the connection go on. Each observer is
+called on the socket's loop, one value at a time, in the ``contextvars`` context captured when it
+subscribed, and never after it was disposed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.observer import AutoDetachObserver
+
+from rxsocket.arguments import is_async
+from rxsocket.cells import adopt
+from rxsocket.runtime.home import Home
+from rxsocket.streams.flow import Brake
+from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
+
+__all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name"]
+
+T = TypeVar("T")
+Report = Callable[[str, str, Exception], None]
+Hold = Callable[[], abc.DisposableBase]
+
+
+def observer_name(error: Exception) -> str:
+    """Name the observer that raised: in its traceback, the first function that is no plumbing."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        module = str(frame.f_globals.get("__name__", ""))
+        if not module.startswith(("rxsocket.streams.stream", "rxsocket.arguments", "reactivex.")):
+            return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
+        trace = trace.tb_next
+    return "an observer without on_error"
+
+
+def _subscriber() -> str:
+    """Name who subscribes: the innermost function on the stack that is no plumbing."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None and _is_plumbing(frame):
+        frame = frame.f_back
+    if frame is None:  # an interpreter without stack frames
+        return "an observer"
+    module = str(frame.f_globals.get("__name__", ""))
+    return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
+
+
+def _is_plumbing(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in ("rxsocket", "reactivex")
+
+
+class Fence(Generic[T]):
+    """One observer of a stream.
+
+    Attributes:
+        live: Whether it is to get anything: it has neither left nor raised nor had its end.
+        run: Calls a function in the observer's context.
+        next: The function that values are for.
+        audience: Whether it counts as somebody who listens (C4).
+        subscribed_by: Who it is, for people.
+    """
+
+    __slots__ = ("_observer", "_report", "audience", "live", "next", "run", "subscribed_by")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[T],
+        report: Callable[[Exception], None],
+        audience: bool = True,
+    ) -> None:
+        self._observer = observer
+        self.next = _direct(observer)
+        self.run = contextvars.copy_context().run
+        self._report = report
+        self.live = True
+        self.audience = audience
+        self.subscribed_by = _subscriber()
+
+    def on_next(self, value: T) -> None:
+        """Pass a value on, unless the observer left."""
+        if self.live:
+            try:
+                self.run(self.next, value)
+            except Exception as error:
+                self.raised(error)
+
+    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
+        """Pass values on until something is asked for; return whether there are no more.
+
+        Without a look at whether the observer left before the first one.
+        """
+        try:
+            return self.run(self._pour, values, asked)
+        except Exception as error:
+            self.raised(error)
+            return False
+
+    def _pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
+        on_next = self.next
+        for value in values:
+            on_next(value)
+            if asked or not self.live:
+                return False
+        return True
+
+    def end(self, error: Exception | None) -> None:
+        """Complete the observer, or fail it; it hears nothing more."""
+        if self.live:
+            self.live = False
+            if error is None:
+                self._call(self._observer.on_completed)
+            else:
+                self._call(self._observer.on_error, error)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self.run(function, *arguments)
+        except Exception as error:
+            if error not in arguments:  # on_error was left out: RxPY raises what it was given
+                self.raised(error)
+
+    def raised(self, error: Exception) -> None:
+        """The observer raised: it is detached, and that is reported, in its context (C23)."""
+        self.live = False
+        # A copy: its own may be entered again by what the report leads to.
+        self.run(contextvars.copy_context).run(self._report, error)
+
+
+def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
+    """The function that the user's values are for, without RxPY's check on the way to it.
+
+    What ``Observable.subscribe`` wraps an observer in asks each time whether it has ended or was
+    disposed, which the fence knows already.
+    """
+    any_observer: Any = observer
+    function: Callable[[T], None] = observer.on_next
+    if type(any_observer) is AutoDetachObserver:
+        function = getattr(any_observer, "_on_next", function)  # pyright: ignore[reportUnknownArgumentType]
+    return function
+
+
+class Guarded(Observable[T]):
+    """An Observable that refuses observers which would never be awaited.
+
+    Args:
+        name: Its name, for errors.
+        subscribe: See ``reactivex.Observable``.
+    """
+
+    def __init__(self, name: str, subscribe: abc.Subscription[T]) -> None:
+        super().__init__(subscribe)
+        self._name = name
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer; see ``reactivex.Observable.subscribe``.
+
+        Observers are called on the socket's loop, in the context captured here (C24).
+
+        Raises:
+            TypeError: If a callback is an ``async def`` function: it would never be awaited.
+        """
+        for callback in (on_next, on_error, on_completed):
+            if is_async(callback):
+                raise TypeError(
+                    f"{self._name}.subscribe: an async function is never awaited by an Observable; "
+                    "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
+                )
+        subscribed = super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        adopt(lambda: subscribed)
+        return subscribed
+
+
+class Stream(Guarded[T]):
+    """An Observable of what happens to a socket from now on.
+
+    Args:
+        name: Its name, for reports.
+        home: Where observers are called.
+        report: Told of each observer that raised: its name, the stream's, the exception.
+        hold: Keeps the socket connected until disposed; ``None`` for a stream that only looks (C1).
+        brake: Pauses reading for ``async for``; ``None`` for a stream that never does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        home: Home,
+        report: Report,
+        hold: Hold | None = None,
+        brake: Brake | None = None,
+    ) -> None:
+        super().__init__(name, self.attach)
+        self._home = home
+        self._told = report
+        self._hold = hold
+        self._brake = brake
+        self._fences: tuple[Fence[T], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}: {len(self._fences)} observers>"
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._fences)
+
+    @property
+    def attended(self) -> bool:
+        """Whether anybody is subscribed who counts as audience (C4)."""
+        return any(fence.audience for fence in self._fences)
+
+    def passive(self, *, audience: bool = True) -> Observable[T]:
+        """The same stream, for looking only: subscribing to it does not connect (C1).
+
+        Args:
+            audience: Whether the first messages are taken as heard by who subscribes to it; if not,
+                they are held for somebody else all the same (C4).
+        """
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return self._join(observer, None, audience=audience)
+
+        return Observable(subscribe)
+
+    def __aiter__(self) -> AsyncGenerator[T]:
+        """Iterate with the default marks; see :meth:`iterate`."""
+        return self.iterate()
+
+    def iterate(
+        self, *, high_water: int = HIGH_WATER, low_water: int | None = None
+    ) -> AsyncGenerator[T]:
+        """The values, one for each round of an ``async for``, and none is lost (C27).
+
+        When ``high_water`` values wait for the loop's body, reading from the network is paused, and
+        the server has to wait; when no more than ``low_water`` are left, it goes on. What was read
+        in one go with them waits, too. Meanwhile every other subscriber of the socket waits as
+        well, no ping times out, and the server's pings are not answered: a body that takes longer
+        than the server waits for a pong loses the connection. Streams that only look never pause.
+
+        It subscribes with the first round, and leaves when the loop does. It ends when the stream
+        completes, after what waited, and raises what the stream fails with. It may run on any loop.
+
+        ::
+
+            network    1 2 3 4 ‖ . . ‖ 5 6          ‖ paused, and on
+            body         1---2---3---4---5---6
+
+        Args:
+            high_water: Values that may wait, 1 at least.
+            low_water: Values left when reading goes on; default: a quarter of ``high_water``.
+
+        Raises:
+            TypeError: If a mark is no integer.
+            ValueError: If ``low_water`` is not below ``high_water``.
+
+        Examples:
+            >>> async for message in socket.messages:
+            ...     await store(message)
+        """
+        return iterate(self, self._home, self._brake, *marks(high_water, low_water))
+
+    def emit(self, value: T) -> None:
+        """Call every observer with a value; on the loop, within a turn."""
+        timing = self._home.timing
+        if timing is not None:
+            for fence in self._fences:
+                timing(fence, self._name, value)
+            return
+        for fence in self._fences:  # what Fence.on_next does, without the call of it
+            if fence.live:
+                try:
+                    fence.run(fence.next, value)
+                except Exception as error:
+                    fence.raised(error)
+
+    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
+        """Emit values until something is asked for; return whether there are no more.
+
+        It is ``emit`` for each, at less cost when there is one observer.
+        """
+        fences = self._fences
+        if len(fences) == 1 and fences[0].live and self._home.timing is None:
+            return fences[0].pour(values, asked)
+        for value in values:
+            self.emit(value)
+            if asked:
+                return False
+        return True
+
+    def end(self, error: Exception | None = None) -> None:
+        """Complete every observer, or fail it; later subscribers see a fresh stream (C3)."""
+        fences, self._fences = self._fences, ()
+        for fence in fences:
+            fence.end(error)
+
+    def attach(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        """What subscribing does; for an Observable that is this stream under another name."""
+        return self._join(observer, self._hold)
+
+    def _join(
+        self, observer: abc.ObserverBase[T], hold: Hold | None, *, audience: bool = True
+    ) -> abc.DisposableBase:
+        def failed(error: Exception) -> None:
+            leave()
+            self._told(observer_name(error), self._name, error)
+
+        def leave() -> None:
+            fence.live = False
+            self._home.run(lambda: self._remove(fence))
+            if held is not None:
+                held.dispose()
+
+        held: abc.DisposableBase | None = None
+        fence = Fence(observer, failed, audience)
+        self._home.run(lambda: self._admit(fence))
+        if hold is not None and fence.live:  # it may have left at what it was given first
+            held = hold()
+            if not fence.live:
+                held.dispose()
+        return Disposable(leave)
+
+    def _admit(self, fence: Fence[T]) -> None:
+        if fence.live:
+            self._fences = (*self._fences, fence)
+
+    def _remove(self, fence: Fence[T]) -> None:
+        self._fences = tuple(other for other in self._fences if other is not fence)
+
+
+class ValueStream(Stream[T]):
+    """A stream with a current value, which every new observer gets first (C4).
+
+    ::
+
+        changes    ---b-------c---
+        subscribe  a--b-------c---
+             late        b----c---
+    """
+
+    def __init__(self, name: str, home: Home, report: Report, value: T) -> None:
+        super().__init__(name, home, report)
+        self._value = value
+
+    @property
+    def value(self) -> T:
+        """The current value; readable anywhere, from any thread."""
+        return self._value
+
+    def emit(self, value: T) -> None:
+        """Make a value the current one, and call every observer with it."""
+        self._value = value
+        super().emit(value)
+
+    def _admit(self, fence: Fence[T]) -> None:
+        fence.on_next(self._value)
+        super()._admit(fence)
