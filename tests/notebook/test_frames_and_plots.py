@@ -142,6 +142,7 @@ def test_no_observable(make: Any) -> None:
 @pytest.mark.parametrize("wrong", [{"y": 5}, {"x": 5}, {"y": [5]}, {"y": []}, {"window": 0}])
 def test_wrong_arguments_of_a_plot(wrong: dict[str, Any]) -> None:
     """Each names the argument."""
+    pytest.importorskip("matplotlib")
     with pytest.raises((TypeError, ValueError), match=r"x|y|window"):
         plot(Subject(), **wrong)
 

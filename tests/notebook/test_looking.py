@@ -68,6 +68,7 @@ def test_an_interrupt_leaves_the_stream(virtual: VirtualClock) -> None:
 
 def test_progress(virtual: VirtualClock, capsys: pytest.CaptureFixture[str]) -> None:
     """A bar that ends where the values did."""
+    pytest.importorskip("tqdm")
     stream: Subject[int] = Subject()
     for number in range(3):
         virtual.call_later(1.0 + number, stream.on_next, number)

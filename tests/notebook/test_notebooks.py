@@ -93,7 +93,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     book.cells.insert(0, guard)
     client = nbclient.NotebookClient(
         book,
-        timeout=stretched(4 * MOST),
+        timeout=int(stretched(4 * MOST)),
         kernel_name="python3",
         store_widget_state=False,
         resources={"metadata": {"path": str(tmp_path)}},
