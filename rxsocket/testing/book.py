@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +12,7 @@ from websockets.datastructures import Headers
 
 from rxsocket.testing.clock import VirtualClock
 from rxsocket.testing.handshake import Handshake, masked
+from rxsocket.testing.happenings import Happenings
 from rxsocket.testing.script import (
     Accept,
     Hang,
@@ -56,7 +56,7 @@ class Book:
     def __init__(self, scripts: tuple[Script, ...], tokens: Iterable[str] | None) -> None:
         self.default: Script = accept()
         self.tokens: set[str] | None = None if tokens is None else set(tokens)
-        self._changed = threading.Condition()  # on an RLock: a predicate may read every member
+        self._changed = Happenings()
         self._queue: deque[Script] = deque()
         self._handshakes: list[Handshake] = []
         self._received: list[Received] = []
@@ -64,7 +64,6 @@ class Book:
         self._history: list[str] = []
         self._failures: list[AssertionError] = []
         self._visits: list[Visit] = []
-        self._watchers: list[Callable[[], None]] = []
         self._dials = 0
         self._delay = 0.0
         self._taken: int = 0
@@ -207,9 +206,7 @@ class Book:
         """Add a line to the history and wake whoever waits."""
         with self._changed:
             self._history.append(line)
-            self._changed.notify_all()
-            for watch in self._watchers:
-                watch()
+            self._changed.tell()
 
     def _copy(self, items: list[T]) -> list[T]:
         with self._changed:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Self
 
 from rxsocket.testing.book import Book
-from rxsocket.testing.clock import VirtualClock
 from rxsocket.testing.script import (
     Expect,
     Payload,
@@ -83,13 +81,8 @@ class Scripted(Book):
             >>> server.wait_for(lambda s: len(s.handshakes) == 2)
         """
         __tracebackhide__ = True
-        loop = asyncio._get_running_loop()
-        if isinstance(loop, VirtualClock):
-            loop.run(self.await_for(predicate, timeout, message))
-            return
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._holds(predicate), timeout):
-                raise AssertionError(self._not_yet(timeout, message))
+        if not self._changed.wait(lambda: self._holds(predicate), timeout):
+            raise AssertionError(self._not_yet(timeout, message))
 
     def expect(self, message: Payload | Predicate | None = None, timeout: float = 5.0) -> Payload:
         """Block until a client sends its next message; each call takes one more.
@@ -146,30 +139,12 @@ class Scripted(Book):
     ) -> None:
         """Like :meth:`wait_for`, without blocking the loop."""
         __tracebackhide__ = True
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def watch() -> None:
-            with suppress(RuntimeError):  # the loop was closed with this coroutine on it
-                loop.call_soon_threadsafe(changed.set)
-
-        with self._changed:
-            self._watchers.append(watch)
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._holds(predicate):
-                    await changed.wait()
-                    changed.clear()
-        except TimeoutError:
-            raise AssertionError(self._not_yet(timeout, message)) from None
-        finally:
-            with self._changed:
-                self._watchers.remove(watch)
+        if not await self._changed.come(lambda: self._holds(predicate), timeout):
+            raise AssertionError(self._not_yet(timeout, message))
 
     def _holds(self, predicate: Callable[[Self], object]) -> bool:
-        with self._changed:
-            self.check()
-            return bool(predicate(self))
+        self.check()
+        return bool(predicate(self))
 
     def _not_yet(self, timeout: float, message: str | None) -> str:
         lines = "\n  ".join(self.history) or "nothing"

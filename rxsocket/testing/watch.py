@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from reactivex import Observable, abc
@@ -17,7 +14,7 @@ from rxsocket.runtime.threads import running_loop
 from rxsocket.socket import Socket
 from rxsocket.states import State
 from rxsocket.streams.stream import Stream
-from rxsocket.testing.clock import VirtualClock
+from rxsocket.testing.happenings import Happenings
 
 __all__ = ["Entry", "StreamsEnded", "Watch", "watch"]
 
@@ -49,9 +46,8 @@ class Watch(abc.DisposableBase):
 
     def __init__(self, socket: Socket, *, connect: bool = True) -> None:
         self.socket = socket
-        self._changed = threading.Condition()
+        self._changed = Happenings()
         self._entries: list[Entry] = []
-        self._watchers: list[Callable[[], None]] = []
         self._began: float | None = None
         self._end: StreamsEnded | None = None
 
@@ -161,13 +157,8 @@ class Watch(abc.DisposableBase):
             AssertionError: If it is not true in time, with what happened.
         """
         __tracebackhide__ = True
-        loop = asyncio._get_running_loop()
-        if isinstance(loop, VirtualClock):
-            loop.run(self.happens(predicate, timeout, message))
-            return
-        with self._changed:
-            if not self._changed.wait_for(lambda: predicate(self), timeout):
-                raise AssertionError(self._not_yet(timeout, message))
+        if not self._changed.wait(lambda: predicate(self), timeout):
+            raise AssertionError(self._not_yet(timeout, message))
 
     async def happens(
         self,
@@ -177,25 +168,8 @@ class Watch(abc.DisposableBase):
     ) -> None:
         """Like :meth:`until`, without blocking the loop."""
         __tracebackhide__ = True
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop was closed with this coroutine on it
-                loop.call_soon_threadsafe(changed.set)
-
-        with self._changed:
-            self._watchers.append(wake)
-        try:
-            async with asyncio.timeout(timeout):
-                while not predicate(self):
-                    await changed.wait()
-                    changed.clear()
-        except TimeoutError:
-            raise AssertionError(self._not_yet(timeout, message)) from None
-        finally:
-            with self._changed:
-                self._watchers.remove(wake)
+        if not await self._changed.come(lambda: predicate(self), timeout):
+            raise AssertionError(self._not_yet(timeout, message))
 
     def dispose(self) -> None:
         """Leave."""
@@ -211,10 +185,7 @@ class Watch(abc.DisposableBase):
             self._entries.append(Entry(at, what))
             if isinstance(what, StreamsEnded):
                 self._end = what
-            self._changed.notify_all()
-            watchers = tuple(self._watchers)
-        for wake in watchers:
-            wake()
+            self._changed.tell()
 
     def _not_yet(self, timeout: float, message: str) -> str:
         state = self.socket.state.value
