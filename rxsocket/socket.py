@@ -692,14 +692,14 @@ one again
         return f"<Socket {self.url}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from rxsocket.notebook.card_view import card_bundle  # only a notebook asks for it
+        from rxsocket.pictures.card_view import card_bundle  # only a notebook asks for it
 
-        return card_bundle(self)
+        return card_bundle(self._engine)
 
     def _repr_html_(self) -> str:
-        from rxsocket.notebook.card_view import static_card
+        from rxsocket.pictures.card_view import static_card
 
-        return static_card(self)["text/html"]
+        return static_card(self._engine)["text/html"]
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.explaining.causes import describe
-from rxsocket.notebook.live_view import View
+from rxsocket.pictures.live_view import View
 from rxsocket.runtime.threads import running_loop, wall_clock
 
 __all__ = ["Following"]

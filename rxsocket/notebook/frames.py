@@ -10,8 +10,9 @@ from reactivex import Observable
 
 from rxsocket.arguments import instance, whole_number
 from rxsocket.notebook.following import Following
-from rxsocket.notebook.live_view import Drawn, Window, bundle
 from rxsocket.notebook.rows import row
+from rxsocket.pictures.live_bundle import bundle
+from rxsocket.pictures.live_view import Drawn, Window
 
 __all__ = ["Frame", "frame"]
 

@@ -13,12 +13,13 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.arguments import instance, more_than_zero
 from rxsocket.explaining.causes import describe
-from rxsocket.notebook.live_view import Drawn, View, Window, bundle
-from rxsocket.notebook.svg import svg
-from rxsocket.notebook.svg_colours import PAGE
-from rxsocket.notebook.svg_scene import Density, Lane, Mark, Scene, Words
-from rxsocket.notebook.timeline_density import Density as Counts
-from rxsocket.notebook.timeline_excerpt import excerpt
+from rxsocket.pictures.live_bundle import bundle
+from rxsocket.pictures.live_view import Drawn, View, Window
+from rxsocket.pictures.svg import svg
+from rxsocket.pictures.svg_colours import PAGE
+from rxsocket.pictures.svg_scene import Density, Lane, Mark, Scene, Words
+from rxsocket.pictures.timeline_density import Density as Counts
+from rxsocket.pictures.timeline_excerpt import excerpt
 from rxsocket.runtime.threads import running_loop, wall_clock
 
 __all__ = ["Marbles", "marbles"]

@@ -14,8 +14,9 @@ from reactivex import operators as ops
 
 from rxsocket.arguments import instance, is_list, more_than_zero
 from rxsocket.notebook.following import Following
-from rxsocket.notebook.live_view import Drawn, Window, bundle
 from rxsocket.notebook.rows import row
+from rxsocket.pictures.live_bundle import bundle
+from rxsocket.pictures.live_view import Drawn, Window
 
 __all__ = ["Plot", "plot"]
 

@@ -10,12 +10,13 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.arguments import instance, more_than_zero
-from rxsocket.notebook.live_view import Drawn, View, Window, bundle
-from rxsocket.notebook.svg import svg
-from rxsocket.notebook.svg_colours import PAGE
-from rxsocket.notebook.svg_scene import Scene
-from rxsocket.notebook.timeline_scene import begin_of, end_of, picture
-from rxsocket.notebook.timeline_tape import tape_of
+from rxsocket.pictures.live_bundle import bundle
+from rxsocket.pictures.live_view import Drawn, View, Window
+from rxsocket.pictures.svg import svg
+from rxsocket.pictures.svg_colours import PAGE
+from rxsocket.pictures.svg_scene import Scene
+from rxsocket.pictures.timeline_scene import begin_of, end_of, picture
+from rxsocket.pictures.timeline_tape import Tape, tape_of
 from rxsocket.socket import Socket
 from rxsocket.states import State
 
@@ -37,7 +38,7 @@ class Timeline(View):
 
     def __init__(self, socket: Socket[Any, Any], last: float | None) -> None:
         self._url = socket.url
-        self._tape = tape_of(socket)
+        self._tape = _tape(socket)
         self._last = last
         self._remembering: abc.DisposableBase = Disposable()
 
@@ -125,9 +126,13 @@ def timeline(socket: Socket[Any, Any], *, last: float | None = None) -> Timeline
     """
     instance("timeline(socket)", socket, Socket, "a Socket")
     last = more_than_zero("last", last)
-    views = tape_of(socket).views
+    views = _tape(socket).views
     view = views.get(("timeline", last))
     if not isinstance(view, Timeline):
         view = views["timeline", last] = Timeline(socket, last)
     view.remember()
     return view
+
+
+def _tape(socket: Socket[Any, Any]) -> Tape:
+    return tape_of(socket._engine)  # pyright: ignore[reportPrivateUsage]

@@ -24,7 +24,7 @@ from reactivex.disposable import CompositeDisposable
 from rxsocket.arguments import function, instance, seconds_or_none
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event, Message
-from rxsocket.recording.masks import Ordinals
+from rxsocket.recording.ordinals import Ordinals
 from rxsocket.recording.parts import Parts
 from rxsocket.recording.writer import Buffer, Masking, Writer
 from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock

@@ -11,16 +11,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 from rxsocket import Socket, refreshing
-from rxsocket.notebook.card import Card, card
-from rxsocket.notebook.card_html import card_html
-from rxsocket.notebook.card_text import card_text
-from rxsocket.notebook.timeline_tape import tape_of
+from rxsocket.pictures.card import Card, card
+from rxsocket.pictures.card_html import card_html
+from rxsocket.pictures.card_text import card_text
+from rxsocket.pictures.timeline_tape import tape_of
 from rxsocket.states import State
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 
 def shown(socket: Socket[Any, Any]) -> Card:
-    return card(socket, tape_of(socket))
+    return card(socket._engine, tape_of(socket._engine))
 
 
 class Strict(HTMLParser):
@@ -60,7 +60,7 @@ def test_an_open_socket_with_messages(virtual: VirtualClock) -> None:
     """State, epoch, rate and the last five messages, newest first; old ones leave the rate."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth={"token": "secret-token"})
-    watching = tape_of(socket).watch()
+    watching = tape_of(socket._engine).watch()
     with socket:
         virtual.advance(2)
         for number in range(20):
@@ -117,7 +117,7 @@ def test_html_is_whole_and_escaped(virtual: VirtualClock) -> None:
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'"
     peer = fake(accept().send(evil).wait(1).close(4000, "<b>reason"))
     socket = Socket(peer.url, transport=peer, auth={"<i>token": "secret-token"})
-    watching = tape_of(socket).watch()
+    watching = tape_of(socket._engine).watch()
     with socket:
         virtual.advance(0.5)
         first = card_html(shown(socket), 0.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rxsocket.notebook.svg_columns import columns, moments
-from rxsocket.notebook.svg_scene import Density
+from rxsocket.pictures.svg_columns import columns, moments
+from rxsocket.pictures.svg_scene import Density
 
 
 def test_a_wide_bin_is_spread_over_its_columns() -> None:

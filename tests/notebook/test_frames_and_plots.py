@@ -12,8 +12,8 @@ import pytest
 from reactivex.subject import Subject
 
 from rxsocket.notebook import frame, plot
-from rxsocket.notebook.live_view import Window
 from rxsocket.notebook.rows import row
+from rxsocket.pictures.live_view import Window
 from rxsocket.testing import VirtualClock
 
 PNG = b"\x89PNG\r\n"

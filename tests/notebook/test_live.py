@@ -15,9 +15,9 @@ from reactivex.disposable import Disposable
 
 from rxsocket import Socket
 from rxsocket.notebook import marbles, timeline
-from rxsocket.notebook.card_view import CardView
-from rxsocket.notebook.live_pace import INTERVAL, PATIENCE, Pace
-from rxsocket.notebook.live_view import Drawn, View, Window
+from rxsocket.pictures.card_view import CardView
+from rxsocket.pictures.live_pace import INTERVAL, PATIENCE, Pace
+from rxsocket.pictures.live_view import Drawn, View, Window
 from rxsocket.testing import VirtualClock, fake
 
 
@@ -206,7 +206,7 @@ def test_what_changes_by_itself_is_drawn_again(virtual: VirtualClock) -> None:
 Make = Callable[[Socket], View]
 
 
-@pytest.mark.parametrize("make", [CardView, timeline])
+@pytest.mark.parametrize("make", [lambda socket: CardView(socket._engine), timeline])
 def test_a_resting_view_subscribes_to_nothing(virtual: VirtualClock, make: Make) -> None:
     """A hidden card takes no events; a hidden timeline goes on remembering, but is not drawn."""
     peer = fake()

@@ -12,9 +12,9 @@ import pytest
 
 from rxsocket import Socket, handover
 from rxsocket.notebook import timeline
-from rxsocket.notebook.svg_labels import placed, width_of
-from rxsocket.notebook.svg_scene import Lane, Scene
-from rxsocket.notebook.timeline_density import Density
+from rxsocket.pictures.svg_labels import placed, width_of
+from rxsocket.pictures.svg_scene import Lane, Scene
+from rxsocket.pictures.timeline_density import Density
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}

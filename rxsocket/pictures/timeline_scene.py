@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rxsocket.notebook.svg_scene import Bar, Density, Lane, Look, Mark, Scene, Shape, Words
-from rxsocket.notebook.timeline_excerpt import excerpt
-from rxsocket.notebook.timeline_story import Connection, Story, Token
-from rxsocket.notebook.timeline_tape import Record
+from rxsocket.pictures.svg_scene import Bar, Density, Lane, Look, Mark, Scene, Shape, Words
+from rxsocket.pictures.timeline_excerpt import excerpt
+from rxsocket.pictures.timeline_story import Connection, Story, Token
+from rxsocket.pictures.timeline_tape import Record
 
 __all__ = ["begin_of", "end_of", "picture"]
 

@@ -20,13 +20,13 @@ from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.masks import Mask
+from rxsocket.engine.engine import Engine
 from rxsocket.events import Event, Message
-from rxsocket.notebook.live_view import View
-from rxsocket.notebook.timeline_density import Density
-from rxsocket.notebook.timeline_story import Story
-from rxsocket.recording.masks import Mask
+from rxsocket.pictures.live_view import View
+from rxsocket.pictures.timeline_density import Density
+from rxsocket.pictures.timeline_story import Story
 from rxsocket.runtime.home import Home
-from rxsocket.socket import Socket
 from rxsocket.states import State
 
 __all__ = ["Record", "Tape", "tape_of"]
@@ -72,14 +72,13 @@ class Tape:
     """Looks at a socket while somebody wants it to, and remembers.
 
     Args:
-        socket: What to look at.
+        engine: The socket to look at.
 
     Attributes:
         views: Pictures of it, so that each is made once however often its cell is run.
     """
 
-    def __init__(self, socket: Socket[Any, Any]) -> None:
-        engine = socket._engine  # pyright: ignore[reportPrivateUsage]
+    def __init__(self, engine: Engine) -> None:
         self._publisher = engine.publisher
         self._outbox = engine.outbox
         self._home: Home = engine.home
@@ -235,11 +234,11 @@ class Tape:
                 self._story.tell(step)
 
 
-def tape_of(socket: Socket[Any, Any]) -> Tape:
+def tape_of(engine: Engine) -> Tape:
     """The one tape of a socket; it lives as long as the socket does."""
-    past = socket._publisher.past  # pyright: ignore[reportPrivateUsage]
+    past = engine.publisher.past
     if past.companion is None:
-        past.companion = Tape(socket)
+        past.companion = Tape(engine)
     tape: Tape = past.companion
     return tape
 

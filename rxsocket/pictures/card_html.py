@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from html import escape
 
 from rxsocket.explaining.durations import span
-from rxsocket.notebook.card import Card
-from rxsocket.notebook.card_text import facts
-from rxsocket.notebook.svg_axis import clock_time
-from rxsocket.notebook.svg_colours import colour_of
+from rxsocket.pictures.card import Card
+from rxsocket.pictures.card_text import facts
+from rxsocket.pictures.svg_axis import clock_time
+from rxsocket.pictures.svg_colours import colour_of
 from rxsocket.states import State
 
 __all__ = ["card_html"]

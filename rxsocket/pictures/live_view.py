@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from reactivex import abc
 
-__all__ = ["Drawn", "View", "Window", "bundle"]
+__all__ = ["Drawn", "View", "Window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,3 @@ class View(ABC):
     @abstractmethod
     def drawn(self, window: Window) -> Drawn:
         """Draw it for a page, in the page's own colours; from any thread."""
-
-
-def bundle(view: View, static: Mapping[str, Any]) -> dict[str, Any]:
-    """A view in every form there is: for a live front end, for a saved notebook, as text."""
-    try:
-        from rxsocket.notebook.live_widget import widget_bundle
-    except ImportError:  # without rxsocket[notebook]
-        return dict(static)
-    return dict(static) | widget_bundle(view)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from rxsocket.notebook.svg_axis import clock_time, ticks
-from rxsocket.notebook.svg_colours import FAULT, PAPER, Theme, colour_of
-from rxsocket.notebook.svg_columns import columns, moments
-from rxsocket.notebook.svg_labels import placed, width_of
-from rxsocket.notebook.svg_scene import Bar, Density, Lane, Mark, Scene
+from rxsocket.pictures.svg_axis import clock_time, ticks
+from rxsocket.pictures.svg_colours import FAULT, PAPER, Theme, colour_of
+from rxsocket.pictures.svg_columns import columns, moments
+from rxsocket.pictures.svg_labels import placed, width_of
+from rxsocket.pictures.svg_scene import Bar, Density, Lane, Mark, Scene
 
 __all__ = ["svg"]
 

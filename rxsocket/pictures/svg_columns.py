@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rxsocket.notebook.svg_scene import Density
+from rxsocket.pictures.svg_scene import Density
 
 __all__ = ["columns", "moments"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from rxsocket.arguments import is_list, is_mapping
 from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.identity import jwt_claims
 from rxsocket.auth.shares import Share
+from rxsocket.engine.engine import Engine
 from rxsocket.events import (
     Closed,
     ConnectFailed,
@@ -32,11 +32,10 @@ from rxsocket.explaining.causes import (
     describe,
     failure,
 )
-from rxsocket.explaining.explanation import Explanation
-from rxsocket.notebook.timeline_excerpt import excerpt
-from rxsocket.notebook.timeline_story import Story, Token
-from rxsocket.notebook.timeline_tape import Record, Tape
-from rxsocket.socket import Socket
+from rxsocket.explaining.explanation import Explanation, explain
+from rxsocket.pictures.timeline_excerpt import excerpt
+from rxsocket.pictures.timeline_story import Story, Token
+from rxsocket.pictures.timeline_tape import Record, Tape
 from rxsocket.states import State
 
 __all__ = ["Card", "Line", "Trouble", "card"]
@@ -106,15 +105,15 @@ class Card:
     trouble: Trouble | None = None
 
 
-def card(socket: Socket[Any, Any], tape: Tape) -> Card:
+def card(engine: Engine, tape: Tape) -> Card:
     """What there is to show of a socket at this moment; from any thread."""
-    now = socket._engine.home.wall_time()  # pyright: ignore[reportPrivateUsage]
+    publisher, now = engine.publisher, engine.home.wall_time()
     record = tape.record(now - WINDOW)
-    past = socket._publisher.past.events  # pyright: ignore[reportPrivateUsage]
+    past = publisher.past.events
     mask: Callable[[str], str] = record.mask
-    told: Explanation = socket.explain()
+    told: Explanation = explain(past, publisher.state.value, now)
     return Card(
-        url=socket.url,
+        url=engine.plan.address.shown,
         state=told.state,
         now=now,
         since=told.since,
@@ -123,11 +122,11 @@ def card(socket: Socket[Any, Any], tape: Tape) -> Card:
         advice=mask(told.advice),
         notes=tuple(mask(note) for note in told.notes),
         credential=_token(record.story, now),
-        expires=_expires(socket),
+        expires=_expires(engine),
         epoch=_epoch(past),
         rate=_rate(record, tape.watched),
         received=record.count,
-        latency=socket.latency.value,
+        latency=publisher.latency.value,
         messages=_messages(record),
         trouble=_trouble(past, mask),
     )
@@ -189,9 +188,9 @@ def _wrong(event: Event) -> tuple[str, str] | None:
             return None
 
 
-def _expires(socket: Socket[Any, Any]) -> float | None:
-    credential = socket.auth.value
-    provider = socket._engine.custody.provider  # pyright: ignore[reportPrivateUsage]
+def _expires(engine: Engine) -> float | None:
+    credential = engine.publisher.auth.value
+    provider = engine.custody.provider
     if isinstance(provider, Share):
         known = provider.expires_at(credential)
         if known is not None:

@@ -8,12 +8,13 @@ from typing import Any
 
 from reactivex import abc
 
-from rxsocket.notebook.card import Card, card
-from rxsocket.notebook.card_html import card_html
-from rxsocket.notebook.card_text import card_text
-from rxsocket.notebook.live_view import Drawn, View, Window, bundle
-from rxsocket.notebook.timeline_tape import tape_of
-from rxsocket.socket import Socket
+from rxsocket.engine.engine import Engine
+from rxsocket.pictures.card import Card, card
+from rxsocket.pictures.card_html import card_html
+from rxsocket.pictures.card_text import card_text
+from rxsocket.pictures.live_bundle import bundle
+from rxsocket.pictures.live_view import Drawn, View, Window
+from rxsocket.pictures.timeline_tape import tape_of
 
 __all__ = ["CardView", "card_bundle", "static_card"]
 
@@ -21,13 +22,13 @@ __all__ = ["CardView", "card_bundle", "static_card"]
 class CardView(View):
     """Draws the card of one socket."""
 
-    def __init__(self, socket: Socket[Any, Any]) -> None:
-        self._socket = socket
-        self._tape = tape_of(socket)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tape = tape_of(engine)
 
     def card(self) -> Card:
         """What it shows at this moment."""
-        return card(self._socket, self._tape)
+        return card(self._engine, self._tape)
 
     def watch(self, changed: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each thing that happened to the socket, until disposed."""
@@ -45,22 +46,22 @@ class CardView(View):
         return {"text/plain": card_text(now), "text/html": card_html(now, _zone(now))}
 
 
-def card_bundle(socket: Socket[Any, Any]) -> dict[str, Any]:
+def card_bundle(engine: Engine) -> dict[str, Any]:
     """The card of a socket in every form there is."""
-    view = _view(socket)
+    view = _view(engine)
     return bundle(view, view.static())
 
 
-def static_card(socket: Socket[Any, Any]) -> dict[str, str]:
+def static_card(engine: Engine) -> dict[str, str]:
     """The card of a socket as it is now: HTML and text."""
-    return _view(socket).static()
+    return _view(engine).static()
 
 
-def _view(socket: Socket[Any, Any]) -> CardView:
-    views = tape_of(socket).views
+def _view(engine: Engine) -> CardView:
+    views = tape_of(engine).views
     view = views.get("card")
     if not isinstance(view, CardView):
-        view = views["card"] = CardView(socket)
+        view = views["card"] = CardView(engine)
     return view
 
 

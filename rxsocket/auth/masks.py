@@ -1,4 +1,4 @@
-"""What a recording says of credentials, and how their values are kept out of it (C28)."""
+"""Values of credentials, kept out of what is shown or written down (C28)."""
 
 from __future__ import annotations
 
@@ -8,37 +8,14 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from rxsocket.arguments import is_list, is_mapping
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
-from rxsocket.recording.lines import AuthSeen
+from rxsocket.auth.credentials import Credential
 
-__all__ = ["Mask", "Ordinals"]
+__all__ = ["Mask"]
 
 SHORTEST = 4
 """Characters of a value that can be told from other text; a shorter one would mask everything."""
 MOST = 1000
 """Values that are looked for; a socket that is renewed for months forgets the oldest."""
-
-
-class Ordinals:
-    """Numbers credentials: equal ones get the same number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def seen(self, credential: Credential, at: float) -> AuthSeen:
-        """The entry for a credential that is in use from now on."""
-        number = self._numbers.setdefault(credential.fingerprint, len(self._numbers) + 1)
-        value = credential.reveal()
-        names = tuple(value) if is_mapping(value) else None
-        return AuthSeen(at=at, credential=number, kind=_kind(credential), names=names)
-
-
-def _kind(credential: Credential) -> str:
-    if credential is ANONYMOUS:
-        return "anonymous"
-    if credential is LOGGED_OUT:
-        return "logged out"
-    return "none yet" if credential is PENDING else "value"
 
 
 class Mask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rxsocket.explaining.durations import span
-from rxsocket.notebook.card import Card
+from rxsocket.pictures.card import Card
 
 __all__ = ["card_text", "facts"]
 

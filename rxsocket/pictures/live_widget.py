@@ -15,8 +15,8 @@ import traitlets
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.notebook.live_pace import Pace
-from rxsocket.notebook.live_view import Drawn, View, Window
+from rxsocket.pictures.live_pace import Pace
+from rxsocket.pictures.live_view import Drawn, View, Window
 
 __all__ = ["LiveWidget", "widget_bundle"]
 
@@ -32,7 +32,7 @@ class LiveWidget(anywidget.AnyWidget):
     """
 
     _esm: ClassVar[str] = (
-        resources.files("rxsocket.notebook").joinpath("live.js").read_text(encoding="utf-8")
+        resources.files("rxsocket.pictures").joinpath("live.js").read_text(encoding="utf-8")
     )
     html = traitlets.Unicode("").tag(sync=True)
     span = traitlets.Float(None, allow_none=True).tag(sync=True)

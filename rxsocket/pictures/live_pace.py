@@ -26,7 +26,7 @@ from contextlib import suppress
 
 from reactivex import abc
 
-from rxsocket.notebook.live_view import Drawn
+from rxsocket.pictures.live_view import Drawn
 from rxsocket.runtime.threads import background
 
 __all__ = ["INTERVAL", "PATIENCE", "Pace"]
