@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import sys
@@ -190,7 +191,7 @@ def test_a_saved_notebook_holds_no_secret(
     manager.km.kernel_spec.argv = [
         *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
     ]
-    manager.execute()
+    asyncio.run(manager.async_execute())
     saved = nbformat.writes(book)
     assert "image/svg+xml" in saved
     assert "widget-state+json" in saved
