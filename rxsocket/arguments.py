@@ -13,12 +13,15 @@ __all__ = [
     "code_to_send",
     "encodable",
     "function",
+    "function_of_one",
     "instance",
     "is_async",
     "is_list",
     "is_mapping",
     "more_than_zero",
+    "name_or_none",
     "one_line",
+    "predicate_or_none",
     "reason_to_send",
     "seconds",
     "seconds_or_none",
@@ -61,6 +64,22 @@ def more_than_zero(name: str, value: Any) -> float | None:
     if value is not None and seconds(name, value, or_none=True) == 0:
         raise ValueError(f"{name}: pass a number of seconds that is more than 0, or None")
     return seconds_or_none(name, value)
+
+
+def name_or_none(name: str, value: Any) -> str | None:
+    """Check what somebody wants something to be called, if at all.
+
+    Raises:
+        TypeError: If it is no string.
+        ValueError: If nothing in it can be seen, or it is no single line.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: pass a string or None, not {type(value).__name__}")
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{name}: pass a name on one line, such as 'quotes', not {value!r}")
+    return value
 
 
 def one_line(name: str, text: str) -> str:
@@ -127,6 +146,28 @@ def function(name: str, value: F) -> F:
     if not callable(value):
         raise TypeError(f"{name}: pass a function, not {type(value).__name__}")
     return value
+
+
+def function_of_one(name: str, value: F, example: str) -> F:
+    """Check that something can be called with one argument.
+
+    Raises:
+        TypeError: If it cannot; it says what to pass.
+    """
+    if not callable(value):
+        raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # some builtins have none
+        return value
+    if not _takes(signature, None):
+        raise TypeError(f"{name}: pass {example}; this one takes {signature}")
+    return value
+
+
+def predicate_or_none(name: str, value: F | None) -> F | None:
+    """Check a function of one argument that may be left out, as :func:`function_of_one` does."""
+    return None if value is None else function_of_one(name, value, "a function of one argument")
 
 
 def instance(name: str, value: Any, kind: type[T], example: str) -> T:

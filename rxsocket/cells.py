@@ -26,6 +26,7 @@ __all__ = ["adopt", "keep"]
 
 _kept: ContextVar[bool] = ContextVar("rxsocket_kept", default=False)
 _owned: dict[str, tuple[str, list[abc.DisposableBase]]] = {}
+_named: dict[str, abc.DisposableBase] = {}
 _followed: WeakSet[Any] = WeakSet()
 
 
@@ -44,18 +45,26 @@ def keep() -> Generator[None]:
         _kept.reset(token)
 
 
-def adopt(dispose: Callable[[], abc.DisposableBase]) -> None:
+def adopt(dispose: Callable[[], abc.DisposableBase], name: str | None = None) -> None:
     """Let what somebody subscribed to or made end when the cell that runs now runs again.
 
     Args:
         dispose: Called in a kernel only: what is to be disposed.
+        name: Of something that there is once in a kernel: an earlier one of that name ends now.
     """
     ipython = sys.modules.get("IPython")
-    if ipython is None or _kept.get() or threading.current_thread() is not threading.main_thread():
+    if ipython is None or threading.current_thread() is not threading.main_thread():
         return
     shell: Any = ipython.get_ipython()
     cell, run = _now(shell)
     if not cell:
+        return
+    thing = dispose()
+    if name is not None:
+        if name in _named:
+            _named[name].dispose()
+        _named[name] = thing
+    if _kept.get():
         return
     if shell not in _followed:
         _followed.add(shell)
@@ -65,7 +74,7 @@ def adopt(dispose: Callable[[], abc.DisposableBase]) -> None:
 
         shell.events.register("pre_run_cell", end_the_run_before)
     _begin(cell, run)
-    _owned.setdefault(cell, (run, []))[1].append(dispose())
+    _owned.setdefault(cell, (run, []))[1].append(thing)
 
 
 def _begin(cell: str, run: str) -> None:

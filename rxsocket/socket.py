@@ -23,14 +23,16 @@ from rxsocket.address import Address
 from rxsocket.arguments import (
     callback,
     code_to_send,
-    function,
+    function_of_one,
     instance,
     more_than_zero,
+    name_or_none,
     reason_to_send,
     seconds,
     seconds_or_none,
 )
-from rxsocket.auth.carriers import Carrier, query
+from rxsocket.auth.carriers import Carrier
+from rxsocket.auth.carriers.given import carrier_or_query
 from rxsocket.auth.changes import AuthChange
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential
 from rxsocket.auth.identity import Identity
@@ -108,6 +110,8 @@ class Socket(Generic[T, S]):
 
     Args:
         url: Address, ``ws://`` or ``wss://``.
+        name: What it is called in its repr, in the log and on its card. In a notebook, a socket
+            takes the place of an earlier one of the same name, which is closed.
         auth: A mapping or a string; an Observable of these; a function, sync or async, that is
             asked before each attempt; or ``refreshing(function)``, which other sockets may share.
             ``None`` means logged out. Left out: no credential (C11).
@@ -178,6 +182,7 @@ class Socket(Generic[T, S]):
         self,
         url: str,
         *,
+        name: str | None = None,
         auth: Auth | Credential = ANONYMOUS,
         codec: Codec[S, T] | None = None,
         carrier: Carrier | None = None,
@@ -238,19 +243,26 @@ class Socket(Generic[T, S]):
             instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
         plan = Plan(
             address=address,
-            carrier=query() if carrier is None else function("carrier", carrier),
+            name=name_or_none("name", name),
+            carrier=carrier_or_query(carrier),
             transport=moves,
             options=options,
-            verdicts=standard() if verdicts is None else function("verdicts", verdicts),
+            verdicts=standard()
+            if verdicts is None
+            else function_of_one("verdicts", verdicts, "a function of an End, such as standard()"),
             backoff=backoff or Backoff(),
             codec=codec_or_none(codec),
             limits=Limits(max_attempts, give_up_after),
             stable_after=stable_after_argument(stable_after),
-            rejected=None if rejected is None else function("rejected", rejected),
+            rejected=None
+            if rejected is None
+            else function_of_one("rejected", rejected, "a function of a message"),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
             on_auth_change=strategy("on_auth_change", on_auth_change),
-            identity=None if identity is None else function("identity", identity),
+            identity=None
+            if identity is None
+            else function_of_one("identity", identity, "a function of a credential"),
             max_age=more_than_zero("max_age", max_age),
             linger=seconds("linger", linger),
             queue_for=seconds("queue_for", queue_for),
@@ -271,7 +283,7 @@ class Socket(Generic[T, S]):
         self._channels = Channels(self._engine, envelope)
         self._requests = Requests(self._engine)
         self._scheduler = LoopScheduler(self._engine.home, self._publisher.publish)
-        adopt(self._closing)
+        adopt(self._closing, plan.name)
 
     def _closing(self) -> Disposable:
         engine = weakref.ref(self._engine)  # which is not to be kept for its cell
@@ -304,6 +316,11 @@ class Socket(Generic[T, S]):
 
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
         return supervised(lease, self._engine)
+
+    @property
+    def name(self) -> str | None:
+        """What it was called."""
+        return self._engine.plan.name
 
     @property
     def url(self) -> str:
@@ -689,7 +706,7 @@ one again
         await self._engine.closed(hurry=exc_type is not None)
 
     def __repr__(self) -> str:
-        return f"<Socket {self.url}: {self.state.value.value}>"
+        return f"<Socket {self._engine.plan.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         from rxsocket.pictures.card_view import card_bundle  # only a notebook asks for it

@@ -184,9 +184,7 @@ class Custody:
         if self.provider is not None:
             self.provider.overtaken()
         if not self._running():
-            logger.info(
-                "%s: not running; the credential is kept for its start", self._plan.address.shown
-            )
+            logger.info("%s: not running; the credential is kept for its start", self._plan.label)
             self._drop_what_was_queued(credential)
             self.auth.on_next(credential)
             self._publisher.credential(credential)

@@ -64,7 +64,7 @@ class Engine:
         self._connections = connections
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self._start, self._stop, plan.linger)
-        self.publisher = Publisher(home, self.hold, plan.address.shown)
+        self.publisher = Publisher(home, self.hold, plan.label)
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
         self.ask_ahead: AskAhead = nothing_asked
         self.vigil = Vigil(home, self.publisher.publish)
@@ -197,10 +197,8 @@ class Engine:
             self.custody.opened()
 
     def _broke(self, error: Exception) -> None:
-        logger.error(
-            "%s: a bug in rxsocket ended the socket", self.plan.address.shown, exc_info=error
-        )
-        text = f"{self.plan.address.shown}: an internal error ended the socket: {error!r}"
+        logger.error("%s: a bug in rxsocket ended the socket", self.plan.label, exc_info=error)
+        text = f"{self.plan.label}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
         self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
 

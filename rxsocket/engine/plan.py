@@ -32,6 +32,7 @@ class Plan:
     """What a socket was told; it never changes."""
 
     address: Address
+    name: str | None
     carrier: Carrier
     transport: Transport
     options: Options
@@ -53,6 +54,11 @@ class Plan:
     heartbeat: Heartbeat | None
     stale_after: float | None
     on_stale: Literal["event", "reconnect"]
+
+    @property
+    def label(self) -> str:
+        """What the socket is called where people read of it: its name, if any, and its address."""
+        return f"{self.name} {self.address.shown}" if self.name else self.address.shown
 
     @property
     def renewable(self) -> bool:

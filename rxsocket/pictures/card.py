@@ -68,7 +68,7 @@ class Card:
     """What a card shows; nothing in it is secret (C28).
 
     Attributes:
-        url: The address, without user info or query values.
+        label: Name and address, without user info or query values.
         state: The state.
         now: The wall time of the card.
         since: Since when the socket is in that state; ``None`` if nothing has happened yet.
@@ -87,7 +87,7 @@ class Card:
         trouble: The last thing that went wrong.
     """
 
-    url: str
+    label: str
     state: State
     now: float
     since: float | None = None
@@ -113,7 +113,7 @@ def card(engine: Engine, tape: Tape) -> Card:
     mask: Callable[[str], str] = record.mask
     told: Explanation = explain(past, publisher.state.value, now)
     return Card(
-        url=engine.plan.address.shown,
+        label=engine.plan.label,
         state=told.state,
         now=now,
         since=told.since,

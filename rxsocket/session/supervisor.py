@@ -188,8 +188,8 @@ class _Supervisor:
         if self._attempts.misjudged is not None:
             inner = self._attempts.misjudged
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
-        shown, tally = self._plan.address.shown, self._attempts.tally
-        text = f"{shown}: gave up after attempt {tally.attempts}, {limit}: {why}"
+        shown, label, tally = self._plan.address.shown, self._plan.label, self._attempts.tally
+        text = f"{label}: gave up after attempt {tally.attempts}, {limit}: {why}"
         error = SocketFailed(text, url=shown, cause=inner, tried=tuple(tally.tried))
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 

@@ -81,7 +81,7 @@ class Oversight:
         if broken:
             raise broken[0]
         if left and not may_stay_open:
-            shown = ", ".join(engine.plan.address.shown for engine in left)
+            shown = ", ".join(engine.plan.label for engine in left)
             raise AssertionError(f"left open: {shown}; close() the socket, or use it in a with")
         for engine in engines:
             if engine not in left:

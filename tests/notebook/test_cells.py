@@ -107,13 +107,20 @@ def test_what_is_kept(kernel: Kernel) -> None:
     assert says(kernel, "all", times=2) == dict.fromkeys(runs, "kept all\n")
 
 
-def test_a_socket_replaces_the_earlier_one(kernel: Kernel) -> None:
-    """Ten runs of the cell that makes it leave one connection."""
-    make = "made = Socket(other.url, linger=0); made.connect()"
+@pytest.mark.parametrize(
+    ("make", "cells"),
+    [
+        ("made = Socket(other.url); made.connect()", ["e"] * 10),
+        ("made = Socket(other.url, name='quotes'); made.connect()", list("klmnopqrst")),
+        ("with keep(): made = Socket(other.url, name='quotes'); made.connect()", ["e", "u", "e"]),
+    ],
+    ids=["the same cell", "the same name", "the same name, kept"],
+)
+def test_a_socket_replaces_the_earlier_one(kernel: Kernel, make: str, cells: list[str]) -> None:
+    """Ten runs leave one connection: of the cell that makes it, or of any that gives it a name."""
     kernel.run("other = server().__enter__()")
-    for _ in range(10):
-        kernel.run(make, "e")
-    kernel.run("socket_of_e = made; made.state")
+    for cell in cells:
+        kernel.run(make, cell)
     count = """
 end = time.monotonic() + 10
 while time.monotonic() < end and (other.live != 1 or made.state.value.value != 'open'):

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from rxsocket import Backoff, Options, Request, Socket
+from rxsocket import Backoff, Options, Request, Socket, query, standard
 from rxsocket.engine.options import USER_AGENT
-from rxsocket.testing import VirtualClock, fake
+from rxsocket.testing import VirtualClock, fake, reject
 
 BAD_VALUES: list[tuple[str, Any]] = [
+    ("name", ""),
+    ("name", " "),
+    ("name", "two\nlines"),
     ("clean_close", "fail"),
     ("clean_close", None),
     ("stable_after", -1),
@@ -41,12 +44,18 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("additional_headers", [("X-A", "ä")]),
     ("subprotocols", [""]),
     ("subprotocols", ["a b"]),
-    ("subprotocols", [7]),
     ("ssl", ssl.create_default_context()),
 ]
 BAD_TYPES: list[tuple[str, Any]] = [
     ("auth", 7),
+    ("name", 7),
     ("carrier", 7),
+    ("carrier", "query"),
+    ("carrier", query),  # not called
+    ("carrier", lambda: None),
+    ("verdicts", standard),  # not called
+    ("identity", lambda: None),
+    ("rejected", lambda first, second: None),
     ("transport", 7),
     ("transport", None),
     ("verdicts", {1000: "complete"}),
@@ -76,6 +85,7 @@ BAD_TYPES: list[tuple[str, Any]] = [
     ("additional_headers", {"X-A": None}),
     ("subprotocols", "graphql-ws"),
     ("subprotocols", 7),
+    ("subprotocols", [7]),
 ]
 
 
@@ -91,6 +101,23 @@ def test_a_bad_type(name: str, value: Any) -> None:
     """A TypeError that begins with the name of the argument."""
     with pytest.raises(TypeError, match=rf"^{name}\b"):
         Socket("ws://host/", **{name: value})
+
+
+def test_a_name() -> None:
+    """It stands before the address wherever people read of the socket (C28: without secrets)."""
+    socket = Socket("ws://host/?token=secret", name="quotes")
+    assert socket.name == "quotes" and Socket("ws://host/").name is None
+    assert repr(socket) == "<Socket quotes ws://host/?token=***: idle>"
+    assert socket.url == "ws://host/?token=***"
+
+
+def test_a_name_in_the_log(virtual: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    """One of fifty sockets at one address is told from the others."""
+    peer = fake(reject(503))
+    socket = Socket(peer.url, transport=peer, name="quotes")
+    with socket:
+        virtual.advance(1)
+    assert caplog.messages[0].startswith("quotes ws://fake.test/: cannot connect")
 
 
 @pytest.mark.parametrize("value", ["secret ä", "secret\n"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rxsocket.arguments import instance
 from rxsocket.auth.carriers.carried import Carried
 from rxsocket.auth.carriers.combining import Combinable, Only, names
 from rxsocket.auth.carriers.entries import texts
@@ -24,13 +25,14 @@ def query(key: str = "token", *, only: Only = None) -> Combinable:
         only: The entries of a mapping that go this way; default all.
 
     Raises:
-        ValueError: If ``key`` is no name.
+        TypeError: If ``key`` is no string.
+        ValueError: If ``key`` is empty.
 
     Examples:
         >>> socket = Socket("wss://example.com/feed?room=1", auth={"token": "abc"}, carrier=query())
         >>> # dials wss://example.com/feed?room=1&token=abc
     """
-    if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not instance("query(key)", key, str, "the name of a query parameter, such as 'token'"):
         raise ValueError("query(key): pass the name of a query parameter, such as 'token'")
 
     def carry(value: CredentialValue) -> Carried:

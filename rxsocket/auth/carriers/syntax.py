@@ -30,9 +30,12 @@ def header_name(argument: str, name: Any) -> str:
     """Check the name of a header (RFC 9110, section 5.1).
 
     Raises:
+        TypeError: If it is no string.
         ValueError: If it is no token, or a header that the handshake sets itself.
     """
-    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: pass a string, not {type(name).__name__}")
+    if not _TOKEN.fullmatch(name):
         raise ValueError(f"{argument}: not the name of a header; use letters, digits and hyphens")
     if name.lower() in _OURS:
         raise ValueError(f"{argument}: the handshake sets {name} itself; pass another header")
@@ -57,9 +60,12 @@ def cookie_name(argument: str, name: Any) -> str:
     """Check the name of a cookie (RFC 6265, section 4.1.1).
 
     Raises:
+        TypeError: If it is no string.
         ValueError: If it is no token.
     """
-    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: pass a string, not {type(name).__name__}")
+    if not _TOKEN.fullmatch(name):
         raise ValueError(f"{argument}: not the name of a cookie; use letters, digits and hyphens")
     return name
 
