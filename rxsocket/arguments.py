@@ -14,6 +14,7 @@ __all__ = [
     "encodable",
     "function",
     "function_of_one",
+    "function_of_one_or_none",
     "instance",
     "is_async",
     "is_list",
@@ -21,7 +22,6 @@ __all__ = [
     "more_than_zero",
     "name_or_none",
     "one_line",
-    "predicate_or_none",
     "reason_to_send",
     "seconds",
     "seconds_or_none",
@@ -165,7 +165,7 @@ def function_of_one(name: str, value: F, example: str) -> F:
     return value
 
 
-def predicate_or_none(name: str, value: F | None) -> F | None:
+def function_of_one_or_none(name: str, value: F | None) -> F | None:
     """Check a function of one argument that may be left out, as :func:`function_of_one` does."""
     return None if value is None else function_of_one(name, value, "a function of one argument")
 

@@ -24,6 +24,7 @@ from rxsocket.arguments import (
     callback,
     code_to_send,
     function_of_one,
+    function_of_one_or_none,
     instance,
     more_than_zero,
     name_or_none,
@@ -254,15 +255,11 @@ class Socket(Generic[T, S]):
             codec=codec_or_none(codec),
             limits=Limits(max_attempts, give_up_after),
             stable_after=stable_after_argument(stable_after),
-            rejected=None
-            if rejected is None
-            else function_of_one("rejected", rejected, "a function of a message"),
+            rejected=function_of_one_or_none("rejected", rejected),
             clean_close=clean_close,
             auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
             on_auth_change=strategy("on_auth_change", on_auth_change),
-            identity=None
-            if identity is None
-            else function_of_one("identity", identity, "a function of a credential"),
+            identity=function_of_one_or_none("identity", identity),
             max_age=more_than_zero("max_age", max_age),
             linger=seconds("linger", linger),
             queue_for=seconds("queue_for", queue_for),
