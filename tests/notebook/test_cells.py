@@ -11,6 +11,9 @@ import pytest
 pytest.importorskip("ipykernel")
 
 from kernels import Kernel
+from load import stretched
+
+from rxsocket.testing import server
 
 SETUP = """
 import asyncio, threading, time
@@ -180,3 +183,23 @@ busy.close().result(5); busy_peer.shutdown()
 """
     )
     assert "True []\n" in printed(said).values()
+
+
+def test_a_restart_leaves_nothing_behind() -> None:
+    """The server sees the connection go, and the new kernel makes its own."""
+    with server() as peer:
+        kernel = Kernel([])
+        try:
+            make = f"from rxsocket import Socket; held = Socket({peer.url!r}).connect()"
+            for epoch in (1, 2):
+                kernel.run(make)
+                peer.wait_for(
+                    lambda peer, epoch=epoch: len(peer.handshakes) == epoch and peer.live == 1
+                )
+                begun = time.monotonic()
+                kernel.restart()
+                peer.wait_for(lambda peer: peer.live == 0)
+                assert time.monotonic() - begun < stretched(5.0)
+            assert kernel.run("print(2 + 2)")
+        finally:
+            kernel.stop()
