@@ -185,21 +185,15 @@ busy.close().result(5); busy_peer.shutdown()
     assert "True []\n" in printed(said).values()
 
 
-def test_a_restart_leaves_nothing_behind() -> None:
+def test_a_restart_leaves_nothing_behind(started: Kernel) -> None:
     """The server sees the connection go, and the new kernel makes its own."""
     with server() as peer:
-        kernel = Kernel([])
-        try:
-            make = f"from rxsocket import Socket; held = Socket({peer.url!r}).connect()"
-            for epoch in (1, 2):
-                kernel.run(make)
-                peer.wait_for(
-                    lambda peer, epoch=epoch: len(peer.handshakes) == epoch and peer.live == 1
-                )
-                begun = time.monotonic()
-                kernel.restart()
-                peer.wait_for(lambda peer: peer.live == 0)
-                assert time.monotonic() - begun < stretched(5.0)
-            assert kernel.run("print(2 + 2)")
-        finally:
-            kernel.stop()
+        for epoch in (1, 2):
+            started.run(f"from rxsocket import Socket; held = Socket({peer.url!r}).connect()")
+            peer.wait_for(lambda peer, epoch=epoch: len(peer.handshakes) == epoch)
+            peer.wait_for(lambda peer: peer.live == 1)
+            begun = time.monotonic()
+            started.restart()
+            peer.wait_for(lambda peer: peer.live == 0)
+            assert time.monotonic() - begun < stretched(5.0)
+    started.run(SETUP)
