@@ -39,10 +39,10 @@ class Kernel:
         self._client.shell_channel.send(request)
         return str(request["header"]["msg_id"])
 
-    def restart(self) -> None:
-        """Ask it to end, as a front end does, and start it anew."""
-        self._manager.restart_kernel(now=False)
-        self._client.wait_for_ready(timeout=30)
+    def end_for_a_restart(self) -> None:
+        """Ask it to end, as a front end does, and wait until its process has."""
+        self._client.shutdown(restart=True)
+        self._manager.provisioner.process.wait(30)
 
     def interrupt(self) -> None:
         """Interrupt what runs."""
