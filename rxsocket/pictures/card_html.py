@@ -18,8 +18,8 @@ STATES: dict[State, tuple[str, str]] = {
     State.IDLE: ("#6e7781", "○"),
     State.CONNECTING: ("#56b4e9", "◔"),
     State.OPEN: ("#009e73", "●"),
-    State.WAITING: ("#e69f00", "◷"),
-    State.AWAITING_AUTH: ("#cc79a7", "⚿"),
+    State.WAITING: ("#e69f00", "◑"),
+    State.AWAITING_AUTH: ("#cc79a7", "▲"),
     State.CLOSED: ("#6e7781", "■"),
 }
 """A colour that those who see colours differently can tell apart, and a sign."""
