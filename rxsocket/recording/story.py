@@ -93,7 +93,7 @@ class _Telling:
     def tell(self, entry: Entry) -> None:
         with self._home.turn():
             if isinstance(entry, AuthSeen):
-                self._publisher.credential(recorded_credential(entry))
+                self._publisher.credential(recorded_credential(entry), entry.at)
             elif isinstance(entry, OfAnEpoch):
                 self._of_an_epoch(entry)
             elif isinstance(entry, Event):

@@ -6,6 +6,7 @@ import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rxsocket.notebook import timeline
 from rxsocket.pictures.svg_labels import placed, width_of
 from rxsocket.pictures.svg_scene import Lane, Scene
 from rxsocket.pictures.timeline_density import Density
+from rxsocket.recording import record, replay
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}
@@ -151,6 +153,25 @@ def test_a_handover_is_drawn_side_by_side(virtual: VirtualClock) -> None:
         words = [words.text for words in lanes(picture.scene())["connection"].words]
         assert words == ["handed over"]
     virtual.advance(3)
+
+
+def test_a_recording_is_drawn_on_its_own_clock(
+    story: tuple[Any, Socket, VirtualClock], tmp_path: Path
+) -> None:
+    """Credentials change where the connections do, however much faster it is played, and later."""
+    peer, socket, virtual = story
+    with record(socket, tmp_path / "session.jsonl"):
+        live_through(peer, socket, virtual)
+    virtual.advance(100)
+    again = replay(tmp_path / "session.jsonl", speed=10).socket()
+    picture = timeline(again)
+    again.messages.subscribe(on_error=print)
+    virtual.advance(10)
+    drawn = lanes(picture.scene())
+    changes = [bar.begin for bar in drawn["credential"].bars][1:]
+    lived = lanes(timeline(socket).scene())
+    assert changes == pytest.approx([bar.begin for bar in lived["credential"].bars][1:], abs=1e-3)
+    assert len(changes) == 3
 
 
 def test_many_messages_are_a_density(story: tuple[Any, Socket, VirtualClock]) -> None:
