@@ -133,7 +133,7 @@ def test_replay_is_interrupted_at_once(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     with server(accept().send("one").wait(0.5).close(1000)) as s:
         assert run("record", s.url, str(path)).code == 0
-    with Terminal("replay", str(path), "--speed", "0.02") as terminal:
+    with Terminal("replay", str(path), "--speed", "0.1") as terminal:
         terminal.until("Connecting")
         seconds = terminal.interrupt()
         assert terminal.end() == 130

@@ -107,8 +107,8 @@ def test_no_credential_is_in_the_file(carrier: Any, name: str, tmp_path: Path) -
         feed.default = accept().send(f"you are {second}").close(4401, second)
         socket = Socket(feed.url, auth={"token": first}, carrier=carrier, compression=None)
         with record(socket, tmp_path / name) as recorder:
+            socket.messages.subscribe(lambda _: None)  # who raises leaves, and may be alone
             socket.opens.subscribe(bad_observer)
-            socket.messages.subscribe(lambda _: None)
             feed.wait_for(lambda s: s.live)
             wait_for(lambda: recorder.messages == 3)
             socket.set_auth({"token": second})
