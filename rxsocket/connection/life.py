@@ -399,11 +399,12 @@ class Life:
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._memory.departures.add(link, ended=True)
         end = End(code=signal.sent or signal.code, reason=signal.reason)
+        reason = self._publisher.past.masked(signal.reason)
         if self.opened_at is None:
-            said = f"closed with {signal.code} {signal.reason}".rstrip()
+            said = f"closed with {signal.code} {reason}".rstrip()
             self._failed(ConnectionLost(f"the server let the link open, then {said}"), end)
             return
-        reason, uptime = signal.reason, self._uptime(self.opened_at)
+        uptime = self._uptime(self.opened_at)
         if cause is None:
             cause = Cause.LOST if signal.lost else Cause.PEER
             block = self._blocked() if signal.lost or signal.code == 1011 else ""

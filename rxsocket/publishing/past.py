@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.masks import Mask
 from rxsocket.events import Event, ObserverFailed
 from rxsocket.explaining.causes import describe
 
@@ -27,11 +28,12 @@ class Past:
         companion: What an onlooker wants to keep for as long as the socket lives.
     """
 
-    __slots__ = ("_credentials", "_events", "companion")
+    __slots__ = ("_carried", "_credentials", "_events", "companion")
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._credentials: deque[tuple[float, Credential]] = deque(maxlen=CREDENTIALS_KEPT)
+        self._carried: deque[Credential] = deque(maxlen=CREDENTIALS_KEPT)
         self.companion: Any = None
 
     def remember(self, event: Event) -> None:
@@ -45,10 +47,24 @@ class Past:
         """Keep which credential is in use from a wall time on."""
         self._credentials.append((at, credential))
 
+    def carried(self, credential: Credential) -> None:
+        """Remember that a credential goes to the server, which may repeat it."""
+        if credential not in self._carried:
+            self._carried.append(credential)
+
     @property
     def credentials(self) -> tuple[tuple[float, Credential], ...]:
         """The last 20 credentials, masked as ever, and since when each; from any thread."""
         return tuple(self._credentials.copy())
+
+    def masked(self, text: str) -> str:
+        """A text of somebody's, without the values of the credentials that were carried (C28)."""
+        if not text:
+            return text
+        mask = Mask()
+        for credential in self._carried.copy():
+            mask.hide(credential)
+        return str(mask(text))
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -229,6 +229,7 @@ class Attempts:
 
     def _request(self, epoch: Epoch, credential: Credential) -> Request:
         epoch.credential = credential
+        self._publisher.past.carried(credential)
         if epoch.adopted:
             self.in_use(epoch, credential)
         try:
@@ -237,7 +238,7 @@ class Attempts:
             failure = f"the credential cannot be carried: {error}"
         except Exception as error:  # of the user's carrier
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
-        raise ProviderFailed(failure)
+        raise ProviderFailed(self._publisher.past.masked(failure))
 
     async def _old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""

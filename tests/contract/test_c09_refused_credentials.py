@@ -13,6 +13,7 @@ from scene import A, B, C, Make, Scene, left
 from rxsocket import (
     Ask,
     AwaitingAuth,
+    Carried,
     Cause,
     Closed,
     InEffect,
@@ -734,3 +735,30 @@ def test_back_to_a_refused_one_closes_the_good_one(virtual: VirtualClock, scene:
         (11.0, left(2, Cause.AUTH_CHANGED)),
         (11.0, AwaitingAuth(reason=reason, cause=Cause.REFUSED)),
     ]
+
+
+def test_what_the_server_repeats_is_masked(virtual: VirtualClock) -> None:
+    """C28: in the reason of a close, in ``explain()``, and in what comes of a limit."""
+    peer = fake(*[accept().close(4500, "no room for tok-secret")] * 3)
+    socket = Socket(peer.url, auth={"token": "tok-secret"}, transport=peer, max_attempts=3)
+    seen: list[object] = []
+    socket.events.subscribe(seen.append, lambda error: seen.append((error, error.tried)))
+    virtual.advance(60)
+    closed = [event for event in seen if isinstance(event, Closed)]
+    assert [event.reason for event in closed] == ["no room for ***"] * 3
+    assert "tok-secret" not in f"{seen!r} {socket.explain()}"
+
+
+def test_a_carrier_that_raises_with_the_value(virtual: VirtualClock) -> None:
+    """C28: the text of a user's exception may quote the credential."""
+
+    def broken(value: object) -> Carried:
+        raise LookupError(f"no place for {value}")
+
+    socket = Socket("ws://fake.test/", auth=lambda: "tok-secret", carrier=broken, transport=fake())
+    problems: list[object] = []
+    socket.errors.subscribe(problems.append)
+    with socket:
+        virtual.advance(1)
+    assert "no place for ***" in repr(problems)
+    assert "tok-secret" not in repr(problems)
