@@ -7,6 +7,7 @@ hangs would keep Ctrl-C waiting with it (C26).
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -47,7 +48,7 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         tcp = socket.socket(family, kind, protocol)
         tcp.setblocking(False)
         try:
-            await loop.sock_connect(tcp, address)
+            await _connect(loop, tcp, address)
         except OSError as error:
             tcp.close()
             failures.append(error)
@@ -57,6 +58,18 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         else:
             return tcp
     raise failures[-1] if failures else OSError(f"no address found for {host!r}")
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, tcp: socket.socket, address: Any) -> None:
+    if sys.platform == "linux":
+        # On loopback it is connected at once, but says so only when asked again; the loop asks
+        # first thing, and saves a turn. On other ways the loop finds the connect in progress.
+        begun = tcp.connect_ex(address)
+        if begun == 0:
+            return
+        if begun != errno.EINPROGRESS:
+            raise OSError(begun, os.strerror(begun))
+    await loop.sock_connect(tcp, address)
 
 
 async def addresses(host: str, port: int) -> Sequence[Found]:
