@@ -21,11 +21,13 @@ from rxsocket.arguments import is_async
 from rxsocket.cells import adopt
 from rxsocket.flow import Brake
 from rxsocket.iteration import HIGH_WATER, iterate, marks
+from rxsocket.reporting import Reporter, report_to
 from rxsocket.runtime import Home
 
 __all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name"]
 
 T = TypeVar("T")
+PLUMBING = ("rxsocket.streams", "rxsocket.arguments", "rxsocket.operators", "reactivex.")
 Report = Callable[[str, str, Exception], None]
 Hold = Callable[[], abc.DisposableBase]
 
@@ -36,7 +38,7 @@ def observer_name(error: Exception) -> str:
     while trace is not None:
         frame = trace.tb_frame
         module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(("rxsocket.streams", "rxsocket.arguments", "reactivex.")):
+        if not module.startswith(PLUMBING):
             return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
         trace = trace.tb_next
     return "an observer without on_error"
@@ -61,6 +63,13 @@ def _is_plumbing(frame: FrameType) -> bool:
 class Fence(Generic[T]):
     """One observer of a stream.
 
+    Args:
+        observer: The observer.
+        report: Told of what it raises within an emission; it is detached then.
+        audience: Whether it counts as somebody who listens (C4).
+        later: Told of what an observer raises behind an operator that let the value wait, and that
+            it has left by itself. Default: ``report``.
+
     Attributes:
         live: Whether it is to get anything: it has neither left nor raised nor had its end.
         run: Calls a function in the observer's context.
@@ -74,12 +83,15 @@ class Fence(Generic[T]):
     def __init__(
         self,
         observer: abc.ObserverBase[T],
-        report: Callable[[Exception], None],
+        report: Reporter,
         audience: bool = True,
+        later: Reporter | None = None,
     ) -> None:
         self._observer = observer
         self.next = _direct(observer)
-        self.run = contextvars.copy_context().run
+        context = contextvars.copy_context()
+        report_to(context, later or report)
+        self.run = context.run
         self._report = report
         self.live = True
         self.audience = audience
@@ -322,6 +334,9 @@ class Stream(Guarded[T]):
     ) -> abc.DisposableBase:
         def failed(error: Exception) -> None:
             leave()
+            told(error)
+
+        def told(error: Exception) -> None:
             self._told(observer_name(error), self._name, error)
 
         def leave() -> None:
@@ -331,7 +346,7 @@ class Stream(Guarded[T]):
                 held.dispose()
 
         held: abc.DisposableBase | None = None
-        fence = Fence(observer, failed, audience)
+        fence = Fence(observer, failed, audience, told)
         self._home.run(lambda: self._admit(fence))
         if hold is not None and fence.live:  # it may have left at what it was given first
             held = hold()

@@ -10,6 +10,9 @@ A consumer is *ready* when it has returned from the value before:
 
 Values that are taken come in the order in which they came. What still waits when the source ends is
 delivered, then the end; disposing lets go of it.
+
+An observer that raises is detached. When the values come from a socket, that is reported on its
+``errors`` (C23); else the exception goes to whoever called the observer, such as the loop.
 """
 
 from __future__ import annotations

@@ -106,16 +106,15 @@ class _Delivery(Generic[T]):
         if value is not NOTHING:
             try:
                 self._observer.on_next(value)
-            except BaseException:
+            except BaseException as error:
                 self.dispose()
-                raise
+                if not isinstance(error, Exception) or not self.intake.told(error):
+                    raise
+                return
             self._next_turn()  # whatever else is due comes in between
         elif self.intake.over:
             self._over = True
-            if self.intake.error is None:
-                self._observer.on_completed()
-            else:
-                self._observer.on_error(self.intake.error)
+            self.intake.end(self._observer)
         else:
             with self._lock:
                 self._due = False
