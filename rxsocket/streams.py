@@ -11,7 +11,7 @@ import contextvars
 import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -28,6 +28,7 @@ __all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name
 
 T = TypeVar("T")
 PLUMBING = ("rxsocket.streams", "rxsocket.arguments", "rxsocket.operators", "reactivex.")
+PIPED = ".pipe(...)"
 Report = Callable[[str, str, Exception], None]
 Hold = Callable[[], abc.DisposableBase]
 
@@ -161,7 +162,9 @@ def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
 
 
 class Guarded(Observable[T]):
-    """An Observable that refuses observers which would never be awaited.
+    """An Observable that refuses observers which would never be awaited (C23).
+
+    So does what its ``pipe`` gives, and each of RxPY's methods that stand for one, such as ``map``.
 
     Args:
         name: Its name, for errors.
@@ -196,6 +199,15 @@ class Guarded(Observable[T]):
         subscribed = super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         adopt(lambda: subscribed)
         return subscribed
+
+    if not TYPE_CHECKING:  # its types are RxPY's
+
+        def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+            """Compose operators; see ``reactivex.Observable.pipe``."""
+            made = super().pipe(*operators)
+            if type(made) is not Observable:  # of a class with more to it, or no Observable at all
+                return made
+            return Guarded(self._name.removesuffix(PIPED) + PIPED, made._subscribe_core)
 
 
 class Stream(Guarded[T]):

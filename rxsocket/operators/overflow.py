@@ -56,7 +56,7 @@ def latest(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting(source, Latest, drops, scheduler)
+        return Waiting("latest", source, Latest, drops, scheduler)
 
     return operator
 
@@ -90,7 +90,7 @@ def conflate(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting(source, lambda: Conflated(key), drops, scheduler)
+        return Waiting("conflate", source, lambda: Conflated(key), drops, scheduler)
 
     return operator
 
@@ -136,7 +136,7 @@ def buffer_up_to(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting(source, lambda: Bounded(count, overflow), drops, scheduler)
+        return Waiting("buffer_up_to", source, lambda: Bounded(count, overflow), drops, scheduler)
 
     return operator
 

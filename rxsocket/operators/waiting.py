@@ -14,6 +14,7 @@ from reactivex.scheduler import EventLoopScheduler
 from rxsocket.operators.drops import Drops
 from rxsocket.operators.intake import NOTHING, Intake
 from rxsocket.operators.lines import Line
+from rxsocket.streams import Guarded
 from rxsocket.threads import running_loop
 
 __all__ = ["Waiting"]
@@ -21,13 +22,14 @@ __all__ = ["Waiting"]
 T = TypeVar("T")
 
 
-class Waiting(Observable[T]):
+class Waiting(Guarded[T]):
     """Values that wait in a line.
 
     Subscribed to, it calls its observer one value at a time, each in a turn of its own of a
     scheduler. An operator that knows when it is ready takes them through :meth:`intake` instead.
 
     Args:
+        name: Name of the operator that made it, for errors.
         source: Where the values come from.
         line: Makes the line for a subscriber.
         drops: Counts what the line drops.
@@ -36,12 +38,13 @@ class Waiting(Observable[T]):
 
     def __init__(
         self,
+        name: str,
         source: Observable[T],
         line: Callable[[], Line[T]],
         drops: Drops | None = None,
         scheduler: abc.SchedulerBase | None = None,
     ) -> None:
-        super().__init__(self._deliver)
+        super().__init__(name, self._deliver)
         self._source = source
         self._line = line
         self._drops = drops

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from reactivex import Observable
+from reactivex import ConnectableObservable, Observable
 from reactivex import operators as ops
 
 from rxsocket import (
@@ -375,6 +375,54 @@ def test_async_observers_are_refused(virtual: VirtualClock, name: str, function:
         getattr(socket, name).subscribe(print, function)
     virtual.advance(1.0)
     assert socket.state.value is State.IDLE
+
+
+PIPED: dict[str, tuple[Callable[[Socket], Observable[Any]], str]] = {
+    "pipe": (lambda socket: socket.messages.pipe(ops.map(str)), r"messages\.pipe\(\.\.\.\)"),
+    "pipe of a pipe": (
+        lambda socket: socket.closes.pipe(ops.map(str)).pipe(ops.filter(bool)),
+        r"closes\.pipe\(\.\.\.\)",
+    ),
+    "shared": (lambda socket: socket.messages.pipe(ops.share()), r"messages\.pipe\(\.\.\.\)"),
+    "listener": (lambda socket: socket.listener("a").pipe(ops.skip(1)), r"listener a\.pipe\("),
+    "latest": (lambda socket: socket.messages.pipe(latest()), "latest"),
+    "conflate": (lambda socket: socket.messages.pipe(conflate(hash)), "conflate"),
+    "buffer_up_to": (
+        lambda socket: socket.messages.pipe(buffer_up_to(1, overflow="error"), ops.map(str)),
+        r"messages\.pipe\(\.\.\.\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("piped", [pytest.param(PIPED[name], id=name) for name in PIPED])
+def test_async_observers_are_refused_behind_operators_too(
+    virtual: VirtualClock, piped: Any
+) -> None:
+    """What ``pipe`` gives refuses them when it is subscribed, by the name of its stream."""
+    _, socket, _ = make()
+    composed, name = piped
+    for observers in ((_async,), (None, _async), (None, None, _async)):
+        with pytest.raises(
+            TypeError, match=rf"^{name}.*subscribe: an async function is never awaited"
+        ):
+            composed(socket).subscribe(*observers)
+    virtual.advance(1.0)
+    assert socket.state.value is State.IDLE
+
+
+def test_what_pipe_gives_is_what_it_would_be(virtual: VirtualClock) -> None:
+    """Nothing piped is the stream itself; what is more than an Observable, or none, stays so."""
+    _, socket, _ = make(accept().send("1", "2").close(1000))
+    assert socket.messages.pipe() is socket.messages
+    assert socket.messages.pipe(lambda source: 7) == 7
+    published = socket.messages.pipe(ops.publish())
+    assert isinstance(published, ConnectableObservable)
+    got: list[object] = []
+    socket.messages.pipe(latest()).pipe(concat_map_async(same)).subscribe(got.append)
+    published.subscribe(got.append)
+    published.connect()
+    virtual.advance(2.0)
+    assert got == ["1", "2", "1", "2"]
 
 
 CALLBACKS = ("on_open", "on_close", "on_message", "on_error")
