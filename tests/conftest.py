@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
-        config.pluginmanager.import_plugin("rxsocket.testing.plugin")
+        config.pluginmanager.import_plugin("_rxsocket_pytestplugin")
 
 
 @pytest.fixture(autouse=True, scope="session")

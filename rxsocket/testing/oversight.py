@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -28,10 +29,14 @@ class Oversight:
         self._broken: list[AssertionError] = []
         self._installed = False
 
-    def install(self) -> None:
-        """Look over every socket from now on; a second time does nothing."""
+    def install(self) -> bool:
+        """Look over every socket from now on; a second time does nothing.
+
+        Returns:
+            Whether this was the first time.
+        """
         if self._installed:
-            return
+            return False
         self._installed = True
         made, publish, deliver = Engine.__init__, Publisher.publish, Publisher.deliver
 
@@ -59,6 +64,11 @@ class Oversight:
         )
         for owner, name, function in replaced:
             setattr(owner, name, function)
+        return True
+
+    def adopt(self) -> None:
+        """Look over the sockets, too, that were made before it was installed."""
+        self._engines += [found for found in gc.get_objects() if type(found) is Engine]
 
     def begin(self) -> None:
         """A test begins."""
@@ -84,7 +94,7 @@ class Oversight:
             shown = ", ".join(engine.plan.address.shown for engine in left)
             raise AssertionError(f"left open: {shown}; close() the socket, or use it in a with")
         for engine in engines:
-            if engine not in left:
+            if engine not in left and engine.publisher in grammars:
                 grammars[engine.publisher].done()
 
     def _message(self, publisher: Publisher, data: Any) -> None:

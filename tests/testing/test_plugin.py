@@ -7,7 +7,7 @@ import pytest
 PLUGIN = """
 def pytest_configure(config):
     if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
-        config.pluginmanager.import_plugin("rxsocket.testing.plugin")
+        config.pluginmanager.import_plugin("_rxsocket_pytestplugin")
 """
 
 
@@ -138,3 +138,94 @@ def test_something_left_on_the_virtual_clock(pytester: pytest.Pytester) -> None:
     )
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*1 timers left*"])
+
+
+def run_apart(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, text: str
+) -> pytest.RunResult:
+    """Run a test file in a process that has not imported the library, with this plugin alone."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(text)
+    return pytester.runpytest_subprocess("-p", "_rxsocket_pytestplugin", "-W", "error")
+
+
+def test_a_project_that_does_not_use_the_library_does_not_import_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the plugin nor its hooks do, nor what the library would bring along."""
+    result = run_apart(
+        pytester,
+        monkeypatch,
+        """
+        import sys
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def number():
+            return 7
+
+        def loaded():
+            return [name for name in sys.modules if name.startswith(("rxsocket", "reactivex"))]
+
+        def test_one(number):
+            assert loaded() == []
+
+        def test_two(number, request):
+            assert loaded() == []
+            request.getfixturevalue("virtual_clock").advance(1)
+            assert "rxsocket" in loaded() and "reactivex" in loaded()
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_socket_left_open_by_the_test_that_imports_the_library(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails its test, too, though nobody looked yet when it was made; a closed one does not."""
+    result = run_apart(
+        pytester,
+        monkeypatch,
+        """
+        def test_leaves_one():
+            from rxsocket import Socket
+
+            Socket("ws://127.0.0.1:9/").close().result(5)
+            Socket("ws://127.0.0.1:9/").connect()
+
+        def test_after_it():
+            from rxsocket import Socket
+
+            Socket("ws://127.0.0.1:9/").close().result(5)
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*left open: ws://127.0.0.1:9/; close() the socket*"])
+
+
+def test_a_fixture_for_several_tests_may_be_the_first_to_import_the_library(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket is not one that the first of them left open."""
+    result = run_apart(
+        pytester,
+        monkeypatch,
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def shared():
+            from rxsocket import Socket
+            from rxsocket.testing import server
+
+            with server() as feed, Socket(feed.url) as socket:
+                yield socket
+
+        def test_one(shared):
+            assert shared.state.value.name != "CLOSED"
+
+        def test_two(shared):
+            assert shared.state.value.name != "CLOSED"
+        """,
+    )
+    result.assert_outcomes(passed=2)
