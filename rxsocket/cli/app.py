@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ from rxsocket.cli.errors import UsageError
 from rxsocket.cli.paper import Json, Lines, silence
 from rxsocket.cli.sources import PLACES, from_options
 from rxsocket.recording.pace import Speed
+from rxsocket.version import VERSION
 
 __all__ = ["app"]
 
@@ -34,10 +34,7 @@ app = typer.Typer(
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        try:
-            typer.echo(f"rxsocket {version('rxsocket')}")
-        except PackageNotFoundError:
-            typer.echo("rxsocket (not installed)")
+        typer.echo(f"rxsocket {VERSION}")
         raise typer.Exit
 
 

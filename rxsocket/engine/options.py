@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,20 +11,14 @@ from rxsocket.address import Address
 from rxsocket.arguments import is_mapping, seconds, seconds_or_none
 from rxsocket.auth.carriers.syntax import header_name, header_value
 from rxsocket.transports.seam import Options
+from rxsocket.version import VERSION
 
 __all__ = ["USER_AGENT", "Headers", "connection_options"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
-def _user_agent() -> str:
-    try:
-        return f"rxsocket/{version('rxsocket')}"
-    except PackageNotFoundError:  # run from a source tree that was not installed
-        return "rxsocket"
-
-
-USER_AGENT = _user_agent()
+USER_AGENT = f"rxsocket/{VERSION}"
 
 
 def connection_options(

@@ -11,6 +11,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from rxsocket.operators.drops import Drops
 from rxsocket.operators.lines import Line
+from rxsocket.runtime.reporting import Reporter, reporter
 
 __all__ = ["NOTHING", "Intake"]
 
@@ -44,6 +45,8 @@ class Intake(Generic[T]):
         self._source = SingleAssignmentDisposable()
         self._ended = False
         self._error: Exception | None = None
+        self._line_failed = False
+        self._report: Reporter | None = None
 
     @property
     def over(self) -> bool:
@@ -68,6 +71,31 @@ class Intake(Generic[T]):
             self._on_next, self._end, self._end, scheduler=scheduler
         )
 
+    def end(self, observer: abc.ObserverBase[Any]) -> None:
+        """Complete an observer, or fail it, as the source ended; to be called when ``over``."""
+        try:
+            if self._error is None:
+                observer.on_completed()
+            else:
+                observer.on_error(self._error)
+        except Exception as error:
+            if not self.told(error):
+                raise
+
+    def told(self, error: Exception) -> bool:
+        """Tell the socket that the values come from what an observer raised (C23).
+
+        The end of the source, raised by RxPY because there is no ``on_error``, is no failure.
+
+        Returns:
+            Whether there is a socket to tell.
+        """
+        if self._report is None:
+            return False
+        if error is not self._error or self._line_failed:
+            self._report(error)
+        return True
+
     def take(self) -> T:
         """The value that is next, or ``NOTHING``."""
         with self._lock:
@@ -86,11 +114,13 @@ class Intake(Generic[T]):
         with self._lock:
             if self._ended:
                 return
+            self._report = self._report or reporter()
             try:
                 dropped = self._line.put(value)
             except Exception as error:
                 failure = error
         if failure is not None:
+            self._line_failed = True
             self._source.dispose()
             self._end(failure)
             return
@@ -103,4 +133,5 @@ class Intake(Generic[T]):
             if self._ended:
                 return
             self._ended, self._error = True, error
+            self._report = self._report or reporter()
         self._wake()

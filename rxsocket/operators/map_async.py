@@ -171,10 +171,7 @@ class _Calls(Generic[T, U]):
             task.add_done_callback(self._done)
         if not (self._over or self._tasks) and self._intake.over:
             self._over = True
-            if self._intake.error is None:
-                self._observer.on_completed()
-            else:
-                self._observer.on_error(self._intake.error)
+            self._intake.end(self._observer)
 
     async def _call(self, value: T) -> None:
         try:
@@ -193,16 +190,24 @@ class _Calls(Generic[T, U]):
             self._fail(error)
         else:
             if not self._over:
-                self._observer.on_next(result)
+                self._emit(result)
+
+    def _emit(self, result: U) -> None:
+        try:
+            self._observer.on_next(result)
+        except BaseException:
+            self.dispose()  # now: another call may be done in this turn
+            raise
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
         error = None if task.cancelled() else task.exception()
         if error is not None:  # the observer raised: nobody else would be told
             self.dispose()
-            task.get_loop().call_exception_handler(
-                {"message": "an observer behind flat_map_async raised", "exception": error}
-            )
+            if not (isinstance(error, Exception) and self._intake.told(error)):
+                task.get_loop().call_exception_handler(
+                    {"message": "an observer behind flat_map_async raised", "exception": error}
+                )
         self._fill()
 
     def _fail(self, error: Exception) -> None:

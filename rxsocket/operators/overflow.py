@@ -10,6 +10,9 @@ A consumer is *ready* when it has returned from the value before:
 
 Values that are taken come in the order in which they came. What still waits when the source ends is
 delivered, then the end; disposing lets go of it.
+
+An observer that raises is detached. When the values come from a socket, that is reported on its
+``errors`` (C23); else the exception goes to whoever called the observer, such as the loop.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ def latest(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting(source, Latest, drops, scheduler)
+        return Waiting("latest", source, Latest, drops, scheduler)
 
     return operator
 
@@ -87,7 +90,7 @@ def conflate(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting(source, lambda: Conflated(key), drops, scheduler)
+        return Waiting("conflate", source, lambda: Conflated(key), drops, scheduler)
 
     return operator
 
@@ -133,7 +136,7 @@ def buffer_up_to(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting(source, lambda: Bounded(count, overflow), drops, scheduler)
+        return Waiting("buffer_up_to", source, lambda: Bounded(count, overflow), drops, scheduler)
 
     return operator
 

@@ -16,6 +16,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.arguments import accepting_one, function, whole_number
 from rxsocket.errors import BufferOverflow
+from rxsocket.runtime.reporting import reporter
 from rxsocket.runtime.threads import running_loop
 
 __all__ = ["resync"]
@@ -124,7 +125,11 @@ class _Following(Generic[S, D]):
         with self._lock:
             self._state.append(state)
             self._applying = True
-            self._observer.on_next(state)
+            try:
+                self._observer.on_next(state)
+            except BaseException:
+                self.leaving.dispose()
+                raise
             self._applying = False
             self._catch_up()
 
@@ -192,8 +197,17 @@ def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
             return Disposable()
         # The fetch itself is the task: cancelled before its first step, it is awaited all the same.
         task = asyncio.ensure_future(awaitable, loop=loop)
+        report = reporter()
 
         def done(task: asyncio.Future[Any]) -> None:
+            try:
+                tell(task)
+            except Exception as error:  # the observer raised, long after the session came (C23)
+                if report is None:
+                    raise
+                report(error)
+
+        def tell(task: asyncio.Future[Any]) -> None:
             if isinstance(task, asyncio.Task) and task.cancelling():
                 return  # the loop is being shut down
             if task.cancelled():

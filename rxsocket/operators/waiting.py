@@ -15,19 +15,21 @@ from rxsocket.operators.drops import Drops
 from rxsocket.operators.intake import NOTHING, Intake
 from rxsocket.operators.lines import Line
 from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.stream import Guarded
 
 __all__ = ["Waiting"]
 
 T = TypeVar("T")
 
 
-class Waiting(Observable[T]):
+class Waiting(Guarded[T]):
     """Values that wait in a line.
 
     Subscribed to, it calls its observer one value at a time, each in a turn of its own of a
     scheduler. An operator that knows when it is ready takes them through :meth:`intake` instead.
 
     Args:
+        name: Name of the operator that made it, for errors.
         source: Where the values come from.
         line: Makes the line for a subscriber.
         drops: Counts what the line drops.
@@ -36,12 +38,13 @@ class Waiting(Observable[T]):
 
     def __init__(
         self,
+        name: str,
         source: Observable[T],
         line: Callable[[], Line[T]],
         drops: Drops | None = None,
         scheduler: abc.SchedulerBase | None = None,
     ) -> None:
-        super().__init__(self._deliver)
+        super().__init__(name, self._deliver)
         self._source = source
         self._line = line
         self._drops = drops
@@ -106,16 +109,15 @@ class _Delivery(Generic[T]):
         if value is not NOTHING:
             try:
                 self._observer.on_next(value)
-            except BaseException:
+            except BaseException as error:
                 self.dispose()
-                raise
+                if not isinstance(error, Exception) or not self.intake.told(error):
+                    raise
+                return
             self._next_turn()  # whatever else is due comes in between
         elif self.intake.over:
             self._over = True
-            if self.intake.error is None:
-                self._observer.on_completed()
-            else:
-                self._observer.on_error(self.intake.error)
+            self.intake.end(self._observer)
         else:
             with self._lock:
                 self._due = False

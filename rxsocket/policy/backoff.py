@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from rxsocket.arguments import seconds
 
@@ -73,6 +72,8 @@ def retry_after_seconds(header: str | None, wall_time: float) -> float:
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime  # it imports half of email, for a rare header
+
     try:
         due: datetime = parsedate_to_datetime(text)
     except ValueError:

@@ -110,13 +110,16 @@ class Requests:
 
         def failed(error: Exception) -> None:
             leave()
+            told(error)
+
+        def told(error: Exception) -> None:
             self._publisher.report(observer_name(error), "request", error)
 
         def leave() -> None:
             fence.live = False
             self._home.run(lambda: self._forget(asked))
 
-        fence = Fence(observer, failed)
+        fence = Fence(observer, failed, later=told)
         asked = _Asked(question, fence, id, data, size)
         asked.held = self._engine.hold()
         self._home.run(lambda: self._begin(asked))

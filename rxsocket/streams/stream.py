@@ -11,7 +11,7 @@ import contextvars
 import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -20,12 +20,15 @@ from reactivex.observer import AutoDetachObserver
 from rxsocket.arguments import is_async
 from rxsocket.cells import adopt
 from rxsocket.runtime.home import Home
+from rxsocket.runtime.reporting import Reporter, report_to
 from rxsocket.streams.flow import Brake
 from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
 
 __all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name"]
 
 T = TypeVar("T")
+PLUMBING = ("rxsocket.streams.stream", "rxsocket.arguments", "rxsocket.operators", "reactivex.")
+PIPED = ".pipe(...)"
 Report = Callable[[str, str, Exception], None]
 Hold = Callable[[], abc.DisposableBase]
 
@@ -36,7 +39,7 @@ def observer_name(error: Exception) -> str:
     while trace is not None:
         frame = trace.tb_frame
         module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(("rxsocket.streams.stream", "rxsocket.arguments", "reactivex.")):
+        if not module.startswith(PLUMBING):
             return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
         trace = trace.tb_next
     return "an observer without on_error"
@@ -61,6 +64,13 @@ def _is_plumbing(frame: FrameType) -> bool:
 class Fence(Generic[T]):
     """One observer of a stream.
 
+    Args:
+        observer: The observer.
+        report: Told of what it raises within an emission; it is detached then.
+        audience: Whether it counts as somebody who listens (C4).
+        later: Told of what an observer raises behind an operator that let the value wait, and that
+            it has left by itself. Default: ``report``.
+
     Attributes:
         live: Whether it is to get anything: it has neither left nor raised nor had its end.
         run: Calls a function in the observer's context.
@@ -74,12 +84,15 @@ class Fence(Generic[T]):
     def __init__(
         self,
         observer: abc.ObserverBase[T],
-        report: Callable[[Exception], None],
+        report: Reporter,
         audience: bool = True,
+        later: Reporter | None = None,
     ) -> None:
         self._observer = observer
         self.next = _direct(observer)
-        self.run = contextvars.copy_context().run
+        context = contextvars.copy_context()
+        report_to(context, later or report)
+        self.run = context.run
         self._report = report
         self.live = True
         self.audience = audience
@@ -149,7 +162,9 @@ def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
 
 
 class Guarded(Observable[T]):
-    """An Observable that refuses observers which would never be awaited.
+    """An Observable that refuses observers which would never be awaited (C23).
+
+    So does what its ``pipe`` gives, and each of RxPY's methods that stand for one, such as ``map``.
 
     Args:
         name: Its name, for errors.
@@ -184,6 +199,15 @@ class Guarded(Observable[T]):
         subscribed = super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         adopt(lambda: subscribed)
         return subscribed
+
+    if not TYPE_CHECKING:  # its types are RxPY's
+
+        def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+            """Compose operators; see ``reactivex.Observable.pipe``."""
+            made = super().pipe(*operators)
+            if type(made) is not Observable:  # of a class with more to it, or no Observable at all
+                return made
+            return Guarded(self._name.removesuffix(PIPED) + PIPED, made._subscribe_core)
 
 
 class Stream(Guarded[T]):
@@ -322,6 +346,9 @@ class Stream(Guarded[T]):
     ) -> abc.DisposableBase:
         def failed(error: Exception) -> None:
             leave()
+            told(error)
+
+        def told(error: Exception) -> None:
             self._told(observer_name(error), self._name, error)
 
         def leave() -> None:
@@ -331,7 +358,7 @@ class Stream(Guarded[T]):
                 held.dispose()
 
         held: abc.DisposableBase | None = None
-        fence = Fence(observer, failed, audience)
+        fence = Fence(observer, failed, audience, told)
         self._home.run(lambda: self._admit(fence))
         if hold is not None and fence.live:  # it may have left at what it was given first
             held = hold()

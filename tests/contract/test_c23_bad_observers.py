@@ -9,9 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from reactivex import ConnectableObservable, Observable
 from reactivex import operators as ops
 
-from rxsocket import Event, ObserverFailed, Problem, Session, Socket, SocketFailed, State
+from rxsocket import (
+    Event,
+    ObserverFailed,
+    Problem,
+    Session,
+    Socket,
+    SocketFailed,
+    State,
+)
+from rxsocket.operators import (
+    buffer_up_to,
+    concat_map_async,
+    conflate,
+    flat_map_async,
+    latest,
+    resync,
+)
 from rxsocket.testing import VirtualClock, accept, fake, reject
 from rxsocket.testing.fake import Fake
 
@@ -137,6 +154,127 @@ def test_with_operators_between(virtual: VirtualClock, where: str, handled: bool
     virtual.advance(2.0)
 
 
+async def same(value: Any) -> Any:
+    """Give a value back, in a turn of the loop of its own."""
+    return value
+
+
+LATER: dict[str, Callable[[], Callable[[Observable[Any]], Observable[Any]]]] = {
+    "latest": latest,
+    "conflate": lambda: conflate(lambda value: value),
+    "buffer_up_to": lambda: buffer_up_to(9, overflow="error"),
+    "concat_map_async": lambda: concat_map_async(same),
+    "flat_map_async": lambda: flat_map_async(same),
+}
+every_later = pytest.mark.parametrize(
+    "operator", [pytest.param(LATER[name], id=name) for name in LATER]
+)
+
+
+@every_later
+@pytest.mark.parametrize("shape", ["direct", "between", "shared"])
+def test_behind_an_operator_that_calls_later(
+    virtual: VirtualClock, operator: Any, shape: str
+) -> None:
+    """It is detached and reported once, as a direct one; who shares the operators goes on."""
+    peer, socket, problems = make(accept().send("1", "2").wait(1).send("3").wait(9))
+    before = {"direct": [], "between": [ops.map(str)], "shared": [ops.map(str), ops.share()]}
+    source = socket.messages.pipe(*before[shape])
+    calls: list[str] = []
+    good: list[str] = []
+
+    def failing(value: str) -> None:
+        calls.append(value)
+        raise Oops("no good")
+
+    source.subscribe(good.append)
+    source.pipe(operator(), ops.filter(bool)).subscribe(failing)
+    virtual.advance(5.0)
+    assert len(calls) == 1 and good == ["1", "2", "3"]
+    [failed] = failures(problems)
+    assert failed.stream == "messages" and failed.detached
+    assert "failing" in failed.observer
+    assert isinstance(failed.error, Oops)
+    assert "in failing" in "".join(traceback.format_exception(failed.error))
+    assert peer.live == 1
+    socket.close()
+    virtual.advance(2.0)
+
+
+@every_later
+def test_its_going_behind_such_an_operator_is_a_leaving(
+    virtual: VirtualClock, operator: Any
+) -> None:
+    """It does not hold the socket any more, which closes when nobody else is there."""
+    peer, socket, problems = make(accept().send("hello").wait(9))
+    socket.messages.pipe(operator()).subscribe(bad_observer)
+    virtual.advance(5.0)
+    assert len(failures(problems)) == 1
+    assert (socket.state.value, peer.connections) == (State.IDLE, 0)
+
+
+@every_later
+@pytest.mark.parametrize("ending", ["completed", "failed"])
+def test_one_that_raises_at_the_end_behind_such_an_operator(
+    virtual: VirtualClock, caplog: pytest.LogCaptureFixture, operator: Any, ending: str
+) -> None:
+    """``errors`` has ended with the socket by then: the log tells."""
+    _, socket, _ = make(reject(410) if ending == "failed" else accept().close(1000))
+    socket.messages.pipe(operator()).subscribe(None, bad_observer, bad_observer)
+    virtual.advance(2.0)
+    [told] = [record for record in caplog.records if "observer bad_observer" in record.message]
+    assert told.exc_info is not None and told.exc_info[0] is Oops
+
+
+@every_later
+def test_leaving_on_error_out_behind_such_an_operator_is_no_failure(
+    virtual: VirtualClock, caplog: pytest.LogCaptureFixture, operator: Any
+) -> None:
+    """The end of the socket without an ``on_error`` is not reported as a bad observer."""
+    _, socket, problems = make(reject(410))
+    socket.messages.pipe(operator()).subscribe(print)
+    virtual.advance(2.0)
+    assert failures(problems) == []
+    assert "observer" not in caplog.text and "gave up" in caplog.text
+
+
+def test_a_key_that_raises_without_an_on_error(virtual: VirtualClock) -> None:
+    """It is reported like a mapper that raises; the connection goes on."""
+    peer, socket, problems = make(accept().send("hello").wait(9))
+    socket.connect()
+    socket.messages.pipe(conflate(bad_observer)).subscribe(print)
+    virtual.advance(1.0)
+    [failed] = failures(problems)
+    assert isinstance(failed.error, Oops) and "bad_observer" in failed.observer
+    assert peer.live == 1
+    socket.close()
+    virtual.advance(2.0)
+
+
+def test_an_observer_of_a_snapshot_that_raises(virtual: VirtualClock) -> None:
+    """The snapshot comes long after its session: its observer is reported all the same."""
+    peer, socket, problems = make(accept().send("delta").wait(9))
+    socket.connect()
+
+    async def fetch() -> str:
+        return "snapshot"
+
+    calls: list[str] = []
+
+    def failing(value: str) -> None:
+        calls.append(value)
+        raise Oops("no good")
+
+    socket.sessions.pipe(resync(fetch, lambda state, delta: state)).subscribe(failing)
+    virtual.advance(1.0)
+    assert calls == ["snapshot"]
+    [failed] = failures(problems)
+    assert failed.stream == "sessions" and "failing" in failed.observer
+    assert peer.live == 1
+    socket.close()
+    virtual.advance(2.0)
+
+
 def test_a_session_has_fences_too(virtual: VirtualClock) -> None:
     """An observer of one session that raises harms neither that session nor the others."""
     peer, socket, problems = make(accept().send("1", "2"), accept().send("3"))
@@ -237,6 +375,54 @@ def test_async_observers_are_refused(virtual: VirtualClock, name: str, function:
         getattr(socket, name).subscribe(print, function)
     virtual.advance(1.0)
     assert socket.state.value is State.IDLE
+
+
+PIPED: dict[str, tuple[Callable[[Socket], Observable[Any]], str]] = {
+    "pipe": (lambda socket: socket.messages.pipe(ops.map(str)), r"messages\.pipe\(\.\.\.\)"),
+    "pipe of a pipe": (
+        lambda socket: socket.closes.pipe(ops.map(str)).pipe(ops.filter(bool)),
+        r"closes\.pipe\(\.\.\.\)",
+    ),
+    "shared": (lambda socket: socket.messages.pipe(ops.share()), r"messages\.pipe\(\.\.\.\)"),
+    "listener": (lambda socket: socket.listener("a").pipe(ops.skip(1)), r"listener a\.pipe\("),
+    "latest": (lambda socket: socket.messages.pipe(latest()), "latest"),
+    "conflate": (lambda socket: socket.messages.pipe(conflate(hash)), "conflate"),
+    "buffer_up_to": (
+        lambda socket: socket.messages.pipe(buffer_up_to(1, overflow="error"), ops.map(str)),
+        r"messages\.pipe\(\.\.\.\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("piped", [pytest.param(PIPED[name], id=name) for name in PIPED])
+def test_async_observers_are_refused_behind_operators_too(
+    virtual: VirtualClock, piped: Any
+) -> None:
+    """What ``pipe`` gives refuses them when it is subscribed, by the name of its stream."""
+    _, socket, _ = make()
+    composed, name = piped
+    for observers in ((_async,), (None, _async), (None, None, _async)):
+        with pytest.raises(
+            TypeError, match=rf"^{name}.*subscribe: an async function is never awaited"
+        ):
+            composed(socket).subscribe(*observers)
+    virtual.advance(1.0)
+    assert socket.state.value is State.IDLE
+
+
+def test_what_pipe_gives_is_what_it_would_be(virtual: VirtualClock) -> None:
+    """Nothing piped is the stream itself; what is more than an Observable, or none, stays so."""
+    _, socket, _ = make(accept().send("1", "2").close(1000))
+    assert socket.messages.pipe() is socket.messages
+    assert socket.messages.pipe(lambda source: 7) == 7
+    published = socket.messages.pipe(ops.publish())
+    assert isinstance(published, ConnectableObservable)
+    got: list[object] = []
+    socket.messages.pipe(latest()).pipe(concat_map_async(same)).subscribe(got.append)
+    published.subscribe(got.append)
+    published.connect()
+    virtual.advance(2.0)
+    assert got == ["1", "2", "1", "2"]
 
 
 CALLBACKS = ("on_open", "on_close", "on_message", "on_error")

@@ -22,7 +22,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PLUGIN = """
 def pytest_configure(config):
     if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
-        config.pluginmanager.import_plugin("rxsocket.testing.plugin")
+        config.pluginmanager.import_plugin("_rxsocket_pytestplugin")
 """
 
 

@@ -27,11 +27,16 @@ from rxsocket import (
     SocketError,
     State,
 )
+from rxsocket.operators import concat_map_async, latest
 from rxsocket.testing import accept, server
 
 from .kit import Inbox, Watch, quick
 
 pytestmark = pytest.mark.usefixtures("each_loop")
+
+
+async def echoed(value: str) -> str:
+    return value
 
 
 def test_a_raising_observer_harms_nobody() -> None:
@@ -61,6 +66,34 @@ def test_a_raising_observer_harms_nobody() -> None:
         assert socket.state.value is State.OPEN
         assert not watch.of(Closed)
         socket.close().result(5)
+
+
+@pytest.mark.parametrize("operator", [latest(), concat_map_async(echoed)])
+def test_a_raising_observer_behind_an_operator_that_calls_later(operator: Any) -> None:
+    """C23: in a turn of its own, too, it is detached and reported once; others go on."""
+    with server() as peer:
+        socket = Socket(peer.url)
+        watch = Watch(socket)
+        calls, good, problems = Inbox(), Inbox(), Inbox()
+
+        def bad(message: str) -> None:
+            calls(message)
+            raise ValueError("no good")
+
+        socket.errors.subscribe(problems)
+        socket.messages.pipe(operator).subscribe(bad)
+        socket.messages.subscribe(good)
+        watch.wait(Opened)
+        peer.push("1")
+        (failed,) = problems.wait(1)
+        peer.push("2", "3")
+        assert good.wait(3) == ["1", "2", "3"]
+        assert calls.values == ["1"]
+        assert isinstance(failed, ObserverFailed)
+        assert "bad" in failed.observer and failed.stream == "messages"
+        assert str(failed.error) == "no good"
+        socket.close().result(5)
+        assert len(problems.values) == 1
 
 
 def test_every_kind_of_subscriber_may_raise() -> None:

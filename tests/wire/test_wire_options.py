@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from importlib.metadata import version
 
 import pytest
 import trustme
@@ -137,7 +138,7 @@ def test_defaults_of_the_handshake(transport: str) -> None:
         watch = Watch(socket)
         watch.wait(Opened)
         headers = peer.handshakes[0].headers
-        assert headers["User-Agent"].startswith("rxsocket")
+        assert headers["User-Agent"] == f"rxsocket/{version('rxsocket')}"
         extensions = headers.get("Sec-WebSocket-Extensions", "")
         assert ("permessage-deflate" in extensions) == (transport == "websockets")
         assert "Origin" not in headers
