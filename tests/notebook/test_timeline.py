@@ -6,15 +6,17 @@ import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rxsocket import Socket, handover
+from rxsocket import Socket, State, handover
 from rxsocket.notebook import timeline
 from rxsocket.notebook.svg_labels import placed, width_of
 from rxsocket.notebook.svg_scene import Lane, Scene
 from rxsocket.notebook.timeline_density import Density
+from rxsocket.recording import record, replay
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}
@@ -252,6 +254,49 @@ def test_disposed_it_remembers_no_more(story: tuple[Any, Socket, VirtualClock]) 
     peer.push("seen")
     virtual.advance(1)
     assert lanes(picture.scene())["messages"].note == "1"
+
+
+def drawn_of(scene: Scene) -> dict[str, list[Any]]:
+    """What a picture has in its lanes, with when."""
+    return {
+        lane.name: [
+            *((bar.begin, bar.end, bar.text, bar.colour) for bar in lane.bars),
+            *((mark.at, mark.shape, mark.colour) for mark in lane.marks),
+            *((words.at, words.text) for words in lane.words),
+        ]
+        for lane in scene.lanes
+    }
+
+
+@pytest.mark.parametrize("speed", [10, "max"])
+def test_a_replay_is_on_the_clock_of_then(
+    virtual: VirtualClock, tmp_path: Path, speed: Any
+) -> None:
+    """What plays days later, at any speed, is drawn with the times at which it happened."""
+    peer = fake(tokens=["token-a", "token-b", "token-c"])
+    socket = Socket(peer.url, transport=peer, auth=A)
+    picture = timeline(socket)
+    with record(socket, tmp_path / "s.jsonl"), socket:
+        live_through(peer, socket, virtual)
+    virtual.advance(3)
+    recorded = picture.scene()
+    virtual.advance(3 * 86400)
+    again = replay(tmp_path / "s.jsonl", speed).socket()
+    picture = timeline(again)
+    again.messages.subscribe(lambda _: None)
+    if speed != "max":
+        virtual.advance(1)
+        assert picture.scene().end == pytest.approx(recorded.begin + 10, abs=0.1)
+    virtual.advance(10)
+    assert again.state.value is State.CLOSED
+    replayed = picture.scene()
+    assert (replayed.begin, replayed.end) == pytest.approx((recorded.begin, recorded.end))
+    before, after = drawn_of(recorded), drawn_of(replayed)
+    for lane in ("credential", "connection", "messages"):
+        assert len(after[lane]) == len(before[lane])
+        for old, new in zip(before[lane], after[lane], strict=True):
+            assert new[0] == pytest.approx(old[0], abs=1e-3)
+            assert new[2:] == old[2:] and str(new[1]) == str(old[1])
 
 
 def test_wrong_arguments(virtual: VirtualClock) -> None:
