@@ -183,3 +183,15 @@ def test_the_core_does_not_import_it() -> None:
         "assert set(bundle) == {'text/plain', 'text/html'}"
     )
     run(code)
+
+
+def test_advice_is_given_once(virtual: VirtualClock) -> None:
+    """What helps now and what helped the last error are often the same."""
+    peer = fake(tokens=["good-token"])
+    socket = Socket(peer.url, transport=peer, auth="other-token")
+    with socket:
+        virtual.advance(5)
+        text = Strict()
+        text.feed(card_html(shown(socket), 0.0))
+    assert text.text.count("call set_auth(") == 1
+    assert "last error" in text.text

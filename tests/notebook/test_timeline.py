@@ -13,6 +13,7 @@ import pytest
 
 from rxsocket import Socket, State, handover
 from rxsocket.notebook import timeline
+from rxsocket.notebook.svg import svg
 from rxsocket.notebook.svg_labels import placed, width_of
 from rxsocket.notebook.svg_scene import Lane, Scene
 from rxsocket.notebook.timeline_density import Density
@@ -220,6 +221,32 @@ def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:
         spans.sort()
         for (_, end), (begin, _) in itertools.pairwise(spans):
             assert end <= begin + 4
+
+
+@pytest.mark.parametrize("span", [0.07, 3.0, 59.0, 121.0, 299.0, 1795.0, 7300.0, 90_000.0, 9e5])
+def test_times_do_not_overlap(span: float) -> None:
+    """Neither in the middle of an axis nor at its end, where a time is moved inside."""
+    drawn = svg(Scene(title="", begin=1000.0, end=1000.0 + span, lanes=()))
+    times = [
+        one for one in ET.fromstring(drawn).findall(".//{*}text") if "middle" in str(one.attrib)
+    ]
+    assert len(times) >= 3
+    spans = [
+        (float(one.get("x", "0")) - wide / 2, float(one.get("x", "0")) + wide / 2)
+        for one, wide in ((one, width_of("".join(one.itertext()))) for one in times)
+    ]
+    assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    assert spans[-1][1] <= 880 - 18 + 0.1
+
+
+def test_a_lane_with_a_long_name() -> None:
+    """It is cut before the plot, and whole when somebody points at it."""
+    name = "average_price_per_minute"
+    drawn = ET.fromstring(svg(Scene(title="", begin=0, end=1, lanes=(Lane(name=name),))))
+    shown = next(one for one in drawn.findall(".//{*}text") if "…" in "".join(one.itertext()))
+    title = shown.find("{*}title")
+    assert title is not None and title.text == name
+    assert str(title.tail).startswith("average") and width_of(str(title.tail)) < 100
 
 
 def test_urgent_labels_come_first() -> None:
