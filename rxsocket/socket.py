@@ -143,6 +143,8 @@ class Socket(Generic[T, S]):
         queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
         envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
             and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
+        name: What it is called, in its repr and on its card. In a notebook a socket takes the place
+            of an earlier one with its name, which is closed.
         loop: The asyncio loop to live on, instead of the one chosen.
         ssl: TLS settings for ``wss://``; ``None`` for the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
@@ -196,6 +198,7 @@ class Socket(Generic[T, S]):
         linger: float = 0.0,
         queue_for: float = 5.0,
         envelope: Envelope | None = None,
+        name: str | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | Literal[True] | None = True,
@@ -271,7 +274,8 @@ class Socket(Generic[T, S]):
         self._channels = Channels(self._engine, envelope)
         self._requests = Requests(self._engine)
         self._scheduler = LoopScheduler(self._engine.home, self._publisher.publish)
-        adopt(self._closing)
+        self._name = None if name is None else instance("name", name, str, "a string")
+        adopt(self._closing, name)
 
     def _closing(self) -> Disposable:
         engine = weakref.ref(self._engine)  # which is not to be kept for its cell
@@ -304,6 +308,11 @@ class Socket(Generic[T, S]):
 
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
         return supervised(lease, self._engine)
+
+    @property
+    def name(self) -> str | None:
+        """What it is called, if it has a name."""
+        return self._name
 
     @property
     def url(self) -> str:
@@ -689,7 +698,8 @@ one again
         await self._engine.closed(hurry=exc_type is not None)
 
     def __repr__(self) -> str:
-        return f"<Socket {self.url}: {self.state.value.value}>"
+        named = "" if self._name is None else f"{self._name!r} "
+        return f"<Socket {named}{self.url}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         from rxsocket.notebook.card_view import card_bundle  # only a notebook asks for it

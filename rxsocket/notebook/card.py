@@ -70,6 +70,7 @@ class Card:
 
     Attributes:
         url: The address, without user info or query values.
+        name: What the socket is called; empty if it has no name.
         state: The state.
         now: The wall time of the card.
         since: Since when the socket is in that state; ``None`` if nothing has happened yet.
@@ -89,6 +90,7 @@ class Card:
     """
 
     url: str
+    name: str = ""
     state: State
     now: float
     since: float | None = None
@@ -115,6 +117,7 @@ def card(socket: Socket[Any, Any], tape: Tape) -> Card:
     told: Explanation = socket.explain()
     return Card(
         url=socket.url,
+        name=socket.name or "",
         state=told.state,
         now=now,
         since=told.since,

@@ -48,7 +48,7 @@ def card_html(card: Card, zone: float) -> str:
 
 def _parts(card: Card, zone: float) -> Iterator[str]:
     colour, sign = STATES[card.state]
-    since = ""
+    since, name = "", f"<strong>{escape(card.name)}</strong> " if card.name else ""
     if card.since is not None:
         age = card.now - card.since
         at = clock_time(card.since, zone, 0.0)
@@ -57,7 +57,7 @@ def _parts(card: Card, zone: float) -> Iterator[str]:
             f"since {at}</span>"
         )
     yield (
-        f'<div><span style="color:{colour};font-size:15px">{sign}</span> '
+        f'<div><span style="color:{colour};font-size:15px">{sign}</span> {name}'
         f"<strong>{card.state.value}</strong>{since}"
         f'<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code></div>'
     )

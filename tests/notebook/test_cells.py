@@ -64,7 +64,7 @@ def says(kernel: Kernel, word: str, times: int = 1) -> dict[str, str]:
     """What is printed from when the server says a word until that was printed so many times."""
     said = kernel.run(f"say({word!r})")
     end = time.monotonic() + 10.0
-    while sum(word in text for text in printed(said).values()) < times:
+    while sum(text.count(word) for text in printed(said).values()) < times:
         assert time.monotonic() < end, f"{word!r} was not printed: {printed(said)}"
         said += kernel.listen(0.1)
     return printed(said)
@@ -122,6 +122,55 @@ print(other.live, made.state.value.value)
 made.close().result(5); other.__exit__(None, None, None)
 """
     assert "1 open" in "".join(printed(kernel.run(count)).values())
+
+
+def test_a_name_is_taken_over(kernel: Kernel) -> None:
+    """A socket with the name of another one takes its place, whichever cells made them."""
+    kernel.run("one = Socket(peer.url, name='feed'); one.connect()", "n1")
+    kernel.run("with keep(): two = Socket(peer.url, name='feed'); two.connect()", "n2")
+    kernel.run("three = Socket(peer.url, name='other'); three.connect()", "n3")
+    check = """
+end = time.monotonic() + 10
+names = lambda: [s.state.value.value for s in (one, two, three)]
+while time.monotonic() < end and names() != ['closed', 'open', 'open']:
+    time.sleep(0.02)
+print(names()); two.close().result(5); three.close().result(5)
+"""
+    assert "['closed', 'open', 'open']\n" in printed(kernel.run(check)).values()
+
+
+def test_a_task_of_an_earlier_run_ends_nothing_of_the_last(kernel: Kernel) -> None:
+    """What it subscribes to is left at once; what the last run subscribed to stays."""
+    code = """
+async def late():
+    await go.wait()
+    socket.messages.subscribe(lambda text: print('late', text))
+mine = socket.messages.subscribe(lambda text: print('got', text))
+task = asyncio.get_running_loop().create_task(late())
+await asyncio.sleep(0)
+"""
+    kernel.run("go = asyncio.Event()")
+    kernel.run(code, "t")
+    kernel.run("earlier = task")
+    run = kernel.begin(code, "t")
+    kernel.until_over(run)
+    kernel.run("go.set(); await earlier; await task")
+    assert says(kernel, "now", times=2) == {run: "got now\nlate now\n"}
+
+
+def test_output_lands_under_its_cell_after_a_reconnect(kernel: Kernel) -> None:
+    """Of whichever connection a message is, it is printed under the cell that subscribed."""
+    run = kernel.begin("heard = socket.messages.subscribe(lambda text: print('got', text))", "r")
+    kernel.until_over(run)
+    assert says(kernel, "before") == {run: "got before\n"}
+    kernel.run(
+        "epochs = []; watching = socket.opens.subscribe(lambda opened: epochs.append(opened.epoch))"
+    )
+    kernel.run(
+        "peer.drop(); end = time.monotonic() + 10\n"
+        "while not epochs and time.monotonic() < end: time.sleep(0.02)"
+    )
+    assert says(kernel, "after") == {run: "got after\n"}
 
 
 def test_a_failure_lands_under_its_cell(kernel: Kernel) -> None:
