@@ -12,6 +12,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.keyring import Claim, Keyring
+from rxsocket.auth.masks import Mask
 from rxsocket.connection import connection
 from rxsocket.engine import Engine
 from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
@@ -160,6 +161,7 @@ class Attempts:
             resolve=lambda dial, failed: self._resolve(epoch, dial, failed),
             judge=lambda end, stable: self._judge(epoch, end, stable),
             leaving=lambda: (memory.cause, *memory.farewell),
+            mask=lambda text: self._masked(epoch, text),
             begun=begun,
             admit=admitted,
             early=early,
@@ -238,6 +240,17 @@ class Attempts:
         except Exception as error:  # of the user's carrier
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
         raise ProviderFailed(failure)
+
+    def _masked(self, epoch: Epoch, text: str) -> str:
+        """What the peer says, which may repeat a credential that was sent to it (C28)."""
+        if not text:
+            return text
+        mask = Mask()
+        for _, credential in self._publisher.past.credentials:
+            mask.hide(credential)
+        if epoch.credential is not None:
+            mask.hide(epoch.credential)
+        return str(mask(text))
 
     async def _old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""

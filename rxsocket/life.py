@@ -69,6 +69,7 @@ class Attempt:
             its second one with what went wrong.
         judge: The verdict about an end, and whether the connection was stable before it.
         leaving: Why it would be disposed now, and what to send.
+        mask: Replaces the values of credentials in a text of the peer.
         begun: Called with the life when there is one.
         admit: Called when it could open; whoever is called says ``open()``, now or later.
         early: Called with the value of each message that came before it opened.
@@ -79,6 +80,7 @@ class Attempt:
     resolve: Resolve
     judge: Callable[[End, bool], Verdict]
     leaving: Callable[[], tuple[Cause, int, str]]
+    mask: Callable[[str], str]
     begun: Callable[[Life], None]
     admit: Callable[[Life], None]
     early: Callable[[Any], None] | None = None
@@ -399,11 +401,12 @@ class Life:
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._memory.departures.add(link, ended=True)
         end = End(code=signal.sent or signal.code, reason=signal.reason)
+        reason = self._attempt.mask(signal.reason)
         if self.opened_at is None:
-            said = f"closed with {signal.code} {signal.reason}".rstrip()
+            said = f"closed with {signal.code} {reason}".rstrip()
             self._failed(ConnectionLost(f"the server let the link open, then {said}"), end)
             return
-        reason, uptime = signal.reason, self._uptime(self.opened_at)
+        uptime = self._uptime(self.opened_at)
         if cause is None:
             cause = Cause.LOST if signal.lost else Cause.PEER
             block = self._blocked() if signal.lost or signal.code == 1011 else ""

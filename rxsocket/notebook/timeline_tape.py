@@ -20,11 +20,11 @@ from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.masks import Mask
 from rxsocket.events import Event, Message
 from rxsocket.notebook.live_view import View
 from rxsocket.notebook.timeline_density import Density
 from rxsocket.notebook.timeline_story import Story
-from rxsocket.recording.masks import Mask
 from rxsocket.runtime import Home
 from rxsocket.socket import Socket
 from rxsocket.states import State

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.masks import Mask
 from rxsocket.events import Message
 from rxsocket.recording.lines import AuthSeen, Entry, Lost, encoded
-from rxsocket.recording.masks import Mask
 from rxsocket.recording.parts import Parts
 
 __all__ = ["Buffer", "Masking", "Writer"]

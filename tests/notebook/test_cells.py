@@ -12,6 +12,8 @@ pytest.importorskip("ipykernel")
 
 from kernels import Kernel
 
+from rxsocket.testing import server
+
 SETUP = """
 import asyncio, threading, time
 from rxsocket import Socket
@@ -189,6 +191,49 @@ def test_an_interrupt_leaves_a_usable_kernel(kernel: Kernel) -> None:
     with pytest.raises(AssertionError, match=r"KeyboardInterrupt|CancelledError"):
         kernel.until_over(run)
     assert "2\n" in printed(kernel.run("print(1 + 1)")).values()
+
+
+LIFE = """
+import os, time
+from rxsocket import Socket
+from rxsocket.notebook import timeline
+socket = Socket({url!r}, auth={{"token": "t"}})
+heard = socket.messages.subscribe(lambda text: print('got', text))
+end = time.monotonic() + 10
+while socket.state.value.value != 'open' and time.monotonic() < end: time.sleep(0.01)
+print('process', os.getpid()); timeline(socket); socket
+"""
+
+
+@pytest.fixture(scope="module")
+def lives() -> Iterator[list[str]]:
+    """What the same cell prints in a kernel before it is restarted, and afterwards."""
+    kernel = Kernel([])
+    try:
+        with server() as feed:
+            cell, texts = LIFE.format(url=feed.url), []
+            for life in (1, 2):
+                run = kernel.begin(cell, "life")
+                said = kernel.until_over(run)
+                feed.wait_for(lambda feed, life=life: feed.live == 1 and feed.dials == life)
+                feed.push("hello")
+                said += kernel.listen(1.0)
+                assert set(printed(said)) == {run}
+                texts.append(printed(said)[run])
+                if life == 1:
+                    kernel.restart()
+                    feed.wait_for(lambda feed: feed.live == 0)
+            yield texts
+            kernel.run("socket.close().result(5)")
+    finally:
+        kernel.stop()
+
+
+def test_a_restart_leaves_nothing_behind(lives: list[str]) -> None:
+    """Its connection ends, nothing of the old life is heard, and the cell runs as before."""
+    (before, *first), (after, *second) = (text.splitlines() for text in lives)
+    assert before.startswith("process") and after.startswith("process") and before != after
+    assert first == second == ["got hello"]
 
 
 @pytest.mark.parametrize(

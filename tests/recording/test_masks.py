@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxsocket import Credential, Message
+from rxsocket.auth.masks import MOST, Mask
 from rxsocket.recording.lines import decoded, encoded
-from rxsocket.recording.masks import MOST, Mask, Ordinals
+from rxsocket.recording.masks import Ordinals
 
 VALUES = st.text(min_size=4).filter(
     lambda text: not set(text) & set("\r\n\0*") and text.isprintable() and text.strip() == text

@@ -1,0 +1,77 @@
+"""Keeping the values of credentials out of texts in which somebody repeats them (C28)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from rxsocket.arguments import is_list, is_mapping
+from rxsocket.auth.credentials import Credential
+
+__all__ = ["MOST", "Mask"]
+
+SHORTEST = 4
+"""Characters of a value that can be told from other text; a shorter one would mask everything."""
+MOST = 1000
+"""Values that are looked for; a socket that is renewed for months forgets the oldest."""
+
+
+class Mask:
+    """Replaces the values of credentials, wherever they turn up: an echo, a reason, an error."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self._forms: tuple[str, ...] = ()
+        self._escaped: tuple[str, ...] = ()
+        self._bytes: tuple[bytes, ...] = ()
+
+    def hide(self, credential: Credential) -> None:
+        """From now on the values of this credential are masked."""
+        for text in _texts(credential.reveal()):
+            if len(text) >= SHORTEST:
+                self._known |= dict.fromkeys(_forms(text))
+        for old in list(self._known)[:-MOST]:
+            del self._known[old]
+        # A longer value first: one may begin with another.
+        self._forms = tuple(sorted(self._known, key=len, reverse=True))
+        self._escaped = tuple(json.dumps(form)[1:-1] for form in self._forms)
+        self._bytes = tuple(form.encode() for form in self._forms)
+
+    def in_line(self, lines: str) -> bool:
+        """Whether a value may be in encoded lines; quick, and never wrongly ``False``."""
+        return any(form in lines for form in self._escaped)
+
+    def __call__(self, value: Any) -> Any:
+        """A text or a payload without them."""
+        if isinstance(value, str):
+            for form in self._forms:
+                value = value.replace(form, "***")
+            return value
+        if isinstance(value, bytes):
+            for known in self._bytes:
+                value = value.replace(known, b"***")
+        return value
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A value as it is, as in a URL, as in JSON and as in a ``repr``."""
+    yield from (text, quote(text, safe=""), quote_plus(text))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    # Which quotes are escaped depends on what stands around it.
+    quoted = repr(text + "'\"")[1:-4]
+    yield from (quoted, quoted.replace("\\'", "'"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if is_mapping(value):
+        for item in value.values():
+            yield from _texts(item)
+    elif is_list(value):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, (int, float)):
+        yield str(value)
