@@ -6,8 +6,9 @@
     A            ------------===================x
     B            ------------------------------------------------==============
 
-So a cell may run ten times, and each message is printed once. It is about cells of an IPython
-kernel; everywhere else nothing is kept here. IPython is not imported, only found where it runs.
+So a cell may run ten times, and each message is printed once. A name is a place of its own, which
+whatever takes it next takes over. It is about cells of an IPython kernel; everywhere else nothing
+is kept here. IPython is not imported, only found where it runs.
 """
 
 from __future__ import annotations
@@ -48,22 +49,25 @@ def keep() -> Generator[None]:
 def adopt(dispose: Callable[[], abc.DisposableBase], name: str | None = None) -> None:
     """Let what somebody subscribed to or made end when the cell that runs now runs again.
 
+    What a task of an earlier run makes ends at once: its cell did run again.
+
     Args:
         dispose: Called in a kernel only: what is to be disposed.
-        name: Of something that there is once in a kernel: an earlier one of that name ends now.
+        name: What it is called; what was called so before ends now.
     """
     ipython = sys.modules.get("IPython")
     if ipython is None or threading.current_thread() is not threading.main_thread():
         return
     shell: Any = ipython.get_ipython()
     cell, run = _now(shell)
-    if not cell:
+    if not cell or (_kept.get() and name is None):
         return
-    thing = dispose()
+    made = dispose()
     if name is not None:
-        if name in _named:
-            _named[name].dispose()
-        _named[name] = thing
+        before = _named.pop(name, None)
+        if before is not None:
+            before.dispose()
+        _named[name] = made
     if _kept.get():
         return
     if shell not in _followed:
@@ -73,17 +77,19 @@ def adopt(dispose: Callable[[], abc.DisposableBase], name: str | None = None) ->
             _begin(*_now(shell))
 
         shell.events.register("pre_run_cell", end_the_run_before)
-    _begin(cell, run)
-    _owned.setdefault(cell, (run, []))[1].append(thing)
+    newest, things = _owned.setdefault(cell, (run, []))
+    if newest == run:
+        things.append(made)
+    else:
+        made.dispose()
 
 
 def _begin(cell: str, run: str) -> None:
     """A cell runs; what an earlier run of it left ends."""
-    before, things = _owned.get(cell, (run, []))
-    if before != run:
-        del _owned[cell]
-        for thing in things:
-            thing.dispose()
+    _, things = _owned.get(cell, (run, []))
+    _owned[cell] = run, []
+    for thing in things:
+        thing.dispose()
 
 
 def _now(shell: Any) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 from rxsocket.arguments import is_list, is_mapping
 from rxsocket.auth.credentials import Credential
 
-__all__ = ["Mask"]
+__all__ = ["MOST", "Mask"]
 
 SHORTEST = 4
 """Characters of a value that can be told from other text; a shorter one would mask everything."""

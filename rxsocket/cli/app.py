@@ -182,7 +182,19 @@ def record(
     _run(run, verbose)
 
 
-@app.command()
+REPLAY_EXAMPLES = """
+Examples:
+
+  rxsocket replay session.jsonl.gz --speed 10
+
+  rxsocket replay session.jsonl.gz --speed max --json | jq .
+
+Exit codes: 0 everything was written, also of a session that failed then; 2 wrong usage, or a file
+that cannot be read; 130 Ctrl-C.
+"""
+
+
+@app.command(epilog=REPLAY_EXAMPLES)
 def replay(
     file: Annotated[
         str,

@@ -47,7 +47,7 @@ class Frame(Following):
         tail = self._tail()
         table: str = self._table(tail)._repr_html_()
         note = f"rows: {self.status}" + (f"; the last {len(tail)}:" if self.count > SHOWN else "")
-        return Drawn(f"<div>{escape(note)}{table}</div>")
+        return Drawn(f'<div class="jp-RenderedHTMLCommon">{escape(note)}{table}</div>')
 
     def _tail(self) -> list[Any]:
         return [value for _, value in self.values()[-SHOWN:]]

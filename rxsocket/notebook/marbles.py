@@ -65,12 +65,13 @@ class Row:
         shown = [(at, value) for at, value in values if begin <= at <= end]
         count = sum(many for _, _, many in bins)
         marks, words = self._ending()
+        until = float("inf") if self.end is None else self.end[0]
         older = bool(values) and self.counts.total > len(values) and values[0][0] > begin
         if older and count > len(shown):
             density = Density(bins, ((begin, colour),))
             return Lane(
                 name=self.name, note=f"{count:,}", density=density, labelled=bool(words),
-                marks=marks, words=words,
+                marks=marks, words=words, until=until,
             )  # fmt: skip
         texts = [(at, excerpt(value, _as_it_is, 24)) for at, value in shown]
         inside = all(len(text) <= INSIDE for _, text in texts) and len(texts) <= 40
@@ -81,7 +82,9 @@ class Row:
         if not inside:
             words = (*words, *(Words(at, text) for at, text in texts))
         note = f"{len(shown):,}" if shown else "none"
-        return Lane(name=self.name, note=note, labelled=bool(words), marks=marks, words=words)
+        return Lane(
+            name=self.name, note=note, labelled=bool(words), marks=marks, words=words, until=until
+        )
 
     def _ending(self) -> tuple[tuple[Mark, ...], tuple[Words, ...]]:
         if self.end is None:

@@ -6,7 +6,7 @@ import base64
 import io
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from reactivex import Observable
@@ -17,6 +17,7 @@ from rxsocket.notebook.following import Following
 from rxsocket.notebook.rows import row
 from rxsocket.pictures.live_bundle import bundle
 from rxsocket.pictures.live_view import Drawn, Window
+from rxsocket.pictures.svg_axis import clock_time, ticks
 
 __all__ = ["Plot", "plot"]
 
@@ -24,6 +25,8 @@ Of: TypeAlias = str | Callable[[Any], Any] | None
 
 POINTS = 20_000
 """Values that are kept at most."""
+INK = "#808080"
+"""What is written on the ground of a page, whose colour is not known here."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, which everybody can tell apart."""
 
@@ -62,9 +65,13 @@ class Plot(Following):
                 marker="." if len(points) < 100 else "",
                 label=_name(line),
             )
-        axes.set_xlabel("" if self._x is None else _name(self._x))
+        if self._x is not None:
+            axes.set_xlabel(_name(self._x))
+        elif values:
+            _time_axis(axes, values[0][0], values[-1][0])
         if len(self._lines) > 1:
-            axes.legend(loc="upper left", frameon=False)
+            above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.0}
+            axes.legend(**above, ncols=6, fontsize=9, frameon=False)
         else:
             axes.set_ylabel(", ".join(map(_name, self._lines)))
         axes.grid(alpha=0.25)
@@ -73,10 +80,15 @@ class Plot(Following):
         return figure
 
     def png(self) -> bytes:
-        """The plot as it is now, as a picture."""
+        """The plot as it is now, as a picture with a white ground."""
+        return self._png()
+
+    def _png(self, *, on_page: bool = False) -> bytes:
         with self._drawing:
-            picture = io.BytesIO()
-            self.figure.savefig(picture, format="png")
+            figure, picture = self.figure, io.BytesIO()
+            if on_page:
+                _for_any_ground(figure.axes[0])
+            figure.savefig(picture, format="png", transparent=on_page)
             return picture.getvalue()
 
     def __repr__(self) -> str:
@@ -87,8 +99,8 @@ class Plot(Following):
         return bundle(self, {"text/plain": repr(self), "image/png": png})
 
     def drawn(self, window: Window) -> Drawn:
-        """Draw it for a page."""
-        png = base64.b64encode(self.png()).decode()
+        """Draw it for a page, light or dark."""
+        png = base64.b64encode(self._png(on_page=True)).decode()
         moves = self._seconds is not None and not self.over and bool(self._values)
         return Drawn(f'<img src="data:image/png;base64,{png}"/>', 1.0 if moves else None)
 
@@ -140,6 +152,31 @@ def plot(
             "plot: it needs matplotlib; run pip install 'rxsocket[notebook]'"
         ) from None
     return Plot(stream, x, lines, more_than_zero("window", window), Figure)
+
+
+def _time_axis(axes: Any, begin: datetime, end: datetime) -> None:
+    """As that of a timeline: seconds of what is shown, or what the clock said."""
+    end = max(end, begin + timedelta(seconds=0.1))
+    first, last, zone = begin.timestamp(), end.timestamp(), begin.tzinfo
+    ahead = (begin.utcoffset() or timedelta()).total_seconds()
+    where = list(ticks(first, last, ahead))
+    axes.set_xticks([datetime.fromtimestamp(at, zone) for at, _ in where], [t for _, t in where])
+    margin = (end - begin) * 0.03
+    axes.set_xlim(begin - margin, end + margin)
+    when = " – ".join(clock_time(at, ahead, last - first) for at in (first, last))
+    axes.set_xlabel(when, loc="right", fontsize=8, color="gray")
+
+
+def _for_any_ground(axes: Any) -> None:
+    axes.tick_params(colors=INK, which="both")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(INK)
+        axis.get_offset_text().set_color(INK)
+    for spine in axes.spines.values():
+        spine.set_edgecolor(INK)
+    legend = axes.get_legend()
+    for text in () if legend is None else legend.get_texts():
+        text.set_color(INK)
 
 
 def _lines(y: Any) -> tuple[Of, ...]:

@@ -68,7 +68,8 @@ class Card:
     """What a card shows; nothing in it is secret (C28).
 
     Attributes:
-        label: Name and address, without user info or query values.
+        url: The address, without user info or query values.
+        name: What the socket is called; empty if it has no name.
         state: The state.
         now: The wall time of the card.
         since: Since when the socket is in that state; ``None`` if nothing has happened yet.
@@ -87,7 +88,8 @@ class Card:
         trouble: The last thing that went wrong.
     """
 
-    label: str
+    url: str
+    name: str = ""
     state: State
     now: float
     since: float | None = None
@@ -113,7 +115,8 @@ def card(engine: Engine, tape: Tape) -> Card:
     mask: Callable[[str], str] = record.mask
     told: Explanation = explain(past, publisher.state.value, now)
     return Card(
-        label=engine.plan.label,
+        url=engine.plan.address.shown,
+        name=engine.plan.name or "",
         state=told.state,
         now=now,
         since=told.since,

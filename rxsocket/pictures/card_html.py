@@ -19,10 +19,10 @@ STATES: dict[State, tuple[str, str]] = {
     State.CONNECTING: ("#56b4e9", "◔"),
     State.OPEN: ("#009e73", "●"),
     State.WAITING: ("#e69f00", "◑"),
-    State.AWAITING_AUTH: ("#cc79a7", "▲"),
+    State.AWAITING_AUTH: ("#cc79a7", "◆"),
     State.CLOSED: ("#6e7781", "■"),
 }
-"""A colour that those who see colours differently can tell apart, and a sign."""
+"""A colour that those who see colours differently can tell apart, and a sign of most fonts."""
 
 BOX = (
     "font:13px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;max-width:760px;"
@@ -48,7 +48,7 @@ def card_html(card: Card, zone: float) -> str:
 
 def _parts(card: Card, zone: float) -> Iterator[str]:
     colour, sign = STATES[card.state]
-    since = ""
+    since, name = "", f"<strong>{escape(card.name)}</strong> " if card.name else ""
     if card.since is not None:
         age = card.now - card.since
         at = clock_time(card.since, zone, 0.0)
@@ -57,9 +57,9 @@ def _parts(card: Card, zone: float) -> Iterator[str]:
             f"since {at}</span>"
         )
     yield (
-        f'<div><span style="color:{colour};font-size:15px">{sign}</span> '
+        f'<div><span style="color:{colour};font-size:15px">{sign}</span> {name}'
         f"<strong>{card.state.value}</strong>{since}"
-        f'<code style="{MONO};margin-left:12px;background:none">{escape(card.label)}</code></div>'
+        f'<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code></div>'
     )
     if card.doing:
         yield f'<div style="{MUTED}">{escape(card.doing)}</div>'
@@ -124,8 +124,9 @@ def _trouble(card: Card) -> str:
         return ""
     age = card.now - trouble.at
     advice = f'<div style="{MUTED}">you can: {escape(trouble.advice)}</div>'
+    said = trouble.advice in card.advice  # above, or there is none
     return (
         '<div style="margin-top:6px;border-top:1px solid rgba(127,127,127,.25);padding-top:5px">'
         f'<span style="color:#d55e00">✕</span> last error, <span data-age="{age:.2f}">{span(age)}'
-        f"</span> ago: {escape(trouble.text)}{advice if trouble.advice else ''}</div>"
+        f"</span> ago: {escape(trouble.text)}{'' if said else advice}</div>"
     )

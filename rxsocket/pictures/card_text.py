@@ -12,7 +12,9 @@ __all__ = ["card_text", "facts"]
 
 def card_text(card: Card) -> str:
     """A card in a few lines, for a terminal and for readers of text."""
-    lines = [f"Socket {card.label}: {card.state.value}{_for(card)}"]
+    lines = [
+        f"Socket {f'{card.name} ' if card.name else ''}{card.url}: {card.state.value}{_for(card)}"
+    ]
     if card.doing:
         lines.append(f"  {card.doing}")
     lines.extend(f"  {name:<11}{text}" for name, text in facts(card))

@@ -9,7 +9,7 @@ from itertools import groupby
 from rxsocket.pictures.svg_axis import clock_time, ticks
 from rxsocket.pictures.svg_colours import FAULT, PAPER, Theme, colour_of
 from rxsocket.pictures.svg_columns import columns, moments
-from rxsocket.pictures.svg_labels import placed, width_of
+from rxsocket.pictures.svg_labels import BOLD, cut, placed, width_of
 from rxsocket.pictures.svg_scene import Bar, Density, Lane, Mark, Scene
 
 __all__ = ["svg"]
@@ -25,6 +25,8 @@ LINE = 13
 LANE_GAP = 10
 AXIS = 24
 COLUMN = 4.0
+ARM = 8.0
+"""Pixels that a mark takes on either side, at most."""
 
 
 def svg(scene: Scene, theme: Theme = PAPER) -> str:
@@ -64,24 +66,25 @@ class _Drawing:
         begin, end = (clock_time(at, scene.zone, self._span) for at in (scene.begin, scene.end))
         when = f"{begin} – {end}"
         room = WIDTH - 2 * MARGIN - width_of(when) - 20
-        title = scene.title
-        while width_of(title) * 1.12 > room and len(title) > 4:
-            title = title[:-2].rstrip("…") + "…"
+        title = cut(scene.title, room / (BOLD * 12 / 11))
         yield (
             f'<text x="{MARGIN - 4}" y="19" font-size="12" font-weight="600">{escape(title)}</text>'
         )
         yield self._text(WIDTH - MARGIN, 19, when, anchor="end", muted=True)
 
     def _axis(self, bottom: float) -> Iterator[str]:
-        theme = self._theme
+        theme, written = self._theme, 0.0
         for at, text in ticks(self._scene.begin, self._scene.end, self._scene.zone):
             x = self._x(at)
             yield (
                 f'<path d="M{x:.1f} {HEAD - 4}V{bottom:.0f}" stroke="{theme.line}" '
                 'stroke-opacity=".6"/>'
             )
-            anchor = "end" if x > WIDTH - MARGIN - 14 else "middle"
-            yield self._text(x, bottom + 13, text, anchor=anchor, muted=True)
+            wide = width_of(text)
+            left = min(x - wide / 2, WIDTH - MARGIN - wide)
+            if left > written:
+                yield self._text(left + wide / 2, bottom + 13, text, anchor="middle", muted=True)
+                written = left + wide + 4
         yield (
             f'<path d="M{GUTTER} {bottom:.0f}H{WIDTH - MARGIN}" stroke="{theme.muted}" '
             'stroke-opacity=".7"/>'
@@ -91,7 +94,11 @@ class _Drawing:
 
     def _lane(self, lane: Lane, top: float) -> Iterator[str]:
         name = top + 12
-        yield f'<text x="{MARGIN - 4}" y="{name:.0f}" font-weight="600">{escape(lane.name)}</text>'
+        shown = cut(lane.name, (GUTTER - MARGIN - ARM) / BOLD)
+        whole = _title(lane.name if shown != lane.name else "")
+        yield (
+            f'<text x="{MARGIN - 4}" y="{name:.0f}" font-weight="600">{whole}{escape(shown)}</text>'
+        )
         if lane.note:
             yield self._text(MARGIN - 4, name + 13, lane.note, muted=True)
         if lane.density is not None:
@@ -99,7 +106,7 @@ class _Drawing:
         elif not lane.bars:
             middle = top + ROW / 2
             yield (
-                f'<path d="M{GUTTER} {middle:.1f}H{WIDTH - MARGIN}" '
+                f'<path d="M{GUTTER} {middle:.1f}H{self._x(lane.until):.1f}" '
                 f'stroke="{self._theme.muted}" stroke-opacity=".5"/>'
             )
         for bar in lane.bars:
@@ -127,10 +134,9 @@ class _Drawing:
         """What could not be written on a pause."""
         for bar in lane.bars:
             left, right = self._x(bar.begin), self._x(bar.end)
-            hidden = bar.text and not any(
-                _fits(one, right - left) for one in (bar.text, bar.brief or bar.text)
-            )
-            if bar.look != "full" and hidden and right - left > 6:
+            if bar.look == "full" or not bar.text or right - left <= 6:
+                continue
+            if not _written(bar, right - left):
                 yield (left + right) / 2, bar.text, False
 
     def _bar(self, bar: Bar, top: float) -> Iterator[str]:
@@ -164,10 +170,10 @@ class _Drawing:
                 f'<path d="M{left:.1f} {middle:.1f}h{wide:.1f}" stroke="{colour}" '
                 f'stroke-width="2.5"{dash}/>'
             )
-        text = next((one for one in (bar.text, bar.brief) if one and _fits(one, wide)), "")
+        text = _written(bar, wide)
         if text and bar.look == "full":
             yield (
-                f'<text x="{left + 5:.1f}" y="{middle + 4:.1f}" fill="{ink}">{escape(text)}</text>'
+                f'<text x="{left + 7:.1f}" y="{middle + 4:.1f}" fill="{ink}">{escape(text)}</text>'
             )
         elif text:
             half, x = width_of(text) / 2 + 4, (left + right) / 2
@@ -260,8 +266,10 @@ def _height(lane: Lane) -> float:
     return max(tall, ROW + 20 if lane.density is not None else 0, least)
 
 
-def _fits(text: str, wide: float) -> bool:
-    return width_of(text) + 8 <= wide
+def _written(bar: Bar, wide: float) -> str:
+    """What there is room for on a bar, between the marks at its ends."""
+    room = wide - (ARM + 3 if bar.look == "full" else 2 * ARM)
+    return next((one for one in (bar.text, bar.brief) if one and width_of(one) <= room), "")
 
 
 def _rate(rate: float) -> str:

@@ -74,7 +74,7 @@ class Density:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One line of the picture."""
+    """One line of the picture; it is drawn up to ``until``, a wall time."""
 
     name: str
     note: str = ""
@@ -84,6 +84,7 @@ class Lane:
     marks: tuple[Mark, ...] = ()
     words: tuple[Words, ...] = ()
     density: Density | None = None
+    until: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,8 @@ class Replay:
         partial: bool,
     ) -> None:
         self.path = path
-        self.url = header(path).url
+        first = header(path)
+        self.url, self._began = first.url, first.at
         self._speed = speed
         self._scheduler = scheduler
         self._partial = partial
@@ -102,7 +103,7 @@ class Replay:
             >>> socket.messages.subscribe(print)
             >>> socket.wait()
         """
-        return Story(self.url, self._entries, self._speed, self._scheduler, loop)
+        return Story(self.url, self._began, self._entries, self._speed, self._scheduler, loop)
 
     def __repr__(self) -> str:
         speed = "max" if self._speed is None else self._speed

@@ -32,6 +32,7 @@ from rxsocket.recording.lines import AuthSeen, Entry
 from rxsocket.recording.link import RecordedLink
 from rxsocket.recording.pace import play, ticker
 from rxsocket.recording.reel import EndOfEpoch, OfAnEpoch, Reel, recorded_credential
+from rxsocket.recording.then import Then
 from rxsocket.socket import Socket
 from rxsocket.transports.seam import Request, Signal
 
@@ -43,6 +44,7 @@ class Story(Socket):
 
     Args:
         url: The recorded address, to show.
+        began: When the recording began, as wall time.
         entries: Opens the recording; called at each start.
         speed: Times that of the recording; ``None`` for no waits.
         scheduler: What to play by, instead of the loop.
@@ -52,6 +54,7 @@ class Story(Socket):
     def __init__(
         self,
         url: str,
+        began: float,
         entries: Callable[[], Iterator[Entry]],
         speed: float | None,
         scheduler: abc.SchedulerBase | None,
@@ -62,12 +65,14 @@ class Story(Socket):
         self._entries = entries
         self._speed = speed
         self._plays_on = scheduler
+        home = self._engine.home
+        self._then = home.then = Then(began, speed, home.real_time)
 
     def _connections(self) -> Observable[Event]:
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            telling = _Telling(self._engine, self.url, observer)
+            telling = _Telling(self._engine, self._then, self.url, observer)
             time = ticker(self._plays_on or scheduler)
             playing = play(self._entries(), time, self._speed, telling.tell, telling.over)
             return CompositeDisposable(playing, Disposable(telling.dispose))
@@ -78,7 +83,10 @@ class Story(Socket):
 class _Telling:
     """One run of the story."""
 
-    def __init__(self, engine: Engine, url: str, observer: abc.ObserverBase[Event]) -> None:
+    def __init__(
+        self, engine: Engine, then: Then, url: str, observer: abc.ObserverBase[Event]
+    ) -> None:
+        self._then = then
         self._home = engine.home
         self._publisher = engine.publisher
         self._outbox = engine.outbox
@@ -92,6 +100,7 @@ class _Telling:
 
     def tell(self, entry: Entry) -> None:
         with self._home.turn():
+            self._then.told(entry.at)
             if isinstance(entry, AuthSeen):
                 self._publisher.credential(recorded_credential(entry), entry.at)
             elif isinstance(entry, OfAnEpoch):
@@ -108,11 +117,13 @@ class _Telling:
                 ended = Ended(verdict=Verdict.COMPLETE, cause=Cause.RECORDING_OVER, at=at)
                 self._close()
                 self._emit(ended)
+        self._then.over()
 
     def dispose(self) -> None:
         if not self._over:
             self._over = True
             self._close()
+        self._then.over()
 
     def _of_an_epoch(self, event: OfAnEpoch) -> None:
         event = replace(event, epoch=event.epoch + self._shift) if self._shift else event

@@ -87,6 +87,8 @@ class Home:
         self._releasing = False
         self.timing: Timing | None = None
         """Calls one observer and times it, while some observer is under suspicion."""
+        self.then: Callable[[], float] | None = None
+        """The time that it was then, where a recording happens again."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -126,6 +128,10 @@ class Home:
             return loop, partial(background.release, loop)
 
     def wall_time(self) -> float:
+        """Seconds since the epoch; those of then where a recording happens again."""
+        return self.real_time() if self.then is None else self.then()
+
+    def real_time(self) -> float:
         """Seconds since the epoch, on the clock that goes with the loop."""
         return wall_clock(self._loop or self._given or running_loop())()
 

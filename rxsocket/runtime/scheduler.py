@@ -58,7 +58,7 @@ class LoopScheduler(PeriodicScheduler):
         """
         loop = self._home.near
         if loop is None:
-            return self.to_datetime(self._home.wall_time())
+            return self.to_datetime(self._home.real_time())
         anchor = self._anchor
         if anchor is None or anchor[0] is not loop:
             zero = self.to_datetime(wall_clock(loop)()) - timedelta(seconds=loop.time())

@@ -96,6 +96,11 @@ class Kernel:
         self.heard.append(message)
         return message
 
+    def restart(self) -> None:
+        """Restart it, as the button of a front end does."""
+        self._manager.restart_kernel(now=False)
+        self._client.wait_for_ready(timeout=30)
+
     def stop(self) -> None:
         """End it."""
         self._client.stop_channels()

@@ -10,6 +10,8 @@ import sys
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+
 from rxsocket import Socket, refreshing
 from rxsocket.pictures.card import Card, card
 from rxsocket.pictures.card_html import card_html
@@ -183,3 +185,26 @@ def test_the_core_does_not_import_it() -> None:
         "assert set(bundle) == {'text/plain', 'text/html'}"
     )
     run(code)
+
+
+def test_advice_is_given_once(virtual: VirtualClock) -> None:
+    """What helps now and what helped the last error are often the same."""
+    peer = fake(tokens=["good-token"])
+    socket = Socket(peer.url, transport=peer, auth="other-token")
+    with socket:
+        virtual.advance(5)
+        text = Strict()
+        text.feed(card_html(shown(socket), 0.0))
+    assert text.text.count("call set_auth(") == 1
+    assert "last error" in text.text
+
+
+def test_a_socket_with_a_name(virtual: VirtualClock) -> None:
+    """It is called so in each form of its card, and in its repr."""
+    socket = Socket("ws://fake.test/", transport=fake(), name="prices <b>")
+    bundle = socket._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("Socket prices <b> ws://fake.test/: idle")
+    assert "<strong>prices &lt;b&gt;</strong>" in bundle["text/html"]
+    assert repr(socket) == "<Socket prices <b> ws://fake.test/: idle>"
+    with pytest.raises(TypeError, match="name: pass a string"):
+        Socket("ws://fake.test/", name=7)  # type: ignore[arg-type]

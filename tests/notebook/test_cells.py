@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("ipykernel")
 
 from kernels import Kernel
-from load import stretched
 
 from rxsocket.testing import server
 
@@ -67,7 +66,7 @@ def says(kernel: Kernel, word: str, times: int = 1) -> dict[str, str]:
     """What is printed from when the server says a word until that was printed so many times."""
     said = kernel.run(f"say({word!r})")
     end = time.monotonic() + 10.0
-    while sum(word in text for text in printed(said).values()) < times:
+    while sum(text.count(word) for text in printed(said).values()) < times:
         assert time.monotonic() < end, f"{word!r} was not printed: {printed(said)}"
         said += kernel.listen(0.1)
     return printed(said)
@@ -134,6 +133,55 @@ made.close().result(5); other.__exit__(None, None, None)
     assert "1 open" in "".join(printed(kernel.run(count)).values())
 
 
+def test_a_name_is_taken_over(kernel: Kernel) -> None:
+    """A socket with the name of another one takes its place, whichever cells made them."""
+    kernel.run("one = Socket(peer.url, name='feed'); one.connect()", "n1")
+    kernel.run("with keep(): two = Socket(peer.url, name='feed'); two.connect()", "n2")
+    kernel.run("three = Socket(peer.url, name='other'); three.connect()", "n3")
+    check = """
+end = time.monotonic() + 10
+names = lambda: [s.state.value.value for s in (one, two, three)]
+while time.monotonic() < end and names() != ['closed', 'open', 'open']:
+    time.sleep(0.02)
+print(names()); two.close().result(5); three.close().result(5)
+"""
+    assert "['closed', 'open', 'open']\n" in printed(kernel.run(check)).values()
+
+
+def test_a_task_of_an_earlier_run_ends_nothing_of_the_last(kernel: Kernel) -> None:
+    """What it subscribes to is left at once; what the last run subscribed to stays."""
+    code = """
+async def late():
+    await go.wait()
+    socket.messages.subscribe(lambda text: print('late', text))
+mine = socket.messages.subscribe(lambda text: print('got', text))
+task = asyncio.get_running_loop().create_task(late())
+await asyncio.sleep(0)
+"""
+    kernel.run("go = asyncio.Event()")
+    kernel.run(code, "t")
+    kernel.run("earlier = task")
+    run = kernel.begin(code, "t")
+    kernel.until_over(run)
+    kernel.run("go.set(); await earlier; await task")
+    assert says(kernel, "now", times=2) == {run: "got now\nlate now\n"}
+
+
+def test_output_lands_under_its_cell_after_a_reconnect(kernel: Kernel) -> None:
+    """Of whichever connection a message is, it is printed under the cell that subscribed."""
+    run = kernel.begin("heard = socket.messages.subscribe(lambda text: print('got', text))", "r")
+    kernel.until_over(run)
+    assert says(kernel, "before") == {run: "got before\n"}
+    kernel.run(
+        "epochs = []; watching = socket.opens.subscribe(lambda opened: epochs.append(opened.epoch))"
+    )
+    kernel.run(
+        "peer.drop(); end = time.monotonic() + 10\n"
+        "while not epochs and time.monotonic() < end: time.sleep(0.02)"
+    )
+    assert says(kernel, "after") == {run: "got after\n"}
+
+
 def test_a_failure_lands_under_its_cell(kernel: Kernel) -> None:
     """Within a second, also when the message comes while another cell runs."""
     run = kernel.begin("bad = socket.messages.subscribe(lambda text: 1 / 0)", "f")
@@ -150,6 +198,49 @@ def test_an_interrupt_leaves_a_usable_kernel(kernel: Kernel) -> None:
     with pytest.raises(AssertionError, match=r"KeyboardInterrupt|CancelledError"):
         kernel.until_over(run)
     assert "2\n" in printed(kernel.run("print(1 + 1)")).values()
+
+
+LIFE = """
+import os, time
+from rxsocket import Socket
+from rxsocket.notebook import timeline
+socket = Socket({url!r}, auth={{"token": "t"}})
+heard = socket.messages.subscribe(lambda text: print('got', text))
+end = time.monotonic() + 10
+while socket.state.value.value != 'open' and time.monotonic() < end: time.sleep(0.01)
+print('process', os.getpid()); timeline(socket); socket
+"""
+
+
+@pytest.fixture(scope="module")
+def lives() -> Iterator[list[str]]:
+    """What the same cell prints in a kernel before it is restarted, and afterwards."""
+    kernel = Kernel([])
+    try:
+        with server() as feed:
+            cell, texts = LIFE.format(url=feed.url), []
+            for life in (1, 2):
+                run = kernel.begin(cell, "life")
+                said = kernel.until_over(run)
+                feed.wait_for(lambda feed, life=life: feed.live == 1 and feed.dials == life)
+                feed.push("hello")
+                said += kernel.listen(1.0)
+                assert set(printed(said)) == {run}
+                texts.append(printed(said)[run])
+                if life == 1:
+                    kernel.restart()
+                    feed.wait_for(lambda feed: feed.live == 0)
+            yield texts
+            kernel.run("socket.close().result(5)")
+    finally:
+        kernel.stop()
+
+
+def test_a_restart_leaves_nothing_behind(lives: list[str]) -> None:
+    """Its connection ends, nothing of the old life is heard, and the cell runs as before."""
+    (before, *first), (after, *second) = (text.splitlines() for text in lives)
+    assert before.startswith("process") and after.startswith("process") and before != after
+    assert first == second == ["got hello"]
 
 
 @pytest.mark.parametrize(
@@ -183,24 +274,3 @@ busy.close().result(5); busy_peer.shutdown()
 """
     )
     assert "True []\n" in printed(said).values()
-
-
-@pytest.fixture(scope="module")
-def doomed() -> Iterator[Kernel]:
-    """A kernel that a test may end; for the module, as the other one."""
-    kernel = Kernel([])
-    try:
-        yield kernel
-    finally:
-        kernel.stop()
-
-
-def test_a_restart_leaves_nothing_behind(doomed: Kernel) -> None:
-    """A kernel that is told to end for a restart does so, and the server sees the connection go."""
-    with server() as peer:
-        doomed.run(f"from rxsocket import Socket; held = Socket({peer.url!r}).connect()")
-        peer.wait_for(lambda peer: peer.live == 1)
-        begun = time.monotonic()
-        doomed.end_for_a_restart()
-        peer.wait_for(lambda peer: peer.live == 0)
-        assert time.monotonic() - begun < stretched(5.0)

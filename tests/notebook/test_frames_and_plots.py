@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import dataclasses
+import io
+import re
 from collections import namedtuple
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -116,6 +120,38 @@ def test_a_plot_over_a_column() -> None:
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 4], [5, 8])
     stream.on_next({"at": 5})
     assert "failed: KeyError" in repr(picture)
+
+
+def test_a_plot_on_any_ground() -> None:
+    """Live it has no ground, for light and dark pages, and no black on it; saved it is on white."""
+    image = pytest.importorskip("matplotlib.image")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream, y=["a", "b"])
+    for number in range(5):
+        stream.on_next({"a": number, "b": -number})
+    match = re.search('base64,([^"]+)', picture.drawn(Window()).html)
+    assert match is not None
+    live = image.imread(io.BytesIO(base64.b64decode(match[1])))
+    saved = image.imread(io.BytesIO(picture.png()))
+    assert live[0, 0, 3] == 0 and tuple(saved[0, 0]) == (1, 1, 1, 1)
+    assert live[live[:, :, 3] > 0.9][:, :3].max(axis=1).min() > 0.4
+    picture.dispose()
+
+
+def test_the_times_of_a_plot_are_local(virtual: VirtualClock) -> None:
+    """Seconds of what is shown, as in a timeline, and what the clock said."""
+    pytest.importorskip("matplotlib")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream)
+    for number in range(40):
+        stream.on_next(number)
+        virtual.advance(0.1)
+    axes = picture.figure.axes[0]
+    texts = [text.get_text() for text in axes.get_xticklabels()]
+    assert texts == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s", "2.5 s", "3.0 s", "3.5 s"]
+    now = datetime.fromtimestamp(virtual.wall_time())
+    assert axes.get_xlabel().startswith(f"{now:%H:%M}:00 – ")
+    picture.dispose()
 
 
 def test_a_plot_changes_with_its_stream() -> None:

@@ -132,6 +132,7 @@ def test_nothing_that_leaves_the_kernel_holds_a_secret(kernel: Kernel, canaries:
     assert "***" in card["text/html"]
     assert "***" in svg["image/svg+xml"]
     kernel.listen(1)
+    kernel.run("peer.close(4401, second); state('awaiting auth'); print(socket.explain())")
     kernel.run("socket.set_auth(first + 'no').result(5)")
     kernel.shows("socket")
     kernel.listen(1)

@@ -12,6 +12,7 @@ import reactivex
 from reactivex import abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
+from reactivex.subject import Subject
 
 from rxsocket import Socket
 from rxsocket.notebook import marbles, timeline
@@ -262,6 +263,17 @@ def test_marbles(virtual: VirtualClock) -> None:
     assert [mark.shape for mark in second.marks if mark.shape != "marble"] == ["cross"]
     assert second.words[0].text.startswith("ZeroDivisionError")
     assert picture.drawn(Window()).again is None
+
+
+def test_a_lane_ends_with_its_stream(virtual: VirtualClock) -> None:
+    """As in any marble diagram; that of a stream that goes on is drawn to the edge."""
+    ending: Subject[int] = Subject()
+    picture = marbles(ending=ending, lasting=reactivex.never())
+    virtual.advance(1)
+    ending.on_completed()
+    virtual.advance(3)
+    scene = picture.scene()
+    assert [lane.until for lane in scene.lanes] == [scene.end - 3, float("inf")]
 
 
 def test_many_marbles_are_a_density(virtual: VirtualClock) -> None:

@@ -52,6 +52,14 @@ def test_the_guide_has_five_parts() -> None:
     assert [path.stem[:3] for path in GUIDE] == ["01_", "02_", "03_", "04_", "05_"]
 
 
+def test_the_guide_shows_everything_there_is_to_look_with() -> None:
+    """Each of them is used somewhere, and the card is the last line of a cell."""
+    sources = [cell.source for path in GUIDE for cell in code_of(read(path))]
+    for name in ("peek", "frame", "plot", "timeline", "marbles"):
+        assert any(f"{name}(" in source for source in sources), name
+    assert any(source.splitlines()[-1] == "socket" for source in sources)
+
+
 @by_name
 def test_a_saved_notebook_can_be_read_without_running_it(path: Path) -> None:
     """Its cells ran once, in order, without an error, and what shows something has it saved."""

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from rxsocket import Socket, handover
+from rxsocket import Socket, State, handover
 from rxsocket.notebook import timeline
+from rxsocket.pictures.svg import svg
 from rxsocket.pictures.svg_labels import placed, width_of
 from rxsocket.pictures.svg_scene import Lane, Scene
 from rxsocket.pictures.timeline_density import Density
@@ -241,6 +242,32 @@ def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:
             assert end <= begin + 4
 
 
+@pytest.mark.parametrize("span", [0.07, 3.0, 59.0, 121.0, 299.0, 1795.0, 7300.0, 90_000.0, 9e5])
+def test_times_do_not_overlap(span: float) -> None:
+    """Neither in the middle of an axis nor at its end, where a time is moved inside."""
+    drawn = svg(Scene(title="", begin=1000.0, end=1000.0 + span, lanes=()))
+    times = [
+        one for one in ET.fromstring(drawn).findall(".//{*}text") if "middle" in str(one.attrib)
+    ]
+    assert len(times) >= 3
+    spans = [
+        (float(one.get("x", "0")) - wide / 2, float(one.get("x", "0")) + wide / 2)
+        for one, wide in ((one, width_of("".join(one.itertext()))) for one in times)
+    ]
+    assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    assert spans[-1][1] <= 880 - 18 + 0.1
+
+
+def test_a_lane_with_a_long_name() -> None:
+    """It is cut before the plot, and whole when somebody points at it."""
+    name = "average_price_per_minute"
+    drawn = ET.fromstring(svg(Scene(title="", begin=0, end=1, lanes=(Lane(name=name),))))
+    shown = next(one for one in drawn.findall(".//{*}text") if "…" in "".join(one.itertext()))
+    title = shown.find("{*}title")
+    assert title is not None and title.text == name
+    assert str(title.tail).startswith("average") and width_of(str(title.tail)) < 100
+
+
 def test_urgent_labels_come_first() -> None:
     """Where there is room for one only, it is that of the fault."""
     here = [(100.0, "new credential", False), (101.0, "HTTP 401", True)]
@@ -273,6 +300,49 @@ def test_disposed_it_remembers_no_more(story: tuple[Any, Socket, VirtualClock]) 
     peer.push("seen")
     virtual.advance(1)
     assert lanes(picture.scene())["messages"].note == "1"
+
+
+def drawn_of(scene: Scene) -> dict[str, list[Any]]:
+    """What a picture has in its lanes, with when."""
+    return {
+        lane.name: [
+            *((bar.begin, bar.end, bar.text, bar.colour) for bar in lane.bars),
+            *((mark.at, mark.shape, mark.colour) for mark in lane.marks),
+            *((words.at, words.text) for words in lane.words),
+        ]
+        for lane in scene.lanes
+    }
+
+
+@pytest.mark.parametrize("speed", [10, "max"])
+def test_a_replay_is_on_the_clock_of_then(
+    virtual: VirtualClock, tmp_path: Path, speed: Any
+) -> None:
+    """What plays days later, at any speed, is drawn with the times at which it happened."""
+    peer = fake(tokens=["token-a", "token-b", "token-c"])
+    socket = Socket(peer.url, transport=peer, auth=A)
+    picture = timeline(socket)
+    with record(socket, tmp_path / "s.jsonl"), socket:
+        live_through(peer, socket, virtual)
+    virtual.advance(3)
+    recorded = picture.scene()
+    virtual.advance(3 * 86400)
+    again = replay(tmp_path / "s.jsonl", speed).socket()
+    picture = timeline(again)
+    again.messages.subscribe(lambda _: None)
+    if speed != "max":
+        virtual.advance(1)
+        assert picture.scene().end == pytest.approx(recorded.begin + 10, abs=0.1)
+    virtual.advance(10)
+    assert again.state.value is State.CLOSED
+    replayed = picture.scene()
+    assert (replayed.begin, replayed.end) == pytest.approx((recorded.begin, recorded.end))
+    before, after = drawn_of(recorded), drawn_of(replayed)
+    for lane in ("credential", "connection", "messages"):
+        assert len(after[lane]) == len(before[lane])
+        for old, new in zip(before[lane], after[lane], strict=True):
+            assert new[0] == pytest.approx(old[0], abs=1e-3)
+            assert new[2:] == old[2:] and str(new[1]) == str(old[1])
 
 
 def test_wrong_arguments(virtual: VirtualClock) -> None:

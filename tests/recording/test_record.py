@@ -96,9 +96,10 @@ def test_every_event_is_a_line(virtual: VirtualClock, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["session.jsonl", "session.jsonl.gz"])
 def test_no_credential_is_in_the_file(carrier: Any, name: str, tmp_path: Path) -> None:
     """Not even when the server repeats it: in a text, in bytes, in a reason, in an error (C28)."""
-    first, second = "first-" + "s3cr3t%7f3a", "second-s3cr3t-7f3a"
+    # Not hexadecimal: the file has a random id, in which a few such digits come up by chance.
+    first, second = "first-s3cr3t%zq7v", "second-s3cr3t-zq7v"
     echo = f'{{"hello": "{first}"}}'
-    welcome = accept().send(echo, echo.encode(), "first-s3cr3t%257f3a").stay()
+    welcome = accept().send(echo, echo.encode(), "first-s3cr3t%25zq7v").stay()
 
     def bad_observer(event: object) -> None:
         raise ValueError(f"the token {first} is bad")
@@ -119,7 +120,7 @@ def test_no_credential_is_in_the_file(carrier: Any, name: str, tmp_path: Path) -
     text = repr(kept) + "".join(repr(event.data) for event in kept if isinstance(event, Message))
     assert sum("***" in repr(entry) for entry in kept) >= 5
     assert any(isinstance(entry, ObserverFailed) for entry in kept)
-    for secret in ("s3cr3t", "7f3a", first, second):
+    for secret in ("s3cr3t", "zq7v", first, second):
         assert secret not in text
         assert secret.encode() not in recorder.path.read_bytes()
 
