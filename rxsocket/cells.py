@@ -9,10 +9,14 @@
 So a cell may run ten times, and each message is printed once. A name is a place of its own, which
 whatever takes it next takes over. It is about cells of an IPython kernel; everywhere else nothing
 is kept here. IPython is not imported, only found where it runs.
+
+While a cell runs, the kernel's loop is woken now and then: a kernel cancels a cell that is
+interrupted, but a loop that sleeps until the next message does not notice that it is to wake up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -23,12 +27,37 @@ from weakref import WeakSet
 
 from reactivex import abc
 
+from rxsocket.runtime.threads import running_loop
+
 __all__ = ["adopt", "keep"]
 
 _kept: ContextVar[bool] = ContextVar("rxsocket_kept", default=False)
 _owned: dict[str, tuple[str, list[abc.DisposableBase]]] = {}
 _named: dict[str, abc.DisposableBase] = {}
 _followed: WeakSet[Any] = WeakSet()
+
+INTERVAL = 0.1
+"""Seconds until an interrupt is noticed."""
+
+
+class _Pulse:
+    """Wakes the loop of a kernel while a cell runs."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        loop = running_loop()
+        if loop is not None and self._timer is None:
+            self._timer = loop.call_later(INTERVAL, self._beat, loop)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(INTERVAL, self._beat, loop)
 
 
 @contextmanager
@@ -72,16 +101,28 @@ def adopt(dispose: Callable[[], abc.DisposableBase], name: str | None = None) ->
         return
     if shell not in _followed:
         _followed.add(shell)
-
-        def end_the_run_before(_info: object) -> None:
-            _begin(*_now(shell))
-
-        shell.events.register("pre_run_cell", end_the_run_before)
+        _follow(shell)
     newest, things = _owned.setdefault(cell, (run, []))
     if newest == run:
         things.append(made)
     else:
         made.dispose()
+
+
+def _follow(shell: Any) -> None:
+    """Hear of the cells that run from now on; one runs already."""
+    pulse = _Pulse()
+
+    def before(_info: object) -> None:
+        _begin(*_now(shell))
+        pulse.start()
+
+    def after(_result: object) -> None:
+        pulse.stop()
+
+    shell.events.register("pre_run_cell", before)
+    shell.events.register("post_run_cell", after)
+    pulse.start()
 
 
 def _begin(cell: str, run: str) -> None:

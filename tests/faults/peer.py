@@ -2,6 +2,9 @@
 
 Each command is a JSON object in one line, and so is its answer. A *play* is what is done to one
 connection: the plays that were queued come first, then everybody is served.
+
+The test kit serves from a thread of the process that tests. This one can be killed, stopped and
+started again, and sends bytes that no server should.
 """
 
 from __future__ import annotations

@@ -98,6 +98,8 @@ class Process:
 class Proxy:
     """A TCP proxy on loopback that delays, throttles, cuts and black-holes.
 
+    It has no idea of WebSocket: the faults of the test kit are above TCP, these are below it.
+
     Attributes:
         delay: Seconds that each piece is held back.
         rate: Bytes a second, each way; ``None`` for as many as come.

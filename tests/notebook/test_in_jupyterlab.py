@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ pytest.importorskip("anywidget")
 nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).parents[2]
+FIRST = "01_first_socket.ipynb"
 CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
@@ -60,11 +63,16 @@ SPACER = "print('\\n' * 120)"
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
-    """The address of a notebook in a JupyterLab of its own."""
+    """The address of a folder in a JupyterLab of its own, with two notebooks."""
     cells = [CONNECT, "timeline(socket)", CHANGE, SPACER, COUNT]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(book, tmp_path / "feed.ipynb")
+    first = nbformat.read(ROOT / "notebooks" / FIRST, as_version=4)
+    for one in first.cells:
+        if one.cell_type == "code":
+            one.outputs, one.execution_count = [], None
+    nbformat.write(first, tmp_path / FIRST)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,27 +97,58 @@ def lab(tmp_path: Path) -> Iterator[str]:
                     break
                 except OSError:
                     time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/lab/tree/feed.ipynb"
+            yield f"http://127.0.0.1:{port}/lab/tree"
         finally:
             process.terminate()
             process.wait(20)
 
 
-def test_pictures_in_jupyterlab(lab: str, tmp_path: Path) -> None:
-    """They are drawn under their own cells, live, zoom, and rest when they are out of sight."""
+@contextmanager
+def opened(address: str, height: int) -> Iterator[Any]:
+    """A notebook in a browser, with its kernel."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            page = browser.new_page(viewport={"width": 1200, "height": 1200})
-            look(page, lab, tmp_path)
+            page = browser.new_page(viewport={"width": 1200, "height": height})
+            page.goto(address, timeout=90_000)
+            page.wait_for_selector(".jp-CodeCell", timeout=90_000)
+            page.wait_for_selector("text=Python 3 (ipykernel)", timeout=60_000)
+            yield page
         finally:
             browser.close()
 
 
-def look(page: Any, address: str, folder: Path) -> None:
-    page.goto(address, timeout=90_000)
-    page.wait_for_selector(".jp-CodeCell", timeout=90_000)
-    page.wait_for_selector("text=Python 3 (ipykernel)", timeout=60_000)
+def test_pictures_in_jupyterlab(lab: str, tmp_path: Path) -> None:
+    """They are drawn under their own cells, live, zoom, and rest when they are out of sight."""
+    with opened(f"{lab}/feed.ipynb", 1200) as page:
+        look(page, tmp_path)
+
+
+def test_the_first_notebook(lab: str, tmp_path: Path) -> None:
+    """All its cells run, twice; the pictures are under theirs, and nothing is there twice."""
+    with opened(f"{lab}/{FIRST}", 4500) as page:
+        cells = page.locator(".jp-CodeCell")
+        count = sum(one.cell_type == "code" for one in nbformat.read(tmp_path / FIRST, 4).cells)
+        cells.nth(count - 1).wait_for(timeout=30_000)
+        for run in (1, 2):
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            last = cells.nth(count - 1).locator(".jp-OutputArea-prompt")
+            last.get_by_text(f"[{run * count}]:").wait_for(timeout=60_000)
+            card = cells.filter(has_text=re.compile(r"^\[\d+\]:\s*socket\s*\[")).first
+            # It is live: it says now what came after its cell.
+            card.get_by_text("close() was called").wait_for(timeout=10_000)
+            assert card.get_by_text("token=***").count() == 1
+            assert page.locator("svg[role=img]").count() == 1
+            page.locator("svg text", has_text="connection 2").wait_for(timeout=10_000)
+            assert page.get_by_text("['disconnected', 'connected', 'tick 1']").count() == 1
+            assert not page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count()
+            assert not page.locator("[data-mime-type='application/vnd.jupyter.error']").count()
+            page.screenshot(path=str(tmp_path / f"the first notebook, run {run}.png"))
+        print(f"screenshots: {tmp_path}")
+
+
+def look(page: Any, folder: Path) -> None:
     cell = page.locator(".jp-CodeCell")
     cell.nth(0).locator(".jp-InputArea-editor").click()
     page.keyboard.press("Escape")

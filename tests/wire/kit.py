@@ -126,7 +126,10 @@ class Peer:
 
 
 class Raw:
-    """A server of raw bytes on a free port: each connection is played by a function."""
+    """A server of raw bytes on a free port: each connection is played by a function.
+
+    For what the test kit cannot send, because it always speaks WebSocket: wrong bytes, and none.
+    """
 
     def __init__(self, play: Callable[[Peer], object]) -> None:
         self._play = play

@@ -1,4 +1,4 @@
-"""Proxies that work: HTTP CONNECT and SOCKS, on the loop of the test."""
+"""Proxies that work, which the test kit has none of: HTTP CONNECT and SOCKS, on the test's loop."""
 
 from __future__ import annotations
 

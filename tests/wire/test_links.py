@@ -88,7 +88,10 @@ SIZE = 2**18
 
 
 class Slow(asyncio.Protocol):
-    """A server's end that answers the handshake, and reads what follows only when it is told to."""
+    """A server's end that answers the handshake, and reads what follows only when it is told to.
+
+    Byte by byte: the test kit's server is frozen as a whole, and then reads nothing more.
+    """
 
     def __init__(self) -> None:
         self.got = 0

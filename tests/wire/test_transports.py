@@ -36,7 +36,10 @@ class Heard:
 
 
 class Player(asyncio.Protocol):
-    """The server's end: answers the handshake, plays a stream, and reads what the client sends."""
+    """The server's end: answers the handshake, plays a stream, and reads what the client sends.
+
+    The bytes are right and wrong ones, in pieces of any size; the test kit sends whole frames.
+    """
 
     def __init__(self, stream: Stream, heard: Heard) -> None:
         self._stream = stream
