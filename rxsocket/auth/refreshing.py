@@ -36,7 +36,8 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.holds import Holds
 from rxsocket.runtime.home import Home
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.stream import Fence, Stream
+from rxsocket.streams.fence import Fence
+from rxsocket.streams.stream import Stream
 
 __all__ = ["Follower", "Outcome", "Refreshing", "refreshing"]
 

@@ -15,7 +15,7 @@ from rxsocket.operators.drops import Drops
 from rxsocket.operators.intake import NOTHING, Intake
 from rxsocket.operators.lines import Line
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.stream import Guarded
+from rxsocket.streams.guarded import Guarded
 
 __all__ = ["Waiting"]
 

@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from rxsocket.events import Event
 from rxsocket.runtime.home import Home
+from rxsocket.streams.fence import Fence
 from rxsocket.streams.flow import Brake
 from rxsocket.streams.held import HoldingStream
-from rxsocket.streams.stream import Fence, Hold, Report, Stream
+from rxsocket.streams.stream import Hold, Report, Stream
 
 __all__ = ["EventStream", "MessageStream"]
 

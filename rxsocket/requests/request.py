@@ -10,7 +10,7 @@ from typing import Any
 from reactivex import abc
 
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.stream import Guarded
+from rxsocket.streams.guarded import Guarded
 
 __all__ = ["Request"]
 

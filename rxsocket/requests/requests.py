@@ -26,8 +26,8 @@ from rxsocket.explaining.causes import closing
 from rxsocket.requests.question import Field, IdOf, Question
 from rxsocket.requests.request import Request
 from rxsocket.sending.outbox import Sent
+from rxsocket.streams.fence import Fence, observer_name
 from rxsocket.streams.receipts import Receipt
-from rxsocket.streams.stream import Fence, observer_name
 from rxsocket.transports.seam import Fragments
 
 __all__ = ["Requests"]

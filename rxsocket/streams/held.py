@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rxsocket.runtime.home import Home
+from rxsocket.streams.fence import Fence
 from rxsocket.streams.flow import Brake
-from rxsocket.streams.stream import Fence, Hold, Report, Stream
+from rxsocket.streams.stream import Hold, Report, Stream
 
 __all__ = ["BatchStream", "HoldingStream", "Session"]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxsocket.runtime.home import Home
-from rxsocket.streams.stream import Fence
+from rxsocket.streams.fence import Fence
 
 __all__ = ["Stopwatch"]
 

@@ -7,207 +7,23 @@ subscribed, and never after it was disposed.
 
 from __future__ import annotations
 
-import contextvars
-import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
-from reactivex.observer import AutoDetachObserver
 
-from rxsocket.arguments import is_async
-from rxsocket.cells import adopt
 from rxsocket.runtime.home import Home
-from rxsocket.runtime.reporting import Reporter, report_to
+from rxsocket.streams.fence import Fence, observer_name
 from rxsocket.streams.flow import Brake
+from rxsocket.streams.guarded import Guarded
 from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
 
-__all__ = ["Fence", "Guarded", "Report", "Stream", "ValueStream", "observer_name"]
+__all__ = ["Hold", "Report", "Stream", "ValueStream"]
 
 T = TypeVar("T")
-PLUMBING = ("rxsocket.streams.stream", "rxsocket.arguments", "rxsocket.operators", "reactivex.")
-PIPED = ".pipe(...)"
 Report = Callable[[str, str, Exception], None]
 Hold = Callable[[], abc.DisposableBase]
-
-
-def observer_name(error: Exception) -> str:
-    """Name the observer that raised: in its traceback, the first function that is no plumbing."""
-    trace = error.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(PLUMBING):
-            return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
-        trace = trace.tb_next
-    return "an observer without on_error"
-
-
-def _subscriber() -> str:
-    """Name who subscribes: the innermost function on the stack that is no plumbing."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_back is not None and _is_plumbing(frame):
-        frame = frame.f_back
-    if frame is None:  # an interpreter without stack frames
-        return "an observer"
-    module = str(frame.f_globals.get("__name__", ""))
-    return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
-
-
-def _is_plumbing(frame: FrameType) -> bool:
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in ("rxsocket", "reactivex")
-
-
-class Fence(Generic[T]):
-    """One observer of a stream.
-
-    Args:
-        observer: The observer.
-        report: Told of what it raises within an emission; it is detached then.
-        audience: Whether it counts as somebody who listens (C4).
-        later: Told of what an observer raises behind an operator that let the value wait, and that
-            it has left by itself. Default: ``report``.
-
-    Attributes:
-        live: Whether it is to get anything: it has neither left nor raised nor had its end.
-        run: Calls a function in the observer's context.
-        next: The function that values are for.
-        audience: Whether it counts as somebody who listens (C4).
-        subscribed_by: Who it is, for people.
-    """
-
-    __slots__ = ("_observer", "_report", "audience", "live", "next", "run", "subscribed_by")
-
-    def __init__(
-        self,
-        observer: abc.ObserverBase[T],
-        report: Reporter,
-        audience: bool = True,
-        later: Reporter | None = None,
-    ) -> None:
-        self._observer = observer
-        self.next = _direct(observer)
-        context = contextvars.copy_context()
-        report_to(context, later or report)
-        self.run = context.run
-        self._report = report
-        self.live = True
-        self.audience = audience
-        self.subscribed_by = _subscriber()
-
-    def on_next(self, value: T) -> None:
-        """Pass a value on, unless the observer left."""
-        if self.live:
-            try:
-                self.run(self.next, value)
-            except Exception as error:
-                self.raised(error)
-
-    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
-        """Pass values on until something is asked for; return whether there are no more.
-
-        Without a look at whether the observer left before the first one.
-        """
-        try:
-            return self.run(self._pour, values, asked)
-        except Exception as error:
-            self.raised(error)
-            return False
-
-    def _pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
-        on_next = self.next
-        for value in values:
-            on_next(value)
-            if asked or not self.live:
-                return False
-        return True
-
-    def end(self, error: Exception | None) -> None:
-        """Complete the observer, or fail it; it hears nothing more."""
-        if self.live:
-            self.live = False
-            if error is None:
-                self._call(self._observer.on_completed)
-            else:
-                self._call(self._observer.on_error, error)
-
-    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self.run(function, *arguments)
-        except Exception as error:
-            if error not in arguments:  # on_error was left out: RxPY raises what it was given
-                self.raised(error)
-
-    def raised(self, error: Exception) -> None:
-        """The observer raised: it is detached, and that is reported, in its context (C23)."""
-        self.live = False
-        # A copy: its own may be entered again by what the report leads to.
-        self.run(contextvars.copy_context).run(self._report, error)
-
-
-def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
-    """The function that the user's values are for, without RxPY's check on the way to it.
-
-    What ``Observable.subscribe`` wraps an observer in asks each time whether it has ended or was
-    disposed, which the fence knows already.
-    """
-    any_observer: Any = observer
-    function: Callable[[T], None] = observer.on_next
-    if type(any_observer) is AutoDetachObserver:
-        function = getattr(any_observer, "_on_next", function)  # pyright: ignore[reportUnknownArgumentType]
-    return function
-
-
-class Guarded(Observable[T]):
-    """An Observable that refuses observers which would never be awaited (C23).
-
-    So does what its ``pipe`` gives, and each of RxPY's methods that stand for one, such as ``map``.
-
-    Args:
-        name: Its name, for errors.
-        subscribe: See ``reactivex.Observable``.
-    """
-
-    def __init__(self, name: str, subscribe: abc.Subscription[T]) -> None:
-        super().__init__(subscribe)
-        self._name = name
-
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        """Subscribe an observer; see ``reactivex.Observable.subscribe``.
-
-        Observers are called on the socket's loop, in the context captured here (C24).
-
-        Raises:
-            TypeError: If a callback is an ``async def`` function: it would never be awaited.
-        """
-        for callback in (on_next, on_error, on_completed):
-            if is_async(callback):
-                raise TypeError(
-                    f"{self._name}.subscribe: an async function is never awaited by an Observable; "
-                    "use .pipe(flat_map_async(function)) or concat_map_async of rxsocket.operators"
-                )
-        subscribed = super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
-        adopt(lambda: subscribed)
-        return subscribed
-
-    if not TYPE_CHECKING:  # its types are RxPY's
-
-        def pipe(self, *operators: Callable[[Any], Any]) -> Any:
-            """Compose operators; see ``reactivex.Observable.pipe``."""
-            made = super().pipe(*operators)
-            if type(made) is not Observable:  # of a class with more to it, or no Observable at all
-                return made
-            return Guarded(self._name.removesuffix(PIPED) + PIPED, made._subscribe_core)
 
 
 class Stream(Guarded[T]):

@@ -18,7 +18,7 @@ from reactivex.disposable import Disposable
 
 from rxsocket.arguments import callback
 from rxsocket.engine.engine import Engine
-from rxsocket.streams.stream import observer_name
+from rxsocket.streams.fence import observer_name
 from rxsocket.topics.channel import Channel
 from rxsocket.topics.envelope import Envelope
 from rxsocket.topics.subscription import Answer, Subscription

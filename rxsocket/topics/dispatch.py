@@ -21,7 +21,8 @@ from reactivex.disposable import Disposable
 from rxsocket.events import TopicFailed
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.home import Home
-from rxsocket.streams.stream import Fence, Hold, Stream
+from rxsocket.streams.fence import Fence
+from rxsocket.streams.stream import Hold, Stream
 from rxsocket.topics.envelope import Envelope, converter
 from rxsocket.topics.pattern import Pattern
 

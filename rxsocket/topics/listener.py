@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rxsocket.streams.stream import Guarded
+from rxsocket.streams.guarded import Guarded
 from rxsocket.topics.dispatch import Sink
 from rxsocket.topics.pattern import Pattern
 

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, SubscriptionRefused
-from rxsocket.streams.stream import observer_name
+from rxsocket.streams.fence import observer_name
 from rxsocket.topics.subscription import Answer, Frame, Subscription
 from rxsocket.transports.seam import Link
 
