@@ -12,9 +12,9 @@ from load import stretched
 from reactivex import operators as ops
 from terminal import Terminal
 
-from rxsocket import Message
-from rxsocket.recording import replay
-from rxsocket.testing import accept, reject, server
+from rxsocket import Message, Socket
+from rxsocket.recording import record, replay
+from rxsocket.testing import accept, clock, fake, reject, server
 
 CANARY = "c4n4ry-7f3a"
 ENV = {"CANARY": CANARY}
@@ -128,13 +128,16 @@ def test_wrong_usage(
     assert CANARY not in done.text
 
 
-def test_replay_is_interrupted_at_once(run: Run, tmp_path: Path) -> None:
+def test_replay_is_interrupted_at_once(tmp_path: Path) -> None:
     """A long wait in a recording is not waited for."""
     path = tmp_path / "s.jsonl"
-    with server(accept().send("one").wait(0.5).close(1000)) as s:
-        assert run("record", s.url, str(path)).code == 0
-    with Terminal("replay", str(path), "--speed", "0.1") as terminal:
-        terminal.until("Connecting")
+    with clock() as virtual:
+        peer = fake(accept().send("one").wait(100).close(1000))
+        socket = Socket(peer.url, transport=peer)
+        with record(socket, path), socket:
+            virtual.advance(101)
+    with Terminal("replay", str(path)) as terminal:
+        terminal.until("one")
         seconds = terminal.interrupt()
         assert terminal.end() == 130
         assert seconds < stretched(1.5)

@@ -236,7 +236,8 @@ def lives() -> Iterator[list[str]]:
                 feed.wait_for(lambda feed, life=life: feed.live == 1 and feed.dials == life)
                 feed.push("hello")
                 said += kernel.listen(1.0)
-                assert set(printed(said)) == {run}
+                # A kernel that starts may warn of something, which is of no cell.
+                assert set(printed(said)) - {""} == {run}
                 texts.append(printed(said)[run])
                 if life == 1:
                     kernel.restart()
