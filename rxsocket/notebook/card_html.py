@@ -62,7 +62,8 @@ def _parts(card: Card, zone: float) -> Iterator[str]:
     yield (
         f'<div><span style="color:{colour};font-size:15px">{sign}</span> '
         f"<strong>{card.state.value}</strong>{since}"
-        f'{name}<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code></div>'
+        f'{name}<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code>'
+        "</div>"
     )
     if card.doing:
         yield f'<div style="{MUTED}">{escape(card.doing)}</div>'
