@@ -18,6 +18,8 @@ __all__ = ["Frame", "frame"]
 
 SHOWN = 10
 """Rows that a picture of it has."""
+AS_OUTPUT = 'class="jp-RenderedHTMLCommon" style="width:max-content;max-width:100%"'
+"""What makes a table look as the output of a cell does in JupyterLab."""
 LIBRARIES = ("pandas", "polars")
 
 
@@ -47,7 +49,7 @@ class Frame(Following):
         tail = self._tail()
         table: str = self._table(tail)._repr_html_()
         note = f"rows: {self.status}" + (f"; the last {len(tail)}:" if self.count > SHOWN else "")
-        return Drawn(f'<div class="jp-RenderedHTMLCommon">{escape(note)}{table}</div>')
+        return Drawn(f"<div {AS_OUTPUT}>{escape(note)}{table}</div>")
 
     def _tail(self) -> list[Any]:
         return [value for _, value in self.values()[-SHOWN:]]

@@ -48,7 +48,10 @@ def card_html(card: Card, zone: float) -> str:
 
 def _parts(card: Card, zone: float) -> Iterator[str]:
     colour, sign = STATES[card.state]
-    since, name = "", f"<strong>{escape(card.name)}</strong> " if card.name else ""
+    since = ""
+    name = ""
+    if card.name:
+        name = f'<strong style="margin-left:12px">{escape(card.name)}</strong>'
     if card.since is not None:
         age = card.now - card.since
         at = clock_time(card.since, zone, 0.0)
@@ -57,9 +60,10 @@ def _parts(card: Card, zone: float) -> Iterator[str]:
             f"since {at}</span>"
         )
     yield (
-        f'<div><span style="color:{colour};font-size:15px">{sign}</span> {name}'
+        f'<div><span style="color:{colour};font-size:15px">{sign}</span> '
         f"<strong>{card.state.value}</strong>{since}"
-        f'<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code></div>'
+        f'{name}<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code>'
+        "</div>"
     )
     if card.doing:
         yield f'<div style="{MUTED}">{escape(card.doing)}</div>'

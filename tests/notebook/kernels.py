@@ -30,19 +30,20 @@ class Kernel:
         self._client.start_channels()
         self._client.wait_for_ready(timeout=30)
 
-    def begin(self, code: str, cell: str | None = None) -> str:
+    def begin(self, code: str, cell: str | None = None, *, allow_stdin: bool = False) -> str:
         """Begin to run a cell, which a front end may have named; return which run it is."""
-        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": allow_stdin}
         content["stop_on_error"] = False
         metadata = {} if cell is None else {"cellId": cell}
         request = self._client.session.msg("execute_request", content, metadata=metadata)
         self._client.shell_channel.send(request)
         return str(request["header"]["msg_id"])
 
-    def end_for_a_restart(self) -> None:
-        """Ask it to end, as a front end does, and wait until its process has."""
-        self._client.shutdown(restart=True)
-        self._manager.provisioner.process.wait(30)
+    def answer(self, text: str) -> dict[str, Any]:
+        """Answer what a cell asks for; returns the question."""
+        question: dict[str, Any] = self._client.get_stdin_msg(timeout=30)["content"]
+        self._client.input(text)
+        return question
 
     def interrupt(self) -> None:
         """Interrupt what runs."""

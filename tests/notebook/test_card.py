@@ -204,7 +204,7 @@ def test_a_socket_with_a_name(virtual: VirtualClock) -> None:
     socket = Socket("ws://fake.test/", transport=fake(), name="prices <b>")
     bundle = socket._repr_mimebundle_()
     assert bundle["text/plain"].startswith("Socket prices <b> ws://fake.test/: idle")
-    assert "<strong>prices &lt;b&gt;</strong>" in bundle["text/html"]
+    assert ">prices &lt;b&gt;</strong>" in bundle["text/html"]
     assert repr(socket) == "<Socket prices <b> ws://fake.test/: idle>"
     with pytest.raises(TypeError, match="name: pass a string"):
         Socket("ws://fake.test/", name=7)  # type: ignore[arg-type]

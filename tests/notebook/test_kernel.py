@@ -141,6 +141,27 @@ def test_nothing_that_leaves_the_kernel_holds_a_secret(kernel: Kernel, canaries:
         assert_hidden(json.dumps(message, default=str), canaries)
 
 
+def test_a_secret_that_is_asked_for(kernel: Kernel, canaries: list[str]) -> None:
+    """C28: it is prompted for without echo, is used, and is in nothing that leaves the kernel."""
+    code = """
+from rxsocket.notebook import ask
+typed = ask("token")
+mine = Socket(peer.url, auth={"token": typed})
+held = mine.connect()
+end = time.monotonic() + 10
+while mine.state.value.value != "open" and time.monotonic() < end:
+    time.sleep(0.01)
+print(typed, mine.state.value); mine.close().result(5)
+mine
+"""
+    run = kernel.begin(code, allow_stdin=True)
+    assert kernel.answer(canaries[0]) == {"prompt": "token: ", "password": True}
+    said = kernel.until_over(run)
+    assert any("OPEN" in str(message["content"]) for message in said)
+    for message in said:
+        assert_hidden(json.dumps(message, default=str), canaries)
+
+
 def test_ten_runs_of_a_cell_are_one_model(kernel: Kernel) -> None:
     """A cell that is run again shows the same model, and the old view's goodbye does not end it."""
     models = {kernel.shows("socket")[0] for _ in range(10)}
