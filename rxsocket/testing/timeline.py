@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from heapq import heappop
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
@@ -60,6 +61,7 @@ class _Steady(VirtualTimeScheduler):
         super().__init__(0.0)
         self._at_this_instant = 0
         self._until: tuple[float | None, datetime | None] = (None, None)
+        self._instant: datetime | None = None  # what the clock shows, once it was moved
 
     @property
     def seconds(self) -> float:
@@ -121,18 +123,21 @@ class _Steady(VirtualTimeScheduler):
         self._move(self.to_datetime(time))
 
     def _next(self, until: datetime | None) -> ScheduledItem | None:
+        # Every callback of a day in virtual time comes by here: the heap is used without its face.
+        items = self._queue.items
         with self._lock:
-            while self._queue:
-                item = self._queue.peek()
-                if item.is_cancelled():
-                    self._queue.dequeue()
-                    continue
-                if until is not None and item.duetime > until:
-                    return None
-                self._move(item.duetime)
-                self._count()
-                self._queue.dequeue()
-                return item
+            while items:
+                item = items[0][0]
+                due = item.duetime
+                if not item.is_cancelled():
+                    if until is not None and due > until:
+                        return None
+                    if due is not self._instant:
+                        self._move(due)
+                    self._count()
+                    heappop(items)
+                    return item
+                heappop(items)
         return None
 
     def _count(self) -> None:
@@ -148,6 +153,7 @@ class _Steady(VirtualTimeScheduler):
         seconds = (time - UTC_ZERO).total_seconds()
         if seconds > self.seconds:
             self._clock = seconds
+            self._instant = time
             self._at_this_instant = 0
 
 

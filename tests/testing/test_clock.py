@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 import reactivex
+from load import stretched
 from reactivex import operators as ops
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 from reactivex.testing import ReactiveTest
 
-from rxsocket.testing import VirtualClock, clock
+from rxsocket import Closed, ConnectFailed, Event, Socket
+from rxsocket.testing import VirtualClock, accept, clock, fake, reject
 from rxsocket.testing.clock import Stuck
 from rxsocket.testing.timeline import Timeline
 
@@ -470,3 +472,24 @@ def test_the_wall_clock_can_jump_alone() -> None:
         time.advance(1.0)
         assert time.wall_time() - before == 1.0 and not handle.cancelled()
         time.advance(60.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "kind"), [(accept().wait(60).drop(), Closed), (reject(503), ConnectFailed)]
+)
+def test_a_day_of_reconnects(script: Any, kind: type[Event]) -> None:
+    """24 hours of lost links, or of an outage, in under 2 s; each of them is an event."""
+    began = time.process_time()  # others may be using the machine
+    with clock() as virtual:
+        peer = fake()
+        peer.default = script
+        socket = Socket(peer.url, transport=peer)
+        ends: list[Event] = []
+        socket.events.subscribe(lambda event: isinstance(event, kind) and ends.append(event))
+        virtual.advance(24 * 3600.0)
+        assert 1300 < peer.dials < 3600
+        assert peer.dials - 1 <= len(ends) <= peer.dials
+        socket.close()
+        virtual.advance(3.0)
+    assert time.process_time() - began < stretched(2.0)
