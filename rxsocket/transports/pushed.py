@@ -251,21 +251,6 @@ class PushedConnection(Assembly):
         if self._transport is not None:
             self._transport.underlying_transport.resume_reading()
 
-    def watch_for_the_end(self) -> None:
-        """Something came while a close is under way: see to it that the end is noticed, too.
-
-        At an error of a socket, uvloop calls its reader once and forgets it. When there was more to
-        read, as after a reset, nobody would ever learn that the connection is gone.
-        """
-        if self._closing and not self._gone.is_set():
-            self._loop.call_soon(self._ask_for_reads_again)
-
-    def _ask_for_reads_again(self) -> None:
-        tcp = None if self._transport is None else self._transport.underlying_transport
-        if tcp is not None and tcp.is_reading() and not tcp.is_closing():
-            tcp.pause_reading()
-            tcp.resume_reading()
-
     def hold(self) -> None:
         """The write buffer is full."""
         self._writable.clear()
@@ -316,7 +301,6 @@ class _Watched(BufferedProtocol):
         if transport.is_close_frame_sent:
             self._connection.broken()
         self._flush()
-        self._connection.watch_for_the_end()
 
     def eof_received(self) -> bool | None:
         return self._protocol.eof_received()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from load import stretched
 
 from rxsocket import (
     ConnectFailed,
@@ -338,42 +335,3 @@ def test_on_uvloop(transport: str) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(asyncio.wait_for(main(), 10))
-
-
-def flooded(door: socket.socket, left: threading.Event) -> None:
-    """A server that sends until nothing more goes, and leaves without having read anything."""
-    peer, _ = door.accept()
-    with peer:
-        request = b""
-        while not request.endswith(b"\r\n\r\n"):
-            request += peer.recv(4096)
-        peer.sendall(answer_to(request))
-        peer.settimeout(0.2)
-        with suppress(TimeoutError):
-            while True:
-                peer.sendall(frame(b"flood") * 1000)
-    left.set()
-
-
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_the_end_is_noticed_behind_much_that_was_not_read(transport: str, loop: str) -> None:
-    """C26: a peer that left while reading was paused does not make closing wait for it."""
-    factory = pytest.importorskip(loop).new_event_loop
-    left = threading.Event()
-
-    async def main(url: str) -> None:
-        async with dialled(transport, url) as made:
-            link = await made.link
-            link.pause()
-            assert await asyncio.to_thread(left.wait, 5)
-            link.resume()
-            link.close()
-            async with asyncio.timeout(stretched(1.5)):
-                await link.wait_closed()
-
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        serving = threading.Thread(target=flooded, args=(door, left))
-        serving.start()
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(main(f"ws://127.0.0.1:{door.getsockname()[1]}/"))
-        serving.join(5)
