@@ -14,7 +14,6 @@ from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, overload
 
-import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
@@ -297,14 +296,12 @@ class Socket(Generic[T, S]):
 
         ::
 
-            auth         A---------B------------
+            auth         A---------B------------      custody lets no equal one through (C6)
             leases       A---------B------------      with reconnect(), each credential is a lease
             switch       co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
         """
         custody = self._engine.custody
-        changed = custody.auth.pipe(ops.distinct_until_changed())  # C6
-        again = custody.again.pipe(ops.map(lambda _: custody.auth.value))  # reconnect()
-        return reactivex.merge(changed, again).pipe(
+        return custody.auth.pipe(
             leases(custody.keeps),  # C13
             ops.map(self._supervised),
             ops.switch_latest(),

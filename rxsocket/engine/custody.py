@@ -3,8 +3,9 @@
 ::
 
     set_auth ────────────┐
-    an Observable ───────┼── the newest ── auth ──── switch-mapped in socket.py
-    refreshing, unasked ─┘        `─────── again ─── the same one, once more
+    an Observable ───────┼── another one ── auth ──── switch-mapped in socket.py
+    refreshing, unasked ─┘                   |
+    reconnect() ──────── the same one ───────'
 
 A provider is asked by the attempts themselves; here it is only told that it was overtaken.
 """
@@ -17,7 +18,7 @@ from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
-from reactivex.subject import BehaviorSubject, Subject
+from reactivex.subject import BehaviorSubject
 
 from rxsocket.auth.carriers.combining import carry
 from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
@@ -59,8 +60,7 @@ class Custody:
         running: Whether the socket runs.
 
     Attributes:
-        auth: The newest claim.
-        again: Fires when the claim is to be used once more.
+        auth: The newest claim; each one that it emits is used, also the same one again (C6).
         provider: Who is asked before each attempt, if somebody is.
         renewing: What an open connection is being renewed with.
         when_identity_changes: Called before another identity's credential is used.
@@ -85,7 +85,6 @@ class Custody:
         self._starting = False
         claim, self._follow = self._source(auth)
         self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
-        self.again: Subject[None] = Subject()
         self.provider = claim if isinstance(claim, Provider) else None
         self.renewing: Credential | None = None
         self.when_identity_changes: list[Callable[[], None]] = []
@@ -128,7 +127,7 @@ class Custody:
     def use_again(self) -> None:
         """Let go of the connection, and use the newest credential for another one."""
         self._memory.leave(Cause.RECONNECT)
-        self.again.on_next(None)
+        self.auth.on_next(self.auth.value)
 
     def let_go(self) -> None:
         """The socket stops: nothing is on its way any more."""
@@ -230,10 +229,7 @@ class Custody:
         logged_out = credential is LOGGED_OUT
         self._memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
         self._memory.changed = True
-        if claim == self.auth.value:
-            self.again.on_next(None)  # set before, but a provider's one is in use since
-        else:
-            self.auth.on_next(claim)
+        self.auth.on_next(claim)
         if self.renewing is None:
             self._publisher.credential(credential)
         else:

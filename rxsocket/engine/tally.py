@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from rxsocket.auth.sources import Ask, Reason
 from rxsocket.engine.plan import Plan
 from rxsocket.errors import Attempted, HandshakeRefused
@@ -31,7 +29,7 @@ class Tally:
         self._plan = plan
         self.attempts = 0
         self.failures = 0
-        self.tried: deque[Attempted] = deque(maxlen=KEPT)
+        self.tried: tuple[Attempted, ...] = ()
         self.ask = Ask(1, Reason.FIRST)
         self._since: float | None = None
         self._same: object = None
@@ -44,6 +42,10 @@ class Tally:
         if self._since is None:
             self._since = now
         return self.attempts
+
+    def ended(self, attempt: Attempted) -> None:
+        """An attempt, or the connection that it became, ended."""
+        self.tried = (*self.tried[1 - KEPT :], attempt)
 
     def judge(self, end: End, stable: bool, now: float) -> Verdict:
         """The verdict about an end.
@@ -60,7 +62,7 @@ class Tally:
             self.attempts = self.failures = self._in_a_row = 0
             self._asked_at_once = False
             self._since = now
-            self.tried.clear()
+            self.tried = ()
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
         verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row, end.reason))

@@ -268,4 +268,7 @@ Judge: TypeAlias = Callable[[End], Verdict]
 
 def standard() -> Verdicts:
     """The table that a socket uses when ``verdicts=`` is left out."""
-    return Verdicts(STANDARD)
+    return _standard
+
+
+_standard = Verdicts(STANDARD)

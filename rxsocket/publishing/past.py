@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,7 @@ class Remembered(Exception):
 
 
 class Past:
-    """The last 100 events; one ``append`` each is what it costs.
+    """The last 100 events, in a tuple: most sockets have few, and any thread may read it.
 
     Attributes:
         companion: What an onlooker wants to keep for as long as the socket lives.
@@ -31,9 +30,9 @@ class Past:
     __slots__ = ("_carried", "_credentials", "_events", "companion")
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque(maxlen=KEPT)
-        self._credentials: deque[tuple[float, Credential]] = deque(maxlen=CREDENTIALS_KEPT)
-        self._carried: deque[Credential] = deque(maxlen=CREDENTIALS_KEPT)
+        self._events: tuple[Event, ...] = ()
+        self._credentials: tuple[tuple[float, Credential], ...] = ()
+        self._carried: tuple[Credential, ...] = ()
         self.companion: Any = None
 
     def remember(self, event: Event) -> None:
@@ -41,32 +40,32 @@ class Past:
         if isinstance(event, ObserverFailed):
             error = event.error
             event = replace(event, error=Remembered(f"{type(error).__name__}: {describe(error)}"))
-        self._events.append(event)
+        self._events = (*self._events[1 - KEPT :], event)
 
     def used(self, credential: Credential, at: float) -> None:
         """Keep which credential is in use from a wall time on."""
-        self._credentials.append((at, credential))
+        self._credentials = (*self._credentials[1 - CREDENTIALS_KEPT :], (at, credential))
 
     def carried(self, credential: Credential) -> None:
         """Remember that a credential goes to the server, which may repeat it."""
         if credential not in self._carried:
-            self._carried.append(credential)
+            self._carried = (*self._carried[1 - CREDENTIALS_KEPT :], credential)
 
     @property
     def credentials(self) -> tuple[tuple[float, Credential], ...]:
         """The last 20 credentials, masked as ever, and since when each; from any thread."""
-        return tuple(self._credentials.copy())
+        return self._credentials
 
     def masked(self, text: str) -> str:
         """A text of somebody's, without the values of the credentials that were carried (C28)."""
         if not text:
             return text
         mask = Mask()
-        for credential in self._carried.copy():
+        for credential in self._carried:
             mask.hide(credential)
         return str(mask(text))
 
     @property
     def events(self) -> tuple[Event, ...]:
         """What is kept, oldest first; may be read from any thread."""
-        return tuple(self._events.copy())  # in one step, unlike an iteration
+        return self._events

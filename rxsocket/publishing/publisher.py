@@ -21,7 +21,6 @@ go message by message, a codec and interceptors are asked about once a read.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, copy_context
 from typing import Any
@@ -84,7 +83,7 @@ class Publisher:
         self._states = States()
         self._epoch = 0
         self._session: Session[Any] | None = None
-        self._reports: deque[tuple[ObserverFailed, Context]] = deque()
+        self._reports: list[tuple[ObserverFailed, Context]] = []
         self.brake = Brake()
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
@@ -275,7 +274,7 @@ class Publisher:
 
     def _tell(self) -> None:
         while self._reports:
-            self.publish(*self._reports.popleft())
+            self.publish(*self._reports.pop(0))
 
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before

@@ -167,7 +167,7 @@ class Attempts:
 
         def on_next(event: Event) -> None:
             if isinstance(event, EndEvent):
-                tally.tried.append(_attempted(event, number, began))
+                tally.ended(_attempted(event, number, began))
                 epoch.last.set_result(event)
             elif self.on_open is not None and isinstance(event, Opened):
                 self.on_open(epoch)

@@ -190,7 +190,7 @@ class _Supervisor:
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
         shown, label, tally = self._plan.address.shown, self._plan.label, self._attempts.tally
         text = f"{label}: gave up after attempt {tally.attempts}, {limit}: {why}"
-        error = SocketFailed(text, url=shown, cause=inner, tried=tuple(tally.tried))
+        error = SocketFailed(text, url=shown, cause=inner, tried=tally.tried)
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 
     def _now(self) -> float:
