@@ -26,6 +26,7 @@ from rxsocket import (
     Socket,
     SocketError,
     State,
+    history,
 )
 from rxsocket.operators import concat_map_async, latest
 from rxsocket.testing import accept, server
@@ -397,12 +398,13 @@ def test_eight_threads_call_everything(seconds: float) -> None:
         failures: list[BaseException] = []
         deadline = time.monotonic() + seconds
         ready = threading.Barrier(8)
+        channel = socket.channel(subscribe="c", unsubscribe="no c", match=lambda said: said == "c")
 
         def play(number: int) -> None:
             chance = random.Random(SEED + number)
             held: list[Any] = []
             streams = (
-                "events opens closes messages sessions errors state auth".split()  # noqa: SIM905
+                "events opens closes messages batches sessions errors state auth latency".split()  # noqa: SIM905
             )
             actions: list[Callable[[], Any]] = [
                 lambda: receipts.append(socket.set_auth(f"t{chance.randrange(50)}")),
@@ -419,6 +421,20 @@ def test_eight_threads_call_everything(seconds: float) -> None:
                 lambda: held and held.pop(chance.randrange(len(held))).dispose(),
                 lambda: held and held[0].dispose(),
                 lambda: (repr(socket), socket.state.value, socket.auth.value),
+                lambda: (str(socket), socket.url, socket.explain(), history(socket)),
+                lambda: socket.latency.value,
+                lambda: held.append(socket.listener("t").subscribe(_ignore)),
+                lambda: held.append(socket.listener("t/{any}", type=int).subscribe(_ignore)),
+                lambda: held.append(channel.subscribe(_ignore, _ignore)),
+                lambda: held.append(
+                    socket.request("ask", match=bool, timeout=0.05).subscribe(_ignore, _ignore)
+                ),
+                lambda: receipts.append(socket.emitter("t").emit(number)),
+                lambda: socket.outgoing.on_next(f"piped {number}"),
+                lambda: held.append(socket.before_send(lambda message: message)),
+                lambda: held.append(socket.after_receive(lambda message: message)),
+                lambda: held.append(socket.scheduler.schedule_relative(0.001, lambda *_: None)),
+                lambda: chance.random() < 0.02 and _enter_and_leave(socket),
                 lambda: peer.push("pushed"),
                 lambda: chance.random() < 0.1 and peer.drop(),
                 lambda: chance.random() < 0.05 and peer.close(1012),
@@ -468,6 +484,11 @@ def test_eight_threads_call_everything(seconds: float) -> None:
         epochs = [event.epoch for event in again.of(Connecting)]
         assert epochs == sorted(set(epochs))
         socket.close().result(5)
+
+
+def _enter_and_leave(socket: Socket) -> None:
+    with socket:
+        pass
 
 
 def _ignore(_: object = None) -> None:
