@@ -64,6 +64,11 @@ class Address:
             raise ValueError(
                 "url: the host is missing or the port is 0; pass 'wss://host:port/path'"
             )
+        if not all(map(_is_label, parts.hostname.removesuffix(".").split("."))):
+            raise ValueError(
+                "url: a part of the host between two dots is empty or too long; compare it with "
+                "'wss://example.com/feed'"
+            )
         if parts.fragment or url.endswith("#"):
             raise ValueError("url: a WebSocket address has no #fragment; leave it out or write %23")
         if parts.username is not None and parts.password is None:
@@ -109,6 +114,16 @@ class Address:
             if target.startswith(http + "://"):
                 target = ws + target[len(http) :]
         return Address.parse(target)
+
+
+def _is_label(text: str) -> bool:
+    """Whether a part of a host name may be looked up (RFC 1035, section 2.3.4)."""
+    if text.isascii():
+        return 0 < len(text) < 64
+    try:
+        return 0 < len(text.encode("idna")) < 64
+    except UnicodeError:
+        return False
 
 
 def _name(pair: str) -> str:

@@ -25,6 +25,14 @@ BAD: list[tuple[str, str]] = [
     ("ws://host:99999/", "url: the host or the port is not valid; pass 'wss://host:port/path'"),
     ("ws://host:abc/", "url: the host or the port is not valid; pass 'wss://host:port/path'"),
     ("ws://[::1/", "url: the host or the port is not valid; pass 'wss://host:port/path'"),
+    *(
+        (
+            f"ws://{host}/",
+            "url: a part of the host between two dots is empty or too long; compare it with "
+            "'wss://example.com/feed'",
+        )
+        for host in ("a..b", ".example.com", "example.com..", f"{'a' * 64}.com", f"{'ä' * 60}.com")
+    ),
     ("ws://host/#top", "url: a WebSocket address has no #fragment; leave it out or write %23"),
     ("ws://host/#", "url: a WebSocket address has no #fragment; leave it out or write %23"),
     (

@@ -218,19 +218,30 @@ def test_what_can_never_succeed_fails_and_can_be_started_again() -> None:
         socket.close().result(5)
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:1"])
-def test_a_mistyped_host_is_no_silence(host: str, caplog: pytest.LogCaptureFixture) -> None:
-    """C3: a wrong name or port gives ConnectFailed and one WARNING within a second."""
+@pytest.mark.parametrize(
+    ("host", "hint"),
+    [
+        ("no-such-host.invalid", "check the host name in the URL"),
+        ("127.0.0.1:1", "check that the server runs, and the port in the URL"),
+    ],
+)
+def test_a_mistyped_host_is_no_silence(
+    host: str, hint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C3: a wrong name or port gives ConnectFailed, one WARNING within a second, and what to do."""
     caplog.set_level(logging.WARNING, "rxsocket")
     socket = Socket(f"ws://{host}/feed", backoff=quick())
     watch = Watch(socket)
     failed = watch.wait(ConnectFailed, timeout=1.0)
     assert isinstance(failed.error, OSError)
     watch.wait(ConnectFailed, 3)
+    explained = str(socket.explain())
+    assert hint in explained and host.partition(":")[0] in explained
     socket.close().result(5)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert host.partition(":")[0] in record.getMessage()
+    assert hint in record.getMessage()
     assert isinstance(failed.error, OSError) and failed.error.strerror is not None
     assert failed.error.strerror in record.getMessage()
 
