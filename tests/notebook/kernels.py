@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -11,6 +12,20 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def executed(client: Any) -> None:
+    """Execute a notebook, on a loop that is closed afterwards.
+
+    Kernels that start side by side may choose the same port; one of them dies, and starts again.
+    """
+    for left in (2, 1, 0):
+        try:
+            asyncio.run(client.async_execute())
+            return
+        except RuntimeError as error:
+            if not left or "Kernel died before" not in str(error):
+                raise
 
 
 class Kernel:

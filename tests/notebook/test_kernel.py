@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import sys
@@ -17,7 +16,7 @@ import pytest
 pytest.importorskip("anywidget")
 pytest.importorskip("ipykernel")
 
-from kernels import Kernel
+from kernels import Kernel, executed
 
 ROOT = Path(__file__).parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -213,7 +212,7 @@ def test_a_saved_notebook_holds_no_secret(
     manager.km.kernel_spec.argv = [
         *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
     ]
-    asyncio.run(manager.async_execute())
+    executed(manager)
     saved = nbformat.writes(book)
     assert "image/svg+xml" in saved
     assert "widget-state+json" in saved

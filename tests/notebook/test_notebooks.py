@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kernels import executed
 from load import stretched, within
 
 nbformat = pytest.importorskip("nbformat")
@@ -107,7 +107,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         resources={"metadata": {"path": str(tmp_path)}},
     )
     with within(MOST):
-        asyncio.run(client.async_execute())
+        executed(client)
     text = said(book)
     assert not [value for value in credentials(book) if value in text]
     assert len(text) > 1000, "it shows nothing"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from load import within
+from load import stretched, within
 from reactivex import operators as ops
 
 from rxsocket import Cause, Closed, Socket, State, json
@@ -216,8 +216,11 @@ def test_a_pause_is_no_silence_and_closing_is_quick() -> None:
             socket.closes.subscribe(closes.append)
             reading = socket.messages.iterate(high_water=1)
             await anext(reading)
-            await asyncio.sleep(0.2)
-            before = feed.sent
+            before = -1
+            async with asyncio.timeout(stretched(5.0)):
+                while feed.sent > before:  # buffers on the way are filled, sooner or later
+                    before = feed.sent
+                    await asyncio.sleep(0.2)
             await asyncio.sleep(1.0)
             assert (closes, socket.state.value) == ([], State.OPEN)
             assert feed.sent - before < 100
