@@ -156,11 +156,8 @@ def function_of_one(name: str, value: F, example: str) -> F:
     """
     if not callable(value):
         raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
-    try:
-        signature = inspect.signature(value)
-    except (TypeError, ValueError):  # some builtins have none
-        return value
-    if not _takes(signature, None):
+    signature = _signature(value)
+    if signature is not None and not _takes(signature, None):
         raise TypeError(f"{name}: pass {example}; this one takes {signature}")
     return value
 
@@ -203,15 +200,19 @@ def accepting_one(name: str, function: Any) -> Callable[[Any], Any]:
     """
     if not callable(function):
         raise TypeError(f"{name}: pass a function, not {type(function).__name__}")
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins have none
-        return lambda value: function(value)
-    if _takes(signature, None):
+    signature = _signature(function)
+    if signature is None or _takes(signature, None):
         return lambda value: function(value)
     if _takes(signature):
         return lambda _: function()
     raise TypeError(f"{name}: pass a function of one argument or none, not {signature}")
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return None
 
 
 def _takes(signature: inspect.Signature, *arguments: Any) -> bool:

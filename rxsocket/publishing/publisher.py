@@ -238,12 +238,12 @@ class Publisher:
         self.past.used(credential, 0.0)  # before whatever happens
         self.auth.emit(credential)
 
-    def credential(self, credential: Credential, at: float | None = None) -> None:
-        """Show which credential is in use; of one that is replayed, since when by its wall time."""
+    def credential(self, credential: Credential) -> None:
+        """Show which credential is in use."""
         with self._home.turn():
             if credential != self.auth.value:
                 self.changes.overtake(credential)
-                self.past.used(credential, self._home.wall_time() if at is None else at)
+                self.past.used(credential, self._home.wall_time())
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:

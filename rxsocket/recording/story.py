@@ -102,7 +102,7 @@ class _Telling:
         with self._home.turn():
             self._then.told(entry.at)
             if isinstance(entry, AuthSeen):
-                self._publisher.credential(recorded_credential(entry), entry.at)
+                self._publisher.credential(recorded_credential(entry))
             elif isinstance(entry, OfAnEpoch):
                 self._of_an_epoch(entry)
             elif isinstance(entry, Event):
