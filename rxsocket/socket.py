@@ -47,6 +47,7 @@ from rxsocket.engine.plan import Plan
 from rxsocket.engine.stability import StableAfter, stable_after_argument
 from rxsocket.events import Closed, Ended, Event, Opened, Problem
 from rxsocket.explaining.explanation import Explanation, explain
+from rxsocket.lazy import lazy
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.limits import Limits
@@ -67,7 +68,7 @@ from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.channel import Channel
 from rxsocket.topics.channels import Channels
 from rxsocket.topics.emitter import Emitter
-from rxsocket.topics.envelope import Envelope, JsonEnvelope
+from rxsocket.topics.envelope import Envelope, envelope_or_default
 from rxsocket.topics.listener import Listener
 from rxsocket.topics.subscription import Answer
 from rxsocket.topics.topics import Topics
@@ -272,14 +273,26 @@ class Socket(Generic[T, S]):
             instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
         if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
+        self._envelope = envelope_or_default(envelope)
         self._engine = Engine(plan, Home(loop), auth, self._connections)
         self._publisher = self._engine.publisher
-        envelope = JsonEnvelope() if envelope is None else envelope
-        self._topics = Topics(self._engine, envelope)
-        self._channels = Channels(self._engine, envelope)
-        self._requests = Requests(self._engine)
-        self._scheduler = LoopScheduler(self._engine.home, self._publisher.publish)
         adopt(self._closing, plan.name)
+
+    @lazy
+    def _topics(self) -> Topics:
+        return Topics(self._engine, self._envelope)
+
+    @lazy
+    def _channels(self) -> Channels:
+        return Channels(self._engine, self._envelope)
+
+    @lazy
+    def _requests(self) -> Requests:
+        return Requests(self._engine)
+
+    @lazy
+    def _scheduler(self) -> LoopScheduler:
+        return LoopScheduler(self._engine.home, self._publisher.publish)
 
     def _closing(self) -> Disposable:
         engine = weakref.ref(self._engine)  # which is not to be kept for its cell

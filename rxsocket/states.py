@@ -76,16 +76,16 @@ class States:
 
     def __init__(self) -> None:
         self._open: int | None = None
-        self._dialling: set[int] = set()
+        self._dialling: tuple[int, ...] = ()
 
     def after(self, event: Event) -> State | None:
         """The state that an event leads to; ``None`` if it changes nothing."""
         match event:
             case Connecting(epoch=epoch):
-                self._dialling.add(epoch)
+                self._dialling = (*self._dialling, epoch)
                 return self._or(State.CONNECTING)
             case Opened(epoch=epoch):
-                self._dialling.discard(epoch)
+                self._dialled(epoch)
                 self._open = epoch
                 return State.OPEN
             case Closed(verdict=verdict, cause=cause):
@@ -95,10 +95,10 @@ class States:
             case (
                 ConnectFailed(epoch=epoch, verdict=verdict) | Rejected(epoch=epoch, verdict=verdict)
             ):
-                self._dialling.discard(epoch)
+                self._dialled(epoch)
                 return self._or(BY_VERDICT[verdict])
             case Aborted(epoch=epoch, cause=cause):
-                self._dialling.discard(epoch)
+                self._dialled(epoch)
                 return self._or(OUR_OWN_DOING[cause])
             case Waiting():
                 return State.WAITING
@@ -108,6 +108,9 @@ class States:
                 return State.CLOSED
             case _:
                 return None
+
+    def _dialled(self, epoch: int) -> None:
+        self._dialling = tuple(other for other in self._dialling if other != epoch)
 
     def _or(self, otherwise: State) -> State:
         if self._open is not None:

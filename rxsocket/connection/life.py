@@ -14,8 +14,7 @@ ends it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from reactivex import abc
 
@@ -33,7 +32,6 @@ from rxsocket.events import (
     Cause,
     Closed,
     ConnectFailed,
-    Connecting,
     Event,
     Opened,
     Rejected,
@@ -45,9 +43,6 @@ from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 __all__ = ["Attempt", "Life"]
 
 
-Resolve: TypeAlias = Callable[
-    [Callable[[Request], None], Callable[[Exception], None]], abc.DisposableBase
-]
 Filter: TypeAlias = Callable[[str | bytes], bool]
 
 JUST_NOW = 2.0
@@ -58,33 +53,39 @@ TIMEOUT = 3008
 """The registered close code for a peer that took too long (IANA)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Protocol):
     """What one connection needs to know.
 
     Attributes:
-        connecting: Its first event.
-        opened: Its second one, as far as it is known before.
-        resolve: Resolves the credential, then calls its first argument with the request to dial, or
-            its second one with what went wrong.
-        judge: The verdict about an end, and whether the connection was stable before it.
-        leaving: Why it would be disposed now, and what to send.
-        begun: Called with the life when there is one.
-        admit: Called when it could open; whoever is called says ``open()``, now or later.
+        number: Its epoch.
+        cause: Why it is made.
+        count: How many attempts it took so far, this one included.
+        life: Its life, when there is one.
         early: Called with the value of each message that came before it opened.
     """
 
-    connecting: Connecting
-    opened: Opened
-    resolve: Resolve
-    judge: Callable[[End, bool], Verdict]
-    leaving: Callable[[], tuple[Cause, int, str]]
-    begun: Callable[[Life], None]
-    admit: Callable[[Life], None]
-    early: Callable[[Any], None] | None = None
+    number: int
+    cause: Cause
+    count: int
+    life: Life | None
+    early: Callable[[Any], None] | None
+
+    def resolve(
+        self, dial: Callable[[Request], None], failed: Callable[[Exception], None]
+    ) -> abc.DisposableBase:
+        """Resolve the credential, then call ``dial``, or ``failed`` with what went wrong."""
+        ...
+
+    def judge(self, end: End, stable: bool) -> Verdict:
+        """The verdict about an end, and whether the connection was stable before it."""
+        ...
+
+    def admit(self, life: Life) -> None:
+        """It could open: say ``open()``, now or later."""
+        ...
 
 
-class Life:
+class Life(abc.DisposableBase):
     """From the dial to the end of one epoch.
 
     Attributes:
@@ -101,7 +102,7 @@ class Life:
         observer: abc.ObserverBase[Event],
         engine: Engine,
     ) -> None:
-        self.epoch = attempt.connecting.epoch
+        self.epoch = attempt.number
         self.link: Link | None = None
         self.request: Request | None = None
         self.opened_at: float | None = None
@@ -173,8 +174,10 @@ class Life:
             self._outbox.open(link, self.epoch)
             self._brake.opened(link, self._look_after(link))
             self._observer.on_next(
-                replace(
-                    self._attempt.opened,
+                Opened(
+                    epoch=self.epoch,
+                    cause=self._attempt.cause,
+                    attempts=self._attempt.count,
                     gap=0.0 if seamless else self._gap(self.opened_at),
                     subprotocol=self.request.shown(link.subprotocol) if self.request else None,
                     at=self._now(),
@@ -230,7 +233,7 @@ class Life:
         if self.opened_at is not None:
             self._outbox.flush()
         self._stop_using()
-        cause, code, reason = self._attempt.leaving()
+        cause, (code, reason) = self._memory.cause, self._memory.farewell
         if self.link is not None:
             self._memory.departures.add(self.link, code, reason)
         if self.opened_at is None:

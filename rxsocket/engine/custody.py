@@ -146,8 +146,8 @@ class Custody:
             changed, failed = self._source_changed, self._source_failed
             return first, credentials_from(auth, first, changed, failed)
         if callable(auth):
-            return FunctionProvider(auth, self._plan.auth_timeout), Disposable
-        return self._credential(auth, "auth"), Disposable
+            return FunctionProvider(auth, self._plan.auth_timeout), _nothing
+        return self._credential(auth, "auth"), _nothing
 
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
@@ -256,6 +256,14 @@ class Custody:
         except Exception as error:
             self._publisher.report("identity=", "auth", error)
             return False
+
+
+_NOTHING = Disposable()
+
+
+def _nothing() -> abc.DisposableBase:
+    """There is no source to follow."""
+    return _NOTHING
 
 
 def _shown(claim: Claim) -> Credential:

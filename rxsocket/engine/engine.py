@@ -11,12 +11,11 @@ import logging
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.disposable import CompositeDisposable
 
 from rxsocket.codecs import encoded
 from rxsocket.engine.custody import Custody
@@ -28,7 +27,6 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.holds import Holds
 from rxsocket.runtime.home import Home
-from rxsocket.runtime.threads import outcome
 from rxsocket.runtime.vigil import Vigil
 from rxsocket.sending.ahead import AskAhead, nothing_asked
 from rxsocket.sending.interceptors import Interceptors
@@ -73,15 +71,15 @@ class Engine:
         self.custody = Custody(
             plan, home, auth, self.memory, self.publisher, self.outbox, self._runs
         )
-        self._stopped: Future[None] = Future()
+        self._stopped = self._receipt()
         self._failure: Exception | None = None
 
     # --- from any thread
 
     def hold(self) -> abc.DisposableBase:
         """Keep the socket connected until disposed."""
-        if self._stopped.done():
-            self._stopped = Future()
+        if self._stopped.done:
+            self._stopped = self._receipt()
         return self._holds.take()
 
     def send(self, value: Any) -> Receipt[Sent]:
@@ -122,7 +120,7 @@ class Engine:
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         """End the socket; see ``Socket.close``."""
-        receipt: Receipt[None] = Receipt(self.home, self.publisher.report)
+        receipt = self._receipt()
         self.home.run(lambda: self._close(code, reason, receipt))
         return receipt
 
@@ -161,7 +159,7 @@ class Engine:
     async def wait_closed(self) -> None:
         """Return when it has stopped; see ``Socket.wait_closed``."""
         if not self._never_started():
-            await outcome(self._stopped)
+            await self._stopped
         if self._failure is not None:
             raise self._failure
 
@@ -178,12 +176,12 @@ class Engine:
             return
         self._failure = None
         self.memory.begin()
-        run = SerialDisposable()
+        run = CompositeDisposable()
         self._running = run
         _running.add(self)
         source = self.custody.follow()
-        events = self._connections().subscribe(self._happened, self._broke)
-        run.disposable = CompositeDisposable(events, source)
+        run.add(self._connections().subscribe(self._happened, self._broke))
+        run.add(source)
 
     def _runs(self) -> bool:
         return self._running is not None
@@ -255,8 +253,7 @@ class Engine:
         self._departed()
 
     def _has_stopped(self) -> None:
-        if not self._stopped.done():
-            self._stopped.set_result(None)
+        self._stopped.settle(None)
 
     def _departed(self) -> None:
         """Something is gone; when nothing is left, let the loop go (C26)."""
@@ -265,8 +262,11 @@ class Engine:
         _running.discard(self)
         self.home.release(lambda: self._running is None and not self._holds.held)
 
+    def _receipt(self) -> Receipt[None]:
+        return Receipt(self.home, self.publisher.report)
+
     def _never_started(self) -> bool:
-        idle = self.publisher.state.value is State.IDLE and not self._stopped.done()
+        idle = self.publisher.state.value is State.IDLE and not self._stopped.done
         return idle and self._running is None and not self._holds.held
 
     def _now(self) -> float:

@@ -69,7 +69,7 @@ class Stability:
         self._seconds = after if isinstance(after, (int, float)) else None
         self._reached = False
         self._messages: Subject[str | bytes] | None = None
-        self._watching = SerialDisposable()
+        self._watching: SerialDisposable | None = None
         if not isinstance(after, (int, float)):
             self._watch(after)
 
@@ -96,14 +96,14 @@ class Stability:
     def stop(self) -> None:
         """The connection is over."""
         self._messages = None
-        self._watching.dispose()
+        if self._watching is not None:
+            self._watching.dispose()
 
     def _watch(self, after: Any) -> None:
+        self._watching = watching = SerialDisposable()
         try:
             good = after if _is_observable(after) else self._of_messages(after)
-            self._watching.disposable = good.subscribe(
-                lambda _: self._home.run(self._good), self._told
-            )
+            watching.disposable = good.subscribe(lambda _: self._home.run(self._good), self._told)
         except Exception as error:  # of the user's function
             self._told(error)
 

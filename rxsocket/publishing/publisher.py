@@ -88,25 +88,24 @@ class Publisher:
         self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
-        self.changes = Changes(home, self.report)
+        report = self.report  # one for all of them
+        self.changes = Changes(home, report)
         self.events: Stream[Event] = EventStream(
-            "events", home, self.report, hold, self.brake, self._earlier
+            "events", home, report, hold, self.brake, self._earlier
         )
-        self.opens: Stream[Opened] = Stream("opens", home, self.report, hold, self.brake)
-        self.closes: Stream[Closed] = Stream("closes", home, self.report, hold, self.brake)
-        self.sessions: Stream[Session[Any]] = Stream(
-            "sessions", home, self.report, hold, self.brake
-        )
+        self.opens: Stream[Opened] = Stream("opens", home, report, hold, self.brake)
+        self.closes: Stream[Closed] = Stream("closes", home, report, hold, self.brake)
+        self.sessions: Stream[Session[Any]] = Stream("sessions", home, report, hold, self.brake)
         self.messages: MessageStream[Any] = MessageStream(
-            "messages", home, self.report, self._dropped, hold, self.brake
+            "messages", home, report, self._dropped, hold, self.brake
         )
         self.batches: BatchStream[Any] = BatchStream(
-            "batches", home, self.report, self.messages, hold, self.brake
+            "batches", home, report, self.messages, hold, self.brake
         )
-        self.errors: Stream[Problem] = Stream("errors", home, self.report)
-        self.state: ValueStream[State] = ValueStream("state", home, self.report, State.IDLE)
-        self.latency: ValueStream[float | None] = ValueStream("latency", home, self.report, None)
-        self.auth: ValueStream[Credential] = ValueStream("auth", home, self.report, PENDING)
+        self.errors: Stream[Problem] = Stream("errors", home, report)
+        self.state: ValueStream[State] = ValueStream("state", home, report, State.IDLE)
+        self.latency: ValueStream[float | None] = ValueStream("latency", home, report, None)
+        self.auth: ValueStream[Credential] = ValueStream("auth", home, report, PENDING)
 
     def publish(self, event: Event, context: Context | None = None) -> None:
         """Let an event be known: first the state it leads to, then the event.

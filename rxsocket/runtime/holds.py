@@ -6,17 +6,23 @@ import asyncio
 from collections.abc import Callable
 
 from reactivex import abc
-from reactivex.disposable import Disposable
 
 from rxsocket.runtime.home import Home
 
 __all__ = ["Holds"]
 
 
-class _Hold:
+class _Hold(abc.DisposableBase):
     """One of those who hold it; it counts at once, and begins when its turn comes."""
 
-    begun = False
+    __slots__ = ("_holds", "begun")
+
+    def __init__(self, holds: Holds) -> None:
+        self._holds = holds
+        self.begun = False
+
+    def dispose(self) -> None:
+        self._holds.release(self)
 
 
 class Holds:
@@ -47,22 +53,22 @@ class Holds:
 
     def take(self) -> abc.DisposableBase:
         """Hold it until the returned Disposable is disposed."""
-        hold = _Hold()
+        hold = _Hold(self)
         with self._lock:
             self._holds.add(hold)
             self._home.bind()
         self._home.run(lambda: self._begin(hold))
+        return hold
 
-        def release() -> None:
-            with self._lock:
-                if hold not in self._holds:
-                    return  # the socket ended since: this hold went with it
-                self._holds.remove(hold)
-                last = not self._holds
-            if last:
-                self._home.run(self._leave)
-
-        return Disposable(release)
+    def release(self, hold: _Hold) -> None:
+        """One of them leaves."""
+        with self._lock:
+            if hold not in self._holds:
+                return  # it left before, or the socket ended since: this hold went with it
+            self._holds.remove(hold)
+            last = not self._holds
+        if last:
+            self._home.run(self._leave)
 
     def void(self) -> None:
         """The socket ended: nobody holds it any more, but for who came after what ended it."""

@@ -80,7 +80,7 @@ class Home:
         self.lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared = False
-        self._arrivals: deque[Callable[[], None]] = deque()
+        self._arrivals: list[Callable[[], None]] = []
         self._arriving = False
         self._actions: deque[Callable[[], None]] = deque()
         self._turn = _Turn(self._carry_out)
@@ -195,7 +195,7 @@ class Home:
                 self._loop, self._shared, self._releasing = None, False, False
             self._arriving = False
             while self._arrivals:
-                self._act(self._arrivals.popleft())
+                self._act(self._arrivals.pop(0))
 
     def turn(self) -> _Turn:
         """For ``with``: what is asked for inside is carried out when the outermost turn ends."""
@@ -217,9 +217,9 @@ class Home:
     def _arrive(self) -> None:
         """Carry out what came from other threads; what comes meanwhile waits for its next turn."""
         with self.lock:  # also: a call that is carried out where it was made is over
-            count = len(self._arrivals)
-        for _ in range(count):
-            self._act(self._arrivals.popleft())
+            arrivals, self._arrivals = self._arrivals, []
+        for action in arrivals:
+            self._act(action)
         with self.lock:
             if self._arrivals and self._loop is not None:
                 self._loop.call_soon(self._arrive)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from reactivex import abc
-from reactivex.disposable import Disposable
 
 from rxsocket.runtime.home import Home
 
@@ -33,9 +33,14 @@ def in_a_task(
             with home.turn():
                 done(result)
 
-    task = home.loop.create_task(run())
+    return _Running(home.loop.create_task(run()))
 
-    def dispose() -> None:
-        task.cancel()
 
-    return Disposable(dispose)
+class _Running(abc.DisposableBase):
+    __slots__ = ("_task",)
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def dispose(self) -> None:
+        self._task.cancel()

@@ -11,12 +11,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, cast
-
-from reactivex.disposable import SerialDisposable
 
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
@@ -89,14 +87,14 @@ class Outbox:
         self._publisher = publisher
         self._hold = hold
         self._queue_for = queue_for
-        self._queue: deque[Queued] = deque()
+        self._queue: list[Queued] = []
         self._bytes = 0
-        self._now: deque[str | bytes] = deque()
+        self._now: list[str | bytes] = []
         self._link: Link | None = None
         self._sent = Sent(0)
         self._ready = False
         self._scheduled = False
-        self._busy = SerialDisposable()
+        self._busy: abc.DisposableBase | None = None
         self._fragmented: Queued | None = None
         self._held: abc.DisposableBase | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -143,7 +141,9 @@ class Outbox:
             return
         self._link, self._ready = None, False
         self._now.clear()
-        self._busy.disposable = None
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            busy.dispose()
         item, self._fragmented = self._fragmented, None
         if item is not None:
             failure = item.data.failure if isinstance(item.data, Parts) else None
@@ -159,7 +159,7 @@ class Outbox:
     def drop(self, error: Callable[[], Exception]) -> None:
         """What waits is not going to be sent."""
         self._disarm()
-        queue, self._queue, self._bytes = self._queue, deque(), 0
+        queue, self._queue, self._bytes = self._queue, [], 0
         for item in queue:
             self.fail(item, error())
         self._release()
@@ -255,16 +255,16 @@ class Outbox:
         try:
             while link is not None and self._ready:
                 if self._now:
-                    self._ready = link.write(list(self._now))
-                    self._tell(len(self._now))
-                    self._now.clear()
+                    now, self._now = self._now, []
+                    self._ready = link.write(now)
+                    self._tell(len(now))
                     continue
                 batch = self._batch()
                 if batch:
                     messages = cast("list[str | bytes]", [item.data for item in batch])
                     self._ready = link.write(messages)
+                    del self._queue[: len(batch)]
                     for item in batch:
-                        self._queue.popleft()
                         self._bytes -= item.size
                         item.receipt.settle(sent)
                     self._tell(len(batch))
@@ -277,7 +277,7 @@ class Outbox:
             self._ready = False  # what was not written waits for the next connection
             return
         if link is not None and not self._ready:
-            self._busy.disposable = in_a_task(
+            self._busy = in_a_task(
                 self._home, link.drain, lambda _: self._drained(), lambda _: None
             )
         self._settle_hold()
@@ -301,7 +301,7 @@ class Outbox:
         self._flush()
 
     def _write_fragments(self, link: Link) -> None:
-        item = self._queue.popleft()
+        item = self._queue.pop(0)
         self._bytes -= item.size
         self._fragmented, self._ready = item, False
 
@@ -317,7 +317,7 @@ class Outbox:
             self._drained()
 
         send = lambda: link.send(item.data)  # noqa: E731
-        self._busy.disposable = in_a_task(self._home, send, sent, failed)
+        self._busy = in_a_task(self._home, send, sent, failed)
         self._settle_hold()
 
     # --- staying connected, and giving up
@@ -354,8 +354,9 @@ class Outbox:
         now = self._home.loop.time()
         state = self._publisher.state.value.value
         with self._home.turn():
-            while self._queue and (self._queue[0].deadline or 0.0) <= now:
-                item = self._queue.popleft()
+            expired = [*takewhile(lambda item: (item.deadline or 0.0) <= now, self._queue)]
+            del self._queue[: len(expired)]
+            for item in expired:
                 self._bytes -= item.size
                 self.fail(
                     item,

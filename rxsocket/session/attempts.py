@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reactivex import abc
@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.keyring import Claim, Keyring
 from rxsocket.connection.connection import connection
-from rxsocket.connection.life import Attempt, Life
+from rxsocket.connection.life import Life
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.tally import Tally
 from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
@@ -22,7 +22,6 @@ from rxsocket.events import (
     Cause,
     Closed,
     ConnectFailed,
-    Connecting,
     Event,
     Opened,
     Rejected,
@@ -39,6 +38,9 @@ __all__ = ["SLOT", "Attempts", "EndEvent", "Epoch"]
 SLOT = 0.05
 """Seconds that an old peer has to answer our close, and that a burst of changes is held back."""
 
+NOTHING = Disposable()
+"""To dispose of."""
+
 EndEvent: TypeAlias = Closed | ConnectFailed | Rejected | Aborted
 
 
@@ -47,22 +49,55 @@ class Epoch:
     """An attempt and the connection it becomes.
 
     Attributes:
+        attempts: Who makes it.
         number: Its number.
+        cause: Why it is made.
+        count: How many attempts it took so far, this one included.
+        began: Wall time.
         tally: What its end is judged by.
         last: Its last event.
         adopted: Whether it is the connection of the socket, and not one made ready beside it.
         credential: What it was dialled with.
+        ready: Called when it could open, while it is not adopted.
+        early: Called with each message that it gets before it is open.
         life: Its life.
         subscription: Disposing it ends it.
     """
 
+    attempts: Attempts
     number: int
+    cause: Cause
+    count: int
+    began: float
     tally: Tally
     last: asyncio.Future[EndEvent]
     adopted: bool
+    ready: Callable[[Life], None] | None = None
+    early: Callable[[Any], None] | None = None
     credential: Credential | None = None
     life: Life | None = None
-    subscription: abc.DisposableBase = field(default_factory=Disposable)
+    subscription: abc.DisposableBase = NOTHING
+
+    def resolve(
+        self, dial: Callable[[Request], None], failed: Callable[[Exception], None]
+    ) -> abc.DisposableBase:
+        """See :class:`Attempt`."""
+        return self.attempts.resolve(self, dial, failed)
+
+    def judge(self, end: End, stable: bool) -> Verdict:
+        """See :class:`Attempt`."""
+        return self.attempts.judge(self, end, stable)
+
+    def admit(self, life: Life) -> None:
+        """See :class:`Attempt`."""
+        if self.adopted or self.ready is None:
+            life.open()
+        else:
+            self.ready(life)
+
+    def happened(self, event: Event) -> None:
+        """An event of it."""
+        self.attempts.happened(self, event)
 
 
 class Attempts:
@@ -137,44 +172,20 @@ class Attempts:
         """
         memory, tally = self._memory, beside or self.tally
         memory.epoch += 1
-        number, began = tally.begin(self._home.loop.time()), self._home.wall_time()
-        epoch = Epoch(memory.epoch, tally, self._home.loop.create_future(), beside is None)
-
-        def begun(life: Life) -> None:
-            epoch.life = life
-
-        def admitted(life: Life) -> None:
-            if epoch.adopted or admit is None:
-                life.open()
-            else:
-                admit(life)
-
-        attempt = Attempt(
-            connecting=Connecting(
-                epoch=epoch.number,
-                cause=cause,
-                attempt=number,
-                url=self._plan.address.shown,
-            ),
-            opened=Opened(epoch=epoch.number, cause=cause, attempts=number),
-            resolve=lambda dial, failed: self._resolve(epoch, dial, failed),
-            judge=lambda end, stable: self._judge(epoch, end, stable),
-            leaving=lambda: (memory.cause, *memory.farewell),
-            begun=begun,
-            admit=admitted,
+        epoch = Epoch(
+            attempts=self,
+            number=memory.epoch,
+            cause=cause,
+            count=tally.begin(self._home.loop.time()),
+            began=self._home.wall_time(),
+            tally=tally,
+            last=self._home.loop.create_future(),
+            adopted=beside is None,
+            ready=admit,
             early=early,
         )
-
-        def on_next(event: Event) -> None:
-            if isinstance(event, EndEvent):
-                tally.ended(_attempted(event, number, began))
-                epoch.last.set_result(event)
-            elif self.on_open is not None and isinstance(event, Opened):
-                self.on_open(epoch)
-            self._observer.on_next(event)
-
         with self._home.turn():
-            epoch.subscription = connection(attempt, self._engine).subscribe(on_next)
+            epoch.subscription = connection(epoch, self._engine).subscribe(epoch.happened)
             if epoch.adopted:
                 self._connection.disposable = epoch.subscription
         self._stop_if_disposed()
@@ -198,7 +209,7 @@ class Attempts:
         """Close the connection of the socket, or give up the attempt to make one."""
         self._memory.leave(cause)
         with self._home.turn():
-            self._connection.disposable = Disposable()
+            self._connection.disposable = NOTHING
         self._stop_if_disposed()
 
     def emit(self, event: Event) -> None:
@@ -207,7 +218,16 @@ class Attempts:
             self._observer.on_next(event)
         self._stop_if_disposed()
 
-    def _resolve(
+    def happened(self, epoch: Epoch, event: Event) -> None:
+        """An event of one of the attempts."""
+        if isinstance(event, EndEvent):
+            epoch.tally.ended(_attempted(event, epoch.count, epoch.began))
+            epoch.last.set_result(event)
+        elif self.on_open is not None and isinstance(event, Opened):
+            self.on_open(epoch)
+        self._observer.on_next(event)
+
+    def resolve(
         self,
         epoch: Epoch,
         dial: Callable[[Request], None],
@@ -222,7 +242,7 @@ class Attempts:
             failed(error)
         else:
             dial(request)
-        return Disposable()
+        return NOTHING
 
     async def _asked(self, epoch: Epoch) -> Request:
         return self._request(epoch, await self.keys.ask(epoch.tally.ask))
@@ -245,7 +265,8 @@ class Attempts:
         await self._memory.departures.answered(within=SLOT)
         self._memory.dialled_at = self._home.loop.time()
 
-    def _judge(self, epoch: Epoch, end: End, stable: bool) -> Verdict:
+    def judge(self, epoch: Epoch, end: End, stable: bool) -> Verdict:
+        """The verdict about the end of one of the attempts."""
         try:
             verdict = epoch.tally.judge(end, stable, self._home.loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently

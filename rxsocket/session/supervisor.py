@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease
@@ -57,19 +56,12 @@ def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
     def subscribe(
         observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        supervisor = _Supervisor(lease, engine, observer)
-        lived = in_a_task(engine.home, supervisor.run, lambda _: None, observer.on_error)
-
-        def dispose() -> None:
-            supervisor.dispose()
-            lived.dispose()
-
-        return Disposable(dispose)
+        return _Supervisor(lease, engine, observer)
 
     return Observable(subscribe)
 
 
-class _Supervisor:
+class _Supervisor(abc.DisposableBase):
     def __init__(
         self,
         lease: Lease[Claim],
@@ -85,13 +77,15 @@ class _Supervisor:
         self._renewals: Renewals | None = None
         if engine.plan.renewable:
             self._renewals = Renewals(lease.renewals, self._attempts, engine)
+        self._lived = in_a_task(engine.home, self._run, _has_ended, observer.on_error)
 
     def dispose(self) -> None:
         if self._renewals is not None:
             self._renewals.dispose()
         self._attempts.dispose()
+        self._lived.dispose()
 
-    async def run(self) -> None:
+    async def _run(self) -> None:
         """Live until disposed; being cancelled by anybody else means that the loop is ending."""
         try:
             await self._live()
@@ -195,6 +189,10 @@ class _Supervisor:
 
     def _now(self) -> float:
         return self._home.wall_time()
+
+
+def _has_ended(_: None) -> None:
+    """After ``Ended`` there is nothing left to say."""
 
 
 def _cause_of_next(end: EndEvent) -> Cause:

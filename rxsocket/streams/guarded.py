@@ -23,10 +23,10 @@ class Guarded(Observable[T]):
 
     Args:
         name: Its name, for errors.
-        subscribe: See ``reactivex.Observable``.
+        subscribe: See ``reactivex.Observable``; a subclass may have ``_subscribe_core`` instead.
     """
 
-    def __init__(self, name: str, subscribe: abc.Subscription[T]) -> None:
+    def __init__(self, name: str, subscribe: abc.Subscription[T] | None = None) -> None:
         super().__init__(subscribe)
         self._name = name
 

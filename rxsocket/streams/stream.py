@@ -8,10 +8,9 @@ subscribed, and never after it was disposed.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from rxsocket.runtime.home import Home
 from rxsocket.streams.fence import Fence, observer_name
@@ -45,7 +44,7 @@ class Stream(Guarded[T]):
         hold: Hold | None = None,
         brake: Brake | None = None,
     ) -> None:
-        super().__init__(name, self.attach)
+        super().__init__(name)
         self._home = home
         self._told = report
         self._hold = hold
@@ -157,30 +156,30 @@ class Stream(Guarded[T]):
         """What subscribing does; for an Observable that is this stream under another name."""
         return self._join(observer, self._hold)
 
+    # RxPY's own subclasses take this way, too. A method that is passed to the constructor would put
+    # each stream in a reference cycle.
+    _subscribe_core = attach
+
+    def drop(self, fence: Fence[T]) -> None:
+        """An observer left; from any thread."""
+        fence.live = False
+        self._home.run(lambda: self._remove(fence))
+
+    def complain(self, error: Exception) -> None:
+        """An observer raised: report it (C23)."""
+        self._told(observer_name(error), self._name, error)
+
     def _join(
         self, observer: abc.ObserverBase[T], hold: Hold | None, *, audience: bool = True
     ) -> abc.DisposableBase:
-        def failed(error: Exception) -> None:
-            leave()
-            told(error)
-
-        def told(error: Exception) -> None:
-            self._told(observer_name(error), self._name, error)
-
-        def leave() -> None:
-            fence.live = False
-            self._home.run(lambda: self._remove(fence))
-            if held is not None:
-                held.dispose()
-
-        held: abc.DisposableBase | None = None
-        fence = Fence(observer, failed, audience, told)
+        seat = _Seat(self, observer, audience)
+        fence = seat.fence
         self._home.run(lambda: self._admit(fence))
         if hold is not None and fence.live:  # it may have left at what it was given first
-            held = hold()
+            seat.held = hold()
             if not fence.live:
-                held.dispose()
-        return Disposable(leave)
+                seat.held.dispose()
+        return seat
 
     def _admit(self, fence: Fence[T]) -> None:
         if fence.live:
@@ -188,6 +187,31 @@ class Stream(Guarded[T]):
 
     def _remove(self, fence: Fence[T]) -> None:
         self._fences = tuple(other for other in self._fences if other is not fence)
+
+
+class _Seat(abc.DisposableBase):
+    """The place of one observer in a stream, until it leaves or raises.
+
+    Attributes:
+        fence: The observer.
+        held: What keeps the socket connected for it, if anything does.
+    """
+
+    __slots__ = ("_stream", "fence", "held")
+
+    def __init__(self, stream: Stream[T], observer: abc.ObserverBase[T], audience: bool) -> None:
+        self._stream: Stream[Any] = stream
+        self.fence: Fence[Any] = Fence(observer, self._raised, audience, stream.complain)
+        self.held: abc.DisposableBase | None = None
+
+    def dispose(self) -> None:
+        self._stream.drop(self.fence)
+        if self.held is not None:
+            self.held.dispose()
+
+    def _raised(self, error: Exception) -> None:
+        self.dispose()
+        self._stream.complain(error)
 
 
 class ValueStream(Stream[T]):

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from rxsocket.testing.loop import VirtualLoop, aclose, whole
+from rxsocket.testing.loop import VirtualLoop, aclose
+from rxsocket.testing.timeline import whole
 
 __all__ = ["Stuck", "VirtualClock", "clock"]
 

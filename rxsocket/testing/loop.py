@@ -10,9 +10,9 @@ from contextvars import Context
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
-from rxsocket.testing.timeline import Call, Timeline
+from rxsocket.testing.timeline import Call, Timeline, whole
 
-__all__ = ["Handler", "VirtualLoop", "aclose", "whole"]
+__all__ = ["Handler", "VirtualLoop", "aclose"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -204,8 +204,3 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 async def aclose(generator: AsyncGenerator[Any, Any]) -> None:
     """Close a generator: what it does is a coroutine only by the look of it."""
     await generator.aclose()
-
-
-def whole(seconds: float) -> float:
-    """A time in whole microseconds."""
-    return round(seconds, 6)

@@ -8,19 +8,18 @@ RxPY's own one adds a second for every 100 items without a delay in ``start()``,
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from heapq import heappop
-from typing import Any, TypeVar
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from typing import Any, TypeAlias, TypeVar
 
 from reactivex import abc, typing
 from reactivex.internal import ArgumentOutOfRangeException
-from reactivex.internal.constants import UTC_ZERO
 from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.scheduleditem import ScheduledItem
-from reactivex.scheduler.scheduler import Scheduler
 from reactivex.testing import TestScheduler
 
-__all__ = ["BUSY", "Busy", "Call", "Timeline"]
+__all__ = ["BUSY", "Busy", "Call", "Timeline", "whole"]
 
 S = TypeVar("S")
 
@@ -28,22 +27,23 @@ BUSY = 1_000_000
 """Items that may run at one instant before it is taken for an endless loop."""
 
 
+def whole(seconds: float) -> float:
+    """A time in whole microseconds: what a ``datetime`` can tell apart."""
+    return round(seconds, 6)
+
+
 class Busy(AssertionError):
     """Something schedules itself for ever without letting time pass."""
 
 
-class Call(ScheduledItem):
-    """A callback of the loop: an item that is cancelled by a flag, and returns no disposable."""
+class Call:
+    """A callback of the loop."""
 
-    def __init__(self, scheduler: Scheduler, call: Callable[[], object], due: datetime) -> None:
-        self.scheduler = scheduler
-        self.duetime = due
-        self._call = call
+    __slots__ = ("_cancelled", "invoke")
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.invoke = call
         self._cancelled = False
-
-    def invoke(self) -> None:
-        """Call it."""
-        self._call()
 
     def cancel(self) -> None:
         """Do not call it any more."""
@@ -54,18 +54,24 @@ class Call(ScheduledItem):
         return self._cancelled
 
 
+Item: TypeAlias = Call | ScheduledItem
+
+
 class _Steady(VirtualTimeScheduler):
-    """Virtual time without surprises: items run by their time, then in the order they came."""
+    """Virtual time without surprises: items run by their time, then in the order they came.
+
+    Every callback of a day in virtual time comes by here, so the heap is one of plain tuples.
+    """
 
     def __init__(self) -> None:
         super().__init__(0.0)
+        self._items: list[tuple[float, int, Item]] = []
+        self._order = count()
         self._at_this_instant = 0
-        self._until: tuple[float | None, datetime | None] = (None, None)
-        self._instant: datetime | None = None  # what the clock shows, once it was moved
 
     @property
     def seconds(self) -> float:
-        """The time, in whole microseconds: what a ``datetime`` can tell apart."""
+        """The time, in whole microseconds."""
         clock = self._clock
         return clock if isinstance(clock, float) else self.to_seconds(clock)
 
@@ -73,7 +79,7 @@ class _Steady(VirtualTimeScheduler):
     def pending(self) -> int:
         """How many items are scheduled and not cancelled."""
         with self._lock:
-            return sum(not item.is_cancelled() for item, _ in self._queue.items)
+            return sum(not item.is_cancelled() for _, _, item in self._items)
 
     def schedule_absolute(
         self,
@@ -82,23 +88,21 @@ class _Steady(VirtualTimeScheduler):
         state: S | None = None,
     ) -> abc.DisposableBase:
         """Schedule an action; what was due in the past is due now, behind what already is."""
-        due = max(self.to_seconds(duetime), self.seconds)
-        return super().schedule_absolute(due, action, state)
+        due = max(whole(self.to_seconds(duetime)), self.seconds)
+        item = ScheduledItem(self, state, action, self.to_datetime(due))
+        self._add(due, item)
+        return item.disposable
 
     def call_at(self, time: float, call: Callable[[], object]) -> Call:
-        """Schedule a callback, in seconds: what :meth:`schedule_absolute` does, for less."""
-        seconds = self.seconds
-        due = UTC_ZERO + timedelta(seconds=time if time > seconds else seconds)
-        item = Call(self, call, due)
-        with self._lock:
-            self._queue.enqueue(item)
+        """Schedule a callback, in whole microseconds: :meth:`schedule_absolute` for less."""
+        now = self.seconds
+        item = Call(call)
+        self._add(time if time > now else now, item)
         return item
 
-    def step(self, until: float | None = None) -> bool:
+    def step(self, until: float = inf) -> bool:
         """Run the next item, if it is due by a time in seconds; return whether there was one."""
-        if until != self._until[0]:
-            self._until = (until, None if until is None else self.to_datetime(until))
-        item = self._next(self._until[1])
+        item = self._next(until)
         if item is None:
             return False
         item.invoke()
@@ -111,29 +115,30 @@ class _Steady(VirtualTimeScheduler):
 
     def advance_to(self, time: typing.AbsoluteTime) -> None:
         """Run everything that is due up to a time and at it; it is that time afterwards."""
-        target = self.to_seconds(time)
+        target = whole(self.to_seconds(time))
         if target < self.seconds:
             raise ArgumentOutOfRangeException()
         while self.step(target):
             pass
-        self._move(self.to_datetime(target))
+        self._move(target)
 
     def skip_to(self, time: typing.AbsoluteTime) -> None:
         """Be at a time without running what is due before it."""
-        self._move(self.to_datetime(time))
+        self._move(whole(self.to_seconds(time)))
 
-    def _next(self, until: datetime | None) -> ScheduledItem | None:
-        # Every callback of a day in virtual time comes by here: the heap is used without its face.
-        items = self._queue.items
+    def _add(self, due: float, item: Item) -> None:
+        with self._lock:
+            heappush(self._items, (due, next(self._order), item))
+
+    def _next(self, until: float) -> Item | None:
+        items = self._items
         with self._lock:
             while items:
-                item = items[0][0]
-                due = item.duetime
+                due, _, item = items[0]
                 if not item.is_cancelled():
-                    if until is not None and due > until:
+                    if due > until:
                         return None
-                    if due is not self._instant:
-                        self._move(due)
+                    self._move(due)
                     self._count()
                     heappop(items)
                     return item
@@ -149,11 +154,9 @@ class _Steady(VirtualTimeScheduler):
                 "something schedules itself in an endless loop"
             )
 
-    def _move(self, time: datetime) -> None:
-        seconds = (time - UTC_ZERO).total_seconds()
-        if seconds > self.seconds:
-            self._clock = seconds
-            self._instant = time
+    def _move(self, time: float) -> None:
+        if time > self.seconds:
+            self._clock = time
             self._at_this_instant = 0
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from rxsocket.arguments import is_mapping
 
-__all__ = ["Envelope", "JsonEnvelope", "converter"]
+__all__ = ["Envelope", "JsonEnvelope", "converter", "envelope_or_default"]
 
 
 class Envelope(Protocol):
@@ -66,6 +66,26 @@ class JsonEnvelope:
         if is_mapping(message) and "topic" in message:
             return message["topic"], message.get("data")
         return None
+
+
+_default = JsonEnvelope()
+
+
+def envelope_or_default(envelope: Envelope | None) -> Envelope:
+    """Check ``envelope``.
+
+    Raises:
+        TypeError: If it lacks one of its two methods.
+    """
+    if envelope is None:
+        return _default
+    for name in ("wrap", "unwrap"):
+        if not callable(getattr(envelope, name, None)):
+            raise TypeError(
+                "envelope: pass an object with wrap(topic, data) and unwrap(message), not "
+                f"{type(envelope).__name__}"
+            )
+    return envelope
 
 
 @functools.lru_cache(maxsize=256)

@@ -25,18 +25,9 @@ class Topics:
     Args:
         engine: The running parts of the socket.
         envelope: How a topic and a payload are one message.
-
-    Raises:
-        TypeError: If the envelope lacks one of its two methods.
     """
 
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
-        for name in ("wrap", "unwrap"):
-            if not callable(getattr(envelope, name, None)):
-                raise TypeError(
-                    "envelope: pass an object with wrap(topic, data) and unwrap(message), not "
-                    f"{type(envelope).__name__}"
-                )
         self._engine = engine
         self._envelope = envelope
         self._dispatch = Dispatch(engine.home, engine.publisher, engine.hold, envelope)

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 from websockets.exceptions import InvalidURI
 
 from rxsocket.errors import HandshakeInvalid
@@ -64,13 +63,7 @@ class Opening(Observable[Signal]):
     ) -> abc.DisposableBase:
         """Dial, on the running loop."""
         outlet = Outlet(on_next, on_error, on_completed)
-        task = asyncio.get_running_loop().create_task(self._open(outlet))
-
-        def dispose() -> None:
-            outlet.leave()
-            task.cancel()
-
-        return Disposable(dispose)
+        return _Opened(outlet, asyncio.get_running_loop().create_task(self._open(outlet)))
 
     async def _open(self, outlet: Outlet) -> None:
         try:
@@ -82,6 +75,18 @@ class Opening(Observable[Signal]):
             connection.begin(outlet)
             return
         outlet.on_error(failure)
+
+
+class _Opened(abc.DisposableBase):
+    __slots__ = ("_outlet", "_task")
+
+    def __init__(self, outlet: Outlet, task: asyncio.Task[None]) -> None:
+        self._outlet = outlet
+        self._task = task
+
+    def dispose(self) -> None:
+        self._outlet.leave()
+        self._task.cancel()
 
 
 def invalid_answer(what: str) -> HandshakeInvalid:

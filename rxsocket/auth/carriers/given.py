@@ -17,6 +17,9 @@ __all__ = ["carrier_or_query"]
 _MAKERS: tuple[Any, ...] = (query, header, cookie, subprotocol, first_message)
 
 
+_query = query()
+
+
 def carrier_or_query(given: Any) -> Carrier:
     """Check the argument ``carrier``; the default is ``query()``.
 
@@ -24,7 +27,7 @@ def carrier_or_query(given: Any) -> Carrier:
         TypeError: If it is no function of a credential, or one that makes carriers, not called.
     """
     if given is None:
-        return query()
+        return _query
     if given in _MAKERS:
         raise TypeError(f"carrier: call it, {given.__name__}(...)")
     example = "query(), header(), cookie(), subprotocol(), first_message() or a function of yours"
