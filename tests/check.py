@@ -22,8 +22,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
-# More processes than two processors need: part of the time they wait for a server or a timer.
-PYTEST = ("-m", "pytest", "-rs", "-n", "3", "--dist", "worksteal")
+# More processes than two processors need: half of the time they wait for a server or a timer.
+PYTEST = ("-m", "pytest", "-rs", "-n", "4", "--dist", "worksteal")
+# Each process of the suite, and each command that a test starts, would compile everything again.
+ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
     "tests/cli",
@@ -87,7 +89,7 @@ def step(name: str, command: list[str | Path]) -> bool:
     """Run one step, show its output and its time, and tell whether it went well."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
-    done = subprocess.run([str(part) for part in command], cwd=ROOT, check=False)
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=ENVIRONMENT, check=False)
     passed = done.returncode == 0
     word = "passed" if passed else "FAILED"
     print(f"== {name} {word} in {time.monotonic() - start:.1f} s", flush=True)
@@ -101,6 +103,7 @@ def side_by_side(commands: dict[str, list[str | Path]]) -> dict[str, bool]:
         name: subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

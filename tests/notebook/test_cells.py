@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-pytest.importorskip("ipykernel")
-
+from extras import needs
 from kernels import Kernel
 from load import within
 
 from rxsocket.testing import server
+
+pytestmark = needs("ipykernel")
 
 SETUP = """
 import asyncio, threading, time

@@ -15,17 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
-pytest.importorskip("anywidget")
-nbformat = pytest.importorskip("nbformat")
+from extras import needs
 
 ROOT = Path(__file__).parents[2]
 FIRST = "01_first_socket.ipynb"
 CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
+    needs("playwright", "jupyterlab", "anywidget", "nbformat"),
     pytest.mark.slow,
     pytest.mark.timeout(300),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
@@ -64,6 +61,8 @@ SPACER = "print('\\n' * 120)"
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
     """The address of a folder in a JupyterLab of its own, with two notebooks."""
+    import nbformat
+
     cells = [CONNECT, "timeline(socket)", CHANGE, SPACER, COUNT]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
@@ -106,7 +105,9 @@ def lab(tmp_path: Path) -> Iterator[str]:
 @contextmanager
 def opened(address: str, height: int) -> Iterator[Any]:
     """A notebook in a browser, with its kernel."""
-    with sync_api.sync_playwright() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             page = browser.new_page(viewport={"width": 1200, "height": height})
@@ -126,6 +127,8 @@ def test_pictures_in_jupyterlab(lab: str, tmp_path: Path) -> None:
 
 def test_the_first_notebook(lab: str, tmp_path: Path) -> None:
     """All its cells run, twice; the pictures are under theirs, and nothing is there twice."""
+    import nbformat
+
     with opened(f"{lab}/{FIRST}", 4500) as page:
         cells = page.locator(".jp-CodeCell")
         count = sum(one.cell_type == "code" for one in nbformat.read(tmp_path / FIRST, 4).cells)

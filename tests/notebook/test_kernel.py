@@ -12,11 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-
-pytest.importorskip("anywidget")
-pytest.importorskip("ipykernel")
-
+from extras import needs
 from kernels import Kernel, executed
+
+pytestmark = needs("anywidget", "ipykernel")
 
 ROOT = Path(__file__).parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from extras import needs
 from kernels import executed
 from load import stretched, within
-
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
 
 ROOT = Path(__file__).parents[2]
 GUIDE = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -21,10 +18,13 @@ MOST = 15.0
 TOKEN = re.compile(r'"([\w.-]+-token)"')
 """What the notebooks call the values of their credentials."""
 
+pytestmark = needs("nbformat", "nbclient", "ipykernel")
 by_name = pytest.mark.parametrize("path", GUIDE, ids=[path.stem for path in GUIDE])
 
 
 def read(path: Path) -> Any:
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
@@ -63,6 +63,8 @@ def test_the_guide_shows_everything_there_is_to_look_with() -> None:
 @by_name
 def test_a_saved_notebook_can_be_read_without_running_it(path: Path) -> None:
     """Its cells ran once, in order, without an error, and what shows something has it saved."""
+    import nbformat
+
     book = read(path)
     nbformat.validate(book)
     assert book.metadata.kernelspec.name == "python3"
@@ -94,6 +96,9 @@ def test_a_token_is_looked_for_where_there_are_some() -> None:
 @by_name
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a kernel of its own, on loopback alone, no cell raises, and no token shows."""
+    import nbclient
+    import nbformat
+
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     book = read(path)
