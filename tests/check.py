@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
 # More processes than two processors need: half of the time they wait for a server or a timer.
 PYTEST = ("-m", "pytest", "-rs", "-n", "4", "--dist", "worksteal")
-# Each process of the suite, and each command that a test starts, would compile everything again.
+# Otherwise each process of the suite, and each command that a test starts, compiles everything
+# again; the step "collect" is there to have it compiled once.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
@@ -59,6 +60,7 @@ def checks(arguments: argparse.Namespace) -> dict[str, bool]:
             "format": [tools / "ruff", "format", "--check", "."],
             "mypy": [tools / "mypy"],
             "pyright": [tools / "pyright", "--pythonpath", tools / "python"],
+            "collect": [tools / "python", "-m", "pytest", "--collect-only", "-qqq"],
         }
     )
     full = ["--full"] if arguments.full else []

@@ -65,8 +65,8 @@ def test_handovers_lose_nothing(changes: int) -> None:
     strategy = handover(dedupe=int)
     with server() as peer:
         socket = Socket(peer.url, auth={"token": "t0"}, on_auth_change=strategy, identity=same)
-        socket.messages.subscribe(lambda message: received.append(int(message)))
         watch = Watch(socket)
+        socket.messages.subscribe(lambda message: received.append(int(message)))
         watch.wait(Opened)
         with numbers(peer) as sent:
             for change in range(1, changes + 1):
@@ -87,8 +87,8 @@ def test_a_reconnect_says_how_long_the_gap_was() -> None:
     received: list[int] = []
     with server() as peer:
         socket = Socket(peer.url, auth={"token": "t0"})
-        socket.messages.subscribe(lambda message: received.append(int(message)))
         watch = Watch(socket)
+        socket.messages.subscribe(lambda message: received.append(int(message)))
         watch.wait(Opened)
         with numbers(peer) as sent:
             for change in range(1, 11):
