@@ -22,8 +22,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
-# More processes than two processors need: half of the time they wait for a server or a timer.
-PYTEST = ("-m", "pytest", "-rs", "-n", "4", "--dist", "worksteal")
+PYTEST = ("-m", "pytest", "-rs", "--dist", "worksteal")
+# More processes than two processors need: half of the time they wait for a server or a timer. What
+# is slow measures more, and wants a calmer machine.
+SIDE_BY_SIDE = ("-n", "5")
+SIDE_BY_SIDE_FULL = ("-n", "3")
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -63,8 +66,8 @@ def checks(arguments: argparse.Namespace) -> dict[str, bool]:
             "collect": [tools / "python", "-m", "pytest", "--collect-only", "-qqq"],
         }
     )
-    full = ["--full"] if arguments.full else []
-    return results | {"tests": step("tests", [tools / "python", *PYTEST, *full, *arguments.pytest])}
+    how = [*SIDE_BY_SIDE_FULL, "--full"] if arguments.full else SIDE_BY_SIDE
+    return results | {"tests": step("tests", [tools / "python", *PYTEST, *how, *arguments.pytest])}
 
 
 def programs(folder: str) -> Path:
@@ -132,7 +135,7 @@ def lowest_versions() -> dict[str, bool]:
         return {name: False}
     ignored = [f"--ignore={place}" for place in NOT_ON_LOWEST]
     python = programs(".venv-lowest") / "python"
-    return {name: step(name, [python, *PYTEST, *ignored])}
+    return {name: step(name, [python, *PYTEST, *SIDE_BY_SIDE_FULL, *ignored])}
 
 
 def distributions() -> dict[str, bool]:

@@ -15,11 +15,12 @@ BENCH = Path(__file__).with_name("bench.py")
 ROOT = BENCH.parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("only", "floods"),
     [
         pytest.param("raw 64 B", 1, id="one"),
-        pytest.param("", 6, id="all", marks=[pytest.mark.slow, pytest.mark.timeout(150)]),
+        pytest.param("", 6, id="all", marks=pytest.mark.timeout(150)),
     ],
 )
 def test_quick(tmp_path: Path, only: str, floods: int) -> None:
