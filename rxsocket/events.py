@@ -378,7 +378,7 @@ class TopicFailed(_Event):
 
     Attributes:
         topic: The topic.
-        error: What the decoder said.
+        error: What was wrong, without anything that the payload holds (C28).
     """
 
     topic: str

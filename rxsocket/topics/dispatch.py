@@ -18,6 +18,8 @@ from typing import Any, TypeAlias
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxsocket.decoding import why_undecodable
+from rxsocket.errors import Undecodable
 from rxsocket.events import TopicFailed
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.home import Home
@@ -114,9 +116,9 @@ class Dispatch:
             self._routes[sink.pattern.topic] = self._route(sink.pattern.topic)
 
     def failed(self, topic: str, error: Exception) -> None:
-        """A payload has no value."""
-        at = self.home.wall_time()
-        self.publisher.publish(TopicFailed(topic=topic, error=error, at=at))
+        """A payload has no value; what was raised has a text and frames that hold the payload."""
+        at, shown = self.home.wall_time(), Undecodable(why_undecodable(error))
+        self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
 
     def _join(self, token: object, sink: Sink) -> None:
         self._joined[token] = sink

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -12,7 +14,16 @@ import reactivex
 from reactivex import operators as ops
 from scene import A, Make, Scene
 
-from rxsocket import Listener, ObserverFailed, Sent, Socket, SocketFailed, State, TopicFailed
+from rxsocket import (
+    Listener,
+    ObserverFailed,
+    Sent,
+    Socket,
+    SocketFailed,
+    State,
+    TopicFailed,
+    Undecodable,
+)
 from rxsocket.testing import VirtualClock, accept
 from rxsocket.topics.envelope import JsonEnvelope
 from rxsocket.topics.pattern import Pattern
@@ -142,7 +153,32 @@ def test_what_does_not_decode_is_a_problem_of_its_topic(virtual: VirtualClock, s
     assert plain == [{"text": "a"}, {"text": 7}, {"text": "c"}]
     [problem] = problems
     assert isinstance(problem, TopicFailed) and problem.topic == "chat"
-    assert isinstance(problem.error, msgspec.ValidationError)
+    assert isinstance(problem.error, Undecodable)
+    assert str(problem.error) == "Expected `str`, got `int` - at `$.text`"
+
+
+class Kind(Enum):
+    """What a payload may be."""
+
+    A = "a"
+
+
+def test_nothing_of_a_payload_that_does_not_decode_is_shown(
+    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C28: a decoder that quotes the payload is told by its name, without a traceback."""
+    caplog.set_level(logging.DEBUG)
+    it = scene(auth=A)
+    for pattern in ("t", ":any"):
+        it.socket.listener(pattern, type=Kind).subscribe(lambda _: None)
+    virtual.advance(1.0)
+    it.peer.push('{"topic": "t", "data": "canary"}')
+    virtual.advance(0)
+    problems = [event for event in it.events if isinstance(event, TopicFailed)]
+    assert [str(problem.error) for problem in problems] == ["ValidationError"] * 2
+    assert all(problem.error.__traceback__ is None for problem in problems)
+    shown = repr(problems) + caplog.text + str(it.socket.explain())
+    assert "topic 't'" in shown and "canary" not in shown
 
 
 def test_a_listener_that_raises_harms_nobody(virtual: VirtualClock, scene: Make) -> None:
