@@ -16,6 +16,7 @@ from rxsocket import (
     Closed,
     ConnectFailed,
     Connecting,
+    Dropped,
     Ended,
     Message,
     Opened,
@@ -271,4 +272,39 @@ def test_a_welcome_is_not_lost_to_a_race() -> None:
         peer.push("to both")
         assert second.wait(1) == ["to both"]
         holding.dispose()
+        socket.close().result(5)
+
+
+def test_too_long_a_welcome_is_dropped_whole_and_counted() -> None:
+    """C4: past 256 messages all that were held are dropped, with one event; what follows is new."""
+    with server(accept().send(*[str(number) for number in range(300)])) as peer:
+        socket = Socket(peer.url)
+        problems = Inbox()
+        socket.errors.subscribe(problems)
+        holding = socket.connect()
+        (dropped,) = problems.wait(1)
+        assert isinstance(dropped, Dropped) and dropped.epoch == 1 and 256 < dropped.count <= 300
+        peer.wait_for(lambda peer: peer.connections == 1)
+        messages = Inbox()
+        socket.messages.subscribe(messages)
+        peer.push("later")
+        messages.until(lambda values: "later" in values)
+        assert dropped.count + len(messages.values) <= 301
+        assert len(problems.values) == 1
+        holding.dispose()
+        socket.close().result(5)
+
+
+def test_a_session_holds_its_own_messages() -> None:
+    """C4: a session gives what came before anybody subscribed to it, also when it is over."""
+    with server(accept().send("one", "two").drop(), accept().send("three")) as peer:
+        socket = Socket(peer.url, backoff=quick())
+        sessions = Inbox()
+        socket.sessions.subscribe(sessions)
+        first, second = sessions.wait(2)
+        old, new = Inbox(), Inbox()
+        first.subscribe(old)
+        second.subscribe(new)
+        assert old.wait(2) == ["one", "two"]
+        assert new.wait(1) == ["three"]
         socket.close().result(5)
