@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scene import Make, Scene
 
-from rxsocket import State, heartbeat
+from rxsocket import State, first_message, handover, heartbeat, in_band
 from rxsocket.testing import VirtualClock, accept, hang, reject, unreachable
 
 
@@ -101,6 +101,60 @@ def _changing(virtual: VirtualClock, make: Make) -> Scene:
     return mine
 
 
+def _at_the_doorstep(virtual: VirtualClock, make: Make) -> Scene:
+    mine = make(auth="a", carrier=first_message(str, accepted=bool, timeout=600.0))
+    virtual.advance(100.0)
+    mine.peer.freeze()
+    return mine
+
+
+def _handing_over(virtual: VirtualClock, make: Make) -> Scene:
+    ready = handover(ready="message", timeout=600.0)
+    mine = make(auth="a", on_auth_change=ready, identity=lambda _: "me")
+    virtual.advance(10.0)
+    mine.socket.set_auth("b")
+    virtual.advance(1.0)
+    assert mine.peer.connections == 2
+    mine.peer.freeze()
+    return mine
+
+
+def _dialling_beside(virtual: VirtualClock, make: Make) -> Scene:
+    how = handover(timeout=600.0)
+    mine = make(accept(), hang(), auth="a", on_auth_change=how, identity=lambda _: "me")
+    virtual.advance(10.0)
+    mine.socket.set_auth("b")
+    virtual.advance(1.0)
+    return mine
+
+
+def _asking_in_band(virtual: VirtualClock, make: Make) -> Scene:
+    how = in_band(str, accepted=bool, timeout=600.0)
+    mine = make(accept().freeze(), auth="a", on_auth_change=how, identity=lambda _: "me")
+    virtual.advance(10.0)
+    mine.socket.set_auth("b")
+    virtual.advance(1.0)
+    return mine
+
+
+def _lingering(virtual: VirtualClock, make: Make) -> Scene:
+    mine = make(accept().freeze(), watch=False, linger=600.0)
+    holding = mine.socket.connect()
+    virtual.advance(1.0)
+    holding.dispose()
+    virtual.advance(1.0)
+    return mine
+
+
+def _things_wait_to_be_sent(virtual: VirtualClock, make: Make) -> Scene:
+    mine = make(*[unreachable()] * 100, queue_for=600.0)
+    virtual.advance(1.0)
+    for number in range(200):
+        mine.socket.send(str(number))
+    virtual.advance(10.0)
+    return mine
+
+
 STATES: dict[str, tuple[Callable[[VirtualClock, Make], Scene], State]] = {
     "open": (_open, State.OPEN),
     "open, the peer frozen": (_frozen, State.OPEN),
@@ -114,6 +168,12 @@ STATES: dict[str, tuple[Callable[[VirtualClock, Make], Scene], State]] = {
     "told to wait, time jumped": (_told_to_wait, State.WAITING),
     "awaiting a credential": (_parked, State.AWAITING_AUTH),
     "changing the credential": (_changing, State.WAITING),
+    "the first message unanswered": (_at_the_doorstep, State.CONNECTING),
+    "handing over": (_handing_over, State.OPEN),
+    "a handover that hangs": (_dialling_beside, State.OPEN),
+    "an answer in band awaited": (_asking_in_band, State.OPEN),
+    "lingering": (_lingering, State.OPEN),
+    "with a full queue": (_things_wait_to_be_sent, State.WAITING),
 }
 
 
