@@ -390,6 +390,8 @@ class Life(abc.DisposableBase):
     # --- its end
 
     def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
+        if isinstance(error, HandshakeRefused) and error.retry_after is not None:
+            error.retry_after = self._publisher.past.masked(error.retry_after)
         verdict = self._attempt.judge(end, False)
         if closing is not None:
             self._memory.departures.add(closing)
@@ -401,8 +403,8 @@ class Life(abc.DisposableBase):
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._memory.departures.add(link, ended=True)
-        end = End(code=signal.sent or signal.code, reason=signal.reason)
         reason = self._publisher.past.masked(signal.reason)
+        end = End(code=signal.sent or signal.code, reason=reason)
         if self.opened_at is None:
             said = f"closed with {signal.code} {reason}".rstrip()
             self._failed(ConnectionLost(f"the server let the link open, then {said}"), end)

@@ -18,8 +18,8 @@ _shared = random.Random()
 class Backoff:
     """Exponential backoff with jitter at every step, also at the cap.
 
-    After failure ``n``, counted from 0: ``U(0, first)`` seconds for ``n = 0``, else
-    ``U(w / 2, w)`` with ``w = min(cap, base * 2 ** n)``.
+    After failure ``n``, counted from 0: ``U(0, min(cap, first))`` seconds for ``n = 0``, else
+    ``U(w / 2, w)`` with ``w = min(cap, base * 2 ** n)``. No delay is longer than ``cap``.
 
     Args:
         first: Upper end of the first delay, in seconds.
@@ -51,7 +51,7 @@ class Backoff:
     def delay(self, failures: int) -> float:
         """Seconds to wait after ``failures`` earlier failures in a row (0 for the first)."""
         if failures == 0:
-            return self.random.uniform(0.0, self.first)
+            return self.random.uniform(0.0, min(self.cap, self.first))
         # 2**31 is past any cap; a longer outage must not overflow the float.
         window = min(self.cap, self.base * 2.0 ** min(failures, 31))
         return self.random.uniform(window / 2, window)

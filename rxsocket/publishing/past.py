@@ -58,12 +58,7 @@ class Past:
 
     def masked(self, text: str) -> str:
         """A text of somebody's, without the values of the credentials that were carried (C28)."""
-        if not text:
-            return text
-        mask = Mask()
-        for credential in self._carried:
-            mask.hide(credential)
-        return str(mask(text))
+        return Mask(self._carried).in_reason(text) if text else text
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -134,6 +134,7 @@ class Renewals:
             return False
 
         stop = life.listen(hears)
+        self._publisher.past.carried(credential)
         try:
             with suppress(ConnectionLost):  # the transport is about to say how it ended
                 await life.link.send(self._encoded(strategy.encode(credential.reveal())))

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.decoding import why_undecodable
+from rxsocket.connection.decoding import why_undecodable
 from rxsocket.errors import Undecodable
 from rxsocket.events import TopicFailed
 from rxsocket.publishing.publisher import Publisher

@@ -44,6 +44,12 @@ def test_it_can_be_set() -> None:
     assert 1.5 <= backoff.delay(9) <= 3
 
 
+def test_the_first_delay_keeps_to_the_cap() -> None:
+    """Who sets only the cap has set it for the first delay, too."""
+    backoff = Backoff(cap=0.5, random=Random(5))
+    assert max(backoff.delay(0) for _ in range(1000)) <= 0.5
+
+
 def test_a_seed_makes_it_known() -> None:
     """With a seeded source of randomness every delay is known in advance."""
     one, other = (Backoff(random=Random(7)) for _ in range(2))
