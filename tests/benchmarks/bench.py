@@ -377,8 +377,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     scale = QUICK if options.quick else FULL
     contestants = [one for one in CONTESTANTS if one.available()]
-    pin(0)
     with peer() as server:
+        pin(0)  # now: a process begins where its parent may run, and the server has another core
         bench = Bench(server, contestants, scale)
         for name, measure in (*bench.floods(), *bench.others()):
             if options.only in name:
