@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import CodeType
 from typing import Any, TypeGuard, TypeVar
 
 __all__ = [
@@ -200,12 +201,23 @@ def accepting_one(name: str, function: Any) -> Callable[[Any], Any]:
     """
     if not callable(function):
         raise TypeError(f"{name}: pass a function, not {type(function).__name__}")
+    if _plainly_takes_one(function):
+        return lambda value: function(value)
     signature = _signature(function)
     if signature is None or _takes(signature, None):
         return lambda value: function(value)
     if _takes(signature):
         return lambda _: function()
     raise TypeError(f"{name}: pass a function of one argument or none, not {signature}")
+
+
+def _plainly_takes_one(function: Any) -> bool:
+    """Whether it is a function or a method of one argument: quicker to see than its signature."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if not isinstance(code, CodeType) or hasattr(function, "__wrapped__"):
+        return False
+    takes = 2 if inspect.ismethod(function) else 1
+    return code.co_argcount == takes and not code.co_kwonlyargcount
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:

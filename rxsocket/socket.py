@@ -45,7 +45,7 @@ from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import USER_AGENT, Headers, connection_options
 from rxsocket.engine.plan import Plan
 from rxsocket.engine.stability import StableAfter, stable_after_argument
-from rxsocket.events import Closed, Ended, Event, Opened, Problem
+from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explaining.explanation import Explanation, explain
 from rxsocket.lazy import lazy
 from rxsocket.liveness.heartbeat import Heartbeat
@@ -318,7 +318,6 @@ class Socket(Generic[T, S]):
             leases(custody.keeps),  # C13
             ops.map(self._supervised),
             ops.switch_latest(),
-            ops.take_while(_goes_on, inclusive=True),
         )
 
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
@@ -728,7 +727,3 @@ one again
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         # That a stream failed for good is in the log already; a callback has no place for it.
         return stream.subscribe(callback(f"{name}(function)", function), on_error=lambda _: None)
-
-
-def _goes_on(event: Event) -> bool:
-    return not isinstance(event, Ended)

@@ -15,6 +15,7 @@ from reactivex import Observable, abc
 from rxsocket.connection.life import Attempt, Life
 from rxsocket.engine.engine import Engine
 from rxsocket.events import Connecting, Event
+from rxsocket.runtime.outlet import Direct, Outlet
 from rxsocket.transports.seam import Request
 
 __all__ = ["connection"]
@@ -22,26 +23,23 @@ __all__ = ["connection"]
 
 def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
     """The connection that comes of an attempt."""
-
-    def subscribe(
-        observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return _Connection(attempt, observer, engine)
-
-    return Observable(subscribe)
+    return Direct(lambda outlet: _Connection(attempt, outlet, engine))
 
 
 class _Connection(abc.DisposableBase):
     """What there is to let go of: the life, the credential that is asked for, the transport."""
 
-    __slots__ = ("_dialled", "_life", "_resolved", "_transport")
+    __slots__ = ("_dialled", "_life", "_outlet", "_resolved", "_transport")
 
-    def __init__(self, attempt: Attempt, observer: abc.ObserverBase[Event], engine: Engine) -> None:
+    def __init__(self, attempt: Attempt, outlet: Outlet[Event], engine: Engine) -> None:
+        self._outlet = outlet
         self._transport = engine.plan.transport
+        self._resolved: abc.DisposableBase | None = None
         self._dialled: abc.DisposableBase | None = None
-        self._life = attempt.life = Life(attempt, observer, engine)
+        told = Outlet(outlet.on_next, outlet.on_error, self._over)
+        life = self._life = attempt.life = Life(attempt, told, engine)
         with engine.home.turn():
-            observer.on_next(
+            outlet.on_next(
                 Connecting(
                     epoch=attempt.number,
                     cause=attempt.cause,
@@ -50,12 +48,22 @@ class _Connection(abc.DisposableBase):
                     at=engine.home.wall_time(),
                 )
             )
-            self._resolved = attempt.resolve(self._dial, self._life.on_error)
+            self._resolved = attempt.resolve(self._dial, life.on_error)
+        if life.over:
+            self._let_go()
 
     def dispose(self) -> None:
         # What the connection writes about its end comes before the transport is let go.
         self._life.dispose()
-        self._resolved.dispose()
+        self._let_go()
+
+    def _over(self) -> None:
+        self._let_go()
+        self._outlet.on_completed()
+
+    def _let_go(self) -> None:
+        if self._resolved is not None:
+            self._resolved.dispose()
         if self._dialled is not None:
             self._dialled.dispose()
 

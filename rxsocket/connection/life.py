@@ -6,7 +6,7 @@
                     the credential          Opened, then messages   Closed
                     as first message                                (before: Rejected, Aborted …)
 
-What it is told of its end goes to its observer. What is disposed can tell its observer nothing any
+What it is told of its end goes to its outlet. What is disposed can tell its outlet nothing any
 more, so then the last event goes straight to ``publish``: every Opened has its Closed, whoever
 ends it.
 """
@@ -38,6 +38,7 @@ from rxsocket.events import (
 )
 from rxsocket.explaining.causes import blocked
 from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 
 __all__ = ["Attempt", "Life"]
@@ -99,7 +100,7 @@ class Life(abc.DisposableBase):
     def __init__(
         self,
         attempt: Attempt,
-        observer: abc.ObserverBase[Event],
+        outlet: Outlet[Event],
         engine: Engine,
     ) -> None:
         self.epoch = attempt.number
@@ -108,7 +109,7 @@ class Life(abc.DisposableBase):
         self.opened_at: float | None = None
         self.over = False
         self._attempt = attempt
-        self._observer = observer
+        self._outlet = outlet
         self._vigil = engine.vigil
         self._home = engine.home
         self._plan = engine.plan
@@ -173,7 +174,7 @@ class Life(abc.DisposableBase):
             self._hears = self._filtered if self._filters else None
             self._outbox.open(link, self.epoch)
             self._brake.opened(link, self._look_after(link))
-            self._observer.on_next(
+            self._outlet.on_next(
                 Opened(
                     epoch=self.epoch,
                     cause=self._attempt.cause,
@@ -439,8 +440,8 @@ class Life(abc.DisposableBase):
         with self._home.turn():
             self.over = True
             self._stop_using()
-            self._observer.on_next(event)
-            self._observer.on_completed()
+            self._outlet.on_next(event)
+            self._outlet.on_completed()
 
     def _stop_using(self) -> None:
         if self.opened_at is not None:

@@ -29,6 +29,7 @@ from rxsocket.events import (
 )
 from rxsocket.explaining.causes import closing, describe
 from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.runtime.outlet import Outlet
 from rxsocket.runtime.tasks import in_a_task
 from rxsocket.transports.seam import Request
 
@@ -106,7 +107,7 @@ class Attempts:
     Args:
         claim: What the lease is for.
         engine: The socket's running parts.
-        observer: Told of every event.
+        outlet: Told of every event.
 
     Attributes:
         keys: Gives the credential for each attempt.
@@ -116,13 +117,13 @@ class Attempts:
         on_open: Called with each epoch that opened.
     """
 
-    def __init__(self, claim: Claim, engine: Engine, observer: abc.ObserverBase[Event]) -> None:
+    def __init__(self, claim: Claim, engine: Engine, outlet: Outlet[Event]) -> None:
         self._engine = engine
         self._plan = engine.plan
         self._memory = engine.memory
         self._home = engine.home
         self._publisher = engine.publisher
-        self._observer = observer
+        self._outlet = outlet
         self._connection = SerialDisposable()
         self._disposed = False
         self.keys = Keyring(claim, engine.custody.provider, engine.memory.refusals)
@@ -161,7 +162,7 @@ class Attempts:
         admit: Callable[[Life], None] | None = None,
         early: Callable[[Any], None] | None = None,
     ) -> Epoch:
-        """Begin an attempt; what happens is told to the observer.
+        """Begin an attempt; what happens is told to the outlet.
 
         Args:
             cause: Why there is one.
@@ -215,7 +216,7 @@ class Attempts:
     def emit(self, event: Event) -> None:
         """Let an event be known."""
         with self._home.turn():
-            self._observer.on_next(event)
+            self._outlet.on_next(event)
         self._stop_if_disposed()
 
     def happened(self, epoch: Epoch, event: Event) -> None:
@@ -225,7 +226,7 @@ class Attempts:
             epoch.last.set_result(event)
         elif self.on_open is not None and isinstance(event, Opened):
             self.on_open(epoch)
-        self._observer.on_next(event)
+        self._outlet.on_next(event)
 
     def resolve(
         self,

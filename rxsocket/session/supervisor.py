@@ -40,6 +40,7 @@ from rxsocket.events import (
 from rxsocket.explaining.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
+from rxsocket.runtime.outlet import Direct, Outlet
 from rxsocket.runtime.tasks import in_a_task
 from rxsocket.session.attempts import SLOT, Attempts, EndEvent
 from rxsocket.session.renewals import Renewals
@@ -50,15 +51,9 @@ __all__ = ["supervised"]
 def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
     """The events of one lease: connection after connection, until it is disposed or has ended.
 
-    It completes only after ``Ended``. Its observer is called on the home loop.
+    It completes only after ``Ended``. Its outlet is called on the home loop.
     """
-
-    def subscribe(
-        observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return _Supervisor(lease, engine, observer)
-
-    return Observable(subscribe)
+    return Direct(lambda outlet: _Supervisor(lease, engine, outlet))
 
 
 class _Supervisor(abc.DisposableBase):
@@ -66,18 +61,18 @@ class _Supervisor(abc.DisposableBase):
         self,
         lease: Lease[Claim],
         engine: Engine,
-        observer: abc.ObserverBase[Event],
+        outlet: Outlet[Event],
     ) -> None:
         self._engine = engine
         self._plan = engine.plan
         self._memory = engine.memory
         self._home = engine.home
         self._publisher = engine.publisher
-        self._attempts = Attempts(lease.first, engine, observer)
+        self._attempts = Attempts(lease.first, engine, outlet)
         self._renewals: Renewals | None = None
         if engine.plan.renewable:
             self._renewals = Renewals(lease.renewals, self._attempts, engine)
-        self._lived = in_a_task(engine.home, self._run, _has_ended, observer.on_error)
+        self._lived = in_a_task(engine.home, self._run, _has_ended, outlet.on_error)
 
     def dispose(self) -> None:
         if self._renewals is not None:

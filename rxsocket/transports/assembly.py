@@ -20,7 +20,8 @@ from collections.abc import Callable
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from rxsocket.transports.outlet import Outlet
+from rxsocket.runtime.outlet import Outlet
+from rxsocket.transports.seam import Signal
 
 __all__ = ["NO_STATUS", "Assembly"]
 
@@ -43,7 +44,7 @@ class Assembly(WSListener):
     __slots__ = ("_add", "_batch", "_kind", "_max_size", "_parts", "on_ws_frame", "outlet")
 
     def __init__(self, max_size: int | None) -> None:
-        self.outlet: Outlet | None = None
+        self.outlet: Outlet[Signal] | None = None
         self._batch: list[str | bytes] = []
         self._add: Callable[[str | bytes], None] = self._batch.append
         self._max_size = max_size

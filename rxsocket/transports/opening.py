@@ -17,22 +17,26 @@ from reactivex import Observable, abc
 from websockets.exceptions import InvalidURI
 
 from rxsocket.errors import HandshakeInvalid
-from rxsocket.transports.outlet import Outlet
+from rxsocket.runtime.outlet import Direct, Outlet
 from rxsocket.transports.redirects import following
 from rxsocket.transports.seam import Request, Signal
 
-__all__ = ["Connection", "Opening", "invalid_answer", "proxy_refused"]
+__all__ = ["Connection", "invalid_answer", "opening", "proxy_refused"]
 
 
 class Connection(Protocol):
     """A connection whose handshake succeeded."""
 
-    def begin(self, observer: Outlet) -> None:
+    def begin(self, observer: Outlet[Signal]) -> None:
         """Emit the link, then whatever comes."""
         ...
 
 
-class Opening(Observable[Signal]):
+def opening(
+    request: Request,
+    handshake: Callable[[Request], Awaitable[Connection]],
+    explained: Callable[[Exception], Exception | None],
+) -> Observable[Signal]:
     """One connection, cold.
 
     Args:
@@ -42,45 +46,27 @@ class Opening(Observable[Signal]):
         explained: The error to show instead of one of the library's own; ``None`` for others.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        handshake: Callable[[Request], Awaitable[Connection]],
-        explained: Callable[[Exception], Exception | None],
-    ) -> None:
-        super().__init__()
-        self._request = request
-        self._handshake = handshake
-        self._explained = explained
-
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[Signal] | abc.OnNext[Signal] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        """Dial, on the running loop."""
-        outlet = Outlet(on_next, on_error, on_completed)
-        return _Opened(outlet, asyncio.get_running_loop().create_task(self._open(outlet)))
-
-    async def _open(self, outlet: Outlet) -> None:
+    async def dial(outlet: Outlet[Signal]) -> None:
         try:
-            async with asyncio.timeout(self._request.options.open_timeout):
-                connection = await following(self._request, self._handshake)
+            async with asyncio.timeout(request.options.open_timeout):
+                connection = await following(request, handshake)
         except Exception as error:
-            failure = _masked(error, self._explained)
+            failure = _masked(error, explained)
         else:
             connection.begin(outlet)
             return
         outlet.on_error(failure)
 
+    def begin(outlet: Outlet[Signal]) -> abc.DisposableBase:
+        return _Opened(outlet, asyncio.get_running_loop().create_task(dial(outlet)))
+
+    return Direct(begin)
+
 
 class _Opened(abc.DisposableBase):
     __slots__ = ("_outlet", "_task")
 
-    def __init__(self, outlet: Outlet, task: asyncio.Task[None]) -> None:
+    def __init__(self, outlet: Outlet[Signal], task: asyncio.Task[None]) -> None:
         self._outlet = outlet
         self._task = task
 

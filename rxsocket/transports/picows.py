@@ -28,7 +28,7 @@ from websockets.uri import WebSocketURI, parse_uri
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 from rxsocket.transports.dial import open_tcp
 from rxsocket.transports.log import TransportLog
-from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
+from rxsocket.transports.opening import invalid_answer, opening, proxy_refused
 from rxsocket.transports.pushed import PushedConnection
 from rxsocket.transports.redirects import Redirect
 from rxsocket.transports.seam import Request, Signal
@@ -42,7 +42,7 @@ LOG = TransportLog()
 
 def picows_transport(request: Request) -> Observable[Signal]:
     """One connection over ``picows``; see ``rxsocket.transports.seam`` for what it emits."""
-    return Opening(request, _handshake, _explained)
+    return opening(request, _handshake, _explained)
 
 
 async def _handshake(request: Request) -> PushedConnection:

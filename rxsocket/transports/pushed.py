@@ -17,9 +17,9 @@ from typing import Any, cast
 from picows import WSMsgType, WSTransport
 
 from rxsocket.errors import ConnectionLost
+from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.assembly import Assembly
-from rxsocket.transports.outlet import Outlet
-from rxsocket.transports.seam import Fragments, PeerClosed
+from rxsocket.transports.seam import Fragments, PeerClosed, Signal
 
 __all__ = ["PushedConnection"]
 
@@ -68,7 +68,7 @@ class PushedConnection(Assembly):
         protocol = cast(BufferedProtocol, tcp.get_protocol())
         tcp.set_protocol(_Watched(self, transport, protocol))
 
-    def begin(self, observer: Outlet) -> None:
+    def begin(self, observer: Outlet[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self.broken()
         observer.on_next(self)

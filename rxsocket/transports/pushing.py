@@ -35,10 +35,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.frames import Cutter
-from rxsocket.transports.outlet import Outlet
 from rxsocket.transports.redirects import Redirect
-from rxsocket.transports.seam import Fragments, PeerClosed
+from rxsocket.transports.seam import Fragments, PeerClosed, Signal
 
 __all__ = ["PushingConnection", "cutting"]
 
@@ -85,7 +85,7 @@ class PushingConnection(ClientConnection):
     def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limit = limit
-        self._observer: Outlet | None = None
+        self._observer: Outlet[Signal] | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
         self._cutter: Cutter | None = None
@@ -114,7 +114,7 @@ class PushingConnection(ClientConnection):
                 failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
         raise failure
 
-    def begin(self, observer: Outlet) -> None:
+    def begin(self, observer: Outlet[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_Link(self))

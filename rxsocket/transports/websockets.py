@@ -13,7 +13,7 @@ from websockets.typing import Origin, Subprotocol
 
 from rxsocket.transports.dial import open_tcp, proxied
 from rxsocket.transports.log import TransportLog
-from rxsocket.transports.opening import Opening, invalid_answer, proxy_refused
+from rxsocket.transports.opening import invalid_answer, opening, proxy_refused
 from rxsocket.transports.pushing import PushingConnection
 from rxsocket.transports.seam import Request, Signal
 from rxsocket.transports.userinfo import authorization, without_user_info
@@ -25,7 +25,7 @@ LOG = TransportLog()
 
 def websockets_transport(request: Request) -> Observable[Signal]:
     """One connection over ``websockets``; see ``rxsocket.transports.seam`` for what it emits."""
-    return Opening(request, _handshake, _explained)
+    return opening(request, _handshake, _explained)
 
 
 async def _handshake(request: Request) -> PushingConnection:
