@@ -1,6 +1,6 @@
 """How long a change of credential takes, beside closing and connecting again by hand.
 
-    python tests/benchmarks/change_of_credential.py
+    python tests/benchmarks/change_of_credential.py [CHANGES]
 
 Both do the same on loopback, in turn, in one run: close the connection, wait for the server's
 answer, and open one with the next token. The server runs in another process, on another core where
@@ -13,6 +13,7 @@ import asyncio
 import multiprocessing
 import os
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
@@ -94,13 +95,13 @@ def serve(pipe: Connection) -> None:
             return
 
 
-def main() -> float:
+def main(changes: int = CHANGES) -> float:
     """Print a table; return the ratio of the medians."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     process.start()
     pin(0)
-    hand, socket = asyncio.run(measure(ours.recv()))
+    hand, socket = asyncio.run(measure(ours.recv(), changes))
     ours.send(None)
     process.join()
     for name, times in (("close and connect by hand", hand), ("set_auth", socket)):
@@ -112,4 +113,4 @@ def main() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

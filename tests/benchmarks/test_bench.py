@@ -36,3 +36,22 @@ def test_quick(tmp_path: Path, only: str, floods: int) -> None:
     assert least["flood raw 64 B", "rxsocket"] < 0.5 * least["flood raw 64 B", "websockets"]
     alone = {row["workload"]: row["server_alone"] for row in rows if row["server_alone"]}
     assert len(alone) == floods
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_a_change_of_credential_is_no_slower_than_by_hand() -> None:
+    """C5: at most 1.2 times a close and a connect by hand, in one of five short runs at least."""
+    ratios: list[float] = []
+    for _ in range(5):
+        ratios.append(_ratio_of_changes())
+        if ratios[-1] <= 1.2:
+            return
+    raise AssertionError(f"medians of 60 changes beside those by hand: {ratios}")
+
+
+def _ratio_of_changes() -> float:
+    command = [sys.executable, str(BENCH.with_name("change_of_credential.py")), "60"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout.split()[-1])
