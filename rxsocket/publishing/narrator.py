@@ -44,6 +44,7 @@ logger = logging.getLogger("rxsocket")
 WAITING = (
     "waiting for another credential (%s): call set_auth(), or reconnect() to try this one again"
 )
+ASKING = "waiting for another credential (%s): the function given as auth= is asked for one"
 
 
 class Narrator:
@@ -81,8 +82,8 @@ class Narrator:
                 self._log(level, "cannot connect: %s%s%s", failure(error), then, hint)
             case Rejected(error=error):
                 self._log(logging.WARNING, "credential refused: %s", failure(error))
-            case AwaitingAuth(reason=reason, cause=Cause.REFUSED):
-                self._log(logging.WARNING, WAITING, reason)
+            case AwaitingAuth(reason=reason, cause=Cause.REFUSED, asks=asks):
+                self._log(logging.WARNING, ASKING if asks else WAITING, reason)
             case ObserverFailed(observer=observer, stream=stream, error=error):
                 detached = " and was detached" if event.detached else ""
                 text = "observer %s of %s raised%s; the others go on"

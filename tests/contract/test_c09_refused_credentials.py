@@ -248,6 +248,18 @@ def test_a_warning_says_what_was_refused_and_what_to_do(
     assert "hunter2" not in repr(it.events)
 
 
+def test_with_a_provider_the_log_says_that_it_is_asked(
+    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is told to call set_auth() for what the provider brings."""
+    answers = iter([{"token": "hunter2"}, {"token": "good"}])
+    scene(reject(401), auth=lambda: next(answers))
+    virtual.advance(100.0)
+    (waiting,) = [text for text in caplog.messages if "waiting for another credential" in text]
+    assert "the function given as auth= is asked for one" in waiting
+    assert "set_auth()" not in waiting
+
+
 def test_what_was_refused_before_is_a_warning_too(
     virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
