@@ -22,21 +22,17 @@ from rxsocket.auth.greeting import Predicate
 from rxsocket.auth.keyring import Abandoned
 from rxsocket.connection.decoding import decoding
 from rxsocket.connection.doorstep import Doorstep
+from rxsocket.connection.endings import TIMEOUT, Ending
 from rxsocket.connection.liveness import Liveness
 from rxsocket.connection.suspicion import Suspicion
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.stability import Stability
-from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeRefused
 from rxsocket.events import (
     Aborted,
     Cause,
-    Closed,
-    ConnectFailed,
     Event,
     Opened,
-    Rejected,
 )
-from rxsocket.explaining.causes import blocked
 from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
@@ -45,13 +41,6 @@ __all__ = ["Attempt", "Life"]
 
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
-
-JUST_NOW = 2.0
-"""Seconds after a block in which an end may be due to it."""
-LONG = 5.0
-"""Seconds of a block after which a server may have given us up."""
-TIMEOUT = 3008
-"""The registered close code for a peer that took too long (IANA)."""
 
 
 class Attempt(Protocol):
@@ -110,7 +99,7 @@ class Life(abc.DisposableBase):
         self.over = False
         self._attempt = attempt
         self._outlet = outlet
-        self._vigil = engine.vigil
+        self._engine = engine
         self._home = engine.home
         self._plan = engine.plan
         self._publisher = engine.publisher
@@ -234,22 +223,9 @@ class Life(abc.DisposableBase):
         if self.opened_at is not None:
             self._outbox.flush()
         self._stop_using()
-        cause, (code, reason) = self._memory.cause, self._memory.farewell
         if self.link is not None:
-            self._memory.departures.add(self.link, code, reason)
-        if self.opened_at is None:
-            self._publisher.publish(Aborted(epoch=self.epoch, cause=cause, at=self._now()))
-            return
-        self._publisher.publish(
-            Closed(
-                epoch=self.epoch,
-                reason=reason,
-                sent=code,
-                cause=cause,
-                uptime=self._uptime(self.opened_at),
-                at=self._now(),
-            )
-        )
+            self._memory.departures.add(self.link, *self._memory.farewell)
+        self._publisher.publish(self._ending.let_go())
 
     # --- before it opens
 
@@ -308,7 +284,7 @@ class Life(abc.DisposableBase):
             self._plan,
             self._home,
             self._publisher,
-            self._vigil,
+            self._engine.vigil,
             lambda cause, reason: self._no_use(link, cause, reason),
         )
         for listener in (stability, liveness):
@@ -338,20 +314,9 @@ class Life(abc.DisposableBase):
         link = self.link
         if link is None:
             return
-        uptime = self._uptime(self.opened_at or 0.0)
-        verdict = self._attempt.judge(End(error=CredentialRefused()), False)
+        ended = self._ending.refused()
         self._memory.departures.add(link)
-        self._end(
-            Closed(
-                epoch=self.epoch,
-                reason="a message said so",
-                sent=1000,
-                cause=Cause.REFUSED,
-                verdict=verdict,
-                uptime=uptime,
-                at=self._now(),
-            )
-        )
+        self._end(ended)
 
     def _no_use(self, link: Link, cause: Cause, reason: str) -> None:
         """The connection is open, but no use any more."""
@@ -362,24 +327,9 @@ class Life(abc.DisposableBase):
                 self._lost(link, PeerClosed(1006, reason, lost=True), cause)
                 link.abort()  # last: a transport may report it at once, as a lost link
             else:
-                self._leave(link, cause, reason)
-
-    def _leave(self, link: Link, cause: Cause, reason: str) -> None:
-        """Close a connection that is no use; what follows is what follows a lost link."""
-        uptime = self._uptime(self.opened_at or 0.0)
-        verdict = self._attempt.judge(End(code=1006, reason=reason), self._stable)
-        self._memory.departures.add(link, TIMEOUT, reason)
-        self._end(
-            Closed(
-                epoch=self.epoch,
-                reason=reason,
-                sent=TIMEOUT,
-                cause=cause,
-                verdict=verdict,
-                uptime=uptime,
-                at=self._now(),
-            )
-        )
+                ended = self._ending.no_use(cause, reason)
+                self._memory.departures.add(link, TIMEOUT, reason)
+                self._end(ended)
 
     @property
     def _stable(self) -> bool:
@@ -390,51 +340,19 @@ class Life(abc.DisposableBase):
 
     # --- its end
 
+    @property
+    def _ending(self) -> Ending:
+        return Ending(self._attempt, self._engine, self.opened_at, self._stable)
+
     def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
-        if isinstance(error, HandshakeRefused) and error.retry_after is not None:
-            error.retry_after = self._publisher.past.masked(error.retry_after)
-        verdict = self._attempt.judge(end, False)
+        ended = self._ending.failed(error, end)
         if closing is not None:
             self._memory.departures.add(closing)
-        kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
-        status = error.status if isinstance(error, HandshakeRefused) else None
-        self._end(
-            kind(epoch=self.epoch, error=error, status=status, verdict=verdict, at=self._now())
-        )
+        self._end(ended)
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._memory.departures.add(link, ended=True)
-        reason = self._publisher.past.masked(signal.reason)
-        end = End(code=signal.sent or signal.code, reason=reason)
-        if self.opened_at is None:
-            said = f"closed with {signal.code} {reason}".rstrip()
-            self._failed(ConnectionLost(f"the server let the link open, then {said}"), end)
-            return
-        uptime = self._uptime(self.opened_at)
-        if cause is None:
-            cause = Cause.LOST if signal.lost else Cause.PEER
-            block = self._blocked() if signal.lost or signal.code == 1011 else ""
-            if block:
-                reason = f"{block}; {reason}" if reason else block
-                if signal.code == 1011:  # it gave us up while we did not look
-                    cause = Cause.BLOCKED
-        self._end(
-            Closed(
-                epoch=self.epoch,
-                code=signal.code,
-                reason=reason,
-                sent=signal.sent,
-                cause=cause,
-                verdict=self._attempt.judge(end, self._stable),
-                uptime=uptime,
-                at=self._now(),
-            )
-        )
-
-    def _blocked(self) -> str:
-        """That the loop was blocked until just now, if so; longer than servers may put up with."""
-        seconds = self._vigil.blocked_since(self._home.loop.time() - JUST_NOW)
-        return blocked(seconds) if seconds >= LONG else ""
+        self._end(self._ending.lost(signal, cause))
 
     def _end(self, event: Event) -> None:
         with self._home.turn():
@@ -459,11 +377,6 @@ class Life(abc.DisposableBase):
         """Seconds that the socket was without a connection."""
         closed_at = self._memory.closed_at
         return None if closed_at is None else opened_at - closed_at
-
-    def _uptime(self, opened_at: float) -> float:
-        """Seconds it was open; from here on the socket is without a connection."""
-        self._memory.closed_at = self._home.loop.time()
-        return self._home.loop.time() - opened_at
 
     def _now(self) -> float:
         return self._home.wall_time()
