@@ -144,7 +144,7 @@ class Cutter:
                 return
             length = data[at + 1]
             if length > short:
-                masked = length & _MASK
+                masked = 0
                 if length == _LENGTH_16:
                     start += 2
                     if start <= end:
@@ -152,6 +152,8 @@ class Cutter:
                 elif length == _LENGTH_64:
                     start += 8
                     length = int.from_bytes(data[at + 2 : start], "big")
+                else:
+                    masked = length & _MASK
                 if start > end:
                     self._header = data[at:]
                     return
