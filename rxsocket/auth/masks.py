@@ -59,11 +59,16 @@ class Mask:
     def in_reason(self, text: str) -> str:
         """A short text without them, and without their beginnings: a reason is cut at 123 bytes."""
         masked: str = self(text)
-        for form in self._forms:
-            while len(form) > BEGINNING and (start := masked.find(form[:BEGINNING])) >= 0:
-                rest = _in_common(masked[start:], form)
-                masked = f"{masked[:start]}***{masked[start + rest :]}"
+        while found := list(self._beginnings(masked)):
+            length, start = max(found)  # the forms of one value may begin alike
+            masked = f"{masked[:start]}***{masked[start + length :]}"
         return masked
+
+    def _beginnings(self, text: str) -> Iterator[tuple[int, int]]:
+        """Length and place of each beginning of a value in a text."""
+        for form in self._forms:
+            if len(form) > BEGINNING and (start := text.find(form[:BEGINNING])) >= 0:
+                yield _in_common(text[start:], form), start
 
     def in_line(self, lines: str) -> bool:
         """Whether a value may be in encoded lines; quick, and never wrongly ``False``."""
