@@ -74,6 +74,9 @@ class _Connection(abc.DisposableBase):
         life.request = request
         try:
             signals = self._transport(request)
+            if not isinstance(signals, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+                kind = type(signals).__name__
+                raise TypeError(f"transport(request): return an Observable of signals, not {kind}")
         except Exception as error:  # a user's transport; the attempt failed
             life.on_error(error)
             return

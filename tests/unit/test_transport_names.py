@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import reactivex as rx
 
-from rxsocket import Socket
-from rxsocket.testing import fake
+from rxsocket import ConnectFailed, Event, Socket, Verdict
+from rxsocket.testing import VirtualClock, fake
 
 
 def test_an_unknown_name() -> None:
@@ -20,6 +23,37 @@ def test_a_function() -> None:
     """A function is taken as it is."""
     network = fake()
     assert Socket(network.url, transport=network)._engine.plan.transport is network
+
+
+def broken(*_: object) -> Any:
+    raise LookupError("no such network")
+
+
+@pytest.mark.parametrize(
+    ("transport", "why"),
+    [
+        (lambda _: [1, 2], "return an Observable of signals, not list"),
+        (lambda _: rx.throw(LookupError("no such network")), "no such network"),
+        (lambda _: rx.create(broken), "no such network"),
+        (broken, "no such network"),
+        (lambda _: rx.empty(), "the transport ended without a reason"),
+    ],
+)
+def test_a_function_that_does_not_work(
+    virtual: VirtualClock, transport: Callable[..., Any], why: str
+) -> None:
+    """Whatever it does, it is a failed attempt like any other, and the socket tries again."""
+    socket = Socket("ws://example.com/", transport=transport)
+    events: list[Event] = []
+    socket.events.subscribe(events.append)
+    virtual.advance(60.0)
+    failed = [event for event in events if isinstance(event, ConnectFailed)]
+    assert len(failed) > 2
+    assert all(why in str(event.error) for event in failed)
+    assert {event.verdict for event in failed} == {Verdict.RECONNECT}
+    socket.close()
+    virtual.advance(3.0)
+    assert not virtual.tasks
 
 
 def test_a_transport_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
