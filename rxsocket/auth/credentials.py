@@ -116,9 +116,10 @@ class Credential:
             return cls(MappingProxyType(checked))
         if isinstance(value, (str, Secret)):
             return cls(_text(argument, value))
+        also = ", an Observable or a function" if argument == "auth" else ""
         raise TypeError(
-            f"{argument}: pass a mapping such as {{'token': '...'}}, a string, None (logged out), "
-            f"an Observable or a function, not {type(value).__name__}"
+            f"{argument}: pass a mapping such as {{'token': '...'}}, a string, None (logged out)"
+            f"{also}, not {type(value).__name__}"
         )
 
     @property

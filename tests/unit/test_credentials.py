@@ -219,3 +219,11 @@ def test_what_is_no_credential(kind: type[Exception], value: Any, message: str) 
     assert str(caught.value).startswith(message.replace("auth", "set_auth(value)", 1))
     assert HIDDEN not in str(caught.value)
     assert socket.auth.value == Credential.of("fine")
+
+
+def test_a_source_is_suggested_only_where_it_is_taken() -> None:
+    """auth= may be an Observable or a function; set_auth() takes a value."""
+    with pytest.raises(TypeError, match="an Observable or a function, not int"):
+        Socket("ws://host/", auth=7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"None \(logged out\), not int"):
+        Socket("ws://host/").set_auth(7)  # type: ignore[arg-type]
