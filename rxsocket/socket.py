@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, overload
 
 from reactivex import Observable, abc
-from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
 from rxsocket.address import Address
@@ -56,6 +55,7 @@ from rxsocket.requests.request import Request
 from rxsocket.requests.requests import Requests
 from rxsocket.runtime.home import Home
 from rxsocket.runtime.scheduler import LoopScheduler
+from rxsocket.runtime.switch import switch_map
 from rxsocket.sending.interceptors import Interceptor
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.outgoing import Outgoing
@@ -316,8 +316,7 @@ class Socket(Generic[T, S]):
         custody = self._engine.custody
         return custody.auth.pipe(
             leases(custody.keeps),  # C13
-            ops.map(self._supervised),
-            ops.switch_latest(),
+            switch_map(self._supervised),
         )
 
     def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.subject import Subject
+
+from rxsocket.runtime.outlet import Direct, Outlet
 
 __all__ = ["Lease", "leases"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Lease(Generic[T]):
     """A run of credentials.
 
     Attributes:
         first: The credential to begin with.
-        renewals: Those that followed it within the same lease.
     """
 
-    first: T
-    renewals: Observable[T] = field(repr=False)
+    __slots__ = ("_renewals", "first")
+
+    def __init__(self, first: T) -> None:
+        self.first = first
+        self._renewals: Subject[T] | None = None
+
+    @property
+    def renewals(self) -> Observable[T]:
+        """Those that follow it within the same lease, from now on."""
+        if self._renewals is None:
+            self._renewals = Subject()
+        return self._renewals
+
+    def renew(self, credential: T) -> None:
+        """Another one follows."""
+        if self._renewals is not None:
+            self._renewals.on_next(credential)
+
+    def end(self) -> None:
+        """The next lease begins."""
+        if self._renewals is not None:
+            self._renewals.on_completed()
 
 
 def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observable[Lease[T]]]:
@@ -46,27 +65,32 @@ def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observabl
     """
 
     def operator(source: Observable[T]) -> Observable[Lease[T]]:
-        def subscribe(
-            observer: abc.ObserverBase[Lease[T]], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            current: list[T] = []
-            renewals: Subject[T] = Subject()
+        def begin(outlet: Outlet[Lease[T]]) -> abc.DisposableBase:
+            landlord = _Landlord(keeps, outlet)
+            return source.subscribe(landlord.on_next, outlet.on_error, outlet.on_completed)
 
-            def on_next(credential: T) -> None:
-                nonlocal renewals
-                if current and keeps(current[-1], credential):
-                    current[:] = [credential]
-                    renewals.on_next(credential)
-                    return
-                current[:] = [credential]
-                renewals.on_completed()
-                renewals = Subject()
-                observer.on_next(Lease(credential, renewals))
-
-            return source.subscribe(
-                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
-            )
-
-        return Observable(subscribe)
+        return Direct(begin)
 
     return operator
+
+
+class _Landlord(Generic[T]):
+    __slots__ = ("_current", "_keeps", "_newest", "_outlet")
+
+    def __init__(self, keeps: Callable[[T, T], bool], outlet: Outlet[Lease[T]]) -> None:
+        self._keeps = keeps
+        self._outlet = outlet
+        self._current: Lease[T] | None = None
+        self._newest: T
+
+    def on_next(self, credential: T) -> None:
+        lease = self._current
+        if lease is not None and self._keeps(self._newest, credential):
+            self._newest = credential
+            lease.renew(credential)
+            return
+        self._newest = credential
+        self._current = Lease(credential)
+        if lease is not None:
+            lease.end()
+        self._outlet.on_next(self._current)

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reactivex import Observable, abc
 
 from rxsocket.connection.life import Attempt, Life
@@ -21,7 +23,7 @@ from rxsocket.transports.seam import Request
 __all__ = ["connection"]
 
 
-def connection(attempt: Attempt, engine: Engine) -> Observable[Event]:
+def connection(attempt: Attempt, engine: Engine) -> Direct[Event]:
     """The connection that comes of an attempt."""
     return Direct(lambda outlet: _Connection(attempt, outlet, engine))
 
@@ -36,8 +38,7 @@ class _Connection(abc.DisposableBase):
         self._transport = engine.plan.transport
         self._resolved: abc.DisposableBase | None = None
         self._dialled: abc.DisposableBase | None = None
-        told = Outlet(outlet.on_next, outlet.on_error, self._over)
-        life = self._life = attempt.life = Life(attempt, told, engine)
+        life = self._life = attempt.life = Life(attempt, self, engine)
         with engine.home.turn():
             outlet.on_next(
                 Connecting(
@@ -57,7 +58,12 @@ class _Connection(abc.DisposableBase):
         self._life.dispose()
         self._let_go()
 
-    def _over(self) -> None:
+    def told(self, event: Event) -> None:
+        """What happens to the connection."""
+        self._outlet.on_next(event)
+
+    def over(self) -> None:
+        """It has told of its end."""
         self._let_go()
         self._outlet.on_completed()
 
@@ -80,7 +86,8 @@ class _Connection(abc.DisposableBase):
         except Exception as error:  # a user's transport; the attempt failed
             life.on_error(error)
             return
-        dialled = signals.subscribe(life.on_next, life.on_error, life.on_completed)
+        source: Any = signals  # RxPY takes whatever has the three methods for an observer
+        dialled: abc.DisposableBase = source.subscribe(life)
         if life.over:
             dialled.dispose()
         else:

@@ -6,9 +6,8 @@
                     the credential          Opened, then messages   Closed
                     as first message                                (before: Rejected, Aborted …)
 
-What it is told of its end goes to its outlet. What is disposed can tell its outlet nothing any
-more, so then the last event goes straight to ``publish``: every Opened has its Closed, whoever
-ends it.
+What happens is told to who made it. Who is disposed is told nothing any more, so then the last
+event goes straight to ``publish``: every Opened has its Closed, whoever ends it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from rxsocket.events import (
     Opened,
 )
 from rxsocket.policy.verdicts import End, Verdict
-from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.seam import Link, PeerClosed, Request, Signal
 
 __all__ = ["Attempt", "Life"]
@@ -75,8 +73,20 @@ class Attempt(Protocol):
         ...
 
 
+class Teller(Protocol):
+    """Who is told what happens to a connection, while it is not disposed."""
+
+    def told(self, event: Event) -> None:
+        """An event of it."""
+        ...
+
+    def over(self) -> None:
+        """That was the last one."""
+        ...
+
+
 class Life(abc.DisposableBase):
-    """From the dial to the end of one epoch.
+    """From the dial to the end of one epoch; the outlet of its transport.
 
     Attributes:
         epoch: Its number.
@@ -89,7 +99,7 @@ class Life(abc.DisposableBase):
     def __init__(
         self,
         attempt: Attempt,
-        outlet: Outlet[Event],
+        teller: Teller,
         engine: Engine,
     ) -> None:
         self.epoch = attempt.number
@@ -98,7 +108,7 @@ class Life(abc.DisposableBase):
         self.opened_at: float | None = None
         self.over = False
         self._attempt = attempt
-        self._outlet = outlet
+        self._teller = teller
         self._engine = engine
         self._home = engine.home
         self._plan = engine.plan
@@ -135,6 +145,8 @@ class Life(abc.DisposableBase):
 
     def on_error(self, error: Exception) -> None:
         """The dial failed, or the transport did."""
+        if self.over:
+            return
         if self.link is not None:
             self._lost(self.link, PeerClosed(1006, str(error), lost=True))
         elif isinstance(error, Abandoned):
@@ -146,6 +158,10 @@ class Life(abc.DisposableBase):
         """The transport ended."""
         if not self.over:
             self.on_error(ConnectionError("the transport ended without a reason"))
+
+    def leave(self) -> None:
+        """Hear nothing more of the transport."""
+        self.over = True
 
     # --- what others do with it
 
@@ -163,7 +179,7 @@ class Life(abc.DisposableBase):
             self._hears = self._filtered if self._filters else None
             self._outbox.open(link, self.epoch)
             self._brake.opened(link, self._look_after(link))
-            self._outlet.on_next(
+            self._teller.told(
                 Opened(
                     epoch=self.epoch,
                     cause=self._attempt.cause,
@@ -358,8 +374,8 @@ class Life(abc.DisposableBase):
         with self._home.turn():
             self.over = True
             self._stop_using()
-            self._outlet.on_next(event)
-            self._outlet.on_completed()
+            self._teller.told(event)
+            self._teller.over()
 
     def _stop_using(self) -> None:
         if self.opened_at is not None:

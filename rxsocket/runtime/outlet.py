@@ -8,44 +8,34 @@ neither: it knows itself when it is over, and each is subscribed to once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 from reactivex import Observable, abc
 
 __all__ = ["Direct", "Outlet"]
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Outlet(Generic[T]):
-    """An observer whose functions are called as they are; when it is over, they are exchanged.
+class Outlet(Protocol[T_contra]):
+    """An observer that can be told to hear nothing more."""
 
-    Args:
-        on_next: A function, or an observer that has all three.
-        on_error: Takes the failure; without it, the failure is raised.
-        on_completed: Takes the end.
-    """
+    def on_next(self, value: T_contra, /) -> None:
+        """There is a value."""
+        ...
 
-    __slots__ = ("on_completed", "on_error", "on_next")
+    def on_error(self, error: Exception, /) -> None:
+        """There will be no other one, because of this."""
+        ...
 
-    def __init__(
-        self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-    ) -> None:
-        function: Any = on_next
-        if hasattr(on_next, "on_next"):
-            function, on_error, on_completed = (
-                getattr(on_next, name) for name in ("on_next", "on_error", "on_completed")
-            )
-        self.on_next: abc.OnNext[T] = function or _ignore
-        self.on_error: abc.OnError = on_error or _raise
-        self.on_completed: abc.OnCompleted = on_completed or _ignore
+    def on_completed(self) -> None:
+        """There will be no other one."""
+        ...
 
     def leave(self) -> None:
-        """Deliver nothing more."""
-        self.on_next = self.on_error = self.on_completed = _ignore
+        """Hear nothing more."""
+        ...
 
 
 class Direct(Observable[T]):
@@ -62,14 +52,45 @@ class Direct(Observable[T]):
 
     def subscribe(
         self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_next: Outlet[T] | abc.ObserverBase[T] | abc.OnNext[T] | None = None,
         on_error: abc.OnError | None = None,
         on_completed: abc.OnCompleted | None = None,
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         """Begin; see ``reactivex.Observable.subscribe``."""
-        return self._begin(Outlet(on_next, on_error, on_completed))
+        if _is_outlet(on_next):
+            return self._begin(on_next)
+        function: Any = on_next
+        if hasattr(on_next, "on_next"):
+            function, on_error, on_completed = (
+                getattr(on_next, name) for name in ("on_next", "on_error", "on_completed")
+            )
+        functions: Any = _Functions(function, on_error, on_completed)
+        return self._begin(functions)
+
+
+class _Functions(Generic[T]):
+    """An outlet of functions that are called as they are; when it is over, they are exchanged."""
+
+    __slots__ = ("on_completed", "on_error", "on_next")
+
+    def __init__(
+        self,
+        on_next: abc.OnNext[T] | None,
+        on_error: abc.OnError | None,
+        on_completed: abc.OnCompleted | None,
+    ) -> None:
+        self.on_next: Callable[[T], None] = on_next or _ignore
+        self.on_error: Callable[[Exception], None] = on_error or _raise
+        self.on_completed: Callable[[], None] = on_completed or _ignore
+
+    def leave(self) -> None:
+        self.on_next = self.on_error = self.on_completed = _ignore
+
+
+def _is_outlet(observer: Any) -> TypeGuard[Outlet[Any]]:
+    return hasattr(observer, "leave") and hasattr(observer, "on_next")
 
 
 def _ignore(_: object = None) -> None:

@@ -47,7 +47,7 @@ EndEvent: TypeAlias = Closed | ConnectFailed | Rejected | Aborted
 
 @dataclass(slots=True, eq=False)
 class Epoch:
-    """An attempt and the connection it becomes.
+    """An attempt and the connection it becomes; the outlet of its events.
 
     Attributes:
         attempts: Who makes it.
@@ -96,9 +96,19 @@ class Epoch:
         else:
             self.ready(life)
 
-    def happened(self, event: Event) -> None:
+    def on_next(self, event: Event) -> None:
         """An event of it."""
         self.attempts.happened(self, event)
+
+    def on_error(self, error: Exception) -> None:
+        """That is no event: a bug of ours."""
+        raise error
+
+    def on_completed(self) -> None:
+        """Its last event said so."""
+
+    def leave(self) -> None:
+        """A connection that is disposed sees to it itself."""
 
 
 class Attempts:
@@ -186,7 +196,7 @@ class Attempts:
             early=early,
         )
         with self._home.turn():
-            epoch.subscription = connection(epoch, self._engine).subscribe(epoch.happened)
+            epoch.subscription = connection(epoch, self._engine).subscribe(epoch)
             if epoch.adopted:
                 self._connection.disposable = epoch.subscription
         self._stop_if_disposed()

@@ -18,6 +18,7 @@ is in this picture.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from reactivex import Observable, abc
 
@@ -41,7 +42,6 @@ from rxsocket.explaining.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.outlet import Direct, Outlet
-from rxsocket.runtime.tasks import in_a_task
 from rxsocket.session.attempts import SLOT, Attempts, EndEvent
 from rxsocket.session.renewals import Renewals
 
@@ -72,15 +72,16 @@ class _Supervisor(abc.DisposableBase):
         self._renewals: Renewals | None = None
         if engine.plan.renewable:
             self._renewals = Renewals(lease.renewals, self._attempts, engine)
-        self._lived = in_a_task(engine.home, self._run, _has_ended, outlet.on_error)
+        self._outlet = outlet
+        self._task = engine.home.loop.create_task(self._live_on())
 
     def dispose(self) -> None:
         if self._renewals is not None:
             self._renewals.dispose()
         self._attempts.dispose()
-        self._lived.dispose()
+        self._task.cancel()
 
-    async def _run(self) -> None:
+    async def _live_on(self) -> None:
         """Live until disposed; being cancelled by anybody else means that the loop is ending."""
         try:
             await self._live()
@@ -88,6 +89,9 @@ class _Supervisor(abc.DisposableBase):
             if not self._attempts.disposed:
                 self._engine.loop_ends()
             raise
+        except Exception as error:
+            with self._home.turn():
+                self._outlet.on_error(error)
 
     async def _live(self) -> None:
         cause = self._memory.cause
@@ -100,7 +104,7 @@ class _Supervisor(abc.DisposableBase):
         while True:
             await self._attempts.slot(spacing, cause)
             spacing = self._plan.backoff.spacing
-            end = await self._connection(cause)
+            end = await self._connection(cause)  # and those that it hands over to
             if isinstance(end, Cause):
                 cause, spacing = end, SLOT
                 continue
@@ -117,16 +121,10 @@ class _Supervisor(abc.DisposableBase):
                     self._attempts.emit(self._ended(end, verdict, cause))
                     return
 
-    async def _connection(self, cause: Cause) -> EndEvent | Cause:
-        """One connection, and those that it hands over to.
-
-        Returns:
-            How the last one ended, or why we let it go to make another one.
-        """
+    def _connection(self, cause: Cause) -> Awaitable[EndEvent | Cause]:
+        """Make a connection; say how the last one ended, or why we let it go to make another."""
         epoch = self._attempts.begin(cause)
-        if self._renewals is None:
-            return await epoch.last
-        return await self._renewals.tend(epoch)
+        return epoch.last if self._renewals is None else self._renewals.tend(epoch)
 
     async def _back_off(self, end: EndEvent, cause: Cause) -> str | None:
         """Wait until the next attempt may begin; or say which limit forbids it."""
@@ -184,10 +182,6 @@ class _Supervisor(abc.DisposableBase):
 
     def _now(self) -> float:
         return self._home.wall_time()
-
-
-def _has_ended(_: None) -> None:
-    """After ``Ended`` there is nothing left to say."""
 
 
 def _cause_of_next(end: EndEvent) -> Cause:

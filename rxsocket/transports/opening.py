@@ -45,34 +45,44 @@ def opening(
             nothing behind.
         explained: The error to show instead of one of the library's own; ``None`` for others.
     """
+    return Direct(lambda outlet: _Opening(outlet, request, handshake, explained))
 
-    async def dial(outlet: Outlet[Signal]) -> None:
+
+class _Opening(abc.DisposableBase):
+    __slots__ = ("_outlet", "_task")
+
+    def __init__(
+        self,
+        outlet: Outlet[Signal],
+        request: Request,
+        handshake: Callable[[Request], Awaitable[Connection]],
+        explained: Callable[[Exception], Exception | None],
+    ) -> None:
+        self._outlet = outlet
+        dial = self._dial(request, handshake, explained)
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(dial)
+
+    def dispose(self) -> None:
+        self._outlet.leave()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _dial(
+        self,
+        request: Request,
+        handshake: Callable[[Request], Awaitable[Connection]],
+        explained: Callable[[Exception], Exception | None],
+    ) -> None:
         try:
             async with asyncio.timeout(request.options.open_timeout):
                 connection = await following(request, handshake)
         except Exception as error:
             failure = _masked(error, explained)
         else:
-            connection.begin(outlet)
+            self._task = None  # all that it held to dial goes with it
+            connection.begin(self._outlet)
             return
-        outlet.on_error(failure)
-
-    def begin(outlet: Outlet[Signal]) -> abc.DisposableBase:
-        return _Opened(outlet, asyncio.get_running_loop().create_task(dial(outlet)))
-
-    return Direct(begin)
-
-
-class _Opened(abc.DisposableBase):
-    __slots__ = ("_outlet", "_task")
-
-    def __init__(self, outlet: Outlet[Signal], task: asyncio.Task[None]) -> None:
-        self._outlet = outlet
-        self._task = task
-
-    def dispose(self) -> None:
-        self._outlet.leave()
-        self._task.cancel()
+        self._outlet.on_error(failure)
 
 
 def invalid_answer(what: str) -> HandshakeInvalid:

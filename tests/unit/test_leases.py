@@ -154,4 +154,4 @@ def test_disposing_leaves_the_source() -> None:
     source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
     scheduler.start(lambda: source.pipe(leases(never)), disposed=215)
     assert [(s.subscribe, s.unsubscribe) for s in source.subscriptions] == [(200, 215)]
-    assert Lease("secret", source).__repr__().count("renewals") == 0
+    assert "secret" not in repr(Lease("secret"))
