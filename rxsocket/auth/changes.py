@@ -68,7 +68,7 @@ class Changes:
         self._home = home
         self._report = report
         self._wanted: Credential | None = None
-        self._pending: list[Receipt[AuthChange]] = []
+        self._pending: tuple[Receipt[AuthChange], ...] = ()
         self._epoch: int | None = None
         self._after = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -93,7 +93,7 @@ class Changes:
         if not self.wants(credential):
             self._after = after
         self._wanted = credential
-        self._pending.append(receipt)
+        self._pending = (*self._pending, receipt)
 
     def observe(self, event: Event) -> None:
         """Learn from an event what became of the changes."""
@@ -145,7 +145,7 @@ class Changes:
     def _settle(self, outcome: AuthChange) -> None:
         self._disarm()
         self._wanted = None
-        pending, self._pending = self._pending, []
+        pending, self._pending = self._pending, ()
         for receipt in pending:
             receipt.settle(outcome)
 

@@ -18,7 +18,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -62,6 +62,14 @@ class Follower(ABC):
         """A refresh ahead of the expiry failed; the old credential stays."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is done while somebody wants credentials."""
+
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
 class Refreshing(Stream[Credential]):
     """An Observable of credentials, masked; see :func:`refreshing`.
 
@@ -91,7 +99,7 @@ class Refreshing(Stream[Credential]):
         self._expires = expires
         self._credential = credential
         self._timeout = timeout
-        self._holds = Holds(self._home, self._start, self._stop, 0.0)
+        self._holds = Holds(self._home, _Wanted(self._start, self._stop), 0.0)
         self._followers: tuple[Follower, ...] = ()
         self._current: Minted | None = None
         self._alarm = Alarm(self._home, self._expiring)

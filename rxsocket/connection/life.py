@@ -120,7 +120,7 @@ class Life(abc.DisposableBase):
             self._deliver = decoding(self._codec, self._publisher)
         self._memory = engine.memory
         self._outbox = engine.outbox
-        self._early: list[str | bytes] = []
+        self._early: list[str | bytes] | None = None
         self._doorstep: Doorstep | None = None
         self._stability: Stability | None = None
         self._liveness: Liveness | None = None
@@ -189,7 +189,7 @@ class Life(abc.DisposableBase):
                     at=self._now(),
                 )
             )
-            early, self._early = self._early, []
+            early, self._early = self._early, None
             if early:
                 self.on_next(early)
 
@@ -260,6 +260,7 @@ class Life(abc.DisposableBase):
     def _before_open(self, message: str | bytes) -> bool:
         if self._doorstep is not None and self._doorstep.hears(message):
             return True
+        self._early = self._early or []
         self._early.append(message)
         if self._attempt.early is not None:
             self._attempt.early(self.value(message))
@@ -292,7 +293,7 @@ class Life(abc.DisposableBase):
     def _look_after(self, link: Link) -> Liveness:
         """From here on, watch whether the connection is any good."""
         self._stability = stability = Stability(
-            self._plan.stable_after, self._home, self._stability_failed
+            self._plan.stable_after, self._home, self._publisher
         )
         self._liveness = liveness = Liveness(
             link,
@@ -301,7 +302,7 @@ class Life(abc.DisposableBase):
             self._home,
             self._publisher,
             self._engine.vigil,
-            lambda cause, reason: self._no_use(link, cause, reason),
+            self,
         )
         for listener in (stability, liveness):
             if listener.listens:
@@ -334,10 +335,11 @@ class Life(abc.DisposableBase):
         self._memory.departures.add(link)
         self._end(ended)
 
-    def _no_use(self, link: Link, cause: Cause, reason: str) -> None:
+    def no_use(self, cause: Cause, reason: str) -> None:
         """The connection is open, but no use any more."""
+        link = self.link
         with self._home.turn():
-            if self.over:
+            if self.over or link is None:
                 return
             if cause in (Cause.SILENT, Cause.BLOCKED):
                 self._lost(link, PeerClosed(1006, reason, lost=True), cause)
@@ -350,9 +352,6 @@ class Life(abc.DisposableBase):
     @property
     def _stable(self) -> bool:
         return self._stability is not None and self._stability.reached
-
-    def _stability_failed(self, error: Exception) -> None:
-        self._publisher.report("stable_after=", "messages", error)
 
     # --- its end
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from rxsocket.engine.plan import Plan
 from rxsocket.events import Cause, Fresh, Stale
@@ -18,6 +18,18 @@ from rxsocket.transports.seam import Link
 __all__ = ["Liveness"]
 
 
+class Patient(Protocol):
+    """The connection that is looked after."""
+
+    def no_use(self, cause: Cause, reason: str) -> None:
+        """It is no use any more.
+
+        With SILENT and BLOCKED nothing can be said to the peer; with other causes it is worth a
+        close frame.
+        """
+        ...
+
+
 class Liveness:
     """Looks after one connection, from its opening to its end.
 
@@ -28,8 +40,7 @@ class Liveness:
         home: The loop.
         publisher: Where latency and events go.
         vigil: What knows of a blocked loop, and of time that jumped.
-        lost: Told, once, that it is no use any more: the cause and a reason. With SILENT and
-            BLOCKED nothing can be said to the peer; with the others it is worth a close frame.
+        patient: Told, once, when it is no use any more.
     """
 
     def __init__(
@@ -40,45 +51,36 @@ class Liveness:
         home: Home,
         publisher: Publisher,
         vigil: Vigil,
-        lost: Callable[[Cause, str], None],
+        patient: Patient,
     ) -> None:
         self._epoch = epoch
         self._plan = plan
         self._home = home
         self._publisher = publisher
-        self._lost = lost
-        blocked_since = vigil.blocked_since
+        self._vigil = vigil
+        self._patient = patient
         self._keepalive: Keepalive | None = None
         if plan.ping_interval is not None:
-            self._keepalive = Keepalive(
-                link,
-                plan.ping_interval,
-                plan.ping_timeout,
-                blocked_since=blocked_since,
-                measured=publisher.measured,
-                silent=lost,
-            )
+            self._keepalive = Keepalive(link, plan.ping_interval, plan.ping_timeout, self)
         self._heartbeat: Heartbeating | None = None
         if plan.heartbeat is not None:
             self._heartbeat = Heartbeating(
                 link,
                 plan.heartbeat,
-                blocked_since=blocked_since,
-                failed=lambda why: lost(Cause.HEARTBEAT, why),
+                blocked_since=vigil.blocked_since,
+                failed=lambda why: patient.no_use(Cause.HEARTBEAT, why),
                 raised=lambda error: publisher.report("heartbeat=", "messages", error),
             )
         self._staleness: Staleness | None = None
         if plan.stale_after is not None:
             self._staleness = Staleness(
                 plan.stale_after,
-                blocked_since=blocked_since,
+                blocked_since=vigil.blocked_since,
                 stale=self._stale,
                 fresh=self._fresh,
             )
-
-        self._leave: Callable[[], None] | None = None
         if self._keepalive or self._heartbeat or self._staleness:
-            self._leave = vigil.attend(self._probe)
+            vigil.attend(self)
 
     @property
     def listens(self) -> bool:
@@ -105,21 +107,33 @@ class Liveness:
 
     def stop(self) -> None:
         """The connection is over."""
-        if self._leave is not None:
-            self._leave()
+        self._vigil.leave(self)
         for one in (self._keepalive, self._heartbeat, self._staleness):
             if one is not None:
                 one.stop()
 
-    def _probe(self, jumped: float) -> None:
+    def probe(self, jumped: float) -> None:
+        """See :class:`~rxsocket.runtime.vigil.Watched`."""
         if self._keepalive is not None:
             self._keepalive.probe(jumped)
+
+    def blocked_since(self, begin: float) -> float:
+        """See :class:`~rxsocket.liveness.keepalive.Watcher`."""
+        return self._vigil.blocked_since(begin)
+
+    def measured(self, latency: float) -> None:
+        """See :class:`~rxsocket.liveness.keepalive.Watcher`."""
+        self._publisher.measured(latency)
+
+    def lost(self, cause: Cause, reason: str) -> None:
+        """See :class:`~rxsocket.liveness.keepalive.Watcher`."""
+        self._patient.no_use(cause, reason)
 
     def _stale(self, silence: float) -> None:
         event = Stale(epoch=self._epoch, silence=silence, at=self._home.wall_time())
         self._publisher.publish(event)
         if self._plan.on_stale == "reconnect":
-            self._lost(Cause.STALE, f"no message came for {span(silence)}")
+            self._patient.no_use(Cause.STALE, f"no message came for {span(silence)}")
 
     def _fresh(self, silence: float) -> None:
         event = Fresh(epoch=self._epoch, silence=silence, at=self._home.wall_time())

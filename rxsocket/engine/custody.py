@@ -57,7 +57,6 @@ class Custody:
         memory: What was refused, and why a connection is let go.
         publisher: Shows which credential is in use.
         outbox: What must not go out as somebody else.
-        running: Whether the socket runs.
 
     Attributes:
         auth: The newest claim; each one that it emits is used, also the same one again (C6).
@@ -74,22 +73,22 @@ class Custody:
         memory: Memory,
         publisher: Publisher,
         outbox: Outbox,
-        running: Callable[[], bool],
     ) -> None:
         self._plan = plan
         self._home = home
         self._memory = memory
         self._publisher = publisher
         self._outbox = outbox
-        self._running = running
         self._starting = False
         claim, self._follow = self._source(auth)
         self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
         self.provider = claim if isinstance(claim, Provider) else None
         self.renewing: Credential | None = None
-        self.when_identity_changes: list[Callable[[], None]] = []
-        stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
-        self._unasked = Unasked(home, publisher, stable, self._lacks, self._renew)
+        self.when_identity_changes: tuple[Callable[[], None], ...] = ()
+        self._unasked: Unasked | None = None
+        if isinstance(claim, Share):
+            stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
+            self._unasked = Unasked(home, publisher, stable, self._lacks, self._renew)
         publisher.begin(_shown(claim))
 
     def keeps(self, current: Claim, following: Claim) -> bool:
@@ -122,7 +121,8 @@ class Custody:
 
     def opened(self) -> None:
         """A connection is open."""
-        self._unasked.opened()
+        if self._unasked is not None:
+            self._unasked.opened()
 
     def use_again(self) -> None:
         """Let go of the connection, and use the newest credential for another one."""
@@ -132,7 +132,7 @@ class Custody:
     def let_go(self) -> None:
         """The socket stops: nothing is on its way any more."""
         self.renewing = None
-        self._unasked.forget()
+        self._forget_unasked()
 
     # --- where it comes from
 
@@ -167,7 +167,7 @@ class Custody:
         return credential in self._memory.refusals
 
     def _renewed(self, credential: Credential) -> None:
-        if self._running():
+        if self._memory.running and self._unasked is not None:
             self._unasked.came(credential)
 
     def _source_failed(self, error: Exception) -> None:
@@ -179,10 +179,10 @@ class Custody:
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self._publisher.changes, self._publisher.auth.value
         newest, epoch = self.renewing or current, self._memory.epoch
-        self._unasked.forget()
+        self._forget_unasked()
         if self.provider is not None:
             self.provider.overtaken()
-        if not self._running():
+        if not self._memory.running:
             logger.info("%s: not running; the credential is kept for its start", self._plan.label)
             self._drop_what_was_queued(credential)
             self.auth.on_next(credential)
@@ -210,6 +210,10 @@ class Custody:
     def _emitted(self, credential: Credential) -> None:
         if credential != (self.renewing or self._publisher.auth.value):
             self._change(credential)
+
+    def _forget_unasked(self) -> None:
+        if self._unasked is not None:
+            self._unasked.forget()
 
     def _renew(self, credential: Credential) -> None:
         if credential not in self._memory.refusals:

@@ -22,7 +22,7 @@ class Departures:
     def __init__(self, limit: float, empty: Callable[[], None]) -> None:
         self._limit = limit
         self._empty = empty
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._unanswered: dict[asyncio.Task[None], Link] = {}
         self._last = 0.0
         self._rushed = False
@@ -38,7 +38,7 @@ class Departures:
             link.abort()
             return
         task = asyncio.get_running_loop().create_task(self._depart(link))
-        self._tasks.add(task)
+        self._tasks[task] = None
         if not ended:
             self._unanswered[task] = link
             self._last = task.get_loop().time()
@@ -103,7 +103,7 @@ class Departures:
             raise
 
     def _gone(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._unanswered.pop(task, None)
         if not task.cancelled():
             task.exception()  # a transport's own failure while closing is of no use to anybody

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable
 
 from rxsocket.codecs import encoded
 from rxsocket.engine.custody import Custody
@@ -61,25 +60,25 @@ class Engine:
         self.home = home
         self._connections = connections
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
-        self._holds = Holds(home, self._start, self._stop, plan.linger)
+        self._holds = Holds(home, self, plan.linger)
         self.publisher = Publisher(home, self.hold, plan.label)
         self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
         self.ask_ahead: AskAhead = nothing_asked
-        self.vigil = Vigil(home, self.publisher.publish)
+        self.vigil = Vigil(home, self.publisher)
         self.interceptors = Interceptors(self.publisher)
-        self._running: abc.DisposableBase | None = None
-        self.custody = Custody(
-            plan, home, auth, self.memory, self.publisher, self.outbox, self._runs
-        )
-        self._stopped = self._receipt()
+        self._run: _Run | None = None
+        self.custody = Custody(plan, home, auth, self.memory, self.publisher, self.outbox)
+        self._has_stopped = False
+        self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
 
     # --- from any thread
 
     def hold(self) -> abc.DisposableBase:
         """Keep the socket connected until disposed."""
-        if self._stopped.done:
-            self._stopped = self._receipt()
+        with self.home.lock:
+            if self._has_stopped:
+                self._has_stopped, self._stopped = False, None
         return self._holds.take()
 
     def send(self, value: Any) -> Receipt[Sent]:
@@ -146,7 +145,7 @@ class Engine:
         if self._never_started():
             raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
         try:
-            self._stopped.result(timeout)
+            self._until_stopped().result(timeout)
         except TimeoutError:
             return False
         except KeyboardInterrupt:
@@ -159,7 +158,7 @@ class Engine:
     async def wait_closed(self) -> None:
         """Return when it has stopped; see ``Socket.wait_closed``."""
         if not self._never_started():
-            await self._stopped
+            await self._until_stopped()
         if self._failure is not None:
             raise self._failure
 
@@ -171,55 +170,19 @@ class Engine:
 
     # --- on the loop
 
-    def _start(self) -> None:
-        if self._running is not None:
+    def start(self) -> None:
+        """The first one came; see ``runtime.holds``."""
+        if self._run is not None:
             return
         self._failure = None
         self.memory.begin()
-        run = CompositeDisposable()
-        self._running = run
+        self._run = run = _Run(self)
         _running.add(self)
-        source = self.custody.follow()
-        run.add(self._connections().subscribe(self._happened, self._broke))
-        run.add(source)
+        run.begin(self.custody.follow(), self._connections())
 
-    def _runs(self) -> bool:
-        return self._running is not None
-
-    def _happened(self, event: Event) -> None:
-        if isinstance(event, Ended):
-            self._end(event)
-            return
-        self.publisher.publish(event)
-        if isinstance(event, Opened):
-            self.custody.opened()
-
-    def _broke(self, error: Exception) -> None:
-        logger.error("%s: a bug in rxsocket ended the socket", self.plan.label, exc_info=error)
-        text = f"{self.plan.label}: an internal error ended the socket: {error!r}"
-        failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
-        self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
-
-    def _reconnect(self) -> None:
-        self.memory.refusals.forget()
-        if self._running is not None:
-            self.custody.use_again()
-
-    def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
-        if self._running is not None:
-            self.memory.leave(Cause.CLOSE, code, reason)
-            self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE, at=self._now()))
-        elif self.publisher.state.value is State.IDLE:
-            with self.home.turn():
-                self.publisher.enter(State.CLOSED)
-                self.publisher.end(None)
-            self._has_stopped()
-        self._departed()
-        self.memory.departures.afterwards(lambda: receipt.settle(None))
-
-    def _stop(self) -> None:
-        """The last one left."""
-        if self._running is None:
+    def stop(self) -> None:
+        """The last one left; see ``runtime.holds``."""
+        if self._run is None:
             return
         with self.home.turn():
             self.memory.leave(Cause.LEFT)
@@ -228,6 +191,39 @@ class Engine:
             self.publisher.messages.let_go()
             self.publisher.enter(State.IDLE)
         self._halted()
+
+    def happened(self, event: Event) -> None:
+        """An event of the run."""
+        if isinstance(event, Ended):
+            self._end(event)
+            return
+        self.publisher.publish(event)
+        if isinstance(event, Opened):
+            self.custody.opened()
+
+    def broke(self, error: Exception) -> None:
+        """A failure of the run that is no event: a bug of ours."""
+        logger.error("%s: a bug in rxsocket ended the socket", self.plan.label, exc_info=error)
+        text = f"{self.plan.label}: an internal error ended the socket: {error!r}"
+        failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
+        self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
+
+    def _reconnect(self) -> None:
+        self.memory.refusals.forget()
+        if self._run is not None:
+            self.custody.use_again()
+
+    def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
+        if self._run is not None:
+            self.memory.leave(Cause.CLOSE, code, reason)
+            self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE, at=self._now()))
+        elif self.publisher.state.value is State.IDLE:
+            with self.home.turn():
+                self.publisher.enter(State.CLOSED)
+                self.publisher.end(None)
+            self._stop_waiting()
+        self._departed()
+        self.memory.departures.afterwards(lambda: receipt.settle(None))
 
     def _end(self, event: Ended) -> None:
         with self.home.turn():
@@ -239,38 +235,90 @@ class Engine:
         self._halted()
 
     def _let_go(self) -> None:
-        running, self._running = self._running, None
+        run, self._run = self._run, None
+        self.memory.running = False
         self.custody.let_go()
-        if running is not None:
-            running.dispose()
+        if run is not None:
+            run.dispose()
         self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
         if self.custody.provider is not None:
             self.custody.provider.cancel()
 
     def _halted(self) -> None:
         if not self._holds.held:
-            self._has_stopped()
+            self._stop_waiting()
         self._departed()
 
-    def _has_stopped(self) -> None:
-        self._stopped.settle(None)
+    def _stop_waiting(self) -> None:
+        with self.home.lock:
+            self._has_stopped, stopped = True, self._stopped
+        if stopped is not None:
+            stopped.settle(None)
 
     def _departed(self) -> None:
         """Something is gone; when nothing is left, let the loop go (C26)."""
-        if self._running is not None or len(self.memory.departures):
+        if self._run is not None or len(self.memory.departures):
             return
         _running.discard(self)
-        self.home.release(lambda: self._running is None and not self._holds.held)
+        self.home.release(lambda: self._run is None and not self._holds.held)
 
     def _receipt(self) -> Receipt[None]:
         return Receipt(self.home, self.publisher.report)
 
     def _never_started(self) -> bool:
-        idle = self.publisher.state.value is State.IDLE and not self._stopped.done
-        return idle and self._running is None and not self._holds.held
+        idle = self.publisher.state.value is State.IDLE and not self._has_stopped
+        return idle and self._run is None and not self._holds.held
+
+    def _until_stopped(self) -> Receipt[None]:
+        with self.home.lock:
+            if self._stopped is None:
+                self._stopped = self._receipt()
+                if self._has_stopped:
+                    self._stopped.settle(None)
+            return self._stopped
 
     def _now(self) -> float:
         return self.home.wall_time()
+
+
+class _Run(abc.DisposableBase):
+    """From a start to the end or the last one's leaving; the outlet of its connections."""
+
+    __slots__ = ("_connections", "_engine", "_over", "_source")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._over = False
+        self._source: abc.DisposableBase | None = None
+        self._connections: abc.DisposableBase | None = None
+
+    def begin(self, source: abc.DisposableBase, connections: Any) -> None:
+        """Follow where the credential comes from, and connect."""
+        self._source = source
+        self._connections = connections.subscribe(self)
+        if self._over:
+            self.dispose()
+
+    def dispose(self) -> None:
+        self._over = True
+        if self._connections is not None:
+            self._connections.dispose()
+        if self._source is not None:
+            self._source.dispose()
+
+    def on_next(self, event: Event) -> None:
+        if not self._over:
+            self._engine.happened(event)
+
+    def on_error(self, error: Exception) -> None:
+        if not self._over:
+            self._engine.broke(error)
+
+    def on_completed(self) -> None:
+        """``Ended`` came before."""
+
+    def leave(self) -> None:
+        self._over = True
 
 
 _running: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -116,6 +116,7 @@ class Memory:
         dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
             the loop's clock.
         changed: Whether the credential was changed since then.
+        running: Whether the socket runs.
         closed_at: When the last connection ended, on the loop's clock.
     """
 
@@ -126,10 +127,12 @@ class Memory:
     farewell: tuple[int, str] = (1000, "")
     dialled_at: float | None = None
     changed: bool = False
+    running: bool = False
     closed_at: float | None = None
 
     def begin(self) -> None:
         """The socket starts."""
+        self.running = True
         self.closed_at = None
         self.departures.begin()
         self.leave(Cause.STARTED)

@@ -17,6 +17,7 @@ from reactivex.disposable import SerialDisposable
 from reactivex.subject import Subject
 
 from rxsocket.arguments import seconds
+from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.home import Home
 
 __all__ = ["Stability", "StableAfter", "stable_after_argument"]
@@ -58,13 +59,13 @@ class Stability:
     Args:
         after: What makes it so.
         home: The loop.
-        failed: Told what the user's function or Observable raised; the connection is then never
+        publisher: Told what the user's function or Observable raised; the connection is then never
             stable.
     """
 
-    def __init__(self, after: StableAfter, home: Home, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, after: StableAfter, home: Home, publisher: Publisher) -> None:
         self._home = home
-        self._failed = failed
+        self._publisher = publisher
         self._opened_at = home.loop.time()
         self._seconds = after if isinstance(after, (int, float)) else None
         self._reached = False
@@ -120,4 +121,4 @@ class Stability:
 
     def _told(self, error: Exception) -> None:
         self.stop()
-        self._failed(error)
+        self._publisher.report("stable_after=", "messages", error)

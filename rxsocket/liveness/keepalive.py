@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from rxsocket.errors import ConnectionLost
 from rxsocket.events import Cause
@@ -19,6 +19,22 @@ GRACE = 1.0
 """Seconds for reading what came while the loop was blocked; the pong may be in it."""
 
 
+class Watcher(Protocol):
+    """Who wants to know whether the peer is there."""
+
+    def blocked_since(self, begin: float) -> float:
+        """Seconds that the loop was blocked, by a block that ended after a moment."""
+        ...
+
+    def measured(self, latency: float) -> None:
+        """A ping and its pong took so many seconds."""
+        ...
+
+    def lost(self, cause: Cause, reason: str) -> None:
+        """No pong came in time; the cause is not the peer's when the loop was blocked."""
+        ...
+
+
 class Keepalive:
     """Pings a peer at intervals, and tells when it has not answered in time.
 
@@ -29,10 +45,7 @@ class Keepalive:
         link: The connection.
         interval: Seconds between pings.
         patience: Seconds to wait for a pong; ``None`` waits for ever.
-        blocked_since: How long the loop was blocked, by a block that ended after a moment.
-        measured: Told of each round trip, in seconds.
-        silent: Called on the loop, once, when a pong did not come in time: with the cause, which is
-            not the peer's when the loop was blocked, and with a reason.
+        watcher: Told what comes of it, on the loop.
     """
 
     def __init__(
@@ -40,17 +53,12 @@ class Keepalive:
         link: Link,
         interval: float,
         patience: float | None,
-        *,
-        blocked_since: Callable[[float], float],
-        measured: Callable[[float], None],
-        silent: Callable[[Cause, str], None],
+        watcher: Watcher,
     ) -> None:
         self._link = link
         self._interval = interval
         self._patience = patience
-        self._blocked_since = blocked_since
-        self._measured = measured
-        self._silent = silent
+        self._watcher = watcher
         self._loop = asyncio.get_running_loop()
         self._ping: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(interval, self._start, patience, 0.0)
@@ -90,19 +98,19 @@ class Keepalive:
         pong = asyncio.ensure_future(self._link.ping())
         try:
             await asyncio.wait((pong,), timeout=patience)
-            late = self._blocked_since(began)
+            late = self._watcher.blocked_since(began)
             if late and not pong.done():
                 await asyncio.wait((pong,), timeout=GRACE)
         finally:
             pong.cancel()
         if not pong.done() or pong.cancelled():
-            self._silent(*_blame(late, patience, jumped))
+            self._watcher.lost(*_blame(late, patience, jumped))
             return
         try:
             latency = pong.result()
         except ConnectionLost:
             return  # the transport is about to say how it ended
-        self._measured(latency)
+        self._watcher.measured(latency)
         rest = began + self._interval - self._loop.time()
         self._timer = self._loop.call_later(max(0.0, rest), self._start, self._patience, 0.0)
 

@@ -37,18 +37,19 @@ class MessageStream(HoldingStream[T]):
         brake: Brake,
     ) -> None:
         super().__init__(name, home, report, dropped, hold, brake)
-        self._came: list[float] = []
+        self._came: list[float] | None = None
 
     def hold(self) -> None:
         """From now on hold what comes, until the first observer does."""
         super().hold()
-        self._came = []
+        self._came = None
 
     def hand_out(self) -> list[tuple[T, float]]:
         """Stop holding; return what was held, and when it came."""
-        return list(zip(self.release(), self._came, strict=False))
+        return list(zip(self.release(), self._came or (), strict=False))
 
     def _keep(self, value: T, raw: str | bytes | None) -> None:
+        self._came = self._came or []
         self._came.append(self._home.wall_time())
         super()._keep(value, raw)
 

@@ -67,7 +67,7 @@ class Requests:
         self._asked: dict[_Asked, None] = {}
         self._by_id: dict[IdOf, dict[Any, tuple[_Asked, ...]]] = {}
         self._listening: abc.DisposableBase | None = None
-        engine.custody.when_identity_changes.append(self._another_identity)
+        engine.custody.when_identity_changes += (self._another_identity,)
 
     def __len__(self) -> int:
         return len(self._asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from reactivex import abc
 
@@ -25,25 +25,33 @@ class _Hold(abc.DisposableBase):
         self._holds.release(self)
 
 
+class Held(Protocol):
+    """What runs while somebody holds it."""
+
+    def start(self) -> None:
+        """The first one came."""
+        ...
+
+    def stop(self) -> None:
+        """The last one left."""
+        ...
+
+
 class Holds:
     """A count of those who hold the socket open; from any thread.
 
     Args:
-        home: Where ``start`` and ``stop`` are called.
-        start: Called when the first one comes.
-        stop: Called ``linger`` seconds after the last one left, if nobody came since.
-        linger: Seconds.
+        home: Where it starts and stops.
+        held: What they hold.
+        linger: Seconds that it runs on after the last one left, if nobody comes meanwhile.
     """
 
-    def __init__(
-        self, home: Home, start: Callable[[], None], stop: Callable[[], None], linger: float
-    ) -> None:
+    def __init__(self, home: Home, held: Held, linger: float) -> None:
         self._home = home
-        self._start = start
-        self._stop = stop
+        self._held = held
         self._linger = linger
         self._lock = home.lock
-        self._holds: set[_Hold] = set()
+        self._holds: dict[_Hold, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -55,7 +63,7 @@ class Holds:
         """Hold it until the returned Disposable is disposed."""
         hold = _Hold(self)
         with self._lock:
-            self._holds.add(hold)
+            self._holds[hold] = None
             self._home.bind()
         self._home.run(lambda: self._begin(hold))
         return hold
@@ -65,7 +73,7 @@ class Holds:
         with self._lock:
             if hold not in self._holds:
                 return  # it left before, or the socket ended since: this hold went with it
-            self._holds.remove(hold)
+            del self._holds[hold]
             last = not self._holds
         if last:
             self._home.run(self._leave)
@@ -73,14 +81,14 @@ class Holds:
     def void(self) -> None:
         """The socket ended: nobody holds it any more, but for who came after what ended it."""
         with self._lock:
-            self._holds = {hold for hold in self._holds if not hold.begun}
+            self._holds = {hold: None for hold in self._holds if not hold.begun}
         self._cancel()
 
     def _begin(self, hold: _Hold) -> None:
         hold.begun = True
         self._cancel()
         if self.held:
-            self._start()
+            self._held.start()
 
     def _leave(self) -> None:
         self._cancel()
@@ -93,7 +101,7 @@ class Holds:
 
     def _stop_if_unheld(self) -> None:
         if not self.held:
-            self._stop()
+            self._held.stop()
 
     def _cancel(self) -> None:
         if self._timer is not None:

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -48,26 +48,6 @@ def _nothing() -> None:
     """Give nothing back: a loop of the user's own is not counted."""
 
 
-class _Turn:
-    """A region that may be entered again from inside; the end of the outermost calls ``over``."""
-
-    __slots__ = ("_over", "depth")
-
-    def __init__(self, over: Callable[[], None]) -> None:
-        self._over = over
-        self.depth = 0
-
-    def __enter__(self) -> None:
-        self.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            if self.depth == 1:
-                self._over()
-        finally:
-            self.depth -= 1
-
-
 class Home:
     """The loop of one socket, and the queue of what is to happen on it.
 
@@ -83,7 +63,7 @@ class Home:
         self._arrivals: list[Callable[[], None]] = []
         self._arriving = False
         self._actions: deque[Callable[[], None]] = deque()
-        self._turn = _Turn(self._carry_out)
+        self._turns = 0
         self._releasing = False
         self.timing: Timing | None = None
         """Calls one observer and times it, while some observer is under suspicion."""
@@ -105,7 +85,7 @@ class Home:
     @property
     def free(self) -> bool:
         """Whether this is the thread of the loop, and nothing is being carried out just now."""
-        return not self._turn.depth and self._loop is not None and running_loop() is self._loop
+        return not self._turns and self._loop is not None and running_loop() is self._loop
 
     @property
     def near(self) -> asyncio.AbstractEventLoop | None:
@@ -197,9 +177,19 @@ class Home:
             while self._arrivals:
                 self._act(self._arrivals.pop(0))
 
-    def turn(self) -> _Turn:
+    def turn(self) -> AbstractContextManager[None]:
         """For ``with``: what is asked for inside is carried out when the outermost turn ends."""
-        return self._turn
+        return self
+
+    def __enter__(self) -> None:
+        self._turns += 1
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._turns == 1:
+                self._carry_out()
+        finally:
+            self._turns -= 1
 
     @property
     def asked(self) -> Collection[object]:
@@ -211,7 +201,7 @@ class Home:
 
         With a turn around this one, it is left to that one.
         """
-        if self._turn.depth == 1:
+        if self._turns == 1:
             self._carry_out()
 
     def _arrive(self) -> None:
@@ -228,8 +218,8 @@ class Home:
 
     def _act(self, action: Callable[[], None]) -> None:
         self._actions.append(action)
-        if not self._turn.depth:
-            with self._turn:
+        if not self._turns:
+            with self:
                 pass
 
     def _carry_out(self) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Protocol
 
 from rxsocket.runtime.threads import wall_clock
@@ -46,26 +45,25 @@ class Pulse:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: dict[Listener, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._ahead = 0.0
         self._block = (0.0, 0.0)
 
-    def join(self, listener: Listener) -> Callable[[], None]:
-        """Tell somebody, on the loop, until the function that is returned is called."""
-        self._listeners = (*self._listeners, listener)
+    def join(self, listener: Listener) -> None:
+        """Tell somebody, on the loop, until they leave."""
+        self._listeners[listener] = None
         if self._timer is None:
             self._block = (0.0, 0.0)
             self._begin()
 
-        def leave() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
-            if not self._listeners and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-        return leave
+    def leave(self, listener: Listener) -> None:
+        """Tell them no more."""
+        self._listeners.pop(listener, None)
+        if not self._listeners and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def blocked_since(self, begin: float) -> float:
         """Seconds that the loop was blocked, by a block that ended after ``begin`` (loop time)."""
@@ -99,10 +97,10 @@ class Pulse:
         if late >= BLOCKED:
             self._block = (now, late)
         if jump > JUMP:
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 listener.jumped(jump)
         elif late >= BLOCKED:
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 listener.blocked(late)
 
 

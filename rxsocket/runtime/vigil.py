@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol
 
 from rxsocket.events import Event, Resumed
 from rxsocket.runtime.home import Home
-from rxsocket.runtime.pulse import pulse_of
+from rxsocket.runtime.pulse import Pulse, pulse_of
 
 __all__ = ["Vigil"]
 
 
-Probe: TypeAlias = Callable[[float], None]
-"""Looks at a link that is open; it is told how many seconds time jumped by, 0 for a block."""
+class Watched(Protocol):
+    """Who looks after a link that is open."""
+
+    def probe(self, jumped: float) -> None:
+        """Time jumped by so many seconds or, if 0, the loop was blocked: look at the link."""
+        ...
+
+
+class Told(Protocol):
+    """Who lets events be known."""
+
+    def publish(self, event: Event) -> None:
+        """Something happened."""
+        ...
 
 
 class Vigil:
@@ -24,26 +35,25 @@ class Vigil:
 
     Args:
         home: The loop.
-        publish: Lets an event be known.
+        told: Lets an event be known.
     """
 
-    def __init__(self, home: Home, publish: Callable[[Event], None]) -> None:
+    def __init__(self, home: Home, told: Told) -> None:
         self._home = home
-        self._publish = publish
-        self._leave: Callable[[], None] | None = None
-        self._probes: tuple[Probe, ...] = ()
+        self._told = told
+        self._pulse: Pulse | None = None
+        self._watched: tuple[Watched, ...] = ()
         self._sleepers: tuple[_Sleeper, ...] = ()
 
-    def attend(self, probe: Probe) -> Callable[[], None]:
-        """Look after a link, until the function that is returned is called."""
-        self._probes = (*self._probes, probe)
+    def attend(self, watched: Watched) -> None:
+        """Let somebody probe their link when there is reason to."""
+        self._watched = (*self._watched, watched)
         self._listen()
 
-        def leave() -> None:
-            self._probes = tuple(one for one in self._probes if one is not probe)
-            self._listen()
-
-        return leave
+    def leave(self, watched: Watched) -> None:
+        """Their link is over."""
+        self._watched = tuple(one for one in self._watched if one is not watched)
+        self._listen()
 
     def blocked_since(self, begin: float) -> float:
         """Seconds that the loop was blocked, by a block that ended after ``begin``."""
@@ -68,24 +78,25 @@ class Vigil:
 
     def blocked(self, seconds: float) -> None:
         """The loop was blocked: what the peer makes of it shows when it is asked."""
-        for probe in self._probes:
-            probe(0.0)
+        for watched in self._watched:
+            watched.probe(0.0)
 
     def jumped(self, seconds: float) -> None:
         """The computer slept, or its clock was set."""
-        self._publish(Resumed(slept=seconds, at=self._home.wall_time()))
-        for probe in self._probes:
-            probe(seconds)
+        self._told.publish(Resumed(slept=seconds, at=self._home.wall_time()))
+        for watched in self._watched:
+            watched.probe(seconds)
         for sleeper in self._sleepers:
             sleeper.wake()
 
     def _listen(self) -> None:
-        needed = bool(self._probes or self._sleepers)
-        if needed and self._leave is None:
-            self._leave = pulse_of(self._home.loop).join(self)
-        elif self._leave is not None and not needed:
-            self._leave()
-            self._leave = None
+        needed = bool(self._watched or self._sleepers)
+        if needed and self._pulse is None:
+            self._pulse = pulse_of(self._home.loop)
+            self._pulse.join(self)
+        elif self._pulse is not None and not needed:
+            self._pulse.leave(self)
+            self._pulse = None
 
 
 class _Sleeper:

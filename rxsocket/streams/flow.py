@@ -34,7 +34,7 @@ class Brake:
     """
 
     def __init__(self) -> None:
-        self._holding: set[object] = set()
+        self._holding: dict[object, None] = {}
         self._links: dict[Paused, Paused] = {}
 
     def opened(self, link: Paused, watching: Paused) -> None:
@@ -53,7 +53,7 @@ class Brake:
     def hold(self, consumer: object) -> None:
         """Read no more, until this consumer and all others have released."""
         first = not self._holding
-        self._holding.add(consumer)
+        self._holding[consumer] = None
         if first:
             for link in self._links:
                 self._pause(link)
@@ -62,7 +62,7 @@ class Brake:
         """As far as this consumer goes, read on."""
         if consumer not in self._holding:
             return
-        self._holding.discard(consumer)
+        del self._holding[consumer]
         if not self._holding:
             for link, watching in self._links.items():
                 link.resume()

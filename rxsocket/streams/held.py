@@ -45,7 +45,7 @@ class HoldingStream(Stream[T]):
         super().__init__(name, home, report, hold, brake)
         self._dropped = dropped
         self._holding = False
-        self._held: list[T] = []
+        self._held: list[T] | None = None
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -67,6 +67,7 @@ class HoldingStream(Stream[T]):
             self._keep(value, raw)
 
     def _keep(self, value: Any, raw: str | bytes | None) -> None:
+        self._held = self._held or []
         self._held.append(value)
         message: str | bytes = value if raw is None else raw
         self._bytes += len(message.encode() if isinstance(message, str) else message)
@@ -81,9 +82,9 @@ class HoldingStream(Stream[T]):
 
     def release(self) -> list[T]:
         """Stop holding; return what was held."""
-        held, self._held, self._bytes, self._holding = self._held, [], 0, False
+        held, self._held, self._bytes, self._holding = self._held, None, 0, False
         self._disarm()
-        return held
+        return held or []
 
     def _disarm(self) -> None:
         if self._timer is not None:

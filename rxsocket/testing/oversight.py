@@ -116,7 +116,7 @@ class _Looked(list[Any]):
 
 def _runs(engine: Engine) -> bool:
     # Held from another thread, it may not have begun to run.
-    return engine._running is not None or engine._holds.held  # pyright: ignore[reportPrivateUsage]
+    return engine.memory.running or engine._holds.held  # pyright: ignore[reportPrivateUsage]
 
 
 oversight = Oversight()

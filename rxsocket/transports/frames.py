@@ -72,7 +72,7 @@ class Cutter:
         self._limit = _UNLIMITED if limit is None else limit
         self._short = min(self._limit, _LENGTH_16 - 1)
         self._header = b""  # of the frame that is being received, maybe not all of it yet
-        self._parts: list[bytes] = []  # of its payload
+        self._parts: list[bytes] | None = None  # of its payload
         self._missing = 0  # bytes of its payload
         self._passing: int = 0  # bytes of a frame that is the parser's
         self._fragmented = False
@@ -104,8 +104,8 @@ class Cutter:
         """Leave everything to the parser from now on, also the frame that is being received."""
         if not self._given_up:
             self._given_up = True
-            unfinished = b"".join((self._header, *self._parts))
-            self._header, self._parts = b"", []
+            unfinished = b"".join((self._header, *(self._parts or ())))
+            self._header, self._parts = b"", None
             if unfinished:
                 self._leave(unfinished)
 
@@ -116,14 +116,13 @@ class Cutter:
 
     def _finish(self, data: bytes, messages: list[str | bytes]) -> int:
         """Go on with the message that the last chunk ended in; return where its frame ends."""
-        stop = self._missing
+        stop, parts = self._missing, self._parts or []
+        parts.append(data[:stop])
         if len(data) < stop:
-            self._parts.append(data)
             self._missing -= len(data)
             return len(data)
-        self._parts.append(data[:stop])
-        payload, text = b"".join(self._parts), self._header[0] == _TEXT
-        self._header, self._parts, self._missing = b"", [], 0
+        payload, text = b"".join(parts), self._header[0] == _TEXT
+        self._header, self._parts, self._missing = b"", None, 0
         messages.append(payload.decode() if text else payload)
         return stop
 

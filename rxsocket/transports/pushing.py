@@ -90,8 +90,8 @@ class PushingConnection(ClientConnection):
         self._ended: PeerClosed | None = None
         self._cutter: Cutter | None = None
         self._shaken = b""
-        self._early: list[str | bytes] = []
-        self._fragments: list[bytes] = []
+        self._early: list[str | bytes] | None = None
+        self._fragments: list[bytes] | None = None
         self._closing = False
         self._answered = False
         self._waiter: asyncio.Event | None = None
@@ -118,7 +118,7 @@ class PushingConnection(ClientConnection):
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_Link(self))
-        early, self._early = self._early, []
+        early, self._early = self._early, None
         if early:
             observer.on_next(early)
         if self._ended is not None:
@@ -198,6 +198,7 @@ class PushingConnection(ClientConnection):
             return  # the parser had made it before the failure
         opcode = frame.opcode if frame.opcode is not Opcode.CONT else self._opcode
         if not frame.fin:
+            self._fragments = self._fragments or []
             if len(self._fragments) >= MAX_FRAGMENTS:
                 self._fail(1009, "too many fragments")
                 return
@@ -207,7 +208,7 @@ class PushingConnection(ClientConnection):
         data = bytes(frame.data)
         if self._fragments:
             data = b"".join((*self._fragments, data))
-            self._fragments.clear()
+            self._fragments = None
         self._opcode = None
         if opcode is Opcode.BINARY:
             self._push([data])
@@ -221,7 +222,7 @@ class PushingConnection(ClientConnection):
 
     def _push(self, messages: list[str | bytes]) -> None:
         if self._observer is None:
-            self._early += messages
+            self._early = [*(self._early or ()), *messages]
         else:
             self._observer.on_next(messages)
 

@@ -22,16 +22,17 @@ class Told:
 
 def test_it_beats_only_while_somebody_listens(virtual: VirtualClock) -> None:
     """Two listeners share one timer; leaving twice does no harm."""
-    pulse, told = pulse_of(virtual), Told()
+    pulse, told, other = pulse_of(virtual), Told(), Told()
     assert virtual.pending == 0
-    first, second = pulse.join(told), pulse.join(Told())
+    pulse.join(told)
+    pulse.join(other)
     assert virtual.pending == 1
     virtual.advance(100.0)
     assert virtual.pending == 1 and told.what == []
-    first()
-    first()
+    pulse.leave(told)
+    pulse.leave(told)
     assert virtual.pending == 1
-    second()
+    pulse.leave(other)
     assert virtual.pending == 0
 
 
@@ -64,19 +65,19 @@ def test_a_hundred_sockets_have_one_pulse(virtual: VirtualClock) -> None:
 def test_what_it_tells(virtual: VirtualClock, block: float, jump: float, what: list[str]) -> None:
     """Late by 1 s is a block, ahead by more than 3 s is a jump; each is told once."""
     pulse, told = pulse_of(virtual), Told()
-    leave = pulse.join(told)
+    pulse.join(told)
     virtual.advance(0.5)
     virtual.jump(jump)
     virtual.block(block)
     virtual.advance(60.0)
     assert [kind for kind, _ in told.what] == what
-    leave()
+    pulse.leave(told)
 
 
 def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> None:
     """Who waited through a block learns of it, during and after; who came later does not."""
-    pulse = pulse_of(virtual)
-    leave = pulse.join(Told())
+    pulse, told = pulse_of(virtual), Told()
+    pulse.join(told)
     virtual.advance(0.5)
     began = virtual.time()
     virtual.block(10.0)
@@ -84,5 +85,5 @@ def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> No
     virtual.advance(5.0)
     assert pulse.blocked_since(began) == pytest.approx(9.5)
     assert pulse.blocked_since(virtual.time()) == 0.0
-    leave()
+    pulse.leave(told)
     assert pulse.blocked_since(began) == 0.0

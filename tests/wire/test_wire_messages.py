@@ -312,7 +312,7 @@ def test_what_follows_a_failure_is_dropped() -> None:
         watch = Watch(socket)
         watch.wait(Closed)
         socket.close().result(5)
-        assert links[0]._connection._early == []
+        assert not links[0]._connection._early
         assert not watch.of(Message)
 
 
