@@ -49,7 +49,7 @@ from rxsocket.explaining.explanation import Explanation, explain
 from rxsocket.lazy import lazy
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
-from rxsocket.policy.limits import Limits
+from rxsocket.policy.limits import NO_LIMITS, Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.requests.request import Request
 from rxsocket.requests.requests import Requests
@@ -87,6 +87,8 @@ S = TypeVar("S", default=T)
 P = TypeVar("P")
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
+_BACKOFF = Backoff()
+
 Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
 
 
@@ -242,6 +244,7 @@ class Socket(Generic[T, S]):
             raise ValueError("stale_after: pass more than 0 s, or None for never")
         if heartbeat is not None:
             instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
+        limited = max_attempts is not None or give_up_after is not None
         plan = Plan(
             address=address,
             name=name_or_none("name", name),
@@ -251,9 +254,9 @@ class Socket(Generic[T, S]):
             verdicts=standard()
             if verdicts is None
             else function_of_one("verdicts", verdicts, "a function of an End, such as standard()"),
-            backoff=backoff or Backoff(),
+            backoff=backoff or _BACKOFF,
             codec=codec_or_none(codec),
-            limits=Limits(max_attempts, give_up_after),
+            limits=Limits(max_attempts, give_up_after) if limited else NO_LIMITS,
             stable_after=stable_after_argument(stable_after),
             rejected=function_of_one_or_none("rejected", rejected),
             clean_close=clean_close,
@@ -724,5 +727,8 @@ one again
         return static_card(self._engine)["text/html"]
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
-        # That a stream failed for good is in the log already; a callback has no place for it.
-        return stream.subscribe(callback(f"{name}(function)", function), on_error=lambda _: None)
+        return stream.subscribe(callback(f"{name}(function)", function), on_error=_not_here)
+
+
+def _not_here(_: Exception) -> None:
+    """That a stream failed for good is in the log already; a callback has no place for it."""

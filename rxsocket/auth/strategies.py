@@ -161,6 +161,9 @@ def in_band(
     return InBand(encode, accepted, rejected, patience, otherwise)
 
 
+_RECONNECT = Reconnect()
+
+
 def strategy(name: str, value: Any) -> Strategy:
     """Check a strategy; ``None`` is :func:`reconnect`.
 
@@ -168,7 +171,7 @@ def strategy(name: str, value: Any) -> Strategy:
         TypeError: If it is none.
     """
     if value is None:
-        return Reconnect()
+        return _RECONNECT
     if not isinstance(value, (Reconnect, Handover, InBand)):
         called = f"{name}: pass reconnect(), handover() or in_band(), not {type(value).__name__}"
         raise TypeError(called)

@@ -91,7 +91,7 @@ class Life(abc.DisposableBase):
     Attributes:
         epoch: Its number.
         link: The connection, once it is there.
-        request: What was dialled.
+        request: What is dialled, until the connection is open.
         opened_at: When it opened, on the loop's clock.
         over: Whether it has ended.
     """
@@ -189,6 +189,7 @@ class Life(abc.DisposableBase):
                     at=self._now(),
                 )
             )
+            self.request = None  # it was for the dial
             early, self._early = self._early, None
             if early:
                 self.on_next(early)

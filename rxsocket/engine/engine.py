@@ -61,8 +61,9 @@ class Engine:
         self._connections = connections
         self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
         self._holds = Holds(home, self, plan.linger)
-        self.publisher = Publisher(home, self.hold, plan.label)
-        self.outbox = Outbox(home, self.publisher, self.hold, plan.queue_for)
+        hold = self.hold  # one for all of them
+        self.publisher = Publisher(home, hold, plan.label)
+        self.outbox = Outbox(home, self.publisher, hold, plan.queue_for)
         self.ask_ahead: AskAhead = nothing_asked
         self.vigil = Vigil(home, self.publisher)
         self.interceptors = Interceptors(self.publisher)

@@ -69,14 +69,13 @@ class Plan:
         self, credential: Credential, go: Callable[[], Awaitable[None]] = at_once
     ) -> Request:
         """What to dial with a credential, as soon as ``go()`` returns."""
-        return self._request(self.address, credential, go)
+        return self.request_at(self.address, credential, go)
 
-    def _request(
+    def request_at(
         self, address: Address, credential: Credential, go: Callable[[], Awaitable[None]]
     ) -> Request:
-        def redirected(location: str) -> Request:
-            return self._request(address.join(location), credential, go)
-
+        """The same for another address of the origin."""
+        redirected = _Redirected(self, address, credential, go)
         if not credential.known:
             return Request(url=address.url, options=self.options, go=go, redirected=redirected)
         carried = carry(self.carrier, credential.reveal())
@@ -90,6 +89,19 @@ class Plan:
             go=go,
             redirected=redirected,
         )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Redirected:
+    """Makes the request for where a redirect leads to."""
+
+    plan: Plan
+    address: Address
+    credential: Credential
+    go: Callable[[], Awaitable[None]]
+
+    def __call__(self, location: str) -> Request:
+        return self.plan.request_at(self.address.join(location), self.credential, self.go)
 
 
 def _with(options: Options, carried: Carried) -> Options:

@@ -9,6 +9,7 @@ from rxsocket.policy.verdicts import End, Verdict, kind
 
 __all__ = ["Tally"]
 
+FIRST = Ask(1, Reason.FIRST)
 KEPT = 20
 """Attempts that a failure shows."""
 
@@ -30,7 +31,7 @@ class Tally:
         self.attempts = 0
         self.failures = 0
         self.tried: tuple[Attempted, ...] = ()
-        self.ask = Ask(1, Reason.FIRST)
+        self.ask = FIRST
         self._since: float | None = None
         self._same: object = None
         self._in_a_row = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rxsocket.arguments import seconds_or_none
 
-__all__ = ["Limits"]
+__all__ = ["NO_LIMITS", "Limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,7 @@ class Limits:
                 f"the next attempt would come in {delay:.1f} s"
             )
         return None
+
+
+NO_LIMITS = Limits()
+"""What sockets without any share."""

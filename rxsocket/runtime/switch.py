@@ -47,6 +47,8 @@ def switch_map(
 
 
 class _Switch(abc.DisposableBase, Generic[A, B]):
+    """The outlet of the source, and what there is to let go of."""
+
     __slots__ = ("_project", "_source", "_source_ended", "newest", "outlet", "over")
 
     def __init__(
@@ -58,9 +60,10 @@ class _Switch(abc.DisposableBase, Generic[A, B]):
         self._project = project
         self._source_ended = False
         self._source: abc.DisposableBase | None = None
-        self._source = source.subscribe(self._on_next, self.fail, self._on_completed)
+        watched: Any = source  # RxPY takes whatever has the three methods for an observer
+        self._source = watched.subscribe(self)
         if self.over:
-            self._source.dispose()
+            self.dispose()
 
     def dispose(self) -> None:
         self.over = True
@@ -70,7 +73,7 @@ class _Switch(abc.DisposableBase, Generic[A, B]):
         if newest is not None:
             newest.dispose()
 
-    def fail(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         if not self.over:
             self.dispose()
             self.outlet.on_error(error)
@@ -80,7 +83,7 @@ class _Switch(abc.DisposableBase, Generic[A, B]):
             self.over = True
             self.outlet.on_completed()
 
-    def _on_next(self, value: A) -> None:
+    def on_next(self, value: A) -> None:
         if self.over:
             return
         inner: _Inner[B] = _Inner(self)
@@ -92,9 +95,12 @@ class _Switch(abc.DisposableBase, Generic[A, B]):
         except Exception as error:
             inner.on_error(error)
 
-    def _on_completed(self) -> None:
+    def on_completed(self) -> None:
         self._source_ended = True
         self.complete_after_both()
+
+    def leave(self) -> None:
+        self.over = True
 
 
 class _Inner(abc.DisposableBase, Generic[B]):
@@ -107,8 +113,8 @@ class _Inner(abc.DisposableBase, Generic[B]):
         self._subscription: abc.DisposableBase | None = None
 
     def follow(self, observable: Observable[B]) -> None:
-        direct: Any = observable  # RxPY takes whatever has the three methods for an observer
-        self._subscription = direct.subscribe(self)
+        watched: Any = observable
+        self._subscription = watched.subscribe(self)
         if self._switch.newest is not self:
             self.dispose()
 
@@ -122,7 +128,7 @@ class _Inner(abc.DisposableBase, Generic[B]):
 
     def on_error(self, error: Exception) -> None:
         if self._switch.newest is self:
-            self._switch.fail(error)
+            self._switch.on_error(error)
 
     def on_completed(self) -> None:
         if self._switch.newest is self:

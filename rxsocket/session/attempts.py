@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reactivex import abc
-from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.keyring import Claim, Keyring
@@ -134,7 +134,7 @@ class Attempts:
         self._home = engine.home
         self._publisher = engine.publisher
         self._outlet = outlet
-        self._connection = SerialDisposable()
+        self._connection: abc.DisposableBase = NOTHING
         self._disposed = False
         self.keys = Keyring(claim, engine.custody.provider, engine.memory.refusals)
         self.tally = Tally(engine.plan)
@@ -198,7 +198,7 @@ class Attempts:
         with self._home.turn():
             epoch.subscription = connection(epoch, self._engine).subscribe(epoch)
             if epoch.adopted:
-                self._connection.disposable = epoch.subscription
+                self._replace_connection(epoch.subscription)
         self._stop_if_disposed()
         return epoch
 
@@ -206,7 +206,7 @@ class Attempts:
         """An epoch is the connection of the socket from here on; the one before it is let go."""
         epoch.adopted = True
         self.tally = epoch.tally
-        self._connection.disposable = epoch.subscription
+        self._replace_connection(epoch.subscription)
         if epoch.credential is not None:
             self.in_use(epoch, epoch.credential)
 
@@ -220,8 +220,14 @@ class Attempts:
         """Close the connection of the socket, or give up the attempt to make one."""
         self._memory.leave(cause)
         with self._home.turn():
-            self._connection.disposable = NOTHING
+            self._replace_connection(NOTHING)
         self._stop_if_disposed()
+
+    def _replace_connection(self, following: abc.DisposableBase) -> None:
+        before, self._connection = self._connection, following
+        before.dispose()
+        if self._disposed:
+            following.dispose()
 
     def emit(self, event: Event) -> None:
         """Let an event be known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +10,7 @@ from reactivex import Observable, abc
 
 from rxsocket.arguments import is_async
 from rxsocket.cells import adopt
+from rxsocket.lazy import lazy
 
 __all__ = ["Guarded"]
 
@@ -28,7 +30,13 @@ class Guarded(Observable[T]):
 
     def __init__(self, name: str, subscribe: abc.Subscription[T] | None = None) -> None:
         super().__init__(subscribe)
+        del self.lock  # few are ever taken, and a socket has ten streams
         self._name = name
+
+    @lazy
+    def lock(self) -> threading.RLock:
+        """What RxPY's operators on several sources take."""
+        return threading.RLock()
 
     def subscribe(
         self,

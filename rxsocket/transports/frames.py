@@ -17,7 +17,7 @@ is left whole: its length is read here, too. Once it is given up, the parser get
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 __all__ = ["Cutter"]
 
@@ -33,42 +33,48 @@ _LARGE = 2**13
 """Bytes from which on it is cheaper to decode from a view than from a copy; measured."""
 
 
+class Behind(Protocol):
+    """What is behind a cutter."""
+
+    def push(self, messages: list[str | bytes], /) -> None:
+        """Messages of a chunk, or of a part of it; never an empty list."""
+        ...
+
+    def leave_to_parser(self, data: bytes, /) -> bool:
+        """Bytes that are the parser's; return whether it will parse what follows."""
+        ...
+
+    def not_text(self, error: UnicodeDecodeError, /) -> None:
+        """A text was no UTF-8. Nothing is cut out after it."""
+        ...
+
+
 class Cutter:
     """Cuts the messages out of what :meth:`feed` is given.
 
-    The functions are called before :meth:`feed` returns, in the order of the bytes.
-
     Args:
-        take: Given the messages of a chunk, or of a part of it; never an empty list.
-        leave: Given bytes that are the parser's; returns whether it will parse what follows.
-        fail: Given the error of a text that is no UTF-8. Nothing is cut out after it.
+        behind: Gets everything before :meth:`feed` returns, in the order of the bytes.
         limit: Largest message in bytes that is cut out, or ``None``.
     """
 
     __slots__ = (
-        "_fail",
+        "_behind",
         "_fragmented",
         "_given_up",
         "_header",
-        "_leave",
         "_limit",
         "_missing",
         "_parts",
         "_passing",
         "_short",
-        "_take",
     )
 
     def __init__(
         self,
-        take: Callable[[list[str | bytes]], None],
-        leave: Callable[[bytes], bool],
-        fail: Callable[[UnicodeDecodeError], None],
+        behind: Behind,
         limit: int | None,
     ) -> None:
-        self._take = take
-        self._leave = leave
-        self._fail = fail
+        self._behind = behind
         self._limit = _UNLIMITED if limit is None else limit
         self._short = min(self._limit, _LENGTH_16 - 1)
         self._header = b""  # of the frame that is being received, maybe not all of it yet
@@ -81,7 +87,7 @@ class Cutter:
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
         if self._given_up:
-            self._leave(data)
+            self._behind.leave_to_parser(data)
             return
         messages: list[str | bytes] = []
         try:
@@ -95,10 +101,10 @@ class Cutter:
         except UnicodeDecodeError as error:
             self._given_up = True
             self._flush(messages)
-            self._fail(error)
+            self._behind.not_text(error)
         else:
             if messages:
-                self._take(messages)
+                self._behind.push(messages)
 
     def give_up(self) -> None:
         """Leave everything to the parser from now on, also the frame that is being received."""
@@ -107,11 +113,11 @@ class Cutter:
             unfinished = b"".join((self._header, *(self._parts or ())))
             self._header, self._parts = b"", None
             if unfinished:
-                self._leave(unfinished)
+                self._behind.leave_to_parser(unfinished)
 
     def _flush(self, messages: list[str | bytes]) -> None:
         if messages:
-            self._take(messages.copy())
+            self._behind.push(messages.copy())
             messages.clear()
 
     def _finish(self, data: bytes, messages: list[str | bytes]) -> int:
@@ -178,12 +184,12 @@ class Cutter:
         stop = self._run(data, at)
         if stop == at:
             return len(data)  # not even a header
-        if self._leave(data[at:stop]) and not self._given_up:
+        if self._behind.leave_to_parser(data[at:stop]) and not self._given_up:
             return len(data) if self._header else stop
         self._given_up = True  # it has failed, or has seen the last frame
         self._header, self._passing = b"", 0
         if stop < len(data):
-            self._leave(data[stop:])
+            self._behind.leave_to_parser(data[stop:])
         return len(data)
 
     def _run(self, data: bytes, at: int) -> int:

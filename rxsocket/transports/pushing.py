@@ -177,11 +177,11 @@ class PushingConnection(ClientConnection):
         self._shaken = b""
         self._parse(data[:end])
         if self.protocol.state is State.OPEN and cutting(self):
-            self._cutter = Cutter(self._push, self._leave, self._not_text, self._limit)
+            self._cutter = Cutter(self, self._limit)
         if end < len(data):
             self.data_received(data[end:])
 
-    def _leave(self, data: bytes) -> bool:
+    def leave_to_parser(self, data: bytes) -> bool:
         """Leave bytes to the parser of ``websockets``; return whether it goes on after them."""
         self._parse(data)
         return self._ended is None and self.protocol.parser_exc is None
@@ -211,22 +211,24 @@ class PushingConnection(ClientConnection):
             self._fragments = None
         self._opcode = None
         if opcode is Opcode.BINARY:
-            self._push([data])
+            self.push([data])
             return
         try:
             text = codecs.decode(data, "utf-8")
         except UnicodeDecodeError as error:
-            self._not_text(error)
+            self.not_text(error)
         else:
-            self._push([text])
+            self.push([text])
 
-    def _push(self, messages: list[str | bytes]) -> None:
+    def push(self, messages: list[str | bytes]) -> None:
+        """Pass messages on, or keep them until somebody is there."""
         if self._observer is None:
             self._early = [*(self._early or ()), *messages]
         else:
             self._observer.on_next(messages)
 
-    def _not_text(self, error: UnicodeDecodeError) -> None:
+    def not_text(self, error: UnicodeDecodeError) -> None:
+        """Fail the connection as ``websockets`` does (RFC 6455, section 8.1)."""
         self._fail(1007, f"{error.reason} at position {error.start}")
 
     def _fail(self, code: int, reason: str) -> None:
