@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["lazy"]
+__all__ = ["lazy", "made"]
 
 T = TypeVar("T")
 
@@ -36,3 +36,8 @@ class lazy(Generic[T]):
                 made[self._name] = self._make(instance)
             value: T = made[self._name]
             return value
+
+
+def made(instance: object, name: str) -> Any:
+    """A part of an object if it was ever asked for, else ``None``."""
+    return vars(instance).get(name)

@@ -22,6 +22,7 @@ from rxsocket.engine.departures import Departures
 from rxsocket.engine.plan import Memory, Plan
 from rxsocket.errors import NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
+from rxsocket.lazy import lazy, made
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.holds import Holds
@@ -66,12 +67,16 @@ class Engine:
         self.outbox = Outbox(home, self.publisher, hold, plan.queue_for)
         self.ask_ahead: AskAhead = nothing_asked
         self.vigil = Vigil(home, self.publisher)
-        self.interceptors = Interceptors(self.publisher)
         self._run: _Run | None = None
         self.custody = Custody(plan, home, auth, self.memory, self.publisher, self.outbox)
         self._has_stopped = False
         self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
+
+    @lazy
+    def interceptors(self) -> Interceptors:
+        """What sees everything that goes out or comes in."""
+        return Interceptors(self.publisher)
 
     # --- from any thread
 
@@ -101,7 +106,8 @@ class Engine:
 
     def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
         """What goes on the wire for a value, and its size in bytes."""
-        value = self.interceptors.going_out(value)
+        if (interceptors := made(self, "interceptors")) is not None:
+            value = interceptors.going_out(value)
         if self.plan.codec is not None:
             value = encoded(self.plan.codec, value)
         return payload("send(data)", value)
@@ -188,8 +194,7 @@ class Engine:
         with self.home.turn():
             self.memory.leave(Cause.LEFT)
             self._let_go()
-            self.publisher.changes.abandon()
-            self.publisher.messages.let_go()
+            self.publisher.abandon()
             self.publisher.enter(State.IDLE)
         self._halted()
 

@@ -46,6 +46,7 @@ from rxsocket.events import (
     SourceFailed,
     TopicFailed,
 )
+from rxsocket.lazy import lazy, made
 from rxsocket.publishing.narrator import Narrator
 from rxsocket.publishing.past import Past
 from rxsocket.publishing.welcome import EventStream, MessageStream
@@ -58,6 +59,8 @@ from rxsocket.streams.stream import Hold, Stream, ValueStream
 
 __all__ = ["Publisher"]
 
+ABOUT_CONNECTIONS = ("events", "opens", "closes", "sessions", "messages", "batches")
+LOOKING = ("errors", "state", "latency", "auth")
 FAULTS = frozenset(
     (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
 )
@@ -85,27 +88,63 @@ class Publisher:
         self._session: Session[Any] | None = None
         self._reports: list[tuple[ObserverFailed, Context]] = []
         self.brake = Brake()
-        self._stopwatch = Stopwatch(home, self._slow)
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
-        report = self.report  # one for all of them
-        self.changes = Changes(home, report)
-        self.events: Stream[Event] = EventStream(
-            "events", home, report, hold, self.brake, self._earlier
-        )
-        self.opens: Stream[Opened] = Stream("opens", home, report, hold, self.brake)
-        self.closes: Stream[Closed] = Stream("closes", home, report, hold, self.brake)
-        self.sessions: Stream[Session[Any]] = Stream("sessions", home, report, hold, self.brake)
+        self._hold = hold
+        self._report = report = self.report  # one for all of them
         self.messages: MessageStream[Any] = MessageStream(
             "messages", home, report, self._dropped, hold, self.brake
         )
-        self.batches: BatchStream[Any] = BatchStream(
-            "batches", home, report, self.messages, hold, self.brake
-        )
-        self.errors: Stream[Problem] = Stream("errors", home, report)
         self.state: ValueStream[State] = ValueStream("state", home, report, State.IDLE)
-        self.latency: ValueStream[float | None] = ValueStream("latency", home, report, None)
         self.auth: ValueStream[Credential] = ValueStream("auth", home, report, PENDING)
+
+    @lazy
+    def events(self) -> Stream[Event]:
+        """Everything that happens."""
+        return EventStream(
+            "events", self._home, self._report, self._hold, self.brake, self._earlier
+        )
+
+    @lazy
+    def opens(self) -> Stream[Opened]:
+        """One value for each connection."""
+        return Stream("opens", self._home, self._report, self._hold, self.brake)
+
+    @lazy
+    def closes(self) -> Stream[Closed]:
+        """One value for each of these when it is over."""
+        return Stream("closes", self._home, self._report, self._hold, self.brake)
+
+    @lazy
+    def sessions(self) -> Stream[Session[Any]]:
+        """The messages of each connection, as a stream of its own."""
+        return Stream("sessions", self._home, self._report, self._hold, self.brake)
+
+    @lazy
+    def batches(self) -> BatchStream[Any]:
+        """The messages in lists."""
+        return BatchStream(
+            "batches", self._home, self._report, self.messages, self._hold, self.brake
+        )
+
+    @lazy
+    def errors(self) -> Stream[Problem]:
+        """What went wrong."""
+        return Stream("errors", self._home, self._report)
+
+    @lazy
+    def latency(self) -> ValueStream[float | None]:
+        """How long the last ping and its pong took."""
+        return ValueStream("latency", self._home, self._report, None)
+
+    @lazy
+    def changes(self) -> Changes:
+        """The changes of the credential that somebody waits for."""
+        return Changes(self._home, self._report)
+
+    @lazy
+    def _stopwatch(self) -> Stopwatch:
+        return Stopwatch(self._home, self._slow)
 
     def publish(self, event: Event, context: Context | None = None) -> None:
         """Let an event be known: first the state it leads to, then the event.
@@ -121,22 +160,22 @@ class Publisher:
             else:
                 context.run(self._narrator.tell, event)
             self.enter(self._states.after(event) or self.state.value)
-            self.events.emit(event)
+            self._emit("events", event)
             match event:
                 case Opened():
                     self._open(event)
                 case Closed():
-                    self.closes.emit(event)
+                    self._emit("closes", event)
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
-                    self.errors.emit(event)
+                    self._emit("errors", event)
                 case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
-                    self.errors.emit(event)
+                    self._emit("errors", event)
                 case Dropped() | SlowConsumer() | TopicFailed():
-                    self.errors.emit(event)
+                    self._emit("errors", event)
                 case _:
                     pass
-            self.changes.observe(event)
+            self._observe(event)
 
     def enter(self, state: State) -> None:
         """Be in a state."""
@@ -162,7 +201,7 @@ class Publisher:
         with home.turn():
             if self.intercepted:
                 batch, came = self._intercept(batch, batch if came is None else came)
-            if self.batches.observed and batch:
+            if batch and self._observed("batches"):
                 self.batches.emit(batch.copy())
                 home.catch_up()
             messages, sources, more = iter(batch), None if came is None else iter(came), True
@@ -194,9 +233,9 @@ class Publisher:
     def _looked_at(self) -> bool:
         """Whether anything but observers of ``messages`` is to know of a message."""
         return (
-            self.events.observed
+            self._observed("events")
             or self._session is not None
-            or self.changes.awaiting_message
+            or self._awaiting_message
             or not self.messages.observed
         )
 
@@ -209,13 +248,13 @@ class Publisher:
         """
         for data in messages:
             source = None if sources is None else next(sources, None)
-            if self.events.observed:
+            if self._observed("events"):
                 at = self._home.wall_time() if at is None else at
                 self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
                 self._session.emit(data, source)
             self.messages.emit(data, source)
-            if self.changes.awaiting_message:
+            if self._awaiting_message:
                 self.changes.observe(Message(epoch=self._epoch, data=None))
             return True
         return False
@@ -225,7 +264,7 @@ class Publisher:
         at = self._home.wall_time()
         with self._home.turn():
             self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
-            self.changes.observe(Message(epoch=self._epoch, data=None))
+            self._observe(Message(epoch=self._epoch, data=None))
 
     def measured(self, latency: float) -> None:
         """Show how long a ping and its pong took."""
@@ -241,7 +280,8 @@ class Publisher:
         """Show which credential is in use."""
         with self._home.turn():
             if credential != self.auth.value:
-                self.changes.overtake(credential)
+                if (changes := made(self, "changes")) is not None:
+                    changes.overtake(credential)
                 self.past.used(credential, self._home.wall_time())
                 self.auth.emit(credential)
 
@@ -249,20 +289,19 @@ class Publisher:
         """End every stream: what is about connections fails with ``error``, if there is one."""
         with self._home.turn():
             self.messages.let_go()
-            connected: tuple[Stream[Any], ...] = (
-                self.events,
-                self.opens,
-                self.closes,
-                self.sessions,
-                self.messages,
-                self.batches,
-            )
-            looking: tuple[Stream[Any], ...] = (self.errors, self.state, self.latency, self.auth)
-            for stream in connected:
-                stream.end(error)
+            for name in ABOUT_CONNECTIONS:
+                if (stream := made(self, name)) is not None:
+                    stream.end(error)
             self._tell()  # while errors is still there
-            for stream in looking:
-                stream.end()
+            for name in LOOKING:
+                if (stream := made(self, name)) is not None:
+                    stream.end()
+
+    def abandon(self) -> None:
+        """The last one left: nobody hears what is held, and changes wait for the next start."""
+        if (changes := made(self, "changes")) is not None:
+            changes.abandon()
+        self.messages.let_go()
 
     def report(self, observer: str, stream: str, error: Exception) -> None:
         """An observer raised and was detached (C23)."""
@@ -278,14 +317,18 @@ class Publisher:
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
         self._epoch = self.delivers = event.epoch
-        self._stopwatch.reset()
-        payloads = (self.sessions, self.messages, self.batches)
-        if not (self.events.attended or any(stream.observed for stream in payloads)):
+        if (stopwatch := made(self, "_stopwatch")) is not None:
+            stopwatch.reset()
+        events, payloads = made(self, "events"), ("sessions", "messages", "batches")
+        attended = events is not None and events.attended
+        if not (attended or any(self._observed(name) for name in payloads)):
             self.messages.hold()
-        if self.sessions.observed:
-            self._session = Session(event.epoch, self._home, self.report, self._dropped, self.brake)
+        if self._observed("sessions"):
+            self._session = Session(
+                event.epoch, self._home, self._report, self._dropped, self.brake
+            )
             self._session.hold()
-        self.opens.emit(event)
+        self._emit("opens", event)
         if self._session is not None:
             self.sessions.emit(self._session)
 
@@ -300,7 +343,25 @@ class Publisher:
         failed = event.cause in FAULTS
         wrong = failed or event.code not in (None, 1000)
         if wrong:
-            self.errors.emit(event)
+            self._emit("errors", event)
+
+    def _emit(self, name: str, value: Any) -> None:
+        """Emit on a stream; on one that was never asked for, nobody would hear it."""
+        if (stream := made(self, name)) is not None:
+            stream.emit(value)
+
+    def _observed(self, name: str) -> bool:
+        stream = made(self, name)
+        return stream is not None and stream.observed
+
+    def _observe(self, event: Event) -> None:
+        if (changes := made(self, "changes")) is not None:
+            changes.observe(event)
+
+    @property
+    def _awaiting_message(self) -> bool:
+        changes = made(self, "changes")
+        return changes is not None and changes.awaiting_message
 
     def _slow(self, observer: str, stream: str, seconds: float) -> None:
         at = self._home.wall_time()
