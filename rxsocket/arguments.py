@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from types import CodeType
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar
 
 __all__ = [
-    "accepting_one",
-    "callback",
     "code_to_send",
     "encodable",
-    "function",
-    "function_of_one",
-    "function_of_one_or_none",
     "instance",
-    "is_async",
     "is_list",
     "is_mapping",
     "more_than_zero",
@@ -29,7 +21,6 @@ __all__ = [
     "whole_number",
 ]
 
-F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _UNSAFE = {"\r": "CR", "\n": "LF", "\0": "NUL"}
@@ -138,36 +129,6 @@ def reason_to_send(name: str, value: Any) -> str:
     return value
 
 
-def function(name: str, value: F) -> F:
-    """Check that something can be called.
-
-    Raises:
-        TypeError: If it cannot.
-    """
-    if not callable(value):
-        raise TypeError(f"{name}: pass a function, not {type(value).__name__}")
-    return value
-
-
-def function_of_one(name: str, value: F, example: str) -> F:
-    """Check that something can be called with one argument.
-
-    Raises:
-        TypeError: If it cannot; it says what to pass.
-    """
-    if not callable(value):
-        raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
-    signature = _signature(value)
-    if signature is not None and not _takes(signature, None):
-        raise TypeError(f"{name}: pass {example}; this one takes {signature}")
-    return value
-
-
-def function_of_one_or_none(name: str, value: F | None) -> F | None:
-    """Check a function of one argument that may be left out, as :func:`function_of_one` does."""
-    return None if value is None else function_of_one(name, value, "a function of one argument")
-
-
 def instance(name: str, value: Any, kind: type[T], example: str) -> T:
     """Check that something is of a class.
 
@@ -177,62 +138,6 @@ def instance(name: str, value: Any, kind: type[T], example: str) -> T:
     if not isinstance(value, kind):
         raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
     return value
-
-
-def callback(name: str, value: Any) -> Callable[[Any], Any]:
-    """Check a callback: a plain function of one argument or none (C23).
-
-    Raises:
-        TypeError: If it is something else; an ``async def`` function would never be awaited.
-    """
-    if is_async(value):
-        raise TypeError(
-            f"{name}: pass a plain function; an async one would never be awaited. For that, "
-            "subscribe to messages.pipe(flat_map_async(function))"
-        )
-    return accepting_one(name, value)
-
-
-def accepting_one(name: str, function: Any) -> Callable[[Any], Any]:
-    """Let a callback that takes no argument, or one, be called with one (C23).
-
-    Raises:
-        TypeError: If it cannot be called, or needs more than one argument.
-    """
-    if not callable(function):
-        raise TypeError(f"{name}: pass a function, not {type(function).__name__}")
-    if _plainly_takes_one(function):
-        return lambda value: function(value)
-    signature = _signature(function)
-    if signature is None or _takes(signature, None):
-        return lambda value: function(value)
-    if _takes(signature):
-        return lambda _: function()
-    raise TypeError(f"{name}: pass a function of one argument or none, not {signature}")
-
-
-def _plainly_takes_one(function: Any) -> bool:
-    """Whether it is a function or a method of one argument: quicker to see than its signature."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    if not isinstance(code, CodeType) or hasattr(function, "__wrapped__"):
-        return False
-    takes = 2 if inspect.ismethod(function) else 1
-    return code.co_argcount == takes and not code.co_kwonlyargcount
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    try:
-        return inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins have none
-        return None
-
-
-def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        return False
-    return True
 
 
 def whole_number(name: str, value: Any) -> int:
@@ -247,13 +152,6 @@ def whole_number(name: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"{name}: pass 1 or more, not {value}")
     return value
-
-
-def is_async(value: Any) -> bool:
-    """Whether calling it makes a coroutine: ``async def``, or an object with an async call."""
-    return inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(
-        getattr(value, "__call__", None)  # noqa: B004 - the method itself, not whether it is there
-    )
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
 
-from rxsocket.arguments import is_async
+from rxsocket.callables import is_async
 
 __all__ = ["Codec", "codec_or_none", "encoded", "json", "messagepack"]
 

@@ -19,10 +19,7 @@ from reactivex.disposable import Disposable
 
 from rxsocket.address import Address
 from rxsocket.arguments import (
-    callback,
     code_to_send,
-    function_of_one,
-    function_of_one_or_none,
     instance,
     more_than_zero,
     name_or_none,
@@ -38,6 +35,7 @@ from rxsocket.auth.identity import Identity
 from rxsocket.auth.keyring import Claim
 from rxsocket.auth.leases import Lease, leases
 from rxsocket.auth.strategies import Strategy, strategy
+from rxsocket.callables import callback, function_of_one, function_of_one_or_none
 from rxsocket.cells import adopt
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine.engine import Engine

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from rxsocket.arguments import accepting_one, is_async
+from rxsocket.callables import accepting_one, is_async
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.threads import run_blocking
 

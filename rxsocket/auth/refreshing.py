@@ -25,13 +25,14 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.arguments import function, instance, seconds, seconds_or_none
+from rxsocket.arguments import instance, seconds, seconds_or_none
 from rxsocket.auth.ahead import Ahead
 from rxsocket.auth.alarm import Alarm
 from rxsocket.auth.calls import Calls
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Expires, Minted, minted
 from rxsocket.auth.sources import Ask, Reason
+from rxsocket.callables import function
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.holds import Holds
 from rxsocket.runtime.home import Home

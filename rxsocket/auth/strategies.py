@@ -18,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from rxsocket.arguments import function, seconds
+from rxsocket.arguments import seconds
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.auth.greeting import Predicate
+from rxsocket.callables import function
 
 __all__ = [
     "Handover",

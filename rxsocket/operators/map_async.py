@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.arguments import function, whole_number
+from rxsocket.arguments import whole_number
+from rxsocket.callables import function
 from rxsocket.operators.intake import NOTHING, Intake
 from rxsocket.operators.lines import Bounded
 from rxsocket.operators.waiting import Waiting

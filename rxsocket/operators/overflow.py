@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
-from rxsocket.arguments import function, whole_number
+from rxsocket.arguments import whole_number
+from rxsocket.callables import function
 from rxsocket.operators.drops import Drops
 from rxsocket.operators.lines import Bounded, Conflated, Latest, OverflowPolicy
 from rxsocket.operators.waiting import Waiting

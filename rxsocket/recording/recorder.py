@@ -21,8 +21,9 @@ from typing import Self
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
-from rxsocket.arguments import function, instance, seconds_or_none
+from rxsocket.arguments import instance, seconds_or_none
 from rxsocket.auth.credentials import Credential
+from rxsocket.callables import function
 from rxsocket.events import Event, Message
 from rxsocket.recording.ordinals import Ordinals
 from rxsocket.recording.parts import Parts

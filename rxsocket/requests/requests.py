@@ -18,7 +18,8 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxsocket.arguments import callback, seconds_or_none
+from rxsocket.arguments import seconds_or_none
+from rxsocket.callables import callback
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged
 from rxsocket.events import Closed

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.arguments import function, is_async
+from rxsocket.callables import function, is_async
 from rxsocket.publishing.publisher import Publisher
 
 __all__ = ["Interceptor", "Interceptors"]

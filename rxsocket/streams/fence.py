@@ -16,7 +16,7 @@ from rxsocket.runtime.reporting import Reporter, report_to
 __all__ = ["Fence", "observer_name"]
 
 T = TypeVar("T")
-PLUMBING = ("rxsocket.streams.", "rxsocket.arguments", "rxsocket.operators", "reactivex.")
+PLUMBING = ("rxsocket.streams.", "rxsocket.callables", "rxsocket.operators", "reactivex.")
 
 
 def observer_name(error: Exception) -> str:

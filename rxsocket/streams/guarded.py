@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import Observable, abc
 
-from rxsocket.arguments import is_async
+from rxsocket.callables import is_async
 from rxsocket.cells import adopt
 from rxsocket.lazy import lazy
 

@@ -16,7 +16,7 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.arguments import callback
+from rxsocket.callables import callback
 from rxsocket.engine.engine import Engine
 from rxsocket.streams.fence import observer_name
 from rxsocket.topics.channel import Channel

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from rxsocket.arguments import function
+from rxsocket.callables import function
 from rxsocket.engine.engine import Engine
 from rxsocket.topics.dispatch import Dispatch, Sink
 from rxsocket.topics.emitter import Emitter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Literal, TypeAlias, cast
 
-from rxsocket.arguments import function
+from rxsocket.callables import function
 from rxsocket.transports.seam import Transport
 
 __all__ = ["TransportName", "compression_for", "transport_for"]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rxsocket.arguments import (
-    accepting_one,
-    callback,
     code_to_send,
-    function,
-    is_async,
     is_list,
     is_mapping,
     one_line,
@@ -22,6 +20,7 @@ from rxsocket.arguments import (
     seconds,
     seconds_or_none,
 )
+from rxsocket.callables import accepting_one, callback, function, is_async
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 1, 1.5, 1e9, 2**20])
@@ -178,12 +177,20 @@ class _AsyncCallable:
 
 def test_async_functions_are_known() -> None:
     """``async def``, a partial of one, a method, and an object with an async call."""
-    for given in (_coroutine, functools.partial(_coroutine), _AsyncCallable(), _AsyncCallable()):
+    called = _AsyncCallable()
+    for given in (_coroutine, functools.partial(_coroutine), called, called.__call__):
         assert is_async(given)
         with pytest.raises(TypeError, match=r"^on_open\(function\): pass a plain function"):
             callback("on_open(function)", given)
     for given in (len, _Callable(), _Callable, 7, None):
         assert not is_async(given)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="functions cannot be marked before")
+def test_a_function_that_is_marked_as_async() -> None:
+    """It makes a coroutine though its code does not say so."""
+    marked = inspect.markcoroutinefunction(lambda value: _coroutine(value))  # type: ignore[attr-defined,unused-ignore]
+    assert is_async(marked)
 
 
 def test_guards() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from rxsocket.arguments import function, is_async
 from rxsocket.auth.carriers.carried import Carried, conflict
 from rxsocket.auth.credentials import CredentialValue
+from rxsocket.callables import function, is_async
 
 __all__ = ["Carrier", "Combinable", "Only", "carrier", "carry", "names"]
 

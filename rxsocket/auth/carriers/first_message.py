@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rxsocket.arguments import encodable, function, seconds
+from rxsocket.arguments import encodable, seconds
 from rxsocket.auth.carriers.carried import Carried
 from rxsocket.auth.carriers.combining import Combinable, Only, names
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.auth.greeting import Greeting, Predicate
+from rxsocket.callables import function
 
 __all__ = ["first_message"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxsocket.arguments import function_of_one
 from rxsocket.auth.carriers.combining import Carrier
 from rxsocket.auth.carriers.cookies import cookie
 from rxsocket.auth.carriers.first_message import first_message
 from rxsocket.auth.carriers.headers import header
 from rxsocket.auth.carriers.queries import query
 from rxsocket.auth.carriers.subprotocols import subprotocol
+from rxsocket.callables import function_of_one
 
 __all__ = ["carrier_or_query"]
 
