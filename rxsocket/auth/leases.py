@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.subject import Subject
@@ -66,8 +66,8 @@ def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observabl
 
     def operator(source: Observable[T]) -> Observable[Lease[T]]:
         def begin(outlet: Outlet[Lease[T]]) -> abc.DisposableBase:
-            landlord = _Landlord(keeps, outlet)
-            return source.subscribe(landlord.on_next, outlet.on_error, outlet.on_completed)
+            landlord: Any = _Landlord(keeps, outlet)
+            return source.subscribe(landlord)
 
         return Direct(begin)
 
@@ -75,6 +75,8 @@ def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observabl
 
 
 class _Landlord(Generic[T]):
+    """The outlet of the credentials."""
+
     __slots__ = ("_current", "_keeps", "_newest", "_outlet")
 
     def __init__(self, keeps: Callable[[T, T], bool], outlet: Outlet[Lease[T]]) -> None:
@@ -94,3 +96,12 @@ class _Landlord(Generic[T]):
         if lease is not None:
             lease.end()
         self._outlet.on_next(self._current)
+
+    def on_error(self, error: Exception) -> None:
+        self._outlet.on_error(error)
+
+    def on_completed(self) -> None:
+        self._outlet.on_completed()
+
+    def leave(self) -> None:
+        self._outlet.leave()

@@ -115,9 +115,9 @@ class Life(abc.DisposableBase):
         self._publisher = engine.publisher
         self._brake = engine.publisher.brake
         self._codec = engine.plan.codec
-        self._deliver: Callable[[list[str | bytes]], None] = self._publisher.deliver
+        self._decode: Callable[[list[str | bytes]], None] | None = None
         if self._codec is not None:
-            self._deliver = decoding(self._codec, self._publisher)
+            self._decode = decoding(self._codec, self._publisher)
         self._memory = engine.memory
         self._outbox = engine.outbox
         self._early: list[str | bytes] | None = None
@@ -269,13 +269,16 @@ class Life(abc.DisposableBase):
 
     def _messages(self, messages: list[str | bytes]) -> None:
         if self._hears is None:
-            self._deliver(messages)
+            if self._decode is None:
+                self._publisher.deliver(messages)
+            else:
+                self._decode(messages)
             return
         for message in messages:  # each may open or end it, or end what hears them
             if self.over:
                 return
             if self._hears is None or not self._hears(message):
-                self._deliver([message])
+                (self._decode or self._publisher.deliver)([message])
 
     # --- while it is open
 

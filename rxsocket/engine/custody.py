@@ -35,6 +35,7 @@ from rxsocket.errors import IdentityChanged
 from rxsocket.events import Cause, SourceFailed
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.home import Home
+from rxsocket.runtime.outlet import DirectBehaviorSubject
 from rxsocket.sending.outbox import Outbox
 from rxsocket.states import State
 from rxsocket.streams.receipts import Receipt
@@ -81,7 +82,7 @@ class Custody:
         self._outbox = outbox
         self._starting = False
         claim, self._follow = self._source(auth)
-        self.auth: BehaviorSubject[Claim] = BehaviorSubject(claim)
+        self.auth: BehaviorSubject[Claim] = DirectBehaviorSubject(claim)
         self.provider = claim if isinstance(claim, Provider) else None
         self.renewing: Credential | None = None
         self.when_identity_changes: tuple[Callable[[], None], ...] = ()

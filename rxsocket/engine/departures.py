@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from rxsocket.transports.seam import Link
 
 __all__ = ["Departures"]
+
+
+class Owner(Protocol):
+    """Whose connections they were."""
+
+    def departed(self) -> None:
+        """The last one is gone."""
+        ...
 
 
 class Departures:
@@ -16,12 +25,12 @@ class Departures:
 
     Args:
         limit: Seconds after which a connection that is still there is dropped.
-        empty: Called when the last one is gone.
+        owner: Told when the last one is gone.
     """
 
-    def __init__(self, limit: float, empty: Callable[[], None]) -> None:
+    def __init__(self, limit: float, owner: Owner) -> None:
         self._limit = limit
-        self._empty = empty
+        self._owner = owner
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._unanswered: dict[asyncio.Task[None], Link] = {}
         self._last = 0.0
@@ -108,4 +117,4 @@ class Departures:
         if not task.cancelled():
             task.exception()  # a transport's own failure while closing is of no use to anybody
         if not self._tasks:
-            self._empty()
+            self._owner.departed()

@@ -60,7 +60,7 @@ class Engine:
         self.plan = plan
         self.home = home
         self._connections = connections
-        self.memory = Memory(Departures(plan.options.close_timeout, self._departed))
+        self.memory = Memory(Departures(plan.options.close_timeout, self))
         self._holds = Holds(home, self, plan.linger)
         hold = self.hold  # one for all of them
         self.publisher = Publisher(home, hold, plan.label)
@@ -228,7 +228,7 @@ class Engine:
                 self.publisher.enter(State.CLOSED)
                 self.publisher.end(None)
             self._stop_waiting()
-        self._departed()
+        self.departed()
         self.memory.departures.afterwards(lambda: receipt.settle(None))
 
     def _end(self, event: Ended) -> None:
@@ -253,7 +253,7 @@ class Engine:
     def _halted(self) -> None:
         if not self._holds.held:
             self._stop_waiting()
-        self._departed()
+        self.departed()
 
     def _stop_waiting(self) -> None:
         with self.home.lock:
@@ -261,7 +261,7 @@ class Engine:
         if stopped is not None:
             stopped.settle(None)
 
-    def _departed(self) -> None:
+    def departed(self) -> None:
         """Something is gone; when nothing is left, let the loop go (C26)."""
         if self._run is not None or len(self.memory.departures):
             return

@@ -93,7 +93,7 @@ class Publisher:
         self._hold = hold
         self._report = report = self.report  # one for all of them
         self.messages: MessageStream[Any] = MessageStream(
-            "messages", home, report, self._dropped, hold, self.brake
+            "messages", home, report, self, hold, self.brake
         )
         self.state: ValueStream[State] = ValueStream("state", home, report, State.IDLE)
         self.auth: ValueStream[Credential] = ValueStream("auth", home, report, PENDING)
@@ -324,9 +324,7 @@ class Publisher:
         if not (attended or any(self._observed(name) for name in payloads)):
             self.messages.hold()
         if self._observed("sessions"):
-            self._session = Session(
-                event.epoch, self._home, self._report, self._dropped, self.brake
-            )
+            self._session = Session(event.epoch, self._home, self._report, self, self.brake)
             self._session.hold()
         self._emit("opens", event)
         if self._session is not None:
@@ -372,6 +370,7 @@ class Publisher:
         held = self.messages.hand_out()
         return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
 
-    def _dropped(self, count: int, reason: str) -> None:
+    def dropped(self, count: int, reason: str) -> None:
+        """Messages that were held were let go."""
         at = self._home.wall_time()
         self.publish(Dropped(epoch=self._epoch, count=count, reason=reason, at=at))

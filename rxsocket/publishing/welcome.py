@@ -16,7 +16,7 @@ from rxsocket.events import Event
 from rxsocket.runtime.home import Home
 from rxsocket.streams.fence import Fence
 from rxsocket.streams.flow import Brake
-from rxsocket.streams.held import HoldingStream
+from rxsocket.streams.held import Dropping, HoldingStream
 from rxsocket.streams.stream import Hold, Report, Stream
 
 __all__ = ["EventStream", "MessageStream"]
@@ -32,11 +32,11 @@ class MessageStream(HoldingStream[T]):
         name: str,
         home: Home,
         report: Report,
-        dropped: Callable[[int, str], None],
+        owner: Dropping,
         hold: Hold,
         brake: Brake,
     ) -> None:
-        super().__init__(name, home, report, dropped, hold, brake)
+        super().__init__(name, home, report, owner, hold, brake)
         self._came: list[float] | None = None
 
     def hold(self) -> None:

@@ -60,7 +60,7 @@ class Home:
         self.lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared = False
-        self._arrivals: list[Callable[[], None]] = []
+        self._arrivals: list[Callable[[], None]] | None = None
         self._arriving = False
         self._actions: deque[Callable[[], None]] = deque()
         self._turns = 0
@@ -163,6 +163,8 @@ class Home:
             self._act(action)
             return
         with self.lock:
+            if self._arrivals is None:
+                self._arrivals = []
             self._arrivals.append(action)
             if self._loop is not None and not self._loop.is_closed():
                 if self._arriving:
@@ -176,6 +178,7 @@ class Home:
             self._arriving = False
             while self._arrivals:
                 self._act(self._arrivals.pop(0))
+            self._arrivals = None
 
     def turn(self) -> AbstractContextManager[None]:
         """For ``with``: what is asked for inside is carried out when the outermost turn ends."""
@@ -207,8 +210,8 @@ class Home:
     def _arrive(self) -> None:
         """Carry out what came from other threads; what comes meanwhile waits for its next turn."""
         with self.lock:  # also: a call that is carried out where it was made is over
-            arrivals, self._arrivals = self._arrivals, []
-        for action in arrivals:
+            arrivals, self._arrivals = self._arrivals, None
+        for action in arrivals or ():
             self._act(action)
         with self.lock:
             if self._arrivals and self._loop is not None:

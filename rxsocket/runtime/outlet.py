@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 from reactivex import Observable, abc
+from reactivex.subject import BehaviorSubject
 
-__all__ = ["Direct", "Outlet"]
+__all__ = ["Direct", "DirectBehaviorSubject", "Outlet"]
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -68,6 +69,25 @@ class Direct(Observable[T]):
             )
         functions: Any = _Functions(function, on_error, on_completed)
         return self._begin(functions)
+
+
+class DirectBehaviorSubject(BehaviorSubject[T]):
+    """A ``BehaviorSubject`` that an outlet subscribes to with nothing in between."""
+
+    def subscribe(
+        self,
+        on_next: Outlet[T] | abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe; see ``reactivex.Observable.subscribe``."""
+        if _is_outlet(on_next):
+            outlet: Any = on_next
+            return self._subscribe_core(outlet, scheduler)
+        function: Any = on_next
+        return super().subscribe(function, on_error, on_completed, scheduler=scheduler)
 
 
 class _Functions(Generic[T]):

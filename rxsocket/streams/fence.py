@@ -131,7 +131,11 @@ class Fence(Generic[T]):
         """The observer raised: it is detached, and that is reported, in its context (C23)."""
         self.live = False
         # A copy: its own may be entered again by what the report leads to.
-        self.run(contextvars.copy_context).run(self._report, error)
+        self.run(contextvars.copy_context).run(self.tell, error)
+
+    def tell(self, error: Exception) -> None:
+        """Let it be known what the observer raised, now that it is detached."""
+        self._report(error)
 
 
 def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:

@@ -9,15 +9,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rxsocket.runtime.home import Home
 from rxsocket.streams.fence import Fence
 from rxsocket.streams.flow import Brake
 from rxsocket.streams.stream import Hold, Report, Stream
 
-__all__ = ["BatchStream", "HoldingStream", "Session"]
+__all__ = ["BatchStream", "Dropping", "HoldingStream", "Session"]
 
 T = TypeVar("T")
 
@@ -26,11 +25,19 @@ MAX_BYTES = 2**20
 MAX_SECONDS = 5.0
 
 
+class Dropping(Protocol):
+    """Who is told of messages that nobody will get."""
+
+    def dropped(self, count: int, reason: str) -> None:
+        """So many were let go, for this reason."""
+        ...
+
+
 class HoldingStream(Stream[T]):
     """A stream of messages. While nobody is subscribed it can hold what comes, up to a limit.
 
     Args:
-        dropped: Called with the number of messages and the reason, when a limit was passed.
+        owner: Told when a limit was passed.
     """
 
     def __init__(
@@ -38,12 +45,12 @@ class HoldingStream(Stream[T]):
         name: str,
         home: Home,
         report: Report,
-        dropped: Callable[[int, str], None],
+        owner: Dropping,
         hold: Hold | None = None,
         brake: Brake | None = None,
     ) -> None:
         super().__init__(name, home, report, hold, brake)
-        self._dropped = dropped
+        self._owner = owner
         self._holding = False
         self._held: list[T] | None = None
         self._bytes = 0
@@ -57,7 +64,7 @@ class HoldingStream(Stream[T]):
         """Stop holding; what was held is dropped, and counted if there was any."""
         held = self.release()
         if held:
-            self._dropped(len(held), reason or "nobody subscribed")
+            self._owner.dropped(len(held), reason or "nobody subscribed")
 
     def emit(self, value: T, raw: str | bytes | None = None) -> None:
         """Call every observer with a message, or hold it; ``raw`` is what it was decoded from."""
@@ -135,10 +142,10 @@ class Session(HoldingStream[T]):
         epoch: int,
         home: Home,
         report: Report,
-        dropped: Callable[[int, str], None],
+        owner: Dropping,
         brake: Brake | None = None,
     ) -> None:
-        super().__init__(f"session {epoch}", home, report, dropped, brake=brake)
+        super().__init__(f"session {epoch}", home, report, owner, brake=brake)
         self.epoch = epoch
         self._over = False
 

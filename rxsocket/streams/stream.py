@@ -8,7 +8,7 @@ subscribed, and never after it was disposed.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from reactivex import Observable, abc
 
@@ -173,11 +173,10 @@ class Stream(Guarded[T]):
         self, observer: abc.ObserverBase[T], hold: Hold | None, *, audience: bool = True
     ) -> abc.DisposableBase:
         seat = _Seat(self, observer, audience)
-        fence = seat.fence
-        self._home.run(lambda: self._admit(fence))
-        if hold is not None and fence.live:  # it may have left at what it was given first
+        self._home.run(lambda: self._admit(seat))
+        if hold is not None and seat.live:  # it may have left at what it was given first
             seat.held = hold()
-            if not fence.live:
+            if not seat.live:
                 seat.held.dispose()
         return seat
 
@@ -189,29 +188,28 @@ class Stream(Guarded[T]):
         self._fences = tuple(other for other in self._fences if other is not fence)
 
 
-class _Seat(abc.DisposableBase):
+class _Seat(Fence[T], abc.DisposableBase):
     """The place of one observer in a stream, until it leaves or raises.
 
     Attributes:
-        fence: The observer.
         held: What keeps the socket connected for it, if anything does.
     """
 
-    __slots__ = ("_stream", "fence", "held")
+    __slots__ = ("_stream", "held")
 
     def __init__(self, stream: Stream[T], observer: abc.ObserverBase[T], audience: bool) -> None:
-        self._stream: Stream[Any] = stream
-        self.fence: Fence[Any] = Fence(observer, self._raised, audience, stream.complain)
+        super().__init__(observer, stream.complain, audience)
+        self._stream = stream
         self.held: abc.DisposableBase | None = None
 
     def dispose(self) -> None:
-        self._stream.drop(self.fence)
+        self._stream.drop(self)
         if self.held is not None:
             self.held.dispose()
 
-    def _raised(self, error: Exception) -> None:
+    def tell(self, error: Exception) -> None:
         self.dispose()
-        self._stream.complain(error)
+        super().tell(error)
 
 
 class ValueStream(Stream[T]):
