@@ -47,7 +47,7 @@ class Address:
             raise ValueError("url: holds white space; percent-encode it")
         try:
             parts = urlsplit(url)
-            port = parts.port
+            host, port = parts.hostname, parts.port
         except ValueError:
             raise ValueError(
                 "url: the host or the port is not valid; pass 'wss://host:port/path'"
@@ -60,11 +60,11 @@ class Address:
                 else "begin it with ws:// or wss://"
             )
             raise ValueError(f"url: not a WebSocket address; {hint}")
-        if not parts.hostname or port == 0:
+        if not host or port == 0:
             raise ValueError(
                 "url: the host is missing or the port is 0; pass 'wss://host:port/path'"
             )
-        if not all(map(_is_label, parts.hostname.removesuffix(".").split("."))):
+        if not all(map(_is_label, host.removesuffix(".").split("."))):
             raise ValueError(
                 "url: a part of the host between two dots is empty or too long; compare it with "
                 "'wss://example.com/feed'"
@@ -75,10 +75,10 @@ class Address:
             raise ValueError(
                 "url: has a user name without a password; pass 'wss://user:password@host/'"
             )
-        origin = (parts.scheme, parts.hostname, port or (443 if parts.scheme == "wss" else 80))
+        origin = (parts.scheme, host, port or (443 if parts.scheme == "wss" else 80))
         base = parts._replace(query="", path=parts.path or "/").geturl()
         query = tuple((_name(pair), pair) for pair in parts.query.split("&") if pair)
-        return cls(url, _shown(parts), origin, base, query)
+        return cls(url, _shown(parts, query), origin, base, query)
 
     @property
     def secure(self) -> bool:
@@ -135,7 +135,6 @@ def _encode(text: str) -> str:
     return quote_plus(text, safe="*").replace("~", "%7E")
 
 
-def _shown(parts: SplitResult) -> str:
-    query = "&".join(f"{_name(pair)}=***" for pair in parts.query.split("&") if pair)
-    netloc = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=netloc, query=query).geturl()
+def _shown(parts: SplitResult, query: Sequence[tuple[str, str]]) -> str:
+    masked = "&".join([f"{name}=***" for name, _ in query])
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=masked).geturl()

@@ -156,7 +156,7 @@ def whole_number(name: str, value: Any) -> int:
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
     """Whether a value is a mapping, of whatever."""
-    return isinstance(value, Mapping)
+    return isinstance(value, (dict, Mapping))  # a dict is seen at once
 
 
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:

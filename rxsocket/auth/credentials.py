@@ -189,7 +189,9 @@ def _text(name: str, value: str | Secret) -> str:
 
 def _canonical(value: Any) -> Iterator[str]:
     """A text that is the same for equal values, and different for others."""
-    if is_mapping(value):
+    if isinstance(value, str):
+        yield f"str:{len(value)}:{value}"
+    elif is_mapping(value):
         yield "{"
         for key in sorted(value):
             yield from _canonical(key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from reactivex import abc
@@ -16,6 +15,7 @@ from rxsocket.runtime.reporting import Reporter, report_to
 __all__ = ["Fence", "observer_name"]
 
 T = TypeVar("T")
+PACKAGES = ("rxsocket.", "reactivex.")
 PLUMBING = ("rxsocket.streams.", "rxsocket.callables", "rxsocket.operators", "reactivex.")
 
 
@@ -34,17 +34,14 @@ def observer_name(error: Exception) -> str:
 def _subscriber() -> str:
     """Name who subscribes: the innermost function on the stack that is no plumbing."""
     frame = inspect.currentframe()
-    while frame is not None and frame.f_back is not None and _is_plumbing(frame):
+    while frame is not None and frame.f_back is not None:
+        if not frame.f_globals.get("__name__", "").startswith(PACKAGES):
+            break
         frame = frame.f_back
     if frame is None:  # an interpreter without stack frames
         return "an observer"
     module = str(frame.f_globals.get("__name__", ""))
     return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
-
-
-def _is_plumbing(frame: FrameType) -> bool:
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in ("rxsocket", "reactivex")
 
 
 class Fence(Generic[T]):

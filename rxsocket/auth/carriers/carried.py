@@ -117,6 +117,8 @@ def _no_conflict(
 def _pairs(
     place: str, given: Pairs, check_name: _Checks, check_value: _Checks
 ) -> tuple[tuple[str, str], ...]:
+    if given == ():
+        return ()
     pairs: Any = given.items() if is_mapping(given) else given
     if isinstance(pairs, str):
         raise TypeError(f"Carried({place}): pass a mapping or pairs of name and value, not str")
