@@ -13,8 +13,7 @@ __all__ = ["authorization", "without_user_info"]
 
 def authorization(url: str) -> list[tuple[str, str]]:
     """The header that carries the user info of an address; none if it has none."""
-    parts = urlsplit(url)
-    if parts.username is None:
+    if "@" not in url or (parts := urlsplit(url)).username is None:
         return []
     name, password = (unquote_to_bytes(part) for part in (parts.username, parts.password or ""))
     return [("Authorization", f"Basic {b64encode(name + b':' + password).decode()}")]
@@ -22,7 +21,6 @@ def authorization(url: str) -> list[tuple[str, str]]:
 
 def without_user_info(url: str) -> str:
     """The address without its user info."""
-    parts = urlsplit(url)
-    if parts.username is None:
+    if "@" not in url or (parts := urlsplit(url)).username is None:
         return url
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
