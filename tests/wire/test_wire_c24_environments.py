@@ -24,12 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SNIPPET = """
 from rxsocket import Socket
 
-socket = Socket(url, auth={"token": "initial"})
+socket = Socket(url, auth=None)  # logged out, until everybody is there
 socket.on_open(lambda event: print("open", event.epoch, flush=True))
 socket.on_close(lambda: print("closed", flush=True))
 socket.messages.subscribe(lambda message: print("got", message, flush=True))
 socket.on_open(lambda event: event.epoch == 1 and socket.set_auth({"token": "updated"}))
 socket.on_message(lambda message: message == "for updated" and socket.close())
+socket.set_auth({"token": "initial"})
 """
 
 PRINTED = ["open 1", "closed", "open 2", "got for updated", "closed"]
