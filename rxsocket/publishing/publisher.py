@@ -26,7 +26,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from rxsocket.auth.changes import Changes
-from rxsocket.auth.credentials import PENDING, Credential
+from rxsocket.auth.credentials import Credential
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
     Cause,
@@ -38,7 +38,6 @@ from rxsocket.events import (
     Message,
     ObserverFailed,
     Opened,
-    Problem,
     Rejected,
     RenewalFailed,
     SendFailed,
@@ -49,26 +48,23 @@ from rxsocket.events import (
 from rxsocket.lazy import lazy, made
 from rxsocket.publishing.narrator import Narrator
 from rxsocket.publishing.past import Past
-from rxsocket.publishing.welcome import EventStream, MessageStream
+from rxsocket.publishing.shelf import Shelf
 from rxsocket.runtime.home import Home
 from rxsocket.states import State, States
-from rxsocket.streams.flow import Brake
-from rxsocket.streams.held import BatchStream, Session
+from rxsocket.streams.held import Session
 from rxsocket.streams.slowness import Stopwatch
-from rxsocket.streams.stream import Hold, Stream, ValueStream
+from rxsocket.streams.stream import Hold
 
 __all__ = ["Publisher"]
 
-ABOUT_CONNECTIONS = ("events", "opens", "closes", "sessions", "messages", "batches")
-LOOKING = ("errors", "state", "latency", "auth")
 FAULTS = frozenset(
     (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
 )
 """Ends that nobody wanted."""
 
 
-class Publisher:
-    """The streams of one socket, and the one place that feeds them.
+class Publisher(Shelf):
+    """The one place that feeds the streams of a socket.
 
     Args:
         home: Where observers are called.
@@ -80,62 +76,15 @@ class Publisher:
     """
 
     def __init__(self, home: Home, hold: Hold, shown: str) -> None:
+        super().__init__(home, hold)
         self.delivers: int | None = None
-        self._home = home
         self._narrator = Narrator(shown)
         self._states = States()
         self._epoch = 0
         self._session: Session[Any] | None = None
         self._reports: list[tuple[ObserverFailed, Context]] = []
-        self.brake = Brake()
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
-        self._hold = hold
-        self._report = report = self.report  # one for all of them
-        self.messages: MessageStream[Any] = MessageStream(
-            "messages", home, report, self, hold, self.brake
-        )
-        self.state: ValueStream[State] = ValueStream("state", home, report, State.IDLE)
-        self.auth: ValueStream[Credential] = ValueStream("auth", home, report, PENDING)
-
-    @lazy
-    def events(self) -> Stream[Event]:
-        """Everything that happens."""
-        return EventStream(
-            "events", self._home, self._report, self._hold, self.brake, self._earlier
-        )
-
-    @lazy
-    def opens(self) -> Stream[Opened]:
-        """One value for each connection."""
-        return Stream("opens", self._home, self._report, self._hold, self.brake)
-
-    @lazy
-    def closes(self) -> Stream[Closed]:
-        """One value for each of these when it is over."""
-        return Stream("closes", self._home, self._report, self._hold, self.brake)
-
-    @lazy
-    def sessions(self) -> Stream[Session[Any]]:
-        """The messages of each connection, as a stream of its own."""
-        return Stream("sessions", self._home, self._report, self._hold, self.brake)
-
-    @lazy
-    def batches(self) -> BatchStream[Any]:
-        """The messages in lists."""
-        return BatchStream(
-            "batches", self._home, self._report, self.messages, self._hold, self.brake
-        )
-
-    @lazy
-    def errors(self) -> Stream[Problem]:
-        """What went wrong."""
-        return Stream("errors", self._home, self._report)
-
-    @lazy
-    def latency(self) -> ValueStream[float | None]:
-        """How long the last ping and its pong took."""
-        return ValueStream("latency", self._home, self._report, None)
 
     @lazy
     def changes(self) -> Changes:
@@ -160,19 +109,19 @@ class Publisher:
             else:
                 context.run(self._narrator.tell, event)
             self.enter(self._states.after(event) or self.state.value)
-            self._emit("events", event)
+            self.emit("events", event)
             match event:
                 case Opened():
                     self._open(event)
                 case Closed():
-                    self._emit("closes", event)
+                    self.emit("closes", event)
                     self._close(event)
                 case ConnectFailed() | Rejected() | ObserverFailed():
-                    self._emit("errors", event)
+                    self.emit("errors", event)
                 case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
-                    self._emit("errors", event)
+                    self.emit("errors", event)
                 case Dropped() | SlowConsumer() | TopicFailed():
-                    self._emit("errors", event)
+                    self.emit("errors", event)
                 case _:
                     pass
             self._observe(event)
@@ -201,7 +150,7 @@ class Publisher:
         with home.turn():
             if self.intercepted:
                 batch, came = self._intercept(batch, batch if came is None else came)
-            if batch and self._observed("batches"):
+            if batch and self.observed("batches"):
                 self.batches.emit(batch.copy())
                 home.catch_up()
             messages, sources, more = iter(batch), None if came is None else iter(came), True
@@ -233,7 +182,7 @@ class Publisher:
     def _looked_at(self) -> bool:
         """Whether anything but observers of ``messages`` is to know of a message."""
         return (
-            self._observed("events")
+            self.observed("events")
             or self._session is not None
             or self._awaiting_message
             or not self.messages.observed
@@ -248,7 +197,7 @@ class Publisher:
         """
         for data in messages:
             source = None if sources is None else next(sources, None)
-            if self._observed("events"):
+            if self.observed("events"):
                 at = self._home.wall_time() if at is None else at
                 self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
@@ -289,13 +238,9 @@ class Publisher:
         """End every stream: what is about connections fails with ``error``, if there is one."""
         with self._home.turn():
             self.messages.let_go()
-            for name in ABOUT_CONNECTIONS:
-                if (stream := made(self, name)) is not None:
-                    stream.end(error)
+            self.end_connected(error)
             self._tell()  # while errors is still there
-            for name in LOOKING:
-                if (stream := made(self, name)) is not None:
-                    stream.end()
+            self.end_looking()
 
     def abandon(self) -> None:
         """The last one left: nobody hears what is held, and changes wait for the next start."""
@@ -321,12 +266,12 @@ class Publisher:
             stopwatch.reset()
         events, payloads = made(self, "events"), ("sessions", "messages", "batches")
         attended = events is not None and events.attended
-        if not (attended or any(self._observed(name) for name in payloads)):
+        if not (attended or any(self.observed(name) for name in payloads)):
             self.messages.hold()
-        if self._observed("sessions"):
+        if self.observed("sessions"):
             self._session = Session(event.epoch, self._home, self._report, self, self.brake)
             self._session.hold()
-        self._emit("opens", event)
+        self.emit("opens", event)
         if self._session is not None:
             self.sessions.emit(self._session)
 
@@ -341,16 +286,7 @@ class Publisher:
         failed = event.cause in FAULTS
         wrong = failed or event.code not in (None, 1000)
         if wrong:
-            self._emit("errors", event)
-
-    def _emit(self, name: str, value: Any) -> None:
-        """Emit on a stream; on one that was never asked for, nobody would hear it."""
-        if (stream := made(self, name)) is not None:
-            stream.emit(value)
-
-    def _observed(self, name: str) -> bool:
-        stream = made(self, name)
-        return stream is not None and stream.observed
+            self.emit("errors", event)
 
     def _observe(self, event: Event) -> None:
         if (changes := made(self, "changes")) is not None:
@@ -365,7 +301,7 @@ class Publisher:
         at = self._home.wall_time()
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
-    def _earlier(self) -> list[Event]:
+    def earlier(self) -> list[Event]:
         """What was held for whoever comes first."""
         held = self.messages.hand_out()
         return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
