@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -38,7 +38,7 @@ from rxsocket.errors import ConnectionLost, HandshakeRefused
 from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.frames import Cutter
 from rxsocket.transports.redirects import Redirect
-from rxsocket.transports.seam import Fragments, PeerClosed, Signal
+from rxsocket.transports.seam import Fragments, PeerClosed, Signal, at_once
 
 __all__ = ["PushingConnection", "cutting"]
 
@@ -75,6 +75,7 @@ class PushingConnection(ClientConnection):
         "_early",
         "_ended",
         "_fragments",
+        "_go",
         "_limit",
         "_observer",
         "_opcode",
@@ -82,9 +83,16 @@ class PushingConnection(ClientConnection):
         "_waiter",
     )
 
-    def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        limit: int | None = None,
+        go: Callable[[], Awaitable[None]] = at_once,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._limit = limit
+        self._go = go
         self._observer: Outlet[Signal] | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
@@ -97,12 +105,16 @@ class PushingConnection(ClientConnection):
         self._waiter: asyncio.Event | None = None
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
-        """Turn refusals into errors that hold nothing of the request or the response's body.
+        """Wait until the request may be sent; turn refusals into errors that hold nothing of it.
+
+        All that comes before the request is done by then: TCP, a proxy, TLS, the objects.
 
         It also keeps ``connect`` from following redirects by itself: it would drop the credential's
         query, or take other headers along to another origin.
         """
         failure: Exception
+        await self._go()
+        self._go = at_once
         try:
             await super().handshake(*args, **kwargs)
             return

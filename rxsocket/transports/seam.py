@@ -7,9 +7,8 @@ subscribed to on the socket's loop, and calls its observer on that loop::
     dial ──── X                                                    not opened: on_error
     dial ─ ✂                                                       disposed: the dial is aborted
 
-- It may look names up and connect TCP as soon as it is subscribed to, but waits for
-``Request.go()`` before the first byte of the handshake: the connection before this one may still
-be closing.
+- It may look names up, connect TCP and agree on TLS as soon as it is subscribed to, but waits for
+  ``Request.go()`` before it sends the request: the connection before this one may still be closing.
 
 - The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
 not.
@@ -81,7 +80,7 @@ class Request:
             transport.
         options: The options of the socket, with the cookies and fixed subprotocols that go with the
             credential.
-        go: To be awaited before the handshake is sent; it returns when that may be.
+        go: To be awaited before the request of the handshake is sent; it returns when that may be.
         redirected: The same request for another address of the same origin, for a redirect.
     """
 

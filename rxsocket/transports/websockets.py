@@ -31,22 +31,18 @@ def websockets_transport(request: Request) -> Observable[Signal]:
 async def _handshake(request: Request) -> PushingConnection:
     options = request.options
     if options.proxy is not None and (options.proxy is not True or proxied()):
-        await request.go()
         return await _connect(request, proxy=options.proxy)
     parts = urlsplit(request.url)
     tcp = await open_tcp(parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80))
-    try:
-        await request.go()
-    except BaseException:
-        tcp.close()
-        raise
     return await _connect(request, proxy=None, sock=tcp)
 
 
 async def _connect(request: Request, **arguments: Any) -> PushingConnection:
     options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
-    arguments["create_connection"] = partial(PushingConnection, limit=options.max_size)
+    arguments["create_connection"] = partial(
+        PushingConnection, limit=options.max_size, go=request.go
+    )
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
     # A fresh one for each attempt: a connect() rewrites its own address after a redirect.

@@ -149,7 +149,7 @@ def _soak(far: Process, seconds: float, chance: random.Random) -> Report:
     far.ask(do="tick", every=EVERY)
     socket = Socket(
         far.url,
-        auth={"token": "good-0"},
+        auth=None,  # until everybody is there
         backoff=Backoff(first=0.05, base=0.05, cap=0.2, spacing=0.02, random=chance),
         clean_close="reconnect",
         stable_after=0.1,
@@ -160,6 +160,7 @@ def _soak(far: Process, seconds: float, chance: random.Random) -> Report:
     )
     socket.events.subscribe(happened, on_error=lambda error: report.row("ended", error, False))
     socket.messages.subscribe(inbox, on_error=lambda _: None)
+    socket.set_auth({"token": "good-0"})
     outbox = Outbox(socket)
     pause = threading.Event()
     tokens = itertools.count(1)
