@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -96,7 +96,7 @@ class Credential:
     def __init__(self, value: CredentialValue = "", kind: _Kind = _Kind.VALUE) -> None:
         self._kind = kind
         self._value = value
-        text = "".join(_canonical(value)) if kind is _Kind.VALUE else kind.value
+        text = _canonical(value) if kind is _Kind.VALUE else kind.value
         self.fingerprint = hashlib.blake2b(text.encode(), key=_KEY, digest_size=16).hexdigest()
 
     @classmethod
@@ -187,21 +187,10 @@ def _text(name: str, value: str | Secret) -> str:
     return one_line(name, str.__str__(value.reveal() if isinstance(value, Secret) else value))
 
 
-def _canonical(value: Any) -> Iterator[str]:
-    """A text that is the same for equal values, and different for others."""
-    if isinstance(value, str):
-        yield f"str:{len(value)}:{value}"
-    elif is_mapping(value):
-        yield "{"
-        for key in sorted(value):
-            yield from _canonical(key)
-            yield from _canonical(value[key])
-        yield "}"
-    elif is_list(value):
-        yield "["
-        for item in value:
-            yield from _canonical(item)
-        yield "]"
-    else:
-        text = repr(value)
-        yield f"{type(value).__name__}:{len(text)}:{text}"
+def _canonical(value: CredentialValue) -> str:
+    """A text that is the same for equal values, and different for others.
+
+    What a credential is made of by now is plain: texts, numbers, booleans, ``None``, and tuples of
+    these, and no two of them that differ have the same ``repr``.
+    """
+    return repr(value) if isinstance(value, str) else repr(sorted(value.items()))

@@ -73,7 +73,8 @@ class Narrator:
             case Closed(verdict=Verdict.AWAIT_AUTH):
                 self._log(logging.WARNING, "credential refused: %s", closing(event))
             case Closed(epoch=epoch):
-                self._log(logging.INFO, "connection %d closed: %s", epoch, closing(event))
+                if logger.isEnabledFor(logging.INFO):  # the words take longer than the rest
+                    self._log(logging.INFO, "connection %d closed: %s", epoch, closing(event))
             case ConnectFailed(error=error, verdict=verdict):
                 level, self._outage = (logging.DEBUG if self._outage else logging.WARNING), True
                 then = "; trying again" if verdict is Verdict.RECONNECT else ""

@@ -129,6 +129,8 @@ def _pairs(
 
 
 def _names(place: str, given: Iterable[str]) -> tuple[str, ...]:
+    if given == ():
+        return ()
     if isinstance(given, str):
         raise TypeError(f"Carried({place}): pass a list of names, not str")
     return tuple(subprotocol_name(f"Carried({place})", name) for name in given)
