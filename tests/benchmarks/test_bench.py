@@ -41,11 +41,11 @@ def test_quick(tmp_path: Path, only: str, floods: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_a_change_of_credential_is_no_slower_than_by_hand() -> None:
-    """C5: at most 1.2 times a close and a connect by hand, in one of five short runs at least."""
+    """C5: at most 1.15 times a close and a connect by hand, in one of five short runs at least."""
     ratios: list[float] = []
     for _ in range(5):
         ratios.append(_ratio_of_changes())
-        if ratios[-1] <= 1.2:
+        if ratios[-1] <= 1.15:
             return
     raise AssertionError(f"medians of 60 changes beside those by hand: {ratios}")
 
