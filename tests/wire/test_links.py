@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 from rxsocket.transports.named import transport_for
+from rxsocket.transports.seam import at_once
 
 from .kit import CLOSE, Inbox, Peer, Watch, answer_to, frame, quick, raw
 
@@ -32,13 +33,15 @@ from .kit import CLOSE, Inbox, Peer, Watch, answer_to, frame, quick, raw
 class Dialled:
     """A transport's observer."""
 
-    def __init__(self, transport: str, url: str, **options: Any) -> None:
+    def __init__(
+        self, transport: str, url: str, go: Callable[[], Awaitable[None]] = at_once, **options: Any
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.link: asyncio.Future[Link] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
         self.seen: list[Signal] = []
         self.something = asyncio.Event()
-        request = Request(url=url, options=Options(**{"proxy": None, **options}))
+        request = Request(url=url, options=Options(**{"proxy": None, **options}), go=go)
         self.subscription = transport_for(transport)(request).subscribe(
             self._next, self._failed, lambda: self.over.set_result(None)
         )
@@ -58,9 +61,11 @@ class Dialled:
 
 
 @asynccontextmanager
-async def dialled(transport: str, url: str, **options: Any) -> AsyncIterator[Dialled]:
+async def dialled(
+    transport: str, url: str, go: Callable[[], Awaitable[None]] = at_once, **options: Any
+) -> AsyncIterator[Dialled]:
     """A connection of a transport, cut in the end."""
-    made = Dialled(transport, url, **options)
+    made = Dialled(transport, url, go, **options)
     try:
         yield made
     finally:
@@ -235,6 +240,101 @@ def test_a_dial_that_is_disposed_is_cut(transport: str, scheme: str) -> None:
             assert not made.link.done()
         listening.close()
         await listening.wait_closed()
+
+    run(main)
+
+
+class Gate:
+    """A request that may not be sent yet."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+@asynccontextmanager
+async def gated(gate: Gate) -> AsyncIterator[tuple[str, list[bool], asyncio.Event]]:
+    """A server; whether the gate was open at each of its reads, and when a connection was lost."""
+    reads: list[bool] = []
+    lost = asyncio.Event()
+
+    class Met(Slow):
+        def data_received(self, data: bytes) -> None:
+            reads.append(gate.open.is_set())
+            super().data_received(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            transports.append(transport)
+
+    transports: list[asyncio.BaseTransport] = []
+    served = await asyncio.get_running_loop().create_server(Met, "127.0.0.1", 0)
+    host, port = served.sockets[0].getsockname()
+    try:
+        yield f"ws://{host}:{port}/", reads, lost
+    finally:
+        served.close()
+        for one in transports:
+            one.close()
+        await served.wait_closed()
+
+
+def test_the_request_waits_until_it_may_go(transport: str) -> None:
+    """C5: TCP is connected meanwhile, and the first byte comes when the old peer has answered."""
+
+    async def main() -> None:
+        gate = Gate()
+        async with gated(gate) as (url, reads, _), dialled(transport, url, gate) as it:
+            await gate.reached.wait()
+            assert not reads
+            gate.open.set()
+            await it.link
+            assert reads and all(reads)
+
+    run(main)
+
+
+def test_a_dial_that_is_disposed_while_it_waits_is_cut(transport: str) -> None:
+    """C26: nothing is sent then, and TCP is cut."""
+
+    async def main() -> None:
+        gate = Gate()
+        async with gated(gate) as (url, reads, lost), dialled(transport, url, gate) as it:
+            await gate.reached.wait()
+            it.subscription.dispose()
+            await lost.wait()
+            assert not reads and not it.link.done()
+
+    run(main)
+
+
+def test_a_server_that_hangs_up_while_the_request_waits(transport: str) -> None:
+    """It is a failed attempt, with an error to show."""
+
+    async def main() -> None:
+        gate = Gate()
+
+        class HangsUp(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                transport.close()
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                gate.open.set()
+
+        served = await asyncio.get_running_loop().create_server(HangsUp, "127.0.0.1", 0)
+        host, port = served.sockets[0].getsockname()
+        async with dialled(transport, f"ws://{host}:{port}/", gate) as it:
+            with pytest.raises((HandshakeInvalid, OSError)):
+                await it.link
+        served.close()
+        await served.wait_closed()
 
     run(main)
 
