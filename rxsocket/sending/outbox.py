@@ -89,7 +89,7 @@ class Outbox:
         self._queue_for = queue_for
         self._queue: list[Queued] = []
         self._bytes = 0
-        self._now: tuple[str | bytes, ...] = ()
+        self._now: list[str | bytes] | None = None
         self._link: Link | None = None
         self._sent = Sent(0)
         self._ready = False
@@ -117,7 +117,7 @@ class Outbox:
         self._link, self._sent, self._ready = link, Sent(epoch), True
         self._scheduled = False  # what was scheduled on a loop that ended will not be called
         self._disarm()
-        self._now = (*self._now, *self.greeting(epoch))
+        self._now = [*(self._now or ()), *self.greeting(epoch)] or None
         self._flush()
 
     def flush(self) -> None:
@@ -140,7 +140,7 @@ class Outbox:
         if self._link is None:
             return
         self._link, self._ready = None, False
-        self._now = ()
+        self._now = None
         busy, self._busy = self._busy, None
         if busy is not None:
             busy.dispose()
@@ -200,7 +200,8 @@ class Outbox:
             return False
         if self._ready:
             self._flush()
-        self._now = (*self._now, message)
+        self._now = self._now or []
+        self._now.append(message)
         if self._ready:
             self._flush()
         return True
@@ -255,7 +256,7 @@ class Outbox:
         try:
             while link is not None and self._ready:
                 if self._now:
-                    now, self._now = self._now, ()
+                    now, self._now = self._now, None
                     self._ready = link.write(now)
                     self._tell(len(now))
                     continue

@@ -35,7 +35,7 @@ def _subscriber() -> str:
     """Name who subscribes: the innermost function on the stack that is no plumbing."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_back is not None:
-        if not frame.f_globals.get("__name__", "").startswith(PACKAGES):
+        if not str(frame.f_globals.get("__name__")).startswith(PACKAGES):
             break
         frame = frame.f_back
     if frame is None:  # an interpreter without stack frames
