@@ -41,10 +41,14 @@ class Scripted(Book):
         self._delay = duration(seconds)
 
     def push(self, *messages: Payload) -> None:
-        """Send messages on every live connection, from the next turn of its loop on."""
-        for visit in self._copy(self._visits):
-            for message in messages:
-                _post(visit, partial(visit.deliver, message))
+        """Send messages on every live connection, from the next turn of its loop on.
+
+        A connection that opens meanwhile gets all of them or, opening after it, none.
+        """
+        with self._changed:  # or one could open, and see another one's ping answered, in between
+            for visit in self._visits:
+                for message in messages:
+                    _post(visit, partial(visit.deliver, message))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close every live connection (1005: without a code)."""
