@@ -328,8 +328,8 @@ def test_closing_under_a_flood_is_bounded(far: Process) -> None:
     far.plays({"do": "flood"})
     socket = Socket(far.url, close_timeout=0.5)
     count: list[int] = []
-    socket.messages.subscribe(lambda _: count.append(1))
     opened = Watch(socket)
+    socket.messages.subscribe(lambda _: count.append(1))
     opened.until(lambda watch: len(watch.of(Message)) > 100)
     with within(1.5):
         socket.close().result(5)

@@ -21,10 +21,10 @@ def test_an_open_says_how_long_there_was_none() -> None:
     with server(accept(), reject(503), reject(503), accept().delay(0.2)) as peer:
         socket = Socket(peer.url, backoff=quick(), stable_after=0)
         times: dict[tuple[type, int], float] = {}
+        watch = Watch(socket)
         socket.events.subscribe(
             lambda event: times.setdefault((type(event), getattr(event, "epoch", 0)), time.time())
         )
-        watch = Watch(socket)
         first = watch.wait(Opened)
         assert (first.gap, first.cause, first.attempts) == (None, Cause.STARTED, 1)
         peer.drop()
