@@ -45,26 +45,20 @@ class Scripted(Book):
 
         A connection that opens meanwhile gets all of them or, opening after it, none.
         """
-        with self._changed:  # or one could open, and see another one's ping answered, in between
-            for visit in self._visits:
-                for message in messages:
-                    _post(visit, partial(visit.deliver, message))
+        self._post(*(partial(_deliver, message) for message in messages))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close every live connection (1005: without a code)."""
         closing_code(code)
-        for visit in self._copy(self._visits):
-            _post(visit, partial(visit.close, code, reason))
+        self._post(lambda visit: visit.close(code, reason))
 
     def drop(self) -> None:
         """Cut TCP of every live connection, without a close frame."""
-        for visit in self._copy(self._visits):
-            _post(visit, visit.drop)
+        self._post(lambda visit: visit.drop())
 
     def freeze(self) -> None:
         """Never read or answer again on any live connection."""
-        for visit in self._copy(self._visits):
-            _post(visit, visit.freeze)
+        self._post(lambda visit: visit.freeze())
 
     def wait_for(
         self, predicate: Callable[[Self], object], timeout: float = 5.0, message: str | None = None
@@ -155,7 +149,13 @@ class Scripted(Book):
         what = message or "what was waited for did not happen"
         return f"{what} within {timeout:g} s; history:\n  {lines}"
 
+    def _post(self, *actions: Callable[[Visit], None]) -> None:
+        with self._changed:  # or one could open, and see another one's ping answered, in between
+            for visit in self._visits:
+                with suppress(RuntimeError):  # its loop is closed, and so is the connection
+                    for action in actions:
+                        visit.loop.call_soon_threadsafe(action, visit)
 
-def _post(visit: Visit, action: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # its loop is closed, and so is the connection
-        visit.loop.call_soon_threadsafe(action)
+
+def _deliver(message: Payload, visit: Visit) -> None:
+    visit.deliver(message)
