@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.subject import Subject
 
-from rxsocket.runtime.outlet import Direct, Outlet
+from rxsocket.runtime.outlet import Direct, Outlet, subscribed
 
 __all__ = ["Lease", "leases"]
 
@@ -66,8 +66,7 @@ def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observabl
 
     def operator(source: Observable[T]) -> Observable[Lease[T]]:
         def begin(outlet: Outlet[Lease[T]]) -> abc.DisposableBase:
-            landlord: Any = _Landlord(keeps, outlet)
-            return source.subscribe(landlord)
+            return subscribed(source, _Landlord(keeps, outlet))
 
         return Direct(begin)
 

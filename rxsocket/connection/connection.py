@@ -10,14 +10,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from reactivex import Observable, abc
 
 from rxsocket.connection.life import Attempt, Life
 from rxsocket.engine.engine import Engine
 from rxsocket.events import Connecting, Event
-from rxsocket.runtime.outlet import Direct, Outlet
+from rxsocket.runtime.outlet import Direct, Outlet, subscribed
 from rxsocket.transports.seam import Request
 
 __all__ = ["connection"]
@@ -86,8 +84,7 @@ class _Connection(abc.DisposableBase):
         except Exception as error:  # a user's transport; the attempt failed
             life.on_error(error)
             return
-        source: Any = signals  # RxPY takes whatever has the three methods for an observer
-        dialled: abc.DisposableBase = source.subscribe(life)
+        dialled = subscribed(signals, life)
         if life.over:
             dialled.dispose()
         else:

@@ -27,6 +27,7 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.holds import Holds
 from rxsocket.runtime.home import Home
+from rxsocket.runtime.outlet import subscribed
 from rxsocket.runtime.vigil import Vigil
 from rxsocket.sending.ahead import AskAhead, nothing_asked
 from rxsocket.sending.interceptors import Interceptors
@@ -298,10 +299,10 @@ class _Run(abc.DisposableBase):
         self._source: abc.DisposableBase | None = None
         self._connections: abc.DisposableBase | None = None
 
-    def begin(self, source: abc.DisposableBase, connections: Any) -> None:
+    def begin(self, source: abc.DisposableBase, connections: Observable[Event]) -> None:
         """Follow where the credential comes from, and connect."""
         self._source = source
-        self._connections = connections.subscribe(self)
+        self._connections = subscribed(connections, self)
         if self._over:
             self.dispose()
 

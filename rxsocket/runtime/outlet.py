@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 from reactivex import Observable, abc
 from reactivex.subject import BehaviorSubject
 
-__all__ = ["Direct", "DirectBehaviorSubject", "Outlet"]
+__all__ = ["Direct", "DirectBehaviorSubject", "Outlet", "subscribed"]
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -107,6 +107,12 @@ class _Functions(Generic[T]):
 
     def leave(self) -> None:
         self.on_next = self.on_error = self.on_completed = _ignore
+
+
+def subscribed(observable: Observable[T], outlet: Outlet[T]) -> abc.DisposableBase:
+    """Subscribe an outlet to whatever Observable; return what ends the subscription."""
+    observer: Any = outlet  # RxPY takes whatever has the three methods for an observer
+    return observable.subscribe(observer)
 
 
 def _is_outlet(observer: Any) -> TypeGuard[Outlet[Any]]:

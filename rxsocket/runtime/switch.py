@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 
-from rxsocket.runtime.outlet import Direct, Outlet
+from rxsocket.runtime.outlet import Direct, Outlet, subscribed
 
 __all__ = ["switch_map"]
 
@@ -60,8 +60,7 @@ class _Switch(abc.DisposableBase, Generic[A, B]):
         self._project = project
         self._source_ended = False
         self._source: abc.DisposableBase | None = None
-        watched: Any = source  # RxPY takes whatever has the three methods for an observer
-        self._source = watched.subscribe(self)
+        self._source = subscribed(source, self)
         if self.over:
             self.dispose()
 
@@ -113,8 +112,7 @@ class _Inner(abc.DisposableBase, Generic[B]):
         self._subscription: abc.DisposableBase | None = None
 
     def follow(self, observable: Observable[B]) -> None:
-        watched: Any = observable
-        self._subscription = watched.subscribe(self)
+        self._subscription = subscribed(observable, self)
         if self._switch.newest is not self:
             self.dispose()
 
