@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOWS = os.name == "nt"
-PYTEST = ("-m", "pytest", "-rs", "--dist", "worksteal")
+PYTEST = ("-m", "pytest", "-rsR", "--dist", "worksteal")
 # More processes than two processors need: half of the time they wait for a server or a timer. What
 # is slow measures more, and wants a calmer machine.
 SIDE_BY_SIDE = ("-n", "5")
@@ -129,7 +129,8 @@ def lowest_versions() -> dict[str, bool]:
     """Repeat the core of the suite on the lowest versions that pyproject.toml allows."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     floors = [re.sub(r"^([\w-]+)>=([\d.]+).*$", r"\1==\2", line) for line in declared]
-    tests = ["hypothesis", "pytest", "pytest-randomly", "pytest-timeout", "pytest-xdist", "trustme"]
+    plugins = ["pytest-randomly", "pytest-rerunfailures", "pytest-timeout", "pytest-xdist"]
+    tests = ["hypothesis", "pytest", *plugins, "trustme"]
     name = f"tests on {', '.join(floors)}"
     if not environment(".venv-lowest", ["-e", ".", *floors, *tests]):
         return {name: False}
