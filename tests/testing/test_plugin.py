@@ -15,7 +15,7 @@ def run(pytester: pytest.Pytester, text: str, *arguments: str) -> pytest.RunResu
     """Run a test file with the plugin, in this process."""
     pytester.makeconftest(PLUGIN)
     pytester.makepyfile(text)
-    return pytester.runpytest_inprocess("-p", "no:randomly", *arguments)
+    return pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:rerunfailures", *arguments)
 
 
 def test_the_fixtures(pytester: pytest.Pytester) -> None:

@@ -96,7 +96,7 @@ def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
             seconds.append(time.process_time() - start)
             return result
 
-    arguments = ("-q", "-p", "no:randomly", "-W", "error")
+    arguments = ("-q", "-p", "no:randomly", "-p", "no:rerunfailures", "-W", "error")
     pytester.inline_run(*arguments, plugins=[Stopwatch()]).assertoutcome(passed=3)
     assert len(seconds) == 3
     took(sum(seconds), 0.5)

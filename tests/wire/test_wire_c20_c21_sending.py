@@ -127,6 +127,7 @@ def test_messages_wait_for_the_connection() -> None:
     """C21: sent while the server refuses, in order, on the connection that opened in the end."""
     with server(reject(503), reject(503)) as peer:
         socket = Socket(peer.url, backoff=quick())
+        socket.connect()
         receipts = [socket.send(str(number)) for number in range(50)]
         assert {receipt.result(5) for receipt in receipts} == {Sent(3)}
         peer.wait_for(lambda peer: len(peer.received) == 50)

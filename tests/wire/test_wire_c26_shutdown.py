@@ -269,8 +269,9 @@ import sys, threading
 from rxsocket import Socket
 
 opened = threading.Event()
-with Socket(sys.argv[1], transport=sys.argv[-1]) as socket:
-    socket.on_open(opened.set)
+socket = Socket(sys.argv[1], transport=sys.argv[-1])
+socket.on_open(opened.set)
+with socket:
     assert opened.wait(10)
     raise LookupError("the program's own")
 """
