@@ -49,6 +49,7 @@ from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.limits import NO_LIMITS, Limits
 from rxsocket.policy.verdicts import Judge, standard
+from rxsocket.publishing.shelf import Shelf
 from rxsocket.requests.request import Request
 from rxsocket.requests.requests import Requests
 from rxsocket.runtime.home import Home
@@ -280,6 +281,10 @@ class Socket(Generic[T, S]):
         adopt(self._closing, plan.name)
 
     @lazy
+    def _streams(self) -> Shelf:
+        return Shelf(self._publisher)
+
+    @lazy
     def _topics(self) -> Topics:
         return Topics(self._engine, self._envelope)
 
@@ -338,17 +343,17 @@ class Socket(Generic[T, S]):
     @property
     def events(self) -> Stream[Event]:
         """Everything that happens, as typed values (C2)."""
-        return self._publisher.events
+        return self._streams.events
 
     @property
     def opens(self) -> Stream[Opened]:
         """One ``Opened`` for each connection."""
-        return self._publisher.opens
+        return self._streams.opens
 
     @property
     def closes(self) -> Stream[Closed]:
         """One ``Closed`` for each ``Opened``."""
-        return self._publisher.closes
+        return self._streams.closes
 
     @property
     def messages(self) -> Stream[T]:
@@ -359,7 +364,7 @@ class Socket(Generic[T, S]):
         The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5
         s at most (C4).
         """
-        return self._publisher.messages
+        return self._streams.messages
 
     @property
     def batches(self) -> Stream[list[T]]:
@@ -378,7 +383,7 @@ class Socket(Generic[T, S]):
         Examples:
             >>> socket.batches.subscribe(lambda rows: table.insert_many(map(json.loads, rows)))
         """
-        return self._publisher.batches
+        return self._streams.batches
 
     @property
     def sessions(self) -> Stream[Session[T]]:
@@ -389,17 +394,17 @@ class Socket(Generic[T, S]):
             sessions  --+---------------+--------
                         '--1--2--3|     '--4--5--
         """
-        return self._publisher.sessions
+        return self._streams.sessions
 
     @property
     def errors(self) -> Stream[Problem]:
         """What went wrong without ending a stream. Subscribing does not connect."""
-        return self._publisher.errors
+        return self._streams.errors
 
     @property
     def state(self) -> ValueStream[State]:
         """What the socket is doing: now, then each change. Subscribing does not connect."""
-        return self._publisher.state
+        return self._streams.state
 
     @property
     def latency(self) -> ValueStream[float | None]:
@@ -407,12 +412,12 @@ class Socket(Generic[T, S]):
 
         Subscribing does not connect. ``ping_interval`` says how often it is measured.
         """
-        return self._publisher.latency
+        return self._streams.latency
 
     @property
     def auth(self) -> ValueStream[Credential]:
         """The credential in use, masked: now, then each change. Subscribing does not connect."""
-        return self._publisher.auth
+        return self._streams.auth
 
     @property
     def scheduler(self) -> LoopScheduler:

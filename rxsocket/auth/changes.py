@@ -21,8 +21,8 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.home import Home
+from rxsocket.streams.feed import Report
 from rxsocket.streams.receipts import Receipt
-from rxsocket.streams.stream import Report
 
 __all__ = ["AuthChange", "Changes", "InEffect", "Overtaken", "Refused", "Stored"]
 

@@ -37,7 +37,7 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.holds import Holds
 from rxsocket.runtime.home import Home
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.fence import Fence
+from rxsocket.streams.feed import Feed, WelcomingFeed
 from rxsocket.streams.stream import Stream
 
 __all__ = ["Follower", "Outcome", "Refreshing", "refreshing"]
@@ -93,8 +93,12 @@ class Refreshing(Stream[Credential]):
         random: Random,
     ) -> None:
         self._home = Home()
-        super().__init__("refreshing", self._home, self._observer_failed, self._demand)
-        self.errors: Stream[Exception] = Stream("errors", self._home, self._observer_failed)
+        report = self._observer_failed
+        super().__init__(
+            WelcomingFeed("refreshing", self._home, report, self._welcome, self._demand)
+        )
+        self._errors: Feed[Exception] = Feed("errors", self._home, report)
+        self.errors = Stream(self._errors)
         self._calls = Calls("refreshing(provider)", provider, timeout, self._read)
         self._ahead = Ahead(lead, random)
         self._expires = expires
@@ -111,7 +115,7 @@ class Refreshing(Stream[Credential]):
         self.calls = 0
 
     def __repr__(self) -> str:
-        observers = len(self._fences) + len(self._followers)
+        observers = self._feed.observers + len(self._followers)
         return f"<Refreshing {self._calls.name}: {observers} observers>"
 
     # --- from any thread
@@ -181,10 +185,9 @@ class Refreshing(Stream[Credential]):
 
     # --- on the loop
 
-    def _admit(self, fence: Fence[Credential]) -> None:
-        if self._current is not None and self._live():
-            fence.on_next(self._current.credential)
-        super()._admit(fence)
+    def _welcome(self) -> list[Credential]:
+        """What a late observer gets first."""
+        return [self._current.credential] if self._current is not None and self._live() else []
 
     def _add(self, follower: Follower) -> None:
         self._followers = (*self._followers, follower)
@@ -285,10 +288,10 @@ class Refreshing(Stream[Credential]):
         if not same:
             for follower in others:
                 follower.renewed(renewal)
-            self.emit(renewal.credential)
+            self._feed.emit(renewal.credential)
 
     def _failed(self, error: Exception) -> None:
-        if isinstance(error, Unauthorized) or (self._current is None and not self.observed):
+        if isinstance(error, Unauthorized) or (self._current is None and not self._feed.observed):
             self._alarm.set(None)  # until somebody asks
         else:
             now = self._home.wall_time()
@@ -297,9 +300,9 @@ class Refreshing(Stream[Credential]):
         if self._unasked:
             for follower in others:
                 follower.failed(error)
-        if self.observed:
+        if self._feed.observed:
             logger.warning("%r: %s", self, error)
-        self.errors.emit(error)
+        self._errors.emit(error)
 
     def _settle(self, outcome: Outcome) -> list[Follower]:
         """Answer who asked; returns the others."""

@@ -46,14 +46,14 @@ from rxsocket.events import (
     TopicFailed,
 )
 from rxsocket.lazy import lazy, made
+from rxsocket.publishing.feeds import Feeds
 from rxsocket.publishing.narrator import Narrator
 from rxsocket.publishing.past import Past
-from rxsocket.publishing.shelf import Shelf
 from rxsocket.runtime.home import Home
 from rxsocket.states import State, States
-from rxsocket.streams.held import Session
+from rxsocket.streams.feed import Hold
+from rxsocket.streams.held import Session, SessionFeed
 from rxsocket.streams.slowness import Stopwatch
-from rxsocket.streams.stream import Hold
 
 __all__ = ["Publisher"]
 
@@ -61,9 +61,11 @@ FAULTS = frozenset(
     (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
 )
 """Ends that nobody wanted."""
+PAYLOADS = ("events", "sessions", "messages", "batches")
+"""Streams on which messages can be heard."""
 
 
-class Publisher(Shelf):
+class Publisher(Feeds):
     """The one place that feeds the streams of a socket.
 
     Args:
@@ -81,7 +83,7 @@ class Publisher(Shelf):
         self._narrator = Narrator(shown)
         self._states = States()
         self._epoch = 0
-        self._session: Session[Any] | None = None
+        self._session: SessionFeed[Any] | None = None
         self._reports: list[tuple[ObserverFailed, Context]] = []
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
         self.past = Past()
@@ -185,7 +187,7 @@ class Publisher(Shelf):
             self.observed("events")
             or self._session is not None
             or self._awaiting_message
-            or not self.messages.observed
+            or self.messages.holding
         )
 
     def _show(
@@ -264,16 +266,14 @@ class Publisher(Shelf):
         self._epoch = self.delivers = event.epoch
         if (stopwatch := made(self, "_stopwatch")) is not None:
             stopwatch.reset()
-        events, payloads = made(self, "events"), ("sessions", "messages", "batches")
-        attended = events is not None and events.attended
-        if not (attended or any(self.observed(name) for name in payloads)):
+        if not any(self.attended(name) for name in PAYLOADS):
             self.messages.hold()
         if self.observed("sessions"):
-            self._session = Session(event.epoch, self._home, self._report, self, self.brake)
+            self._session = SessionFeed(event.epoch, self._home, self._report, self, self.brake)
             self._session.hold()
         self.emit("opens", event)
         if self._session is not None:
-            self.sessions.emit(self._session)
+            self.emit("sessions", Session(self._session))
 
     def _close(self, event: Closed) -> None:
         if event.epoch == self.delivers:

@@ -23,8 +23,8 @@ from rxsocket.runtime.home import Home
 from rxsocket.runtime.tasks import in_a_task
 from rxsocket.sending.payload import Parts
 from rxsocket.states import State
+from rxsocket.streams.feed import Hold
 from rxsocket.streams.receipts import Receipt
-from rxsocket.streams.stream import Hold
 from rxsocket.transports.seam import Fragments, Link
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Message streams that hold the first messages until somebody listens (C4).
+"""Feeds of messages that hold the first ones until somebody listens (C4).
 
 ::
 
@@ -12,11 +12,12 @@ import asyncio
 from typing import Any, Protocol, TypeVar
 
 from rxsocket.runtime.home import Home
+from rxsocket.streams.feed import Feed, Hold, Report
 from rxsocket.streams.fence import Fence
 from rxsocket.streams.flow import Brake
-from rxsocket.streams.stream import Hold, Report, Stream
+from rxsocket.streams.stream import Stream
 
-__all__ = ["BatchStream", "Dropping", "HoldingStream", "Session"]
+__all__ = ["Dropping", "HoldingFeed", "MessageFeed", "Session", "SessionFeed"]
 
 T = TypeVar("T")
 
@@ -33,12 +34,14 @@ class Dropping(Protocol):
         ...
 
 
-class HoldingStream(Stream[T]):
-    """A stream of messages. While nobody is subscribed it can hold what comes, up to a limit.
+class HoldingFeed(Feed[T]):
+    """A feed of messages. While nobody is subscribed it can hold what comes, up to a limit.
 
     Args:
         owner: Told when a limit was passed.
     """
+
+    __slots__ = ("_bytes", "_held", "_holding", "_owner", "_timer")
 
     def __init__(
         self,
@@ -66,12 +69,16 @@ class HoldingStream(Stream[T]):
         if held:
             self._owner.dropped(len(held), reason or "nobody subscribed")
 
+    @property
+    def holding(self) -> bool:
+        """Whether what comes is held."""
+        return self._holding
+
     def emit(self, value: T, raw: str | bytes | None = None) -> None:
         """Call every observer with a message, or hold it; ``raw`` is what it was decoded from."""
-        if self._fences:
-            super().emit(value)
-        elif self._holding:
+        if self._holding:
             self._keep(value, raw)
+        super().emit(value)
 
     def _keep(self, value: Any, raw: str | bytes | None) -> None:
         self._held = self._held or []
@@ -83,7 +90,7 @@ class HoldingStream(Stream[T]):
         elif self._bytes > MAX_BYTES:
             self.let_go(f"more than {MAX_BYTES} bytes came before anybody subscribed")
         elif self._timer is None:
-            self._timer = self._home.loop.call_later(
+            self._timer = self.home.loop.call_later(
                 MAX_SECONDS, self.let_go, f"nobody subscribed within {MAX_SECONDS:g} s"
             )
 
@@ -93,57 +100,66 @@ class HoldingStream(Stream[T]):
         self._disarm()
         return held or []
 
+    def release_whole(self) -> list[list[T]]:
+        """Stop holding; return what was held as one list, if there was anything."""
+        held = self.release()
+        return [held] if held else []
+
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _admit(self, fence: Fence[T]) -> None:
-        for value in self.release():
-            fence.on_next(value)
+        if fence.audience:
+            for value in self.release():
+                fence.on_next(value)
         super()._admit(fence)
 
 
-class BatchStream(Stream[list[T]]):
-    """The messages of another stream in lists; the first list is what that one held.
+class MessageFeed(HoldingFeed[T]):
+    """The messages of a socket, of which it knows when those came that it holds."""
 
-    Args:
-        messages: The stream that holds.
-    """
+    __slots__ = ("_came",)
 
     def __init__(
         self,
         name: str,
         home: Home,
         report: Report,
-        messages: HoldingStream[T],
+        owner: Dropping,
         hold: Hold,
         brake: Brake,
     ) -> None:
-        super().__init__(name, home, report, hold, brake)
-        self._messages = messages
+        super().__init__(name, home, report, owner, hold, brake)
+        self._came: list[float] | None = None
 
-    def _admit(self, fence: Fence[list[T]]) -> None:
-        held = self._messages.release()
-        if held:
-            fence.on_next(held)
-        super()._admit(fence)
+    def hold(self) -> None:
+        """From now on hold what comes, until the first observer does."""
+        super().hold()
+        self._came = None
+
+    def hand_out(self) -> list[tuple[T, float]]:
+        """Stop holding; return what was held, and when it came."""
+        return list(zip(self.release(), self._came or (), strict=False))
+
+    def _keep(self, value: T, raw: str | bytes | None) -> None:
+        self._came = self._came or []
+        self._came.append(self.home.wall_time())
+        super()._keep(value, raw)
 
 
-class Session(HoldingStream[T]):
-    """The messages of one connection; it completes when that connection has closed.
+class SessionFeed(HoldingFeed[T]):
+    """The messages of one connection.
 
     Attributes:
         epoch: Number of the connection.
     """
 
+    __slots__ = ("_over", "epoch")
+
     def __init__(
-        self,
-        epoch: int,
-        home: Home,
-        report: Report,
-        owner: Dropping,
-        brake: Brake | None = None,
+        self, epoch: int, home: Home, report: Report, owner: Dropping, brake: Brake
     ) -> None:
         super().__init__(f"session {epoch}", home, report, owner, brake=brake)
         self.epoch = epoch
@@ -160,3 +176,15 @@ class Session(HoldingStream[T]):
         if self._over:
             self._remove(fence)
             fence.end(None)
+
+
+class Session(Stream[T]):
+    """The messages of one connection; it completes when that connection has closed.
+
+    Attributes:
+        epoch: Number of the connection.
+    """
+
+    def __init__(self, feed: SessionFeed[T]) -> None:
+        super().__init__(feed)
+        self.epoch = feed.epoch

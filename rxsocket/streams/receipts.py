@@ -13,8 +13,8 @@ from reactivex.disposable import Disposable
 
 from rxsocket.runtime.home import Home
 from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.feed import Report
 from rxsocket.streams.fence import Fence, observer_name
-from rxsocket.streams.stream import Report
 
 __all__ = ["Receipt"]
 

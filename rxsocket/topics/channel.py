@@ -8,10 +8,41 @@ from typing import Any
 from reactivex import abc
 
 from rxsocket.runtime.home import Home
-from rxsocket.streams.stream import Report, Stream
+from rxsocket.streams.feed import Feed, Report
+from rxsocket.streams.stream import Stream
 from rxsocket.topics.subscription import Subscription
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "ChannelFeed"]
+
+
+class ChannelFeed(Feed[Any]):
+    """The observers of one channel, and what it is.
+
+    Attributes:
+        match: Whether a message is of this channel, when there is no key.
+        by: What a message's key is.
+        key: The key of this channel's messages.
+        subscription: What is asked of the server.
+    """
+
+    __slots__ = ("by", "key", "match", "subscription")
+
+    def __init__(
+        self,
+        name: str,
+        home: Home,
+        report: Report,
+        join: Callable[[ChannelFeed], abc.DisposableBase],
+        subscription: Subscription,
+        match: Callable[[Any], object] | None,
+        by: Callable[[Any], Any],
+        key: Hashable,
+    ) -> None:
+        super().__init__(f"channel {name}", home, report, lambda: join(self))
+        self.subscription = subscription
+        self.match = match
+        self.by = by
+        self.key = key
 
 
 class Channel(Stream[Any]):
@@ -27,27 +58,4 @@ class Channel(Stream[Any]):
         on the wire   --S-----------------  S-------U
         messages      ----a--b--other-----  --c------
         channel       ----a--b------------  --c------
-
-    Attributes:
-        match: Whether a message is of this channel, when there is no key.
-        by: What a message's key is.
-        key: The key of this channel's messages.
-        subscription: What is asked of the server.
     """
-
-    def __init__(
-        self,
-        name: str,
-        home: Home,
-        report: Report,
-        join: Callable[[Channel], abc.DisposableBase],
-        subscription: Subscription,
-        match: Callable[[Any], object] | None,
-        by: Callable[[Any], Any],
-        key: Hashable,
-    ) -> None:
-        super().__init__(f"channel {name}", home, report, lambda: join(self))
-        self.subscription = subscription
-        self.match = match
-        self.by = by
-        self.key = key

@@ -19,7 +19,7 @@ from reactivex.disposable import Disposable
 from rxsocket.callables import callback
 from rxsocket.engine.engine import Engine
 from rxsocket.streams.fence import observer_name
-from rxsocket.topics.channel import Channel
+from rxsocket.topics.channel import Channel, ChannelFeed
 from rxsocket.topics.envelope import Envelope
 from rxsocket.topics.subscription import Answer, Subscription
 from rxsocket.topics.subscriptions import Subscriptions
@@ -44,10 +44,10 @@ class Channels:
         self.subscriptions = Subscriptions(engine, self._fail, self._report)
         self._engine = engine
         self._envelope = envelope
-        self._joined: dict[object, Channel] = {}
-        self._counts: dict[Channel, int] = {}
-        self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[Channel, ...]]] = {}
-        self._matching: tuple[Channel, ...] = ()
+        self._joined: dict[object, ChannelFeed] = {}
+        self._counts: dict[ChannelFeed, int] = {}
+        self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[ChannelFeed, ...]]] = {}
+        self._matching: tuple[ChannelFeed, ...] = ()
         self._reported: set[Callable[..., Any]] = set()
         self._messages: abc.DisposableBase | None = None
 
@@ -75,9 +75,11 @@ class Channels:
         name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
         report = self.publisher.report
         by = by or self._topic
-        return Channel(name, self.home, report, self.join, subscription, match, by, key)
+        return Channel(
+            ChannelFeed(name, self.home, report, self.join, subscription, match, by, key)
+        )
 
-    def join(self, channel: Channel) -> abc.DisposableBase:
+    def join(self, channel: ChannelFeed) -> abc.DisposableBase:
         """Want a channel, and stay connected, until disposed; from any thread."""
         token = object()
         self.home.run(lambda: self._join(token, channel))
@@ -91,7 +93,7 @@ class Channels:
 
     # --- who subscribes
 
-    def _join(self, token: object, channel: Channel) -> None:
+    def _join(self, token: object, channel: ChannelFeed) -> None:
         self._joined[token] = channel
         self._counts[channel] = self._counts.get(channel, 0) + 1
         if self._counts[channel] == 1:
@@ -117,14 +119,14 @@ class Channels:
             messages, self._messages = self._messages, None
             messages.dispose()
 
-    def _add(self, channel: Channel) -> None:
+    def _add(self, channel: ChannelFeed) -> None:
         if channel.match is not None:
             self._matching = (*self._matching, channel)
         else:
             keys = self._keyed.setdefault(channel.by, {})
             keys[channel.key] = (*keys.get(channel.key, ()), channel)
 
-    def _remove(self, channel: Channel) -> None:
+    def _remove(self, channel: ChannelFeed) -> None:
         del self._counts[channel]
         if channel.match is not None:
             self._matching = tuple(other for other in self._matching if other is not channel)

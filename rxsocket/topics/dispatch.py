@@ -23,8 +23,8 @@ from rxsocket.errors import Undecodable
 from rxsocket.events import TopicFailed
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.home import Home
+from rxsocket.streams.feed import Feed, Hold
 from rxsocket.streams.fence import Fence
-from rxsocket.streams.stream import Hold, Stream
 from rxsocket.topics.envelope import Envelope, converter
 from rxsocket.topics.pattern import Pattern
 
@@ -35,8 +35,10 @@ MAX_ROUTES = 4096
 """Topics whose route is kept; a server may name ever new ones."""
 
 
-class Sink(Stream[Any]):
+class Sink(Feed[Any]):
     """All listeners of one pattern and type; a payload is converted once for all of them."""
+
+    __slots__ = ("__weakref__", "_dispatch", "convert", "pattern")
 
     def __init__(self, pattern: Pattern, type: Any, dispatch: Dispatch) -> None:
         super().__init__(

@@ -425,6 +425,32 @@ def test_nothing_is_held_for_who_is_there_without_connecting(
     assert payloads[-2:] == ["1", "2"]
 
 
+@pytest.mark.parametrize("stream", ["messages", "batches"])
+def test_an_onlooker_hears_what_is_held_for_others(
+    virtual: VirtualClock, scene: Make, stream: str
+) -> None:
+    """``passive(audience=False)`` hears what comes, and it is held all the same."""
+    it = scene(accept().send("1").wait(2.0).send("2"), watch=False, auth=A)
+    seen: list[str | list[str]] = []
+    getattr(it.socket, stream).passive(audience=False).subscribe(seen.append)
+    it.socket.connect()
+    virtual.advance(1.0)
+    assert late(it) == ["1"]
+    virtual.advance(10.0)
+    assert seen == (["1", "2"] if stream == "messages" else [["1"], ["2"]])
+
+
+@pytest.mark.parametrize("stream", ["messages", "batches"])
+def test_a_late_onlooker_takes_nothing(virtual: VirtualClock, scene: Make, stream: str) -> None:
+    """Who subscribes with ``passive(audience=False)`` leaves what is held where it is."""
+    it, problems = hold(virtual, scene, "1", "2")
+    seen: list[object] = []
+    getattr(it.socket, stream).passive(audience=False).subscribe(seen.append)
+    assert (seen, late(it)) == ([], ["1", "2"])
+    virtual.advance(10.0)
+    assert problems == []
+
+
 def test_what_is_held_at_the_end_is_counted_before_errors_completes(
     virtual: VirtualClock, scene: Make
 ) -> None:

@@ -13,7 +13,6 @@ from reactivex.abc import DisposableBase
 from scene import A, Make, Scene
 
 from rxsocket import (
-    Channel,
     ObserverFailed,
     Opened,
     SocketFailed,
@@ -354,10 +353,10 @@ def test_arguments_are_checked(scene: Make) -> None:
 def test_opened_comes_after_the_subscriptions(virtual: VirtualClock, scene: Make) -> None:
     """C19: who hears ``Opened`` can rely on the subscriptions having been sent."""
     it = scene(watch=False, auth=A, latency=0.0)
-    channel: Channel = it.socket.channel(**of("t"))
+    channel: Any = it.socket.channel(**of("t"))
     channel.subscribe()
     carried: list[set[int]] = []
-    it.socket.opens.subscribe(lambda _: carried.append(set(channel.subscription.carried)))
+    it.socket.opens.subscribe(lambda _: carried.append(set(channel._feed.subscription.carried)))
     virtual.advance(1.0)
     assert carried == [{1}]
     assert [type(event) for event in it.events if isinstance(event, Opened)] == []

@@ -175,8 +175,9 @@ def test_overtaken_changes_say_so() -> None:
             if not outcomes:
                 outcomes.extend(socket.set_auth({"token": value}) for value in "bcd")
 
+        watch = Watch(socket, connect=False)
         socket.on_open(change)  # on the loop, where nothing comes between them
-        opened = Watch(socket).wait(Opened, 2)
+        opened = watch.wait(Opened, 2)
         assert outcomes[2].result(5) == InEffect(opened.epoch)
         assert [outcome.result(5) for outcome in outcomes[:2]] == [Overtaken(), Overtaken()]
         socket.close().result(5)
