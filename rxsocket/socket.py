@@ -49,7 +49,6 @@ from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.limits import NO_LIMITS, Limits
 from rxsocket.policy.verdicts import Judge, standard
-from rxsocket.publishing.shelf import Shelf
 from rxsocket.requests.request import Request
 from rxsocket.requests.requests import Requests
 from rxsocket.runtime.home import Home
@@ -281,10 +280,6 @@ class Socket(Generic[T, S]):
         adopt(self._closing, plan.name)
 
     @lazy
-    def _streams(self) -> Shelf:
-        return Shelf(self._publisher)
-
-    @lazy
     def _topics(self) -> Topics:
         return Topics(self._engine, self._envelope)
 
@@ -343,17 +338,17 @@ class Socket(Generic[T, S]):
     @property
     def events(self) -> Stream[Event]:
         """Everything that happens, as typed values (C2)."""
-        return self._streams.events
+        return Stream(self._publisher.events)
 
     @property
     def opens(self) -> Stream[Opened]:
         """One ``Opened`` for each connection."""
-        return self._streams.opens
+        return Stream(self._publisher.opens)
 
     @property
     def closes(self) -> Stream[Closed]:
         """One ``Closed`` for each ``Opened``."""
-        return self._streams.closes
+        return Stream(self._publisher.closes)
 
     @property
     def messages(self) -> Stream[T]:
@@ -364,7 +359,7 @@ class Socket(Generic[T, S]):
         The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5
         s at most (C4).
         """
-        return self._streams.messages
+        return Stream(self._publisher.messages)
 
     @property
     def batches(self) -> Stream[list[T]]:
@@ -383,7 +378,7 @@ class Socket(Generic[T, S]):
         Examples:
             >>> socket.batches.subscribe(lambda rows: table.insert_many(map(json.loads, rows)))
         """
-        return self._streams.batches
+        return Stream(self._publisher.batches)
 
     @property
     def sessions(self) -> Stream[Session[T]]:
@@ -394,17 +389,17 @@ class Socket(Generic[T, S]):
             sessions  --+---------------+--------
                         '--1--2--3|     '--4--5--
         """
-        return self._streams.sessions
+        return Stream(self._publisher.sessions)
 
     @property
     def errors(self) -> Stream[Problem]:
         """What went wrong without ending a stream. Subscribing does not connect."""
-        return self._streams.errors
+        return Stream(self._publisher.errors)
 
     @property
     def state(self) -> ValueStream[State]:
         """What the socket is doing: now, then each change. Subscribing does not connect."""
-        return self._streams.state
+        return ValueStream(self._publisher.state)
 
     @property
     def latency(self) -> ValueStream[float | None]:
@@ -412,12 +407,12 @@ class Socket(Generic[T, S]):
 
         Subscribing does not connect. ``ping_interval`` says how often it is measured.
         """
-        return self._streams.latency
+        return ValueStream(self._publisher.latency)
 
     @property
     def auth(self) -> ValueStream[Credential]:
         """The credential in use, masked: now, then each change. Subscribing does not connect."""
-        return self._streams.auth
+        return ValueStream(self._publisher.auth)
 
     @property
     def scheduler(self) -> LoopScheduler:

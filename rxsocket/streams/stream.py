@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
@@ -19,6 +19,9 @@ T = TypeVar("T")
 class Stream(Guarded[T]):
     """An Observable of what happens to a socket from now on.
 
+    Those of one feed are equal, but not the same object: ``socket.messages`` is made anew each
+    time, as a bound method is.
+
     An observer that raises is detached and reported on ``errors``; the others and the connection go
     on (C23). Each is called on the socket's loop, one value at a time, in the context in which it
     subscribed, and never after it was disposed (C24).
@@ -33,6 +36,13 @@ class Stream(Guarded[T]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}: {self._feed.observers} observers>"
+
+    def __eq__(self, other: object) -> bool:
+        feed: Feed[Any] | None = getattr(other, "_feed", None)
+        return isinstance(other, Stream) and feed is self._feed
+
+    def __hash__(self) -> int:
+        return hash(self._feed)
 
     def passive(self, *, audience: bool = True) -> Observable[T]:
         """The same stream, for looking only: subscribing to it does not connect (C1).

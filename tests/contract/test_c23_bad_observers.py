@@ -413,7 +413,8 @@ def test_async_observers_are_refused_behind_operators_too(
 def test_what_pipe_gives_is_what_it_would_be(virtual: VirtualClock) -> None:
     """Nothing piped is the stream itself; what is more than an Observable, or none, stays so."""
     _, socket, _ = make(accept().send("1", "2").close(1000))
-    assert socket.messages.pipe() is socket.messages
+    messages = socket.messages
+    assert messages.pipe() is messages
     assert socket.messages.pipe(lambda source: 7) == 7
     published = socket.messages.pipe(ops.publish())
     assert isinstance(published, ConnectableObservable)
