@@ -1,74 +1,19 @@
-"""Credentials that are fetched ahead of their expiry, and shared by many sockets (C12).
-
-::
-
-    provider      1--------------------2-----------X--2'---------------
-                  |<---- lifetime - lead ---->|
-    subscriber    1--------------------2--------------2'---------------
-    a later one                 1------2--------------2'---------------
-
-One call of the provider runs at a time, whoever needs it. Wall time decides about expiry, so that a
-machine that slept finds out when it wakes.
-"""
+"""Credentials that are fetched ahead of their expiry, and shared by many sockets (C12)."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from reactivex import abc
-from reactivex.disposable import Disposable
-
 from rxsocket.arguments import instance, seconds, seconds_or_none
-from rxsocket.auth.ahead import Ahead
-from rxsocket.auth.alarm import Alarm
-from rxsocket.auth.calls import Calls
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.expiry import Expires, Minted, minted
-from rxsocket.auth.sources import Ask, Reason
+from rxsocket.auth.expiry import Expires
+from rxsocket.auth.minting import Mint
 from rxsocket.callables import function
-from rxsocket.errors import ProviderFailed, Unauthorized
-from rxsocket.runtime.holds import Holds
-from rxsocket.runtime.home import Home
-from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.feed import Feed, WelcomingFeed
 from rxsocket.streams.stream import Stream
 
-__all__ = ["Follower", "Outcome", "Refreshing", "refreshing"]
-
-logger = logging.getLogger("rxsocket")
-
-Outcome = Minted | Exception
-
-
-class Follower(ABC):
-    """Who follows a :class:`Refreshing` without asking it to begin: a socket asks by itself.
-
-    Its methods are called on the loop of the Refreshing, unless it has asked and gets the same as
-    its answer.
-    """
-
-    @abstractmethod
-    def renewed(self, renewal: Minted) -> None:
-        """There is another credential."""
-
-    @abstractmethod
-    def failed(self, error: Exception) -> None:
-        """A refresh ahead of the expiry failed; the old credential stays."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is done while somebody wants credentials."""
-
-    start: Callable[[], None]
-    stop: Callable[[], None]
+__all__ = ["Refreshing", "mint_of", "refreshing"]
 
 
 class Refreshing(Stream[Credential]):
@@ -80,241 +25,25 @@ class Refreshing(Stream[Credential]):
 
     Attributes:
         errors: What went wrong without ending anything. Subscribing starts nothing.
-        calls: How many calls of the provider were begun.
     """
 
-    def __init__(
-        self,
-        provider: Callable[..., Any],
-        lead: float,
-        expires: Expires | None,
-        credential: Callable[[Any], Any] | None,
-        timeout: float | None,
-        random: Random,
-    ) -> None:
-        self._home = Home()
-        report = self._observer_failed
-        super().__init__(
-            WelcomingFeed("refreshing", self._home, report, self._welcome, self._demand)
-        )
-        self._errors: Feed[Exception] = Feed("errors", self._home, report)
-        self.errors = Stream(self._errors)
-        self._calls = Calls("refreshing(provider)", provider, timeout, self._read)
-        self._ahead = Ahead(lead, random)
-        self._expires = expires
-        self._credential = credential
-        self._timeout = timeout
-        self._holds = Holds(self._home, _Wanted(self._start, self._stop), 0.0)
-        self._followers: tuple[Follower, ...] = ()
-        self._current: Minted | None = None
-        self._alarm = Alarm(self._home, self._expiring)
-        self._call: asyncio.Task[Minted] | None = None
-        self._unasked = False
-        self._waiting: list[tuple[Follower, Callable[[Outcome], None]]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.calls = 0
+    def __init__(self, mint: Mint) -> None:
+        super().__init__(mint.credentials)
+        self._mint = mint
+        self.errors: Stream[Exception] = Stream(mint.errors)
 
     def __repr__(self) -> str:
-        observers = self._feed.observers + len(self._followers)
-        return f"<Refreshing {self._calls.name}: {observers} observers>"
+        return repr(self._mint)
 
-    # --- from any thread
+    @property
+    def calls(self) -> int:
+        """How many calls of the provider were begun."""
+        return self._mint.calls
 
-    def expires_at(self, credential: Credential) -> float | None:
-        """When its credential expires, as wall time; ``None`` if that is not known."""
-        current = self._current
-        return current.expires_at if current and current.credential == credential else None
 
-    def follow(self, follower: Follower) -> abc.DisposableBase:
-        """Tell a follower of every renewal, until disposed."""
-
-        def leave() -> None:
-            self._home.run(lambda: self._drop(follower))
-            hold.dispose()
-
-        self._home.run(lambda: self._add(follower))
-        hold = self._holds.take()
-        return Disposable(leave)
-
-    def revive(self) -> None:
-        """Go on here, if the loop that it was on has ended."""
-        loop = self._loop
-        if loop is not None and loop.is_closed():
-            self._home.run(self._moved)
-
-    async def ask(
-        self, ask: Ask, follower: Follower, refused: Callable[[Credential], bool]
-    ) -> Minted:
-        """The current credential, or a new one when that has expired or was refused.
-
-        Args:
-            ask: What to tell the provider, if it is called for this.
-            follower: Who asks.
-            refused: Whether a credential was refused; called on any thread.
-
-        Raises:
-            ProviderFailed: If the provider failed.
-            Unauthorized: If it gave up.
-        """
-        loop = asyncio.get_running_loop()
-        there: asyncio.Future[Outcome] = loop.create_future()
-
-        def arrive(outcome: Outcome) -> None:
-            if not there.done():
-                there.set_result(outcome)
-
-        def settle(outcome: Outcome) -> None:
-            if running_loop() is loop:
-                arrive(outcome)
-                return
-            with suppress(RuntimeError):  # its loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(arrive, outcome)
-
-        self._home.run(lambda: self._answer(ask, follower, refused, settle))
-        # The call has a limit of its own; this one is for a loop that ended with the call on it.
-        try:
-            async with asyncio.timeout(None if self._timeout is None else self._timeout + 1.0):
-                outcome = await there
-        except TimeoutError:
-            outcome = ProviderFailed(f"{self._calls.name} gave no credential in time")
-        if isinstance(outcome, ProviderFailed):
-            outcome = ProviderFailed(*outcome.args)  # each has a traceback of its own
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    # --- on the loop
-
-    def _welcome(self) -> list[Credential]:
-        """What a late observer gets first."""
-        return [self._current.credential] if self._current is not None and self._live() else []
-
-    def _add(self, follower: Follower) -> None:
-        self._followers = (*self._followers, follower)
-
-    def _drop(self, follower: Follower) -> None:
-        self._followers = tuple(other for other in self._followers if other is not follower)
-
-    def _demand(self) -> abc.DisposableBase:
-        """A subscriber came that asks for nothing by itself."""
-        hold = self._holds.take()
-        self._home.run(self._begin)
-        return hold
-
-    def _start(self) -> None:
-        loop, self._loop = self._loop, self._home.loop
-        if loop is self._loop:
-            return
-        if self._live():
-            self._alarm.arm()
-        else:
-            self._alarm.set(None)  # who needs one asks for it
-
-    def _begin(self) -> None:
-        if self._loop is not None and not self._live():
-            self._fetch(Ask(1, Reason.FIRST))
-
-    def _stop(self) -> None:
-        """The last subscriber left."""
-        self._loop = self._call = None
-        self._alarm.disarm()
-        self._calls.cancel()
-        self._settle(ProviderFailed(f"{self._calls.name} was stopped"))
-        self._home.release(lambda: not self._holds.held)
-
-    def _moved(self) -> None:
-        """Begin anew on the loop of the moment, if that is another one than it was."""
-        self._home.bind()
-        if self._loop is None or self._loop is self._home.loop:
-            return
-        self._calls.cancel()
-        self._call = None
-        self._settle(ProviderFailed(f"the loop that called {self._calls.name} ended"))
-        self._loop = None
-        self._start()
-
-    def _answer(
-        self,
-        ask: Ask,
-        follower: Follower,
-        refused: Callable[[Credential], bool],
-        settle: Callable[[Outcome], None],
-    ) -> None:
-        self._moved()
-        if self._current is not None and self._live() and not refused(self._current.credential):
-            settle(self._current)
-            return
-        self._waiting.append((follower, settle))
-        self._fetch(ask)
-
-    def _live(self) -> bool:
-        return self._current is not None and self._current.live(self._home.wall_time())
-
-    def _expiring(self) -> None:
-        self._fetch(Ask(self._ahead.failures + 1, Reason.EXPIRING), unasked=True)
-
-    def _fetch(self, ask: Ask, *, unasked: bool = False) -> None:
-        if self._call is not None:
-            return
-        self._alarm.disarm()
-        self._unasked = unasked
-        self.calls += 1
-        self._call = self._calls.begin(ask)
-        self._call.add_done_callback(self._fetched)
-
-    def _read(self, answer: Any) -> Minted:
-        now = self._home.wall_time()
-        return replace(minted(answer, now, self._expires, self._credential), number=self.calls)
-
-    def _fetched(self, call: asyncio.Task[Minted]) -> None:
-        if call is not self._call:
-            return
-        self._call = None
-        with self._home.turn():
-            if call.cancelled():  # by the end of the loop; where somebody asks, it goes on
-                self._settle(ProviderFailed(f"the loop that called {self._calls.name} ended"))
-                return
-            error = call.exception()
-            if error is None:
-                self._succeeded(call.result())
-            elif isinstance(error, Exception):
-                self._failed(error.with_traceback(None))
-
-    def _succeeded(self, renewal: Minted) -> None:
-        before, self._current = self._current, renewal
-        same = before is not None and before.credential == renewal.credential
-        self._alarm.set(self._ahead.after(renewal, self._home.wall_time(), same=same))
-        others = self._settle(renewal)
-        if not same:
-            for follower in others:
-                follower.renewed(renewal)
-            self._feed.emit(renewal.credential)
-
-    def _failed(self, error: Exception) -> None:
-        if isinstance(error, Unauthorized) or (self._current is None and not self._feed.observed):
-            self._alarm.set(None)  # until somebody asks
-        else:
-            now = self._home.wall_time()
-            self._alarm.set(self._ahead.after_failure(now, live=self._live()))
-        others = self._settle(error)
-        if self._unasked:
-            for follower in others:
-                follower.failed(error)
-        if self._feed.observed:
-            logger.warning("%r: %s", self, error)
-        self._errors.emit(error)
-
-    def _settle(self, outcome: Outcome) -> list[Follower]:
-        """Answer who asked; returns the others."""
-        waiting, self._waiting = self._waiting, []
-        for _, settle in waiting:
-            settle(outcome)
-        asked = [follower for follower, _ in waiting]
-        return [follower for follower in self._followers if follower not in asked]
-
-    def _observer_failed(self, observer: str, stream: str, error: Exception) -> None:
-        text = "observer %s of %s raised and was detached; the others go on"
-        logger.warning(text, observer, stream, exc_info=error)
+def mint_of(source: Refreshing) -> Mint:
+    """What does the work, for a socket that asks by itself."""
+    return source._mint  # pyright: ignore[reportPrivateUsage]
 
 
 def refreshing(
@@ -372,7 +101,7 @@ def refreshing(
         >>> tokens.subscribe(print)
         Credential(***)
     """
-    return Refreshing(
+    mint = Mint(
         function("refreshing(provider)", provider),
         seconds("refreshing(lead)", lead),
         None if expires is None else function("refreshing(expires)", expires),
@@ -382,3 +111,4 @@ def refreshing(
         if random is None
         else instance("refreshing(random)", random, Random, "a random.Random"),
     )
+    return Refreshing(mint)

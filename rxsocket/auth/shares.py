@@ -1,4 +1,4 @@
-"""One socket's share of a :class:`Refreshing` (C10, C12)."""
+"""One socket's share of what a mint makes for many (C10, C12)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from rxsocket.auth.alarm import LOOK
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Minted
-from rxsocket.auth.refreshing import Follower, Refreshing
+from rxsocket.auth.minting import Follower, Mint
 from rxsocket.auth.sources import Ask, Provider
 from rxsocket.errors import Unauthorized
 from rxsocket.runtime.home import Home
@@ -30,7 +30,7 @@ class Share(Provider, Follower):
                   one pushed since that call began
 
     Args:
-        source: What it is a share of; maybe on another loop.
+        mint: What it is a share of; maybe on another loop.
         home: Where the socket lives.
         refused: Whether the socket was refused with a credential; called on any thread.
         renewed: Called on the socket's loop with a credential that came unasked.
@@ -42,13 +42,13 @@ class Share(Provider, Follower):
 
     def __init__(
         self,
-        source: Refreshing,
+        mint: Mint,
         home: Home,
         refused: Callable[[Credential], bool],
         renewed: Callable[[Credential], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self._source = source
+        self._mint = mint
         self._home = home
         self._refused = refused
         self._told = renewed
@@ -60,25 +60,25 @@ class Share(Provider, Follower):
         self.parked = False
 
     def __repr__(self) -> str:
-        return f"<Share of {self._source!r}>"
+        return f"<Share of {self._mint!r}>"
 
     # --- for the socket
 
     def expires_at(self, credential: Credential) -> float | None:
-        """When a credential of the source expires, as wall time; ``None`` if that is not known."""
-        return self._source.expires_at(credential)
+        """When a credential of the mint expires, as wall time; ``None`` if that is not known."""
+        return self._mint.expires_at(credential)
 
     def follow(self) -> abc.DisposableBase:
         """Be told of renewals, until disposed."""
         self._look()
-        return CompositeDisposable(self._source.follow(self), Disposable(self._disarm))
+        return CompositeDisposable(self._mint.follow(self), Disposable(self._disarm))
 
     async def ask(self, ask: Ask) -> Credential:
         """The credential of the moment, which others share."""
         self.parked = False
         self._asking += 1
         try:
-            answer = await self._source.ask(ask, self, self._refused)
+            answer = await self._mint.ask(ask, self, self._refused)
         except Unauthorized:
             self.parked = True
             raise
@@ -95,9 +95,9 @@ class Share(Provider, Follower):
 
     def overtaken(self) -> None:
         """What was asked for until now comes too late for this socket."""
-        self._overtaken = self._source.calls
+        self._overtaken = self._mint.calls
 
-    # --- for the Refreshing, on its loop
+    # --- for the mint, on its loop
 
     def renewed(self, renewal: Minted) -> None:
         """There is another credential."""
@@ -108,8 +108,8 @@ class Share(Provider, Follower):
         self._home.run(lambda: self._told_failure(error))
 
     def _look(self) -> None:
-        """The source may live on the loop of another socket, which may end before this one."""
-        self._source.revive()
+        """The mint may live on the loop of another socket, which may end before this one."""
+        self._mint.revive()
         self._timer = self._home.loop.call_later(LOOK, self._look)
 
     def _disarm(self) -> None:

@@ -25,7 +25,7 @@ from rxsocket.auth.changes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential
 from rxsocket.auth.identity import same_identity
 from rxsocket.auth.keyring import Claim, Renewal
-from rxsocket.auth.refreshing import Refreshing
+from rxsocket.auth.refreshing import Refreshing, mint_of
 from rxsocket.auth.shares import Share
 from rxsocket.auth.sources import FunctionProvider, Provider, credentials_from
 from rxsocket.auth.strategies import Reconnect
@@ -139,7 +139,8 @@ class Custody:
 
     def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
         if isinstance(auth, Refreshing):  # before the Observable that it is, too
-            share = Share(auth, self._home, self._refused, self._renewed, self._source_failed)
+            mint, failed = mint_of(auth), self._source_failed
+            share = Share(mint, self._home, self._refused, self._renewed, failed)
             return share, share.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.

@@ -17,7 +17,6 @@ from rxsocket import (
     InEffect,
     Opened,
     Reason,
-    Refreshing,
     Socket,
     SourceFailed,
     State,
@@ -297,13 +296,12 @@ def test_set_auth_overtakes_it() -> None:
         return "late"
 
     with server() as peer:
-        socket = Socket(peer.url, auth=refreshing(provide), stable_after=0.05)
+        tokens = refreshing(provide)
+        socket = Socket(peer.url, auth=tokens, stable_after=0.05)
         watch = Watch(socket)
         assert entered.wait(5)
         assert socket.set_auth("pushed").result(5) == InEffect(2)
         late = Inbox()
-        tokens = socket._engine.custody.provider._source  # type: ignore[union-attr]
-        assert isinstance(tokens, Refreshing)
         subscription = tokens.subscribe(late)
         release.set()
         late.wait(1)  # the socket, which is older than this subscriber, was told before
