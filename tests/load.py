@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["TooSlow", "stretched", "took", "within"]
+__all__ = ["AGAIN", "TooSlow", "stretched", "took", "within"]
 
 LOAD = Path("/proc/loadavg")
 
@@ -16,9 +16,13 @@ LOAD = Path("/proc/loadavg")
 class TooSlow(AssertionError):
     """Something took longer than it may.
 
-    The suite repeats a test for this alone, at most twice (``pyproject.toml``): a machine that is
-    held up for a second is so once, and what is slow by itself is so each time.
+    A test is repeated for this alone, at most twice: a machine that is held up for a second is so
+    once, and what is slow by itself is so each time.
     """
+
+
+AGAIN = {"reruns": 2, "only_rerun": [TooSlow.__name__]}
+"""What ``pytest-rerunfailures`` does for the tests of modules that use ``took`` or ``within``."""
 
 
 def stretched(seconds: float) -> float:

@@ -1,11 +1,11 @@
-"""How tests judge what takes time: see ``load.py``, and the options of pytest in pyproject.toml."""
+"""How tests judge what takes time: see ``load.py``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from load import TooSlow, took, within
+from load import AGAIN, TooSlow, took, within
 
 LOAD = Path(__file__).resolve().parents[1] / "load.py"
 
@@ -31,8 +31,10 @@ def test_what_takes_less_than_it_must_is_not_too_slow() -> None:
 
 
 SUITE = """
-from load import TooSlow
+import pytest
+from load import AGAIN, TooSlow
 
+pytestmark = pytest.mark.flaky(**AGAIN)
 tries = {}
 
 def again(name):
@@ -55,11 +57,14 @@ def teardown_module():
 """
 
 
-def test_only_what_was_too_slow_is_repeated(
-    pytester: pytest.Pytester, pytestconfig: pytest.Config
-) -> None:
-    """With the suite's own options: a wrong result fails at once, slowness after three times."""
+def test_only_what_was_too_slow_is_repeated(pytester: pytest.Pytester) -> None:
+    """A wrong result fails at once, slowness after three times."""
     pytester.makepyfile(test_suite=SUITE, load=LOAD.read_text())
-    options = [option for option in pytestconfig.getini("addopts") if "rerun" in option]
-    done = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:xdist", *options)
+    done = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:xdist")
     done.assert_outcomes(passed=1, failed=2)
+
+
+def test_tests_that_judge_time_are_repeated(request: pytest.FixtureRequest) -> None:
+    """This module uses what judges time, as others do, so that its tests are marked."""
+    marker = request.node.get_closest_marker("flaky")
+    assert marker is not None and marker.kwargs == AGAIN
