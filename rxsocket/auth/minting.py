@@ -25,6 +25,7 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxsocket.amounts import amount
 from rxsocket.auth.ahead import Ahead
 from rxsocket.auth.alarm import Alarm
 from rxsocket.auth.calls import Calls
@@ -102,8 +103,8 @@ class Mint:
         self.calls = 0
 
     def __repr__(self) -> str:
-        observers = self.credentials.observers + len(self._followers)
-        return f"<Refreshing {self._calls.name}: {observers} observers>"
+        observers = amount(self.credentials.observers + len(self._followers), "observer")
+        return f"<Refreshing {self._calls.name}: {observers}>"
 
     # --- from any thread
 

@@ -12,6 +12,7 @@ from typing import TextIO
 from rich.live import Live
 from rich.text import Text
 
+from rxsocket.amounts import amount
 from rxsocket.auth.carriers import Carrier
 from rxsocket.cli.errors import UsageError
 from rxsocket.cli.listen import Inbox, Over, put_into, written
@@ -168,7 +169,7 @@ class _Progress:
 
 def _amount(recorder: Recorder) -> str:
     lost = f", {recorder.lost:,} not recorded" if recorder.lost else ""
-    return f"{recorder.messages:,} messages{lost}, {recorder.size / 1e6:,.2f} MB"
+    return f"{amount(recorder.messages, 'message')}{lost}, {recorder.size / 1e6:,.2f} MB"
 
 
 def play(path: str, paper: Paper, speed: Speed, *, partial: bool = False) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
+from rxsocket.amounts import amount
 from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.events import (
     Aborted,
@@ -105,7 +106,7 @@ def sentence(happening: Happening) -> str:
         case Refused(reason=reason):
             return f"the new credential was refused: {reason}"
         case Dropped(count=count, reason=reason):
-            return f"{count} messages: {reason}"
+            return f"{amount(count, 'message')}: {reason}"
         case TopicFailed(topic=topic, error=error):
             return f"a message of {topic}: {describe(error)}"
         case ConnectFailed() | Rejected():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rxsocket.amounts import amount
 from rxsocket.events import (
     DecodeFailed,
     Dropped,
@@ -38,7 +39,7 @@ def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
 
     Examples:
         >>> notes_about([Dropped(epoch=1, count=2, reason="nobody subscribed", at=1.0)], 2.0)
-        ('2 messages were dropped: nobody subscribed',)
+        ('2 messages dropped: nobody subscribed',)
     """
     notes: dict[object, str] = {}
     counts: dict[object, int] = {}
@@ -81,7 +82,7 @@ def _note(event: Event, ago: str) -> str:
         case Resumed(slept=slept):
             return f"time jumped by {span(slept)} {ago}: the computer slept, or its clock was set"
         case Dropped(count=count, reason=reason):
-            return f"{count} messages were dropped: {reason}"
+            return f"{amount(count, 'message')} dropped: {reason}"
         case Renewed(epoch=epoch):
             return f"connection {epoch} took another credential {ago}, and goes on"
         case RenewalFailed(error=error, refused=refused, retry_in=retry_in):

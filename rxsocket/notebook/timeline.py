@@ -9,6 +9,7 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxsocket.amounts import amount
 from rxsocket.arguments import instance, more_than_zero
 from rxsocket.pictures.live_bundle import bundle
 from rxsocket.pictures.live_view import Drawn, View, Window
@@ -75,8 +76,8 @@ class Timeline(View):
 
     def __repr__(self) -> str:
         record = self._tape.record()
-        connections = len(record.story.connections)
-        return f"<Timeline {self._url}: {connections} connections, {record.count} messages>"
+        connections = amount(len(record.story.connections), "connection")
+        return f"<Timeline {self._url}: {connections}, {amount(record.count, 'message')}>"
 
     # --- shown in a notebook
 

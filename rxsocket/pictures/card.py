@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rxsocket.amounts import amount
 from rxsocket.arguments import is_list, is_mapping
 from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.auth.identity import jwt_claims
@@ -186,7 +187,7 @@ def _wrong(event: Event) -> tuple[str, str] | None:
         case SlowConsumer(observer=observer, seconds=seconds):
             return f"{observer} held the loop for {seconds:.1f} s", ""
         case Dropped(count=count, reason=reason):
-            return f"{count} messages were dropped: {reason}", ""
+            return f"{amount(count, 'message')} dropped: {reason}", ""
         case _:
             return None
 

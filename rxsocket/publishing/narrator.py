@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from rxsocket.amounts import amount
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
@@ -103,7 +104,7 @@ class Narrator:
                 level, self._garbled = (logging.DEBUG if self._garbled else logging.WARNING), True
                 self._log(level, "%s; its shape: %s", error, excerpt)
             case Dropped(count=count, reason=reason):
-                self._log(logging.WARNING, "%d messages dropped: %s", count, reason)
+                self._log(logging.WARNING, "%s dropped: %s", amount(count, "message"), reason)
             case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
                 text = "the observer of %s subscribed by %s held the loop for %.1f s; see "
                 text += "rxsocket.operators for those that need long"

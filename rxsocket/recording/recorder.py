@@ -21,6 +21,7 @@ from typing import Self
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
+from rxsocket.amounts import amount
 from rxsocket.arguments import instance, seconds_or_none
 from rxsocket.auth.credentials import Credential
 from rxsocket.callables import function
@@ -85,7 +86,7 @@ class Recorder(abc.DisposableBase):
 
     def __repr__(self) -> str:
         where = "done" if self._writer.written.is_set() else "recording"
-        return f"<Recorder {self.path.name}: {where}, {self._messages} messages>"
+        return f"<Recorder {self.path.name}: {where}, {amount(self._messages, 'message')}>"
 
     # --- ending
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
+from rxsocket.amounts import amount
 from rxsocket.streams.feed import Feed, ValueFeed
 from rxsocket.streams.guarded import Guarded
 from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
@@ -35,7 +36,8 @@ class Stream(Guarded[T]):
         self._feed = feed
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._name}: {self._feed.observers} observers>"
+        observers = amount(self._feed.observers, "observer")
+        return f"<{type(self).__name__} {self._name}: {observers}>"
 
     def __eq__(self, other: object) -> bool:
         feed: Feed[Any] | None = getattr(other, "_feed", None)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rxsocket.amounts import amount
 from rxsocket.socket import Socket
 from rxsocket.testing import VirtualClock, clock, fake, server
 from rxsocket.testing.fake import Fake
@@ -73,7 +74,7 @@ def virtual_clock() -> Iterator[VirtualClock]:
         yield time
         time.advance(0)
         assert not time.tasks, f"tasks left: {time.tasks}"
-        assert time.pending == 0, f"{time.pending} timers left"
+        assert time.pending == 0, f"{amount(time.pending, 'timer')} left"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
 from rxsocket import Socket
+from rxsocket.amounts import amount
 from rxsocket.notebook import marbles, timeline
 from rxsocket.pictures.card_view import CardView
 from rxsocket.pictures.live_pace import INTERVAL, PATIENCE, Pace
@@ -230,7 +231,7 @@ def test_a_resting_view_subscribes_to_nothing(virtual: VirtualClock, make: Make)
             virtual.advance(0.5)
             peer.push("hello")
         assert len(drawn) == count
-        assert f"events: {int(make is timeline)} observers" in repr(socket.events)
+        assert f"events: {amount(int(make is timeline), 'observer')}>" in repr(socket.events)
     virtual.advance(3)
 
 

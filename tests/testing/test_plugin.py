@@ -137,4 +137,4 @@ def test_something_left_on_the_virtual_clock(pytester: pytest.Pytester) -> None:
         """,
     )
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*1 timers left*"])
+    result.stdout.fnmatch_lines(["*1 timer left*"])

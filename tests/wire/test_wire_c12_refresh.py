@@ -317,6 +317,6 @@ def test_it_prints_masked(capsys: pytest.CaptureFixture[str]) -> None:
     tokens = refreshing(lambda: {"token": "hunter2", "expires_in": 900})
     subscription = tokens.subscribe(lambda value: (print(value), printed.set()))
     assert printed.wait(5)
-    assert "1 observers" in repr(tokens)
+    assert ": 1 observer>" in repr(tokens)
     subscription.dispose()
     assert capsys.readouterr().out == "Credential(token=***)\n"
