@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from load import within
+from load import stretched, within
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -286,10 +286,10 @@ def test_no_message_of_the_old_under_flood() -> None:
                 (again if tail.count("Opened") == 2 else enough).set()
 
         socket.events.subscribe(note)
-        assert enough.wait(5)
+        assert enough.wait(stretched(5))
         socket.set_auth("b")
-        assert again.wait(5)
-        socket.close().result(5)
+        assert again.wait(stretched(5))
+        socket.close().result(stretched(5))
     one = ["Connecting", "Opened", "Message", "Closed"]
     assert tail == [*one, *one, "Ended"]
 
