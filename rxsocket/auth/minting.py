@@ -84,7 +84,7 @@ class Mint:
         self._home = home = Home()
         report = self._observer_failed
         self.credentials: Feed[Credential] = WelcomingFeed(
-            "refreshing", home, report, self._welcome, self._demand
+            "refreshing", home, report, self._welcome, self._demand, for_all=True
         )
         self.errors: Feed[Exception] = Feed("errors", home, report)
         self._calls = Calls("refreshing(provider)", provider, timeout, self._read)

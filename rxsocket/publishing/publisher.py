@@ -13,8 +13,8 @@ call of the observer, and a look at whether anything was asked for meanwhile. If
 is carried out before the next message (C24), and if that ended the connection there is no next
 message (C5).
 
-So it is while one observer looks at ``messages`` and nobody at ``events`` or a session; else each
-message takes the longer way, and an event object is made only when somebody looks at ``events``.
+So it is while nobody looks at ``events`` or a session and nothing is held; else each message takes
+the longer way, and an event object is made only when somebody looks at ``events``.
 What nobody switched on is not asked about: what listens to a connection (``Life.listen``) makes it
 go message by message, a codec and interceptors are asked about once a read.
 """
@@ -61,8 +61,8 @@ FAULTS = frozenset(
     (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
 )
 """Ends that nobody wanted."""
-PAYLOADS = ("events", "sessions", "messages", "batches")
-"""Streams on which messages can be heard."""
+PAYLOADS = ("events", "messages", "batches")
+"""Streams on which messages are heard."""
 
 
 class Publisher(Feeds):
@@ -266,9 +266,10 @@ class Publisher(Feeds):
         self._epoch = self.delivers = event.epoch
         if (stopwatch := made(self, "_stopwatch")) is not None:
             stopwatch.reset()
-        if not any(self.attended(name) for name in PAYLOADS):
+        taken = self.observed("sessions")  # a session holds by itself
+        if not taken and not any(self.attended(name) for name in PAYLOADS):
             self.messages.hold()
-        if self.observed("sessions"):
+        if taken:
             self._session = SessionFeed(event.epoch, self._home, self._report, self, self.brake)
             self._session.hold()
         self.emit("opens", event)

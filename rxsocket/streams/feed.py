@@ -208,10 +208,12 @@ class WelcomingFeed(Feed[T]):
     """A feed with something for each observer before it hears the rest.
 
     Args:
-        earlier: Asked for it, on the loop, when one comes who counts as audience (C4).
+        earlier: Asked for it, on the loop.
+        for_all: Whether it is for onlookers, too, because it is not taken from others; if not, only
+            who counts as audience gets it (C4).
     """
 
-    __slots__ = ("_earlier",)
+    __slots__ = ("_earlier", "_for_all")
 
     def __init__(
         self,
@@ -221,12 +223,15 @@ class WelcomingFeed(Feed[T]):
         earlier: Callable[[], Iterable[T]],
         hold: Hold | None = None,
         brake: Brake | None = None,
+        *,
+        for_all: bool = False,
     ) -> None:
         super().__init__(name, home, report, hold, brake)
         self._earlier = earlier
+        self._for_all = for_all
 
     def _admit(self, fence: Fence[T]) -> None:
-        if fence.audience:
+        if fence.audience or self._for_all:
             for value in self._earlier():
                 fence.on_next(value)
         super()._admit(fence)

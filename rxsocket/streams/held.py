@@ -35,7 +35,7 @@ class Dropping(Protocol):
 
 
 class HoldingFeed(Feed[T]):
-    """A feed of messages. While nobody is subscribed it can hold what comes, up to a limit.
+    """A feed of messages. While nobody who counts as audience is subscribed it can hold what comes.
 
     Args:
         owner: Told when a limit was passed.
@@ -60,7 +60,7 @@ class HoldingFeed(Feed[T]):
         self._timer: asyncio.TimerHandle | None = None
 
     def hold(self) -> None:
-        """From now on hold what comes, until the first observer does."""
+        """From now on hold what comes, until the first who counts as audience does."""
         self._holding = True
 
     def let_go(self, reason: str | None = None) -> None:
@@ -75,7 +75,7 @@ class HoldingFeed(Feed[T]):
         return self._holding
 
     def emit(self, value: T, raw: str | bytes | None = None) -> None:
-        """Call every observer with a message, or hold it; ``raw`` is what it was decoded from."""
+        """Call every observer, and hold it if need be; ``raw`` is what it was decoded from."""
         if self._holding:
             self._keep(value, raw)
         super().emit(value)
@@ -135,7 +135,7 @@ class MessageFeed(HoldingFeed[T]):
         self._came: list[float] | None = None
 
     def hold(self) -> None:
-        """From now on hold what comes, until the first observer does."""
+        """From now on hold what comes, until the first who counts as audience does."""
         super().hold()
         self._came = None
 
@@ -166,7 +166,7 @@ class SessionFeed(HoldingFeed[T]):
         self._over = False
 
     def end(self, error: Exception | None = None) -> None:
-        """Complete it; what is still held goes to the first observer all the same."""
+        """Complete it; what is still held goes to the first of the audience all the same."""
         self._over = True
         self._disarm()  # no timer outlives the socket (C26)
         super().end(error)

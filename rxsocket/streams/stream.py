@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class Stream(Guarded[T]):
-    """An Observable of what happens to a socket from now on.
+    """An Observable of what happens from now on.
 
     Those of one feed are equal, but not the same object: ``socket.messages`` is made anew each
     time, as a bound method is.
 
-    An observer that raises is detached and reported on ``errors``; the others and the connection go
-    on (C23). Each is called on the socket's loop, one value at a time, in the context in which it
-    subscribed, and never after it was disposed (C24).
+    An observer that raises is detached and reported, for a socket on its ``errors``; the others and
+    the connection go on (C23). Each is called on one loop, for a socket on the socket's, one value
+    at a time, in the context in which it subscribed, and never after it was disposed (C24).
 
     Args:
         feed: Where the values come from.
@@ -41,7 +41,7 @@ class Stream(Guarded[T]):
 
     def __eq__(self, other: object) -> bool:
         feed: Feed[Any] | None = getattr(other, "_feed", None)
-        return isinstance(other, Stream) and feed is self._feed
+        return feed is self._feed if isinstance(other, Stream) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._feed)

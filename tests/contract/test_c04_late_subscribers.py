@@ -451,6 +451,17 @@ def test_a_late_onlooker_takes_nothing(virtual: VirtualClock, scene: Make, strea
     assert problems == []
 
 
+def test_who_looks_at_sessions_is_told_of_a_loss_once(virtual: VirtualClock, scene: Make) -> None:
+    """An onlooker of ``sessions`` has the messages held once, by the session that it may read."""
+    it = scene(accept().send("1", "2"), watch=False, auth=A)
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+    it.socket.sessions.passive(audience=False).subscribe()
+    it.socket.connect()
+    virtual.advance(10.0)
+    assert [problem.count for problem in problems] == [2]
+
+
 def test_what_is_held_at_the_end_is_counted_before_errors_completes(
     virtual: VirtualClock, scene: Make
 ) -> None:

@@ -720,7 +720,9 @@ def test_a_late_subscriber_gets_the_current_one(virtual: VirtualClock, mint: Min
     held = tokens.subscribe(first.append)
     virtual.advance(10.0)
     other = tokens.subscribe(late.append)
-    assert late == first == [Credential.of({"token": "1"})] and len(mint.asked) == 1
+    onlooker = tokens.passive(audience=False).subscribe(late.append)
+    assert late == first * 2 == [Credential.of({"token": "1"})] * 2 and len(mint.asked) == 1
+    onlooker.dispose()
     held.dispose()
     other.dispose()
     virtual.advance(1000.0)

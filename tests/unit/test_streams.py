@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from unittest import mock
 
 import pytest
 from reactivex import Observable
@@ -39,6 +40,7 @@ def test_streams_of_one_name_are_equal(virtual: object) -> None:
     names = [name for name, _ in inspect.getmembers(Socket, lambda one: isinstance(one, property))]
     streams = [name for name in names if isinstance(getattr(socket, name), Stream)]
     assert len({getattr(socket, name) for name in streams}) == len(streams) == 10
+    assert socket.messages == mock.ANY
     for name in streams:
         stream, again = getattr(socket, name), getattr(socket, name)
         assert stream == again and hash(stream) == hash(again) and stream != name
