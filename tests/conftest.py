@@ -9,11 +9,15 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from load import AGAIN
 
 from rxsocket.testing import VirtualClock
 
 pytest_plugins = ["pytester"]
+# How long an example takes says something about the machine, and nothing about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
