@@ -1,19 +1,11 @@
 """rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets."""
 
-from rxsocket.auth.carriers import (
-    Carried,
-    Carrier,
-    carrier,
-    cookie,
-    first_message,
-    header,
-    query,
-    subprotocol,
-)
-from rxsocket.auth.changes import AuthChange, InEffect, Overtaken, Refused, Stored
+from rxsocket.auth.carrier import Carried, Carrier, carrier
+from rxsocket.auth.carriers import cookie, first_message, header, query, subprotocol
 from rxsocket.auth.credentials import Credential, Secret
-from rxsocket.auth.refreshing import Refreshing, refreshing
-from rxsocket.auth.sources import Ask, Reason
+from rxsocket.auth.outcomes import AuthChange, InEffect, Overtaken, Refused, Stored
+from rxsocket.auth.providers import Ask, Reason
+from rxsocket.auth.refresh import Refreshing, refreshing
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
 from rxsocket.codecs import Codec, json, messagepack
 from rxsocket.errors import (
@@ -62,24 +54,24 @@ from rxsocket.events import (
     TopicFailed,
     Waiting,
 )
-from rxsocket.explaining.explanation import Explanation
+from rxsocket.explain.explanation import Explanation
 from rxsocket.history import history
 from rxsocket.liveness.heartbeat import Heartbeat, heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
+from rxsocket.sending.interceptors import Outgoing
 from rxsocket.sending.outbox import Sent
-from rxsocket.sending.outgoing import Outgoing
 from rxsocket.socket import Socket
-from rxsocket.states import State
-from rxsocket.streams.held import Session
+from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
-from rxsocket.topics.channel import Channel
-from rxsocket.topics.emitter import Emitter
-from rxsocket.topics.envelope import Envelope
-from rxsocket.topics.listener import Listener
-from rxsocket.transports.seam import (
+from rxsocket.topics.channels import Channel
+from rxsocket.topics.emitters import Emitter
+from rxsocket.topics.listeners import Listener
+from rxsocket.topics.topic import Envelope
+from rxsocket.transports.base import (
     Link,
     Options,
     PeerClosed,

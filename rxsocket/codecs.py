@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
 
-from rxsocket.callables import is_async
+from rxsocket.validation import is_async
 
 __all__ = ["Codec", "codec_or_none", "encoded", "json", "messagepack"]
 

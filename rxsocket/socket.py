@@ -17,9 +17,50 @@ from typing import Any, Generic, Literal, Self, TypeAlias, overload
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.address import Address
-from rxsocket.arguments import (
+from rxsocket.auth.carrier import Carrier
+from rxsocket.auth.carriers import carrier_or_query
+from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Identity
+from rxsocket.auth.groups import Lease, leases
+from rxsocket.auth.outcomes import AuthChange
+from rxsocket.auth.selector import Claim
+from rxsocket.auth.strategies import Strategy, strategy
+from rxsocket.codecs import Codec, codec_or_none
+from rxsocket.engine.engine import Engine
+from rxsocket.engine.options import USER_AGENT, Headers, connection_options
+from rxsocket.engine.plan import Plan
+from rxsocket.events import Closed, Event, Opened, Problem
+from rxsocket.explain.explanation import Explanation, explain
+from rxsocket.lazy import lazy
+from rxsocket.liveness.heartbeat import Heartbeat
+from rxsocket.liveness.stability import StableAfter, stable_after_argument
+from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
+from rxsocket.policy.verdicts import Judge, standard
+from rxsocket.runtime.cells import adopt
+from rxsocket.runtime.loop import Home
+from rxsocket.runtime.scheduler import LoopScheduler
+from rxsocket.runtime.switch import switch_map
+from rxsocket.sending.interceptors import Interceptor, Outgoing
+from rxsocket.sending.outbox import Sent
+from rxsocket.sending.payload import Sendable
+from rxsocket.session.supervisor import supervised
+from rxsocket.state import State
+from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.replay import Session
+from rxsocket.streams.stream import Stream, ValueStream
+from rxsocket.topics.channels import Channel, Channels
+from rxsocket.topics.emitters import Emitter
+from rxsocket.topics.listeners import Listener, Topics
+from rxsocket.topics.requests import Request, Requests
+from rxsocket.topics.subscriptions import Answer
+from rxsocket.topics.topic import Envelope, envelope_or_default
+from rxsocket.transports.base import Transport
+from rxsocket.transports.names import TransportName, compression_for, transport_for
+from rxsocket.url import Address
+from rxsocket.validation import (
+    callback,
     code_to_send,
+    function_of_one,
+    function_of_one_or_none,
     instance,
     more_than_zero,
     name_or_none,
@@ -27,51 +68,6 @@ from rxsocket.arguments import (
     seconds,
     seconds_or_none,
 )
-from rxsocket.auth.carriers import Carrier
-from rxsocket.auth.carriers.given import carrier_or_query
-from rxsocket.auth.changes import AuthChange
-from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential
-from rxsocket.auth.identity import Identity
-from rxsocket.auth.keyring import Claim
-from rxsocket.auth.leases import Lease, leases
-from rxsocket.auth.strategies import Strategy, strategy
-from rxsocket.callables import callback, function_of_one, function_of_one_or_none
-from rxsocket.cells import adopt
-from rxsocket.codecs import Codec, codec_or_none
-from rxsocket.engine.engine import Engine
-from rxsocket.engine.options import USER_AGENT, Headers, connection_options
-from rxsocket.engine.plan import Plan
-from rxsocket.engine.stability import StableAfter, stable_after_argument
-from rxsocket.events import Closed, Event, Opened, Problem
-from rxsocket.explaining.explanation import Explanation, explain
-from rxsocket.lazy import lazy
-from rxsocket.liveness.heartbeat import Heartbeat
-from rxsocket.policy.backoff import Backoff
-from rxsocket.policy.limits import NO_LIMITS, Limits
-from rxsocket.policy.verdicts import Judge, standard
-from rxsocket.requests.request import Request
-from rxsocket.requests.requests import Requests
-from rxsocket.runtime.home import Home
-from rxsocket.runtime.scheduler import LoopScheduler
-from rxsocket.runtime.switch import switch_map
-from rxsocket.sending.interceptors import Interceptor
-from rxsocket.sending.outbox import Sent
-from rxsocket.sending.outgoing import Outgoing
-from rxsocket.sending.payload import Sendable
-from rxsocket.session.supervisor import supervised
-from rxsocket.states import State
-from rxsocket.streams.held import Session
-from rxsocket.streams.receipts import Receipt
-from rxsocket.streams.stream import Stream, ValueStream
-from rxsocket.topics.channel import Channel
-from rxsocket.topics.channels import Channels
-from rxsocket.topics.emitter import Emitter
-from rxsocket.topics.envelope import Envelope, envelope_or_default
-from rxsocket.topics.listener import Listener
-from rxsocket.topics.subscription import Answer
-from rxsocket.topics.topics import Topics
-from rxsocket.transports.named import TransportName, compression_for, transport_for
-from rxsocket.transports.seam import Transport
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar
@@ -128,7 +124,7 @@ class Socket(Generic[T, S]):
         max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
             servers that cut long ones. A little earlier, so that not all are at once.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
-            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.seam``.
+            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.base``.
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
@@ -715,12 +711,12 @@ one again
         return f"<Socket {self._engine.plan.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from rxsocket.pictures.card_view import card_bundle  # only a notebook asks for it
+        from rxsocket.render.card import card_bundle  # only a notebook asks for it
 
         return card_bundle(self._engine)
 
     def _repr_html_(self) -> str:
-        from rxsocket.pictures.card_view import static_card
+        from rxsocket.render.card import static_card
 
         return static_card(self._engine)["text/html"]
 

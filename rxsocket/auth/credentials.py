@@ -8,18 +8,26 @@ What may be passed as ``auth``:
 
 Two credentials are equal when their values are; that is told by a fingerprint, a keyed hash that
 means nothing outside this process.
+
+
+Whether two credentials are the same somebody (C14).
+
+The memory of refused credentials: what a server refused once is not dialled again (C9).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from rxsocket.arguments import is_list, is_mapping, one_line
+from rxsocket.validation import is_list, is_mapping, one_line
 
 __all__ = [
     "ANONYMOUS",
@@ -28,7 +36,11 @@ __all__ = [
     "AuthValue",
     "Credential",
     "CredentialValue",
+    "Identity",
+    "Refusals",
     "Secret",
+    "jwt_claims",
+    "same_identity",
 ]
 
 _KEY = secrets.token_bytes(32)
@@ -194,3 +206,66 @@ def _canonical(value: CredentialValue) -> str:
     these, and no two of them that differ have the same ``repr``.
     """
     return repr(value) if isinstance(value, str) else repr(sorted(value.items()))
+
+
+Identity = Callable[[Any], Any]
+
+
+def same_identity(old: Credential, new: Credential, identity: Identity | None = None) -> bool:
+    """Whether ``new`` is a renewal of ``old`` rather than somebody else.
+
+    It is when the user's ``identity`` function gives the same for both, or when both are JSON Web
+    Tokens with the same ``sub``. What cannot be told is another identity, which is the safe answer.
+    """
+    if not (old.known and new.known):
+        return False
+    before, after = (_who(credential, identity) for credential in (old, new))
+    return before is not None and before == after
+
+
+def jwt_claims(text: str) -> Mapping[str, Any] | None:
+    """The claims of a JSON Web Token, not verified, or ``None`` if the text is none (RFC 7519)."""
+    parts = text.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims: Any = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    return claims if is_mapping(claims) else None
+
+
+def _who(credential: Credential, identity: Identity | None) -> Any:
+    value = credential.reveal()
+    if identity is not None:
+        return identity(value)
+    texts: Iterable[Any] = (value,) if isinstance(value, str) else value.values()
+    for text in texts:
+        claims = jwt_claims(text) if isinstance(text, str) else None
+        if claims is not None and claims.get("sub") is not None:
+            return claims.get("iss"), claims["sub"]
+    return None
+
+
+# A provider may mint refused tokens for weeks; the oldest fingerprints are forgotten first.
+LIMIT = 4096
+
+
+class Refusals:
+    """Fingerprints of the credentials that were refused."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+
+    def remember(self, credential: Credential) -> None:
+        """This one was refused."""
+        self._known[credential.fingerprint] = None
+        if len(self._known) > LIMIT:
+            del self._known[next(iter(self._known))]
+
+    def __contains__(self, credential: Credential) -> bool:
+        return credential.fingerprint in self._known
+
+    def forget(self) -> None:
+        """Let every one be tried again (``reconnect()``)."""
+        self._known.clear()

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, TypeAlias
 
-from rxsocket.arguments import is_list, is_mapping
-from rxsocket.auth.credentials import Credential, CredentialValue, Secret
-from rxsocket.auth.identity import jwt_claims
+from rxsocket.auth.credentials import Credential, CredentialValue, Secret, jwt_claims
+from rxsocket.validation import is_list, is_mapping
 
 __all__ = ["Expires", "Minted", "minted"]
 

@@ -9,8 +9,8 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from rxsocket.arguments import is_list, is_mapping
 from rxsocket.auth.credentials import Credential
+from rxsocket.validation import is_list, is_mapping
 
 __all__ = ["MOST", "Mask"]
 

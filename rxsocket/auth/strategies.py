@@ -18,10 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from rxsocket.arguments import seconds
+from rxsocket.auth.carrier import Predicate
 from rxsocket.auth.credentials import CredentialValue
-from rxsocket.auth.greeting import Predicate
-from rxsocket.callables import function
+from rxsocket.validation import function, seconds
 
 __all__ = [
     "Handover",

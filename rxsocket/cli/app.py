@@ -12,11 +12,10 @@ import typer
 from rxsocket.auth.carriers import header, query
 from rxsocket.cli import demo as demonstration
 from rxsocket.cli import listen as listening
-from rxsocket.cli import recording
-from rxsocket.cli.errors import UsageError
-from rxsocket.cli.paper import Json, Lines, silence
-from rxsocket.cli.sources import PLACES, from_options
-from rxsocket.recording.pace import Speed
+from rxsocket.cli import record as recording
+from rxsocket.cli.credentials import PLACES, UsageError, from_options
+from rxsocket.cli.output import Json, Lines, silence
+from rxsocket.recording.player import Speed
 from rxsocket.version import VERSION
 
 __all__ = ["app"]

@@ -1,33 +1,171 @@
-"""``rxsocket demo``: a credential changes on a live socket, and every step of it is verified."""
+"""``rxsocket demo``: a credential changes on a live socket, and every step of it is verified.
+
+Who watches a demonstration: everything that happened, in order, and the wait for one thing.
+
+The look of the demonstration: numbered steps, what the library does, what happened.
+"""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import reactivex
 from reactivex import abc
+from reactivex.disposable import CompositeDisposable
+from rich.rule import Rule
+from rich.text import Text
 
-from rxsocket.auth.changes import AuthChange, InEffect, Refused
-from rxsocket.cli.screen import Screen
-from rxsocket.cli.witness import StepFailed, Witness
+from rxsocket.auth.outcomes import AuthChange, InEffect, Refused
+from rxsocket.cli.output import Happening, console, payload, printable, sentence, style
 from rxsocket.errors import SocketError
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
     Closed,
     Ended,
+    Event,
     Message,
     Opened,
     Rejected,
 )
 from rxsocket.socket import Socket
-from rxsocket.states import State
+from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
 
-__all__ = ["demo", "play"]
+__all__ = ["Screen", "StepFailed", "Witness", "demo", "play"]
+
+
+class Screen:
+    """Writes the demonstration on standard output; in colours if that is a terminal."""
+
+    def __init__(self) -> None:
+        self._console = console(sys.stdout)
+        self._step = (0, "")
+
+    def step(self, title: str, explanation: str) -> None:
+        """A step begins."""
+        number = self._step[0] + 1
+        self._step = (number, title)
+        self._console.print()
+        self._console.print(Rule(f"{number}. {title}", align="left", style="cyan"))
+        self._console.print(Text(explanation, "italic"), soft_wrap=False)
+
+    def code(self, line: str) -> None:
+        """What is called."""
+        self._console.print(Text.assemble("  ", (">>> ", "dim"), (line, "bold cyan")))
+
+    def happened(self, happening: Happening) -> None:
+        """What came of it."""
+        name, text = type(happening).__name__, sentence(happening)
+        if isinstance(happening, Message):
+            name, text = "message", payload(happening.data)
+        self._console.print(
+            Text.assemble("  ", (f"{name:<13}", style(happening)), " ", printable(text))
+        )
+
+    def verified(self, text: str) -> None:
+        """A step, or all of it, went as told."""
+        self._console.print(Text.assemble("  ", ("ok", "bold green"), f" {text}"))
+
+    def failed(self, text: str) -> None:
+        """The step that is shown did not happen."""
+        number, title = self._step
+        self._console.print()
+        self._console.print(Text(f"Step {number} ({title}) did not happen: {text}", "bold red"))
+
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+
+class StepFailed(Exception):
+    """What should have happened did not."""
+
+
+class Witness:
+    """One subscriber of a socket's messages, for all of its connections, and one of its events.
+
+    Args:
+        patience: Seconds within which each thing has to happen.
+        limit: Seconds within which all of them have to.
+        show: Called with each thing that is looked at.
+
+    Attributes:
+        messages: How many messages the subscriber got.
+        endings: How its stream ended: ``completed``, or the error; at most one of them.
+    """
+
+    def __init__(self, patience: float, limit: float, show: Callable[[Happening], None]) -> None:
+        self.messages = 0
+        self.endings: list[str] = []
+        self._patience = patience
+        self._deadline = time.monotonic() + limit
+        self._show = show
+        self._seen: SimpleQueue[Event] = SimpleQueue()
+
+    def watch(self, socket: Socket) -> abc.DisposableBase:
+        """Subscribe."""
+        return CompositeDisposable(
+            socket.events.subscribe(self._seen.put, lambda _: None),
+            socket.messages.subscribe(
+                self._message,
+                lambda error: self.endings.append(str(error)),
+                lambda: self.endings.append("completed"),
+            ),
+        )
+
+    def expect(
+        self, kind: type[E], what: str, matches: Callable[[E], object] = lambda _: True
+    ) -> E:
+        """Wait for an event.
+
+        Args:
+            kind: Its type.
+            what: It, in words.
+            matches: Whether it is the right one.
+
+        Raises:
+            StepFailed: If it does not come in time.
+        """
+        until, last = time.monotonic() + self._left(), "nothing"
+        while True:
+            try:
+                event = self._seen.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                raise StepFailed(f"expected {what}; the last thing seen: {last}") from None
+            self._show(event)
+            if isinstance(event, kind) and matches(event):
+                return event
+            last = f"{type(event).__name__} ({sentence(event)})"
+
+    def outcome(self, receipt: Receipt[Any], kind: type[T], what: str) -> T:
+        """Wait for the outcome of something asked for.
+
+        Raises:
+            StepFailed: If it is another one, or does not come in time.
+        """
+        try:
+            outcome = receipt.result(self._left())
+        except TimeoutError:
+            raise StepFailed(f"expected {what}; there is no outcome yet") from None
+        if not isinstance(outcome, kind):
+            raise StepFailed(f"expected {what}; the outcome: {outcome!r}")
+        return outcome
+
+    def _left(self) -> float:
+        return max(0.0, min(self._patience, self._deadline - time.monotonic()))
+
+    def _message(self, data: Any) -> None:
+        self.messages += 1
+
 
 USERS = {"token-of-anna": "anna", "token-of-ben": "ben", "token-of-clara": "clara"}
 PATIENCE = 3.0

@@ -6,14 +6,13 @@ from typing import Protocol
 
 from rxsocket.engine.plan import Plan
 from rxsocket.events import Cause, Fresh, Stale
-from rxsocket.explaining.durations import span
+from rxsocket.explain.format import span
 from rxsocket.liveness.heartbeat import Heartbeating
-from rxsocket.liveness.keepalive import Keepalive
-from rxsocket.liveness.staleness import Staleness
+from rxsocket.liveness.keepalive import Keepalive, Staleness
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.home import Home
-from rxsocket.runtime.vigil import Vigil
-from rxsocket.transports.seam import Link
+from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop_monitor import Vigil
+from rxsocket.transports.base import Link
 
 __all__ = ["Liveness"]
 
@@ -113,7 +112,7 @@ class Liveness:
                 one.stop()
 
     def probe(self, jumped: float) -> None:
-        """See :class:`~rxsocket.runtime.vigil.Watched`."""
+        """See :class:`~rxsocket.runtime.loop_monitor.Watched`."""
         if self._keepalive is not None:
             self._keepalive.probe(jumped)
 

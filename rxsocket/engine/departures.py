@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from rxsocket.transports.seam import Link
+from rxsocket.transports.base import Link
 
 __all__ = ["Departures"]
 

@@ -17,7 +17,7 @@ from typing import Any
 from reactivex import Observable, abc
 
 from rxsocket.codecs import encoded
-from rxsocket.engine.custody import Custody
+from rxsocket.engine.auth import Custody
 from rxsocket.engine.departures import Departures
 from rxsocket.engine.plan import Memory, Plan
 from rxsocket.errors import NotConnected, SocketFailed
@@ -25,17 +25,16 @@ from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
 from rxsocket.lazy import lazy, made
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.holds import Holds
-from rxsocket.runtime.home import Home
+from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop_monitor import Vigil
 from rxsocket.runtime.outlet import subscribed
-from rxsocket.runtime.vigil import Vigil
-from rxsocket.sending.ahead import AskAhead, nothing_asked
+from rxsocket.runtime.refcount import Holds
 from rxsocket.sending.interceptors import Interceptors
-from rxsocket.sending.outbox import Outbox, Queued, Sent
+from rxsocket.sending.outbox import AskAhead, Outbox, Queued, Sent, nothing_asked
 from rxsocket.sending.payload import json_text, payload
-from rxsocket.states import State
+from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
-from rxsocket.transports.seam import Fragments
+from rxsocket.transports.base import Fragments
 
 __all__ = ["Engine"]
 

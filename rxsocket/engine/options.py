@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from rxsocket.address import Address
-from rxsocket.arguments import is_mapping, seconds, seconds_or_none
-from rxsocket.auth.carriers.syntax import header_name, header_value
-from rxsocket.transports.seam import Options
+from rxsocket.transports.base import Options
+from rxsocket.url import Address
+from rxsocket.validation import header_name, header_value, is_mapping, seconds, seconds_or_none
 from rxsocket.version import VERSION
 
 __all__ = ["USER_AGENT", "Headers", "connection_options"]

@@ -6,23 +6,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rxsocket.address import Address
-from rxsocket.auth.carriers import Carried, Carrier
-from rxsocket.auth.carriers.combining import carry
-from rxsocket.auth.carriers.cookies import with_cookies
-from rxsocket.auth.credentials import Credential
-from rxsocket.auth.identity import Identity
-from rxsocket.auth.refusals import Refusals
+from rxsocket.auth.carrier import Carried, Carrier, carry
+from rxsocket.auth.carriers import with_cookies
+from rxsocket.auth.credentials import Credential, Identity, Refusals
 from rxsocket.auth.strategies import Reconnect, Strategy
 from rxsocket.codecs import Codec
 from rxsocket.engine.departures import Departures
-from rxsocket.engine.stability import StableAfter
 from rxsocket.events import Cause
 from rxsocket.liveness.heartbeat import Heartbeat
-from rxsocket.policy.backoff import Backoff
-from rxsocket.policy.limits import Limits
+from rxsocket.liveness.stability import StableAfter
+from rxsocket.policy.backoff import Backoff, Limits
 from rxsocket.policy.verdicts import Judge
-from rxsocket.transports.seam import Options, Request, Transport, at_once
+from rxsocket.transports.base import Options, Request, Transport, at_once
+from rxsocket.url import Address
 
 __all__ = ["Memory", "Plan"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from rxsocket.arguments import seconds
 from rxsocket.errors import ConnectionLost
-from rxsocket.explaining.durations import span
-from rxsocket.transports.seam import Link
+from rxsocket.explain.format import span
+from rxsocket.transports.base import Link
+from rxsocket.validation import seconds
 
 __all__ = ["Heartbeat", "Heartbeating", "heartbeat"]
 

@@ -4,13 +4,13 @@ A socket that is the last line of a cell shows a card. Here is what is asked for
 to look at data.
 """
 
-from rxsocket.cells import keep
 from rxsocket.notebook.asking import ask
 from rxsocket.notebook.frames import Frame, frame
-from rxsocket.notebook.looking import peek
 from rxsocket.notebook.marbles import Marbles, marbles
+from rxsocket.notebook.peeking import peek
 from rxsocket.notebook.plots import Plot, plot
 from rxsocket.notebook.timeline import Timeline, timeline
+from rxsocket.runtime.cells import keep
 
 __all__ = [
     "Frame",

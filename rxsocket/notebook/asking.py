@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from getpass import getpass
 
-from rxsocket.arguments import instance
 from rxsocket.auth.credentials import Secret
+from rxsocket.validation import instance
 
 __all__ = ["ask"]
 

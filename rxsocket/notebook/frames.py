@@ -1,20 +1,46 @@
-"""A stream as a table that rolls: the last values as a DataFrame of pandas or polars."""
+"""A stream as a table that rolls: the last values as a DataFrame of pandas or polars.
+
+A value of a stream as a row of a table.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import msgspec
 from reactivex import Observable
 
-from rxsocket.arguments import instance, whole_number
-from rxsocket.notebook.following import Following
-from rxsocket.notebook.rows import row
-from rxsocket.pictures.live_bundle import bundle
-from rxsocket.pictures.live_view import Drawn, Window
+from rxsocket.notebook.stream_view import Following
+from rxsocket.render.mimebundle import bundle
+from rxsocket.render.view import Drawn, Window
+from rxsocket.validation import instance, is_list, whole_number
 
-__all__ = ["Frame", "frame"]
+__all__ = ["Frame", "frame", "row"]
+
+
+def row(value: Any) -> dict[str, Any]:
+    """The columns of a value, by name.
+
+    Mappings, ``msgspec`` structs, dataclasses and named tuples have names; what is a list or a
+    tuple has ``0``, ``1``, ...; anything else is the column ``value``.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): entry for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    named: dict[str, Any] | None = getattr(value, "_asdict", dict)() or None
+    if named is not None:  # a named tuple
+        return named
+    if is_list(value):
+        return {str(number): entry for number, entry in enumerate(value)}
+    return {"value": value}
+
 
 SHOWN = 10
 """Rows that a picture of it has."""

@@ -11,16 +11,15 @@ from typing import Any
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxsocket.arguments import instance, more_than_zero
-from rxsocket.explaining.causes import describe
-from rxsocket.pictures.live_bundle import bundle
-from rxsocket.pictures.live_view import Drawn, View, Window
-from rxsocket.pictures.svg import svg
-from rxsocket.pictures.svg_colours import PAGE
-from rxsocket.pictures.svg_scene import Density, Lane, Mark, Scene, Words
-from rxsocket.pictures.timeline_density import Density as Counts
-from rxsocket.pictures.timeline_excerpt import excerpt
+from rxsocket.explain.causes import describe
+from rxsocket.render.activity import Density as Counts
+from rxsocket.render.activity import excerpt
+from rxsocket.render.mimebundle import bundle
+from rxsocket.render.scene import PAGE, Density, Lane, Mark, Scene, Words
+from rxsocket.render.svg import svg
+from rxsocket.render.view import Drawn, View, Window
 from rxsocket.runtime.threads import running_loop, wall_clock
+from rxsocket.validation import instance, more_than_zero
 
 __all__ = ["Marbles", "marbles"]
 

@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxsocket.arguments import instance, is_list, more_than_zero
-from rxsocket.notebook.following import Following
-from rxsocket.notebook.rows import row
-from rxsocket.pictures.live_bundle import bundle
-from rxsocket.pictures.live_view import Drawn, Window
-from rxsocket.pictures.svg_axis import clock_time, ticks
+from rxsocket.notebook.frames import row
+from rxsocket.notebook.stream_view import Following
+from rxsocket.render.mimebundle import bundle
+from rxsocket.render.scene import clock_time, ticks
+from rxsocket.render.view import Drawn, Window
+from rxsocket.validation import instance, is_list, more_than_zero
 
 __all__ = ["Plot", "plot"]
 

@@ -9,17 +9,16 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.amounts import amount
-from rxsocket.arguments import instance, more_than_zero
-from rxsocket.pictures.live_bundle import bundle
-from rxsocket.pictures.live_view import Drawn, View, Window
-from rxsocket.pictures.svg import svg
-from rxsocket.pictures.svg_colours import PAGE
-from rxsocket.pictures.svg_scene import Scene
-from rxsocket.pictures.timeline_scene import begin_of, end_of, picture
-from rxsocket.pictures.timeline_tape import Tape, tape_of
+from rxsocket.explain.format import amount
+from rxsocket.render.activity import Tape, tape_of
+from rxsocket.render.mimebundle import bundle
+from rxsocket.render.scene import PAGE, Scene
+from rxsocket.render.svg import svg
+from rxsocket.render.timeline_scene import begin_of, end_of, picture
+from rxsocket.render.view import Drawn, View, Window
 from rxsocket.socket import Socket
-from rxsocket.states import State
+from rxsocket.state import State
+from rxsocket.validation import instance, more_than_zero
 
 __all__ = ["Timeline", "timeline"]
 

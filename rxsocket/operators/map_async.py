@@ -12,12 +12,10 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.arguments import whole_number
-from rxsocket.callables import function
-from rxsocket.operators.intake import NOTHING, Intake
-from rxsocket.operators.lines import Bounded
-from rxsocket.operators.waiting import Waiting
+from rxsocket.operators.buffers import NOTHING, Bounded, Intake
+from rxsocket.operators.overflow import Waiting
 from rxsocket.runtime.threads import running_loop
+from rxsocket.validation import function, whole_number
 
 __all__ = ["concat_map_async", "flat_map_async"]
 

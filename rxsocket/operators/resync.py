@@ -14,11 +14,10 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxsocket.arguments import whole_number
-from rxsocket.callables import accepting_one, function
 from rxsocket.errors import BufferOverflow
 from rxsocket.runtime.reporting import reporter
 from rxsocket.runtime.threads import running_loop
+from rxsocket.validation import accepting_one, function, whole_number
 
 __all__ = ["resync"]
 

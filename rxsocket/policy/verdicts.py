@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from rxsocket.arguments import is_mapping
 from rxsocket.errors import (
     CredentialRefused,
     HandshakeInvalid,
@@ -27,6 +26,7 @@ from rxsocket.errors import (
     RedirectRefused,
     Unauthorized,
 )
+from rxsocket.validation import is_mapping
 
 __all__ = ["End", "Row", "Verdict", "Verdicts", "standard"]
 

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from rxsocket.recording.reading import BadRecording
+from rxsocket.recording.reader import BadRecording
 from rxsocket.recording.recorder import Recorder, record
 from rxsocket.recording.replay import Replay, replay
 

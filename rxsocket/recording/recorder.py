@@ -5,6 +5,9 @@
     socket's loop     on_next ── append ──.              nothing else: no I/O, no encoding
                                           v
     writer's thread            [ bounded buffer ] ── encode, mask ── write, flush: 4 times a second
+
+
+What a recording says of credentials: which ones are the same (C28).
 """
 
 from __future__ import annotations
@@ -21,18 +24,38 @@ from typing import Self
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
-from rxsocket.amounts import amount
-from rxsocket.arguments import instance, seconds_or_none
-from rxsocket.auth.credentials import Credential
-from rxsocket.callables import function
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.events import Event, Message
-from rxsocket.recording.ordinals import Ordinals
-from rxsocket.recording.parts import Parts
-from rxsocket.recording.writer import Buffer, Masking, Writer
+from rxsocket.explain.format import amount
+from rxsocket.recording.format import AuthSeen
+from rxsocket.recording.writer import Buffer, Masking, Parts, Writer
 from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock
 from rxsocket.socket import Socket
+from rxsocket.validation import function, instance, is_mapping, seconds_or_none
 
-__all__ = ["Recorder", "record"]
+__all__ = ["Ordinals", "Recorder", "record"]
+
+
+class Ordinals:
+    """Numbers credentials: equal ones get the same number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def seen(self, credential: Credential, at: float) -> AuthSeen:
+        """The entry for a credential that is in use from now on."""
+        number = self._numbers.setdefault(credential.fingerprint, len(self._numbers) + 1)
+        value = credential.reveal()
+        names = tuple(value) if is_mapping(value) else None
+        return AuthSeen(at=at, credential=number, kind=_kind(credential), names=names)
+
+
+def _kind(credential: Credential) -> str:
+    if credential is ANONYMOUS:
+        return "anonymous"
+    if credential is LOGGED_OUT:
+        return "logged out"
+    return "none yet" if credential is PENDING else "value"
 
 
 class Recorder(abc.DisposableBase):
@@ -194,7 +217,7 @@ def record(
     last second. More than 64 MiB or 500,000 entries that are not yet written are not kept: what is
     left out then is counted in the file.
 
-    The file is JSON Lines; see ``rxsocket.recording.lines``. Of credentials it says which were the
+    The file is JSON Lines; see ``rxsocket.recording.format``. Of credentials it says which were the
     same and which were not; a value of one that turns up in a message, a reason or an error is
     written as ``***`` (C28). What else payloads hold is written as it came: use ``mask=``. Messages
     that are sent are not recorded.

@@ -11,13 +11,13 @@ from reactivex import Observable, abc
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event
-from rxsocket.recording.lines import Entry
-from rxsocket.recording.pace import Speed, play, speed_of, ticker
-from rxsocket.recording.reading import entries, header
-from rxsocket.recording.served import Served
-from rxsocket.recording.story import Story
+from rxsocket.recording.format import Entry
+from rxsocket.recording.player import Speed, play, speed_of, ticker
+from rxsocket.recording.reader import entries, header
+from rxsocket.recording.replay_socket import Story
+from rxsocket.recording.replay_transport import Served
 from rxsocket.socket import Socket
-from rxsocket.transports.seam import Request, Signal
+from rxsocket.transports.base import Request, Signal
 
 __all__ = ["Replay", "replay"]
 
@@ -49,7 +49,7 @@ class Replay:
         self._served: Served | None = None
 
     def __call__(self, request: Request) -> Observable[Signal]:
-        """The next recorded connection; see ``rxsocket.transports.seam``."""
+        """The next recorded connection; see ``rxsocket.transports.base``."""
         return self._serving.dial(request)
 
     @property

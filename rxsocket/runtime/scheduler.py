@@ -14,7 +14,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from rxsocket.events import ObserverFailed
-from rxsocket.runtime.home import Home
+from rxsocket.runtime.loop import Home
 from rxsocket.runtime.threads import running_loop, wall_clock
 
 __all__ = ["LoopScheduler"]

@@ -1,4 +1,7 @@
-"""Functions that see, and may replace, everything that goes out or comes in."""
+"""Functions that see, and may replace, everything that goes out or comes in.
+
+An observer to pipe a stream into (C20).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import Any, TypeAlias
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.callables import function, is_async
 from rxsocket.publishing.publisher import Publisher
+from rxsocket.validation import function, is_async
 
-__all__ = ["Interceptor", "Interceptors"]
+__all__ = ["Interceptor", "Interceptors", "Outgoing"]
 
 Interceptor: TypeAlias = Callable[[Any], Any]
 
@@ -82,3 +85,40 @@ def _checked(name: str, interceptor: Any) -> Interceptor:
         raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
     checked = function(name, interceptor)
     return lambda value: checked(value)  # an object of its own: it may be added twice
+
+
+class Outgoing(abc.ObserverBase[Any]):
+    """Sends every value of a stream; ``socket.outgoing``.
+
+    The stream's end is not the socket's: its completion does nothing, its error is reported on
+    ``errors``. So is every message that is not sent.
+
+    ::
+
+        numbers    --1--2--X
+        sent       --1--2----
+        errors     --------e-
+
+    Examples:
+        >>> readings.pipe(ops.map(json.dumps)).subscribe(socket.outgoing)
+    """
+
+    def __init__(
+        self, send: Callable[[Any], object], not_sent: Callable[[Exception], None]
+    ) -> None:
+        self._send = send
+        self._not_sent = not_sent
+
+    def on_next(self, value: Any) -> None:
+        """Send a value."""
+        try:
+            self._send(value)
+        except Exception as error:  # what cannot be sent is no reason to stop the stream
+            self._not_sent(error)
+
+    def on_error(self, error: Exception) -> None:
+        """Report it: nothing more comes from that stream."""
+        self._not_sent(error)
+
+    def on_completed(self) -> None:
+        """Nothing more comes from that stream; the socket goes on."""

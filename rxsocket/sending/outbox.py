@@ -6,6 +6,9 @@
     state       waiting o--------x waiting
     written             123-4---          what waited goes first, in order
     receipts            ✓✓✓-✓---    5 ✗   after ``queue_for``
+
+
+What the server is asked on a connection that does not deliver yet (C13, C22).
 """
 
 from __future__ import annotations
@@ -19,18 +22,18 @@ from typing import TYPE_CHECKING, cast
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.home import Home
-from rxsocket.runtime.tasks import in_a_task
+from rxsocket.runtime.loop import Home, in_a_task
 from rxsocket.sending.payload import Parts
-from rxsocket.states import State
-from rxsocket.streams.feed import Hold
+from rxsocket.state import State
+from rxsocket.streams.multicast import Hold
 from rxsocket.streams.receipts import Receipt
-from rxsocket.transports.seam import Fragments, Link
+from rxsocket.transports.base import Fragments, Link
 
 if TYPE_CHECKING:
     from reactivex import abc
+from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Outbox", "Queued", "Sent"]
+__all__ = ["Answers", "AskAhead", "Outbox", "Queued", "Sent", "nothing_asked"]
 
 MAX_MESSAGES = 256
 MAX_BYTES = 2**21
@@ -369,3 +372,32 @@ class Outbox:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class Answers(Protocol):
+    """The answers to what was asked."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all of them came."""
+        ...
+
+    def hear(self, message: Any) -> None:
+        """Look at a message that came there, decoded."""
+        ...
+
+
+AskAhead: TypeAlias = Callable[[Link, int], Answers]
+"""Given a connection and its number: asks there for what is wanted."""
+
+
+class _Nothing:
+    done = True
+
+    def hear(self, message: Any) -> None:
+        """There is nothing to answer."""
+
+
+def nothing_asked(link: Link, epoch: int) -> Answers:
+    """Ask for nothing."""
+    return _Nothing()

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias, TypeGuard, cast
 
 import msgspec
 
-from rxsocket.arguments import is_mapping
-from rxsocket.transports.seam import Fragments
+from rxsocket.transports.base import Fragments
+from rxsocket.validation import is_mapping
 
 __all__ = ["Parts", "Sendable", "json_text", "payload"]
 

@@ -11,11 +11,9 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.keyring import Claim, Keyring
-from rxsocket.connection.connection import connection
-from rxsocket.connection.life import Life
+from rxsocket.auth.selector import Claim, Keyring
+from rxsocket.connection.connection import Life, connection
 from rxsocket.engine.engine import Engine
-from rxsocket.engine.tally import Tally
 from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
 from rxsocket.events import (
     Aborted,
@@ -27,11 +25,12 @@ from rxsocket.events import (
     Rejected,
     Waiting,
 )
-from rxsocket.explaining.causes import closing, describe
+from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.runtime.loop import in_a_task
 from rxsocket.runtime.outlet import Outlet
-from rxsocket.runtime.tasks import in_a_task
-from rxsocket.transports.seam import Request
+from rxsocket.session.retries import Tally
+from rxsocket.transports.base import Request
 
 __all__ = ["SLOT", "Attempts", "EndEvent", "Epoch"]
 

@@ -22,8 +22,8 @@ from collections.abc import Awaitable
 
 from reactivex import Observable, abc
 
-from rxsocket.auth.keyring import Claim
-from rxsocket.auth.leases import Lease
+from rxsocket.auth.groups import Lease
+from rxsocket.auth.selector import Claim
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import HandshakeRefused, SocketFailed
 from rxsocket.events import (
@@ -38,12 +38,12 @@ from rxsocket.events import (
     SourceFailed,
     Waiting,
 )
-from rxsocket.explaining.causes import closing, describe
+from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.outlet import Direct, Outlet
 from rxsocket.session.attempts import SLOT, Attempts, EndEvent
-from rxsocket.session.renewals import Renewals
+from rxsocket.session.renewal import Renewals
 
 __all__ = ["supervised"]
 

@@ -11,10 +11,9 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.runtime.home import Home
+from rxsocket.runtime.loop import Home
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.feed import Report
-from rxsocket.streams.fence import Fence, observer_name
+from rxsocket.streams.multicast import Fence, Report, observer_name
 
 __all__ = ["Receipt"]
 

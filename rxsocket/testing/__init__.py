@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from rxsocket.testing.clock import VirtualClock, clock
 from rxsocket.testing.fake import fake
-from rxsocket.testing.faults import corrupt, drop_every, refuse, slow
+from rxsocket.testing.faults import Faults, corrupt, drop_every, faults, refuse, slow
 from rxsocket.testing.grammar import Grammar, GrammarError
-from rxsocket.testing.hand import Faults, faults
-from rxsocket.testing.handshake import Handshake
 from rxsocket.testing.marbles import assert_marbles, marbles
+from rxsocket.testing.peer_connection import Handshake
 from rxsocket.testing.script import accept, hang, reject, unreachable
 from rxsocket.testing.server import server
 from rxsocket.testing.watch import Watch, watch

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from rxsocket.testing.loop import VirtualLoop, aclose
-from rxsocket.testing.timeline import whole
+from rxsocket.testing.virtual_loop import VirtualLoop, aclose
+from rxsocket.testing.virtual_scheduler import whole
 
 __all__ = ["Stuck", "VirtualClock", "clock"]
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Closed, ConnectFailed, Message, Opened, Rejected
-from rxsocket.states import State
+from rxsocket.state import State
 from rxsocket.testing.watch import Entry, StreamsEnded, Watch
 
 __all__ = ["assert_marbles", "marbles"]

@@ -1,4 +1,7 @@
-"""A scripted WebSocket server on a free port of this machine, on a thread of its own."""
+"""A scripted WebSocket server on a free port of this machine, on a thread of its own.
+
+A connection of the real server, down to TCP.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,84 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, cast
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from rxsocket.testing.door import Door, RealVisit
-from rxsocket.testing.script import Hang, Reject, Script, Unreachable
-from rxsocket.testing.scripted import Scripted
+from rxsocket.testing.peer_connection import Handshake, Visit
+from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
+from rxsocket.testing.scripted_server import Book, Scripted
 
-__all__ = ["Server", "server"]
+__all__ = ["Door", "RealVisit", "Server", "server"]
+
+
+class Door(ServerConnection):
+    """A connection that the server knows from its first byte on, to be able to cut it off."""
+
+    server_doors: set[Door]
+    script: Accept
+    handshake_seen: Handshake
+    visit: RealVisit | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TCP, and TLS if it is used, is there."""
+        super().connection_made(transport)
+        self.server_doors.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """TCP is gone."""
+        super().connection_lost(exc)
+        self.server_doors.discard(self)
+        if self.visit is not None:
+            self.visit.ended()
+
+
+class RealVisit(Visit):
+    """The server's end of an accepted connection."""
+
+    def __init__(self, book: Book, door: Door) -> None:
+        super().__init__(book, door.handshake_seen)
+        self._door = door
+        self._book = book
+        self._farewell: asyncio.Task[None] | None = None
+        # Its first step comes in the next turn of the loop, when the answer is on its way.
+        self._player = self.loop.create_task(self.play(door.script.steps))
+
+    def ended(self) -> None:
+        """TCP is gone."""
+        self._player.cancel()
+        self.closing = True
+        close = self._door.protocol.close_rcvd
+        if close is not None:
+            self._book.left(self, close.code, close.reason)
+        elif not self.dropped:
+            self._book.left(self, 1006, "")
+        self._book.gone(self)
+
+    def _deliver(self, message: Payload) -> None:
+        broadcast([self._door], message)
+
+    async def _send(self, message: Payload) -> bool:
+        try:
+            await self._door.send(message)
+        except ConnectionClosed:
+            return False
+        return True
+
+    def _close(self, code: int, reason: str) -> None:
+        # websockets spells "a close frame without a code" None.
+        sent = cast(int, None if code == 1005 else code)
+        self._farewell = self.loop.create_task(self._door.close(sent, reason))
+
+    def _drop(self) -> None:
+        self._door.transport.abort()
+
+    def _freeze(self) -> None:
+        self._door.transport.pause_reading()
+
 
 # Registered nowhere and above every level: websockets logs handshakes, with what they carry (C28).
 SILENT = logging.Logger("rxsocket.testing", logging.CRITICAL + 1)

@@ -6,6 +6,9 @@
                         `──── each channel that has a ``match``
 
 All of it happens on the home loop, but for ``channel`` and ``join``.
+
+
+Channels: messages that a server sends because it was asked to, by message (C22).
 """
 
 from __future__ import annotations
@@ -16,15 +19,61 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.callables import callback
 from rxsocket.engine.engine import Engine
-from rxsocket.streams.fence import observer_name
-from rxsocket.topics.channel import Channel, ChannelFeed
-from rxsocket.topics.envelope import Envelope
-from rxsocket.topics.subscription import Answer, Subscription
-from rxsocket.topics.subscriptions import Subscriptions
+from rxsocket.runtime.loop import Home
+from rxsocket.streams.multicast import Feed, Report, observer_name
+from rxsocket.streams.stream import Stream
+from rxsocket.topics.subscriptions import Answer, Subscription, Subscriptions
+from rxsocket.topics.topic import Envelope
+from rxsocket.validation import callback
 
-__all__ = ["Channels"]
+__all__ = ["Channel", "ChannelFeed", "Channels"]
+
+
+class ChannelFeed(Feed[Any]):
+    """The observers of one channel, and what it is.
+
+    Attributes:
+        match: Whether a message is of this channel, when there is no key.
+        by: What a message's key is.
+        key: The key of this channel's messages.
+        subscription: What is asked of the server.
+    """
+
+    __slots__ = ("by", "key", "match", "subscription")
+
+    def __init__(
+        self,
+        name: str,
+        home: Home,
+        report: Report,
+        join: Callable[[ChannelFeed], abc.DisposableBase],
+        subscription: Subscription,
+        match: Callable[[Any], object] | None,
+        by: Callable[[Any], Any],
+        key: Hashable,
+    ) -> None:
+        super().__init__(f"channel {name}", home, report, lambda: join(self))
+        self.subscription = subscription
+        self.match = match
+        self.by = by
+        self.key = key
+
+
+class Channel(Stream[Any]):
+    """The messages of one subscription; ``socket.channel``.
+
+    Its first subscriber asks for it, its last one that leaves ends it, and each reconnect asks for
+    it again, before anything that was queued is sent (C19).
+
+    ::
+
+        connection    o-----------------x   o-------------
+        subscribers   --1--2------------------------0
+        on the wire   --S-----------------  S-------U
+        messages      ----a--b--other-----  --c------
+        channel       ----a--b------------  --c------
+    """
 
 
 class Channels:

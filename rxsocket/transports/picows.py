@@ -26,14 +26,18 @@ from websockets.headers import build_host
 from websockets.uri import WebSocketURI, parse_uri
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
-from rxsocket.transports.dial import open_tcp
-from rxsocket.transports.log import TransportLog
-from rxsocket.transports.opening import invalid_answer, opening, proxy_refused
-from rxsocket.transports.pushed import PushedConnection
-from rxsocket.transports.redirects import Redirect
-from rxsocket.transports.seam import Request, Signal
-from rxsocket.transports.tunnel import Proxy, proxy_for, through_socks
-from rxsocket.transports.userinfo import authorization
+from rxsocket.transports.base import Request, Signal
+from rxsocket.transports.handshake import (
+    Redirect,
+    TransportLog,
+    authorization,
+    invalid_answer,
+    opening,
+    proxy_refused,
+)
+from rxsocket.transports.picows_connection import PushedConnection
+from rxsocket.transports.proxies import Proxy, proxy_for, through_socks
+from rxsocket.transports.tcp import open_tcp
 
 __all__ = ["picows_transport"]
 
@@ -41,7 +45,7 @@ LOG = TransportLog()
 
 
 def picows_transport(request: Request) -> Observable[Signal]:
-    """One connection over ``picows``; see ``rxsocket.transports.seam`` for what it emits."""
+    """One connection over ``picows``; see ``rxsocket.transports.base`` for what it emits."""
     return opening(request, _handshake, _explained)
 
 

@@ -11,12 +11,17 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, ProtocolError
 from websockets.typing import Origin, Subprotocol
 
-from rxsocket.transports.dial import open_tcp, proxied
-from rxsocket.transports.log import TransportLog
-from rxsocket.transports.opening import invalid_answer, opening, proxy_refused
-from rxsocket.transports.pushing import PushingConnection
-from rxsocket.transports.seam import Request, Signal
-from rxsocket.transports.userinfo import authorization, without_user_info
+from rxsocket.transports.base import Request, Signal
+from rxsocket.transports.handshake import (
+    TransportLog,
+    authorization,
+    invalid_answer,
+    opening,
+    proxy_refused,
+    without_user_info,
+)
+from rxsocket.transports.tcp import open_tcp, proxied
+from rxsocket.transports.websockets_connection import PushingConnection
 
 __all__ = ["websockets_transport"]
 
@@ -24,7 +29,7 @@ LOG = TransportLog()
 
 
 def websockets_transport(request: Request) -> Observable[Signal]:
-    """One connection over ``websockets``; see ``rxsocket.transports.seam`` for what it emits."""
+    """One connection over ``websockets``; see ``rxsocket.transports.base`` for what it emits."""
     return opening(request, _handshake, _explained)
 
 

@@ -11,8 +11,8 @@ from conftest import Run
 from load import stretched
 from terminal import PATIENCE, Terminal
 
-from rxsocket.cli import sources
-from rxsocket.cli.errors import UsageError
+from rxsocket.cli import credentials
+from rxsocket.cli.credentials import UsageError
 
 WITHOUT = "import sys; sys.modules[{!r}] = None; from rxsocket.cli import main; main(['demo'])"
 
@@ -60,8 +60,8 @@ def test_prompt_asks_without_echo(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(prompt)
         return "typed"
 
-    monkeypatch.setattr(sources, "getpass", getpass)
-    entries = sources.from_options(["token=prompt"])
+    monkeypatch.setattr(credentials, "getpass", getpass)
+    entries = credentials.from_options(["token=prompt"])
     assert entries["token"].reveal() == "typed"
     assert asked == ["token: "]
     assert "typed" not in repr(entries)
@@ -87,4 +87,4 @@ def test_a_value_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     """Bytes that are not UTF-8 in the environment give a usage error."""
     monkeypatch.setenv("ODD", "\udcff")
     with pytest.raises(UsageError, match="not UTF-8"):
-        sources.from_options(["token=env:ODD"])
+        credentials.from_options(["token=env:ODD"])

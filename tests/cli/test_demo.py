@@ -8,8 +8,7 @@ import pytest
 from load import within
 from terminal import Terminal
 
-from rxsocket.cli.demo import USERS, play
-from rxsocket.cli.screen import Screen
+from rxsocket.cli.demo import USERS, Screen, play
 from rxsocket.testing import reject, server
 from rxsocket.testing.script import Script
 

@@ -16,7 +16,7 @@ from rxsocket import (
     Waiting,
     history,
 )
-from rxsocket.publishing.past import Past
+from rxsocket.publishing.history import Past
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 

@@ -35,7 +35,7 @@ from rxsocket import (
     refreshing,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
-from rxsocket.testing.loop import EPOCH
+from rxsocket.testing.virtual_loop import EPOCH
 
 LIFE = 900.0
 

@@ -11,9 +11,8 @@ import reactivex
 from reactivex import operators as ops
 
 from rxsocket import Credential, Dropped, InEffect, Sent, Socket, SocketError
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING
-from rxsocket.auth.identity import same_identity
-from rxsocket.auth.leases import Lease, leases
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
+from rxsocket.auth.groups import Lease, leases
 from rxsocket.testing import VirtualClock, accept, fake
 
 

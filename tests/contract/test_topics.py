@@ -25,8 +25,7 @@ from rxsocket import (
     Undecodable,
 )
 from rxsocket.testing import VirtualClock, accept
-from rxsocket.topics.envelope import JsonEnvelope
-from rxsocket.topics.pattern import Pattern
+from rxsocket.topics.topic import JsonEnvelope, Pattern
 
 
 class ChatMessage(msgspec.Struct):

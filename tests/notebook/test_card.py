@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 
 from rxsocket import Socket, refreshing
-from rxsocket.pictures.card import Card, card
-from rxsocket.pictures.card_html import card_html
-from rxsocket.pictures.card_text import card_text
-from rxsocket.pictures.timeline_tape import tape_of
-from rxsocket.states import State
+from rxsocket.render.activity import tape_of
+from rxsocket.render.card import Card, card, card_html, card_text
+from rxsocket.state import State
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 

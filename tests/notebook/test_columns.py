@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rxsocket.pictures.svg_columns import columns, moments
-from rxsocket.pictures.svg_scene import Density
+from rxsocket.render.scene import Density
+from rxsocket.render.svg import columns, moments
 
 
 def test_a_wide_bin_is_spread_over_its_columns() -> None:

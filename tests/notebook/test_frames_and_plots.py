@@ -16,8 +16,8 @@ import pytest
 from reactivex.subject import Subject
 
 from rxsocket.notebook import frame, plot
-from rxsocket.notebook.rows import row
-from rxsocket.pictures.live_view import Window
+from rxsocket.notebook.frames import row
+from rxsocket.render.view import Window
 from rxsocket.testing import VirtualClock
 
 PNG = b"\x89PNG\r\n"

@@ -15,11 +15,11 @@ from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
 from rxsocket import Socket
-from rxsocket.amounts import amount
+from rxsocket.explain.format import amount
 from rxsocket.notebook import marbles, timeline
-from rxsocket.pictures.card_view import CardView
-from rxsocket.pictures.live_pace import INTERVAL, PATIENCE, Pace
-from rxsocket.pictures.live_view import Drawn, View, Window
+from rxsocket.render.card import CardView
+from rxsocket.render.live import INTERVAL, PATIENCE, Pace
+from rxsocket.render.view import Drawn, View, Window
 from rxsocket.testing import VirtualClock, fake
 
 

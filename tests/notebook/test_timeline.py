@@ -13,11 +13,10 @@ import pytest
 
 from rxsocket import Socket, State, handover
 from rxsocket.notebook import timeline
-from rxsocket.pictures.svg import svg
-from rxsocket.pictures.svg_labels import placed, width_of
-from rxsocket.pictures.svg_scene import Lane, Scene
-from rxsocket.pictures.timeline_density import Density
 from rxsocket.recording import record, replay
+from rxsocket.render.activity import Density
+from rxsocket.render.scene import Lane, Scene
+from rxsocket.render.svg import placed, svg, width_of
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}

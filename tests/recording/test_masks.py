@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rxsocket import Credential, Message
 from rxsocket.auth.masks import MOST, Mask
-from rxsocket.recording.lines import decoded, encoded
-from rxsocket.recording.ordinals import Ordinals
+from rxsocket.recording.format import decoded, encoded
+from rxsocket.recording.recorder import Ordinals
 
 VALUES = st.text(min_size=4).filter(
     lambda text: not set(text) & set("\r\n\0*") and text.isprintable() and text.strip() == text

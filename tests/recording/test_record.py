@@ -17,8 +17,8 @@ import pytest
 
 from rxsocket import Event, Message, ObserverFailed, Opened, Socket, State, header, query
 from rxsocket.recording import BadRecording, record, replay, writer
-from rxsocket.recording.lines import Lost
-from rxsocket.recording.reading import entries
+from rxsocket.recording.format import Lost
+from rxsocket.recording.reader import entries
 from rxsocket.testing import VirtualClock, accept, fake, reject, server
 
 SECRET = "s3cr3t/wörd-7f3a"

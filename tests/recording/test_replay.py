@@ -472,7 +472,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_errors_of_unknown_classes_keep_their_name_and_text() -> None:
     """Nothing is imported to make an exception again; it compares equal all the same."""
-    from rxsocket.recording.failures import failure, restored
+    from rxsocket.recording.format import failure, restored
 
     class VendorError(Exception):
         def __init__(self, code: int, extra: object) -> None:

@@ -37,8 +37,8 @@ from rxsocket import (
 )
 from rxsocket.testing import Grammar, GrammarError, Handshake, accept, clock, hang, reject
 from rxsocket.testing.fake import Fake
+from rxsocket.testing.peer_connection import Visit
 from rxsocket.testing.script import Accept, Payload, Script
-from rxsocket.testing.visit import Visit
 
 __all__ = ["HandingOver", "InBand", "Renewing"]
 

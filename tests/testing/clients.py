@@ -13,8 +13,8 @@ from websockets.typing import Subprotocol
 from rxsocket.errors import HandshakeRefused
 from rxsocket.testing import clock, fake, server
 from rxsocket.testing.fake import Fake
-from rxsocket.testing.scripted import Scripted
-from rxsocket.transports.seam import Link, Options, PeerClosed, Request, Signal
+from rxsocket.testing.scripted_server import Scripted
+from rxsocket.transports.base import Link, Options, PeerClosed, Request, Signal
 
 
 class Client(Protocol):

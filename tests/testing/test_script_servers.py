@@ -26,7 +26,7 @@ from websockets.sync.client import connect as connect_sync
 from rxsocket.errors import ConnectionLost, HandshakeInvalid, HandshakeRefused
 from rxsocket.testing import accept, clock, fake, hang, reject, server, unreachable
 from rxsocket.testing.fake import Fake
-from rxsocket.transports.seam import Options, PeerClosed, Request
+from rxsocket.transports.base import Options, PeerClosed, Request
 
 both = pytest.mark.parametrize("play", [over_tcp, over_the_seam])
 

@@ -17,8 +17,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
-from rxsocket.transports.pushing import PushingConnection
-from rxsocket.transports.seam import PeerClosed
+from rxsocket.transports.base import PeerClosed
+from rxsocket.transports.websockets_connection import PushingConnection
 
 LIMIT = 200
 """``max_size`` of every client here."""

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from rxsocket import Socket
-from rxsocket.address import Address
+from rxsocket.url import Address
 
 BAD: list[tuple[str, str]] = [
     ("", "url: not a WebSocket address; begin it with ws:// or wss://"),

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from rxsocket.arguments import (
+from rxsocket.validation import (
+    accepting_one,
+    callback,
     code_to_send,
+    function,
+    is_async,
     is_list,
     is_mapping,
     one_line,
@@ -20,7 +24,6 @@ from rxsocket.arguments import (
     seconds,
     seconds_or_none,
 )
-from rxsocket.callables import accepting_one, callback, function, is_async
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 1, 1.5, 1e9, 2**20])

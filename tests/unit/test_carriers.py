@@ -20,7 +20,7 @@ from rxsocket import (
     query,
     subprotocol,
 )
-from rxsocket.auth.carriers.cookies import with_cookies
+from rxsocket.auth.carriers import with_cookies
 
 HIDDEN = "hunter2"
 

@@ -48,17 +48,17 @@ from rxsocket import (
     Waiting,
     standard,
 )
-from rxsocket.explaining.causes import (
+from rxsocket.explain.causes import (
     NEW_CREDENTIAL,
     advice_about,
     advice_about_closing,
     closing,
     failure,
 )
-from rxsocket.explaining.durations import span
-from rxsocket.explaining.explanation import explain
+from rxsocket.explain.explanation import explain
+from rxsocket.explain.format import span
 from rxsocket.policy.verdicts import End
-from rxsocket.publishing.past import Remembered
+from rxsocket.publishing.history import Remembered
 
 RECONNECT, AWAIT, COMPLETE, FAIL = (
     Verdict.RECONNECT,

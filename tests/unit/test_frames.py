@@ -25,8 +25,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from rxsocket.transports.frames import Cutter
-from rxsocket.transports.pushing import MAX_FRAGMENTS, PushingConnection, cutting
+from rxsocket.transports.frame_reader import Cutter
+from rxsocket.transports.websockets_connection import MAX_FRAGMENTS, PushingConnection, cutting
 
 FIN, MORE = 0x80, 0x00
 BAD = b"ab\xff\xfe"

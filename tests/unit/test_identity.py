@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from rxsocket.auth.identity import jwt_claims
+from rxsocket.auth.credentials import jwt_claims
 
 
 def token(payload: bytes) -> str:

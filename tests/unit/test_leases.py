@@ -9,7 +9,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxsocket.auth.leases import Lease, leases
+from rxsocket.auth.groups import Lease, leases
 
 on_next, on_completed, on_error = (
     ReactiveTest.on_next,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rxsocket import Attempted, Socket, SocketFailed
-from rxsocket.policy.limits import Limits
+from rxsocket.policy.backoff import Limits
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rxsocket import Socket
-from rxsocket.runtime.pulse import pulse_of
+from rxsocket.runtime.loop_monitor import pulse_of
 from rxsocket.testing import VirtualClock, fake
 
 

@@ -9,7 +9,7 @@ import pytest
 from reactivex import operators as ops
 
 from rxsocket import NotConnected, Receipt, Socket, Stored
-from rxsocket.runtime.home import Home
+from rxsocket.runtime.loop import Home
 from rxsocket.testing import VirtualClock, fake
 
 Reports = list[tuple[str, str, Exception]]

@@ -59,7 +59,9 @@ def test_a_function_that_does_not_work(
 def test_a_transport_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without picows, making the socket fails and says what to install."""
     for name in list(sys.modules):
-        if name.startswith(("picows", "rxsocket.transports.p", "rxsocket.transports.assembly")):
+        if name.startswith(
+            ("picows", "rxsocket.transports.p", "rxsocket.transports.picows_connection")
+        ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "picows", None)
     with pytest.raises(ImportError, match=r"'picows'.*pip install 'rxsocket\[fast\]'") as caught:

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from rxsocket.transports.userinfo import authorization, without_user_info
+from rxsocket.transports.handshake import authorization, without_user_info
 
 
 @pytest.mark.parametrize(

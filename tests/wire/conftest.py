@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from rxsocket.transports import named
+from rxsocket.transports import names as transport_names
 
 # What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
 CORE = (
@@ -34,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of the transport that a socket has unless it is told another one."""
     name: str = request.param
-    monkeypatch.setitem(named._PLACES, "websockets", named._PLACES[name])
+    monkeypatch.setitem(transport_names._PLACES, "websockets", transport_names._PLACES[name])
     return name
 
 

@@ -52,7 +52,7 @@ from rxsocket import (
     standard,
     subprotocol,
 )
-from rxsocket.auth.sources import Ask
+from rxsocket.auth.providers import Ask
 from rxsocket.testing import Handshake, accept, reject, server, unreachable
 from rxsocket.testing.script import Script
 

@@ -24,8 +24,8 @@ from rxsocket import (
     Socket,
 )
 from rxsocket.testing import accept, reject, server
-from rxsocket.transports.named import transport_for
-from rxsocket.transports.seam import at_once
+from rxsocket.transports.base import at_once
+from rxsocket.transports.names import transport_for
 
 from .kit import CLOSE, Inbox, Peer, Watch, answer_to, frame, quick, raw
 

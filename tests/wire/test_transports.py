@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from rxsocket import Link, Options, PeerClosed, Request, Signal, Transport
-from rxsocket.transports.named import transport_for
+from rxsocket.transports.names import transport_for
 
 from .kit import answer_to
 from .wirebytes import CLOSE, MAX_SIZE, PING, PONG, TEXT, VIOLATIONS, Stream, frame, streams

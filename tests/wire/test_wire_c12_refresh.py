@@ -170,7 +170,7 @@ def test_sockets_on_several_loops() -> None:
 @pytest.mark.parametrize("life", [900.0, 2.0], ids=["asked for", "ahead"])
 def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """C12, C25: the socket that lent its loop is gone; the other one still gets credentials."""
-    monkeypatch.setattr("rxsocket.auth.shares.LOOK", 0.05)
+    monkeypatch.setattr("rxsocket.auth.shared_provider.LOOK", 0.05)
     mint = Mint(life)
     tokens = refreshing(mint)
     began, finish = threading.Event(), threading.Event()

@@ -1,0 +1,311 @@
+"""What a credential adds to a handshake.
+
+Carriers that combine with ``&``.
+
+A credential that goes as the first message of a connection, and the answer to it (C19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from rxsocket.auth.credentials import CredentialValue
+from rxsocket.validation import (
+    cookie_name,
+    cookie_value,
+    encodable,
+    function,
+    header_name,
+    header_value,
+    is_async,
+    is_mapping,
+    subprotocol_name,
+)
+
+__all__ = [
+    "Carried",
+    "Carrier",
+    "Combinable",
+    "Greeting",
+    "Only",
+    "Pairs",
+    "Predicate",
+    "carrier",
+    "carry",
+    "conflict",
+    "names",
+]
+
+Predicate: TypeAlias = Callable[[Any], object]
+"""A function of a message; what it returns is taken for true or false."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What is said as soon as a link is there, before the socket counts as open.
+
+    Attributes:
+        message: The message that carries the credential. A secret.
+        accepted: Whether a message says that it was accepted; ``None`` if the server says nothing.
+        rejected: Whether a message says that it was refused.
+        timeout: Seconds to wait for either.
+    """
+
+    message: str | bytes = field(repr=False)
+    accepted: Predicate | None = None
+    rejected: Predicate | None = None
+    timeout: float = 10.0
+
+
+Pairs: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+_Checks: TypeAlias = Callable[[str, Any], str]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Carried:
+    """What a credential adds to a handshake. It never shows (C28).
+
+    What it is made of is checked, so that nothing can be smuggled into a handshake.
+
+    Args:
+        query: Query parameters, decoded: a mapping, or pairs.
+        headers: Headers: a mapping, or pairs.
+        cookies: Cookies: a mapping, or pairs. They go into one ``Cookie`` header, with those of
+            ``additional_headers``.
+        subprotocols: Subprotocols to offer that hold the credential. When the server chooses one,
+            ``Opened.subprotocol`` is ``"***"``.
+        fixed: Subprotocols to offer that hold no secret. They are offered first.
+        greeting: What to say first over the connection; see ``first_message()``.
+
+    Raises:
+        TypeError: If something in it is no string.
+        ValueError: If something may not stand where it is put (RFC 9110, RFC 6265, RFC 6455).
+
+    Examples:
+        >>> def signed(value):
+        ...     return Carried(headers={"X-Key": value["key"], "X-Signature": sign(value)})
+        >>> Socket(url, auth={"key": "k", "secret": "s"}, carrier=signed)
+    """
+
+    query: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    cookies: tuple[tuple[str, str], ...] = field(repr=False)
+    subprotocols: tuple[str, ...] = field(repr=False)
+    fixed: tuple[str, ...]
+    greeting: Greeting | None = field(repr=False)
+
+    def __init__(
+        self,
+        *,
+        query: Pairs = (),
+        headers: Pairs = (),
+        cookies: Pairs = (),
+        subprotocols: Iterable[str] = (),
+        fixed: Iterable[str] = (),
+        greeting: Greeting | None = None,
+    ) -> None:
+        put = object.__setattr__  # frozen
+        put(self, "query", _pairs("query", query, _parameter, _parameter))
+        put(self, "headers", _pairs("headers", headers, header_name, header_value))
+        put(self, "cookies", _pairs("cookies", cookies, cookie_name, cookie_value))
+        put(self, "subprotocols", _names("subprotocols", subprotocols))
+        put(self, "fixed", _names("fixed", fixed))
+        put(self, "greeting", greeting)
+
+    def merged(self, other: Carried) -> Carried:
+        """Both.
+
+        Raises:
+            ValueError: If both set the same parameter, header or cookie.
+        """
+        for place in ("query", "headers", "cookies"):
+            _no_conflict(place, getattr(self, place), getattr(other, place))
+        for one, another in ((self, other), (other, self)):
+            if one.cookies and any(name.lower() == "cookie" for name, _ in another.headers):
+                raise ValueError(conflict("header 'Cookie'"))
+        if self.greeting is not None and other.greeting is not None:
+            raise ValueError(conflict("first message"))
+        return Carried(
+            query=self.query + other.query,
+            headers=self.headers + other.headers,
+            cookies=self.cookies + other.cookies,
+            subprotocols=dict.fromkeys(self.subprotocols + other.subprotocols),
+            fixed=dict.fromkeys(self.fixed + other.fixed),
+            greeting=self.greeting or other.greeting,
+        )
+
+
+_PLACES = {"query": "query parameter", "headers": "header", "cookies": "cookie"}
+
+
+def conflict(what: str) -> str:
+    """What to say when two carriers set the same."""
+    return f"carrier: two of the combined carriers set the {what}; say what each carries with only="
+
+
+def _no_conflict(
+    place: str, one: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]
+) -> None:
+    fold: Callable[[str], str] = str.lower if place == "headers" else str
+    taken = {fold(name) for name, _ in one}
+    for name, _ in other:
+        if fold(name) in taken:
+            raise ValueError(conflict(f"{_PLACES[place]} {name!r}"))
+
+
+def _pairs(
+    place: str, given: Pairs, check_name: _Checks, check_value: _Checks
+) -> tuple[tuple[str, str], ...]:
+    if given == ():
+        return ()
+    pairs: Any = given.items() if is_mapping(given) else given
+    if isinstance(pairs, str):
+        raise TypeError(f"Carried({place}): pass a mapping or pairs of name and value, not str")
+    return tuple(
+        (check_name(f"Carried({place})", name), check_value(f"Carried({place}[{name!r}])", value))
+        for name, value in pairs
+    )
+
+
+def _names(place: str, given: Iterable[str]) -> tuple[str, ...]:
+    if given == ():
+        return ()
+    if isinstance(given, str):
+        raise TypeError(f"Carried({place}): pass a list of names, not str")
+    return tuple(subprotocol_name(f"Carried({place})", name) for name in given)
+
+
+def _parameter(argument: str, text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{argument}: pass a string, not {type(text).__name__}")
+    return encodable(argument, text)
+
+
+Carrier: TypeAlias = Callable[[CredentialValue], Carried]
+"""A function from the value of a credential to what it adds to the handshake."""
+
+Only: TypeAlias = str | Iterable[str] | None
+
+
+class Combinable:
+    """A carrier that combines with others, plain functions too: ``query("key") & header()``.
+
+    Each of them is given the credential. Two that set the same parameter, header or cookie are a
+    ``ValueError``.
+
+    Args:
+        function: The carrier.
+        name: How it shows.
+        only: The entries of a mapping that it is given; ``None`` for all.
+        sets: What it sets whatever it is given, such as ``"header 'Authorization'"``.
+    """
+
+    def __init__(
+        self,
+        function: Carrier,
+        name: str,
+        only: frozenset[str] | None = None,
+        sets: Iterable[str] = (),
+    ) -> None:
+        self._function = function
+        self._name = name
+        self._only = only
+        # With only= two may well take turns: which one sets it is seen when they are asked.
+        self._sets = frozenset(sets) if only is None else frozenset[str]()
+
+    @property
+    def sets(self) -> frozenset[str]:
+        """What it sets whatever it is given."""
+        return self._sets
+
+    def __call__(self, value: CredentialValue) -> Carried:
+        """What the value adds to the handshake."""
+        if self._only is not None and not isinstance(value, str):
+            value = {name: entry for name, entry in value.items() if name in self._only}
+        return carry(self._function, value)
+
+    def __and__(self, other: Carrier) -> Combinable:
+        return _both(self, other)
+
+    def __rand__(self, other: Carrier) -> Combinable:
+        return _both(other, self)
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+def carrier(plain: Carrier) -> Combinable:
+    """Let a plain function be combined with ``&``, also with another plain function.
+
+    Next to ``query()``, ``header()``, ``cookie()`` or ``subprotocol()`` a plain function needs no
+    such help.
+
+    Args:
+        plain: A function from the value of a credential to :class:`Carried`.
+
+    Raises:
+        TypeError: If it is none.
+
+    Examples:
+        >>> @carrier
+        ... def signed(value):
+        ...     return Carried(headers={"X-Signature": sign(value)})
+        >>> Socket(url, auth="abc", carrier=signed & query("key"))
+    """
+    function("carrier(function)", plain)
+    if is_async(plain):
+        raise TypeError("carrier(function): pass a plain function; let a provider do what awaits")
+    return Combinable(plain, getattr(plain, "__qualname__", type(plain).__name__))
+
+
+def carry(plain: Carrier, value: CredentialValue) -> Carried:
+    """Ask a carrier.
+
+    Raises:
+        TypeError: If it gives something else.
+    """
+    carried: Any = plain(value)
+    if not isinstance(carried, Carried):
+        raise TypeError(f"carrier(value): return a Carried, not {type(carried).__name__}")
+    return carried
+
+
+def names(argument: str, only: Only) -> frozenset[str] | None:
+    """Check which entries of a mapping a carrier is for.
+
+    Raises:
+        TypeError: If they are no names.
+    """
+    if only is None:
+        return None
+    listed: Any = (only,) if isinstance(only, str) else only
+    if not isinstance(listed, Iterable) or isinstance(listed, bytes):
+        raise TypeError(f"{argument}(only): pass names of entries, not {type(only).__name__}")
+    given: frozenset[Any] = frozenset(listed)  # pyright: ignore[reportUnknownArgumentType]
+    for name in given:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{argument}(only): pass names of entries such as 'token'")
+    return given
+
+
+def _both(one: Carrier, other: Carrier) -> Combinable:
+    for side in (one, other):
+        if not callable(side):
+            return NotImplemented
+
+    one_sets, other_sets = (
+        side.sets if isinstance(side, Combinable) else frozenset[str]() for side in (one, other)
+    )
+    if one_sets & other_sets:
+        raise ValueError(conflict(min(one_sets & other_sets)))
+
+    def both(value: CredentialValue) -> Carried:
+        return carry(one, value).merged(carry(other, value))
+
+    shown = " & ".join(
+        repr(side) if isinstance(side, Combinable) else getattr(side, "__qualname__", "a carrier")
+        for side in (one, other)
+    )
+    return Combinable(both, shown, sets=one_sets | other_sets)

@@ -1,0 +1,156 @@
+"""What became of a change of credential: the outcomes of ``set_auth`` (C5, C20)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rxsocket.auth.credentials import Credential
+from rxsocket.events import (
+    AwaitingAuth,
+    Cause,
+    Closed,
+    Ended,
+    Event,
+    Message,
+    Opened,
+    Rejected,
+    RenewalFailed,
+    Renewed,
+)
+from rxsocket.policy.verdicts import Verdict
+from rxsocket.runtime.loop import Home
+from rxsocket.streams.multicast import Report
+from rxsocket.streams.receipts import Receipt
+
+__all__ = ["AuthChange", "Changes", "InEffect", "Overtaken", "Refused", "Stored"]
+
+# An open does not prove that the credential was good: many servers accept, then close at once.
+GRACE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class InEffect:
+    """The connection ``epoch`` was opened with it; ``None`` when it was a logout."""
+
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server refused it; ``reason`` says how."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """A newer credential came before it was in effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The socket is not running: it will be used when the socket starts."""
+
+
+AuthChange: TypeAlias = InEffect | Refused | Overtaken | Stored
+
+
+class Changes:
+    """The changes that were asked for and whose outcome is not there yet.
+
+    A change is in effect when its connection is open and the first message came, or when
+    0.25 s passed without a refusal.
+    """
+
+    def __init__(self, home: Home, report: Report) -> None:
+        self._home = home
+        self._report = report
+        self._wanted: Credential | None = None
+        self._pending: tuple[Receipt[AuthChange], ...] = ()
+        self._epoch: int | None = None
+        self._after = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def receipt(self) -> Receipt[AuthChange]:
+        """A receipt for a change that is about to be made."""
+        return Receipt(self._home, self._report)
+
+    def wants(self, credential: Credential) -> bool:
+        """Whether a change to this credential is on its way."""
+        return bool(self._pending) and credential == self._wanted
+
+    def begin(self, credential: Credential, receipt: Receipt[AuthChange], after: int) -> None:
+        """A change is on its way; those before it to another credential are overtaken.
+
+        Args:
+            credential: What to change to.
+            receipt: To be settled.
+            after: The last epoch that is not about it.
+        """
+        self.overtake(credential)
+        if not self.wants(credential):
+            self._after = after
+        self._wanted = credential
+        self._pending = (*self._pending, receipt)
+
+    def observe(self, event: Event) -> None:
+        """Learn from an event what became of the changes."""
+        if not self._pending:
+            return
+        match event:
+            case Opened() | Closed() | Rejected() if event.epoch <= self._after:
+                pass  # of the credential before
+            case Opened(epoch=epoch):
+                self._epoch = epoch
+                self._timer = self._home.loop.call_later(GRACE, self._settle, InEffect(epoch))
+            case Message(epoch=epoch) if epoch == self._epoch:
+                self._settle(InEffect(epoch))
+            case Closed(verdict=Verdict.AWAIT_AUTH, cause=Cause.REFUSED, reason=reason):
+                self._settle(Refused(reason))
+            case Closed(verdict=Verdict.AWAIT_AUTH, code=code, reason=reason):
+                self._settle(Refused(f"closed with {code} {reason}".rstrip()))
+            case Closed():
+                self._disarm()
+            case Rejected(error=error):
+                self._settle(Refused(str(error)))
+            case Renewed(epoch=epoch):
+                self._settle(InEffect(epoch))
+            case RenewalFailed(epoch=epoch, error=error, retry_in=None):
+                self._settle(Refused(f"{error}; connection {epoch} goes on as it is"))
+            case AwaitingAuth(cause=Cause.LOGGED_OUT):
+                self._settle(InEffect(None))
+            case AwaitingAuth(reason=reason):
+                self._settle(Refused(reason))
+            case Ended():
+                self.abandon()
+            case _:
+                pass
+
+    @property
+    def awaiting_message(self) -> bool:
+        """Whether the next message would settle something."""
+        return self._epoch is not None and bool(self._pending)
+
+    def overtake(self, credential: Credential) -> None:
+        """A credential comes into use; changes to another one will not be in effect."""
+        if credential != self._wanted:
+            self._settle(Overtaken())
+
+    def abandon(self) -> None:
+        """The socket stopped: what was asked for is kept for its next start."""
+        self._settle(Stored())
+
+    def _settle(self, outcome: AuthChange) -> None:
+        self._disarm()
+        self._wanted = None
+        pending, self._pending = self._pending, ()
+        for receipt in pending:
+            receipt.settle(outcome)
+
+    def _disarm(self) -> None:
+        self._epoch = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

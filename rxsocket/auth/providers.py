@@ -1,0 +1,246 @@
+"""Where credentials come from besides a plain value: providers that are asked, Observables that
+tell.
+
+A provider is asked before every attempt (C10). One call runs at a time; whoever needs a credential
+meanwhile waits for the same call. A waiter that is overtaken is cancelled, the call is not; its
+late result goes nowhere.
+
+
+Calls of a user's function: one at a time, with a time limit, and with errors to show (C10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+
+from rxsocket.auth.credentials import Credential
+from rxsocket.errors import ProviderFailed, Unauthorized
+from rxsocket.runtime.threads import run_blocking
+from rxsocket.validation import accepting_one, is_async
+
+__all__ = ["Ask", "Calls", "FunctionProvider", "Provider", "Reason", "credentials_from"]
+
+T = TypeVar("T")
+
+
+class Calls(Generic[T]):
+    """The calls of a provider.
+
+    Args:
+        argument: What the function was passed as, for errors.
+        function: Sync or async; takes an ``Ask`` or nothing. A sync one is called on a daemon
+            thread, so it may block.
+        timeout: Seconds that a call may take; ``None`` for as long as it likes.
+        read: What to make of an answer. A ``TypeError`` or ``ValueError`` of it is shown.
+
+    Attributes:
+        name: What the provider is called in errors.
+    """
+
+    def __init__(
+        self,
+        argument: str,
+        function: Callable[..., Any],
+        timeout: float | None,
+        read: Callable[[Any], T],
+    ) -> None:
+        self.name = f"<Provider {getattr(function, '__qualname__', type(function).__name__)}>"
+        self._async = is_async(function)
+        self._function = accepting_one(argument, function)
+        self._timeout = timeout
+        self._read = read
+        self._call: asyncio.Task[T] | None = None
+
+    def begin(self, ask: object) -> asyncio.Task[T]:
+        """The call that runs, or else a new one, which is told ``ask``.
+
+        The task fails with :class:`ProviderFailed` or :class:`Unauthorized`.
+        """
+        if self._call is None:
+            self._call = asyncio.get_running_loop().create_task(self._asked(ask))
+            self._call.add_done_callback(self._over)
+        return self._call
+
+    def cancel(self) -> None:
+        """Cancel a call that nobody waits for any more."""
+        call, self._call = self._call, None
+        if call is not None and not call.get_loop().is_closed():
+            call.cancel()
+
+    def _over(self, call: asyncio.Task[T]) -> None:
+        if self._call is call:
+            self._call = None
+        if not call.cancelled():
+            call.exception()  # retrieved: all who wanted it may be gone
+
+    async def _asked(self, ask: object) -> T:
+        failure: str
+        try:
+            async with asyncio.timeout(self._timeout):
+                return self._read(await self._given(ask))
+        except Unauthorized:
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            failure = f"{self.name} was cancelled by itself"  # what it awaited was, not this call
+        except TimeoutError:
+            failure = f"{self.name} gave no credential within {self._timeout:g} s"
+        except (TypeError, ValueError) as error:
+            failure = f"{self.name} failed: {error}"
+        except Exception as error:
+            failure = f"{self.name} raised {type(error).__name__}: {error}"
+        raise ProviderFailed(failure)
+
+    async def _given(self, ask: object) -> Any:
+        # Apart from the above, whose frame is in the traceback of ProviderFailed (C28).
+        if self._async:
+            result = self._function(ask)
+        else:
+            loop = asyncio.get_running_loop()
+            result = await run_blocking(loop, lambda: self._function(ask))
+        return await result if inspect.isawaitable(result) else result
+
+
+class Reason(Enum):
+    """Why a provider is asked."""
+
+    FIRST = "first"
+    RECONNECT = "reconnect"
+    REJECTED = "rejected"
+    EXPIRING = "expiring"
+    """The last one expires soon, or has: only :func:`refreshing` asks ahead (C12)."""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a provider is told when it is asked.
+
+    Attributes:
+        attempt: Number of the attempt since the last stable connection, from 1.
+        reason: Why it is asked.
+        code: Close code or HTTP status of the refusal, if there was one.
+        text: What the server said with it.
+    """
+
+    attempt: int
+    reason: Reason
+    code: int | None = None
+    text: str = ""
+
+
+class Provider(ABC):
+    """What a socket asks for a credential before each attempt."""
+
+    @abstractmethod
+    async def ask(self, ask: Ask) -> Credential:
+        """The credential of the moment.
+
+        Raises:
+            ProviderFailed: If it raised, took too long, or gave what is no credential.
+            Unauthorized: If it gave up.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """The socket stopped: cancel what nobody else waits for."""
+
+    def overtaken(self) -> None:
+        """A credential was pushed: what was asked for before comes too late."""
+        return
+
+
+class FunctionProvider(Provider):
+    """A function that gives credentials to one socket.
+
+    Args:
+        function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None``
+            for logged out, or raises. A sync one is called on a daemon thread, so it may block.
+        timeout: Seconds that a call may take.
+    """
+
+    def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
+        self._calls = Calls("auth (a provider)", function, timeout, self._read)
+
+    def __repr__(self) -> str:
+        return self._calls.name
+
+    async def ask(self, ask: Ask) -> Credential:
+        """The credential of the moment; who asks during a call shares it."""
+        return await asyncio.shield(self._calls.begin(ask))
+
+    def cancel(self) -> None:
+        """Cancel a call that nobody waits for any more."""
+        self._calls.cancel()
+
+    def _read(self, answer: Any) -> Credential:
+        return Credential.of(answer, f"what {self!r} returned")
+
+
+def credentials_from(
+    source: Observable[Any],
+    first: Credential,
+    changed: Callable[[Credential], None],
+    failed: Callable[[Exception], None],
+) -> Callable[[], abc.DisposableBase]:
+    """Follow an Observable of credentials.
+
+    A value that is no credential and an error are told to ``failed``; completion changes nothing.
+    What a replaying source repeats when it is subscribed to is no change; of what it replays, only
+    the newest counts.
+
+    Args:
+        source: The Observable.
+        first: The credential that it holds already, as far as is known.
+        changed: Called with each credential that it emits.
+        failed: Called with what went wrong.
+
+    Returns:
+        A function that subscribes, each time it is called.
+    """
+    last = first
+    replayed: list[Credential] = []
+    replaying: int | None = None  # the thread on which; another one's value is a change
+
+    def on_next(value: Any) -> None:
+        nonlocal last
+        try:
+            credential = Credential.of(value, "auth (an Observable's value)")
+        except (TypeError, ValueError) as error:
+            failed(error.with_traceback(None))  # its frames hold the value (C28)
+            return
+        if replaying == threading.get_ident():
+            replayed[:] = [credential]
+            return
+        last = credential
+        changed(credential)
+
+    def follow() -> abc.DisposableBase:
+        nonlocal last, replaying
+        replayed.clear()
+        replaying = threading.get_ident()
+        try:
+            following = source.subscribe(on_next, failed)
+        finally:
+            replaying = None
+        while replayed:
+            newest = replayed.pop()
+            repeated, last = newest == last, newest
+            if not repeated:
+                changed(newest)
+        return following
+
+    return follow

@@ -1,0 +1,127 @@
+"""Where the command line takes credentials from; never from its own arguments (C28).
+
+``ps`` and the history of the shell show the arguments of a command, so these only name a place. Of
+what cannot be understood, nothing is quoted: it may be a secret in the wrong place.
+
+
+What a user of the command line got wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from getpass import GetPassWarning, getpass
+from pathlib import Path
+
+from rxsocket.auth.credentials import Secret
+
+__all__ = ["Entries", "UsageError", "from_line", "from_options"]
+
+
+class UsageError(Exception):
+    """One line that says what to do instead. It never quotes what may be a secret."""
+
+
+Entries = dict[str, Secret]
+
+_PLACE = re.compile(r"(env|file):(.+)", re.DOTALL)
+PROMPT = "prompt"
+PLACES = "KEY=env:NAME, KEY=file:PATH or KEY=prompt"
+
+
+def from_options(options: Iterable[str]) -> Entries:
+    """The credential that the ``--auth`` options name.
+
+    Args:
+        options: ``KEY=SOURCE`` each.
+
+    Raises:
+        UsageError: If one of them holds a value, or names a place without one.
+    """
+    return _gathered(options, "--auth", f"pass {PLACES}", _named)
+
+
+def from_line(line: str) -> Entries | None:
+    """The credential in a line of standard input; ``None`` for ``logout``.
+
+    Args:
+        line: ``KEY=VALUE``, one or more, with spaces between; a value may name a place, too.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    words = line.split()
+    if words == ["logout"]:
+        return None
+    return _gathered(words, "standard input", "write KEY=VALUE, KEY=env:NAME or logout", _written)
+
+
+def _gathered(
+    pairs: Iterable[str], where: str, hint: str, value: Callable[[str, str, str], str]
+) -> Entries:
+    entries: Entries = {}
+    for pair in pairs:
+        key, equals, source = pair.partition("=")
+        if not (key and equals and source):
+            raise UsageError(f"{where}: not understood, and not repeated here; {hint}")
+        text = value(where, key, source)
+        if key in entries:
+            raise UsageError(f"{where}: {key} is given twice")
+        entries[key] = _checked(where, key, text)
+    return entries
+
+
+def _named(where: str, key: str, source: str) -> str:
+    if source == PROMPT:
+        return _asked(where, key)
+    place = _PLACE.fullmatch(source)
+    if place is None:
+        raise UsageError(
+            f"{where}: a value does not go on the command line, where ps and the history of the "
+            f"shell show it; name where it is instead: {PLACES}"
+        )
+    return _found(where, key, *place.groups())
+
+
+def _written(where: str, key: str, source: str) -> str:
+    if source == PROMPT:
+        raise UsageError(f"{where}: prompt is for --auth; here, write KEY=env:NAME or KEY=VALUE")
+    place = _PLACE.fullmatch(source)
+    return source if place is None else _found(where, key, *place.groups())
+
+
+def _found(where: str, key: str, kind: str, name: str) -> str:
+    if kind == "env":
+        if name not in os.environ:
+            raise UsageError(f"{where}: {key}: the environment variable {name} is not set")
+        return os.environ[name]
+    try:
+        return Path(name).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{where}: {key}: cannot read {name}: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{where}: {key}: {name} is not UTF-8 text") from None
+
+
+def _asked(where: str, key: str) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GetPassWarning)
+        try:
+            return getpass(f"{key}: ")
+        except (GetPassWarning, EOFError):
+            raise UsageError(
+                f"{where}: {key}: no terminal to ask on; use env:NAME or file:PATH"
+            ) from None
+
+
+def _checked(where: str, key: str, text: str) -> Secret:
+    if not text:
+        raise UsageError(f"{where}: {key}: the value is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{where}: {key}: the value is not UTF-8 text") from None
+    return Secret(text)

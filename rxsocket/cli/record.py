@@ -1,0 +1,198 @@
+"""``rxsocket record`` and ``rxsocket replay``: a session into a file, and out of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import ExitStack, suppress
+from queue import Empty, SimpleQueue
+from typing import TextIO
+
+from rich.live import Live
+from rich.text import Text
+
+from rxsocket.auth.carrier import Carrier
+from rxsocket.cli.credentials import Entries, UsageError
+from rxsocket.cli.listen import Inbox, Over, follow_stdin, put_into, session, written
+from rxsocket.cli.output import Lines, Notice, Paper, console
+from rxsocket.events import Event, Message
+from rxsocket.explain.format import amount
+from rxsocket.recording import BadRecording, Recorder, record, replay
+from rxsocket.recording.player import Speed
+
+__all__ = ["play", "write"]
+
+SOON = 0.25
+"""Seconds between two looks at the progress on a terminal."""
+SELDOM = 1.0
+"""The same where the lines pile up, in a pipe or a file."""
+
+
+def write(
+    url: str,
+    auth: Entries | None,
+    carrier: Carrier,
+    path: str,
+    *,
+    rotate_size: int | None = None,
+    rotate_after: float | None = None,
+    overwrite: bool = False,
+    count: int | None = None,
+) -> int:
+    """Record a socket until it ends, and show how far it is.
+
+    Args:
+        url: Address of the server.
+        auth: The credential; ``None`` for none.
+        carrier: How it goes on a connection.
+        path: The file.
+        rotate_size: Bytes of a file after which the next is begun.
+        rotate_after: Seconds after which the next is begun.
+        overwrite: Whether a file that is there is replaced.
+        count: Messages after which to end; ``None`` for no limit.
+
+    Returns:
+        The exit code: 0, or 1 when the socket or the recording failed.
+
+    Raises:
+        UsageError: If something of it cannot be used.
+    """
+    inbox: Inbox = SimpleQueue()
+    progress = _Progress()
+    with ExitStack() as ending:
+        socket = ending.enter_context(session(url, auth, carrier))
+        try:
+            recorder = record(
+                socket,
+                path,
+                rotate_size=rotate_size,
+                rotate_after=rotate_after,
+                overwrite=overwrite,
+            )
+        except FileExistsError:
+            raise UsageError(f"{path} is there already; --overwrite replaces it") from None
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from None
+        ending.callback(_finished, recorder, progress, ending.pop_all())
+
+        def told(event: Event) -> None:
+            if not isinstance(event, Message):
+                inbox.put(event)
+
+        socket.events.subscribe(
+            told, lambda _: inbox.put(Over(True)), lambda: inbox.put(Over(False))
+        )
+        follow_stdin(socket, inbox.put)
+        with progress:
+            code = _watched(inbox, recorder, progress, count)
+    return code if recorder.error is None else 1
+
+
+def _watched(inbox: Inbox, recorder: Recorder, progress: _Progress, count: int | None) -> int:
+    while count is None or recorder.messages < count:
+        try:
+            item = inbox.get(timeout=SOON)
+        except Empty:
+            item = None
+        if isinstance(item, Over):
+            return int(item.failed)
+        if recorder.error is not None:
+            progress.say(f"the recording stopped: {recorder.error}")
+            return 1
+        if item is not None:
+            progress.paper.write(item)
+        progress.show(recorder)
+    return 0
+
+
+def _finished(recorder: Recorder, progress: _Progress, connected: ExitStack) -> None:
+    """Close the socket, then the file: the end of the session is in it."""
+    try:
+        connected.close()
+    finally:
+        recorder.stop()
+        with suppress(OSError):  # it was told, and the exit code says so
+            recorder.wait(1.0)
+        progress.over(recorder)
+
+
+class _Progress:
+    """A line on standard error, rewritten in place where that is a terminal."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = console(stream or sys.stderr)
+        self.paper: Paper = Lines()
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=True)
+            if self._console.is_terminal
+            else None
+        )
+        self._shown_at = self._began = time.monotonic()
+        self._messages = 0
+
+    def __enter__(self) -> None:
+        if self._live is not None:
+            self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, recorder: Recorder) -> None:
+        """Show how far it is, if that was not just done."""
+        now = time.monotonic()
+        passed = now - self._shown_at
+        if passed < (SELDOM if self._live is None else SOON):
+            return
+        rate = (recorder.messages - self._messages) / passed
+        self._shown_at, self._messages = now, recorder.messages
+        last = "nothing yet" if recorder.last is None else type(recorder.last).__name__
+        text = f"{_amount(recorder)}, {rate:,.0f} messages/s, last: {last}"
+        if self._live is None:
+            self.say(text)
+        else:
+            self._live.update(Text(text, "dim"), refresh=True)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.paper.write(Notice(text))
+
+    def over(self, recorder: Recorder) -> None:
+        """Say what was recorded."""
+        took = time.monotonic() - self._began
+        self.say(f"{_amount(recorder)} in {took:.1f} s, in {os.fspath(recorder.path)}")
+
+
+def _amount(recorder: Recorder) -> str:
+    lost = f", {recorder.lost:,} not recorded" if recorder.lost else ""
+    return f"{amount(recorder.messages, 'message')}{lost}, {recorder.size / 1e6:,.2f} MB"
+
+
+def play(path: str, paper: Paper, speed: Speed, *, partial: bool = False) -> int:
+    """Write what was recorded.
+
+    Args:
+        path: The file.
+        paper: What to write on.
+        speed: Times that of the recording, or ``"max"``.
+        partial: Whether to play what is whole of a damaged file.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: If the file cannot be read.
+    """
+    try:
+        recording = replay(path, speed, partial=partial)
+    except (BadRecording, ValueError) as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if speed == "max":  # on this thread: nothing has to be kept until it is written
+        recording.events.subscribe(paper.write)
+        return 0
+    inbox: Inbox = SimpleQueue()
+    with put_into(inbox, recording.events):
+        return written(inbox, paper)

@@ -1,0 +1,212 @@
+"""The table of causes: for each way in which something can end, what it means and what helps.
+
+One wording for the log, the errors and ``explain()``. Keys are those of the verdict table (close
+codes, HTTP statuses, exception classes) and the causes of events.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from rxsocket.errors import (
+    CredentialRefused,
+    HandshakeInvalid,
+    HandshakeRefused,
+    ProviderFailed,
+    RedirectRefused,
+    Unauthorized,
+)
+from rxsocket.events import Cause, Closed
+from rxsocket.explain.format import span
+
+__all__ = [
+    "advice_about",
+    "advice_about_closing",
+    "blocked",
+    "closing",
+    "describe",
+    "failure",
+    "meaning",
+]
+
+MEANINGS: Mapping[int, str] = {
+    # RFC 6455, section 7.4.1, and the IANA registry
+    1000: "normal closure",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1007: "invalid payload",
+    1008: "policy violation",
+    1009: "message too big",
+    1010: "mandatory extension",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "try again later",
+    1014: "bad gateway",
+    1015: "TLS failure",
+    3000: "unauthorized",
+    3003: "forbidden",
+    3008: "timeout",
+}
+"""What the registered close codes stand for."""
+
+NEW_CREDENTIAL = (
+    "call set_auth(...) with another credential, or reconnect() to try the same one again"
+)
+
+CODES: Mapping[int, str] = {
+    1002: "check that both ends speak the same protocol; a proxy in between may break frames",
+    1003: "send the kind of message that the server takes: text (str) or binary (bytes)",
+    1007: "check the encoding: a text message must be UTF-8",
+    1008: "read the server's documentation: what was sent is against its rules",
+    1009: "send smaller messages: the server does not take ones that large",
+    1010: "pass compression=None, or talk to a server that has the extension",
+    1011: "look into the server's log: an error there ended the connection",
+    1015: "check the certificates of both sides",
+    3000: NEW_CREDENTIAL,
+    3003: NEW_CREDENTIAL,
+    4401: NEW_CREDENTIAL,
+    4403: NEW_CREDENTIAL,
+}
+"""What helps when the server closed with a code."""
+
+OUR_CODES: Mapping[int, str] = {
+    1002: "check what stands between you and the server: what came was no valid WebSocket frame",
+    1007: "tell the server's operator: a text message came that was not UTF-8",
+    1009: "raise max_size= if messages may be that large",
+}
+"""What helps when we closed with a code because of what came."""
+
+STATUSES: Mapping[int, str] = {
+    400: "compare the URL, headers and subprotocols with what the server expects",
+    401: NEW_CREDENTIAL,
+    403: NEW_CREDENTIAL,
+    404: "check the path in the URL",
+    405: "check the URL: this is no WebSocket endpoint",
+    407: "pass the proxy's user and password: proxy='http://user:password@host:port'",
+    410: "find the new URL: this endpoint was removed for good",
+    426: "offer what the server asks for: check subprotocols= and the URL",
+    429: "connect less often: the server limits it",
+}
+"""What helps when the server refused the handshake with a status."""
+
+EXCEPTIONS: Mapping[type[Exception], str] = {
+    socket.gaierror: "check the host name in the URL, and the network",
+    ConnectionRefusedError: "check that the server runs, and the port in the URL",
+    TimeoutError: "check that the server can be reached; raise open_timeout= if it is slow",
+    ssl.SSLCertVerificationError: "check the host name, or trust the certificate's authority: ssl=",
+    ssl.SSLError: "check that the port speaks TLS; an address without it begins with ws://",
+    OSError: "check the network",
+    HandshakeInvalid: "check that a WebSocket server answers at this URL, and nothing else",
+    RedirectRefused: "use the URL that it redirects to, if you trust it",
+    CredentialRefused: NEW_CREDENTIAL,
+    ProviderFailed: "look into the function given as auth=",
+    Unauthorized: "call set_auth(...) with a credential",
+}
+"""What helps when an attempt failed so; the nearest class decides."""
+
+CAUSES: Mapping[Cause, str] = {
+    Cause.LOST: "",  # it happens, and the socket sees to it
+    Cause.SILENT: "check the network; a peer that is merely slow needs a longer ping_timeout=",
+    Cause.BLOCKED: "keep blocking calls off the event loop: asyncio.to_thread(...)",
+    Cause.REFUSED: NEW_CREDENTIAL,
+    Cause.STALE: "check that the server still has something to send; raise stale_after= if not",
+    Cause.HEARTBEAT: "check that expect= matches what the server answers to the heartbeat",
+}
+"""What helps when a connection ended so, without a close code that says more."""
+
+
+def meaning(code: int) -> str:
+    """A close code with what it stands for: ``1012 (service restart)``."""
+    return f"{code} ({MEANINGS[code]})" if code in MEANINGS else str(code)
+
+
+def closing(event: Closed) -> str:
+    """How a connection closed, in one line."""
+    said = f" {event.reason!r}" if event.reason else ""
+    cause: str = event.cause.value
+    if event.cause in (Cause.PEER, Cause.LOST) and event.sent is not None and event.code != 1000:
+        return f"closed by us with {meaning(event.sent)}{said}"
+    if event.cause is Cause.PEER and event.code == 1005:
+        return "closed by the server without a code"
+    if event.cause is Cause.PEER and event.code is not None:
+        return f"closed by the server with {event.code}{said or _in_brackets(event.code)}"
+    if event.cause is Cause.LOST:
+        return "the link was lost" + (f": {event.reason}" if event.reason else "")
+    if event.cause in (Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT):
+        return event.reason or cause
+    if event.cause is Cause.SILENT and event.reason == "keepalive ping timeout":
+        return cause
+    if event.cause in (Cause.REFUSED, Cause.SILENT):
+        return cause + (f": {event.reason}" if event.reason else "")
+    return cause + said
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line."""
+    text = str(error)
+    return text if text else type(error).__name__
+
+
+def failure(error: Exception) -> str:
+    """Why an attempt failed, as a clause."""
+    match error:
+        case HandshakeRefused(status=status):
+            return f"{describe(error)}{_phrase(status)}"
+        case ConnectionRefusedError():
+            return f"nothing listens at that address ({error.strerror or describe(error)})"
+        case ssl.SSLCertVerificationError():
+            said: str = getattr(error, "verify_message", "") or describe(error)
+            return f"the certificate is not valid ({said})"
+        case ssl.SSLError():
+            return f"the TLS handshake failed ({error.strerror or describe(error)})"
+        case Unauthorized():
+            return "the function given as auth= gave up" + (f": {error}" if str(error) else "")
+        case socket.gaierror() | TimeoutError():
+            return error.strerror or describe(error)
+        case OSError():
+            return f"the network failed ({error.strerror or describe(error)})"
+        case _:
+            return describe(error)
+
+
+def advice_about(error: Exception) -> str:
+    """What helps against a failed attempt; empty when only time does."""
+    if isinstance(error, HandshakeRefused):
+        if error.status < 300:
+            return "check the URL: what answered is no WebSocket endpoint"
+        if error.status < 400:
+            return "use the URL that it redirects to"
+        return STATUSES.get(error.status, "")
+    for cls in type(error).__mro__:
+        if cls in EXCEPTIONS:
+            return EXCEPTIONS[cls]
+    return ""
+
+
+def advice_about_closing(event: Closed) -> str:
+    """What helps against a close; empty when only time does."""
+    if event.sent is not None and event.sent in OUR_CODES and event.verdict is not None:
+        return OUR_CODES[event.sent]
+    if event.cause in CAUSES:
+        return CAUSES[event.cause]
+    return CODES.get(event.code or 0, "")
+
+
+def blocked(seconds: float) -> str:
+    """What to say of a loop that was blocked; it is not known to the second when that began."""
+    return f"the event loop was blocked for at least {span(seconds)}"
+
+
+def _in_brackets(code: int) -> str:
+    return f" ({MEANINGS[code]})" if code in MEANINGS else ""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return ""

@@ -1,0 +1,478 @@
+"""What a socket is doing, since when, why, what is next, and what one can do about it.
+
+A pure function from what happened, the state and the time: :func:`explain`.
+
+
+What happened beside the state of a socket and is worth knowing: the notes of an explanation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rxsocket.errors import SocketFailed
+from rxsocket.events import (
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    DecodeFailed,
+    Dropped,
+    Ended,
+    Event,
+    Fresh,
+    ObserverFailed,
+    Opened,
+    Rejected,
+    RenewalFailed,
+    Renewed,
+    Resumed,
+    SendFailed,
+    SlowConsumer,
+    SourceFailed,
+    Stale,
+    TopicFailed,
+    Waiting,
+)
+from rxsocket.explain.causes import (
+    CAUSES,
+    NEW_CREDENTIAL,
+    advice_about,
+    advice_about_closing,
+    closing,
+    describe,
+    failure,
+)
+from rxsocket.explain.format import amount, span
+from rxsocket.policy.verdicts import Verdict
+from rxsocket.state import State, States
+
+__all__ = ["Explanation", "explain", "notes_about"]
+
+MOST = 3
+"""Notes in one explanation."""
+
+
+def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
+    """What happened since the last connection was opened, oldest first: the last three things.
+
+    Of what repeats, as messages that are not sent do, the latest is told, and how many there were.
+
+    Args:
+        history: What happened, oldest first.
+        now: The wall time, in seconds since the epoch.
+
+    Examples:
+        >>> notes_about([Dropped(epoch=1, count=2, reason="nobody subscribed", at=1.0)], 2.0)
+        ('2 messages dropped: nobody subscribed',)
+    """
+    notes: dict[object, str] = {}
+    counts: dict[object, int] = {}
+    for event in reversed(history):
+        if isinstance(event, Opened):
+            break
+        text = _note(event, f"{span(now - event.at)} ago")
+        if text:
+            about = _about(event)
+            counts[about] = counts.get(about, 0) + 1
+            notes.setdefault(about, text)
+    latest = list(notes)[:MOST]
+    return tuple(notes[about] + _so_often(about, counts[about]) for about in reversed(latest))
+
+
+def _about(event: Event) -> object:
+    """What two events must have in common to be told as one."""
+    match event:
+        case Renewed() | RenewalFailed():
+            return Renewed  # only the latest of either is still true
+        case SlowConsumer(observer=observer, stream=stream):
+            return SlowConsumer, observer, stream
+        case TopicFailed(topic=topic):
+            return TopicFailed, topic
+        case SendFailed() | DecodeFailed() | SourceFailed():
+            return type(event)
+        case _:
+            return id(event)
+
+
+def _so_often(about: object, count: int) -> str:
+    return f" (the latest of {count})" if count > 1 and about is not Renewed else ""
+
+
+def _note(event: Event, ago: str) -> str:
+    match event:
+        case ObserverFailed(observer=observer, stream=stream, error=error, detached=detached):
+            rest = " and gets nothing more" if detached else ""
+            return f"observer {observer} of {stream} raised {describe(error)} {ago}{rest}"
+        case Resumed(slept=slept):
+            return f"time jumped by {span(slept)} {ago}: the computer slept, or its clock was set"
+        case Dropped(count=count, reason=reason):
+            return f"{amount(count, 'message')} dropped: {reason}"
+        case Renewed(epoch=epoch):
+            return f"connection {epoch} took another credential {ago}, and goes on"
+        case RenewalFailed(error=error, refused=refused, retry_in=retry_in):
+            then = "at the next attempt to connect"
+            if retry_in is not None:
+                then = f"{span(retry_in)} after that"
+            elif refused:
+                then += ", unless set_auth(...) gives another"
+            return (
+                f"the credential could not be changed {ago}: {failure(error)}; the connection "
+                f"goes on with the one it had, and the change is tried again {then}"
+            )
+        case SourceFailed(error=error):
+            return f"what was given as auth= failed {ago}: {describe(error)}"
+        case SendFailed(error=error):
+            return f"a message was not sent {ago}: {describe(error).removeprefix('not sent: ')}"
+        case DecodeFailed(error=error):
+            return f"{describe(error)}, {ago}; check codec="
+        case TopicFailed(topic=topic, error=error):
+            return f"a payload of topic {topic!r} was not decoded {ago}: {describe(error)}"
+        case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
+            return (
+                f"observer {observer} of {stream} held the loop for {span(seconds)} {ago}; "
+                "move its work off the loop: asyncio.to_thread(...)"
+            )
+        case _:
+            return ""
+
+
+T = TypeVar("T")
+
+SLOW = 5.0
+"""Seconds after which an attempt without an answer is worth advice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a socket is doing; ``str()`` of it is for people.
+
+    Attributes:
+        state: Its state.
+        since: Wall time at which it came to be so, in seconds since the epoch; ``None`` if nothing
+            has happened yet.
+        doing: What it is doing, and for how long.
+        why: What led to it.
+        next: What comes next by itself, and when.
+        due: Wall time at which that comes, when it is known.
+        advice: What the user can do; empty when there is nothing to be done.
+        notes: What went wrong besides.
+    """
+
+    state: State
+    since: float | None
+    doing: str
+    why: str
+    next: str
+    due: float | None = None
+    advice: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.doing}: {self.why}" if self.why else self.doing]
+        if self.next:
+            lines.append(f"next: {self.next}")
+        if self.advice:
+            lines.append(f"you can: {self.advice}")
+        lines.extend(f"note: {note}" for note in self.notes)
+        return "\n".join(lines)
+
+
+def explain(history: Sequence[Event], state: State, now: float) -> Explanation:
+    """Explain a state by what led to it.
+
+    Args:
+        history: What happened, oldest first; without messages.
+        state: The state that it led to.
+        now: The wall time, in seconds since the epoch.
+
+    Examples:
+        >>> print(explain([], State.IDLE, 0.0))
+        idle: nothing has been asked of it yet
+        next: nothing, until somebody subscribes
+        you can: subscribe to messages, or call connect()
+    """
+    return _Case(tuple(history), state, now).explained()
+
+
+def _beside(event: Event, led_to: State) -> bool:
+    """Whether it is about a connection that is made beside the open one (C13)."""
+    return led_to is State.OPEN and not isinstance(event, Opened)
+
+
+class _Case:
+    """What is known about one moment."""
+
+    def __init__(self, history: tuple[Event, ...], state: State, now: float) -> None:
+        self.history = history
+        self.state = state
+        self.now = now
+        states = States()
+        led = [(event, states.after(event)) for event in history]
+        self._led = [(event, to) for event, to in led if to is not None and not _beside(event, to)]
+        self.last = self._led[-1][0] if self._led else None
+        since = self._since()
+        self.since = since
+        self.lasting = "" if since is None else f" for {span(now - since)}"
+
+    def explained(self) -> Explanation:
+        return {
+            State.IDLE: self._idle,
+            State.CONNECTING: self._connecting,
+            State.OPEN: self._open,
+            State.WAITING: self._waiting,
+            State.AWAITING_AUTH: self._awaiting_auth,
+            State.CLOSED: self._closed,
+        }[self.state]()
+
+    # --- one for each state
+
+    def _idle(self) -> Explanation:
+        left = self.last is not None
+        return self._of(
+            doing=f"idle{self.lasting}",
+            why="the last subscriber left" if left else "nothing has been asked of it yet",
+            next="nothing, until somebody subscribes",
+            advice="subscribe to messages, or call connect()",
+        )
+
+    def _connecting(self) -> Explanation:
+        attempt = self._last(Connecting)
+        number = 1 if attempt is None else attempt.attempt
+        cause = Cause.STARTED if attempt is None else attempt.cause
+        slow = self.since is not None and self.now - self.since >= SLOW
+        return self._of(
+            doing=f"connecting{self.lasting}{f' (attempt {number})' if number > 1 else ''}",
+            why=self._story() or _begun(cause),
+            next="the server's answer",
+            advice="check that the server can be reached, and how long auth= takes" if slow else "",
+        )
+
+    def _open(self) -> Explanation:
+        opened = self._last(Opened)
+        which = "" if opened is None else f" (connection {opened.epoch})"
+        doing = f"open{self.lasting}{which}"
+        stale = self._stale()
+        if stale is not None:
+            silence = span(self.now - stale.at + stale.silence)
+            return self._of(
+                doing=doing,
+                why=f"the peer answers, but no message came for {silence}",
+                next="a message, or the end of the link",
+                advice=CAUSES[Cause.STALE],
+            )
+        return self._of(doing=doing, why=self._reopened(opened), next="")
+
+    def _waiting(self) -> Explanation:
+        waiting = self.last
+        failed, advice = self._story(), self._advice()
+        if not isinstance(waiting, Waiting):
+            return self._of(
+                doing="about to connect", why=failed, next="an attempt, at once", advice=advice
+            )
+        due = waiting.at + waiting.delay
+        attempt = self._last(Connecting)
+        number = f"attempt {attempt.attempt + 1}" if attempt is not None else "an attempt"
+        if attempt is not None and self._was_stable_or_left(waiting):
+            number = "an attempt"
+        asked = ", which the server asked for" if waiting.retry_after == waiting.delay else ""
+        now = "" if asked else "call reconnect() to try at once"
+        return self._of(
+            doing=f"waiting{self.lasting}",
+            why=failed or _begun(waiting.cause),
+            next=f"{number} in {span(due - self.now)}{asked}",
+            due=due,
+            advice="; or ".join(filter(None, (advice, now))),
+        )
+
+    def _awaiting_auth(self) -> Explanation:
+        awaiting = self._last(AwaitingAuth)
+        doing = f"waiting for a credential{self.lasting}"
+        if awaiting is None:
+            return self._of(doing=doing, why="", next="nothing, until set_auth(...) is called")
+        if awaiting.cause is Cause.LOGGED_OUT:
+            asked = "the provider says logged out; it is asked again within 5 min"
+            return self._of(
+                doing=doing,
+                why="logged out",
+                next=asked if awaiting.asks else "nothing, until somebody logs in",
+                advice="call set_auth(...) with a credential",
+            )
+        if awaiting.cause is Cause.NO_CREDENTIAL:
+            return self._of(
+                doing=doing,
+                why="the source given as auth= has not emitted one yet",
+                next="an attempt, as soon as it does",
+                advice="let it emit a value, or call set_auth(...)",
+            )
+        return self._of(
+            doing=doing,
+            why=self._story() or awaiting.reason,
+            next="the function given as auth= is asked for another one"
+            if awaiting.asks
+            else "nothing, until there is another one",
+            advice=self._advice() or NEW_CREDENTIAL,
+        )
+
+    def _closed(self) -> Explanation:
+        ended = self._last(Ended)
+        again = "subscribe again to start afresh"
+        doing = "ended" if self.since is None else f"ended {span(self.now - self.since)} ago"
+        if ended is None:
+            return self._of(doing=doing, why=Cause.CLOSE.value, next="nothing", advice=again)
+        if ended.verdict is Verdict.FAIL:
+            advice = self._advice()
+            return self._of(
+                doing=f"{doing} with an error",
+                why=_failed(ended.error),
+                next="nothing",
+                advice="; then ".join(filter(None, (advice, again))),
+            )
+        if ended.cause is Cause.PEER:
+            again += "; pass clean_close='reconnect' if the server's 1000 does not mean the end"
+        return self._of(
+            doing=doing,
+            why=self._story() if ended.cause is Cause.PEER else ended.cause.value,
+            next="nothing",
+            advice=again,
+        )
+
+    # --- what happened
+
+    def _of(
+        self,
+        *,
+        doing: str,
+        why: str,
+        next: str,
+        due: float | None = None,
+        advice: str = "",
+    ) -> Explanation:
+        return Explanation(
+            state=self.state,
+            since=self.since,
+            doing=doing,
+            why=why,
+            next=next,
+            due=due,
+            advice=advice,
+            notes=notes_about(self.history, self.now),
+        )
+
+    def _since(self) -> float | None:
+        """When the state began: the first of the latest events that lead to it."""
+        since: float | None = None
+        for event, led_to in reversed(self._led):
+            if led_to is not self.state and self.state is not State.IDLE:
+                break
+            since = event.at
+            if self.state is not State.WAITING or isinstance(event, Waiting):
+                break
+        return since
+
+    def _story(self, until: Event | None = None) -> str:
+        """How the last connection before an event ended, and what was tried since."""
+        closed: Closed | None = None
+        failures: list[ConnectFailed | Rejected] = []
+        counted = 0
+        for event in self._backwards(until):
+            match event:
+                case Ended(cause=cause) if cause in (Cause.CLOSE, Cause.LOOP_ENDED):
+                    break
+                case Closed():
+                    closed = event
+                    break
+                case ConnectFailed() | Rejected():
+                    failures.append(event)
+                case Connecting(attempt=attempt, cause=cause):
+                    counted = max(counted, attempt if failures else 0)
+                    if failures and cause in (Cause.STARTED, Cause.AUTH_CHANGED):
+                        break
+                case _:
+                    pass
+        parts: list[str] = []
+        if closed is not None:
+            was = f"connection {closed.epoch} was open {span(closed.uptime)}, then "
+            parts.append(was + closing(closed))
+        if failures:
+            count = len(failures) if closed is not None else max(counted, len(failures))
+            last = failure(failures[0].error)
+            many = "" if count == 1 else f"{count} attempts failed, the last one: "
+            parts.append(("then " if parts else "") + many + last)
+        return "; ".join(parts)
+
+    def _backwards(self, before: Event | None) -> Iterator[Event]:
+        events = reversed(self.history)
+        if before is not None:
+            for event in events:
+                if event is before:
+                    break
+        yield from events
+
+    def _advice(self) -> str:
+        """What helps against the latest end."""
+        for event in reversed(self.history):
+            match event:
+                case Closed():
+                    return advice_about_closing(event)
+                case ConnectFailed() | Rejected():
+                    return advice_about(event.error)
+                case _:
+                    pass
+        return ""
+
+    def _stale(self) -> Stale | None:
+        for event in reversed(self.history):
+            if isinstance(event, Stale):
+                return event
+            if isinstance(event, (Fresh, Opened)):
+                return None
+        return None
+
+    def _reopened(self, opened: Opened | None) -> str:
+        if opened is None or opened.gap is None:
+            return ""
+        old = self._took_over(opened)
+        if old is not None:
+            return f"took over from connection {old.epoch} without a gap: {_begun(opened.cause)}"
+        attempts = "" if opened.attempts == 1 else f" and {opened.attempts} attempts"
+        before = self._story(opened)
+        text = f"reconnected after {span(opened.gap)}{attempts}"
+        return f"{text}; before that, {before}" if before else text
+
+    def _took_over(self, opened: Opened) -> Closed | None:
+        """The connection beside which it was made, if that was handed over to it (C13)."""
+        for event in self._backwards(opened):
+            if isinstance(event, Closed):
+                return event if event.cause is Cause.HANDED_OVER else None
+        return None
+
+    def _was_stable_or_left(self, waiting: Waiting) -> bool:
+        return waiting.failures <= 1 and isinstance(self._last_end(), Closed)
+
+    def _last_end(self) -> Event | None:
+        ends = (Closed, ConnectFailed, Rejected)
+        return next((e for e in reversed(self.history) if isinstance(e, ends)), None)
+
+    def _last(self, kind: type[T]) -> T | None:
+        return next((e for e in reversed(self.history) if isinstance(e, kind)), None)
+
+
+BEGUN: Mapping[Cause, str] = {
+    Cause.STARTED: "somebody subscribed",
+    Cause.REFUSED: "there is another credential than the one refused",
+}
+"""Why there is an attempt, where the cause's own words do not say it."""
+
+
+def _begun(cause: Cause) -> str:
+    return BEGUN.get(cause, cause.value)
+
+
+def _failed(error: Exception | None) -> str:
+    if isinstance(error, SocketFailed):
+        return str(error).removeprefix(f"{error.url}: ")
+    return "" if error is None else describe(error)

@@ -1,0 +1,116 @@
+"""A look at the next values of a stream, which ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from reactivex import Observable
+
+from rxsocket.validation import instance, more_than_zero, whole_number
+
+__all__ = ["peek"]
+
+T = TypeVar("T")
+
+REFRESH = 0.1
+"""Seconds between two updates of the progress bar, and until an interrupt is noticed."""
+
+
+async def peek(
+    stream: Observable[T], count: int = 5, *, within: float | None = 2.0, progress: bool = False
+) -> list[T]:
+    """Return the next values of a stream: at most so many, and within so many seconds.
+
+    Whatever ends it, an interrupt of the kernel included, the stream is left.
+
+    ::
+
+        stream            --1--2--3--4--5--6--
+        peek(stream, 3)   --1--2--3|            [1, 2, 3]
+        within=1          --1--2|               [1, 2]
+
+    Args:
+        stream: Any Observable.
+        count: How many values.
+        within: Seconds; ``None`` to wait for ``count`` values, or for its end.
+        progress: Whether to show a progress bar; it needs ``rxsocket[notebook]``.
+
+    Raises:
+        TypeError: If ``stream`` is no Observable, or ``count`` no number.
+        ValueError: If ``count`` or ``within`` is not more than 0.
+        Exception: What the stream failed with, if it did.
+
+    Examples:
+        >>> await peek(socket.messages, 3, within=10)
+        ['{"price": 1}', '{"price": 2}', '{"price": 4}']
+    """
+    instance("peek(stream)", stream, Observable, "an Observable")
+    whole_number("count", count)
+    seconds = more_than_zero("within", within)
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    values: list[T] = []
+
+    def settle(error: Exception | None) -> None:
+        if ended.done():
+            return
+        if error is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(error)
+
+    def end(error: Exception | None = None) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    def on_next(value: T) -> None:
+        if len(values) < count:
+            values.append(value)
+            if len(values) == count:
+                end()
+
+    # What comes in this turn counts, although the loop sees it in the next one.
+    bar = _bar(count) if progress else None
+    looking = stream.subscribe(on_next, end, end)
+    try:
+        await _until(ended, seconds, lambda: bar and bar.update(len(values) - bar.n))
+        if ended.done():
+            ended.result()
+    finally:
+        looking.dispose()
+        ended.cancel()
+        if bar is not None:
+            bar.close()
+    return values
+
+
+def _bar(count: int) -> Any:
+    try:
+        tqdm: Any = importlib.import_module("tqdm")
+    except ImportError:
+        raise ModuleNotFoundError(
+            "progress: it needs tqdm; run pip install 'rxsocket[notebook]'"
+        ) from None
+    # Without its monitor, a thread that would outlive the bar: this one is updated all the time.
+    bar = type("Bar", (tqdm.tqdm,), {"monitor_interval": 0})
+    return bar(total=count, unit="", file=sys.stdout)
+
+
+async def _until(
+    ended: asyncio.Future[None], seconds: float | None, show: Callable[[], object]
+) -> None:
+    """Wait in small steps: an interrupted kernel cancels a cell only when its loop wakes up."""
+    loop = asyncio.get_running_loop()
+    deadline = None if seconds is None else loop.time() + seconds
+    while not ended.done():
+        left = REFRESH if deadline is None else min(REFRESH, deadline - loop.time())
+        if left <= 0:
+            break
+        await asyncio.wait((ended,), timeout=left)
+        show()
+    show()

@@ -1,0 +1,99 @@
+"""What is counted since the last stable connection, and the verdicts made from it (C15, C16)."""
+
+from __future__ import annotations
+
+from rxsocket.auth.providers import Ask, Reason
+from rxsocket.engine.plan import Plan
+from rxsocket.errors import Attempted, HandshakeRefused
+from rxsocket.policy.verdicts import End, Verdict, kind
+
+__all__ = ["Tally"]
+
+FIRST = Ask(1, Reason.FIRST)
+KEPT = 20
+"""Attempts that a failure shows."""
+
+
+class Tally:
+    """Counts attempts and failures; a connection that was stable starts them anew.
+
+    It has no clock: whoever asks says what time it is, on the loop's clock.
+
+    Attributes:
+        attempts: Attempts since then.
+        failures: Waits since then.
+        tried: What the last of them ended with.
+        ask: What a provider would be told now.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.attempts = 0
+        self.failures = 0
+        self.tried: tuple[Attempted, ...] = ()
+        self.ask = FIRST
+        self._since: float | None = None
+        self._same: object = None
+        self._in_a_row = 0
+        self._asked_at_once = False
+
+    def begin(self, now: float) -> int:
+        """An attempt begins; return its number."""
+        self.attempts += 1
+        if self._since is None:
+            self._since = now
+        return self.attempts
+
+    def ended(self, attempt: Attempted) -> None:
+        """An attempt, or the connection that it became, ended."""
+        self.tried = (*self.tried[1 - KEPT :], attempt)
+
+    def judge(self, end: End, stable: bool, now: float) -> Verdict:
+        """The verdict about an end.
+
+        Args:
+            end: Its close code and reason, or its exception.
+            stable: Whether it was a connection, and stable.
+            now: When it ended.
+
+        Raises:
+            TypeError: If the user's function gave something else.
+        """
+        if stable:
+            self.attempts = self.failures = self._in_a_row = 0
+            self._asked_at_once = False
+            self._since = now
+            self.tried = ()
+        self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
+        self._same = kind(end)
+        verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row, end.reason))
+        if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
+        if verdict is Verdict.COMPLETE and self._plan.clean_close == "reconnect":
+            verdict = Verdict.RECONNECT
+        self.ask = self._next_ask(end, verdict)
+        return verdict
+
+    def limit(self, delay: float, now: float) -> str | None:
+        """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
+        outage = 0.0 if self._since is None else now - self._since
+        return self._plan.limits.reached(attempts=self.attempts, outage=outage, delay=delay)
+
+    def next_delay(self) -> float:
+        """Seconds of backoff, one step further each time."""
+        self.failures += 1
+        return self._plan.backoff.delay(self.failures - 1)
+
+    def next_ask_delay(self) -> float:
+        """Seconds until a provider is asked after a refusal: at once, once for each stable open."""
+        if not self._asked_at_once:
+            self._asked_at_once = True
+            return 0.0
+        return self.next_delay()
+
+    def _next_ask(self, end: End, verdict: Verdict) -> Ask:
+        if verdict is not Verdict.AWAIT_AUTH:
+            return Ask(self.attempts + 1, Reason.RECONNECT)
+        status = end.error.status if isinstance(end.error, HandshakeRefused) else None
+        text = end.reason if end.error is None else str(end.error)
+        return Ask(self.attempts + 1, Reason.REJECTED, end.code or status, text)

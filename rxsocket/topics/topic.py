@@ -1,0 +1,181 @@
+"""How a topic and its payload are put into one message, and found in one.
+
+Names of topics with parameters in them: ``chat/:room``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from rxsocket.validation import is_mapping
+
+__all__ = ["Envelope", "JsonEnvelope", "Pattern", "converter", "envelope_or_default"]
+
+
+class Envelope(Protocol):
+    """What stands for ``envelope=``: any object with these two methods.
+
+    Examples:
+        >>> class Pair:  # ["chat/1", {...}]
+        ...     def wrap(self, topic, data):
+        ...         return json.dumps([topic, data])
+        ...
+        ...     def unwrap(self, message):
+        ...         topic, data = json.loads(message)
+        ...         return topic, data
+    """
+
+    def wrap(self, topic: str, data: Any) -> Any:
+        """What is sent for a payload of a topic."""
+        ...
+
+    def unwrap(self, message: Any) -> tuple[Any, Any] | None:
+        """The topic and the payload of a message; ``None`` if it is of no topic."""
+        ...
+
+
+class _Text(msgspec.Struct):
+    topic: Any
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode = msgspec.json.Decoder(_Text).decode
+"""One for all sockets: making it takes as long as some handshakes."""
+
+
+class JsonEnvelope:
+    """The default: ``{"topic": ..., "data": ...}``.
+
+    On a socket without a codec it is JSON text, and a payload is left as it is until a listener
+    wants it: a topic that nobody listens to costs no more than finding its name.
+    """
+
+    def wrap(self, topic: str, data: Any) -> Any:
+        """A mapping of both."""
+        return {"topic": topic, "data": data}
+
+    def unwrap(self, message: Any) -> tuple[Any, Any] | None:
+        """The topic and the payload; ``None`` if the message has not the form of an envelope."""
+        if isinstance(message, (str, bytes)):
+            try:
+                text = _decode(message)
+            except (msgspec.DecodeError, UnicodeError):
+                return None
+            return text.topic, text.data
+        if is_mapping(message) and "topic" in message:
+            return message["topic"], message.get("data")
+        return None
+
+
+_default = JsonEnvelope()
+
+
+def envelope_or_default(envelope: Envelope | None) -> Envelope:
+    """Check ``envelope``.
+
+    Raises:
+        TypeError: If it lacks one of its two methods.
+    """
+    if envelope is None:
+        return _default
+    for name in ("wrap", "unwrap"):
+        if not callable(getattr(envelope, name, None)):
+            raise TypeError(
+                "envelope: pass an object with wrap(topic, data) and unwrap(message), not "
+                f"{type(envelope).__name__}"
+            )
+    return envelope
+
+
+@functools.lru_cache(maxsize=256)
+def converter(type: Any) -> Callable[[Any], Any]:
+    """What makes values of a type of payloads: one for all listeners of that type.
+
+    It raises ``ValueError`` for a payload that has no such value.
+
+    Raises:
+        TypeError: If values of this type cannot be made.
+    """
+    decode, raw = msgspec.json.Decoder(type).decode, msgspec.Raw
+
+    def convert(data: Any) -> Any:
+        if isinstance(data, raw):
+            return decode(data)
+        return data if type is Any else msgspec.convert(data, type)
+
+    return convert
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*\Z")
+
+
+class Pattern:
+    """A topic whose segments may be parameters: those that begin with a colon.
+
+    Raises:
+        TypeError: If it is no string.
+        ValueError: If it is empty, or a parameter has no name or one that is there already.
+
+    Examples:
+        >>> Pattern("chat/:room").bind({"room": 1}).topic
+        'chat/1'
+    """
+
+    __slots__ = ("_segments", "text", "unbound")
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"topic: pass a string, not {type(text).__name__}")
+        if not text:
+            raise ValueError("topic: pass a name, such as 'chat/:room'")
+        self.text = text
+        self._segments = text.split("/")
+        self.unbound = tuple(part[1:] for part in self._segments if part.startswith(":"))
+        for name in self.unbound:
+            if not _NAME.match(name) or self.unbound.count(name) > 1:
+                raise ValueError(f"topic: {text!r} needs another name for the parameter :{name}")
+
+    def __repr__(self) -> str:
+        return f"<Pattern {self.text}>"
+
+    @property
+    def topic(self) -> str:
+        """The topic, when all parameters are bound.
+
+        Raises:
+            ValueError: If one is not; it says which.
+        """
+        if self.unbound:
+            raise ValueError(f"params: {self.text!r} needs a value for :{self.unbound[0]}")
+        return self.text
+
+    def bind(self, params: Mapping[str, Any]) -> Pattern:
+        """The pattern with values in place of parameters.
+
+        Raises:
+            ValueError: If there is no such parameter, or a value is empty or holds a slash.
+        """
+        for name, value in params.items():
+            if name not in self.unbound:
+                raise ValueError(f"params: there is no :{name} in {self.text!r}")
+            text = str(value)
+            if not text or "/" in text or text.startswith(":"):
+                raise ValueError(f"params: {text!r} cannot be the segment :{name} of a topic")
+        parts = (
+            str(params[part[1:]]) if part.startswith(":") and part[1:] in params else part
+            for part in self._segments
+        )
+        return Pattern("/".join(parts))
+
+    def matches(self, topic: str) -> bool:
+        """Whether a topic is this pattern with some values in place of its parameters."""
+        parts = topic.split("/")
+        return len(parts) == len(self._segments) and all(
+            part == mine or (mine.startswith(":") and part)
+            for part, mine in zip(parts, self._segments, strict=True)
+        )

@@ -1,0 +1,490 @@
+"""A ``picows`` connection that pushes its messages; it is the link, too.
+
+What it uses of ``picows``: a ``WSListener``; of its transport ``send``, ``send_ping``,
+``send_pong``, ``send_close``, ``disconnect``, ``wait_disconnected``, ``underlying_transport``,
+``close_handshake`` and ``is_close_frame_sent``.
+
+
+Messages out of the frames of ``picows``: assembled, checked, bounded (RFC 6455, section 5).
+
+::
+
+    frame  text         ┐ fin, nothing pending: a message                 the hot path
+    frame  text  fin=0  ┘ .................. kept ┐
+    frame  ping                                   │ answered, in the middle of it
+    frame  continuation  fin=1 .................. ┴ a message
+    end of the read                                 flush: the messages, in one list
+
+``picows`` itself refuses masked frames, unknown opcodes, control frames that are fragmented or too
+long, lengths that are not the shortest, frames above ``max_size``, and most invalid close frames.
+It looks at neither reserved bits, nor the order of fragments, nor what they add up to: that is
+done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from asyncio import BufferedProtocol
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from rxsocket.errors import ConnectionLost
+from rxsocket.runtime.outlet import Outlet
+from rxsocket.transports.base import Fragments, PeerClosed, Signal
+
+__all__ = ["NO_STATUS", "Assembly", "PushedConnection"]
+
+NO_STATUS = 1005
+_TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+_SENDABLE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+
+
+class Assembly(WSListener):
+    """A listener that turns frames into messages; what to do with them, a subclass says.
+
+    Args:
+        max_size: Largest message in bytes, or ``None``.
+
+    Attributes:
+        outlet: Where messages go, as ``str`` and ``bytes`` that own their memory; they are kept
+            while there is none.
+    """
+
+    __slots__ = ("_add", "_batch", "_kind", "_max_size", "_parts", "on_ws_frame", "outlet")
+
+    def __init__(self, max_size: int | None) -> None:
+        self.outlet: Outlet[Signal] | None = None
+        self._batch: list[str | bytes] = []
+        self._add: Callable[[str | bytes], None] = self._batch.append
+        self._max_size = max_size
+        self._kind: WSMsgType | None = None
+        self._parts = bytearray()
+        self.on_ws_frame = self._hot()  # type: ignore[assignment, method-assign]
+
+    def _hot(self) -> Callable[[WSTransport, WSFrame], None]:
+        """What ``picows`` calls with each frame: a function of its own, not a method.
+
+        Making a bound method for each frame would take longer than some of what is checked here. So
+        would a second look at an attribute of the frame, which is computed when it is read, and
+        calling ``self._add(...)`` in one step: the interpreter has a short way to an attribute in a
+        slot, and none to a method that is one.
+        """
+        text_kind, binary_kind = WSMsgType.TEXT, WSMsgType.BINARY
+
+        def on_ws_frame(_: WSTransport, frame: WSFrame) -> None:
+            if frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self.fail(1002, "reserved bits must be 0")
+                return
+            kind = frame.msg_type
+            if frame.fin and self._kind is None:
+                if kind is text_kind:
+                    try:
+                        text = frame.get_payload_as_utf8_text()
+                    except UnicodeDecodeError as error:
+                        self._not_utf_8(error)
+                        return
+                    add = self._add
+                    add(text)
+                    return
+                if kind is binary_kind:
+                    add = self._add
+                    add(frame.get_payload_as_bytes())
+                    return
+            self._rare(kind, frame)
+
+        return on_ws_frame
+
+    def _rare(self, kind: WSMsgType, frame: WSFrame) -> None:
+        if kind in (_TEXT, _BINARY, _CONTINUATION):
+            self._fragment(kind, frame)
+        elif kind is WSMsgType.PING:
+            self.pinged(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.PONG:
+            self.ponged(frame.get_payload_as_bytes())
+        else:
+            self._close(frame.get_payload_as_bytes())
+
+    def flush(self) -> None:
+        """Hand on the messages that came since the last time."""
+        outlet, batch = self.outlet, self._batch
+        if batch and outlet is not None:
+            self._batch = []
+            if self._add is not _ignore:
+                self._add = self._batch.append
+            outlet.on_next(batch)
+
+    def refuse(self) -> None:
+        """Take no more messages; those that came are handed on."""
+        self._add = _ignore
+        self.forget()
+        self.flush()
+
+    # --- for a subclass
+
+    def fail(self, code: int, reason: str) -> None:
+        """The peer broke a rule: no more messages are wanted."""
+        raise NotImplementedError
+
+    def pinged(self, payload: bytes) -> None:
+        """A ping came."""
+        raise NotImplementedError
+
+    def ponged(self, payload: bytes) -> None:
+        """A pong came."""
+        raise NotImplementedError
+
+    def closed(self, code: int, reason: str, payload: bytes) -> None:
+        """A close frame came; without a status, the code is 1005."""
+        raise NotImplementedError
+
+    # --- fragments and close frames
+
+    def _fragment(self, kind: WSMsgType, frame: WSFrame) -> None:
+        if kind is _CONTINUATION:
+            if self._kind is None:
+                self.fail(1002, "unexpected continuation frame")
+                return
+        elif self._kind is not None:
+            self.fail(1002, "expected a continuation frame")
+            return
+        else:
+            self._kind = kind
+        if self._max_size is not None and len(self._parts) + frame.payload_size > self._max_size:
+            self.forget()
+            self.fail(1009, f"message is larger than {self._max_size} bytes")
+            return
+        self._parts += frame.get_payload_as_memoryview()
+        if frame.fin:
+            kind, parts = self._kind, self._parts
+            self.forget()
+            self._assembled(kind, parts)
+
+    def _assembled(self, kind: WSMsgType, parts: bytearray) -> None:
+        if kind is _BINARY:
+            self._add(bytes(parts))
+            return
+        try:
+            text = parts.decode()
+        except UnicodeDecodeError as error:
+            self._not_utf_8(error)
+            return
+        self._add(text)
+
+    def forget(self) -> None:
+        """Let go of a message that is not whole."""
+        self._kind = None
+        self._parts = bytearray()
+
+    def _not_utf_8(self, error: UnicodeDecodeError) -> None:
+        self.fail(1007, f"{error.reason} at position {error.start}")
+
+    def _close(self, payload: bytes) -> None:
+        if not payload:
+            self.closed(NO_STATUS, "", payload)
+            return
+        code = int.from_bytes(payload[:2])
+        if code not in _SENDABLE and not 3000 <= code < 5000:
+            self.fail(1002, "invalid close code")
+            return
+        self.closed(code, payload[2:].decode(), payload)  # picows has checked the text
+
+
+def _ignore(_: str | bytes) -> None:
+    """Nobody wants it."""
+
+
+READ_SIZE = 512 * 2**10
+"""Bytes to read at once. By itself ``picows`` takes ever more, megabytes that no cache holds."""
+
+
+class PushedConnection(Assembly):
+    """A listener of ``picows``, and the link of the seam."""
+
+    __slots__ = (
+        "_answered",
+        "_broken",
+        "_closing",
+        "_ended",
+        "_gone",
+        "_loop",
+        "_numbers",
+        "_pongs",
+        "_subprotocol",
+        "_transport",
+        "_writable",
+    )
+
+    def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
+        super().__init__(max_size)
+        self._subprotocol = subprotocol
+        self._transport: WSTransport | None = None
+        self._ended: PeerClosed | None = None
+        self._closing = False
+        self._broken = False
+        self._loop = asyncio.get_running_loop()
+        self._answered = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._numbers = itertools.count()
+        self._pongs: dict[bytes, asyncio.Future[float]] = {}
+
+    # --- from the handshake to the end
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The handshake succeeded."""
+        self._transport = transport
+        tcp = transport.underlying_transport
+        protocol = cast(BufferedProtocol, tcp.get_protocol())
+        tcp.set_protocol(_Watched(self, transport, protocol))
+
+    def begin(self, observer: Outlet[Signal]) -> None:
+        """Announce the link, then what came with the handshake's answer, then what comes."""
+        self.broken()
+        observer.on_next(self)
+        self.outlet = observer
+        self.flush()
+        if self._ended is not None:
+            self._finish(self._ended)
+
+    def broken(self) -> bool:
+        """Whether ``picows`` found an error in what came, and takes no more.
+
+        It tells nobody but the peer, and it parses one frame ahead: only between two reads is it
+        certain that all that came before the error was handed on.
+        """
+        transport = self._transport
+        if not self._closing and transport is not None and transport.is_close_frame_sent:
+            sent = transport.close_handshake.sent
+            assert sent is not None
+            self._broken = self._closing = True
+            self._end(PeerClosed(1006, sent.reason, sent=sent.code.value))
+        return self._broken
+
+    def lost(self, error: Exception | None) -> None:
+        """The TCP connection is gone."""
+        self.broken()
+        self._closing = True
+        for pong in self._pongs.values():
+            if not pong.done():
+                pong.set_exception(ConnectionLost("the connection closed before the pong came"))
+        self._gone.set()
+        self._answered.set()
+        self._writable.set()
+        self._end(PeerClosed(1006, str(error or ""), self._sent_first(), lost=True))
+        if self._transport is not None:
+            # Its future holds what picows found wrong, if anything; asyncio reports what nobody
+            # asks for. It is done by now, so that this does not wait.
+            with suppress(Exception):
+                self._transport.wait_disconnected().send(None)
+
+    def _sent_first(self) -> int | None:
+        handshake = None if self._transport is None else self._transport.close_handshake
+        if handshake is None or handshake.sent is None or handshake.recv_then_sent:
+            return None
+        return handshake.sent.code.value
+
+    def _end(self, ended: PeerClosed) -> None:
+        if self._ended is None:
+            self._ended = ended
+            self.refuse()
+            self._finish(ended)
+
+    def _finish(self, ended: PeerClosed) -> None:
+        outlet, self.outlet = self.outlet, None
+        if outlet is not None:
+            outlet.on_next(ended)
+            outlet.on_completed()
+
+    # --- what frames mean
+
+    def fail(self, code: int, reason: str) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
+        self._end(PeerClosed(1006, reason, sent=code))
+        self._start_closing(code, reason)
+
+    def pinged(self, payload: bytes) -> None:
+        """Answer."""
+        if self._transport is not None and not self._closing:
+            self._transport.send_pong(payload)
+
+    def ponged(self, payload: bytes) -> None:
+        """Settle the ping that it answers; one that nobody sent is no matter."""
+        pong = self._pongs.get(payload)
+        if pong is not None and not pong.done():
+            pong.set_result(self._loop.time())
+
+    def closed(self, code: int, reason: str, payload: bytes) -> None:
+        """Answer with the same status, unless this is an answer itself."""
+        self._answered.set()
+        sent = self._sent_first()
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._transport.send(WSMsgType.CLOSE, payload)
+        self._end(PeerClosed(code, reason, sent))
+
+    def _start_closing(self, code: int, reason: str) -> None:
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._transport.send_close(cast(Any, code), reason)  # any number will do
+
+    # --- the link
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+        return self._subprotocol
+
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        """Hand whole messages to the transport; whether it can take more now."""
+        transport = self._open("message was written")
+        for message in messages:
+            transport.send(_kind(message), message)
+        return self._writable.is_set()
+
+    async def drain(self) -> None:
+        """Return when the transport can take more."""
+        await self._writable.wait()
+        if self._gone.is_set():
+            raise ConnectionLost("the connection closed before the message was written")
+
+    async def send(self, data: str | bytes | Fragments) -> None:
+        """Write one message; return when the transport can take the next one."""
+        if isinstance(data, (str, bytes)):
+            if not self.write([data]):
+                await self.drain()
+            return
+        try:
+            await self._send_fragments(data)
+        except ConnectionLost:
+            raise
+        except Exception:
+            # What was begun cannot be ended (RFC 6455, section 5.4).
+            self.fail(1011, "error in fragmented message")
+            raise
+
+    async def _send_fragments(self, fragments: Fragments) -> None:
+        kind: WSMsgType | None = None
+        async for fragment in _each(fragments):
+            transport = self._open("message was written")
+            first = kind is None
+            kind = kind or _kind(fragment)
+            transport.send(kind if first else WSMsgType.CONTINUATION, fragment, fin=False)
+            await self.drain()
+        self._open("message was written").send(WSMsgType.CONTINUATION, b"", fin=True)
+
+    def _open(self, what: str) -> WSTransport:
+        """The transport, unless a close frame was sent; ``picows`` would drop what comes then."""
+        transport = self._transport
+        if transport is None or self._closing or transport.is_close_frame_sent:
+            raise ConnectionLost(f"the connection closed before the {what}")
+        return transport
+
+    async def ping(self) -> float:
+        """Send a ping and wait for its pong; return the round trip in seconds."""
+        transport = self._open("pong came")
+        payload = next(self._numbers).to_bytes(8)
+        pong: asyncio.Future[float] = self._loop.create_future()
+        self._pongs[payload] = pong
+        start = self._loop.time()
+        transport.send_ping(payload)
+        try:
+            return await pong - start
+        finally:
+            del self._pongs[payload]
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, unless one was sent already."""
+        self._start_closing(code, reason)
+
+    async def answered(self) -> None:
+        """Return when the peer has sent its close frame, or the connection is gone."""
+        await self._answered.wait()
+
+    async def wait_closed(self) -> None:
+        """Return when nothing of the connection is left."""
+        await self._gone.wait()
+
+    def abort(self) -> None:
+        """Drop the connection at once, without a close frame."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def pause(self) -> None:
+        """Stop reading from the network (C27)."""
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+    def hold(self) -> None:
+        """The write buffer is full."""
+        self._writable.clear()
+
+    def go_on(self) -> None:
+        """There is room in it again."""
+        self._writable.set()
+
+
+def _kind(message: str | bytes) -> WSMsgType:
+    return WSMsgType.TEXT if isinstance(message, str) else WSMsgType.BINARY
+
+
+async def _each(fragments: Fragments) -> AsyncIterator[str | bytes]:
+    if isinstance(fragments, AsyncIterable):
+        async for fragment in fragments:
+            yield fragment
+    else:
+        for fragment in fragments:
+            yield fragment
+
+
+class _Watched(BufferedProtocol):
+    """The protocol of ``picows``, with an eye on what it tells no listener.
+
+    It passes everything on until ``picows`` gives up; a call for each read is all that it costs.
+    """
+
+    def __init__(
+        self, connection: PushedConnection, transport: WSTransport, protocol: BufferedProtocol
+    ) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._protocol = protocol
+        self._updated = protocol.buffer_updated
+        self._room = protocol.get_buffer
+        self._flush = connection.flush
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = cast(memoryview, self._room(sizehint))
+        return room if len(room) <= READ_SIZE else room[:READ_SIZE]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        transport = self._transport
+        if transport.is_close_frame_sent and self._connection.broken():
+            return  # its parser would take what it refused for a frame
+        self._updated(nbytes)
+        if transport.is_close_frame_sent:
+            self._connection.broken()
+        self._flush()
+
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        self._connection.hold()
+
+    def resume_writing(self) -> None:
+        self._connection.go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+        self._connection.lost(exc)

@@ -1,0 +1,358 @@
+"""A ``websockets`` connection that pushes its messages.
+
+::
+
+    chunk of bytes ─ data_received ─ Cutter ── messages ────────────── observer.on_next([...])
+                                        '──── the rest ─ websockets ─ process_event ─ ^
+
+``data_received`` gives each chunk to a :class:`Cutter`, which takes the
+plain messages out; ``process_event`` takes what the parser of ``websockets`` made of the rest. The
+observer is called with a list of messages, those of one read, with no queue and no task switch. So
+a connection that is being closed always drains.
+
+What this stands on, all of it here:
+
+- ``connect(create_connection=...)`` with a subclass of ``ClientConnection`` that overrides
+  ``handshake``, ``process_event``, ``data_received``, ``eof_received``, ``connection_made`` and
+  ``connection_lost``; its ``response``, ``send_data``, ``paused`` and ``drain``; and of its
+  ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``send_close``,
+  ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
+- For the cutter only, which is left out if they are not there (see :func:`cutting`): that bytes
+  come through ``data_received``, and ``parser_exc`` of the protocol.
+- ``max_size`` of asyncio's transport, if it is there: how many bytes it reads at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+
+from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.runtime.outlet import Outlet
+from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
+from rxsocket.transports.frame_reader import Cutter
+from rxsocket.transports.handshake import Redirect
+
+__all__ = ["PushingConnection", "cutting"]
+
+MAX_FRAGMENTS = 4096
+"""Of one message, as ``websockets`` has it."""
+
+READ_SIZE = 120 * 2**10
+"""Bytes to read at once. Above 128 KiB a C library maps and unmaps pages for each read."""
+
+_END_OF_HEADERS = b"\r\n\r\n"
+
+
+def cutting(connection: ClientConnection) -> bool:
+    """Whether messages can be cut out in front of the parser of this connection.
+
+    Not when a future ``websockets`` gets its bytes in another way or does not say when its parser
+    has stopped, and not while frames are logged: the log of ``websockets`` shows all of them.
+    """
+    return (
+        not isinstance(connection, asyncio.BufferedProtocol)
+        and hasattr(connection.protocol, "parser_exc")
+        and not connection.debug
+    )
+
+
+class PushingConnection(ClientConnection):
+    """A ``ClientConnection`` that pushes; it is the link, too."""
+
+    # The instance has a dict already, which is small while its keys are few.
+    __slots__ = (
+        "_answered",
+        "_closing",
+        "_cutter",
+        "_early",
+        "_ended",
+        "_fragments",
+        "_go",
+        "_limit",
+        "_observer",
+        "_opcode",
+        "_shaken",
+        "_waiter",
+    )
+
+    def __init__(
+        self,
+        *args: Any,
+        limit: int | None = None,
+        go: Callable[[], Awaitable[None]] = at_once,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._limit = limit
+        self._go = go
+        self._observer: Outlet[Signal] | None = None
+        self._opcode: Opcode | None = None
+        self._ended: PeerClosed | None = None
+        self._cutter: Cutter | None = None
+        self._shaken = b""
+        self._early: list[str | bytes] | None = None
+        self._fragments: list[bytes] | None = None
+        self._closing = False
+        self._answered = False
+        self._waiter: asyncio.Event | None = None
+
+    async def handshake(self, *args: Any, **kwargs: Any) -> None:
+        """Wait until the request may be sent; turn refusals into errors that hold nothing of it.
+
+        All that comes before the request is done by then: TCP, a proxy, TLS, the objects.
+
+        It also keeps ``connect`` from following redirects by itself: it would drop the credential's
+        query, or take other headers along to another origin.
+        """
+        failure: Exception
+        await self._go()
+        self._go = at_once
+        try:
+            await super().handshake(*args, **kwargs)
+            return
+        except InvalidStatus as error:
+            status, headers = error.response.status_code, error.response.headers
+            if 300 <= status < 400 and "Location" in headers:
+                failure = Redirect(headers["Location"])
+            else:
+                failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
+        raise failure
+
+    def begin(self, observer: Outlet[Signal]) -> None:
+        """Announce the link, then what came with the handshake's answer, then what comes."""
+        self._observer = observer
+        observer.on_next(_Link(self))
+        early, self._early = self._early, None
+        if early:
+            observer.on_next(early)
+        if self._ended is not None:
+            self._finish(self._ended)
+
+    def process_event(self, event: Any) -> None:
+        """Take data frames before the queue of ``websockets`` does; the others are its own."""
+        if self.response is None or not isinstance(event, Frame):
+            super().process_event(event)
+        elif event.opcode is Opcode.CLOSE:
+            self._answer()
+            self._end(self._how_closed())
+        elif event.opcode in (Opcode.PING, Opcode.PONG):
+            super().process_event(event)
+        else:
+            self._data(event)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The TCP connection is there."""
+        super().connection_made(transport)
+        reader: Any = transport
+        if hasattr(reader, "max_size"):
+            reader.max_size = READ_SIZE
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: of the handshake first, then of frames."""
+        if self._cutter is not None:
+            self._cutter.feed(data)
+        elif self.protocol.state is State.CONNECTING:
+            self._shake_hands(data)
+        else:
+            self._parse(data)
+
+    def eof_received(self) -> None:
+        """No more bytes will come."""
+        if self._cutter is not None:
+            self._cutter.give_up()  # a frame that is not whole is for the parser to complain of
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The TCP connection is gone."""
+        super().connection_lost(exc)
+        self._answer()
+        self._end(self._how_closed())
+
+    def _shake_hands(self, data: bytes) -> None:
+        """Leave the handshake to ``websockets``, and no byte of what follows it: frames begin."""
+        before = len(self._shaken)
+        self._shaken += data
+        end = self._shaken.find(_END_OF_HEADERS)
+        if end < 0:
+            self._shaken = self._shaken[-len(_END_OF_HEADERS) + 1 :]
+            self._parse(data)
+            return
+        end += len(_END_OF_HEADERS) - before
+        self._shaken = b""
+        self._parse(data[:end])
+        if self.protocol.state is State.OPEN and cutting(self):
+            self._cutter = Cutter(self, self._limit)
+        if end < len(data):
+            self.data_received(data[end:])
+
+    def leave_to_parser(self, data: bytes) -> bool:
+        """Leave bytes to the parser of ``websockets``; return whether it goes on after them."""
+        self._parse(data)
+        return self._ended is None and self.protocol.parser_exc is None
+
+    def _parse(self, data: bytes) -> None:
+        super().data_received(data)
+        failed = self.protocol.close_sent
+        if failed is not None and self._ended is None and not self._closing:
+            self._closing = True
+            self._end(PeerClosed(1006, failed.reason, sent=failed.code))
+
+    def _data(self, frame: Frame) -> None:
+        if self._ended is not None:
+            return  # the parser had made it before the failure
+        opcode = frame.opcode if frame.opcode is not Opcode.CONT else self._opcode
+        if not frame.fin:
+            self._fragments = self._fragments or []
+            if len(self._fragments) >= MAX_FRAGMENTS:
+                self._fail(1009, "too many fragments")
+                return
+            self._opcode = opcode
+            self._fragments.append(bytes(frame.data))
+            return
+        data = bytes(frame.data)
+        if self._fragments:
+            data = b"".join((*self._fragments, data))
+            self._fragments = None
+        self._opcode = None
+        if opcode is Opcode.BINARY:
+            self.push([data])
+            return
+        try:
+            text = codecs.decode(data, "utf-8")
+        except UnicodeDecodeError as error:
+            self.not_text(error)
+        else:
+            self.push([text])
+
+    def push(self, messages: list[str | bytes]) -> None:
+        """Pass messages on, or keep them until somebody is there."""
+        if self._observer is None:
+            self._early = [*(self._early or ()), *messages]
+        else:
+            self._observer.on_next(messages)
+
+    def not_text(self, error: UnicodeDecodeError) -> None:
+        """Fail the connection as ``websockets`` does (RFC 6455, section 8.1)."""
+        self._fail(1007, f"{error.reason} at position {error.start}")
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
+        self._closing = True
+        self.protocol.fail(code, reason)
+        self.send_data()
+        sent = self.protocol.close_sent  # an earlier one, if we were closing
+        self._end(PeerClosed(1006, reason, sent=code if sent is None else sent.code))
+
+    def start_closing(self, code: int, reason: str) -> None:
+        """Send a close frame, once; whoever waits for the rest puts a bound on it."""
+        if not self._closing and self.protocol.state is State.OPEN:
+            self.protocol.send_close(code, reason)
+            self.send_data()
+        self._closing = True
+
+    def _how_closed(self) -> PeerClosed:
+        received, sent = self.protocol.close_rcvd, self.protocol.close_sent
+        ours = None if sent is None or self.protocol.close_rcvd_then_sent else sent.code
+        if received is None:
+            reason = sent.reason if sent is not None else self._lost_because()
+            return PeerClosed(1006, reason, ours, lost=True)
+        return PeerClosed(received.code, received.reason, ours)
+
+    def _lost_because(self) -> str:
+        # Before 17.4 websockets called it recv_exc.
+        error = getattr(self, "connection_exc", None) or getattr(self, "recv_exc", None)
+        return str(error or "")
+
+    def _end(self, ended: PeerClosed) -> None:
+        if self._ended is None:
+            self._ended = ended
+            if self._observer is not None:
+                self._finish(ended)
+
+    def _finish(self, ended: PeerClosed) -> None:
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.on_next(ended)
+            observer.on_completed()
+
+    async def answered(self) -> None:
+        """Return when the peer sent a close frame, or the connection is gone."""
+        if not self._answered:
+            self._waiter = self._waiter or asyncio.Event()
+            await self._waiter.wait()
+
+    def _answer(self) -> None:
+        self._answered = True
+        if self._waiter is not None:
+            self._waiter.set()
+
+
+class _Link:
+    """The socket's view of a connection."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: PushingConnection) -> None:
+        self._connection = connection
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._connection.subprotocol
+
+    def write(self, messages: Sequence[str | bytes]) -> bool:
+        connection = self._connection
+        protocol = connection.protocol
+        if protocol.state is not State.OPEN or connection.transport.is_closing():
+            raise ConnectionLost("the connection closed before the message was written")
+        for message in messages:
+            if isinstance(message, str):
+                protocol.send_text(message.encode())
+            else:
+                protocol.send_binary(message)
+        # One system call for all of them, where websockets would make one for each.
+        connection.transport.write(b"".join(protocol.data_to_send()))
+        return not connection.paused
+
+    async def drain(self) -> None:
+        await self._connection.drain()
+
+    async def send(self, data: str | bytes | Fragments) -> None:
+        try:
+            await self._connection.send(data)
+            return
+        except ConnectionClosed:
+            pass
+        raise ConnectionLost("the connection closed before the message was written")
+
+    def pause(self) -> None:
+        self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        self._connection.transport.resume_reading()
+
+    async def ping(self) -> float:
+        try:
+            return await (await self._connection.ping())
+        except ConnectionClosed:
+            pass
+        raise ConnectionLost("the connection closed before the pong came")
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self._connection.start_closing(code, reason)
+
+    async def answered(self) -> None:
+        await self._connection.answered()
+
+    async def wait_closed(self) -> None:
+        await self._connection.wait_closed()
+
+    def abort(self) -> None:
+        self._connection.transport.abort()
