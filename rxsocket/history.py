@@ -33,5 +33,5 @@ def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
         raise TypeError(f"last: pass a whole number or None, not {type(last).__name__}")
     if last is not None and last < 0:
         raise ValueError(f"last: pass 0 or more, or None for all that are kept, not {last}")
-    events = socket._publisher.past.events  # pyright: ignore[reportPrivateUsage]
+    events = socket._publisher.history.events  # pyright: ignore[reportPrivateUsage]
     return events if last is None else events[len(events) - min(last, len(events)) :]

@@ -20,14 +20,13 @@ from reactivex.disposable import Disposable
 from rxsocket.auth.carrier import Carrier
 from rxsocket.auth.carriers import carrier_or_query
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Identity
-from rxsocket.auth.groups import Lease, leases
+from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.outcomes import AuthChange
-from rxsocket.auth.selector import Claim
+from rxsocket.auth.selector import CredentialSource
 from rxsocket.auth.strategies import Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine.engine import Engine
-from rxsocket.engine.options import USER_AGENT, Headers, connection_options
-from rxsocket.engine.plan import Plan
+from rxsocket.engine.options import USER_AGENT, Headers, SocketOptions, connection_options
 from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
 from rxsocket.lazy import lazy
@@ -36,7 +35,7 @@ from rxsocket.liveness.stability import StableAfter, stable_after_argument
 from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.runtime.cells import adopt
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.runtime.switch import switch_map
 from rxsocket.sending.interceptors import Interceptor, Outgoing
@@ -217,7 +216,7 @@ class Socket(Generic[T, S]):
     ) -> None:
         address = Address.parse(url)
         moves = transport_for(transport)
-        options = connection_options(
+        handshake = connection_options(
             address,
             ssl=ssl,
             proxy=proxy,
@@ -239,12 +238,12 @@ class Socket(Generic[T, S]):
         if heartbeat is not None:
             instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
         limited = max_attempts is not None or give_up_after is not None
-        plan = Plan(
+        options = SocketOptions(
             address=address,
             name=name_or_none("name", name),
             carrier=carrier_or_query(carrier),
             transport=moves,
-            options=options,
+            handshake=handshake,
             verdicts=standard()
             if verdicts is None
             else function_of_one("verdicts", verdicts, "a function of an End, such as standard()"),
@@ -271,9 +270,9 @@ class Socket(Generic[T, S]):
         if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         self._envelope = envelope_or_default(envelope)
-        self._engine = Engine(plan, Home(loop), auth, self._connections)
+        self._engine = Engine(options, SocketLoop(loop), auth, self._connections)
         self._publisher = self._engine.publisher
-        adopt(self._closing, plan.name)
+        adopt(self._closing, options.name)
 
     @lazy
     def _topics(self) -> Topics:
@@ -310,24 +309,24 @@ class Socket(Generic[T, S]):
             leases       A---------B------------      with reconnect(), each credential is a lease
             switch       co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
         """
-        custody = self._engine.custody
-        return custody.auth.pipe(
-            leases(custody.keeps),  # C13
+        auth = self._engine.auth
+        return auth.subject.pipe(
+            group_renewals(auth.keeps),  # C13
             switch_map(self._supervised),
         )
 
-    def _supervised(self, lease: Lease[Claim]) -> Observable[Event]:
-        return supervised(lease, self._engine)
+    def _supervised(self, group: CredentialGroup[CredentialSource]) -> Observable[Event]:
+        return supervised(group, self._engine)
 
     @property
     def name(self) -> str | None:
         """What it was called."""
-        return self._engine.plan.name
+        return self._engine.options.name
 
     @property
     def url(self) -> str:
         """Its address, without user info or query values."""
-        return self._engine.plan.address.shown
+        return self._engine.options.address.shown
 
     # --- streams
 
@@ -456,7 +455,7 @@ class Socket(Generic[T, S]):
             TypeError: If the value is no credential.
             ValueError: If it cannot be carried.
         """
-        return self._engine.custody.set_auth(value)
+        return self._engine.auth.set_auth(value)
 
     @overload
     def send(self: Socket[str | bytes, str | bytes], data: Sendable) -> Receipt[Sent]: ...
@@ -656,7 +655,7 @@ server with 4001 'token expired'; then the server refused the handshake with HTT
 one again
         """
         publisher, home = self._publisher, self._engine.home
-        return explain(publisher.past.events, publisher.state.value, home.wall_time())
+        return explain(publisher.history.events, publisher.state.value, home.wall_time())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.
@@ -708,7 +707,7 @@ one again
         await self._engine.closed(hurry=exc_type is not None)
 
     def __repr__(self) -> str:
-        return f"<Socket {self._engine.plan.label}: {self.state.value.value}>"
+        return f"<Socket {self._engine.options.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         from rxsocket.render.card import card_bundle  # only a notebook asks for it

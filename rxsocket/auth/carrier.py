@@ -28,7 +28,7 @@ __all__ = [
     "Carried",
     "Carrier",
     "Combinable",
-    "Greeting",
+    "FirstMessage",
     "Only",
     "Pairs",
     "Predicate",
@@ -43,7 +43,7 @@ Predicate: TypeAlias = Callable[[Any], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Greeting:
+class FirstMessage:
     """What is said as soon as a link is there, before the socket counts as open.
 
     Attributes:
@@ -94,7 +94,7 @@ class Carried:
     cookies: tuple[tuple[str, str], ...] = field(repr=False)
     subprotocols: tuple[str, ...] = field(repr=False)
     fixed: tuple[str, ...]
-    greeting: Greeting | None = field(repr=False)
+    greeting: FirstMessage | None = field(repr=False)
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Carried:
         cookies: Pairs = (),
         subprotocols: Iterable[str] = (),
         fixed: Iterable[str] = (),
-        greeting: Greeting | None = None,
+        greeting: FirstMessage | None = None,
     ) -> None:
         put = object.__setattr__  # frozen
         put(self, "query", _pairs("query", query, _parameter, _parameter))

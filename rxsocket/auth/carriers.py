@@ -34,7 +34,7 @@ from rxsocket.auth.carrier import (
     Carried,
     Carrier,
     Combinable,
-    Greeting,
+    FirstMessage,
     Only,
     Predicate,
     carrier,
@@ -188,7 +188,9 @@ def first_message(
         elif not isinstance(message, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
             kind = type(message).__name__
             raise TypeError(f"first_message(encode): return str or bytes, not {kind}")
-        greeting = Greeting(message=message, accepted=accepted, rejected=rejected, timeout=patience)
+        greeting = FirstMessage(
+            message=message, accepted=accepted, rejected=rejected, timeout=patience
+        )
         return Carried(greeting=greeting)
 
     only_these = names("first_message", only)

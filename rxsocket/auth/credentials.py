@@ -37,7 +37,7 @@ __all__ = [
     "Credential",
     "CredentialValue",
     "Identity",
-    "Refusals",
+    "RefusedCredentials",
     "Secret",
     "jwt_claims",
     "same_identity",
@@ -219,7 +219,7 @@ def same_identity(old: Credential, new: Credential, identity: Identity | None = 
     """
     if not (old.known and new.known):
         return False
-    before, after = (_who(credential, identity) for credential in (old, new))
+    before, after = (_identity_of(credential, identity) for credential in (old, new))
     return before is not None and before == after
 
 
@@ -235,7 +235,7 @@ def jwt_claims(text: str) -> Mapping[str, Any] | None:
     return claims if is_mapping(claims) else None
 
 
-def _who(credential: Credential, identity: Identity | None) -> Any:
+def _identity_of(credential: Credential, identity: Identity | None) -> Any:
     value = credential.reveal()
     if identity is not None:
         return identity(value)
@@ -251,7 +251,7 @@ def _who(credential: Credential, identity: Identity | None) -> Any:
 LIMIT = 4096
 
 
-class Refusals:
+class RefusedCredentials:
     """Fingerprints of the credentials that were refused."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from rxsocket.auth.credentials import Credential, CredentialValue, Secret, jwt_claims
 from rxsocket.validation import is_list, is_mapping
 
-__all__ = ["Expires", "Minted", "minted"]
+__all__ = ["Expires", "IssuedToken", "issued_token"]
 
 Expires: TypeAlias = Callable[[Any], float | datetime | timedelta | None]
 """From a provider's answer to when it expires: seconds since 1970 or an aware ``datetime``; how
@@ -28,7 +28,7 @@ _ABOUT = frozenset(("expires_in", "refresh_token", "refresh_token_expires_in", "
 
 
 @dataclass(frozen=True, slots=True)
-class Minted:
+class IssuedToken:
     """A credential that a provider gave.
 
     Attributes:
@@ -48,12 +48,12 @@ class Minted:
         return self.expires_at is None or now < self.expires_at
 
 
-def minted(
+def issued_token(
     answer: Any,
     now: float,
     expires: Expires | None = None,
     credential: Callable[[Any], Any] | None = None,
-) -> Minted:
+) -> IssuedToken:
     """Read a provider's answer.
 
     An expiry that is not in the future says that it is not known: of a clock that is wrong, or of a
@@ -74,14 +74,14 @@ def minted(
         chosen = {name: entry for name, entry in chosen.items() if name != "refresh_token"}
     made = Credential.of(chosen, "what the provider returned")
     if not made.known:
-        return Minted(made, LOGGED_OUT_FOR, now + LOGGED_OUT_FOR)
+        return IssuedToken(made, LOGGED_OUT_FOR, now + LOGGED_OUT_FOR)
     if expires is not None:
         lifetime = _told(_call("expires", expires, answer), now)
     else:
         lifetime = _expires_in(answer) or _jwt_lifetime(made.reveal(), now)
     if lifetime is None or not lifetime > 0:
-        return Minted(made, None, None)
-    return Minted(made, lifetime, now + lifetime)
+        return IssuedToken(made, None, None)
+    return IssuedToken(made, lifetime, now + lifetime)
 
 
 def _chosen(answer: Any) -> Any:

@@ -10,12 +10,12 @@ from reactivex.subject import Subject
 
 from rxsocket.runtime.outlet import Direct, Outlet, subscribed
 
-__all__ = ["Lease", "leases"]
+__all__ = ["CredentialGroup", "group_renewals"]
 
 T = TypeVar("T")
 
 
-class Lease(Generic[T]):
+class CredentialGroup(Generic[T]):
     """A run of credentials.
 
     Attributes:
@@ -46,7 +46,9 @@ class Lease(Generic[T]):
             self._renewals.on_completed()
 
 
-def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observable[Lease[T]]]:
+def group_renewals(
+    keeps: Callable[[T, T], bool],
+) -> Callable[[Observable[T]], Observable[CredentialGroup[T]]]:
     """Group a stream of credentials into leases.
 
     ::
@@ -64,36 +66,36 @@ def leases(keeps: Callable[[T, T], bool]) -> Callable[[Observable[T]], Observabl
         An operator. Each lease's ``renewals`` complete when the next lease begins.
     """
 
-    def operator(source: Observable[T]) -> Observable[Lease[T]]:
-        def begin(outlet: Outlet[Lease[T]]) -> abc.DisposableBase:
-            return subscribed(source, _Landlord(keeps, outlet))
+    def operator(source: Observable[T]) -> Observable[CredentialGroup[T]]:
+        def begin(outlet: Outlet[CredentialGroup[T]]) -> abc.DisposableBase:
+            return subscribed(source, _GroupObserver(keeps, outlet))
 
         return Direct(begin)
 
     return operator
 
 
-class _Landlord(Generic[T]):
+class _GroupObserver(Generic[T]):
     """The outlet of the credentials."""
 
     __slots__ = ("_current", "_keeps", "_newest", "_outlet")
 
-    def __init__(self, keeps: Callable[[T, T], bool], outlet: Outlet[Lease[T]]) -> None:
+    def __init__(self, keeps: Callable[[T, T], bool], outlet: Outlet[CredentialGroup[T]]) -> None:
         self._keeps = keeps
         self._outlet = outlet
-        self._current: Lease[T] | None = None
+        self._current: CredentialGroup[T] | None = None
         self._newest: T
 
     def on_next(self, credential: T) -> None:
-        lease = self._current
-        if lease is not None and self._keeps(self._newest, credential):
+        group = self._current
+        if group is not None and self._keeps(self._newest, credential):
             self._newest = credential
-            lease.renew(credential)
+            group.renew(credential)
             return
         self._newest = credential
-        self._current = Lease(credential)
-        if lease is not None:
-            lease.end()
+        self._current = CredentialGroup(credential)
+        if group is not None:
+            group.end()
         self._outlet.on_next(self._current)
 
     def on_error(self, error: Exception) -> None:

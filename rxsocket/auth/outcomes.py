@@ -20,7 +20,7 @@ from rxsocket.events import (
     Renewed,
 )
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.multicast import Report
 from rxsocket.streams.receipts import Receipt
 
@@ -64,7 +64,7 @@ class Changes:
     0.25 s passed without a refusal.
     """
 
-    def __init__(self, home: Home, report: Report) -> None:
+    def __init__(self, home: SocketLoop, report: Report) -> None:
         self._home = home
         self._report = report
         self._wanted: Credential | None = None

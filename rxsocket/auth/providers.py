@@ -6,7 +6,7 @@ meanwhile waits for the same call. A waiter that is overtaken is cancelled, the 
 late result goes nowhere.
 
 
-Calls of a user's function: one at a time, with a time limit, and with errors to show (C10).
+SingleFlight of a user's function: one at a time, with a time limit, and with errors to show (C10).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.threads import run_blocking
 from rxsocket.validation import accepting_one, is_async
 
-__all__ = ["Ask", "Calls", "FunctionProvider", "Provider", "Reason", "credentials_from"]
+__all__ = ["Ask", "FunctionProvider", "Provider", "Reason", "SingleFlight", "credentials_from"]
 
 T = TypeVar("T")
 
 
-class Calls(Generic[T]):
+class SingleFlight(Generic[T]):
     """The calls of a provider.
 
     Args:
@@ -173,18 +173,18 @@ class FunctionProvider(Provider):
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
-        self._calls = Calls("auth (a provider)", function, timeout, self._read)
+        self._single_flight = SingleFlight("auth (a provider)", function, timeout, self._read)
 
     def __repr__(self) -> str:
-        return self._calls.name
+        return self._single_flight.name
 
     async def ask(self, ask: Ask) -> Credential:
         """The credential of the moment; who asks during a call shares it."""
-        return await asyncio.shield(self._calls.begin(ask))
+        return await asyncio.shield(self._single_flight.begin(ask))
 
     def cancel(self) -> None:
         """Cancel a call that nobody waits for any more."""
-        self._calls.cancel()
+        self._single_flight.cancel()
 
     def _read(self, answer: Any) -> Credential:
         return Credential.of(answer, f"what {self!r} returned")

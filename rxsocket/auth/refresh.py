@@ -28,34 +28,34 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.expiry import Expires, Minted, minted
-from rxsocket.auth.providers import Ask, Calls, Reason
-from rxsocket.auth.refresh_schedule import Ahead, Alarm
+from rxsocket.auth.expiry import Expires, IssuedToken, issued_token
+from rxsocket.auth.providers import Ask, Reason, SingleFlight
+from rxsocket.auth.refresh_schedule import RefreshSchedule, WallClockTimer
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.explain.format import amount
-from rxsocket.runtime.loop import Home
-from rxsocket.runtime.refcount import Holds
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.refcount import RefCount
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.multicast import Feed, WelcomingFeed
+from rxsocket.streams.multicast import Hub, ReplayHub
 from rxsocket.streams.stream import Stream
 from rxsocket.validation import function, instance, seconds, seconds_or_none
 
-__all__ = ["Follower", "Mint", "Outcome", "Refreshing", "mint_of", "refreshing"]
+__all__ = ["Follower", "Outcome", "Refreshing", "TokenRefresher", "refresher_of", "refreshing"]
 
 logger = logging.getLogger("rxsocket")
 
-Outcome = Minted | Exception
+Outcome = IssuedToken | Exception
 
 
 class Follower(ABC):
-    """Who follows a :class:`Mint` without asking it to begin: a socket asks by itself.
+    """Who follows a :class:`TokenRefresher` without asking it to begin: a socket asks by itself.
 
     Its methods are called on the loop of the mint, unless it has asked and gets the same as its
     answer.
     """
 
     @abstractmethod
-    def renewed(self, renewal: Minted) -> None:
+    def renewed(self, renewal: IssuedToken) -> None:
         """There is another credential."""
 
     @abstractmethod
@@ -63,8 +63,8 @@ class Follower(ABC):
         """A refresh ahead of the expiry failed; the old credential stays."""
 
 
-class Mint:
-    """Calls a provider while somebody wants credentials; the works of ``refreshing``.
+class TokenRefresher:
+    """SingleFlight a provider while somebody wants credentials; the works of ``refreshing``.
 
     What its arguments mean, ``refreshing`` says.
 
@@ -83,22 +83,22 @@ class Mint:
         timeout: float | None,
         random: Random,
     ) -> None:
-        self._home = home = Home()
+        self._home = home = SocketLoop()
         report = self._observer_failed
-        self.credentials: Feed[Credential] = WelcomingFeed(
+        self.credentials: Hub[Credential] = ReplayHub(
             "refreshing", home, report, self._welcome, self._demand, for_all=True
         )
-        self.errors: Feed[Exception] = Feed("errors", home, report)
-        self._calls = Calls("refreshing(provider)", provider, timeout, self._read)
-        self._ahead = Ahead(lead, random)
+        self.errors: Hub[Exception] = Hub("errors", home, report)
+        self._single_flight = SingleFlight("refreshing(provider)", provider, timeout, self._read)
+        self._ahead = RefreshSchedule(lead, random)
         self._expires = expires
         self._credential = credential
         self._timeout = timeout
-        self._holds = Holds(home, _Wanted(self._start, self._stop), 0.0)
+        self._holds = RefCount(home, _Wanted(self._start, self._stop), 0.0)
         self._followers: tuple[Follower, ...] = ()
-        self._current: Minted | None = None
-        self._alarm = Alarm(home, self._expiring)
-        self._call: asyncio.Task[Minted] | None = None
+        self._current: IssuedToken | None = None
+        self._alarm = WallClockTimer(home, self._expiring)
+        self._call: asyncio.Task[IssuedToken] | None = None
         self._unasked = False
         self._waiting: list[tuple[Follower, Callable[[Outcome], None]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,7 +106,7 @@ class Mint:
 
     def __repr__(self) -> str:
         observers = amount(self.credentials.observers + len(self._followers), "observer")
-        return f"<Refreshing {self._calls.name}: {observers}>"
+        return f"<Refreshing {self._single_flight.name}: {observers}>"
 
     # --- from any thread
 
@@ -134,7 +134,7 @@ class Mint:
 
     async def ask(
         self, ask: Ask, follower: Follower, refused: Callable[[Credential], bool]
-    ) -> Minted:
+    ) -> IssuedToken:
         """The current credential, or a new one when that has expired or was refused.
 
         Args:
@@ -166,7 +166,7 @@ class Mint:
             async with asyncio.timeout(None if self._timeout is None else self._timeout + 1.0):
                 outcome = await there
         except TimeoutError:
-            outcome = ProviderFailed(f"{self._calls.name} gave no credential in time")
+            outcome = ProviderFailed(f"{self._single_flight.name} gave no credential in time")
         if isinstance(outcome, ProviderFailed):
             outcome = ProviderFailed(*outcome.args)  # each has a traceback of its own
         if isinstance(outcome, Exception):
@@ -208,8 +208,8 @@ class Mint:
         """The last subscriber left."""
         self._loop = self._call = None
         self._alarm.disarm()
-        self._calls.cancel()
-        self._settle(ProviderFailed(f"{self._calls.name} was stopped"))
+        self._single_flight.cancel()
+        self._settle(ProviderFailed(f"{self._single_flight.name} was stopped"))
         self._home.release(lambda: not self._holds.held)
 
     def _moved(self) -> None:
@@ -217,9 +217,9 @@ class Mint:
         self._home.bind()
         if self._loop is None or self._loop is self._home.loop:
             return
-        self._calls.cancel()
+        self._single_flight.cancel()
         self._call = None
-        self._settle(ProviderFailed(f"the loop that called {self._calls.name} ended"))
+        self._settle(ProviderFailed(f"the loop that called {self._single_flight.name} ended"))
         self._loop = None
         self._start()
 
@@ -249,20 +249,24 @@ class Mint:
         self._alarm.disarm()
         self._unasked = unasked
         self.calls += 1
-        self._call = self._calls.begin(ask)
+        self._call = self._single_flight.begin(ask)
         self._call.add_done_callback(self._fetched)
 
-    def _read(self, answer: Any) -> Minted:
+    def _read(self, answer: Any) -> IssuedToken:
         now = self._home.wall_time()
-        return replace(minted(answer, now, self._expires, self._credential), number=self.calls)
+        return replace(
+            issued_token(answer, now, self._expires, self._credential), number=self.calls
+        )
 
-    def _fetched(self, call: asyncio.Task[Minted]) -> None:
+    def _fetched(self, call: asyncio.Task[IssuedToken]) -> None:
         if call is not self._call:
             return
         self._call = None
         with self._home.turn():
             if call.cancelled():  # by the end of the loop; where somebody asks, it goes on
-                self._settle(ProviderFailed(f"the loop that called {self._calls.name} ended"))
+                self._settle(
+                    ProviderFailed(f"the loop that called {self._single_flight.name} ended")
+                )
                 return
             error = call.exception()
             if error is None:
@@ -270,7 +274,7 @@ class Mint:
             elif isinstance(error, Exception):
                 self._failed(error.with_traceback(None))
 
-    def _succeeded(self, renewal: Minted) -> None:
+    def _succeeded(self, renewal: IssuedToken) -> None:
         before, self._current = self._current, renewal
         same = before is not None and before.credential == renewal.credential
         self._alarm.set(self._ahead.after(renewal, self._home.wall_time(), same=same))
@@ -328,7 +332,7 @@ class Refreshing(Stream[Credential]):
         errors: What went wrong without ending anything. Subscribing starts nothing.
     """
 
-    def __init__(self, mint: Mint) -> None:
+    def __init__(self, mint: TokenRefresher) -> None:
         super().__init__(mint.credentials)
         self._mint = mint
         self.errors: Stream[Exception] = Stream(mint.errors)
@@ -342,7 +346,7 @@ class Refreshing(Stream[Credential]):
         return self._mint.calls
 
 
-def mint_of(source: Refreshing) -> Mint:
+def refresher_of(source: Refreshing) -> TokenRefresher:
     """What does the work, for a socket that asks by itself."""
     return source._mint  # pyright: ignore[reportPrivateUsage]
 
@@ -402,7 +406,7 @@ def refreshing(
         >>> tokens.subscribe(print)
         Credential(***)
     """
-    mint = Mint(
+    mint = TokenRefresher(
         function("refreshing(provider)", provider),
         seconds("refreshing(lead)", lead),
         None if expires is None else function("refreshing(expires)", expires),

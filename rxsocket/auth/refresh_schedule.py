@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from rxsocket.auth.expiry import Minted
+from rxsocket.auth.expiry import IssuedToken
 from rxsocket.policy.backoff import Backoff
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 
-__all__ = ["LOOK", "Ahead", "Alarm"]
+__all__ = ["LOOK", "RefreshSchedule", "WallClockTimer"]
 
 SOONEST = 1.0
 """Seconds between a credential and the call for the next one, however short its life."""
@@ -21,7 +21,7 @@ RETRY = (5.0, 10.0)
 """Seconds until a call that brought nothing new is repeated while the old credential lives."""
 
 
-class Ahead:
+class RefreshSchedule:
     """Decides on the wall time of the next call.
 
     Args:
@@ -39,7 +39,7 @@ class Ahead:
         self._expired = 0
         self.failures = 0
 
-    def after(self, renewal: Minted, now: float, *, same: bool) -> float | None:
+    def after(self, renewal: IssuedToken, now: float, *, same: bool) -> float | None:
         """When to call after a credential came; ``None`` for not before somebody asks.
 
         Args:
@@ -74,15 +74,15 @@ LOOK = 30.0
 """Seconds between looks at the wall clock: timers stand still while a machine sleeps."""
 
 
-class Alarm:
-    """Calls a function at a wall time, or soon after a sleep that it fell into.
+class WallClockTimer:
+    """SingleFlight a function at a wall time, or soon after a sleep that it fell into.
 
     Args:
         home: Whose loop and wall clock are used.
         ring: The function.
     """
 
-    def __init__(self, home: Home, ring: Callable[[], None]) -> None:
+    def __init__(self, home: SocketLoop, ring: Callable[[], None]) -> None:
         self._home = home
         self._ring = ring
         self._at: float | None = None

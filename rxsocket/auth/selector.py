@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential, Refusals
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential, RefusedCredentials
 from rxsocket.auth.providers import Ask, Provider, Reason
 from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
 from rxsocket.events import Cause
 
-__all__ = ["Abandoned", "Claim", "Keyring", "Renewal"]
+__all__ = ["Abandoned", "CredentialSelector", "CredentialSource", "Renewal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Renewal:
     credential: Credential
 
 
-Claim: TypeAlias = Credential | Renewal | Provider
+CredentialSource: TypeAlias = Credential | Renewal | Provider
 """What a lease is for: a credential that was pushed, one that was renewed, or the provider."""
 
 SAME_AGAIN = 300.0
@@ -45,17 +45,19 @@ class Abandoned(SocketError):
         self.cause = cause
 
 
-class Keyring:
+class CredentialSelector:
     """Gives the credential for each attempt, and waits for another one after a refusal.
 
     Attributes:
         credential: The one in use.
     """
 
-    def __init__(self, claim: Claim, fallback: Provider | None, refusals: Refusals) -> None:
-        self.credential: Credential = claim if isinstance(claim, Credential) else ANONYMOUS
-        self._pushed = claim if isinstance(claim, Credential) else None
-        self._provider = claim if isinstance(claim, Provider) else fallback
+    def __init__(
+        self, source: CredentialSource, fallback: Provider | None, refusals: RefusedCredentials
+    ) -> None:
+        self.credential: Credential = source if isinstance(source, Credential) else ANONYMOUS
+        self._pushed = source if isinstance(source, Credential) else None
+        self._provider = source if isinstance(source, Provider) else fallback
         self._minted: Credential | None = None
         self._refusals = refusals
         self._gave_up = False

@@ -9,17 +9,17 @@ from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.expiry import Minted
+from rxsocket.auth.expiry import IssuedToken
 from rxsocket.auth.providers import Ask, Provider
-from rxsocket.auth.refresh import Follower, Mint
+from rxsocket.auth.refresh import Follower, TokenRefresher
 from rxsocket.auth.refresh_schedule import LOOK
 from rxsocket.errors import Unauthorized
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 
-__all__ = ["Share"]
+__all__ = ["SharedProvider"]
 
 
-class Share(Provider, Follower):
+class SharedProvider(Provider, Follower):
     """A provider that answers with the credential that others have, too.
 
     ::
@@ -42,8 +42,8 @@ class Share(Provider, Follower):
 
     def __init__(
         self,
-        mint: Mint,
-        home: Home,
+        mint: TokenRefresher,
+        home: SocketLoop,
         refused: Callable[[Credential], bool],
         renewed: Callable[[Credential], None],
         failed: Callable[[Exception], None],
@@ -54,10 +54,10 @@ class Share(Provider, Follower):
         self._told = renewed
         self._told_failure = failed
         self._asking = 0
-        self._newest: Minted | None = None
+        self._newest: IssuedToken | None = None
         self._overtaken = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.parked = False
+        self.awaiting = False
 
     def __repr__(self) -> str:
         return f"<Share of {self._mint!r}>"
@@ -75,19 +75,19 @@ class Share(Provider, Follower):
 
     async def ask(self, ask: Ask) -> Credential:
         """The credential of the moment, which others share."""
-        self.parked = False
+        self.awaiting = False
         self._asking += 1
         try:
             answer = await self._mint.ask(ask, self, self._refused)
         except Unauthorized:
-            self.parked = True
+            self.awaiting = True
             raise
         finally:
             self._asking -= 1
         newest, self._newest = self._newest, None
         if newest is not None and newest.number > answer.number:
             answer = newest  # it came while the answer was on its way from another loop
-        self.parked = not answer.credential.known
+        self.awaiting = not answer.credential.known
         return answer.credential
 
     def cancel(self) -> None:
@@ -99,7 +99,7 @@ class Share(Provider, Follower):
 
     # --- for the mint, on its loop
 
-    def renewed(self, renewal: Minted) -> None:
+    def renewed(self, renewal: IssuedToken) -> None:
         """There is another credential."""
         self._home.run(lambda: self._renewed(renewal))
 
@@ -117,7 +117,7 @@ class Share(Provider, Follower):
             self._timer.cancel()
             self._timer = None
 
-    def _renewed(self, renewal: Minted) -> None:
+    def _renewed(self, renewal: IssuedToken) -> None:
         if self._asking:
             self._newest = renewal
         elif renewal.number > self._overtaken:

@@ -110,23 +110,23 @@ class Ending:
 
     def let_go(self) -> Closed | Aborted:
         """It is not wanted any more."""
-        memory = self._engine.memory
+        run_state = self._engine.run_state
         if self._opened_at is None:
-            return Aborted(epoch=self._attempt.number, cause=memory.cause, at=self._at)
-        code, reason = memory.farewell
-        return self._closed(reason=reason, sent=code, cause=memory.cause)
+            return Aborted(epoch=self._attempt.number, cause=run_state.cause, at=self._at)
+        code, reason = run_state.farewell
+        return self._closed(reason=reason, sent=code, cause=run_state.cause)
 
     def _closed(self, **how: Any) -> Closed:
         """From here on the socket is without a connection."""
-        now = self._engine.memory.closed_at = self._engine.home.loop.time()
+        now = self._engine.run_state.closed_at = self._engine.home.loop.time()
         uptime = now - (self._opened_at or 0.0)
         return Closed(epoch=self._attempt.number, uptime=uptime, at=self._at, **how)
 
     def _masked(self, text: str) -> str:
-        return self._engine.publisher.past.masked(text)
+        return self._engine.publisher.history.masked(text)
 
     def _blocked(self) -> str:
         """That the loop was blocked until just now, if so; longer than servers may put up with."""
         since = self._engine.home.loop.time() - JUST_NOW
-        seconds = self._engine.vigil.blocked_since(since)
+        seconds = self._engine.loop_listener.blocked_since(since)
         return blocked(seconds) if seconds >= LONG else ""

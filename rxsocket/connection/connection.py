@@ -31,7 +31,7 @@ from rxsocket.auth.carrier import Predicate
 from rxsocket.auth.selector import Abandoned
 from rxsocket.connection.closing import TIMEOUT, Ending
 from rxsocket.connection.decoding import decoding
-from rxsocket.connection.first_messages import Doorstep, Suspicion
+from rxsocket.connection.first_messages import AuthHandshake, RefusalFilter
 from rxsocket.connection.liveness import Liveness
 from rxsocket.engine.engine import Engine
 from rxsocket.events import (
@@ -46,7 +46,7 @@ from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.runtime.outlet import Direct, Outlet, subscribed
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
-__all__ = ["Attempt", "Life", "connection"]
+__all__ = ["Attempt", "Connection", "connection"]
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
 
@@ -65,7 +65,7 @@ class Attempt(Protocol):
     number: int
     cause: Cause
     count: int
-    life: Life | None
+    life: Connection | None
     early: Callable[[Any], None] | None
 
     def resolve(
@@ -78,7 +78,7 @@ class Attempt(Protocol):
         """The verdict about an end, and whether the connection was stable before it."""
         ...
 
-    def admit(self, life: Life) -> None:
+    def admit(self, life: Connection) -> None:
         """It could open: say ``open()``, now or later."""
         ...
 
@@ -95,7 +95,7 @@ class Teller(Protocol):
         ...
 
 
-class Life(abc.DisposableBase):
+class Connection(abc.DisposableBase):
     """From the dial to the end of one epoch; the outlet of its transport.
 
     Attributes:
@@ -121,17 +121,17 @@ class Life(abc.DisposableBase):
         self._teller = teller
         self._engine = engine
         self._home = engine.home
-        self._plan = engine.plan
+        self._options = engine.options
         self._publisher = engine.publisher
-        self._brake = engine.publisher.brake
-        self._codec = engine.plan.codec
+        self._brake = engine.publisher.read_gate
+        self._codec = engine.options.codec
         self._decode: Callable[[list[str | bytes]], None] | None = None
         if self._codec is not None:
             self._decode = decoding(self._codec, self._publisher)
-        self._memory = engine.memory
+        self._run_state = engine.run_state
         self._outbox = engine.outbox
         self._early: list[str | bytes] | None = None
-        self._doorstep: Doorstep | None = None
+        self._doorstep: AuthHandshake | None = None
         self._stability: Stability | None = None
         self._liveness: Liveness | None = None
         self._filters: tuple[Filter, ...] = ()
@@ -251,7 +251,7 @@ class Life(abc.DisposableBase):
             self._outbox.flush()
         self._stop_using()
         if self.link is not None:
-            self._memory.departures.add(self.link, *self._memory.farewell)
+            self._run_state.closing_connections.add(self.link, *self._run_state.farewell)
         self._publisher.publish(self._ending.let_go())
 
     # --- before it opens
@@ -262,7 +262,9 @@ class Life(abc.DisposableBase):
         if greeting is None:
             self._attempt.admit(self)
             return
-        self._doorstep = Doorstep(greeting, link, self._home, self.ask, self._let_in, self.give_up)
+        self._doorstep = AuthHandshake(
+            greeting, link, self._home, self.ask, self._let_in, self.give_up
+        )
 
     def _let_in(self) -> None:
         self._doorstep = None
@@ -307,22 +309,22 @@ class Life(abc.DisposableBase):
     def _look_after(self, link: Link) -> Liveness:
         """From here on, watch whether the connection is any good."""
         self._stability = stability = Stability(
-            self._plan.stable_after, self._home, self._publisher
+            self._options.stable_after, self._home, self._publisher
         )
         self._liveness = liveness = Liveness(
             link,
             self.epoch,
-            self._plan,
+            self._options,
             self._home,
             self._publisher,
-            self._engine.vigil,
+            self._engine.loop_listener,
             self,
         )
         for listener in (stability, liveness):
             if listener.listens:
                 self._overhear(listener.heard)
-        if self._plan.rejected is not None:
-            self._suspect(self._plan.rejected)
+        if self._options.rejected is not None:
+            self._suspect(self._options.rejected)
         return liveness
 
     def _overhear(self, heard: Callable[[str | bytes], None]) -> None:
@@ -339,14 +341,14 @@ class Life(abc.DisposableBase):
             end()
             return True
 
-        end = self.listen(Suspicion(rejected, self.ask, trusted, self._refused))
+        end = self.listen(RefusalFilter(rejected, self.ask, trusted, self._refused))
 
     def _refused(self) -> None:
         link = self.link
         if link is None:
             return
         ended = self._ending.refused()
-        self._memory.departures.add(link)
+        self._run_state.closing_connections.add(link)
         self._end(ended)
 
     def no_use(self, cause: Cause, reason: str) -> None:
@@ -360,7 +362,7 @@ class Life(abc.DisposableBase):
                 link.abort()  # last: a transport may report it at once, as a lost link
             else:
                 ended = self._ending.no_use(cause, reason)
-                self._memory.departures.add(link, TIMEOUT, reason)
+                self._run_state.closing_connections.add(link, TIMEOUT, reason)
                 self._end(ended)
 
     @property
@@ -376,11 +378,11 @@ class Life(abc.DisposableBase):
     def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
         ended = self._ending.failed(error, end)
         if closing is not None:
-            self._memory.departures.add(closing)
+            self._run_state.closing_connections.add(closing)
         self._end(ended)
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
-        self._memory.departures.add(link, ended=True)
+        self._run_state.closing_connections.add(link, ended=True)
         self._end(self._ending.lost(signal, cause))
 
     def _end(self, event: Event) -> None:
@@ -404,7 +406,7 @@ class Life(abc.DisposableBase):
 
     def _gap(self, opened_at: float) -> float | None:
         """Seconds that the socket was without a connection."""
-        closed_at = self._memory.closed_at
+        closed_at = self._run_state.closed_at
         return None if closed_at is None else opened_at - closed_at
 
     def _now(self) -> float:
@@ -423,17 +425,17 @@ class _Connection(abc.DisposableBase):
 
     def __init__(self, attempt: Attempt, outlet: Outlet[Event], engine: Engine) -> None:
         self._outlet = outlet
-        self._transport = engine.plan.transport
+        self._transport = engine.options.transport
         self._resolved: abc.DisposableBase | None = None
         self._dialled: abc.DisposableBase | None = None
-        life = self._life = attempt.life = Life(attempt, self, engine)
+        life = self._life = attempt.life = Connection(attempt, self, engine)
         with engine.home.turn():
             outlet.on_next(
                 Connecting(
                     epoch=attempt.number,
                     cause=attempt.cause,
                     attempt=attempt.count,
-                    url=engine.plan.address.shown,
+                    url=engine.options.address.shown,
                     at=engine.home.wall_time(),
                 )
             )

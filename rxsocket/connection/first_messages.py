@@ -9,15 +9,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from rxsocket.auth.carrier import Greeting, Predicate
+from rxsocket.auth.carrier import FirstMessage, Predicate
 from rxsocket.errors import ConnectionLost, CredentialRefused
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.transports.base import Link
 
-__all__ = ["Doorstep", "Suspicion"]
+__all__ = ["AuthHandshake", "RefusalFilter"]
 
 
-class Doorstep:
+class AuthHandshake:
     """Says the greeting, and waits for the answer to it.
 
     Args:
@@ -31,9 +31,9 @@ class Doorstep:
 
     def __init__(
         self,
-        greeting: Greeting,
+        greeting: FirstMessage,
         link: Link,
-        home: Home,
+        home: SocketLoop,
         ask: Callable[[Predicate, Any], bool],
         accepted: Callable[[], None],
         failed: Callable[[Exception], None],
@@ -85,7 +85,7 @@ class Doorstep:
             self._failed(TimeoutError(f"the server did not accept the credential in {seconds} s"))
 
 
-class Suspicion:
+class RefusalFilter:
     """Asks the user's function about each message, until the connection counts as stable.
 
     Args:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rxsocket.engine.plan import Plan
+from rxsocket.engine.options import SocketOptions
 from rxsocket.events import Cause, Fresh, Stale
 from rxsocket.explain.format import span
 from rxsocket.liveness.heartbeat import Heartbeating
 from rxsocket.liveness.keepalive import Keepalive, Staleness
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import Home
-from rxsocket.runtime.loop_monitor import Vigil
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.transports.base import Link
 
 __all__ = ["Liveness"]
@@ -46,40 +46,40 @@ class Liveness:
         self,
         link: Link,
         epoch: int,
-        plan: Plan,
-        home: Home,
+        options: SocketOptions,
+        home: SocketLoop,
         publisher: Publisher,
-        vigil: Vigil,
+        loop_listener: LoopListener,
         patient: Patient,
     ) -> None:
         self._epoch = epoch
-        self._plan = plan
+        self._options = options
         self._home = home
         self._publisher = publisher
-        self._vigil = vigil
+        self._vigil = loop_listener
         self._patient = patient
         self._keepalive: Keepalive | None = None
-        if plan.ping_interval is not None:
-            self._keepalive = Keepalive(link, plan.ping_interval, plan.ping_timeout, self)
+        if options.ping_interval is not None:
+            self._keepalive = Keepalive(link, options.ping_interval, options.ping_timeout, self)
         self._heartbeat: Heartbeating | None = None
-        if plan.heartbeat is not None:
+        if options.heartbeat is not None:
             self._heartbeat = Heartbeating(
                 link,
-                plan.heartbeat,
-                blocked_since=vigil.blocked_since,
+                options.heartbeat,
+                blocked_since=loop_listener.blocked_since,
                 failed=lambda why: patient.no_use(Cause.HEARTBEAT, why),
                 raised=lambda error: publisher.report("heartbeat=", "messages", error),
             )
         self._staleness: Staleness | None = None
-        if plan.stale_after is not None:
+        if options.stale_after is not None:
             self._staleness = Staleness(
-                plan.stale_after,
-                blocked_since=vigil.blocked_since,
+                options.stale_after,
+                blocked_since=loop_listener.blocked_since,
                 stale=self._stale,
                 fresh=self._fresh,
             )
         if self._keepalive or self._heartbeat or self._staleness:
-            vigil.attend(self)
+            loop_listener.attend(self)
 
     @property
     def listens(self) -> bool:
@@ -131,7 +131,7 @@ class Liveness:
     def _stale(self, silence: float) -> None:
         event = Stale(epoch=self._epoch, silence=silence, at=self._home.wall_time())
         self._publisher.publish(event)
-        if self._plan.on_stale == "reconnect":
+        if self._options.on_stale == "reconnect":
             self._patient.no_use(Cause.STALE, f"no message came for {span(silence)}")
 
     def _fresh(self, silence: float) -> None:

@@ -38,24 +38,25 @@ from rxsocket.auth.carrier import carry
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential, same_identity
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.providers import FunctionProvider, Provider, credentials_from
-from rxsocket.auth.refresh import Refreshing, mint_of
-from rxsocket.auth.selector import Claim, Renewal
-from rxsocket.auth.shared_provider import Share
+from rxsocket.auth.refresh import Refreshing, refresher_of
+from rxsocket.auth.selector import CredentialSource, Renewal
+from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.auth.strategies import Reconnect
-from rxsocket.engine.plan import Memory, Plan
+from rxsocket.engine.options import SocketOptions
+from rxsocket.engine.run_state import RunState
 from rxsocket.errors import IdentityChanged
 from rxsocket.events import Cause, SourceFailed
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.outlet import DirectBehaviorSubject
 from rxsocket.sending.outbox import Outbox
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 
-__all__ = ["Custody", "Unasked"]
+__all__ = ["AuthManager", "PendingRenewal"]
 
 
-class Unasked:
+class PendingRenewal:
     """The newest credential that came without being asked for, until it is used.
 
     Everything here happens on the loop.
@@ -70,7 +71,7 @@ class Unasked:
 
     def __init__(
         self,
-        home: Home,
+        home: SocketLoop,
         publisher: Publisher,
         stable_after: float,
         lacks: Callable[[], bool],
@@ -136,7 +137,7 @@ SETTLED = 5.0
 """Seconds after which a renewal may change a connection, where ``stable_after`` is no number."""
 
 
-class Custody:
+class AuthManager:
     """The credential of a socket, whether the socket runs or not.
 
     Args:
@@ -148,7 +149,7 @@ class Custody:
         outbox: What must not go out as somebody else.
 
     Attributes:
-        auth: The newest claim; each one that it emits is used, also the same one again (C6).
+        subject: The newest claim; each one that it emits is used, also the same one again (C6).
         provider: Who is asked before each attempt, if somebody is.
         renewing: What an open connection is being renewed with.
         when_identity_changes: Called before another identity's credential is used.
@@ -156,35 +157,37 @@ class Custody:
 
     def __init__(
         self,
-        plan: Plan,
-        home: Home,
+        options: SocketOptions,
+        home: SocketLoop,
         auth: Any,
-        memory: Memory,
+        run_state: RunState,
         publisher: Publisher,
         outbox: Outbox,
     ) -> None:
-        self._plan = plan
+        self._options = options
         self._home = home
-        self._memory = memory
+        self._run_state = run_state
         self._publisher = publisher
         self._outbox = outbox
         self._starting = False
-        claim, self._follow = self._source(auth)
-        self.auth: BehaviorSubject[Claim] = DirectBehaviorSubject(claim)
-        self.provider = claim if isinstance(claim, Provider) else None
+        source, self._follow = self._source(auth)
+        self.subject: BehaviorSubject[CredentialSource] = DirectBehaviorSubject(source)
+        self.provider = source if isinstance(source, Provider) else None
         self.renewing: Credential | None = None
         self.when_identity_changes: tuple[Callable[[], None], ...] = ()
-        self._unasked: Unasked | None = None
-        if isinstance(claim, Share):
-            stable = plan.stable_after if isinstance(plan.stable_after, float) else SETTLED
-            self._unasked = Unasked(home, publisher, stable, self._lacks, self._renew)
-        publisher.begin(_shown(claim))
+        self._pending_renewal: PendingRenewal | None = None
+        if isinstance(source, SharedProvider):
+            stable = options.stable_after if isinstance(options.stable_after, float) else SETTLED
+            self._pending_renewal = PendingRenewal(
+                home, publisher, stable, self._lacks, self._renew
+            )
+        publisher.begin(_shown(source))
 
-    def keeps(self, current: Claim, following: Claim) -> bool:
+    def keeps(self, current: CredentialSource, following: CredentialSource) -> bool:
         """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
         kept = (
-            not isinstance(self._plan.on_auth_change, Reconnect)
-            and self._memory.cause is Cause.AUTH_CHANGED
+            not isinstance(self._options.on_auth_change, Reconnect)
+            and self._run_state.cause is Cause.AUTH_CHANGED
             and self._publisher.state.value is State.OPEN
             and self._same_identity(following)
         )
@@ -205,18 +208,18 @@ class Custody:
             source = self._follow()
         finally:
             self._starting = False
-        self._publisher.credential(_shown(self.auth.value))
+        self._publisher.credential(_shown(self.subject.value))
         return source
 
     def opened(self) -> None:
         """A connection is open."""
-        if self._unasked is not None:
-            self._unasked.opened()
+        if self._pending_renewal is not None:
+            self._pending_renewal.opened()
 
     def use_again(self) -> None:
         """Let go of the connection, and use the newest credential for another one."""
-        self._memory.leave(Cause.RECONNECT)
-        self.auth.on_next(self.auth.value)
+        self._run_state.leave(Cause.RECONNECT)
+        self.subject.on_next(self.subject.value)
 
     def let_go(self) -> None:
         """The socket stops: nothing is on its way any more."""
@@ -225,10 +228,10 @@ class Custody:
 
     # --- where it comes from
 
-    def _source(self, auth: Any) -> tuple[Claim, Callable[[], abc.DisposableBase]]:
+    def _source(self, auth: Any) -> tuple[CredentialSource, Callable[[], abc.DisposableBase]]:
         if isinstance(auth, Refreshing):  # before the Observable that it is, too
-            mint, failed = mint_of(auth), self._source_failed
-            share = Share(mint, self._home, self._refused, self._renewed, failed)
+            mint, failed = refresher_of(auth), self._source_failed
+            share = SharedProvider(mint, self._home, self._refused, self._renewed, failed)
             return share, share.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
@@ -236,29 +239,29 @@ class Custody:
             changed, failed = self._source_changed, self._source_failed
             return first, credentials_from(auth, first, changed, failed)
         if callable(auth):
-            return FunctionProvider(auth, self._plan.auth_timeout), _nothing
+            return FunctionProvider(auth, self._options.auth_timeout), _nothing
         return self._credential(auth, "auth"), _nothing
 
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
         if credential.known:
             # What cannot be carried fails here, at once.
-            carry(self._plan.carrier, credential.reveal())
+            carry(self._options.carrier, credential.reveal())
         return credential
 
     def _source_changed(self, credential: Credential) -> None:
         if self._starting:
-            self.auth.on_next(credential)  # what it replays is what to begin with
+            self.subject.on_next(credential)  # what it replays is what to begin with
             self._publisher.credential(credential)
         else:
             self._home.run(lambda: self._emitted(credential))
 
     def _refused(self, credential: Credential) -> bool:
-        return credential in self._memory.refusals
+        return credential in self._run_state.refusals
 
     def _renewed(self, credential: Credential) -> None:
-        if self._memory.running and self._unasked is not None:
-            self._unasked.came(credential)
+        if self._run_state.running and self._pending_renewal is not None:
+            self._pending_renewal.came(credential)
 
     def _source_failed(self, error: Exception) -> None:
         event = SourceFailed(error=error, at=self._home.wall_time())
@@ -268,14 +271,16 @@ class Custody:
 
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         changes, current = self._publisher.changes, self._publisher.auth.value
-        newest, epoch = self.renewing or current, self._memory.epoch
+        newest, epoch = self.renewing or current, self._run_state.epoch
         self._forget_unasked()
         if self.provider is not None:
             self.provider.overtaken()
-        if not self._memory.running:
-            logger.info("%s: not running; the credential is kept for its start", self._plan.label)
+        if not self._run_state.running:
+            logger.info(
+                "%s: not running; the credential is kept for its start", self._options.label
+            )
             self._drop_what_was_queued(credential)
-            self.auth.on_next(credential)
+            self.subject.on_next(credential)
             self._publisher.credential(credential)
             receipt.settle(Stored())
         elif credential == newest and changes.wants(credential):
@@ -287,7 +292,7 @@ class Custody:
             receipt.settle(InEffect(self._outbox.epoch))  # not one that is made beside it
         elif credential is LOGGED_OUT and self._publisher.state.value is State.AWAITING_AUTH:
             receipt.settle(InEffect(None))
-        elif credential in self._memory.refusals:
+        elif credential in self._run_state.refusals:
             receipt.settle(Refused("it was refused before"))
         else:
             changes.begin(credential, receipt, epoch - 1)
@@ -295,41 +300,41 @@ class Custody:
     def _awaits(self, credential: Credential) -> bool:
         # The last one in use was not refused: the provider gave up, or says logged out.
         awaiting = self._publisher.state.value is State.AWAITING_AUTH
-        return awaiting and credential.known and credential not in self._memory.refusals
+        return awaiting and credential.known and credential not in self._run_state.refusals
 
     def _emitted(self, credential: Credential) -> None:
         if credential != (self.renewing or self._publisher.auth.value):
             self._change(credential)
 
     def _forget_unasked(self) -> None:
-        if self._unasked is not None:
-            self._unasked.forget()
+        if self._pending_renewal is not None:
+            self._pending_renewal.forget()
 
     def _renew(self, credential: Credential) -> None:
-        if credential not in self._memory.refusals:
+        if credential not in self._run_state.refusals:
             self._change(credential, Renewal(credential))
 
     def _lacks(self) -> bool:
         """Whether nothing brings the next credential but a renewal."""
-        claim = self.auth.value
-        if isinstance(claim, Credential):  # pushed; one that waits for its turn is overtaken
+        source = self.subject.value
+        if isinstance(source, Credential):  # pushed; one that waits for its turn is overtaken
             waits = self._publisher.state.value in (State.CONNECTING, State.WAITING)
-            return claim.known and waits
-        return isinstance(self.provider, Share) and self.provider.parked
+            return source.known and waits
+        return isinstance(self.provider, SharedProvider) and self.provider.awaiting
 
-    def _change(self, credential: Credential, claim: Claim | None = None) -> None:
-        claim = claim or credential
-        self._drop_what_was_queued(claim)
+    def _change(self, credential: Credential, source: CredentialSource | None = None) -> None:
+        source = source or credential
+        self._drop_what_was_queued(source)
         logged_out = credential is LOGGED_OUT
-        self._memory.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
-        self._memory.changed = True
-        self.auth.on_next(claim)
+        self._run_state.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
+        self._run_state.changed = True
+        self.subject.on_next(source)
         if self.renewing is None:
             self._publisher.credential(credential)
         else:
             self._publisher.changes.overtake(credential)
 
-    def _drop_what_was_queued(self, following: Claim) -> None:
+    def _drop_what_was_queued(self, following: CredentialSource) -> None:
         """Nothing that was sent as one identity goes out as another (C14)."""
         nobody = self._publisher.auth.value in (PENDING, LOGGED_OUT)
         if nobody or self._same_identity(following):
@@ -341,12 +346,12 @@ class Custody:
             lambda: IdentityChanged("not sent: the credential is another identity's now")
         )
 
-    def _same_identity(self, following: Claim) -> bool:
+    def _same_identity(self, following: CredentialSource) -> bool:
         if isinstance(following, Renewal):
             return True
         try:
             current = self._publisher.auth.value
-            return same_identity(current, _shown(following), self._plan.identity)
+            return same_identity(current, _shown(following), self._options.identity)
         except Exception as error:
             self._publisher.report("identity=", "auth", error)
             return False
@@ -360,10 +365,10 @@ def _nothing() -> abc.DisposableBase:
     return _NOTHING
 
 
-def _shown(claim: Claim) -> Credential:
-    if isinstance(claim, Renewal):
-        return claim.credential
-    return PENDING if isinstance(claim, Provider) else claim
+def _shown(source: CredentialSource) -> Credential:
+    if isinstance(source, Renewal):
+        return source.credential
+    return PENDING if isinstance(source, Provider) else source
 
 
 def _is_behavior(auth: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:

@@ -17,18 +17,18 @@ from typing import Any
 from reactivex import Observable, abc
 
 from rxsocket.codecs import encoded
-from rxsocket.engine.auth import Custody
-from rxsocket.engine.departures import Departures
-from rxsocket.engine.plan import Memory, Plan
+from rxsocket.engine.auth import AuthManager
+from rxsocket.engine.options import SocketOptions
+from rxsocket.engine.run_state import ClosingConnections, RunState
 from rxsocket.errors import NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
 from rxsocket.lazy import lazy, made
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import Home
-from rxsocket.runtime.loop_monitor import Vigil
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.runtime.outlet import subscribed
-from rxsocket.runtime.refcount import Holds
+from rxsocket.runtime.refcount import RefCount
 from rxsocket.sending.interceptors import Interceptors
 from rxsocket.sending.outbox import AskAhead, Outbox, Queued, Sent, nothing_asked
 from rxsocket.sending.payload import json_text, payload
@@ -55,20 +55,24 @@ class Engine:
     """
 
     def __init__(
-        self, plan: Plan, home: Home, auth: Any, connections: Callable[[], Observable[Event]]
+        self,
+        options: SocketOptions,
+        home: SocketLoop,
+        auth: Any,
+        connections: Callable[[], Observable[Event]],
     ) -> None:
-        self.plan = plan
+        self.options = options
         self.home = home
         self._connections = connections
-        self.memory = Memory(Departures(plan.options.close_timeout, self))
-        self._holds = Holds(home, self, plan.linger)
+        self.run_state = RunState(ClosingConnections(options.handshake.close_timeout, self))
+        self._holds = RefCount(home, self, options.linger)
         hold = self.hold  # one for all of them
-        self.publisher = Publisher(home, hold, plan.label)
-        self.outbox = Outbox(home, self.publisher, hold, plan.queue_for)
+        self.publisher = Publisher(home, hold, options.label)
+        self.outbox = Outbox(home, self.publisher, hold, options.queue_for)
         self.ask_ahead: AskAhead = nothing_asked
-        self.vigil = Vigil(home, self.publisher)
+        self.loop_listener = LoopListener(home, self.publisher)
         self._run: _Run | None = None
-        self.custody = Custody(plan, home, auth, self.memory, self.publisher, self.outbox)
+        self.auth = AuthManager(options, home, auth, self.run_state, self.publisher, self.outbox)
         self._has_stopped = False
         self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
@@ -102,14 +106,14 @@ class Engine:
 
     def encode_value(self, value: Any) -> tuple[str | bytes | Fragments, int]:
         """What goes on the wire for a value that has a form in JSON, and its size in bytes."""
-        return self.encode(value if self.plan.codec is not None else json_text(value))
+        return self.encode(value if self.options.codec is not None else json_text(value))
 
     def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
         """What goes on the wire for a value, and its size in bytes."""
         if (interceptors := made(self, "interceptors")) is not None:
             value = interceptors.going_out(value)
-        if self.plan.codec is not None:
-            value = encoded(self.plan.codec, value)
+        if self.options.codec is not None:
+            value = encoded(self.options.codec, value)
         return payload("send(data)", value)
 
     def send_encoded(self, data: str | bytes | Fragments, size: int) -> Receipt[Sent]:
@@ -134,7 +138,7 @@ class Engine:
         """Close, and wait for it where that does not block the loop."""
         receipt = self.close()
         if hurry:
-            self.home.run(lambda: self.memory.departures.hurry(HURRY))
+            self.home.run(lambda: self.run_state.closing_connections.hurry(HURRY))
         if not self.home.here:
             receipt.result()
 
@@ -142,7 +146,7 @@ class Engine:
         """Close, and wait for it."""
         receipt = self.close()
         if hurry:
-            self.home.run(lambda: self.memory.departures.hurry(HURRY))
+            self.home.run(lambda: self.run_state.closing_connections.hurry(HURRY))
         await receipt
 
     def wait(self, timeout: float | None) -> bool:
@@ -171,8 +175,8 @@ class Engine:
 
     def loop_ends(self) -> None:
         """The loop is being shut down with the socket still on it, as ``asyncio.run`` does."""
-        self.memory.departures.rush()
-        self.memory.leave(Cause.LOOP_ENDED)
+        self.run_state.closing_connections.rush()
+        self.run_state.leave(Cause.LOOP_ENDED)
         self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.LOOP_ENDED, at=self._now()))
 
     # --- on the loop
@@ -182,17 +186,17 @@ class Engine:
         if self._run is not None:
             return
         self._failure = None
-        self.memory.begin()
+        self.run_state.begin()
         self._run = run = _Run(self)
         _running.add(self)
-        run.begin(self.custody.follow(), self._connections())
+        run.begin(self.auth.follow(), self._connections())
 
     def stop(self) -> None:
         """The last one left; see ``runtime.holds``."""
         if self._run is None:
             return
         with self.home.turn():
-            self.memory.leave(Cause.LEFT)
+            self.run_state.leave(Cause.LEFT)
             self._let_go()
             self.publisher.abandon()
             self.publisher.enter(State.IDLE)
@@ -205,23 +209,23 @@ class Engine:
             return
         self.publisher.publish(event)
         if isinstance(event, Opened):
-            self.custody.opened()
+            self.auth.opened()
 
     def broke(self, error: Exception) -> None:
         """A failure of the run that is no event: a bug of ours."""
-        logger.error("%s: a bug in rxsocket ended the socket", self.plan.label, exc_info=error)
-        text = f"{self.plan.label}: an internal error ended the socket: {error!r}"
-        failure = SocketFailed(text, url=self.plan.address.shown, cause=error)
+        logger.error("%s: a bug in rxsocket ended the socket", self.options.label, exc_info=error)
+        text = f"{self.options.label}: an internal error ended the socket: {error!r}"
+        failure = SocketFailed(text, url=self.options.address.shown, cause=error)
         self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
 
     def _reconnect(self) -> None:
-        self.memory.refusals.forget()
+        self.run_state.refusals.forget()
         if self._run is not None:
-            self.custody.use_again()
+            self.auth.use_again()
 
     def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
         if self._run is not None:
-            self.memory.leave(Cause.CLOSE, code, reason)
+            self.run_state.leave(Cause.CLOSE, code, reason)
             self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE, at=self._now()))
         elif self.publisher.state.value is State.IDLE:
             with self.home.turn():
@@ -229,7 +233,7 @@ class Engine:
                 self.publisher.end(None)
             self._stop_waiting()
         self.departed()
-        self.memory.departures.afterwards(lambda: receipt.settle(None))
+        self.run_state.closing_connections.afterwards(lambda: receipt.settle(None))
 
     def _end(self, event: Ended) -> None:
         with self.home.turn():
@@ -242,13 +246,13 @@ class Engine:
 
     def _let_go(self) -> None:
         run, self._run = self._run, None
-        self.memory.running = False
-        self.custody.let_go()
+        self.run_state.running = False
+        self.auth.let_go()
         if run is not None:
             run.dispose()
         self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
-        if self.custody.provider is not None:
-            self.custody.provider.cancel()
+        if self.auth.provider is not None:
+            self.auth.provider.cancel()
 
     def _halted(self) -> None:
         if not self._holds.held:
@@ -263,7 +267,7 @@ class Engine:
 
     def departed(self) -> None:
         """Something is gone; when nothing is left, let the loop go (C26)."""
-        if self._run is not None or len(self.memory.departures):
+        if self._run is not None or len(self.run_state.closing_connections):
             return
         _running.discard(self)
         self.home.release(lambda: self._run is None and not self._holds.held)

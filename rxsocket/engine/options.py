@@ -1,18 +1,31 @@
-"""Connection options: checked when the socket is made, with the names that ``websockets`` uses."""
+"""What a socket was told: its options, checked when it is made.
+
+The names are those that ``websockets`` uses.
+"""
 
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from rxsocket.transports.base import Options
+from rxsocket.auth.carrier import Carried, Carrier, carry
+from rxsocket.auth.carriers import with_cookies
+from rxsocket.auth.credentials import Credential, Identity
+from rxsocket.auth.strategies import Reconnect, Strategy
+from rxsocket.codecs import Codec
+from rxsocket.liveness.heartbeat import Heartbeat
+from rxsocket.liveness.stability import StableAfter
+from rxsocket.policy.backoff import Backoff, Limits
+from rxsocket.policy.verdicts import Judge
+from rxsocket.transports.base import Options, Request, Transport, at_once
 from rxsocket.url import Address
 from rxsocket.validation import header_name, header_value, is_mapping, seconds, seconds_or_none
 from rxsocket.version import VERSION
 
-__all__ = ["USER_AGENT", "Headers", "connection_options"]
+__all__ = ["USER_AGENT", "Headers", "SocketOptions", "connection_options"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -117,3 +130,91 @@ def _proxy(proxy: Any) -> str | Literal[True] | None:
     ):
         raise ValueError("proxy: pass an address such as 'http://proxy.example:3128'")
     return proxy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketOptions:
+    """What a socket was told; it never changes."""
+
+    address: Address
+    name: str | None
+    carrier: Carrier
+    transport: Transport
+    handshake: Options
+    verdicts: Judge
+    backoff: Backoff
+    limits: Limits
+    stable_after: StableAfter
+    codec: Codec[Any, Any] | None
+    rejected: Callable[[str | bytes], object] | None
+    clean_close: Literal["complete", "reconnect"]
+    auth_timeout: float | None
+    on_auth_change: Strategy
+    identity: Identity | None
+    max_age: float | None
+    linger: float
+    ping_interval: float | None
+    ping_timeout: float | None
+    queue_for: float
+    heartbeat: Heartbeat | None
+    stale_after: float | None
+    on_stale: Literal["event", "reconnect"]
+
+    @property
+    def label(self) -> str:
+        """What the socket is called where people read of it: its name, if any, and its address."""
+        return f"{self.name} {self.address.shown}" if self.name else self.address.shown
+
+    @property
+    def renewable(self) -> bool:
+        """Whether an open connection may be renewed, rather than just closed."""
+        return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
+
+    def request(
+        self, credential: Credential, go: Callable[[], Awaitable[None]] = at_once
+    ) -> Request:
+        """What to dial with a credential, as soon as ``go()`` returns."""
+        return self.request_at(self.address, credential, go)
+
+    def request_at(
+        self, address: Address, credential: Credential, go: Callable[[], Awaitable[None]]
+    ) -> Request:
+        """The same for another address of the origin."""
+        redirected = _Redirected(self, address, credential, go)
+        if not credential.known:
+            return Request(url=address.url, options=self.handshake, go=go, redirected=redirected)
+        carried = carry(self.carrier, credential.reveal())
+        return Request(
+            url=address.with_query(carried.query),
+            headers=carried.headers,
+            subprotocols=carried.subprotocols,
+            anonymous=False,
+            greeting=carried.greeting,
+            options=_with(self.handshake, carried),
+            go=go,
+            redirected=redirected,
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Redirected:
+    """Makes the request for where a redirect leads to."""
+
+    options: SocketOptions
+    address: Address
+    credential: Credential
+    go: Callable[[], Awaitable[None]]
+
+    def __call__(self, location: str) -> Request:
+        return self.options.request_at(self.address.join(location), self.credential, self.go)
+
+
+def _with(options: Options, carried: Carried) -> Options:
+    """The options with what a credential adds to a header that they may have already."""
+    if carried.fixed:
+        offered = dict.fromkeys(options.subprotocols + carried.fixed)
+        options = replace(options, subprotocols=tuple(offered))
+    if carried.cookies:
+        headers = with_cookies(options.additional_headers, carried.cookies)
+        options = replace(options, additional_headers=headers)
+    return options

@@ -93,14 +93,14 @@ class Heartbeating:
     def __init__(
         self,
         link: Link,
-        plan: Heartbeat,
+        options: Heartbeat,
         *,
         blocked_since: Callable[[float], float],
         failed: Callable[[str], None],
         raised: Callable[[Exception], None],
     ) -> None:
         self._link = link
-        self._plan = plan
+        self._options = options
         self._blocked_since = blocked_since
         self._failed = failed
         self._raised = raised
@@ -122,10 +122,10 @@ class Heartbeating:
 
     def heard(self, message: Payload) -> bool:
         """A message came; return whether it is an answer."""
-        if self._plan.expect is None:
+        if self._options.expect is None:
             return False
         try:
-            answer = bool(self._plan.expect(message))
+            answer = bool(self._options.expect(message))
         except Exception as error:  # of the user's function
             self.stop()
             self._raised(error)
@@ -135,27 +135,27 @@ class Heartbeating:
         return answer
 
     async def _beat(self) -> None:
-        loop, plan = asyncio.get_running_loop(), self._plan
+        loop, options = asyncio.get_running_loop(), self._options
         while True:
-            await asyncio.sleep(plan.interval)
+            await asyncio.sleep(options.interval)
             began = loop.time()
             self._answered.clear()
             try:
-                message: Any = plan.send()
+                message: Any = options.send()
                 await self._link.send(message)
             except ConnectionLost:
                 return  # the transport is about to say how it ended
             except Exception as error:  # of the user's function, or no message
                 self._raised(error)
                 return
-            if plan.expect is not None and not await self._answer(began):
-                self._failed(f"no answer to the heartbeat within {span(plan.timeout)}")
+            if options.expect is not None and not await self._answer(began):
+                self._failed(f"no answer to the heartbeat within {span(options.timeout)}")
                 return
 
     async def _answer(self, began: float) -> bool:
         answered = asyncio.ensure_future(self._answered.wait())
         try:
-            await asyncio.wait((answered,), timeout=self._plan.timeout)
+            await asyncio.wait((answered,), timeout=self._options.timeout)
             if self._blocked_since(began) and not self._answered.is_set():
                 await asyncio.wait((answered,), timeout=1.0)  # it may not have been read yet
         finally:

@@ -17,7 +17,7 @@ from reactivex.disposable import SerialDisposable
 from reactivex.subject import Subject
 
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.validation import seconds
 
 __all__ = ["Stability", "StableAfter", "stable_after_argument"]
@@ -63,7 +63,7 @@ class Stability:
             stable.
     """
 
-    def __init__(self, after: StableAfter, home: Home, publisher: Publisher) -> None:
+    def __init__(self, after: StableAfter, home: SocketLoop, publisher: Publisher) -> None:
         self._home = home
         self._publisher = publisher
         self._opened_at = home.loop.time()

@@ -91,7 +91,7 @@ def frame(stream: Observable[Any], rows: int = 5000) -> Frame:
     """Keep the last values of a stream as a table.
 
     It subscribes at once. Each value is a row: the columns are those of a mapping, a ``msgspec``
-    struct, a dataclass or a named tuple; what is missing in a row is empty. Memory is bounded by
+    struct, a dataclass or a named tuple; what is missing in a row is empty. RunState is bounded by
     ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live; ``.df`` is a
     DataFrame of pandas, or of polars where pandas is not installed.
 

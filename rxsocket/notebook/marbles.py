@@ -174,7 +174,7 @@ def marbles(
         prices    --1--2--3-----4--5--|
         sampled   --------3--------5--|
 
-    It subscribes at once, as anybody would: cold streams start, and a socket's connect. Memory is
+    It subscribes at once, as anybody would: cold streams start, and a socket's connect. RunState is
     bounded; the longer ago, the coarser. Values are shown as they are. In a notebook with
     ``rxsocket[notebook]`` the picture is live, as that of ``timeline()`` is; saved, it is SVG.
 

@@ -40,7 +40,7 @@ from rxsocket.operators.buffers import (
 )
 from rxsocket.operators.drops import Drops
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.stream import Guarded
+from rxsocket.streams.stream import CheckedObservable
 from rxsocket.validation import function, whole_number
 
 __all__ = ["Waiting", "buffer_up_to", "conflate", "latest"]
@@ -48,7 +48,7 @@ __all__ = ["Waiting", "buffer_up_to", "conflate", "latest"]
 T = TypeVar("T")
 
 
-class Waiting(Guarded[T]):
+class Waiting(CheckedObservable[T]):
     """Values that wait in a line.
 
     Subscribed to, it calls its observer one value at a time, each in a turn of its own of a

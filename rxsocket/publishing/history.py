@@ -10,7 +10,7 @@ from rxsocket.auth.masks import Mask
 from rxsocket.events import Event, ObserverFailed
 from rxsocket.explain.causes import describe
 
-__all__ = ["Past", "Remembered"]
+__all__ = ["History", "Remembered"]
 
 KEPT = 100
 CREDENTIALS_KEPT = 20
@@ -20,7 +20,7 @@ class Remembered(Exception):
     """Stands for an exception whose traceback, and all that its frames hold, was let go."""
 
 
-class Past:
+class History:
     """The last 100 events, in a tuple: most sockets have few, and any thread may read it.
 
     Attributes:

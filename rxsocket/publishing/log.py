@@ -36,7 +36,7 @@ from rxsocket.explain.causes import advice_about, closing, describe, failure
 from rxsocket.explain.format import amount, span
 from rxsocket.policy.verdicts import Verdict
 
-__all__ = ["Narrator"]
+__all__ = ["EventLog"]
 
 logger = logging.getLogger("rxsocket")
 
@@ -47,7 +47,7 @@ WAITING = (
 ASKING = "waiting for another credential (%s): the function given as auth= is asked for one"
 
 
-class Narrator:
+class EventLog:
     """Writes the log of one socket.
 
     Args:

@@ -2,7 +2,7 @@
 
 Messages go round the event objects, one read from the network at a time::
 
-    recv ── Cutter.feed ─┐                                             each message: ┐
+    recv ── FrameReader.feed ─┐                                             each message: ┐
             each frame   ├─ Life.on_next ── decode ── deliver ── pour ── context.run ─┴─ on_next
     recv ── on_ws_frame ─┘   [message, …]   if there   turn     one guard            the observer's
             each frame       one a read     is a codec
@@ -15,7 +15,7 @@ message (C5).
 
 So it is while nobody looks at ``events`` or a session and nothing is held; else each message takes
 the longer way, and an event object is made only when somebody looks at ``events``.
-What nobody switched on is not asked about: what listens to a connection (``Life.listen``) makes it
+What nobody switched on is not asked about: what listens to a connection (``Connection.listen``) makes it
 go message by message, a codec and interceptors are asked about once a read.
 
 
@@ -60,14 +60,14 @@ from rxsocket.events import (
     TopicFailed,
 )
 from rxsocket.lazy import lazy, made
-from rxsocket.publishing.history import Past
-from rxsocket.publishing.log import Narrator
-from rxsocket.runtime.loop import Home
+from rxsocket.publishing.history import History
+from rxsocket.publishing.log import EventLog
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.state import State, States
-from rxsocket.streams.iteration import Brake
-from rxsocket.streams.multicast import Feed, Hold, ValueFeed, WelcomingFeed
-from rxsocket.streams.replay import MessageFeed, Session, SessionFeed
-from rxsocket.streams.slow_consumers import Stopwatch
+from rxsocket.streams.iteration import ReadGate
+from rxsocket.streams.multicast import Connect, Hub, ReplayHub, ValueHub
+from rxsocket.streams.replay import MessageHub, Session, SessionHub
+from rxsocket.streams.slow_consumers import SlowConsumerDetector
 
 __all__ = ["Feeds", "Publisher"]
 
@@ -93,57 +93,57 @@ class Feeds(ABC):
         auth: The credential in use.
     """
 
-    def __init__(self, home: Home, hold: Hold) -> None:
+    def __init__(self, home: SocketLoop, hold: Connect) -> None:
         self._home = home
         self._hold = hold
         self._report = report = self.report  # one for all of them
-        self.brake = Brake()
-        self.messages: MessageFeed[Any] = MessageFeed(
-            "messages", home, report, self, hold, self.brake
+        self.read_gate = ReadGate()
+        self.messages: MessageHub[Any] = MessageHub(
+            "messages", home, report, self, hold, self.read_gate
         )
-        self.state: ValueFeed[State] = ValueFeed("state", home, report, State.IDLE)
-        self.auth: ValueFeed[Credential] = ValueFeed("auth", home, report, PENDING)
+        self.state: ValueHub[State] = ValueHub("state", home, report, State.IDLE)
+        self.auth: ValueHub[Credential] = ValueHub("auth", home, report, PENDING)
 
     @lazy
-    def events(self) -> Feed[Event]:
+    def events(self) -> Hub[Event]:
         """Everything that happens."""
         return self._welcoming("events", self.earlier)
 
     @lazy
-    def opens(self) -> Feed[Opened]:
+    def opens(self) -> Hub[Opened]:
         """One value for each connection."""
         return self._connecting("opens")
 
     @lazy
-    def closes(self) -> Feed[Closed]:
+    def closes(self) -> Hub[Closed]:
         """One value for each of these when it is over."""
         return self._connecting("closes")
 
     @lazy
-    def sessions(self) -> Feed[Session[Any]]:
+    def sessions(self) -> Hub[Session[Any]]:
         """The messages of each connection, as a stream of its own."""
         return self._connecting("sessions")
 
     @lazy
-    def batches(self) -> Feed[list[Any]]:
+    def batches(self) -> Hub[list[Any]]:
         """The messages in lists; the first list is what was held."""
         return self._welcoming("batches", self.messages.release_whole)
 
     @lazy
-    def errors(self) -> Feed[Problem]:
+    def errors(self) -> Hub[Problem]:
         """What went wrong."""
-        return Feed("errors", self._home, self._report)
+        return Hub("errors", self._home, self._report)
 
     @lazy
-    def latency(self) -> ValueFeed[float | None]:
+    def latency(self) -> ValueHub[float | None]:
         """How long the last ping and its pong took."""
-        return ValueFeed("latency", self._home, self._report, None)
+        return ValueHub("latency", self._home, self._report, None)
 
-    def _connecting(self, name: str) -> Feed[Any]:
-        return Feed(name, self._home, self._report, self._hold, self.brake)
+    def _connecting(self, name: str) -> Hub[Any]:
+        return Hub(name, self._home, self._report, self._hold, self.read_gate)
 
-    def _welcoming(self, name: str, earlier: Callable[[], Iterable[T]]) -> Feed[T]:
-        return WelcomingFeed(name, self._home, self._report, earlier, self._hold, self.brake)
+    def _welcoming(self, name: str, earlier: Callable[[], Iterable[T]]) -> Hub[T]:
+        return ReplayHub(name, self._home, self._report, earlier, self._hold, self.read_gate)
 
     # --- what they tell
 
@@ -209,16 +209,16 @@ class Publisher(Feeds):
         delivers: The epoch whose messages are to be known, while there is one.
     """
 
-    def __init__(self, home: Home, hold: Hold, shown: str) -> None:
+    def __init__(self, home: SocketLoop, hold: Connect, shown: str) -> None:
         super().__init__(home, hold)
         self.delivers: int | None = None
-        self._narrator = Narrator(shown)
+        self._log = EventLog(shown)
         self._states = States()
         self._epoch = 0
-        self._session: SessionFeed[Any] | None = None
+        self._session: SessionHub[Any] | None = None
         self._reports: list[tuple[ObserverFailed, Context]] = []
         self.intercepted: tuple[Callable[[Any], Any], ...] = ()
-        self.past = Past()
+        self.history = History()
 
     @lazy
     def changes(self) -> Changes:
@@ -226,8 +226,8 @@ class Publisher(Feeds):
         return Changes(self._home, self._report)
 
     @lazy
-    def _stopwatch(self) -> Stopwatch:
-        return Stopwatch(self._home, self._slow)
+    def _slow_consumers(self) -> SlowConsumerDetector:
+        return SlowConsumerDetector(self._home, self._slow)
 
     def publish(self, event: Event, context: Context | None = None) -> None:
         """Let an event be known: first the state it leads to, then the event.
@@ -237,11 +237,11 @@ class Publisher(Feeds):
             context: Where to log it; left out, here.
         """
         with self._home.turn():
-            self.past.remember(event)
+            self.history.remember(event)
             if context is None:
-                self._narrator.tell(event)
+                self._log.tell(event)
             else:
-                context.run(self._narrator.tell, event)
+                context.run(self._log.tell, event)
             self.enter(self._states.after(event) or self.state.value)
             self.emit("events", event)
             match event:
@@ -278,8 +278,8 @@ class Publisher(Feeds):
             came: What these were decoded from, if they were.
             at: When they came, if that is not now.
         """
-        if not self._stopwatch.running:
-            self._stopwatch.start()
+        if not self._slow_consumers.running:
+            self._slow_consumers.start()
         home, epoch, asked = self._home, self.delivers, self._home.asked
         with home.turn():
             if self.intercepted:
@@ -356,7 +356,7 @@ class Publisher(Feeds):
 
     def begin(self, credential: Credential) -> None:
         """Show which credential the socket was made with."""
-        self.past.used(credential, 0.0)  # before whatever happens
+        self.history.used(credential, 0.0)  # before whatever happens
         self.auth.emit(credential)
 
     def credential(self, credential: Credential) -> None:
@@ -365,7 +365,7 @@ class Publisher(Feeds):
             if credential != self.auth.value:
                 if (changes := made(self, "changes")) is not None:
                     changes.overtake(credential)
-                self.past.used(credential, self._home.wall_time())
+                self.history.used(credential, self._home.wall_time())
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:
@@ -396,13 +396,13 @@ class Publisher(Feeds):
     def _open(self, event: Opened) -> None:
         self.messages.let_go()  # of the epoch before
         self._epoch = self.delivers = event.epoch
-        if (stopwatch := made(self, "_stopwatch")) is not None:
+        if (stopwatch := made(self, "_slow_consumers")) is not None:
             stopwatch.reset()
         taken = self.observed("sessions")  # a session holds by itself
         if not taken and not any(self.attended(name) for name in PAYLOADS):
             self.messages.hold()
         if taken:
-            self._session = SessionFeed(event.epoch, self._home, self._report, self, self.brake)
+            self._session = SessionHub(event.epoch, self._home, self._report, self, self.read_gate)
             self._session.hold()
         self.emit("opens", event)
         if self._session is not None:

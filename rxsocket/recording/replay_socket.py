@@ -127,10 +127,10 @@ class _Telling:
         self._home = engine.home
         self._publisher = engine.publisher
         self._outbox = engine.outbox
-        self._memory = engine.memory
+        self._memory = engine.run_state
         self._observer = observer
         self._url = url
-        self._shift = engine.memory.epoch  # an epoch is never used again (C2)
+        self._shift = engine.run_state.epoch  # an epoch is never used again (C2)
         self._dialling: set[int] = set()
         self._open: set[int] = set()
         self._over = False

@@ -30,7 +30,7 @@ from rxsocket.engine.engine import Engine
 from rxsocket.events import Event, Message
 from rxsocket.render.timeline_model import Story
 from rxsocket.render.view import View
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.state import State
 from rxsocket.validation import is_list, is_mapping
 
@@ -156,7 +156,7 @@ class Tape:
     def __init__(self, engine: Engine) -> None:
         self._publisher = engine.publisher
         self._outbox = engine.outbox
-        self._home: Home = engine.home
+        self._home: SocketLoop = engine.home
         self.views: dict[Hashable, View] = {}
         self._lock = threading.Lock()
         self._watchers = 0
@@ -292,9 +292,9 @@ class Tape:
 
     def _catch_up(self) -> None:
         """Take what the socket remembers by itself, and was not told yet."""
-        past = self._publisher.past
-        uses = _after(past.credentials, self._use)
-        events = _after(past.events, self._event)
+        history = self._publisher.history
+        uses = _after(history.credentials, self._use)
+        events = _after(history.events, self._event)
         if uses:
             self._use = uses[-1]
         if events:
@@ -311,10 +311,10 @@ class Tape:
 
 def tape_of(engine: Engine) -> Tape:
     """The one tape of a socket; it lives as long as the socket does."""
-    past = engine.publisher.past
-    if past.companion is None:
-        past.companion = Tape(engine)
-    tape: Tape = past.companion
+    history = engine.publisher.history
+    if history.companion is None:
+        history.companion = Tape(engine)
+    tape: Tape = history.companion
     return tape
 
 

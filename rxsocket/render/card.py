@@ -18,7 +18,7 @@ from typing import Any
 from reactivex import abc
 
 from rxsocket.auth.credentials import Credential, Secret, jwt_claims
-from rxsocket.auth.shared_provider import Share
+from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.engine.engine import Engine
 from rxsocket.events import (
     Closed,
@@ -136,12 +136,12 @@ def card(engine: Engine, tape: Tape) -> Card:
     """What there is to show of a socket at this moment; from any thread."""
     publisher, now = engine.publisher, engine.home.wall_time()
     record = tape.record(now - WINDOW)
-    past = publisher.past.events
+    history = publisher.history.events
     mask: Callable[[str], str] = record.mask
-    told: Explanation = explain(past, publisher.state.value, now)
+    told: Explanation = explain(history, publisher.state.value, now)
     return Card(
-        url=engine.plan.address.shown,
-        name=engine.plan.name or "",
+        url=engine.options.address.shown,
+        name=engine.options.name or "",
         state=told.state,
         now=now,
         since=told.since,
@@ -151,12 +151,12 @@ def card(engine: Engine, tape: Tape) -> Card:
         notes=tuple(mask(note) for note in told.notes),
         credential=_token(record.story, now),
         expires=_expires(engine),
-        epoch=_epoch(past),
+        epoch=_epoch(history),
         rate=_rate(record, tape.watched),
         received=record.count,
         latency=publisher.latency.value,
         messages=_messages(record),
-        trouble=_trouble(past, mask),
+        trouble=_trouble(history, mask),
     )
 
 
@@ -164,8 +164,8 @@ def _token(story: Story, now: float) -> Token:
     return story.tokens[-1] if story.tokens else Token(now, 0, "none yet")
 
 
-def _epoch(past: tuple[Event, ...]) -> int:
-    return next((one.epoch for one in reversed(past) if isinstance(one, Connecting)), 0)
+def _epoch(history: tuple[Event, ...]) -> int:
+    return next((one.epoch for one in reversed(history) if isinstance(one, Connecting)), 0)
 
 
 def _rate(record: Record, counted: bool) -> float | None:
@@ -183,8 +183,8 @@ def _messages(record: Record) -> tuple[Line, ...]:
     return tuple(line for line, _ in zip(lines, range(shown), strict=False))
 
 
-def _trouble(past: tuple[Event, ...], mask: Callable[[str], str]) -> Trouble | None:
-    for event in reversed(past):
+def _trouble(history: tuple[Event, ...], mask: Callable[[str], str]) -> Trouble | None:
+    for event in reversed(history):
         said = _wrong(event)
         if said is not None:
             return Trouble(event.at, mask(said[0]), mask(said[1]))
@@ -218,8 +218,8 @@ def _wrong(event: Event) -> tuple[str, str] | None:
 
 def _expires(engine: Engine) -> float | None:
     credential = engine.publisher.auth.value
-    provider = engine.custody.provider
-    if isinstance(provider, Share):
+    provider = engine.auth.provider
+    if isinstance(provider, SharedProvider):
         known = provider.expires_at(credential)
         if known is not None:
             return known

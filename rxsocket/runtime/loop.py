@@ -31,7 +31,7 @@ from reactivex import abc
 
 from rxsocket.runtime.threads import background, running_loop, wall_clock
 
-__all__ = ["Home", "in_a_task"]
+__all__ = ["SocketLoop", "run_in_task"]
 
 logger = logging.getLogger("rxsocket")
 
@@ -53,7 +53,7 @@ def _nothing() -> None:
     """Give nothing back: a loop of the user's own is not counted."""
 
 
-class Home:
+class SocketLoop:
     """The loop of one socket, and the queue of what is to happen on it.
 
     Args:
@@ -243,8 +243,8 @@ class Home:
 T = TypeVar("T")
 
 
-def in_a_task(
-    home: Home,
+def run_in_task(
+    home: SocketLoop,
     function: Callable[[], Awaitable[T]],
     done: Callable[[T], None],
     failed: Callable[[Exception], None],
@@ -258,7 +258,7 @@ class _Running(abc.DisposableBase, Generic[T]):
 
     def __init__(
         self,
-        home: Home,
+        home: SocketLoop,
         function: Callable[[], Awaitable[T]],
         done: Callable[[T], None],
         failed: Callable[[Exception], None],

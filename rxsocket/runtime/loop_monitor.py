@@ -20,10 +20,10 @@ import weakref
 from typing import Protocol
 
 from rxsocket.events import Event, Resumed
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import wall_clock
 
-__all__ = ["Pulse", "Vigil", "pulse_of"]
+__all__ = ["LoopListener", "LoopMonitor", "loop_monitor"]
 
 PERIOD = 1.0
 """Seconds between two beats."""
@@ -45,8 +45,8 @@ class Listener(Protocol):
         ...
 
 
-class Pulse:
-    """The pulse of one loop; make it with :func:`pulse_of`. It beats while somebody listens."""
+class LoopMonitor:
+    """The pulse of one loop; make it with :func:`loop_monitor`. It beats while somebody listens."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
@@ -109,15 +109,17 @@ class Pulse:
                 listener.blocked(late)
 
 
-_pulses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pulse] = weakref.WeakKeyDictionary()
+_pulses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopMonitor] = (
+    weakref.WeakKeyDictionary()
+)
 _lock = threading.Lock()
 
 
-def pulse_of(loop: asyncio.AbstractEventLoop) -> Pulse:
+def loop_monitor(loop: asyncio.AbstractEventLoop) -> LoopMonitor:
     """The pulse of a loop."""
     with _lock:
         if loop not in _pulses:
-            _pulses[loop] = Pulse(loop)
+            _pulses[loop] = LoopMonitor(loop)
         return _pulses[loop]
 
 
@@ -137,7 +139,7 @@ class Told(Protocol):
         ...
 
 
-class Vigil:
+class LoopListener:
     """Listens to the pulse while there is a link to look at, or a wait to cut short.
 
     Its methods are called on the home loop.
@@ -147,10 +149,10 @@ class Vigil:
         told: Lets an event be known.
     """
 
-    def __init__(self, home: Home, told: Told) -> None:
+    def __init__(self, home: SocketLoop, told: Told) -> None:
         self._home = home
         self._told = told
-        self._pulse: Pulse | None = None
+        self._pulse: LoopMonitor | None = None
         self._watched: tuple[Watched, ...] = ()
         self._sleepers: tuple[_Sleeper, ...] = ()
 
@@ -166,7 +168,7 @@ class Vigil:
 
     def blocked_since(self, begin: float) -> float:
         """Seconds that the loop was blocked, by a block that ended after ``begin``."""
-        return pulse_of(self._home.loop).blocked_since(begin)
+        return loop_monitor(self._home.loop).blocked_since(begin)
 
     async def sleep(self, seconds: float, firm: float = 0.0) -> None:
         """Sleep until then, or until time jumps.
@@ -201,7 +203,7 @@ class Vigil:
     def _listen(self) -> None:
         needed = bool(self._watched or self._sleepers)
         if needed and self._pulse is None:
-            self._pulse = pulse_of(self._home.loop)
+            self._pulse = loop_monitor(self._home.loop)
             self._pulse.join(self)
         elif self._pulse is not None and not needed:
             self._pulse.leave(self)
@@ -209,7 +211,7 @@ class Vigil:
 
 
 class _Sleeper:
-    def __init__(self, home: Home, seconds: float, firm: float) -> None:
+    def __init__(self, home: SocketLoop, seconds: float, firm: float) -> None:
         self._home = home
         self._firm_until = home.wall_time() + firm
         self.slept: asyncio.Future[None] = home.loop.create_future()

@@ -7,17 +7,17 @@ from typing import Protocol
 
 from reactivex import abc
 
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 
-__all__ = ["Holds"]
+__all__ = ["RefCount"]
 
 
-class _Hold(abc.DisposableBase):
+class _Reference(abc.DisposableBase):
     """One of those who hold it; it counts at once, and begins when its turn comes."""
 
     __slots__ = ("_holds", "begun")
 
-    def __init__(self, holds: Holds) -> None:
+    def __init__(self, holds: RefCount) -> None:
         self._holds = holds
         self.begun = False
 
@@ -25,7 +25,7 @@ class _Hold(abc.DisposableBase):
         self._holds.release(self)
 
 
-class Held(Protocol):
+class Counted(Protocol):
     """What runs while somebody holds it."""
 
     def start(self) -> None:
@@ -37,7 +37,7 @@ class Held(Protocol):
         ...
 
 
-class Holds:
+class RefCount:
     """A count of those who hold the socket open; from any thread.
 
     Args:
@@ -46,12 +46,12 @@ class Holds:
         linger: Seconds that it runs on after the last one left, if nobody comes meanwhile.
     """
 
-    def __init__(self, home: Home, held: Held, linger: float) -> None:
+    def __init__(self, home: SocketLoop, held: Counted, linger: float) -> None:
         self._home = home
         self._held = held
         self._linger = linger
         self._lock = home.lock
-        self._holds: dict[_Hold, None] = {}
+        self._holds: dict[_Reference, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -61,14 +61,14 @@ class Holds:
 
     def take(self) -> abc.DisposableBase:
         """Hold it until the returned Disposable is disposed."""
-        hold = _Hold(self)
+        hold = _Reference(self)
         with self._lock:
             self._holds[hold] = None
             self._home.bind()
         self._home.run(lambda: self._begin(hold))
         return hold
 
-    def release(self, hold: _Hold) -> None:
+    def release(self, hold: _Reference) -> None:
         """One of them leaves."""
         with self._lock:
             if hold not in self._holds:
@@ -84,7 +84,7 @@ class Holds:
             self._holds = {hold: None for hold in self._holds if not hold.begun}
         self._cancel()
 
-    def _begin(self, hold: _Hold) -> None:
+    def _begin(self, hold: _Reference) -> None:
         hold.begun = True
         self._cancel()
         if self.held:

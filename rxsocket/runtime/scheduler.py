@@ -14,7 +14,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from rxsocket.events import ObserverFailed
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import running_loop, wall_clock
 
 __all__ = ["LoopScheduler"]
@@ -44,7 +44,7 @@ class LoopScheduler(PeriodicScheduler):
         publish: Given what a scheduled action raised, on the loop.
     """
 
-    def __init__(self, home: Home, publish: Publish) -> None:
+    def __init__(self, home: SocketLoop, publish: Publish) -> None:
         super().__init__()
         self._home = home
         self._publish = publish

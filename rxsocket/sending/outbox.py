@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, cast
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import Home, in_a_task
+from rxsocket.runtime.loop import SocketLoop, run_in_task
 from rxsocket.sending.payload import Parts
 from rxsocket.state import State
-from rxsocket.streams.multicast import Hold
+from rxsocket.streams.multicast import Connect
 from rxsocket.streams.receipts import Receipt
 from rxsocket.transports.base import Fragments, Link
 
@@ -76,7 +76,7 @@ def _no_greeting(epoch: int) -> Sequence[str | bytes]:
 class Outbox:
     """Writes messages to the connection that is open, and keeps them while none is.
 
-    Its methods are called on the home loop, or where there is none yet, as ``Home.run`` does.
+    Its methods are called on the home loop, or where there is none yet, as ``SocketLoop.run`` does.
 
     Args:
         home: Where the socket lives.
@@ -85,7 +85,9 @@ class Outbox:
         queue_for: Seconds that a message may wait for a connection.
     """
 
-    def __init__(self, home: Home, publisher: Publisher, hold: Hold, queue_for: float) -> None:
+    def __init__(
+        self, home: SocketLoop, publisher: Publisher, hold: Connect, queue_for: float
+    ) -> None:
         self._home = home
         self._publisher = publisher
         self._hold = hold
@@ -281,7 +283,7 @@ class Outbox:
             self._ready = False  # what was not written waits for the next connection
             return
         if link is not None and not self._ready:
-            self._busy = in_a_task(
+            self._busy = run_in_task(
                 self._home, link.drain, lambda _: self._drained(), lambda _: None
             )
         self._settle_hold()
@@ -321,7 +323,7 @@ class Outbox:
             self._drained()
 
         send = lambda: link.send(item.data)  # noqa: E731
-        self._busy = in_a_task(self._home, send, sent, failed)
+        self._busy = run_in_task(self._home, send, sent, failed)
         self._settle_hold()
 
     # --- staying connected, and giving up

@@ -11,8 +11,8 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.selector import Claim, Keyring
-from rxsocket.connection.connection import Life, connection
+from rxsocket.auth.selector import CredentialSelector, CredentialSource
+from rxsocket.connection.connection import Connection, connection
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
 from rxsocket.events import (
@@ -27,15 +27,15 @@ from rxsocket.events import (
 )
 from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.verdicts import End, Verdict
-from rxsocket.runtime.loop import in_a_task
+from rxsocket.runtime.loop import run_in_task
 from rxsocket.runtime.outlet import Outlet
-from rxsocket.session.retries import Tally
+from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 
-__all__ = ["SLOT", "Attempts", "EndEvent", "Epoch"]
+__all__ = ["CHANGE_SPACING", "Attempts", "EndEvent", "Epoch"]
 
 
-SLOT = 0.05
+CHANGE_SPACING = 0.05
 """Seconds that an old peer has to answer our close, and that a burst of changes is held back."""
 
 NOTHING = Disposable()
@@ -69,13 +69,13 @@ class Epoch:
     cause: Cause
     count: int
     began: float
-    tally: Tally
+    retries: RetryState
     last: asyncio.Future[EndEvent]
     adopted: bool
-    ready: Callable[[Life], None] | None = None
+    ready: Callable[[Connection], None] | None = None
     early: Callable[[Any], None] | None = None
     credential: Credential | None = None
-    life: Life | None = None
+    life: Connection | None = None
     subscription: abc.DisposableBase = NOTHING
 
     def resolve(
@@ -88,7 +88,7 @@ class Epoch:
         """See :class:`Attempt`."""
         return self.attempts.judge(self, end, stable)
 
-    def admit(self, life: Life) -> None:
+    def admit(self, life: Connection) -> None:
         """See :class:`Attempt`."""
         if self.adopted or self.ready is None:
             life.open()
@@ -126,17 +126,17 @@ class Attempts:
         on_open: Called with each epoch that opened.
     """
 
-    def __init__(self, claim: Claim, engine: Engine, outlet: Outlet[Event]) -> None:
+    def __init__(self, source: CredentialSource, engine: Engine, outlet: Outlet[Event]) -> None:
         self._engine = engine
-        self._plan = engine.plan
-        self._memory = engine.memory
+        self._options = engine.options
+        self._run_state = engine.run_state
         self._home = engine.home
         self._publisher = engine.publisher
         self._outlet = outlet
         self._connection: abc.DisposableBase = NOTHING
         self._disposed = False
-        self.keys = Keyring(claim, engine.custody.provider, engine.memory.refusals)
-        self.tally = Tally(engine.plan)
+        self.selector = CredentialSelector(source, engine.auth.provider, engine.run_state.refusals)
+        self.retries = RetryState(engine.options)
         self.waited_for_old_peer = False
         self.misjudged: Exception | None = None
         self.on_open: Callable[[Epoch], None] | None = None
@@ -153,22 +153,22 @@ class Attempts:
 
     async def slot(self, spacing: float, cause: Cause) -> None:
         """Wait until an attempt may begin: the last one is long enough ago."""
-        memory, loop = self._memory, self._home.loop
-        wait = 0.0 if memory.dialled_at is None else memory.dialled_at + spacing - loop.time()
+        run_state, loop = self._run_state, self._home.loop
+        wait = 0.0 if run_state.dialled_at is None else run_state.dialled_at + spacing - loop.time()
         if wait > 0:
-            if spacing > SLOT:
-                failures = self.tally.failures
+            if spacing > CHANGE_SPACING:
+                failures = self.retries.failures
                 at = self._home.wall_time()
                 self.emit(Waiting(delay=wait, failures=failures, cause=cause, at=at))
             await asyncio.sleep(wait)
-        memory.dialled_at, memory.changed = loop.time(), False
+        run_state.dialled_at, run_state.changed = loop.time(), False
 
     def begin(
         self,
         cause: Cause,
         *,
-        beside: Tally | None = None,
-        admit: Callable[[Life], None] | None = None,
+        beside: RetryState | None = None,
+        admit: Callable[[Connection], None] | None = None,
         early: Callable[[Any], None] | None = None,
     ) -> Epoch:
         """Begin an attempt; what happens is told to the outlet.
@@ -180,15 +180,15 @@ class Attempts:
             admit: Called when that one could open.
             early: Called with each message that it gets before it is open.
         """
-        memory, tally = self._memory, beside or self.tally
-        memory.epoch += 1
+        run_state, retries = self._run_state, beside or self.retries
+        run_state.epoch += 1
         epoch = Epoch(
             attempts=self,
-            number=memory.epoch,
+            number=run_state.epoch,
             cause=cause,
-            count=tally.begin(self._home.loop.time()),
+            count=retries.begin(self._home.loop.time()),
             began=self._home.wall_time(),
-            tally=tally,
+            retries=retries,
             last=self._home.loop.create_future(),
             adopted=beside is None,
             ready=admit,
@@ -204,7 +204,7 @@ class Attempts:
     def adopt(self, epoch: Epoch) -> None:
         """An epoch is the connection of the socket from here on; the one before it is let go."""
         epoch.adopted = True
-        self.tally = epoch.tally
+        self.retries = epoch.retries
         self._replace_connection(epoch.subscription)
         if epoch.credential is not None:
             self.in_use(epoch, epoch.credential)
@@ -212,12 +212,12 @@ class Attempts:
     def in_use(self, epoch: Epoch, credential: Credential) -> None:
         """A credential is in use by the connection of the socket."""
         epoch.credential = credential
-        self._engine.custody.renewing = None
+        self._engine.auth.renewing = None
         self._publisher.credential(credential)
 
     def let_go(self, cause: Cause) -> None:
         """Close the connection of the socket, or give up the attempt to make one."""
-        self._memory.leave(cause)
+        self._run_state.leave(cause)
         with self._home.turn():
             self._replace_connection(NOTHING)
         self._stop_if_disposed()
@@ -237,7 +237,7 @@ class Attempts:
     def happened(self, epoch: Epoch, event: Event) -> None:
         """An event of one of the attempts."""
         if isinstance(event, EndEvent):
-            epoch.tally.ended(_attempted(event, epoch.count, epoch.began))
+            epoch.retries.ended(_attempted(event, epoch.count, epoch.began))
             epoch.last.set_result(event)
         elif self.on_open is not None and isinstance(event, Opened):
             self.on_open(epoch)
@@ -250,10 +250,10 @@ class Attempts:
         failed: Callable[[Exception], None],
     ) -> abc.DisposableBase:
         """Resolve the credential of the moment and dial with it (C10)."""
-        if not self.keys.at_hand():
-            return in_a_task(self._home, lambda: self._asked(epoch), dial, failed)
+        if not self.selector.at_hand():
+            return run_in_task(self._home, lambda: self._asked(epoch), dial, failed)
         try:
-            request = self._request(epoch, self.keys.take())
+            request = self._request(epoch, self.selector.take())
         except ProviderFailed as error:
             failed(error)
         else:
@@ -261,30 +261,30 @@ class Attempts:
         return NOTHING
 
     async def _asked(self, epoch: Epoch) -> Request:
-        return self._request(epoch, await self.keys.ask(epoch.tally.ask))
+        return self._request(epoch, await self.selector.ask(epoch.retries.ask))
 
     def _request(self, epoch: Epoch, credential: Credential) -> Request:
         epoch.credential = credential
-        self._publisher.past.carried(credential)
+        self._publisher.history.carried(credential)
         if epoch.adopted:
             self.in_use(epoch, credential)
         try:
-            return self._plan.request(credential, self._old_peers)
+            return self._options.request(credential, self._old_peers)
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
         except Exception as error:  # of the user's carrier
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
-        raise ProviderFailed(self._publisher.past.masked(failure))
+        raise ProviderFailed(self._publisher.history.masked(failure))
 
     async def _old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""
-        await self._memory.departures.answered(within=SLOT)
-        self._memory.dialled_at = self._home.loop.time()
+        await self._run_state.closing_connections.answered(within=CHANGE_SPACING)
+        self._run_state.dialled_at = self._home.loop.time()
 
     def judge(self, epoch: Epoch, end: End, stable: bool) -> Verdict:
         """The verdict about the end of one of the attempts."""
         try:
-            verdict = epoch.tally.judge(end, stable, self._home.loop.time())
+            verdict = epoch.retries.judge(end, stable, self._home.loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently
             self.misjudged = error
             return Verdict.FAIL
@@ -292,12 +292,12 @@ class Attempts:
             return verdict
         if not epoch.adopted:
             return verdict  # maybe only because of the connection beside it
-        if self._memory.departures.unanswered and not self.waited_for_old_peer:
+        if self._run_state.closing_connections.unanswered and not self.waited_for_old_peer:
             # A server that allows one session may have refused only because of the old one (C5).
             self.waited_for_old_peer = True
             return Verdict.RECONNECT
         if epoch.credential is not None:
-            self._memory.refusals.remember(epoch.credential)
+            self._run_state.refusals.remember(epoch.credential)
         return verdict
 
     def _stop_if_disposed(self) -> None:

@@ -19,9 +19,9 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from rxsocket.auth.strategies import Handover
-from rxsocket.connection.connection import Life
+from rxsocket.connection.connection import Connection
 from rxsocket.errors import SocketError
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.sending.outbox import Answers, AskAhead
 
 __all__ = ["Relay"]
@@ -52,13 +52,13 @@ class Relay:
 
     def __init__(
         self,
-        old: Life,
+        old: Connection,
         strategy: Handover,
-        home: Home,
+        home: SocketLoop,
         ask_ahead: AskAhead,
         stir: Callable[[], None],
     ) -> None:
-        self.new: Life | None = None
+        self.new: Connection | None = None
         self._ask_ahead = ask_ahead
         self._answers: Answers | None = None
         self._old = old
@@ -86,7 +86,7 @@ class Relay:
         """Whether more messages wait than may."""
         return self._held > MOST_HELD
 
-    def admitted(self, life: Life) -> None:
+    def admitted(self, life: Connection) -> None:
         """The next one could open."""
         self.new = life
         if life.link is not None:

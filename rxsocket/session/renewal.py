@@ -20,16 +20,16 @@ from reactivex import Observable
 from reactivex.disposable import SerialDisposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.selector import Claim, Renewal
+from rxsocket.auth.selector import CredentialSource, Renewal
 from rxsocket.auth.strategies import Handover, InBand
 from rxsocket.codecs import encoded
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import Cause, Closed, ConnectFailed, Rejected, RenewalFailed, Renewed
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.session.attempts import SLOT, Attempts, EndEvent, Epoch
+from rxsocket.session.attempts import CHANGE_SPACING, Attempts, EndEvent, Epoch
 from rxsocket.session.handover import Relay
-from rxsocket.session.retries import Tally
+from rxsocket.session.retries import RetryState
 
 __all__ = ["Renewals"]
 
@@ -46,11 +46,13 @@ class Renewals:
         engine: The socket's running parts.
     """
 
-    def __init__(self, renewals: Observable[Claim], attempts: Attempts, engine: Engine) -> None:
+    def __init__(
+        self, renewals: Observable[CredentialSource], attempts: Attempts, engine: Engine
+    ) -> None:
         self._attempts = attempts
         self._engine = engine
-        self._plan = engine.plan
-        self._memory = engine.memory
+        self._options = engine.options
+        self._run_state = engine.run_state
         self._home = engine.home
         self._publisher = engine.publisher
         self._due: Cause | None = None
@@ -85,7 +87,7 @@ class Renewals:
             epoch = following
 
     async def _renew(self, epoch: Epoch, cause: Cause) -> Epoch | Cause:
-        strategy = self._plan.on_auth_change
+        strategy = self._options.on_auth_change
         if isinstance(strategy, Handover):
             return await self._hand_over(epoch, cause, strategy)
         if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED:
@@ -95,20 +97,20 @@ class Renewals:
 
     # --- what makes a renewal due
 
-    def _renewed(self, claim: Claim) -> None:
-        if isinstance(claim, Renewal):
-            self._attempts.keys.renew(claim.credential)
-        elif isinstance(claim, Credential):
-            self._attempts.keys.push(claim)
+    def _renewed(self, source: CredentialSource) -> None:
+        if isinstance(source, Renewal):
+            self._attempts.selector.renew(source.credential)
+        elif isinstance(source, Credential):
+            self._attempts.selector.push(source)
         self._due = Cause.AUTH_CHANGED
         self._stirred.set()
 
     def _opened(self, epoch: Epoch) -> None:
         if self._age is not None:
             self._age.cancel()
-        if self._plan.max_age is not None:
-            share = self._plan.backoff.random.uniform(YOUNGEST, 1.0)
-            self._age = self._home.loop.call_later(self._plan.max_age * share, self._aged)
+        if self._options.max_age is not None:
+            share = self._options.backoff.random.uniform(YOUNGEST, 1.0)
+            self._age = self._home.loop.call_later(self._options.max_age * share, self._aged)
 
     def _aged(self) -> None:
         self._due = self._due or Cause.MAX_AGE
@@ -117,7 +119,7 @@ class Renewals:
     # --- in band
 
     async def _in_band(self, epoch: Epoch, strategy: InBand) -> Epoch | Cause:
-        life, credential = epoch.life, self._attempts.keys.newest
+        life, credential = epoch.life, self._attempts.selector.newest
         if life is None or life.link is None:
             return epoch
         if credential == epoch.credential:
@@ -134,7 +136,7 @@ class Renewals:
             return False
 
         stop = life.listen(hears)
-        self._publisher.past.carried(credential)
+        self._publisher.history.carried(credential)
         try:
             with suppress(ConnectionLost):  # the transport is about to say how it ended
                 await life.link.send(self._encoded(strategy.encode(credential.reveal())))
@@ -165,10 +167,10 @@ class Renewals:
     def _encoded(self, message: Any) -> str | bytes:
         if isinstance(message, (str, bytes)):
             return message
-        if self._plan.codec is None:
+        if self._options.codec is None:
             kind = type(message).__name__
             raise TypeError(f"in_band(encode): return str or bytes, or use a codec; not {kind}")
-        return encoded(self._plan.codec, message)
+        return encoded(self._options.codec, message)
 
     def _in_effect(self, epoch: Epoch, credential: Credential) -> None:
         self._attempts.in_use(epoch, credential)
@@ -176,29 +178,31 @@ class Renewals:
 
     def _keep(self, epoch: Epoch, error: Exception) -> None:
         """Go on with the credential that the connection has."""
-        keys, refused = self._attempts.keys, isinstance(error, CredentialRefused)
+        selector, refused = self._attempts.selector, isinstance(error, CredentialRefused)
         if refused:
-            self._memory.refusals.remember(keys.newest)
-            self._engine.custody.renewing = None
+            self._run_state.refusals.remember(selector.newest)
+            self._engine.auth.renewing = None
             if epoch.credential is not None:
-                keys.push(epoch.credential)
+                selector.push(epoch.credential)
         self._failed(epoch, error, refused)
 
     # --- handover
 
     async def _hand_over(self, old: Epoch, cause: Cause, strategy: Handover) -> Epoch:
         """Make the next connection beside the old one, until one of them is the only one."""
-        tally = Tally(self._plan)
+        retries = RetryState(self._options)
         while True:
-            if cause is Cause.AUTH_CHANGED and self._attempts.keys.newest == old.credential:
-                self._in_effect(old, self._attempts.keys.newest)  # back to the one in use
+            if cause is Cause.AUTH_CHANGED and self._attempts.selector.newest == old.credential:
+                self._in_effect(old, self._attempts.selector.newest)  # back to the one in use
                 return old
-            await self._attempts.slot(SLOT, cause)
+            await self._attempts.slot(CHANGE_SPACING, cause)
             if old.last.done() or old.life is None:
                 return old
             ask_ahead = self._engine.ask_ahead
             relay = Relay(old.life, strategy, self._home, ask_ahead, self._stirred.set)
-            new = self._attempts.begin(cause, beside=tally, admit=relay.admitted, early=relay.heard)
+            new = self._attempts.begin(
+                cause, beside=retries, admit=relay.admitted, early=relay.heard
+            )
             self._beside.disposable = new.subscription
             self._watch(new)
             await self._until(
@@ -223,7 +227,7 @@ class Renewals:
                 continue
             if new.life is not None:
                 new.life.give_up(_not_ready(strategy.timeout, relay.overrun))
-            delay = self._failed_beside(old, new.last.result(), tally)
+            delay = self._failed_beside(old, new.last.result(), retries)
             if delay is None:
                 return old
             await self._until(lambda: old.last.done() or self._due is not None, delay)
@@ -239,17 +243,17 @@ class Renewals:
             return False
         with self._home.turn():
             self._beside = SerialDisposable()
-            self._memory.leave(Cause.HANDED_OVER)
+            self._run_state.leave(Cause.HANDED_OVER)
             self._attempts.adopt(new)
             relay.switch()
         return True
 
-    def _failed_beside(self, old: Epoch, end: EndEvent, tally: Tally) -> float | None:
+    def _failed_beside(self, old: Epoch, end: EndEvent, retries: RetryState) -> float | None:
         """Say why the next one was not made; returns the seconds until it is tried again."""
         error = end.error if isinstance(end, (ConnectFailed, Rejected)) else HandshakeError("gone")
         verdict = end.verdict if isinstance(end, (ConnectFailed, Rejected)) else None
         if verdict is Verdict.RECONNECT:
-            delay = max(tally.next_delay(), self._plan.backoff.spacing)
+            delay = max(retries.next_delay(), self._options.backoff.spacing)
             self._failed(old, error, refused=False, retry_in=delay)
             return delay
         self._failed(old, error, refused=verdict is Verdict.AWAIT_AUTH)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from rxsocket.auth.providers import Ask, Reason
-from rxsocket.engine.plan import Plan
+from rxsocket.engine.options import SocketOptions
 from rxsocket.errors import Attempted, HandshakeRefused
 from rxsocket.policy.verdicts import End, Verdict, kind
 
-__all__ = ["Tally"]
+__all__ = ["RetryState"]
 
-FIRST = Ask(1, Reason.FIRST)
-KEPT = 20
+FIRST_ASK = Ask(1, Reason.FIRST)
+ATTEMPTS_KEPT = 20
 """Attempts that a failure shows."""
 
 
-class Tally:
+class RetryState:
     """Counts attempts and failures; a connection that was stable starts them anew.
 
     It has no clock: whoever asks says what time it is, on the loop's clock.
@@ -26,12 +26,12 @@ class Tally:
         ask: What a provider would be told now.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, options: SocketOptions) -> None:
+        self._options = options
         self.attempts = 0
         self.failures = 0
         self.tried: tuple[Attempted, ...] = ()
-        self.ask = FIRST
+        self.ask = FIRST_ASK
         self._since: float | None = None
         self._same: object = None
         self._in_a_row = 0
@@ -46,7 +46,7 @@ class Tally:
 
     def ended(self, attempt: Attempted) -> None:
         """An attempt, or the connection that it became, ended."""
-        self.tried = (*self.tried[1 - KEPT :], attempt)
+        self.tried = (*self.tried[1 - ATTEMPTS_KEPT :], attempt)
 
     def judge(self, end: End, stable: bool, now: float) -> Verdict:
         """The verdict about an end.
@@ -66,10 +66,12 @@ class Tally:
             self.tried = ()
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
-        verdict = self._plan.verdicts(End(end.code, end.error, stable, self._in_a_row, end.reason))
+        verdict = self._options.verdicts(
+            End(end.code, end.error, stable, self._in_a_row, end.reason)
+        )
         if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
-        if verdict is Verdict.COMPLETE and self._plan.clean_close == "reconnect":
+        if verdict is Verdict.COMPLETE and self._options.clean_close == "reconnect":
             verdict = Verdict.RECONNECT
         self.ask = self._next_ask(end, verdict)
         return verdict
@@ -77,12 +79,12 @@ class Tally:
     def limit(self, delay: float, now: float) -> str | None:
         """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
         outage = 0.0 if self._since is None else now - self._since
-        return self._plan.limits.reached(attempts=self.attempts, outage=outage, delay=delay)
+        return self._options.limits.reached(attempts=self.attempts, outage=outage, delay=delay)
 
     def next_delay(self) -> float:
         """Seconds of backoff, one step further each time."""
         self.failures += 1
-        return self._plan.backoff.delay(self.failures - 1)
+        return self._options.backoff.delay(self.failures - 1)
 
     def next_ask_delay(self) -> float:
         """Seconds until a provider is asked after a refusal: at once, once for each stable open."""

@@ -22,8 +22,8 @@ from collections.abc import Awaitable
 
 from reactivex import Observable, abc
 
-from rxsocket.auth.groups import Lease
-from rxsocket.auth.selector import Claim
+from rxsocket.auth.groups import CredentialGroup
+from rxsocket.auth.selector import CredentialSource
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import HandshakeRefused, SocketFailed
 from rxsocket.events import (
@@ -42,36 +42,36 @@ from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.outlet import Direct, Outlet
-from rxsocket.session.attempts import SLOT, Attempts, EndEvent
+from rxsocket.session.attempts import CHANGE_SPACING, Attempts, EndEvent
 from rxsocket.session.renewal import Renewals
 
 __all__ = ["supervised"]
 
 
-def supervised(lease: Lease[Claim], engine: Engine) -> Observable[Event]:
+def supervised(group: CredentialGroup[CredentialSource], engine: Engine) -> Observable[Event]:
     """The events of one lease: connection after connection, until it is disposed or has ended.
 
     It completes only after ``Ended``. Its outlet is called on the home loop.
     """
-    return Direct(lambda outlet: _Supervisor(lease, engine, outlet))
+    return Direct(lambda outlet: _Supervisor(group, engine, outlet))
 
 
 class _Supervisor(abc.DisposableBase):
     def __init__(
         self,
-        lease: Lease[Claim],
+        group: CredentialGroup[CredentialSource],
         engine: Engine,
         outlet: Outlet[Event],
     ) -> None:
         self._engine = engine
-        self._plan = engine.plan
-        self._memory = engine.memory
+        self._options = engine.options
+        self._run_state = engine.run_state
         self._home = engine.home
         self._publisher = engine.publisher
-        self._attempts = Attempts(lease.first, engine, outlet)
+        self._attempts = Attempts(group.first, engine, outlet)
         self._renewals: Renewals | None = None
-        if engine.plan.renewable:
-            self._renewals = Renewals(lease.renewals, self._attempts, engine)
+        if engine.options.renewable:
+            self._renewals = Renewals(group.renewals, self._attempts, engine)
         self._outlet = outlet
         self._task = engine.home.loop.create_task(self._live_on())
 
@@ -94,19 +94,19 @@ class _Supervisor(abc.DisposableBase):
                 self._outlet.on_error(error)
 
     async def _live(self) -> None:
-        cause = self._memory.cause
-        spacing = self._plan.backoff.spacing
-        nothing = self._attempts.keys.nothing_to_dial()
+        cause = self._run_state.cause
+        spacing = self._options.backoff.spacing
+        nothing = self._attempts.selector.nothing_to_dial()
         if nothing is not None:
             await self._await_auth(*nothing)
-        elif self._attempts.keys.pushed and self._memory.changed:
-            spacing = SLOT  # a pushed credential goes at once, but for a burst (C7)
+        elif self._attempts.selector.pushed and self._run_state.changed:
+            spacing = CHANGE_SPACING  # a pushed credential goes at once, but for a burst (C7)
         while True:
             await self._attempts.slot(spacing, cause)
-            spacing = self._plan.backoff.spacing
+            spacing = self._options.backoff.spacing
             end = await self._connection(cause)  # and those that it hands over to
             if isinstance(end, Cause):
-                cause, spacing = end, SLOT
+                cause, spacing = end, CHANGE_SPACING
                 continue
             cause = _cause_of_next(end)
             match getattr(end, "verdict", Verdict.AWAIT_AUTH):
@@ -128,40 +128,42 @@ class _Supervisor(abc.DisposableBase):
 
     async def _back_off(self, end: EndEvent, cause: Cause) -> str | None:
         """Wait until the next attempt may begin; or say which limit forbids it."""
-        departures, tally = self._memory.departures, self._attempts.tally
-        if self._attempts.waited_for_old_peer and departures.unanswered:
-            await departures.answered()
+        closing_connections, retries = self._run_state.closing_connections, self._attempts.retries
+        if self._attempts.waited_for_old_peer and closing_connections.unanswered:
+            await closing_connections.answered()
             return None
         error = end.error if isinstance(end, ConnectFailed) else None
         header = error.retry_after if isinstance(error, HandshakeRefused) else None
         asked_for = min(
-            retry_after_seconds(header, self._now()), self._plan.backoff.retry_after_cap
+            retry_after_seconds(header, self._now()), self._options.backoff.retry_after_cap
         )
         spacing = (
-            (self._memory.dialled_at or 0.0) + self._plan.backoff.spacing - self._home.loop.time()
+            (self._run_state.dialled_at or 0.0)
+            + self._options.backoff.spacing
+            - self._home.loop.time()
         )
-        delay = max(tally.next_delay(), asked_for, spacing)
-        if (why := tally.limit(delay, self._home.loop.time())) is not None:
+        delay = max(retries.next_delay(), asked_for, spacing)
+        if (why := retries.limit(delay, self._home.loop.time())) is not None:
             return why
         self._attempts.emit(
             Waiting(
                 delay=delay,
-                failures=tally.failures,
+                failures=retries.failures,
                 cause=cause,
                 retry_after=asked_for or None,
                 at=self._now(),
             )
         )
-        await self._engine.vigil.sleep(delay, firm=asked_for)
+        await self._engine.loop_listener.sleep(delay, firm=asked_for)
         return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:
-        asks = self._attempts.keys.will_ask(cause)
+        asks = self._attempts.selector.will_ask(cause)
         self._attempts.emit(AwaitingAuth(cause=cause, reason=reason, asks=asks, at=self._now()))
-        await self._attempts.keys.another(
-            self._attempts.tally.ask,
+        await self._attempts.selector.another(
+            self._attempts.retries.ask,
             cause,
-            self._attempts.tally.next_ask_delay,
+            self._attempts.retries.next_ask_delay,
             lambda error: self._publisher.publish(SourceFailed(error=error, at=self._now())),
         )
 
@@ -175,9 +177,13 @@ class _Supervisor(abc.DisposableBase):
         if self._attempts.misjudged is not None:
             inner = self._attempts.misjudged
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
-        shown, label, tally = self._plan.address.shown, self._plan.label, self._attempts.tally
-        text = f"{label}: gave up after attempt {tally.attempts}, {limit}: {why}"
-        error = SocketFailed(text, url=shown, cause=inner, tried=tally.tried)
+        shown, label, retries = (
+            self._options.address.shown,
+            self._options.label,
+            self._attempts.retries,
+        )
+        text = f"{label}: gave up after attempt {retries.attempts}, {limit}: {why}"
+        error = SocketFailed(text, url=shown, cause=inner, tried=retries.tried)
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 
     def _now(self) -> float:

@@ -19,10 +19,10 @@ from typing import Generic, Protocol, TypeVar
 
 from reactivex import Observable
 
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.validation import whole_number
 
-__all__ = ["HIGH_WATER", "Brake", "iterate", "marks"]
+__all__ = ["HIGH_WATER", "ReadGate", "iterate", "marks"]
 
 
 class Paused(Protocol):
@@ -37,7 +37,7 @@ class Paused(Protocol):
         ...
 
 
-class Brake:
+class ReadGate:
     """Pauses the connections of a socket while at least one consumer holds it.
 
     ::
@@ -115,10 +115,10 @@ def marks(high_water: int, low_water: int | None) -> tuple[int, int]:
 
 
 async def iterate(
-    source: Observable[T], home: Home, brake: Brake | None, high: int, low: int
+    source: Observable[T], home: SocketLoop, read_gate: ReadGate | None, high: int, low: int
 ) -> AsyncGenerator[T]:
     """The values of a source, on whatever loop this runs."""
-    reader: _Reader[T] = _Reader(home, brake, high, low)
+    reader: _Reader[T] = _Reader(home, read_gate, high, low)
     subscription = source.subscribe(reader.on_next, reader.end, reader.end)
     try:
         while await reader.ready():
@@ -136,9 +136,9 @@ class _Reader(Generic[T]):
     On the socket's loop: ``on_next``, ``end``, and whether the brake is held. Both may be one.
     """
 
-    def __init__(self, home: Home, brake: Brake | None, high: int, low: int) -> None:
+    def __init__(self, home: SocketLoop, read_gate: ReadGate | None, high: int, low: int) -> None:
         self._home = home
-        self._brake = brake
+        self._brake = read_gate
         self._high = high
         self._low = low
         self._waiting: deque[T] = deque()

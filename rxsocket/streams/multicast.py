@@ -25,11 +25,11 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.observer import AutoDetachObserver
 
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Reporter, report_to
-from rxsocket.streams.iteration import Brake
+from rxsocket.streams.iteration import ReadGate
 
-__all__ = ["Feed", "Fence", "Hold", "Report", "ValueFeed", "WelcomingFeed", "observer_name"]
+__all__ = ["Connect", "Hub", "ReplayHub", "Report", "SafeObserver", "ValueHub", "observer_name"]
 
 T = TypeVar("T")
 PACKAGES = ("rxsocket.", "reactivex.")
@@ -61,7 +61,7 @@ def _subscriber() -> str:
     return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
 
 
-class Fence(Generic[T]):
+class SafeObserver(Generic[T]):
     """One observer of a stream.
 
     Args:
@@ -166,10 +166,10 @@ def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
 
 
 Report = Callable[[str, str, Exception], None]
-Hold = Callable[[], abc.DisposableBase]
+Connect = Callable[[], abc.DisposableBase]
 
 
-class Feed(Generic[T]):
+class Hub(Generic[T]):
     """The inner side of a stream; users hold the :class:`~rxsocket.streams.stream.Stream`.
 
     Args:
@@ -180,22 +180,22 @@ class Feed(Generic[T]):
         brake: Pauses reading for ``async for``; ``None`` for a stream that never does.
     """
 
-    __slots__ = ("_fences", "_hold", "_told", "brake", "home", "name")
+    __slots__ = ("_fences", "_hold", "_told", "home", "name", "read_gate")
 
     def __init__(
         self,
         name: str,
-        home: Home,
+        home: SocketLoop,
         report: Report,
-        hold: Hold | None = None,
-        brake: Brake | None = None,
+        hold: Connect | None = None,
+        read_gate: ReadGate | None = None,
     ) -> None:
         self.name = name
         self.home = home
-        self.brake = brake
+        self.read_gate = read_gate
         self._told = report
         self._hold = hold
-        self._fences: tuple[Fence[T], ...] = ()
+        self._fences: tuple[SafeObserver[T], ...] = ()
 
     # --- who listens
 
@@ -230,7 +230,7 @@ class Feed(Generic[T]):
 
         return Observable(subscribe)
 
-    def drop(self, fence: Fence[T]) -> None:
+    def drop(self, fence: SafeObserver[T]) -> None:
         """An observer left; from any thread."""
         fence.live = False
         self.home.run(lambda: self._remove(fence))
@@ -248,7 +248,7 @@ class Feed(Generic[T]):
             for fence in self._fences:
                 timing(fence, self.name, value)
             return
-        for fence in self._fences:  # what Fence.on_next does, without the call of it
+        for fence in self._fences:  # what SafeObserver.on_next does, without the call of it
             if fence.live:
                 try:
                     fence.run(fence.next, value)
@@ -278,9 +278,9 @@ class Feed(Generic[T]):
     # --- coming and leaving
 
     def _join(
-        self, observer: abc.ObserverBase[T], hold: Hold | None, *, audience: bool = True
+        self, observer: abc.ObserverBase[T], hold: Connect | None, *, audience: bool = True
     ) -> abc.DisposableBase:
-        seat = _Seat(self, observer, audience)
+        seat = _Subscription(self, observer, audience)
         self.home.run(lambda: self._admit(seat))
         if hold is not None and seat.live:  # it may have left at what it was given first
             seat.held = hold()
@@ -288,15 +288,15 @@ class Feed(Generic[T]):
                 seat.held.dispose()
         return seat
 
-    def _admit(self, fence: Fence[T]) -> None:
+    def _admit(self, fence: SafeObserver[T]) -> None:
         if fence.live:
             self._fences = (*self._fences, fence)
 
-    def _remove(self, fence: Fence[T]) -> None:
+    def _remove(self, fence: SafeObserver[T]) -> None:
         self._fences = tuple(other for other in self._fences if other is not fence)
 
 
-class _Seat(Fence[T], abc.DisposableBase):
+class _Subscription(SafeObserver[T], abc.DisposableBase):
     """The place of one observer in a stream, until it leaves or raises.
 
     Attributes:
@@ -305,7 +305,7 @@ class _Seat(Fence[T], abc.DisposableBase):
 
     __slots__ = ("_feed", "held")
 
-    def __init__(self, feed: Feed[T], observer: abc.ObserverBase[T], audience: bool) -> None:
+    def __init__(self, feed: Hub[T], observer: abc.ObserverBase[T], audience: bool) -> None:
         super().__init__(observer, feed.complain, audience)
         self._feed = feed
         self.held: abc.DisposableBase | None = None
@@ -320,7 +320,7 @@ class _Seat(Fence[T], abc.DisposableBase):
         super().tell(error)
 
 
-class ValueFeed(Feed[T]):
+class ValueHub(Hub[T]):
     """A feed with a current value, which every new observer gets first (C4).
 
     Attributes:
@@ -329,7 +329,7 @@ class ValueFeed(Feed[T]):
 
     __slots__ = ("value",)
 
-    def __init__(self, name: str, home: Home, report: Report, value: T) -> None:
+    def __init__(self, name: str, home: SocketLoop, report: Report, value: T) -> None:
         super().__init__(name, home, report)
         self.value = value
 
@@ -338,12 +338,12 @@ class ValueFeed(Feed[T]):
         self.value = value
         super().emit(value)
 
-    def _admit(self, fence: Fence[T]) -> None:
+    def _admit(self, fence: SafeObserver[T]) -> None:
         fence.on_next(self.value)
         super()._admit(fence)
 
 
-class WelcomingFeed(Feed[T]):
+class ReplayHub(Hub[T]):
     """A feed with something for each observer before it hears the rest.
 
     Args:
@@ -357,19 +357,19 @@ class WelcomingFeed(Feed[T]):
     def __init__(
         self,
         name: str,
-        home: Home,
+        home: SocketLoop,
         report: Report,
         earlier: Callable[[], Iterable[T]],
-        hold: Hold | None = None,
-        brake: Brake | None = None,
+        hold: Connect | None = None,
+        read_gate: ReadGate | None = None,
         *,
         for_all: bool = False,
     ) -> None:
-        super().__init__(name, home, report, hold, brake)
+        super().__init__(name, home, report, hold, read_gate)
         self._earlier = earlier
         self._for_all = for_all
 
-    def _admit(self, fence: Fence[T]) -> None:
+    def _admit(self, fence: SafeObserver[T]) -> None:
         if fence.audience or self._for_all:
             for value in self._earlier():
                 fence.on_next(value)

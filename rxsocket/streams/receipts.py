@@ -11,9 +11,9 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.multicast import Fence, Report, observer_name
+from rxsocket.streams.multicast import Report, SafeObserver, observer_name
 
 __all__ = ["Receipt"]
 
@@ -41,7 +41,9 @@ class Receipt(Observable[T]):
         hurry: Called on the loop when somebody awaits it there: what may be done at once, should.
     """
 
-    def __init__(self, home: Home, report: Report, hurry: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, home: SocketLoop, report: Report, hurry: Callable[[], None] | None = None
+    ) -> None:
         super().__init__()
         self._home = home
         self._told = report
@@ -152,7 +154,9 @@ class Receipt(Observable[T]):
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        fence = Fence(observer, lambda error: self._told(observer_name(error), "receipt", error))
+        fence = SafeObserver(
+            observer, lambda error: self._told(observer_name(error), "receipt", error)
+        )
 
         def deliver() -> None:
             if self._error is not None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol, TypeVar
 
-from rxsocket.runtime.loop import Home
-from rxsocket.streams.iteration import Brake
-from rxsocket.streams.multicast import Feed, Fence, Hold, Report
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.streams.iteration import ReadGate
+from rxsocket.streams.multicast import Connect, Hub, Report, SafeObserver
 from rxsocket.streams.stream import Stream
 
-__all__ = ["Dropping", "HoldingFeed", "MessageFeed", "Session", "SessionFeed"]
+__all__ = ["Dropping", "HoldingHub", "MessageHub", "Session", "SessionHub"]
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Dropping(Protocol):
         ...
 
 
-class HoldingFeed(Feed[T]):
+class HoldingHub(Hub[T]):
     """A feed of messages. While nobody who counts as audience is subscribed it can hold what comes.
 
     Args:
@@ -45,13 +45,13 @@ class HoldingFeed(Feed[T]):
     def __init__(
         self,
         name: str,
-        home: Home,
+        home: SocketLoop,
         report: Report,
         owner: Dropping,
-        hold: Hold | None = None,
-        brake: Brake | None = None,
+        hold: Connect | None = None,
+        read_gate: ReadGate | None = None,
     ) -> None:
-        super().__init__(name, home, report, hold, brake)
+        super().__init__(name, home, report, hold, read_gate)
         self._owner = owner
         self._holding = False
         self._held: list[T] | None = None
@@ -109,14 +109,14 @@ class HoldingFeed(Feed[T]):
             self._timer.cancel()
             self._timer = None
 
-    def _admit(self, fence: Fence[T]) -> None:
+    def _admit(self, fence: SafeObserver[T]) -> None:
         if fence.audience:
             for value in self.release():
                 fence.on_next(value)
         super()._admit(fence)
 
 
-class MessageFeed(HoldingFeed[T]):
+class MessageHub(HoldingHub[T]):
     """The messages of a socket, of which it knows when those came that it holds."""
 
     __slots__ = ("_came",)
@@ -124,13 +124,13 @@ class MessageFeed(HoldingFeed[T]):
     def __init__(
         self,
         name: str,
-        home: Home,
+        home: SocketLoop,
         report: Report,
         owner: Dropping,
-        hold: Hold,
-        brake: Brake,
+        hold: Connect,
+        read_gate: ReadGate,
     ) -> None:
-        super().__init__(name, home, report, owner, hold, brake)
+        super().__init__(name, home, report, owner, hold, read_gate)
         self._came: list[float] | None = None
 
     def hold(self) -> None:
@@ -148,7 +148,7 @@ class MessageFeed(HoldingFeed[T]):
         super()._keep(value, raw)
 
 
-class SessionFeed(HoldingFeed[T]):
+class SessionHub(HoldingHub[T]):
     """The messages of one connection.
 
     Attributes:
@@ -158,9 +158,9 @@ class SessionFeed(HoldingFeed[T]):
     __slots__ = ("_over", "epoch")
 
     def __init__(
-        self, epoch: int, home: Home, report: Report, owner: Dropping, brake: Brake
+        self, epoch: int, home: SocketLoop, report: Report, owner: Dropping, read_gate: ReadGate
     ) -> None:
-        super().__init__(f"session {epoch}", home, report, owner, brake=brake)
+        super().__init__(f"session {epoch}", home, report, owner, read_gate=read_gate)
         self.epoch = epoch
         self._over = False
 
@@ -170,7 +170,7 @@ class SessionFeed(HoldingFeed[T]):
         self._disarm()  # no timer outlives the socket (C26)
         super().end(error)
 
-    def _admit(self, fence: Fence[T]) -> None:
+    def _admit(self, fence: SafeObserver[T]) -> None:
         super()._admit(fence)
         if self._over:
             self._remove(fence)
@@ -184,6 +184,6 @@ class Session(Stream[T]):
         epoch: Number of the connection.
     """
 
-    def __init__(self, feed: SessionFeed[T]) -> None:
+    def __init__(self, feed: SessionHub[T]) -> None:
         super().__init__(feed)
         self.epoch = feed.epoch

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxsocket.runtime.loop import Home
-from rxsocket.streams.multicast import Fence
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.streams.multicast import SafeObserver
 
-__all__ = ["Stopwatch"]
+__all__ = ["SlowConsumerDetector"]
 
 TOO_LONG = 0.1
 """Seconds of one burst."""
@@ -29,7 +29,7 @@ AGAIN = 60.0
 """Seconds until the same observer may be named again."""
 
 
-class Stopwatch:
+class SlowConsumerDetector:
     """Times the bursts of one socket. Its methods are called on the loop.
 
     Args:
@@ -37,13 +37,13 @@ class Stopwatch:
         slow: Told of an observer that took too long: its name, its stream's, the seconds.
     """
 
-    def __init__(self, home: Home, slow: Callable[[str, str, float], None]) -> None:
+    def __init__(self, home: SocketLoop, slow: Callable[[str, str, float], None]) -> None:
         self._home = home
         self._slow = slow
         self._began = 0.0
         self._suspicious_until = 0.0
-        self._spent: dict[Fence[Any], tuple[str, float]] = {}
-        self._named: dict[Fence[Any], float] = {}
+        self._spent: dict[SafeObserver[Any], tuple[str, float]] = {}
+        self._named: dict[SafeObserver[Any], float] = {}
         self.running = False
 
     def reset(self) -> None:
@@ -70,7 +70,7 @@ class Stopwatch:
         if self._spent:
             self._name(now)
 
-    def _timed(self, fence: Fence[Any], stream: str, value: Any) -> None:
+    def _timed(self, fence: SafeObserver[Any], stream: str, value: Any) -> None:
         clock = self._home.loop.time
         before = clock()
         fence.on_next(value)

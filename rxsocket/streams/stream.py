@@ -15,16 +15,16 @@ from rxsocket.explain.format import amount
 from rxsocket.lazy import lazy
 from rxsocket.runtime.cells import adopt
 from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
-from rxsocket.streams.multicast import Feed, ValueFeed
+from rxsocket.streams.multicast import Hub, ValueHub
 from rxsocket.validation import is_async
 
-__all__ = ["Guarded", "Stream", "ValueStream"]
+__all__ = ["CheckedObservable", "Stream", "ValueStream"]
 
 T = TypeVar("T")
 PIPED = ".pipe(...)"
 
 
-class Guarded(Observable[T]):
+class CheckedObservable(Observable[T]):
     """An Observable that refuses observers which would never be awaited (C23).
 
     So does what its ``pipe`` gives, and each of RxPY's methods that stand for one, such as ``map``.
@@ -76,10 +76,10 @@ class Guarded(Observable[T]):
             made = super().pipe(*operators)
             if type(made) is not Observable:  # of a class with more to it, or no Observable at all
                 return made
-            return Guarded(self._name.removesuffix(PIPED) + PIPED, made._subscribe_core)
+            return CheckedObservable(self._name.removesuffix(PIPED) + PIPED, made._subscribe_core)
 
 
-class Stream(Guarded[T]):
+class Stream(CheckedObservable[T]):
     """An Observable of what happens from now on.
 
     Those of one feed are equal, but not the same object: ``socket.messages`` is made anew each
@@ -93,7 +93,7 @@ class Stream(Guarded[T]):
         feed: Where the values come from.
     """
 
-    def __init__(self, feed: Feed[T]) -> None:
+    def __init__(self, feed: Hub[T]) -> None:
         super().__init__(feed.name)
         self._feed = feed
 
@@ -102,7 +102,7 @@ class Stream(Guarded[T]):
         return f"<{type(self).__name__} {self._name}: {observers}>"
 
     def __eq__(self, other: object) -> bool:
-        feed: Feed[Any] | None = getattr(other, "_feed", None)
+        feed: Hub[Any] | None = getattr(other, "_feed", None)
         return feed is self._feed if isinstance(other, Stream) else NotImplemented
 
     def __hash__(self) -> int:
@@ -152,7 +152,7 @@ class Stream(Guarded[T]):
             >>> async for message in socket.messages:
             ...     await store(message)
         """
-        return iterate(self, self._feed.home, self._feed.brake, *marks(high_water, low_water))
+        return iterate(self, self._feed.home, self._feed.read_gate, *marks(high_water, low_water))
 
     # A function of a class, which RxPY's own subclasses have, too: one that is passed to the
     # constructor, bound, would put each stream in a reference cycle.
@@ -172,9 +172,9 @@ class ValueStream(Stream[T]):
              late        b----c---
     """
 
-    _feed: ValueFeed[T]
+    _feed: ValueHub[T]
 
-    def __init__(self, feed: ValueFeed[T]) -> None:
+    def __init__(self, feed: ValueHub[T]) -> None:
         super().__init__(feed)
 
     @property

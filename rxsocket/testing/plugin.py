@@ -99,7 +99,7 @@ class Oversight:
         if broken:
             raise broken[0]
         if left and not may_stay_open:
-            shown = ", ".join(engine.plan.label for engine in left)
+            shown = ", ".join(engine.options.label for engine in left)
             raise AssertionError(f"left open: {shown}; close() the socket, or use it in a with")
         for engine in engines:
             if engine not in left:
@@ -134,7 +134,7 @@ class _Looked(list[Any]):
 
 def _runs(engine: Engine) -> bool:
     # Held from another thread, it may not have begun to run.
-    return engine.memory.running or engine._holds.held  # pyright: ignore[reportPrivateUsage]
+    return engine.run_state.running or engine._holds.held  # pyright: ignore[reportPrivateUsage]
 
 
 oversight = Oversight()

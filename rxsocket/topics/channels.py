@@ -20,17 +20,17 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.engine.engine import Engine
-from rxsocket.runtime.loop import Home
-from rxsocket.streams.multicast import Feed, Report, observer_name
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.streams.multicast import Hub, Report, observer_name
 from rxsocket.streams.stream import Stream
 from rxsocket.topics.subscriptions import Answer, Subscription, Subscriptions
 from rxsocket.topics.topic import Envelope
 from rxsocket.validation import callback
 
-__all__ = ["Channel", "ChannelFeed", "Channels"]
+__all__ = ["Channel", "ChannelHub", "Channels"]
 
 
-class ChannelFeed(Feed[Any]):
+class ChannelHub(Hub[Any]):
     """The observers of one channel, and what it is.
 
     Attributes:
@@ -45,9 +45,9 @@ class ChannelFeed(Feed[Any]):
     def __init__(
         self,
         name: str,
-        home: Home,
+        home: SocketLoop,
         report: Report,
-        join: Callable[[ChannelFeed], abc.DisposableBase],
+        join: Callable[[ChannelHub], abc.DisposableBase],
         subscription: Subscription,
         match: Callable[[Any], object] | None,
         by: Callable[[Any], Any],
@@ -93,10 +93,10 @@ class Channels:
         self.subscriptions = Subscriptions(engine, self._fail, self._report)
         self._engine = engine
         self._envelope = envelope
-        self._joined: dict[object, ChannelFeed] = {}
-        self._counts: dict[ChannelFeed, int] = {}
-        self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[ChannelFeed, ...]]] = {}
-        self._matching: tuple[ChannelFeed, ...] = ()
+        self._joined: dict[object, ChannelHub] = {}
+        self._counts: dict[ChannelHub, int] = {}
+        self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[ChannelHub, ...]]] = {}
+        self._matching: tuple[ChannelHub, ...] = ()
         self._reported: set[Callable[..., Any]] = set()
         self._messages: abc.DisposableBase | None = None
 
@@ -124,11 +124,9 @@ class Channels:
         name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
         report = self.publisher.report
         by = by or self._topic
-        return Channel(
-            ChannelFeed(name, self.home, report, self.join, subscription, match, by, key)
-        )
+        return Channel(ChannelHub(name, self.home, report, self.join, subscription, match, by, key))
 
-    def join(self, channel: ChannelFeed) -> abc.DisposableBase:
+    def join(self, channel: ChannelHub) -> abc.DisposableBase:
         """Want a channel, and stay connected, until disposed; from any thread."""
         token = object()
         self.home.run(lambda: self._join(token, channel))
@@ -142,7 +140,7 @@ class Channels:
 
     # --- who subscribes
 
-    def _join(self, token: object, channel: ChannelFeed) -> None:
+    def _join(self, token: object, channel: ChannelHub) -> None:
         self._joined[token] = channel
         self._counts[channel] = self._counts.get(channel, 0) + 1
         if self._counts[channel] == 1:
@@ -168,14 +166,14 @@ class Channels:
             messages, self._messages = self._messages, None
             messages.dispose()
 
-    def _add(self, channel: ChannelFeed) -> None:
+    def _add(self, channel: ChannelHub) -> None:
         if channel.match is not None:
             self._matching = (*self._matching, channel)
         else:
             keys = self._keyed.setdefault(channel.by, {})
             keys[channel.key] = (*keys.get(channel.key, ()), channel)
 
-    def _remove(self, channel: ChannelFeed) -> None:
+    def _remove(self, channel: ChannelHub) -> None:
         del self._counts[channel]
         if channel.match is not None:
             self._matching = tuple(other for other in self._matching if other is not channel)

@@ -28,9 +28,9 @@ from rxsocket.engine.engine import Engine
 from rxsocket.errors import Undecodable
 from rxsocket.events import TopicFailed
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import Home
-from rxsocket.streams.multicast import Feed, Fence, Hold
-from rxsocket.streams.stream import Guarded
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.streams.multicast import Connect, Hub, SafeObserver
+from rxsocket.streams.stream import CheckedObservable
 from rxsocket.topics.emitters import Emitter
 from rxsocket.topics.topic import Envelope, Pattern, converter
 from rxsocket.validation import function
@@ -41,7 +41,7 @@ MAX_ROUTES = 4096
 """Topics whose route is kept; a server may name ever new ones."""
 
 
-class Sink(Feed[Any]):
+class Sink(Hub[Any]):
     """All listeners of one pattern and type; a payload is converted once for all of them."""
 
     __slots__ = ("__weakref__", "_dispatch", "convert", "pattern")
@@ -58,7 +58,7 @@ class Sink(Feed[Any]):
         self._dispatch = dispatch
 
     @property
-    def only(self) -> Fence[Any] | None:
+    def only(self) -> SafeObserver[Any] | None:
         """The listener, if there is one and no other."""
         return self._fences[0] if len(self._fences) == 1 else None
 
@@ -71,16 +71,16 @@ class Sink(Feed[Any]):
             return
         self.emit(value)
 
-    def _admit(self, fence: Fence[Any]) -> None:
+    def _admit(self, fence: SafeObserver[Any]) -> None:
         super()._admit(fence)
         self._dispatch.changed(self)
 
-    def _remove(self, fence: Fence[Any]) -> None:
+    def _remove(self, fence: SafeObserver[Any]) -> None:
         super()._remove(fence)
         self._dispatch.changed(self)
 
 
-_Route: TypeAlias = tuple[Callable[[Any], Any] | None, Fence[Any] | None, tuple[Sink, ...]]
+_Route: TypeAlias = tuple[Callable[[Any], Any] | None, SafeObserver[Any] | None, tuple[Sink, ...]]
 """The short way, if there is one, and all sinks."""
 
 
@@ -94,7 +94,9 @@ class Dispatch:
         envelope: Finds the topic in a message.
     """
 
-    def __init__(self, home: Home, publisher: Publisher, hold: Hold, envelope: Envelope) -> None:
+    def __init__(
+        self, home: SocketLoop, publisher: Publisher, hold: Connect, envelope: Envelope
+    ) -> None:
         self.home = home
         self.publisher = publisher
         self._hold = hold
@@ -209,7 +211,7 @@ class Dispatch:
         except Exception as error:
             self.failed(topic, error)
             return
-        if fence.live:  # what Fence.on_next does, without the call of it
+        if fence.live:  # what SafeObserver.on_next does, without the call of it
             try:
                 fence.run(fence.next, value)
             except Exception as error:
@@ -229,7 +231,7 @@ class Dispatch:
 T = TypeVar("T")
 
 
-class Listener(Guarded[T]):
+class Listener(CheckedObservable[T]):
     """The payloads of one topic; ``socket.listener``.
 
     Subscribing connects (C1), and outlives every reconnect. A payload that does not decode into the

@@ -34,9 +34,9 @@ from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
 from rxsocket.runtime.threads import running_loop
 from rxsocket.sending.outbox import Sent
-from rxsocket.streams.multicast import Fence, observer_name
+from rxsocket.streams.multicast import SafeObserver, observer_name
 from rxsocket.streams.receipts import Receipt
-from rxsocket.streams.stream import Guarded
+from rxsocket.streams.stream import CheckedObservable
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import callback, is_mapping, seconds_or_none
 
@@ -99,7 +99,7 @@ class Field:
         return message.get(self._name) if is_mapping(message) else None
 
 
-class Request(Guarded[Any]):
+class Request(CheckedObservable[Any]):
     """The answers to a request; ``socket.request``.
 
     Nothing is sent before it is subscribed to or awaited, and each subscription sends once.
@@ -165,7 +165,7 @@ class _Asked:
     __slots__ = ("data", "epoch", "fence", "held", "id", "question", "size", "timer", "to_come")
 
     def __init__(
-        self, question: Question, fence: Fence[Any], id: Any, data: Any, size: int
+        self, question: Question, fence: SafeObserver[Any], id: Any, data: Any, size: int
     ) -> None:
         self.question = question
         self.fence = fence
@@ -193,7 +193,7 @@ class Requests:
         self._asked: dict[_Asked, None] = {}
         self._by_id: dict[IdOf, dict[Any, tuple[_Asked, ...]]] = {}
         self._listening: abc.DisposableBase | None = None
-        engine.custody.when_identity_changes += (self._another_identity,)
+        engine.auth.when_identity_changes += (self._another_identity,)
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -245,7 +245,7 @@ class Requests:
             fence.live = False
             self._home.run(lambda: self._forget(asked))
 
-        fence = Fence(observer, failed, later=told)
+        fence = SafeObserver(observer, failed, later=told)
         asked = _Asked(question, fence, id, data, size)
         asked.held = self._engine.hold()
         self._home.run(lambda: self._begin(asked))

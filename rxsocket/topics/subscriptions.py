@@ -22,7 +22,7 @@ from rxsocket.errors import ConnectionLost, SubscriptionRefused
 from rxsocket.streams.multicast import observer_name
 from rxsocket.transports.base import Link
 
-__all__ = ["Answer", "Frame", "Greeting", "Subscription", "Subscriptions"]
+__all__ = ["Answer", "EarlySubscriptions", "Frame", "Subscription", "Subscriptions"]
 
 Frame = Callable[[], "str | bytes"]
 Answer = Callable[[Any], "bool | Exception | None"]
@@ -178,10 +178,10 @@ class Subscriptions:
         """What becomes of a message that is decoded, before observers get it."""
         return self._engine.interceptors.coming_in(message)
 
-    def greet(self, link: Link, epoch: int) -> Greeting:
+    def greet(self, link: Link, epoch: int) -> EarlySubscriptions:
         """Ask for everything that is wanted on a connection that is not delivering yet (C13).
 
-        What it then says is to be passed to :meth:`Greeting.hear`, until it delivers. It is not
+        What it then says is to be passed to :meth:`EarlySubscriptions.hear`, until it delivers. It is not
         asked again when the outbox opens it.
         """
         frames = self._asked_for(epoch)
@@ -189,7 +189,7 @@ class Subscriptions:
             with suppress(ConnectionLost):  # the transport is about to say how it ended
                 link.write(frames)
         asked = [subscription for subscription in self._all if epoch in subscription.pending]
-        return Greeting(self, asked)
+        return EarlySubscriptions(self, asked)
 
     def _greeting(self, epoch: int) -> list[str | bytes]:
         """What a connection that delivers from now on is told first."""
@@ -243,7 +243,7 @@ class Subscriptions:
             return []
 
 
-class Greeting:
+class EarlySubscriptions:
     """What a connection that does not deliver yet was asked for; it is ready when all is answered.
 
     An answer takes effect when its message is delivered, which is after the switch: a refusal there

@@ -31,7 +31,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from reactivex import Observable
 
-from rxsocket.auth.carrier import Greeting
+from rxsocket.auth.carrier import FirstMessage
 
 __all__ = [
     "Fragments",
@@ -88,7 +88,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
-    greeting: Greeting | None = field(default=None, repr=False)
+    greeting: FirstMessage | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)

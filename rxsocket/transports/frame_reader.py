@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Cutter"]
+__all__ = ["FrameReader"]
 
 _TEXT, _BINARY = 0x81, 0x82
 """First byte of a frame with FIN, without reserved bits."""
@@ -33,7 +33,7 @@ _LARGE = 2**13
 """Bytes from which on it is cheaper to decode from a view than from a copy; measured."""
 
 
-class Behind(Protocol):
+class Receiver(Protocol):
     """What is behind a cutter."""
 
     def push(self, messages: list[str | bytes], /) -> None:
@@ -49,7 +49,7 @@ class Behind(Protocol):
         ...
 
 
-class Cutter:
+class FrameReader:
     """Cuts the messages out of what :meth:`feed` is given.
 
     Args:
@@ -71,7 +71,7 @@ class Cutter:
 
     def __init__(
         self,
-        behind: Behind,
+        behind: Receiver,
         limit: int | None,
     ) -> None:
         self._behind = behind

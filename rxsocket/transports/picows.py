@@ -35,7 +35,7 @@ from rxsocket.transports.handshake import (
     opening,
     proxy_refused,
 )
-from rxsocket.transports.picows_connection import PushedConnection
+from rxsocket.transports.picows_connection import PicowsConnection
 from rxsocket.transports.proxies import Proxy, proxy_for, through_socks
 from rxsocket.transports.tcp import open_tcp
 
@@ -49,7 +49,7 @@ def picows_transport(request: Request) -> Observable[Signal]:
     return opening(request, _handshake, _explained)
 
 
-async def _handshake(request: Request) -> PushedConnection:
+async def _handshake(request: Request) -> PicowsConnection:
     uri = parse_uri(request.url)
     proxy = proxy_for(uri, request.options.proxy)
     if proxy is None:
@@ -69,16 +69,16 @@ async def _handshake(request: Request) -> PushedConnection:
 
 async def _connect(
     request: Request, uri: WebSocketURI, proxy: Proxy | None, tcp: socket.socket
-) -> PushedConnection:
+) -> PicowsConnection:
     options = request.options
     offered = (*options.subprotocols, *request.subprotocols)
-    made: list[PushedConnection] = []
+    made: list[PicowsConnection] = []
 
-    def listener(_: WSUpgradeRequest, response: WSUpgradeResponse) -> PushedConnection:
+    def listener(_: WSUpgradeRequest, response: WSUpgradeResponse) -> PicowsConnection:
         if response.headers.get("Sec-WebSocket-Extensions"):
             raise invalid_answer("an extension that was not offered")
         chosen = _chosen(response, offered)
-        made.append(PushedConnection(options.max_size, chosen))
+        made.append(PicowsConnection(options.max_size, chosen))
         return made[0]
 
     failure: Exception
@@ -108,7 +108,7 @@ async def _connect(
     raise failure
 
 
-def _abandon(tcp: socket.socket, made: list[PushedConnection]) -> None:
+def _abandon(tcp: socket.socket, made: list[PicowsConnection]) -> None:
     """Let go of a connection that is not wanted any more.
 
     ``ws_connect`` leaves it open when it is cancelled, and closes it politely, over TLS with a wait

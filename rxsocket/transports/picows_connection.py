@@ -36,14 +36,14 @@ from rxsocket.errors import ConnectionLost
 from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.base import Fragments, PeerClosed, Signal
 
-__all__ = ["NO_STATUS", "Assembly", "PushedConnection"]
+__all__ = ["NO_STATUS", "MessageAssembler", "PicowsConnection"]
 
 NO_STATUS = 1005
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 _SENDABLE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
-class Assembly(WSListener):
+class MessageAssembler(WSListener):
     """A listener that turns frames into messages; what to do with them, a subclass says.
 
     Args:
@@ -201,7 +201,7 @@ READ_SIZE = 512 * 2**10
 """Bytes to read at once. By itself ``picows`` takes ever more, megabytes that no cache holds."""
 
 
-class PushedConnection(Assembly):
+class PicowsConnection(MessageAssembler):
     """A listener of ``picows``, and the link of the seam."""
 
     __slots__ = (
@@ -454,7 +454,7 @@ class _Watched(BufferedProtocol):
     """
 
     def __init__(
-        self, connection: PushedConnection, transport: WSTransport, protocol: BufferedProtocol
+        self, connection: PicowsConnection, transport: WSTransport, protocol: BufferedProtocol
     ) -> None:
         self._connection = connection
         self._transport = transport

@@ -21,7 +21,7 @@ from rxsocket.transports.handshake import (
     without_user_info,
 )
 from rxsocket.transports.tcp import open_tcp, proxied
-from rxsocket.transports.websockets_connection import PushingConnection
+from rxsocket.transports.websockets_connection import WebSocketsConnection
 
 __all__ = ["websockets_transport"]
 
@@ -33,7 +33,7 @@ def websockets_transport(request: Request) -> Observable[Signal]:
     return opening(request, _handshake, _explained)
 
 
-async def _handshake(request: Request) -> PushingConnection:
+async def _handshake(request: Request) -> WebSocketsConnection:
     options = request.options
     if options.proxy is not None and (options.proxy is not True or proxied()):
         return await _connect(request, proxy=options.proxy)
@@ -42,11 +42,11 @@ async def _handshake(request: Request) -> PushingConnection:
     return await _connect(request, proxy=None, sock=tcp)
 
 
-async def _connect(request: Request, **arguments: Any) -> PushingConnection:
+async def _connect(request: Request, **arguments: Any) -> WebSocketsConnection:
     options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
     arguments["create_connection"] = partial(
-        PushingConnection, limit=options.max_size, go=request.go
+        WebSocketsConnection, limit=options.max_size, go=request.go
     )
     if options.ssl is not None:
         arguments["ssl"] = options.ssl
@@ -70,7 +70,7 @@ async def _connect(request: Request, **arguments: Any) -> PushingConnection:
         logger=LOG,
         **arguments,
     )
-    assert isinstance(connection, PushingConnection)
+    assert isinstance(connection, WebSocketsConnection)
     return connection
 
 

@@ -2,10 +2,10 @@
 
 ::
 
-    chunk of bytes ─ data_received ─ Cutter ── messages ────────────── observer.on_next([...])
+    chunk of bytes ─ data_received ─ FrameReader ── messages ────────────── observer.on_next([...])
                                         '──── the rest ─ websockets ─ process_event ─ ^
 
-``data_received`` gives each chunk to a :class:`Cutter`, which takes the
+``data_received`` gives each chunk to a :class:`FrameReader`, which takes the
 plain messages out; ``process_event`` takes what the parser of ``websockets`` made of the rest. The
 observer is called with a list of messages, those of one read, with no queue and no task switch. So
 a connection that is being closed always drains.
@@ -37,10 +37,10 @@ from websockets.protocol import State
 from rxsocket.errors import ConnectionLost, HandshakeRefused
 from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
-from rxsocket.transports.frame_reader import Cutter
+from rxsocket.transports.frame_reader import FrameReader
 from rxsocket.transports.handshake import Redirect
 
-__all__ = ["PushingConnection", "cutting"]
+__all__ = ["WebSocketsConnection", "cutting"]
 
 MAX_FRAGMENTS = 4096
 """Of one message, as ``websockets`` has it."""
@@ -64,7 +64,7 @@ def cutting(connection: ClientConnection) -> bool:
     )
 
 
-class PushingConnection(ClientConnection):
+class WebSocketsConnection(ClientConnection):
     """A ``ClientConnection`` that pushes; it is the link, too."""
 
     # The instance has a dict already, which is small while its keys are few.
@@ -96,7 +96,7 @@ class PushingConnection(ClientConnection):
         self._observer: Outlet[Signal] | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
-        self._cutter: Cutter | None = None
+        self._cutter: FrameReader | None = None
         self._shaken = b""
         self._early: list[str | bytes] | None = None
         self._fragments: list[bytes] | None = None
@@ -129,7 +129,7 @@ class PushingConnection(ClientConnection):
     def begin(self, observer: Outlet[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
-        observer.on_next(_Link(self))
+        observer.on_next(_WebSocketsLink(self))
         early, self._early = self._early, None
         if early:
             observer.on_next(early)
@@ -189,7 +189,7 @@ class PushingConnection(ClientConnection):
         self._shaken = b""
         self._parse(data[:end])
         if self.protocol.state is State.OPEN and cutting(self):
-            self._cutter = Cutter(self, self._limit)
+            self._cutter = FrameReader(self, self._limit)
         if end < len(data):
             self.data_received(data[end:])
 
@@ -295,12 +295,12 @@ class PushingConnection(ClientConnection):
             self._waiter.set()
 
 
-class _Link:
+class _WebSocketsLink:
     """The socket's view of a connection."""
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: PushingConnection) -> None:
+    def __init__(self, connection: WebSocketsConnection) -> None:
         self._connection = connection
 
     @property

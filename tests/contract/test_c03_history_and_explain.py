@@ -16,7 +16,7 @@ from rxsocket import (
     Waiting,
     history,
 )
-from rxsocket.publishing.history import Past
+from rxsocket.publishing.history import History
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 
@@ -76,14 +76,14 @@ def test_it_keeps_nothing_alive() -> None:
         try:
             raise KeyError("px")
         except KeyError as error:
-            past.remember(ObserverFailed(error=error, observer="show", stream="messages"))
+            history.remember(ObserverFailed(error=error, observer="show", stream="messages"))
         return reference
 
-    past = Past()
+    history = History()
     reference = observer()
     gc.collect()
     assert reference() is None
-    [failed] = past.events
+    [failed] = history.events
     assert isinstance(failed, ObserverFailed) and str(failed.error) == "KeyError: 'px'"
 
 

@@ -12,7 +12,7 @@ from reactivex import operators as ops
 
 from rxsocket import Credential, Dropped, InEffect, Sent, Socket, SocketError
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
-from rxsocket.auth.groups import Lease, leases
+from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.testing import VirtualClock, accept, fake
 
 
@@ -86,12 +86,12 @@ def test_a_renewal_stays_within_its_lease() -> None:
     started: list[Credential] = []
     renewed: list[tuple[Credential, Credential]] = []
 
-    def live(lease: Lease[Credential]) -> None:
-        started.append(lease.first)
-        lease.renewals.subscribe(lambda credential: renewed.append((lease.first, credential)))
+    def live(group: CredentialGroup[Credential]) -> None:
+        started.append(group.first)
+        group.renewals.subscribe(lambda credential: renewed.append((group.first, credential)))
 
     credentials = [Credential.of(value) for value in (ANN, ANN_LATER, BOB, ANN)]
-    reactivex.from_iterable(credentials).pipe(leases(same_identity)).subscribe(live)
+    reactivex.from_iterable(credentials).pipe(group_renewals(same_identity)).subscribe(live)
     ann, later, bob, again = credentials
     assert started == [ann, bob, again]
     assert renewed == [(ann, later)]

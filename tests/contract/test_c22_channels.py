@@ -284,7 +284,7 @@ def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: 
 
     async def hand_over() -> None:
         opened = asyncio.get_running_loop().create_future()
-        dial = second(it.socket._engine.plan.request(it.socket.auth.value))
+        dial = second(it.socket._engine.options.request(it.socket.auth.value))
         dialled = dial.subscribe(lambda signal: opened.done() or opened.set_result(signal))
         link = await opened
         links.append(link)

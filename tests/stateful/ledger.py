@@ -47,7 +47,7 @@ __all__ = ["ANONYMOUS", "PENDING", "PROVIDER", "Broken", "Ledger", "Peer"]
 
 EPS = 2e-5
 """The clock counts whole microseconds; a few of them add up."""
-SLOT, SPACING = 0.05, 1.0
+CHANGE_SPACING, SPACING = 0.05, 1.0
 OURS = {Cause.AUTH_CHANGED, Cause.LOGGED_OUT, Cause.RECONNECT, Cause.CLOSE, Cause.LEFT}
 
 # What the model may have as the current credential, besides a token and None (logged out).
@@ -272,7 +272,7 @@ class Ledger:
     @property
     def asleep(self) -> bool:
         """Whether nothing runs; or it was just told that nothing does."""
-        return not self.engine.memory.running or self.state in (State.IDLE, State.CLOSED)
+        return not self.engine.run_state.running or self.state in (State.IDLE, State.CLOSED)
 
     def hold(self, holder: int) -> None:
         self.started_at = self.clock.time()
@@ -304,7 +304,7 @@ class Ledger:
 
     def _push(self, value: Any) -> None:
         if value == self._shown:
-            if not self.engine.memory.running:
+            if not self.engine.run_state.running:
                 self.current = value  # stored for the start, whatever a provider said before
             return  # C6
         self._shown = value
@@ -313,7 +313,7 @@ class Ledger:
         self._asked.add(Cause.LOGGED_OUT if value is None else Cause.AUTH_CHANGED)
         self._changed_since_attempt = True
         self._due = self._not_before = None
-        if value is not None and value not in self.refused and self.engine.memory.running:
+        if value is not None and value not in self.refused and self.engine.run_state.running:
             now = self.clock.time()
             self._pushed_at = now
             self._reckon(now)
@@ -326,8 +326,8 @@ class Ledger:
     def _reckon(self, pushed_at: float) -> None:
         """When the handshake with a credential that was pushed is due (C5, C7)."""
         left_at = pushed_at if self._open else self._left_at
-        answer = SLOT if self.peer.frozen else min(SLOT, self.peer._latency)
-        held_back = pushed_at if self._attempt_at is None else self._attempt_at + SLOT
+        answer = CHANGE_SPACING if self.peer.frozen else min(CHANGE_SPACING, self.peer._latency)
+        held_back = pushed_at if self._attempt_at is None else self._attempt_at + CHANGE_SPACING
         self._due = max(pushed_at, left_at + answer, held_back) + EPS
 
     def will_set(self, value: Any, sequence: int, asleep: bool, receipt: Receipt[Any]) -> None:
@@ -343,7 +343,7 @@ class Ledger:
         self.started_at = self.clock.time()
         self._asked.add(Cause.RECONNECT)
         self.refused.clear()
-        if self.engine.memory.running or self.depth:
+        if self.engine.run_state.running or self.depth:
             self.gave_up = False
             self._not_before = None
 
@@ -369,7 +369,7 @@ class Ledger:
     def handshake(self) -> None:
         """The handshake of the attempt is sent."""
         now = self._attempt_at = self.clock.time()
-        self._dials = [at for at in self._dials if now - at < SLOT - EPS] + [now]
+        self._dials = [at for at in self._dials if now - at < CHANGE_SPACING - EPS] + [now]
         self.expect(len(self._dials) <= 2, f"C7: {len(self._dials)} handshakes within 50 ms")
 
     def _halted(self) -> None:
@@ -456,7 +456,9 @@ class Ledger:
         self.expect(event.epoch == self.epoch + 1, f"C2: epoch {event.epoch} after {self.epoch}")
         self.epoch, self.connecting = event.epoch, True
         since = 1e9 if self._attempt_at is None else now - self._attempt_at
-        self.expect(since >= SLOT - EPS, f"C7: an attempt {since:g} s after the one before")
+        self.expect(
+            since >= CHANGE_SPACING - EPS, f"C7: an attempt {since:g} s after the one before"
+        )
         if not self._changed_since_attempt:
             self.expect(since >= SPACING - EPS, f"C15: an attempt {since:g} s after the one before")
         else:
@@ -496,7 +498,7 @@ class Ledger:
     def between(self) -> None:
         """The invariants, when nothing is being emitted."""
         now = self.clock.time()
-        socket, running = self.socket, self.engine.memory.running
+        socket, running = self.socket, self.engine.run_state.running
         self.expect(self.peer.most_open <= 1, "C5: two connections at a time")
         if self.holders:
             self.expect(running, f"C1: held by {len(self.holders)}, but it does not run")
@@ -504,7 +506,7 @@ class Ledger:
             self.expect(not running, "C1: it runs, but nobody holds it")
         shown = socket.state.value
         self.expect(shown is self.state, f"C2: state {shown!r}, the events say {self.state!r}")
-        if running and now > self.started_at + SLOT + EPS:
+        if running and now > self.started_at + CHANGE_SPACING + EPS:
             asleep = shown in (State.IDLE, State.CLOSED)
             self.expect(not asleep, f"C1: it runs, and its state is {shown!r}")
         if not running:

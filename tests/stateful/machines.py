@@ -486,7 +486,7 @@ class BehaviorAuth(_SourceAuth):
 
     def watch(self) -> None:
         engine = self.socket._engine
-        follow = engine.custody._follow
+        follow = engine.auth._follow
 
         def followed() -> Any:
             value = self.source.value
@@ -497,7 +497,7 @@ class BehaviorAuth(_SourceAuth):
                 self.ledger.begin(value)
             return follow()
 
-        engine.custody._follow = followed
+        engine.auth._follow = followed
 
 
 class ProviderAuth(SocketMachine):

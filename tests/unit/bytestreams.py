@@ -18,7 +18,7 @@ from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
 from rxsocket.transports.base import PeerClosed
-from rxsocket.transports.websockets_connection import PushingConnection
+from rxsocket.transports.websockets_connection import WebSocketsConnection
 
 LIMIT = 200
 """``max_size`` of every client here."""
@@ -176,7 +176,7 @@ async def pushing(
     *,
     deflate: bool = False,
     eof: bool = False,
-    kind: type[PushingConnection] = PushingConnection,
+    kind: type[WebSocketsConnection] = WebSocketsConnection,
     handshake: int | None = None,
 ) -> Outcome:
     """Our connection, which gets these chunks."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rxsocket import Credential, Secret
-from rxsocket.auth.expiry import minted
+from rxsocket.auth.expiry import issued_token
 
 NOW = 1_800_000_000.0
 
@@ -41,7 +41,7 @@ def jwt(**claims: Any) -> str:
 )
 def test_a_known_expiry(answer: Any, lifetime: float) -> None:
     """``expires_in`` counts from the answer on; ``exp`` is wall time; the former comes first."""
-    made = minted(answer, NOW)
+    made = issued_token(answer, NOW)
     assert made.lifetime == lifetime
     assert made.expires_at == NOW + lifetime
     assert made.live(NOW + lifetime - 0.01)
@@ -72,7 +72,7 @@ def test_a_known_expiry(answer: Any, lifetime: float) -> None:
 )
 def test_an_unknown_expiry(answer: Any) -> None:
     """What says nothing, or nothing about the future, is an expiry that is not known."""
-    made = minted(answer, NOW)
+    made = issued_token(answer, NOW)
     assert (made.lifetime, made.expires_at) == (None, None)
     assert made.live(NOW + 10**9)
 
@@ -89,7 +89,7 @@ def test_an_unknown_expiry(answer: Any) -> None:
 )
 def test_a_clock_that_is_wrong(expires: float, issued: float, lifetime: float) -> None:
     """A token that says when it was issued lives no longer than from then to its expiry."""
-    assert minted(jwt(exp=expires, iat=issued), NOW).lifetime == lifetime
+    assert issued_token(jwt(exp=expires, iat=issued), NOW).lifetime == lifetime
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_a_function_says_counts(told: Any, lifetime: float | None) -> None:
         given.append(whole)
         return told
 
-    assert minted(answer, NOW, expires=expires).lifetime == lifetime
+    assert issued_token(answer, NOW, expires=expires).lifetime == lifetime
     assert given == [answer]
 
 
@@ -128,14 +128,14 @@ def test_what_a_function_says_counts(told: Any, lifetime: float | None) -> None:
 def test_what_a_function_may_not_say(told: Any, error: type[Exception], text: str) -> None:
     """Another type is an error that says what to return."""
     with pytest.raises(error) as caught:
-        minted("opaque", NOW, expires=lambda _: told)
+        issued_token("opaque", NOW, expires=lambda _: told)
     assert str(caught.value).startswith(text)
 
 
 def test_a_function_that_raises() -> None:
     """Its exception is told by name, without a chain that leads to the answer."""
     with pytest.raises(ValueError, match=r"^expires\(answer\) raised KeyError: 'exp'$") as caught:
-        minted({"token": "hidden"}, NOW, expires=lambda given: given["exp"])
+        issued_token({"token": "hidden"}, NOW, expires=lambda given: given["exp"])
     assert caught.value.__cause__ is None and caught.value.__context__ is None
 
 
@@ -163,23 +163,23 @@ OAUTH = {
 )
 def test_what_is_the_credential(answer: Any, credential: Any) -> None:
     """The access token of a token response; of another mapping, what is no metadata."""
-    assert minted(answer, NOW).credential == Credential.of(credential)
+    assert issued_token(answer, NOW).credential == Credential.of(credential)
 
 
 def test_a_refresh_token_is_never_part_of_it() -> None:
     """Whatever ``credential=`` says: a refresh token is for its issuer alone."""
-    assert minted(OAUTH, NOW, credential=dict).credential == Credential.of(
+    assert issued_token(OAUTH, NOW, credential=dict).credential == Credential.of(
         {name: entry for name, entry in OAUTH.items() if name != "refresh_token"}
     )
 
 
 def test_what_is_made_of_it_does_not_show() -> None:
     """C28: the result masks its credential."""
-    assert "hunter2" not in repr(minted({"token": "hunter2", "expires_in": 5}, NOW))
+    assert "hunter2" not in repr(issued_token({"token": "hunter2", "expires_in": 5}, NOW))
 
 
 def test_logged_out_is_asked_again() -> None:
     """None is no credential, and holds for 5 min."""
-    made = minted(None, NOW)
+    made = issued_token(None, NOW)
     assert not made.credential.known
     assert made.expires_at == NOW + 300.0

@@ -25,8 +25,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from rxsocket.transports.frame_reader import Cutter
-from rxsocket.transports.websockets_connection import MAX_FRAGMENTS, PushingConnection, cutting
+from rxsocket.transports.frame_reader import FrameReader
+from rxsocket.transports.websockets_connection import MAX_FRAGMENTS, WebSocketsConnection, cutting
 
 FIN, MORE = 0x80, 0x00
 BAD = b"ab\xff\xfe"
@@ -237,7 +237,7 @@ def test_the_messages_of_one_read_come_as_one_list() -> None:
     assert seen.reads == [["1", "2"], ["3"], ["1"], ["2", "3"]]
 
 
-class BytesInAnotherWay(PushingConnection, asyncio.BufferedProtocol):
+class BytesInAnotherWay(WebSocketsConnection, asyncio.BufferedProtocol):
     """What is left of our connection when websockets reads into a buffer of its own."""
 
     def get_buffer(self, sizehint: int) -> bytearray:
@@ -264,7 +264,7 @@ def test_without_word_of_the_parser_nothing_is_cut_out() -> None:
     """A websockets that does not say when its parser has stopped gets all bytes."""
 
     async def play() -> None:
-        connection = PushingConnection(ClientProtocol(parse_uri("ws://localhost/")))
+        connection = WebSocketsConnection(ClientProtocol(parse_uri("ws://localhost/")))
         assert cutting(connection)
         del connection.protocol.parser_exc
         assert not cutting(connection)
@@ -301,7 +301,7 @@ def test_a_large_message_in_many_chunks_is_copied_a_few_times_only() -> None:
         stream, taken = frame(BINARY, bytes(size)), []
         for _ in range(3):
             messages = Messages()
-            cutter = Cutter(messages, None)
+            cutter = FrameReader(messages, None)
             start = time.process_time()
             for at in range(0, len(stream), 1024):
                 cutter.feed(stream[at : at + 1024])
@@ -319,7 +319,7 @@ def test_a_chunk_of_many_small_frames_is_copied_a_few_times_only() -> None:
         stream, taken = (frame(PING) + frame(TEXT, b"x")) * count, []
         for _ in range(3):
             messages = Messages()
-            cutter = Cutter(messages, None)
+            cutter = FrameReader(messages, None)
             start = time.process_time()
             cutter.feed(stream)
             taken.append(time.process_time() - start)

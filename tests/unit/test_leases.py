@@ -9,7 +9,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxsocket.auth.groups import Lease, leases
+from rxsocket.auth.groups import CredentialGroup, group_renewals
 
 on_next, on_completed, on_error = (
     ReactiveTest.on_next,
@@ -44,17 +44,17 @@ def told(keeps: Keeps, marbles: str, end: str = "") -> list[object]:
     scheduler = TestScheduler()
     log: list[object] = []
 
-    def show(lease: Lease[str]) -> Observable[str]:
-        log.append(f"{scheduler.clock:g} lease {lease.first}")
-        return lease.renewals.pipe(
+    def show(group: CredentialGroup[str]) -> Observable[str]:
+        log.append(f"{scheduler.clock:g} lease {group.first}")
+        return group.renewals.pipe(
             ops.do_action(
-                lambda renewal: log.append(f"{scheduler.clock:g} {lease.first} renews {renewal}"),
-                on_completed=lambda: log.append(f"{scheduler.clock:g} {lease.first} over"),
+                lambda renewal: log.append(f"{scheduler.clock:g} {group.first} renews {renewal}"),
+                on_completed=lambda: log.append(f"{scheduler.clock:g} {group.first} over"),
             )
         )
 
     def create() -> Observable[str]:
-        return hot(scheduler, marbles, end).pipe(leases(keeps), ops.flat_map(show))
+        return hot(scheduler, marbles, end).pipe(group_renewals(keeps), ops.flat_map(show))
 
     results = scheduler.start(create)
     ends = [message for message in results.messages if message.value.kind != "N"]
@@ -110,7 +110,9 @@ def test_completion_goes_through(keeps: Keeps) -> None:
     """A source that completes leaves the last lease to go on (C10)."""
     scheduler = TestScheduler()
     results = scheduler.start(
-        lambda: hot(scheduler, "ab", "|").pipe(leases(keeps), ops.map(lambda lease: lease.first))
+        lambda: hot(scheduler, "ab", "|").pipe(
+            group_renewals(keeps), ops.map(lambda group: group.first)
+        )
     )
     assert results.messages[-1] == on_completed(230)
 
@@ -119,12 +121,12 @@ def test_the_renewals_come_before_the_switch() -> None:
     """Under ``switch_map``, as the socket uses it: a renewal reaches the live session."""
     scheduler = TestScheduler()
 
-    def session(lease: Lease[str]) -> Observable[str]:
-        return lease.renewals.pipe(ops.start_with(lease.first), ops.map(str.upper))
+    def session(group: CredentialGroup[str]) -> Observable[str]:
+        return group.renewals.pipe(ops.start_with(group.first), ops.map(str.upper))
 
     results = scheduler.start(
         lambda: hot(scheduler, "abCdD").pipe(
-            leases(same_case), ops.map(session), ops.switch_latest()
+            group_renewals(same_case), ops.map(session), ops.switch_latest()
         )
     )
     assert results.messages == [
@@ -139,7 +141,9 @@ def test_the_renewals_come_before_the_switch() -> None:
 def test_each_subscription_is_its_own() -> None:
     """A second subscriber begins with a lease of its own, whatever the first has seen."""
     scheduler = TestScheduler()
-    source = hot(scheduler, "abc").pipe(leases(same_case), ops.map(lambda lease: lease.first))
+    source = hot(scheduler, "abc").pipe(
+        group_renewals(same_case), ops.map(lambda group: group.first)
+    )
     first, second = scheduler.create_observer(), scheduler.create_observer()
     scheduler.schedule_absolute(200, lambda *_: source.subscribe(first))
     scheduler.schedule_absolute(225, lambda *_: source.subscribe(second))
@@ -152,6 +156,6 @@ def test_disposing_leaves_the_source() -> None:
     """Disposing the leases unsubscribes from the credentials."""
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
-    scheduler.start(lambda: source.pipe(leases(never)), disposed=215)
+    scheduler.start(lambda: source.pipe(group_renewals(never)), disposed=215)
     assert [(s.subscribe, s.unsubscribe) for s in source.subscriptions] == [(200, 215)]
-    assert "secret" not in repr(Lease("secret"))
+    assert "secret" not in repr(CredentialGroup("secret"))

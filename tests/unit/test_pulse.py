@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rxsocket import Socket
-from rxsocket.runtime.loop_monitor import pulse_of
+from rxsocket.runtime.loop_monitor import loop_monitor
 from rxsocket.testing import VirtualClock, fake
 
 
@@ -22,7 +22,7 @@ class Told:
 
 def test_it_beats_only_while_somebody_listens(virtual: VirtualClock) -> None:
     """Two listeners share one timer; leaving twice does no harm."""
-    pulse, told, other = pulse_of(virtual), Told(), Told()
+    pulse, told, other = loop_monitor(virtual), Told(), Told()
     assert virtual.pending == 0
     pulse.join(told)
     pulse.join(other)
@@ -64,7 +64,7 @@ def test_a_hundred_sockets_have_one_pulse(virtual: VirtualClock) -> None:
 )
 def test_what_it_tells(virtual: VirtualClock, block: float, jump: float, what: list[str]) -> None:
     """Late by 1 s is a block, ahead by more than 3 s is a jump; each is told once."""
-    pulse, told = pulse_of(virtual), Told()
+    pulse, told = loop_monitor(virtual), Told()
     pulse.join(told)
     virtual.advance(0.5)
     virtual.jump(jump)
@@ -76,7 +76,7 @@ def test_what_it_tells(virtual: VirtualClock, block: float, jump: float, what: l
 
 def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> None:
     """Who waited through a block learns of it, during and after; who came later does not."""
-    pulse, told = pulse_of(virtual), Told()
+    pulse, told = loop_monitor(virtual), Told()
     pulse.join(told)
     virtual.advance(0.5)
     began = virtual.time()

@@ -9,7 +9,7 @@ import pytest
 from reactivex import operators as ops
 
 from rxsocket import NotConnected, Receipt, Socket, Stored
-from rxsocket.runtime.loop import Home
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.testing import VirtualClock, fake
 
 Reports = list[tuple[str, str, Exception]]
@@ -18,7 +18,7 @@ Reports = list[tuple[str, str, Exception]]
 def make() -> tuple[Receipt[str], Reports]:
     """A receipt of a socket that does not run, and what was reported about its observers."""
     reports: Reports = []
-    receipt: Receipt[str] = Receipt(Home(), lambda *report: reports.append(report))
+    receipt: Receipt[str] = Receipt(SocketLoop(), lambda *report: reports.append(report))
     return receipt, reports
 
 

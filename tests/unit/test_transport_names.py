@@ -22,7 +22,7 @@ def test_an_unknown_name() -> None:
 def test_a_function() -> None:
     """A function is taken as it is."""
     network = fake()
-    assert Socket(network.url, transport=network)._engine.plan.transport is network
+    assert Socket(network.url, transport=network)._engine.options.transport is network
 
 
 def broken(*_: object) -> Any:
@@ -77,11 +77,11 @@ def test_compression_that_a_transport_cannot_do() -> None:
         Socket("ws://example.com/", transport="picows", compression="deflate")
     for given in ("auto", None):
         socket = Socket("ws://example.com/", transport="picows", compression=given)  # type: ignore[arg-type]
-        assert socket._engine.plan.options.compression is None
+        assert socket._engine.options.handshake.compression is None
     with pytest.raises(ValueError, match=r"^compression: pass 'auto'"):
         Socket("ws://example.com/", transport="picows", compression="gzip")  # type: ignore[arg-type]
 
 
 def test_compression_by_default() -> None:
     """By default deflate is offered where the transport can do it."""
-    assert Socket("ws://example.com/")._engine.plan.options.compression == "deflate"
+    assert Socket("ws://example.com/")._engine.options.handshake.compression == "deflate"

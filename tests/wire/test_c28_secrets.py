@@ -536,8 +536,8 @@ def test_additional_headers(surfaces: Surfaces, canary: Canary) -> None:
         assert peer.handshakes[0].headers["Authorization"] == canary.text
         headers = elsewhere.handshakes[0].headers
         assert not any(canary.found_in(f"{name}{value}") for name, value in headers.raw_items())
-        surfaces.show("options", socket._engine.plan.options)
-        surfaces.show("plan", socket._engine.plan)
+        surfaces.show("options", socket._engine.options.handshake)
+        surfaces.show("plan", socket._engine.options)
         look(surfaces, watch)
         socket.close().result(5)
 
@@ -581,7 +581,7 @@ def test_a_proxy(surfaces: Surfaces, canary: Canary, kind: str) -> None:
         watch = Watch(socket)
         watch.wait(ConnectFailed)
         look(surfaces, watch)
-        surfaces.show("options", socket._engine.plan.options)
+        surfaces.show("options", socket._engine.options.handshake)
         socket.close().result(5)
 
 
@@ -637,7 +637,7 @@ def test_a_provider_that_gives_nonsense(surfaces: Surfaces, canary: Canary, how:
 def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
     """C28: requests, what carriers give, credentials, secrets, asks and options show nothing."""
     socket = Socket("ws://127.0.0.1:1/?k=1", auth={"token": canary.text, "n": Secret(canary.text)})
-    plan = socket._engine.plan
+    options = socket._engine.options
     credential = socket.auth.value
     secret = Secret(canary.text)
     for carrier, _ in CARRIERS.values():
@@ -648,8 +648,8 @@ def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
     async def at_once() -> None:
         pass
 
-    request: Request = plan.request(credential, at_once)
-    for thing in (request, plan, plan.options, plan.address, credential, secret, Ask):
+    request: Request = options.request(credential, at_once)
+    for thing in (request, options, options.handshake, options.address, credential, secret, Ask):
         surfaces.show(type(thing).__name__, thing)
     surfaces.text("in a list", repr([secret, credential, {"a": secret}]))
     surfaces.text("formatted", f"{secret} {credential!r:>50} {secret!s}")
@@ -724,7 +724,7 @@ def test_a_refreshing_that_fails(surfaces: Surfaces, canary: Canary, how: str) -
         look(surfaces, watch, *errors)
         for error in errors:
             surfaces.locals("refreshing.errors", error)
-        for thing in (tokens, tokens.errors, socket._engine.custody.provider, *printed):
+        for thing in (tokens, tokens.errors, socket._engine.auth.provider, *printed):
             surfaces.show(type(thing).__name__, thing)
         assert peer.dials == 0
         subscription.dispose()
@@ -748,9 +748,9 @@ def test_a_refreshing_that_works(surfaces: Surfaces, canary: Canary) -> None:
         subscription = tokens.subscribe(printed.append)
         watch.wait(Opened, 2)
         assert peer.handshakes[1].credential == f"{canary.text}2"
-        claim = socket._engine.custody.auth.value
+        claim = socket._engine.auth.subject.value
         look(surfaces, watch, *printed)
-        for thing in (tokens, socket._engine.custody.provider, claim, *printed):
+        for thing in (tokens, socket._engine.auth.provider, claim, *printed):
             surfaces.show(type(thing).__name__, thing)
         subscription.dispose()
         socket.close().result(5)

@@ -88,7 +88,7 @@ def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(text)
     seconds: list[float] = []
 
-    class Stopwatch:
+    class SlowConsumerDetector:
         @pytest.hookimpl(wrapper=True)
         def pytest_runtest_protocol(self) -> Generator[None, object, object]:
             start = time.process_time()  # others may be using the machine
@@ -97,7 +97,7 @@ def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
             return result
 
     arguments = ("-q", "-p", "no:randomly", "-p", "no:rerunfailures", "-W", "error")
-    pytester.inline_run(*arguments, plugins=[Stopwatch()]).assertoutcome(passed=3)
+    pytester.inline_run(*arguments, plugins=[SlowConsumerDetector()]).assertoutcome(passed=3)
     assert len(seconds) == 3
     took(sum(seconds), 0.5)
 

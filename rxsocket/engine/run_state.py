@@ -1,15 +1,18 @@
-"""Old connections on their way out: closed in the background, with a bound (C5, C26)."""
+"""What a running socket remembers from one connection to the next (C5, C26)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from rxsocket.auth.credentials import RefusedCredentials
+from rxsocket.events import Cause
 from rxsocket.transports.base import Link
 
-__all__ = ["Departures"]
+__all__ = ["ClosingConnections", "RunState"]
 
 
 class Owner(Protocol):
@@ -20,7 +23,7 @@ class Owner(Protocol):
         ...
 
 
-class Departures:
+class ClosingConnections:
     """The connections of one socket that are being closed.
 
     Args:
@@ -118,3 +121,43 @@ class Departures:
             task.exception()  # a transport's own failure while closing is of no use to anybody
         if not self._tasks:
             self._owner.departed()
+
+
+@dataclass(slots=True)
+class RunState:
+    """What outlives a connection and a change of credential.
+
+    Attributes:
+        departures: Connections that are being closed.
+        refusals: Credentials that were refused.
+        epoch: Number of the last attempt.
+        cause: Why the next thing happens: an attempt begins, or a connection is let go.
+        farewell: Close code and reason to send when a connection is let go.
+        dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
+            the loop's clock.
+        changed: Whether the credential was changed since then.
+        running: Whether the socket runs.
+        closed_at: When the last connection ended, on the loop's clock.
+    """
+
+    closing_connections: ClosingConnections
+    refusals: RefusedCredentials = field(default_factory=RefusedCredentials)
+    epoch: int = 0
+    cause: Cause = Cause.STARTED
+    farewell: tuple[int, str] = (1000, "")
+    dialled_at: float | None = None
+    changed: bool = False
+    running: bool = False
+    closed_at: float | None = None
+
+    def begin(self) -> None:
+        """The socket starts."""
+        self.running = True
+        self.closed_at = None
+        self.closing_connections.begin()
+        self.leave(Cause.STARTED)
+
+    def leave(self, cause: Cause, code: int = 1000, reason: str = "") -> None:
+        """What runs now is about to be let go, and why."""
+        self.cause = cause
+        self.farewell = (code, reason)
