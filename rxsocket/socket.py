@@ -288,7 +288,7 @@ class Socket(Generic[T, S]):
 
     @lazy
     def _scheduler(self) -> LoopScheduler:
-        return LoopScheduler(self._engine.home, self._publisher.publish)
+        return LoopScheduler(self._engine.loop, self._publisher.publish)
 
     def _closing(self) -> Disposable:
         engine = weakref.ref(self._engine)  # which is not to be kept for its cell
@@ -654,8 +654,8 @@ server with 4001 'token expired'; then the server refused the handshake with HTT
             you can: call set_auth(...) with another credential, or reconnect() to try the same \
 one again
         """
-        publisher, home = self._publisher, self._engine.home
-        return explain(publisher.history.events, publisher.state.value, home.wall_time())
+        publisher, loop = self._publisher, self._engine.loop
+        return explain(publisher.history.events, publisher.state.value, loop.wall_time())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.

@@ -64,8 +64,8 @@ class Changes:
     0.25 s passed without a refusal.
     """
 
-    def __init__(self, home: SocketLoop, report: Report) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, report: Report) -> None:
+        self._loop = loop
         self._report = report
         self._wanted: Credential | None = None
         self._pending: tuple[Receipt[AuthChange], ...] = ()
@@ -75,7 +75,7 @@ class Changes:
 
     def receipt(self) -> Receipt[AuthChange]:
         """A receipt for a change that is about to be made."""
-        return Receipt(self._home, self._report)
+        return Receipt(self._loop, self._report)
 
     def wants(self, credential: Credential) -> bool:
         """Whether a change to this credential is on its way."""
@@ -104,7 +104,7 @@ class Changes:
                 pass  # of the credential before
             case Opened(epoch=epoch):
                 self._epoch = epoch
-                self._timer = self._home.loop.call_later(GRACE, self._settle, InEffect(epoch))
+                self._timer = self._loop.event_loop.call_later(GRACE, self._settle, InEffect(epoch))
             case Message(epoch=epoch) if epoch == self._epoch:
                 self._settle(InEffect(epoch))
             case Closed(verdict=Verdict.AWAIT_AUTH, cause=Cause.REFUSED, reason=reason):

@@ -83,25 +83,25 @@ class TokenRefresher:
         timeout: float | None,
         random: Random,
     ) -> None:
-        self._home = home = SocketLoop()
+        self._loop = loop = SocketLoop()
         report = self._observer_failed
         self.credentials: Hub[Credential] = ReplayHub(
-            "refreshing", home, report, self._welcome, self._demand, for_all=True
+            "refreshing", loop, report, self._welcome, self._demand, for_all=True
         )
-        self.errors: Hub[Exception] = Hub("errors", home, report)
+        self.errors: Hub[Exception] = Hub("errors", loop, report)
         self._single_flight = SingleFlight("refreshing(provider)", provider, timeout, self._read)
         self._ahead = RefreshSchedule(lead, random)
         self._expires = expires
         self._credential = credential
         self._timeout = timeout
-        self._holds = RefCount(home, _Wanted(self._start, self._stop), 0.0)
+        self._holds = RefCount(loop, _Wanted(self._start, self._stop), 0.0)
         self._followers: tuple[Follower, ...] = ()
         self._current: IssuedToken | None = None
-        self._alarm = WallClockTimer(home, self._expiring)
+        self._alarm = WallClockTimer(loop, self._expiring)
         self._call: asyncio.Task[IssuedToken] | None = None
         self._unasked = False
         self._waiting: list[tuple[Follower, Callable[[Outcome], None]]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running_on: asyncio.AbstractEventLoop | None = None
         self.calls = 0
 
     def __repr__(self) -> str:
@@ -119,18 +119,18 @@ class TokenRefresher:
         """Tell a follower of every renewal, until disposed."""
 
         def leave() -> None:
-            self._home.run(lambda: self._drop(follower))
+            self._loop.run(lambda: self._drop(follower))
             hold.dispose()
 
-        self._home.run(lambda: self._add(follower))
+        self._loop.run(lambda: self._add(follower))
         hold = self._holds.take()
         return Disposable(leave)
 
     def revive(self) -> None:
         """Go on here, if the loop that it was on has ended."""
-        loop = self._loop
+        loop = self._running_on
         if loop is not None and loop.is_closed():
-            self._home.run(self._moved)
+            self._loop.run(self._moved)
 
     async def ask(
         self, ask: Ask, follower: Follower, refused: Callable[[Credential], bool]
@@ -160,7 +160,7 @@ class TokenRefresher:
             with suppress(RuntimeError):  # its loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(arrive, outcome)
 
-        self._home.run(lambda: self._answer(ask, follower, refused, settle))
+        self._loop.run(lambda: self._answer(ask, follower, refused, settle))
         # The call has a limit of its own; this one is for a loop that ended with the call on it.
         try:
             async with asyncio.timeout(None if self._timeout is None else self._timeout + 1.0):
@@ -188,12 +188,12 @@ class TokenRefresher:
     def _demand(self) -> abc.DisposableBase:
         """A subscriber came that asks for nothing by itself."""
         hold = self._holds.take()
-        self._home.run(self._begin)
+        self._loop.run(self._begin)
         return hold
 
     def _start(self) -> None:
-        loop, self._loop = self._loop, self._home.loop
-        if loop is self._loop:
+        loop, self._running_on = self._running_on, self._loop.event_loop
+        if loop is self._running_on:
             return
         if self._live():
             self._alarm.arm()
@@ -201,26 +201,26 @@ class TokenRefresher:
             self._alarm.set(None)  # who needs one asks for it
 
     def _begin(self) -> None:
-        if self._loop is not None and not self._live():
+        if self._running_on is not None and not self._live():
             self._fetch(Ask(1, Reason.FIRST))
 
     def _stop(self) -> None:
         """The last subscriber left."""
-        self._loop = self._call = None
+        self._running_on = self._call = None
         self._alarm.disarm()
         self._single_flight.cancel()
         self._settle(ProviderFailed(f"{self._single_flight.name} was stopped"))
-        self._home.release(lambda: not self._holds.held)
+        self._loop.release(lambda: not self._holds.held)
 
     def _moved(self) -> None:
         """Begin anew on the loop of the moment, if that is another one than it was."""
-        self._home.bind()
-        if self._loop is None or self._loop is self._home.loop:
+        self._loop.bind()
+        if self._running_on is None or self._running_on is self._loop.event_loop:
             return
         self._single_flight.cancel()
         self._call = None
         self._settle(ProviderFailed(f"the loop that called {self._single_flight.name} ended"))
-        self._loop = None
+        self._running_on = None
         self._start()
 
     def _answer(
@@ -238,7 +238,7 @@ class TokenRefresher:
         self._fetch(ask)
 
     def _live(self) -> bool:
-        return self._current is not None and self._current.live(self._home.wall_time())
+        return self._current is not None and self._current.live(self._loop.wall_time())
 
     def _expiring(self) -> None:
         self._fetch(Ask(self._ahead.failures + 1, Reason.EXPIRING), unasked=True)
@@ -253,7 +253,7 @@ class TokenRefresher:
         self._call.add_done_callback(self._fetched)
 
     def _read(self, answer: Any) -> IssuedToken:
-        now = self._home.wall_time()
+        now = self._loop.wall_time()
         return replace(
             issued_token(answer, now, self._expires, self._credential), number=self.calls
         )
@@ -262,7 +262,7 @@ class TokenRefresher:
         if call is not self._call:
             return
         self._call = None
-        with self._home.turn():
+        with self._loop.turn():
             if call.cancelled():  # by the end of the loop; where somebody asks, it goes on
                 self._settle(
                     ProviderFailed(f"the loop that called {self._single_flight.name} ended")
@@ -277,7 +277,7 @@ class TokenRefresher:
     def _succeeded(self, renewal: IssuedToken) -> None:
         before, self._current = self._current, renewal
         same = before is not None and before.credential == renewal.credential
-        self._alarm.set(self._ahead.after(renewal, self._home.wall_time(), same=same))
+        self._alarm.set(self._ahead.after(renewal, self._loop.wall_time(), same=same))
         others = self._settle(renewal)
         if not same:
             for follower in others:
@@ -290,7 +290,7 @@ class TokenRefresher:
         ):
             self._alarm.set(None)  # until somebody asks
         else:
-            now = self._home.wall_time()
+            now = self._loop.wall_time()
             self._alarm.set(self._ahead.after_failure(now, live=self._live()))
         others = self._settle(error)
         if self._unasked:

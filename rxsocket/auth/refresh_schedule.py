@@ -82,8 +82,8 @@ class WallClockTimer:
         ring: The function.
     """
 
-    def __init__(self, home: SocketLoop, ring: Callable[[], None]) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, ring: Callable[[], None]) -> None:
+        self._loop = loop
         self._ring = ring
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -97,8 +97,8 @@ class WallClockTimer:
         """Go on with what is set, on the loop of the moment."""
         self.disarm()
         if self._at is not None:
-            left = self._at - self._home.wall_time()
-            self._timer = self._home.loop.call_later(max(0.0, min(left, LOOK)), self._look)
+            left = self._at - self._loop.wall_time()
+            self._timer = self._loop.event_loop.call_later(max(0.0, min(left, LOOK)), self._look)
 
     def disarm(self) -> None:
         """Stand still until it is armed again."""
@@ -108,7 +108,7 @@ class WallClockTimer:
 
     def _look(self) -> None:
         self._timer = None
-        if self._at is not None and self._home.wall_time() >= self._at:
+        if self._at is not None and self._loop.wall_time() >= self._at:
             self._at = None
             self._ring()
         else:

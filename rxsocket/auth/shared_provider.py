@@ -43,13 +43,13 @@ class SharedProvider(Provider, Follower):
     def __init__(
         self,
         mint: TokenRefresher,
-        home: SocketLoop,
+        loop: SocketLoop,
         refused: Callable[[Credential], bool],
         renewed: Callable[[Credential], None],
         failed: Callable[[Exception], None],
     ) -> None:
         self._mint = mint
-        self._home = home
+        self._loop = loop
         self._refused = refused
         self._told = renewed
         self._told_failure = failed
@@ -101,16 +101,16 @@ class SharedProvider(Provider, Follower):
 
     def renewed(self, renewal: IssuedToken) -> None:
         """There is another credential."""
-        self._home.run(lambda: self._renewed(renewal))
+        self._loop.run(lambda: self._renewed(renewal))
 
     def failed(self, error: Exception) -> None:
         """A refresh ahead of the expiry failed."""
-        self._home.run(lambda: self._told_failure(error))
+        self._loop.run(lambda: self._told_failure(error))
 
     def _look(self) -> None:
         """The mint may live on the loop of another socket, which may end before this one."""
         self._mint.revive()
-        self._timer = self._home.loop.call_later(LOOK, self._look)
+        self._timer = self._loop.event_loop.call_later(LOOK, self._look)
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -55,7 +55,7 @@ class Ending:
         self._engine = engine
         self._opened_at = opened_at
         self._stable = stable
-        self._at = engine.home.wall_time()
+        self._at = engine.loop.wall_time()
 
     def failed(self, error: Exception, end: End) -> Rejected | ConnectFailed:
         """It did not open."""
@@ -118,7 +118,7 @@ class Ending:
 
     def _closed(self, **how: Any) -> Closed:
         """From here on the socket is without a connection."""
-        now = self._engine.run_state.closed_at = self._engine.home.loop.time()
+        now = self._engine.run_state.closed_at = self._engine.loop.event_loop.time()
         uptime = now - (self._opened_at or 0.0)
         return Closed(epoch=self._attempt.number, uptime=uptime, at=self._at, **how)
 
@@ -127,6 +127,6 @@ class Ending:
 
     def _blocked(self) -> str:
         """That the loop was blocked until just now, if so; longer than servers may put up with."""
-        since = self._engine.home.loop.time() - JUST_NOW
+        since = self._engine.loop.event_loop.time() - JUST_NOW
         seconds = self._engine.loop_listener.blocked_since(since)
         return blocked(seconds) if seconds >= LONG else ""

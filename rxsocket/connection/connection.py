@@ -120,7 +120,7 @@ class Connection(abc.DisposableBase):
         self._attempt = attempt
         self._teller = teller
         self._engine = engine
-        self._home = engine.home
+        self._loop = engine.loop
         self._options = engine.options
         self._publisher = engine.publisher
         self._brake = engine.publisher.read_gate
@@ -184,8 +184,8 @@ class Connection(abc.DisposableBase):
         link = self.link
         if link is None or self.over:
             return
-        self.opened_at = self._home.loop.time()
-        with self._home.turn():
+        self.opened_at = self._loop.event_loop.time()
+        with self._loop.turn():
             self._hears = self._filtered if self._filters else None
             self._outbox.open(link, self.epoch)
             self._brake.opened(link, self._look_after(link))
@@ -239,7 +239,7 @@ class Connection(abc.DisposableBase):
         """End it before it opened: it took too long, or something was in the way."""
         if self.over:
             return
-        with self._home.turn():
+        with self._loop.turn():
             self._failed(error, End(error=error), closing=self.link)
 
     def dispose(self) -> None:
@@ -263,7 +263,7 @@ class Connection(abc.DisposableBase):
             self._attempt.admit(self)
             return
         self._doorstep = AuthHandshake(
-            greeting, link, self._home, self.ask, self._let_in, self.give_up
+            greeting, link, self._loop, self.ask, self._let_in, self.give_up
         )
 
     def _let_in(self) -> None:
@@ -309,13 +309,13 @@ class Connection(abc.DisposableBase):
     def _look_after(self, link: Link) -> Liveness:
         """From here on, watch whether the connection is any good."""
         self._stability = stability = Stability(
-            self._options.stable_after, self._home, self._publisher
+            self._options.stable_after, self._loop, self._publisher
         )
         self._liveness = liveness = Liveness(
             link,
             self.epoch,
             self._options,
-            self._home,
+            self._loop,
             self._publisher,
             self._engine.loop_listener,
             self,
@@ -354,7 +354,7 @@ class Connection(abc.DisposableBase):
     def no_use(self, cause: Cause, reason: str) -> None:
         """The connection is open, but no use any more."""
         link = self.link
-        with self._home.turn():
+        with self._loop.turn():
             if self.over or link is None:
                 return
             if cause in (Cause.SILENT, Cause.BLOCKED):
@@ -386,7 +386,7 @@ class Connection(abc.DisposableBase):
         self._end(self._ending.lost(signal, cause))
 
     def _end(self, event: Event) -> None:
-        with self._home.turn():
+        with self._loop.turn():
             self.over = True
             self._stop_using()
             self._teller.told(event)
@@ -410,7 +410,7 @@ class Connection(abc.DisposableBase):
         return None if closed_at is None else opened_at - closed_at
 
     def _now(self) -> float:
-        return self._home.wall_time()
+        return self._loop.wall_time()
 
 
 def connection(attempt: Attempt, engine: Engine) -> Direct[Event]:
@@ -429,14 +429,14 @@ class _Connection(abc.DisposableBase):
         self._resolved: abc.DisposableBase | None = None
         self._dialled: abc.DisposableBase | None = None
         life = self._life = attempt.life = Connection(attempt, self, engine)
-        with engine.home.turn():
+        with engine.loop.turn():
             outlet.on_next(
                 Connecting(
                     epoch=attempt.number,
                     cause=attempt.cause,
                     attempt=attempt.count,
                     url=engine.options.address.shown,
-                    at=engine.home.wall_time(),
+                    at=engine.loop.wall_time(),
                 )
             )
             self._resolved = attempt.resolve(self._dial, life.on_error)

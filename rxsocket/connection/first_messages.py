@@ -33,7 +33,7 @@ class AuthHandshake:
         self,
         greeting: FirstMessage,
         link: Link,
-        home: SocketLoop,
+        loop: SocketLoop,
         ask: Callable[[Predicate, Any], bool],
         accepted: Callable[[], None],
         failed: Callable[[Exception], None],
@@ -42,11 +42,11 @@ class AuthHandshake:
         self._ask = ask
         self._accepted = accepted
         self._failed = failed
-        self._home = home
-        self._said = home.loop.create_task(self._say(link))
+        self._loop = loop
+        self._said = loop.event_loop.create_task(self._say(link))
         self._timer: asyncio.TimerHandle | None = None
         if greeting.accepted is not None:
-            self._timer = home.loop.call_later(greeting.timeout, self._time_is_up)
+            self._timer = loop.event_loop.call_later(greeting.timeout, self._time_is_up)
 
     def hears(self, message: Any) -> bool:
         """Take a message; whether it was the answer."""
@@ -76,11 +76,11 @@ class AuthHandshake:
         except ConnectionLost:
             return  # the transport is about to say how it ended
         if self._greeting.accepted is None:
-            with self._home.turn():
+            with self._loop.turn():
                 self._accepted()
 
     def _time_is_up(self) -> None:
-        with self._home.turn():
+        with self._loop.turn():
             seconds = f"{self._greeting.timeout:g}"
             self._failed(TimeoutError(f"the server did not accept the credential in {seconds} s"))
 

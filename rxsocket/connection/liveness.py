@@ -47,14 +47,14 @@ class Liveness:
         link: Link,
         epoch: int,
         options: SocketOptions,
-        home: SocketLoop,
+        loop: SocketLoop,
         publisher: Publisher,
         loop_listener: LoopListener,
         patient: Patient,
     ) -> None:
         self._epoch = epoch
         self._options = options
-        self._home = home
+        self._loop = loop
         self._publisher = publisher
         self._vigil = loop_listener
         self._patient = patient
@@ -129,11 +129,11 @@ class Liveness:
         self._patient.no_use(cause, reason)
 
     def _stale(self, silence: float) -> None:
-        event = Stale(epoch=self._epoch, silence=silence, at=self._home.wall_time())
+        event = Stale(epoch=self._epoch, silence=silence, at=self._loop.wall_time())
         self._publisher.publish(event)
         if self._options.on_stale == "reconnect":
             self._patient.no_use(Cause.STALE, f"no message came for {span(silence)}")
 
     def _fresh(self, silence: float) -> None:
-        event = Fresh(epoch=self._epoch, silence=silence, at=self._home.wall_time())
+        event = Fresh(epoch=self._epoch, silence=silence, at=self._loop.wall_time())
         self._publisher.publish(event)

@@ -71,13 +71,13 @@ class PendingRenewal:
 
     def __init__(
         self,
-        home: SocketLoop,
+        loop: SocketLoop,
         publisher: Publisher,
         stable_after: float,
         lacks: Callable[[], bool],
         use: Callable[[Credential], None],
     ) -> None:
-        self._home = home
+        self._loop = loop
         self._publisher = publisher
         self._stable_after = stable_after
         self._lacks = lacks
@@ -93,7 +93,7 @@ class PendingRenewal:
 
     def opened(self) -> None:
         """A connection is open."""
-        self._opened_at = self._home.loop.time()
+        self._opened_at = self._loop.event_loop.time()
         self._consider()
 
     def forget(self) -> None:
@@ -114,12 +114,12 @@ class PendingRenewal:
             self._when_stable(self._newest)
 
     def _when_stable(self, credential: Credential) -> None:
-        loop = self._home.loop
+        loop = self._loop.event_loop
         wait = self._opened_at + self._stable_after - loop.time()
         if wait <= 0 or not credential.known:
             self._take(credential)
         else:
-            self._timer = loop.call_later(wait, lambda: self._home.run(self._consider))
+            self._timer = loop.call_later(wait, lambda: self._loop.run(self._consider))
 
     def _take(self, credential: Credential) -> None:
         self._newest = None
@@ -158,14 +158,14 @@ class AuthManager:
     def __init__(
         self,
         options: SocketOptions,
-        home: SocketLoop,
+        loop: SocketLoop,
         auth: Any,
         run_state: RunState,
         publisher: Publisher,
         outbox: Outbox,
     ) -> None:
         self._options = options
-        self._home = home
+        self._loop = loop
         self._run_state = run_state
         self._publisher = publisher
         self._outbox = outbox
@@ -179,7 +179,7 @@ class AuthManager:
         if isinstance(source, SharedProvider):
             stable = options.stable_after if isinstance(options.stable_after, float) else SETTLED
             self._pending_renewal = PendingRenewal(
-                home, publisher, stable, self._lacks, self._renew
+                loop, publisher, stable, self._lacks, self._renew
             )
         publisher.begin(_shown(source))
 
@@ -198,7 +198,7 @@ class AuthManager:
         """Change the credential, from any thread; see ``Socket.set_auth``."""
         credential = self._credential(value, "set_auth(value)")
         receipt = self._publisher.changes.receipt()
-        self._home.run(lambda: self._set_auth(credential, receipt))
+        self._loop.run(lambda: self._set_auth(credential, receipt))
         return receipt
 
     def follow(self) -> abc.DisposableBase:
@@ -231,7 +231,7 @@ class AuthManager:
     def _source(self, auth: Any) -> tuple[CredentialSource, Callable[[], abc.DisposableBase]]:
         if isinstance(auth, Refreshing):  # before the Observable that it is, too
             mint, failed = refresher_of(auth), self._source_failed
-            share = SharedProvider(mint, self._home, self._refused, self._renewed, failed)
+            share = SharedProvider(mint, self._loop, self._refused, self._renewed, failed)
             return share, share.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
@@ -254,7 +254,7 @@ class AuthManager:
             self.subject.on_next(credential)  # what it replays is what to begin with
             self._publisher.credential(credential)
         else:
-            self._home.run(lambda: self._emitted(credential))
+            self._loop.run(lambda: self._emitted(credential))
 
     def _refused(self, credential: Credential) -> bool:
         return credential in self._run_state.refusals
@@ -264,8 +264,8 @@ class AuthManager:
             self._pending_renewal.came(credential)
 
     def _source_failed(self, error: Exception) -> None:
-        event = SourceFailed(error=error, at=self._home.wall_time())
-        self._home.run(lambda: self._publisher.publish(event))
+        event = SourceFailed(error=error, at=self._loop.wall_time())
+        self._loop.run(lambda: self._publisher.publish(event))
 
     # --- what a change does; on the loop
 

@@ -57,22 +57,22 @@ class Engine:
     def __init__(
         self,
         options: SocketOptions,
-        home: SocketLoop,
+        loop: SocketLoop,
         auth: Any,
         connections: Callable[[], Observable[Event]],
     ) -> None:
         self.options = options
-        self.home = home
+        self.loop = loop
         self._connections = connections
         self.run_state = RunState(ClosingConnections(options.handshake.close_timeout, self))
-        self._holds = RefCount(home, self, options.linger)
+        self._holds = RefCount(loop, self, options.linger)
         hold = self.hold  # one for all of them
-        self.publisher = Publisher(home, hold, options.label)
-        self.outbox = Outbox(home, self.publisher, hold, options.queue_for)
+        self.publisher = Publisher(loop, hold, options.label)
+        self.outbox = Outbox(loop, self.publisher, hold, options.queue_for)
         self.ask_ahead: AskAhead = nothing_asked
-        self.loop_listener = LoopListener(home, self.publisher)
+        self.loop_listener = LoopListener(loop, self.publisher)
         self._run: _Run | None = None
-        self.auth = AuthManager(options, home, auth, self.run_state, self.publisher, self.outbox)
+        self.auth = AuthManager(options, loop, auth, self.run_state, self.publisher, self.outbox)
         self._has_stopped = False
         self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
@@ -86,7 +86,7 @@ class Engine:
 
     def hold(self) -> abc.DisposableBase:
         """Keep the socket connected until disposed."""
-        with self.home.lock:
+        with self.loop.lock:
             if self._has_stopped:
                 self._has_stopped, self._stopped = False, None
         return self._holds.take()
@@ -101,8 +101,8 @@ class Engine:
 
     def not_sent(self, error: Exception) -> None:
         """Tell on ``errors`` what of a stream was not sent; from any thread."""
-        at = self.home.wall_time()
-        self.home.run(lambda: self.publisher.publish(SendFailed(error=error, at=at)))
+        at = self.loop.wall_time()
+        self.loop.run(lambda: self.publisher.publish(SendFailed(error=error, at=at)))
 
     def encode_value(self, value: Any) -> tuple[str | bytes | Fragments, int]:
         """What goes on the wire for a value that has a form in JSON, and its size in bytes."""
@@ -118,40 +118,40 @@ class Engine:
 
     def send_encoded(self, data: str | bytes | Fragments, size: int) -> Receipt[Sent]:
         """Send what is encoded already."""
-        receipt: Receipt[Sent] = Receipt(self.home, self.publisher.report, self.outbox.hurry)
+        receipt: Receipt[Sent] = Receipt(self.loop, self.publisher.report, self.outbox.hurry)
         queued = Queued(data, size, receipt)
-        if not (self.home.free and self.outbox.take(queued)):
-            self.home.run(partial(self.outbox.send, queued))
+        if not (self.loop.is_idle and self.outbox.take(queued)):
+            self.loop.run(partial(self.outbox.send, queued))
         return receipt
 
     def reconnect(self) -> None:
         """Make a fresh connection; see ``Socket.reconnect``."""
-        self.home.run(self._reconnect)
+        self.loop.run(self._reconnect)
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         """End the socket; see ``Socket.close``."""
         receipt = self._receipt()
-        self.home.run(lambda: self._close(code, reason, receipt))
+        self.loop.run(lambda: self._close(code, reason, receipt))
         return receipt
 
     def leave(self, *, hurry: bool) -> None:
         """Close, and wait for it where that does not block the loop."""
         receipt = self.close()
         if hurry:
-            self.home.run(lambda: self.run_state.closing_connections.hurry(HURRY))
-        if not self.home.here:
+            self.loop.run(lambda: self.run_state.closing_connections.hurry(HURRY))
+        if not self.loop.is_current:
             receipt.result()
 
     async def closed(self, *, hurry: bool) -> None:
         """Close, and wait for it."""
         receipt = self.close()
         if hurry:
-            self.home.run(lambda: self.run_state.closing_connections.hurry(HURRY))
+            self.loop.run(lambda: self.run_state.closing_connections.hurry(HURRY))
         await receipt
 
     def wait(self, timeout: float | None) -> bool:
         """Block until it stopped; see ``Socket.wait``."""
-        if self.home.here:
+        if self.loop.is_current:
             raise RuntimeError("wait() would block the loop of this socket: await wait_closed()")
         if self._never_started():
             raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
@@ -195,7 +195,7 @@ class Engine:
         """The last one left; see ``runtime.holds``."""
         if self._run is None:
             return
-        with self.home.turn():
+        with self.loop.turn():
             self.run_state.leave(Cause.LEFT)
             self._let_go()
             self.publisher.abandon()
@@ -228,7 +228,7 @@ class Engine:
             self.run_state.leave(Cause.CLOSE, code, reason)
             self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE, at=self._now()))
         elif self.publisher.state.value is State.IDLE:
-            with self.home.turn():
+            with self.loop.turn():
                 self.publisher.enter(State.CLOSED)
                 self.publisher.end(None)
             self._stop_waiting()
@@ -236,7 +236,7 @@ class Engine:
         self.run_state.closing_connections.afterwards(lambda: receipt.settle(None))
 
     def _end(self, event: Ended) -> None:
-        with self.home.turn():
+        with self.loop.turn():
             self._let_go()
             self._failure = event.error
             self._holds.void()
@@ -260,7 +260,7 @@ class Engine:
         self.departed()
 
     def _stop_waiting(self) -> None:
-        with self.home.lock:
+        with self.loop.lock:
             self._has_stopped, stopped = True, self._stopped
         if stopped is not None:
             stopped.settle(None)
@@ -270,17 +270,17 @@ class Engine:
         if self._run is not None or len(self.run_state.closing_connections):
             return
         _running.discard(self)
-        self.home.release(lambda: self._run is None and not self._holds.held)
+        self.loop.release(lambda: self._run is None and not self._holds.held)
 
     def _receipt(self) -> Receipt[None]:
-        return Receipt(self.home, self.publisher.report)
+        return Receipt(self.loop, self.publisher.report)
 
     def _never_started(self) -> bool:
         idle = self.publisher.state.value is State.IDLE and not self._has_stopped
         return idle and self._run is None and not self._holds.held
 
     def _until_stopped(self) -> Receipt[None]:
-        with self.home.lock:
+        with self.loop.lock:
             if self._stopped is None:
                 self._stopped = self._receipt()
                 if self._has_stopped:
@@ -288,7 +288,7 @@ class Engine:
             return self._stopped
 
     def _now(self) -> float:
-        return self.home.wall_time()
+        return self.loop.wall_time()
 
 
 class _Run(abc.DisposableBase):
@@ -338,7 +338,7 @@ _running: weakref.WeakSet[Engine] = weakref.WeakSet()
 def _close_all() -> None:
     """Say goodbye to the servers when the program ends with sockets open."""
     deadline = time.monotonic() + HURRY
-    receipts = [engine.close() for engine in list(_running) if engine.home.shared]
+    receipts = [engine.close() for engine in list(_running) if engine.loop.shared]
     for receipt in receipts:
         try:
             receipt.result(max(0.0, deadline - time.monotonic()))

@@ -63,10 +63,10 @@ class Stability:
             stable.
     """
 
-    def __init__(self, after: StableAfter, home: SocketLoop, publisher: Publisher) -> None:
-        self._home = home
+    def __init__(self, after: StableAfter, loop: SocketLoop, publisher: Publisher) -> None:
+        self._loop = loop
         self._publisher = publisher
-        self._opened_at = home.loop.time()
+        self._opened_at = loop.event_loop.time()
         self._seconds = after if isinstance(after, (int, float)) else None
         self._reached = False
         self._messages: Subject[str | bytes] | None = None
@@ -79,7 +79,7 @@ class Stability:
         """Whether it is stable by now."""
         if self._seconds is None:
             return self._reached
-        return self._home.loop.time() - self._opened_at >= self._seconds
+        return self._loop.event_loop.time() - self._opened_at >= self._seconds
 
     @property
     def listens(self) -> bool:
@@ -104,7 +104,7 @@ class Stability:
         self._watching = watching = SerialDisposable()
         try:
             good = after if _is_observable(after) else self._of_messages(after)
-            watching.disposable = good.subscribe(lambda _: self._home.run(self._good), self._told)
+            watching.disposable = good.subscribe(lambda _: self._loop.run(self._good), self._told)
         except Exception as error:  # of the user's function
             self._told(error)
 

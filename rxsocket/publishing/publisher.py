@@ -15,8 +15,9 @@ message (C5).
 
 So it is while nobody looks at ``events`` or a session and nothing is held; else each message takes
 the longer way, and an event object is made only when somebody looks at ``events``.
-What nobody switched on is not asked about: what listens to a connection (``Connection.listen``) makes it
-go message by message, a codec and interceptors are asked about once a read.
+What nobody switched on is not asked about: what listens to a connection
+(``Connection.listen``) makes it go message by message,
+a codec and interceptors are asked about once a read.
 
 
 What feeds the streams of a socket, each made when somebody first asks for it.
@@ -93,16 +94,16 @@ class Feeds(ABC):
         auth: The credential in use.
     """
 
-    def __init__(self, home: SocketLoop, hold: Connect) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, hold: Connect) -> None:
+        self._loop = loop
         self._hold = hold
         self._report = report = self.report  # one for all of them
         self.read_gate = ReadGate()
         self.messages: MessageHub[Any] = MessageHub(
-            "messages", home, report, self, hold, self.read_gate
+            "messages", loop, report, self, hold, self.read_gate
         )
-        self.state: ValueHub[State] = ValueHub("state", home, report, State.IDLE)
-        self.auth: ValueHub[Credential] = ValueHub("auth", home, report, PENDING)
+        self.state: ValueHub[State] = ValueHub("state", loop, report, State.IDLE)
+        self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
 
     @lazy
     def events(self) -> Hub[Event]:
@@ -132,18 +133,18 @@ class Feeds(ABC):
     @lazy
     def errors(self) -> Hub[Problem]:
         """What went wrong."""
-        return Hub("errors", self._home, self._report)
+        return Hub("errors", self._loop, self._report)
 
     @lazy
     def latency(self) -> ValueHub[float | None]:
         """How long the last ping and its pong took."""
-        return ValueHub("latency", self._home, self._report, None)
+        return ValueHub("latency", self._loop, self._report, None)
 
     def _connecting(self, name: str) -> Hub[Any]:
-        return Hub(name, self._home, self._report, self._hold, self.read_gate)
+        return Hub(name, self._loop, self._report, self._hold, self.read_gate)
 
     def _welcoming(self, name: str, earlier: Callable[[], Iterable[T]]) -> Hub[T]:
-        return ReplayHub(name, self._home, self._report, earlier, self._hold, self.read_gate)
+        return ReplayHub(name, self._loop, self._report, earlier, self._hold, self.read_gate)
 
     # --- what they tell
 
@@ -209,8 +210,8 @@ class Publisher(Feeds):
         delivers: The epoch whose messages are to be known, while there is one.
     """
 
-    def __init__(self, home: SocketLoop, hold: Connect, shown: str) -> None:
-        super().__init__(home, hold)
+    def __init__(self, loop: SocketLoop, hold: Connect, shown: str) -> None:
+        super().__init__(loop, hold)
         self.delivers: int | None = None
         self._log = EventLog(shown)
         self._states = States()
@@ -223,11 +224,11 @@ class Publisher(Feeds):
     @lazy
     def changes(self) -> Changes:
         """The changes of the credential that somebody waits for."""
-        return Changes(self._home, self._report)
+        return Changes(self._loop, self._report)
 
     @lazy
     def _slow_consumers(self) -> SlowConsumerDetector:
-        return SlowConsumerDetector(self._home, self._slow)
+        return SlowConsumerDetector(self._loop, self._slow)
 
     def publish(self, event: Event, context: Context | None = None) -> None:
         """Let an event be known: first the state it leads to, then the event.
@@ -236,7 +237,7 @@ class Publisher(Feeds):
             event: What happened.
             context: Where to log it; left out, here.
         """
-        with self._home.turn():
+        with self._loop.turn():
             self.history.remember(event)
             if context is None:
                 self._log.tell(event)
@@ -280,13 +281,13 @@ class Publisher(Feeds):
         """
         if not self._slow_consumers.running:
             self._slow_consumers.start()
-        home, epoch, asked = self._home, self.delivers, self._home.asked
-        with home.turn():
+        loop, epoch, asked = self._loop, self.delivers, self._loop.pending
+        with loop.turn():
             if self.intercepted:
                 batch, came = self._intercept(batch, batch if came is None else came)
             if batch and self.observed("batches"):
                 self.batches.emit(batch.copy())
-                home.catch_up()
+                loop.run_pending()
             messages, sources, more = iter(batch), None if came is None else iter(came), True
             while more and self.delivers == epoch:
                 if self._looked_at():
@@ -294,7 +295,7 @@ class Publisher(Feeds):
                 else:
                     more = not self.messages.pour(messages, asked)
                 if asked:
-                    home.catch_up()
+                    loop.run_pending()
 
     def _intercept(
         self, batch: list[Any], came: Sequence[str | bytes]
@@ -332,7 +333,7 @@ class Publisher(Feeds):
         for data in messages:
             source = None if sources is None else next(sources, None)
             if self.observed("events"):
-                at = self._home.wall_time() if at is None else at
+                at = self._loop.wall_time() if at is None else at
                 self.events.emit(Message(epoch=self._epoch, data=data, at=at))
             if self._session is not None:
                 self._session.emit(data, source)
@@ -344,14 +345,14 @@ class Publisher(Feeds):
 
     def undecodable(self, error: Undecodable, excerpt: str) -> None:
         """A message of the connection that is open has no value."""
-        at = self._home.wall_time()
-        with self._home.turn():
+        at = self._loop.wall_time()
+        with self._loop.turn():
             self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
             self._observe(Message(epoch=self._epoch, data=None))
 
     def measured(self, latency: float) -> None:
         """Show how long a ping and its pong took."""
-        with self._home.turn():
+        with self._loop.turn():
             self.latency.emit(latency)
 
     def begin(self, credential: Credential) -> None:
@@ -361,16 +362,16 @@ class Publisher(Feeds):
 
     def credential(self, credential: Credential) -> None:
         """Show which credential is in use."""
-        with self._home.turn():
+        with self._loop.turn():
             if credential != self.auth.value:
                 if (changes := made(self, "changes")) is not None:
                     changes.overtake(credential)
-                self.history.used(credential, self._home.wall_time())
+                self.history.used(credential, self._loop.wall_time())
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:
         """End every stream: what is about connections fails with ``error``, if there is one."""
-        with self._home.turn():
+        with self._loop.turn():
             self.messages.let_go()
             self.end_connected(error)
             self._tell()  # while errors is still there
@@ -384,10 +385,10 @@ class Publisher(Feeds):
 
     def report(self, observer: str, stream: str, error: Exception) -> None:
         """An observer raised and was detached (C23)."""
-        at = self._home.wall_time()
+        at = self._loop.wall_time()
         failed = ObserverFailed(observer=observer, stream=stream, error=error, at=at)
         self._reports.append((failed, copy_context()))  # in a notebook, that of its cell
-        self._home.run(self._tell)  # when everybody has had the value that it raised at
+        self._loop.run(self._tell)  # when everybody has had the value that it raised at
 
     def _tell(self) -> None:
         while self._reports:
@@ -402,7 +403,7 @@ class Publisher(Feeds):
         if not taken and not any(self.attended(name) for name in PAYLOADS):
             self.messages.hold()
         if taken:
-            self._session = SessionHub(event.epoch, self._home, self._report, self, self.read_gate)
+            self._session = SessionHub(event.epoch, self._loop, self._report, self, self.read_gate)
             self._session.hold()
         self.emit("opens", event)
         if self._session is not None:
@@ -431,7 +432,7 @@ class Publisher(Feeds):
         return changes is not None and changes.awaiting_message
 
     def _slow(self, observer: str, stream: str, seconds: float) -> None:
-        at = self._home.wall_time()
+        at = self._loop.wall_time()
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
     def earlier(self) -> list[Event]:
@@ -441,5 +442,5 @@ class Publisher(Feeds):
 
     def dropped(self, count: int, reason: str) -> None:
         """Messages that were held were let go."""
-        at = self._home.wall_time()
+        at = self._loop.wall_time()
         self.publish(Dropped(epoch=self._epoch, count=count, reason=reason, at=at))

@@ -102,8 +102,8 @@ class Story(Socket):
         self._entries = entries
         self._speed = speed
         self._plays_on = scheduler
-        home = self._engine.home
-        self._then = home.then = Then(began, speed, home.real_time)
+        socket_loop = self._engine.loop
+        self._then = socket_loop.replay_time = Then(began, speed, socket_loop.real_time)
 
     def _connections(self) -> Observable[Event]:
         def subscribe(
@@ -124,7 +124,7 @@ class _Telling:
         self, engine: Engine, then: Then, url: str, observer: abc.ObserverBase[Event]
     ) -> None:
         self._then = then
-        self._home = engine.home
+        self._loop = engine.loop
         self._publisher = engine.publisher
         self._outbox = engine.outbox
         self._memory = engine.run_state
@@ -136,7 +136,7 @@ class _Telling:
         self._over = False
 
     def tell(self, entry: Entry) -> None:
-        with self._home.turn():
+        with self._loop.turn():
             self._then.told(entry.at)
             if isinstance(entry, AuthSeen):
                 self._publisher.credential(recorded_credential(entry))
@@ -148,9 +148,9 @@ class _Telling:
     def over(self) -> None:
         """The recording ends: so does the socket, whatever state it is in."""
         if not self._over:
-            with self._home.turn():
+            with self._loop.turn():
                 self._memory.leave(Cause.RECORDING_OVER)
-                at = self._home.wall_time()
+                at = self._loop.wall_time()
                 ended = Ended(verdict=Verdict.COMPLETE, cause=Cause.RECORDING_OVER, at=at)
                 self._close()
                 self._emit(ended)
@@ -199,7 +199,7 @@ class _Telling:
     def _close(self) -> None:
         """Write the ends of what has none, straight to the streams: the observer may be gone."""
         cause, code, reason = self._memory.cause, *self._memory.farewell
-        at = self._home.wall_time()
+        at = self._loop.wall_time()
         for epoch in sorted(self._dialling):
             self._publisher.publish(Aborted(epoch=epoch, cause=cause, at=at))
         for epoch in sorted(self._open):

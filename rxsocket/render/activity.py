@@ -156,7 +156,7 @@ class Tape:
     def __init__(self, engine: Engine) -> None:
         self._publisher = engine.publisher
         self._outbox = engine.outbox
-        self._home: SocketLoop = engine.home
+        self._loop: SocketLoop = engine.loop
         self.views: dict[Hashable, View] = {}
         self._lock = threading.Lock()
         self._watchers = 0
@@ -220,7 +220,7 @@ class Tape:
         """
         with self._lock:
             self._catch_up()
-            now = self._home.wall_time()
+            now = self._loop.wall_time()
             return Record(
                 now=now,
                 since=self._since,
@@ -238,7 +238,7 @@ class Tape:
 
     def _look(self) -> None:
         if self._since is None:
-            self._since = self._home.wall_time()
+            self._since = self._loop.wall_time()
         self._outbox.onlookers = (*self._outbox.onlookers, self._wrote)
         self._looking.disposable = CompositeDisposable(
             self._publisher.events.passive(audience=False).subscribe(
@@ -254,7 +254,7 @@ class Tape:
 
     def _again(self) -> None:
         """The streams ended. Who starts the socket afresh is looked at, too."""
-        self._home.run(self._resume)
+        self._loop.run(self._resume)
 
     def _resume(self) -> None:
         self._looking.disposable = Disposable()
@@ -280,7 +280,7 @@ class Tape:
         self._stir()
 
     def _wrote(self, count: int) -> None:
-        now = self._home.wall_time()
+        now = self._loop.wall_time()
         with self._lock:
             self._sent.add(now, count)
             self._written.extend([now] * min(count, EXACT))

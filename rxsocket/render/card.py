@@ -134,7 +134,7 @@ class Card:
 
 def card(engine: Engine, tape: Tape) -> Card:
     """What there is to show of a socket at this moment; from any thread."""
-    publisher, now = engine.publisher, engine.home.wall_time()
+    publisher, now = engine.publisher, engine.loop.wall_time()
     record = tape.record(now - WINDOW)
     history = publisher.history.events
     mask: Callable[[str], str] = record.mask

@@ -72,28 +72,28 @@ class SocketLoop:
         self._releasing = False
         self.timing: Timing | None = None
         """Calls one observer and times it, while some observer is under suspicion."""
-        self.then: Callable[[], float] | None = None
+        self.replay_time: Callable[[], float] | None = None
         """The time that it was then, where a recording happens again."""
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
+    def event_loop(self) -> asyncio.AbstractEventLoop:
         """The loop, while the socket runs."""
         if self._loop is None:
             raise RuntimeError("the socket is not running")
         return self._loop
 
     @property
-    def here(self) -> bool:
+    def is_current(self) -> bool:
         """Whether this is the thread of the loop, with the loop running."""
         return self._loop is not None and running_loop() is self._loop
 
     @property
-    def free(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether this is the thread of the loop, and nothing is being carried out just now."""
         return not self._turns and self._loop is not None and running_loop() is self._loop
 
     @property
-    def near(self) -> asyncio.AbstractEventLoop | None:
+    def candidate(self) -> asyncio.AbstractEventLoop | None:
         """The loop it is bound to, or would be here and now; ``None`` if none runs yet."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
@@ -103,10 +103,10 @@ class SocketLoop:
         running = running_loop()
         return None if running is _kernel_loop() else running
 
-    def borrow(self) -> tuple[asyncio.AbstractEventLoop, Callable[[], None]]:
+    def acquire(self) -> tuple[asyncio.AbstractEventLoop, Callable[[], None]]:
         """The loop, for what may outlast the socket's run, and what gives it back."""
         with self.lock:
-            loop = self.near
+            loop = self.candidate
             if loop is not None and not background.serves(loop):
                 return loop, _nothing
             loop = background.acquire()
@@ -114,7 +114,7 @@ class SocketLoop:
 
     def wall_time(self) -> float:
         """Seconds since the epoch; those of then where a recording happens again."""
-        return self.real_time() if self.then is None else self.then()
+        return self.real_time() if self.replay_time is None else self.replay_time()
 
     def real_time(self) -> float:
         """Seconds since the epoch, on the clock that goes with the loop."""
@@ -125,7 +125,7 @@ class SocketLoop:
         with self.lock:
             if self._loop is not None:
                 return
-            loop = self.near
+            loop = self.candidate
             if loop is None or background.serves(loop):
                 self._loop, self._shared = background.acquire(), True
             else:
@@ -164,7 +164,7 @@ class SocketLoop:
         From the loop itself it is carried out at once, unless an emission is going on: then it
         waits for that one to be over. From elsewhere it is handed over without waiting.
         """
-        if self.here:
+        if self.is_current:
             self._act(action)
             return
         with self.lock:
@@ -200,11 +200,11 @@ class SocketLoop:
             self._turns -= 1
 
     @property
-    def asked(self) -> Collection[object]:
+    def pending(self) -> Collection[object]:
         """What is to be carried out when the turn ends: empty if nothing is."""
         return self._actions
 
-    def catch_up(self) -> None:
+    def run_pending(self) -> None:
         """Between two values of a turn: carry out what was asked for, as at the end of it.
 
         With a turn around this one, it is left to that one.
@@ -244,29 +244,29 @@ T = TypeVar("T")
 
 
 def run_in_task(
-    home: SocketLoop,
+    loop: SocketLoop,
     function: Callable[[], Awaitable[T]],
     done: Callable[[T], None],
     failed: Callable[[Exception], None],
 ) -> abc.DisposableBase:
     """Run a coroutine; what comes of it is told within a turn. Disposing cancels it."""
-    return _Running(home, function, done, failed)
+    return _Running(loop, function, done, failed)
 
 
 class _Running(abc.DisposableBase, Generic[T]):
-    __slots__ = ("_done", "_failed", "_home", "_task")
+    __slots__ = ("_done", "_failed", "_loop", "_task")
 
     def __init__(
         self,
-        home: SocketLoop,
+        loop: SocketLoop,
         function: Callable[[], Awaitable[T]],
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self._home = home
+        self._loop = loop
         self._done = done
         self._failed = failed
-        self._task = home.loop.create_task(self._run(function))
+        self._task = loop.event_loop.create_task(self._run(function))
 
     def dispose(self) -> None:
         self._task.cancel()
@@ -275,8 +275,8 @@ class _Running(abc.DisposableBase, Generic[T]):
         try:
             result = await function()
         except Exception as error:
-            with self._home.turn():
+            with self._loop.turn():
                 self._failed(error)
         else:
-            with self._home.turn():
+            with self._loop.turn():
                 self._done(result)

@@ -149,8 +149,8 @@ class LoopListener:
         told: Lets an event be known.
     """
 
-    def __init__(self, home: SocketLoop, told: Told) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, told: Told) -> None:
+        self._loop = loop
         self._told = told
         self._pulse: LoopMonitor | None = None
         self._watched: tuple[Watched, ...] = ()
@@ -168,7 +168,7 @@ class LoopListener:
 
     def blocked_since(self, begin: float) -> float:
         """Seconds that the loop was blocked, by a block that ended after ``begin``."""
-        return loop_monitor(self._home.loop).blocked_since(begin)
+        return loop_monitor(self._loop.event_loop).blocked_since(begin)
 
     async def sleep(self, seconds: float, firm: float = 0.0) -> None:
         """Sleep until then, or until time jumps.
@@ -177,7 +177,7 @@ class LoopListener:
             seconds: How long.
             firm: Seconds of wall time that it takes at least, even so: the server asked for them.
         """
-        sleeper = _Sleeper(self._home, seconds, firm)
+        sleeper = _Sleeper(self._loop, seconds, firm)
         self._sleepers = (*self._sleepers, sleeper)
         self._listen()
         try:
@@ -194,7 +194,7 @@ class LoopListener:
 
     def jumped(self, seconds: float) -> None:
         """The computer slept, or its clock was set."""
-        self._told.publish(Resumed(slept=seconds, at=self._home.wall_time()))
+        self._told.publish(Resumed(slept=seconds, at=self._loop.wall_time()))
         for watched in self._watched:
             watched.probe(seconds)
         for sleeper in self._sleepers:
@@ -203,7 +203,7 @@ class LoopListener:
     def _listen(self) -> None:
         needed = bool(self._watched or self._sleepers)
         if needed and self._pulse is None:
-            self._pulse = loop_monitor(self._home.loop)
+            self._pulse = loop_monitor(self._loop.event_loop)
             self._pulse.join(self)
         elif self._pulse is not None and not needed:
             self._pulse.leave(self)
@@ -211,16 +211,16 @@ class LoopListener:
 
 
 class _Sleeper:
-    def __init__(self, home: SocketLoop, seconds: float, firm: float) -> None:
-        self._home = home
-        self._firm_until = home.wall_time() + firm
-        self.slept: asyncio.Future[None] = home.loop.create_future()
-        self._timer = home.loop.call_later(seconds, self._done)
+    def __init__(self, loop: SocketLoop, seconds: float, firm: float) -> None:
+        self._loop = loop
+        self._firm_until = loop.wall_time() + firm
+        self.slept: asyncio.Future[None] = loop.event_loop.create_future()
+        self._timer = loop.event_loop.call_later(seconds, self._done)
 
     def wake(self) -> None:
         self._timer.cancel()
-        rest = self._firm_until - self._home.wall_time()
-        self._timer = self._home.loop.call_later(max(0.0, rest), self._done)
+        rest = self._firm_until - self._loop.wall_time()
+        self._timer = self._loop.event_loop.call_later(max(0.0, rest), self._done)
 
     def stop(self) -> None:
         self._timer.cancel()

@@ -46,11 +46,11 @@ class RefCount:
         linger: Seconds that it runs on after the last one left, if nobody comes meanwhile.
     """
 
-    def __init__(self, home: SocketLoop, held: Counted, linger: float) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, held: Counted, linger: float) -> None:
+        self._loop = loop
         self._held = held
         self._linger = linger
-        self._lock = home.lock
+        self._lock = loop.lock
         self._holds: dict[_Reference, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -64,8 +64,8 @@ class RefCount:
         hold = _Reference(self)
         with self._lock:
             self._holds[hold] = None
-            self._home.bind()
-        self._home.run(lambda: self._begin(hold))
+            self._loop.bind()
+        self._loop.run(lambda: self._begin(hold))
         return hold
 
     def release(self, hold: _Reference) -> None:
@@ -76,7 +76,7 @@ class RefCount:
             del self._holds[hold]
             last = not self._holds
         if last:
-            self._home.run(self._leave)
+            self._loop.run(self._leave)
 
     def void(self) -> None:
         """The socket ended: nobody holds it any more, but for who came after what ended it."""
@@ -93,8 +93,8 @@ class RefCount:
     def _leave(self) -> None:
         self._cancel()
         if self._linger:
-            self._timer = self._home.loop.call_later(
-                self._linger, lambda: self._home.run(self._stop_if_unheld)
+            self._timer = self._loop.event_loop.call_later(
+                self._linger, lambda: self._loop.run(self._stop_if_unheld)
             )
         else:
             self._stop_if_unheld()

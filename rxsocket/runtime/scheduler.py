@@ -44,9 +44,9 @@ class LoopScheduler(PeriodicScheduler):
         publish: Given what a scheduled action raised, on the loop.
     """
 
-    def __init__(self, home: SocketLoop, publish: Publish) -> None:
+    def __init__(self, loop: SocketLoop, publish: Publish) -> None:
         super().__init__()
-        self._home = home
+        self._loop = loop
         self._publish = publish
         self._anchor: tuple[asyncio.AbstractEventLoop, datetime] | None = None
 
@@ -56,9 +56,9 @@ class LoopScheduler(PeriodicScheduler):
 
         So a clock that is set, or a computer that slept, does not move what is scheduled.
         """
-        loop = self._home.near
+        loop = self._loop.candidate
         if loop is None:
-            return self.to_datetime(self._home.real_time())
+            return self.to_datetime(self._loop.real_time())
         anchor = self._anchor
         if anchor is None or anchor[0] is not loop:
             zero = self.to_datetime(wall_clock(loop)()) - timedelta(seconds=loop.time())
@@ -102,14 +102,14 @@ class LoopScheduler(PeriodicScheduler):
         self, seconds: float, action: typing.ScheduledAction[S], state: S | None
     ) -> abc.DisposableBase:
         def invoke() -> abc.DisposableBase | None:
-            with self._home.turn() if self._home.here else nullcontext():
+            with self._loop.turn() if self._loop.is_current else nullcontext():
                 try:
                     return self.invoke_action(action, state)
                 except Exception as error:
                     self._failed(_named(action), error)
                     return None
 
-        item = _Item(invoke, *self._home.borrow())
+        item = _Item(invoke, *self._loop.acquire())
         item.start(seconds)
         return item
 
@@ -118,10 +118,10 @@ class LoopScheduler(PeriodicScheduler):
             observer=observer,
             stream="scheduler",
             error=error,
-            at=self._home.wall_time(),
+            at=self._loop.wall_time(),
             detached=False,
         )
-        self._home.run(lambda: self._publish(event))
+        self._loop.run(lambda: self._publish(event))
 
 
 class _Item(abc.DisposableBase):

@@ -86,9 +86,9 @@ class Outbox:
     """
 
     def __init__(
-        self, home: SocketLoop, publisher: Publisher, hold: Connect, queue_for: float
+        self, loop: SocketLoop, publisher: Publisher, hold: Connect, queue_for: float
     ) -> None:
-        self._home = home
+        self._loop = loop
         self._publisher = publisher
         self._hold = hold
         self._queue_for = queue_for
@@ -134,11 +134,11 @@ class Outbox:
         """Somebody waits: do not wait for the end of this turn of the loop."""
         if not (self._ready and self._queue):
             return
-        if self._home.free:
-            with self._home.turn():
+        if self._loop.is_idle:
+            with self._loop.turn():
                 self._flush()
         else:
-            self._home.run(self.flush)
+            self._loop.run(self.flush)
 
     def shut(self) -> None:
         """The connection is over; what was not written waits for the next one."""
@@ -178,7 +178,7 @@ class Outbox:
         self._append(item)
         if self._scheduled and len(self._queue) < COALESCED and self._bytes < CHUNK:
             return True
-        with self._home.turn():
+        with self._loop.turn():
             self._soon()
         return True
 
@@ -215,12 +215,12 @@ class Outbox:
         """Stay connected for what waits, for as long as it may."""
         if self._queue and self._held is None:
             self._held = self._hold()
-        self._home.run(self._arm)
+        self._loop.run(self._arm)
 
     def fail(self, item: Queued, error: Exception) -> None:
         """A message was not sent."""
         item.receipt.fail(error)
-        at = self._home.wall_time()
+        at = self._loop.wall_time()
         self._publisher.publish(SendFailed(error=error, epoch=self.epoch, at=at))
 
     def _refused(self, item: Queued) -> Exception | None:
@@ -245,14 +245,14 @@ class Outbox:
         """Write the first message of a turn of the loop at once, the others at the turn's end."""
         if not self._scheduled:
             self._scheduled = True
-            self._home.loop.call_soon(self._later)
+            self._loop.event_loop.call_soon(self._later)
             self._flush()
         elif len(self._queue) >= COALESCED or self._bytes >= CHUNK:
             self._flush()
 
     def _later(self) -> None:
         self._scheduled = False
-        with self._home.turn():
+        with self._loop.turn():
             if self._ready:
                 self._flush()
 
@@ -284,7 +284,7 @@ class Outbox:
             return
         if link is not None and not self._ready:
             self._busy = run_in_task(
-                self._home, link.drain, lambda _: self._drained(), lambda _: None
+                self._loop, link.drain, lambda _: self._drained(), lambda _: None
             )
         self._settle_hold()
 
@@ -323,7 +323,7 @@ class Outbox:
             self._drained()
 
         send = lambda: link.send(item.data)  # noqa: E731
-        self._busy = run_in_task(self._home, send, sent, failed)
+        self._busy = run_in_task(self._loop, send, sent, failed)
         self._settle_hold()
 
     # --- staying connected, and giving up
@@ -345,7 +345,7 @@ class Outbox:
         if self._link is not None or not self._queue:
             self._settle_hold()
             return
-        loop = self._home.loop
+        loop = self._loop.event_loop
         deadline = loop.time() + self._queue_for
         for item in reversed(self._queue):
             if item.deadline is not None:
@@ -357,9 +357,9 @@ class Outbox:
 
     def _expired(self) -> None:
         self._timer = None
-        now = self._home.loop.time()
+        now = self._loop.event_loop.time()
         state = self._publisher.state.value.value
-        with self._home.turn():
+        with self._loop.turn():
             expired = [*takewhile(lambda item: (item.deadline or 0.0) <= now, self._queue)]
             del self._queue[: len(expired)]
             for item in expired:

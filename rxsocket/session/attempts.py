@@ -130,7 +130,7 @@ class Attempts:
         self._engine = engine
         self._options = engine.options
         self._run_state = engine.run_state
-        self._home = engine.home
+        self._loop = engine.loop
         self._publisher = engine.publisher
         self._outlet = outlet
         self._connection: abc.DisposableBase = NOTHING
@@ -153,12 +153,12 @@ class Attempts:
 
     async def slot(self, spacing: float, cause: Cause) -> None:
         """Wait until an attempt may begin: the last one is long enough ago."""
-        run_state, loop = self._run_state, self._home.loop
+        run_state, loop = self._run_state, self._loop.event_loop
         wait = 0.0 if run_state.dialled_at is None else run_state.dialled_at + spacing - loop.time()
         if wait > 0:
             if spacing > CHANGE_SPACING:
                 failures = self.retries.failures
-                at = self._home.wall_time()
+                at = self._loop.wall_time()
                 self.emit(Waiting(delay=wait, failures=failures, cause=cause, at=at))
             await asyncio.sleep(wait)
         run_state.dialled_at, run_state.changed = loop.time(), False
@@ -186,15 +186,15 @@ class Attempts:
             attempts=self,
             number=run_state.epoch,
             cause=cause,
-            count=retries.begin(self._home.loop.time()),
-            began=self._home.wall_time(),
+            count=retries.begin(self._loop.event_loop.time()),
+            began=self._loop.wall_time(),
             retries=retries,
-            last=self._home.loop.create_future(),
+            last=self._loop.event_loop.create_future(),
             adopted=beside is None,
             ready=admit,
             early=early,
         )
-        with self._home.turn():
+        with self._loop.turn():
             epoch.subscription = connection(epoch, self._engine).subscribe(epoch)
             if epoch.adopted:
                 self._replace_connection(epoch.subscription)
@@ -218,7 +218,7 @@ class Attempts:
     def let_go(self, cause: Cause) -> None:
         """Close the connection of the socket, or give up the attempt to make one."""
         self._run_state.leave(cause)
-        with self._home.turn():
+        with self._loop.turn():
             self._replace_connection(NOTHING)
         self._stop_if_disposed()
 
@@ -230,7 +230,7 @@ class Attempts:
 
     def emit(self, event: Event) -> None:
         """Let an event be known."""
-        with self._home.turn():
+        with self._loop.turn():
             self._outlet.on_next(event)
         self._stop_if_disposed()
 
@@ -251,7 +251,7 @@ class Attempts:
     ) -> abc.DisposableBase:
         """Resolve the credential of the moment and dial with it (C10)."""
         if not self.selector.at_hand():
-            return run_in_task(self._home, lambda: self._asked(epoch), dial, failed)
+            return run_in_task(self._loop, lambda: self._asked(epoch), dial, failed)
         try:
             request = self._request(epoch, self.selector.take())
         except ProviderFailed as error:
@@ -279,12 +279,12 @@ class Attempts:
     async def _old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""
         await self._run_state.closing_connections.answered(within=CHANGE_SPACING)
-        self._run_state.dialled_at = self._home.loop.time()
+        self._run_state.dialled_at = self._loop.event_loop.time()
 
     def judge(self, epoch: Epoch, end: End, stable: bool) -> Verdict:
         """The verdict about the end of one of the attempts."""
         try:
-            verdict = epoch.retries.judge(end, stable, self._home.loop.time())
+            verdict = epoch.retries.judge(end, stable, self._loop.event_loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently
             self.misjudged = error
             return Verdict.FAIL

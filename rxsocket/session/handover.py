@@ -54,7 +54,7 @@ class Relay:
         self,
         old: Connection,
         strategy: Handover,
-        home: SocketLoop,
+        loop: SocketLoop,
         ask_ahead: AskAhead,
         stir: Callable[[], None],
     ) -> None:
@@ -63,7 +63,7 @@ class Relay:
         self._answers: Answers | None = None
         self._old = old
         self._strategy = strategy
-        self._home = home
+        self._loop = loop
         self._stir = stir
         self._ready = False
         self._caught_up = False
@@ -114,7 +114,7 @@ class Relay:
         if self.new is None:
             return
         if self._delivered:
-            self._doubles_until = self._home.loop.time() + DOUBLES
+            self._doubles_until = self._loop.event_loop.time() + DOUBLES
             self._stop_deduping = self.new.listen(self._is_double)
         self.new.open(seamless=seamless)
 
@@ -140,8 +140,8 @@ class Relay:
 
     def _is_ready(self) -> None:
         self._ready = True
-        self._barrier = self._home.loop.create_task(self._answered())
-        self._patience = self._home.loop.call_later(PATIENCE, self._catch_up)
+        self._barrier = self._loop.event_loop.create_task(self._answered())
+        self._patience = self._loop.event_loop.call_later(PATIENCE, self._catch_up)
 
     # --- is the old one caught up?
 
@@ -184,7 +184,7 @@ class Relay:
 
     def _is_double(self, message: str | bytes) -> bool:
         if self._stop_deduping is not None and (
-            not self._delivered or self._home.loop.time() > self._doubles_until
+            not self._delivered or self._loop.event_loop.time() > self._doubles_until
         ):
             self._stop_deduping()
             return False

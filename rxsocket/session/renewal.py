@@ -53,7 +53,7 @@ class Renewals:
         self._engine = engine
         self._options = engine.options
         self._run_state = engine.run_state
-        self._home = engine.home
+        self._loop = engine.loop
         self._publisher = engine.publisher
         self._due: Cause | None = None
         self._stirred = asyncio.Event()
@@ -110,7 +110,7 @@ class Renewals:
             self._age.cancel()
         if self._options.max_age is not None:
             share = self._options.backoff.random.uniform(YOUNGEST, 1.0)
-            self._age = self._home.loop.call_later(self._options.max_age * share, self._aged)
+            self._age = self._loop.event_loop.call_later(self._options.max_age * share, self._aged)
 
     def _aged(self) -> None:
         self._due = self._due or Cause.MAX_AGE
@@ -174,7 +174,7 @@ class Renewals:
 
     def _in_effect(self, epoch: Epoch, credential: Credential) -> None:
         self._attempts.in_use(epoch, credential)
-        self._attempts.emit(Renewed(epoch=epoch.number, at=self._home.wall_time()))
+        self._attempts.emit(Renewed(epoch=epoch.number, at=self._loop.wall_time()))
 
     def _keep(self, epoch: Epoch, error: Exception) -> None:
         """Go on with the credential that the connection has."""
@@ -199,7 +199,7 @@ class Renewals:
             if old.last.done() or old.life is None:
                 return old
             ask_ahead = self._engine.ask_ahead
-            relay = Relay(old.life, strategy, self._home, ask_ahead, self._stirred.set)
+            relay = Relay(old.life, strategy, self._loop, ask_ahead, self._stirred.set)
             new = self._attempts.begin(
                 cause, beside=retries, admit=relay.admitted, early=relay.heard
             )
@@ -241,7 +241,7 @@ class Renewals:
                 return False
         elif not relay.done:
             return False
-        with self._home.turn():
+        with self._loop.turn():
             self._beside = SerialDisposable()
             self._run_state.leave(Cause.HANDED_OVER)
             self._attempts.adopt(new)
@@ -264,7 +264,7 @@ class Renewals:
     def _failed(
         self, epoch: Epoch, error: Exception, refused: bool, retry_in: float | None = None
     ) -> None:
-        at = self._home.wall_time()
+        at = self._loop.wall_time()
         self._attempts.emit(
             RenewalFailed(
                 epoch=epoch.number, error=error, refused=refused, retry_in=retry_in, at=at

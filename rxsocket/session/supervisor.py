@@ -66,14 +66,14 @@ class _Supervisor(abc.DisposableBase):
         self._engine = engine
         self._options = engine.options
         self._run_state = engine.run_state
-        self._home = engine.home
+        self._loop = engine.loop
         self._publisher = engine.publisher
         self._attempts = Attempts(group.first, engine, outlet)
         self._renewals: Renewals | None = None
         if engine.options.renewable:
             self._renewals = Renewals(group.renewals, self._attempts, engine)
         self._outlet = outlet
-        self._task = engine.home.loop.create_task(self._live_on())
+        self._task = engine.loop.event_loop.create_task(self._live_on())
 
     def dispose(self) -> None:
         if self._renewals is not None:
@@ -90,7 +90,7 @@ class _Supervisor(abc.DisposableBase):
                 self._engine.loop_ends()
             raise
         except Exception as error:
-            with self._home.turn():
+            with self._loop.turn():
                 self._outlet.on_error(error)
 
     async def _live(self) -> None:
@@ -140,10 +140,10 @@ class _Supervisor(abc.DisposableBase):
         spacing = (
             (self._run_state.dialled_at or 0.0)
             + self._options.backoff.spacing
-            - self._home.loop.time()
+            - self._loop.event_loop.time()
         )
         delay = max(retries.next_delay(), asked_for, spacing)
-        if (why := retries.limit(delay, self._home.loop.time())) is not None:
+        if (why := retries.limit(delay, self._loop.event_loop.time())) is not None:
             return why
         self._attempts.emit(
             Waiting(
@@ -187,7 +187,7 @@ class _Supervisor(abc.DisposableBase):
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 
     def _now(self) -> float:
-        return self._home.wall_time()
+        return self._loop.wall_time()
 
 
 def _cause_of_next(end: EndEvent) -> Cause:

@@ -115,10 +115,10 @@ def marks(high_water: int, low_water: int | None) -> tuple[int, int]:
 
 
 async def iterate(
-    source: Observable[T], home: SocketLoop, read_gate: ReadGate | None, high: int, low: int
+    source: Observable[T], loop: SocketLoop, read_gate: ReadGate | None, high: int, low: int
 ) -> AsyncGenerator[T]:
     """The values of a source, on whatever loop this runs."""
-    reader: _Reader[T] = _Reader(home, read_gate, high, low)
+    reader: _Reader[T] = _Reader(loop, read_gate, high, low)
     subscription = source.subscribe(reader.on_next, reader.end, reader.end)
     try:
         while await reader.ready():
@@ -136,13 +136,13 @@ class _Reader(Generic[T]):
     On the socket's loop: ``on_next``, ``end``, and whether the brake is held. Both may be one.
     """
 
-    def __init__(self, home: SocketLoop, read_gate: ReadGate | None, high: int, low: int) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, read_gate: ReadGate | None, high: int, low: int) -> None:
+        self._loop = loop
         self._brake = read_gate
         self._high = high
         self._low = low
         self._waiting: deque[T] = deque()
-        self._loop = asyncio.get_running_loop()
+        self._reader_loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._held = False
         self._releasing = False
@@ -177,12 +177,12 @@ class _Reader(Generic[T]):
         value = self._waiting.popleft()
         if self._held and not self._releasing and len(self._waiting) <= self._low:
             self._releasing = True
-            self._home.run(self._release)
+            self._loop.run(self._release)
         return value
 
     def leave(self) -> None:
         self._left = True
-        self._home.run(self._release)
+        self._loop.run(self._release)
 
     def _release(self) -> None:
         self._releasing = False
@@ -191,13 +191,13 @@ class _Reader(Generic[T]):
             self._brake.release(self)
 
     def _tell(self) -> None:
-        if self._home.here and self._home.loop is self._loop:
+        if self._loop.is_current and self._loop.event_loop is self._reader_loop:
             self._news.set()
         else:
             self._from_elsewhere(self._news.set)
 
     def _from_elsewhere(self, function: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(function)
+            self._reader_loop.call_soon_threadsafe(function)
         except RuntimeError:
             return  # the loop of the reader is closed: nobody reads any more

@@ -180,18 +180,18 @@ class Hub(Generic[T]):
         brake: Pauses reading for ``async for``; ``None`` for a stream that never does.
     """
 
-    __slots__ = ("_fences", "_hold", "_told", "home", "name", "read_gate")
+    __slots__ = ("_fences", "_hold", "_told", "loop", "name", "read_gate")
 
     def __init__(
         self,
         name: str,
-        home: SocketLoop,
+        loop: SocketLoop,
         report: Report,
         hold: Connect | None = None,
         read_gate: ReadGate | None = None,
     ) -> None:
         self.name = name
-        self.home = home
+        self.loop = loop
         self.read_gate = read_gate
         self._told = report
         self._hold = hold
@@ -233,7 +233,7 @@ class Hub(Generic[T]):
     def drop(self, fence: SafeObserver[T]) -> None:
         """An observer left; from any thread."""
         fence.live = False
-        self.home.run(lambda: self._remove(fence))
+        self.loop.run(lambda: self._remove(fence))
 
     def complain(self, error: Exception) -> None:
         """An observer raised: report it (C23)."""
@@ -243,7 +243,7 @@ class Hub(Generic[T]):
 
     def emit(self, value: T) -> None:
         """Call every observer with a value; on the loop, within a turn."""
-        timing = self.home.timing
+        timing = self.loop.timing
         if timing is not None:
             for fence in self._fences:
                 timing(fence, self.name, value)
@@ -261,7 +261,7 @@ class Hub(Generic[T]):
         It is ``emit`` for each, at less cost when there is one observer.
         """
         fences = self._fences
-        if len(fences) == 1 and fences[0].live and self.home.timing is None:
+        if len(fences) == 1 and fences[0].live and self.loop.timing is None:
             return fences[0].pour(values, asked)
         for value in values:
             self.emit(value)
@@ -281,7 +281,7 @@ class Hub(Generic[T]):
         self, observer: abc.ObserverBase[T], hold: Connect | None, *, audience: bool = True
     ) -> abc.DisposableBase:
         seat = _Subscription(self, observer, audience)
-        self.home.run(lambda: self._admit(seat))
+        self.loop.run(lambda: self._admit(seat))
         if hold is not None and seat.live:  # it may have left at what it was given first
             seat.held = hold()
             if not seat.live:
@@ -329,8 +329,8 @@ class ValueHub(Hub[T]):
 
     __slots__ = ("value",)
 
-    def __init__(self, name: str, home: SocketLoop, report: Report, value: T) -> None:
-        super().__init__(name, home, report)
+    def __init__(self, name: str, loop: SocketLoop, report: Report, value: T) -> None:
+        super().__init__(name, loop, report)
         self.value = value
 
     def emit(self, value: T) -> None:
@@ -357,7 +357,7 @@ class ReplayHub(Hub[T]):
     def __init__(
         self,
         name: str,
-        home: SocketLoop,
+        loop: SocketLoop,
         report: Report,
         earlier: Callable[[], Iterable[T]],
         hold: Connect | None = None,
@@ -365,7 +365,7 @@ class ReplayHub(Hub[T]):
         *,
         for_all: bool = False,
     ) -> None:
-        super().__init__(name, home, report, hold, read_gate)
+        super().__init__(name, loop, report, hold, read_gate)
         self._earlier = earlier
         self._for_all = for_all
 

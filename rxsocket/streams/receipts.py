@@ -42,10 +42,10 @@ class Receipt(Observable[T]):
     """
 
     def __init__(
-        self, home: SocketLoop, report: Report, hurry: Callable[[], None] | None = None
+        self, loop: SocketLoop, report: Report, hurry: Callable[[], None] | None = None
     ) -> None:
         super().__init__()
-        self._home = home
+        self._loop = loop
         self._told = report
         self._hurry = hurry
         self._waiting: list[Callable[[], None]] | None = None
@@ -75,7 +75,7 @@ class Receipt(Observable[T]):
             SocketError: If there will be no outcome; it says why.
         """
         if not self._done:
-            if self._home.here:
+            if self._loop.is_current:
                 raise RuntimeError(
                     "result() would block the loop of this socket: await the receipt"
                 )
@@ -87,7 +87,7 @@ class Receipt(Observable[T]):
         return self._get()
 
     def __await__(self) -> Generator[Any, None, T]:
-        if not self._done and self._hurry is not None and self._home.here:
+        if not self._done and self._hurry is not None and self._loop.is_current:
             self._hurry()
         if not self._done:
             yield from self._there(asyncio.get_running_loop()).__await__()
@@ -165,7 +165,7 @@ class Receipt(Observable[T]):
                 fence.on_next(cast("T", self._value))
                 fence.end(None)
 
-        self.when_done(lambda: self._home.run(deliver))
+        self.when_done(lambda: self._loop.run(deliver))
 
         def leave() -> None:
             fence.live = False

@@ -45,13 +45,13 @@ class HoldingHub(Hub[T]):
     def __init__(
         self,
         name: str,
-        home: SocketLoop,
+        loop: SocketLoop,
         report: Report,
         owner: Dropping,
         hold: Connect | None = None,
         read_gate: ReadGate | None = None,
     ) -> None:
-        super().__init__(name, home, report, hold, read_gate)
+        super().__init__(name, loop, report, hold, read_gate)
         self._owner = owner
         self._holding = False
         self._held: list[T] | None = None
@@ -89,7 +89,7 @@ class HoldingHub(Hub[T]):
         elif self._bytes > MAX_BYTES:
             self.let_go(f"more than {MAX_BYTES} bytes came before anybody subscribed")
         elif self._timer is None:
-            self._timer = self.home.loop.call_later(
+            self._timer = self.loop.event_loop.call_later(
                 MAX_SECONDS, self.let_go, f"nobody subscribed within {MAX_SECONDS:g} s"
             )
 
@@ -124,13 +124,13 @@ class MessageHub(HoldingHub[T]):
     def __init__(
         self,
         name: str,
-        home: SocketLoop,
+        loop: SocketLoop,
         report: Report,
         owner: Dropping,
         hold: Connect,
         read_gate: ReadGate,
     ) -> None:
-        super().__init__(name, home, report, owner, hold, read_gate)
+        super().__init__(name, loop, report, owner, hold, read_gate)
         self._came: list[float] | None = None
 
     def hold(self) -> None:
@@ -144,7 +144,7 @@ class MessageHub(HoldingHub[T]):
 
     def _keep(self, value: T, raw: str | bytes | None) -> None:
         self._came = self._came or []
-        self._came.append(self.home.wall_time())
+        self._came.append(self.loop.wall_time())
         super()._keep(value, raw)
 
 
@@ -158,9 +158,9 @@ class SessionHub(HoldingHub[T]):
     __slots__ = ("_over", "epoch")
 
     def __init__(
-        self, epoch: int, home: SocketLoop, report: Report, owner: Dropping, read_gate: ReadGate
+        self, epoch: int, loop: SocketLoop, report: Report, owner: Dropping, read_gate: ReadGate
     ) -> None:
-        super().__init__(f"session {epoch}", home, report, owner, read_gate=read_gate)
+        super().__init__(f"session {epoch}", loop, report, owner, read_gate=read_gate)
         self.epoch = epoch
         self._over = False
 

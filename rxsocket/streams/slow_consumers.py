@@ -37,8 +37,8 @@ class SlowConsumerDetector:
         slow: Told of an observer that took too long: its name, its stream's, the seconds.
     """
 
-    def __init__(self, home: SocketLoop, slow: Callable[[str, str, float], None]) -> None:
-        self._home = home
+    def __init__(self, loop: SocketLoop, slow: Callable[[str, str, float], None]) -> None:
+        self._loop = loop
         self._slow = slow
         self._began = 0.0
         self._suspicious_until = 0.0
@@ -53,7 +53,7 @@ class SlowConsumerDetector:
     def start(self) -> None:
         """The first message of a burst is about to be delivered."""
         self.running = True
-        loop = self._home.loop
+        loop = self._loop.event_loop
         self._began = loop.time()
         loop.call_soon(self._over, loop.time)
 
@@ -63,15 +63,15 @@ class SlowConsumerDetector:
         now = clock()
         if now - self._began > TOO_LONG:
             self._suspicious_until = now + SUSPICIOUS
-            self._home.timing = self._timed
-        elif self._home.timing is not None and now > self._suspicious_until:
-            self._home.timing = None
+            self._loop.timing = self._timed
+        elif self._loop.timing is not None and now > self._suspicious_until:
+            self._loop.timing = None
             self._named.clear()
         if self._spent:
             self._name(now)
 
     def _timed(self, fence: SafeObserver[Any], stream: str, value: Any) -> None:
-        clock = self._home.loop.time
+        clock = self._loop.event_loop.time
         before = clock()
         fence.on_next(value)
         _, spent = self._spent.get(fence, (stream, 0.0))

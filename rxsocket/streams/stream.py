@@ -152,7 +152,7 @@ class Stream(CheckedObservable[T]):
             >>> async for message in socket.messages:
             ...     await store(message)
         """
-        return iterate(self, self._feed.home, self._feed.read_gate, *marks(high_water, low_water))
+        return iterate(self, self._feed.loop, self._feed.read_gate, *marks(high_water, low_water))
 
     # A function of a class, which RxPY's own subclasses have, too: one that is passed to the
     # constructor, bound, would put each stream in a reference cycle.

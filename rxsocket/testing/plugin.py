@@ -94,7 +94,7 @@ class Oversight:
         self.begin()
         left = [engine for engine in engines if _runs(engine)]
         for engine in left:
-            if not engine.home.loop.is_closed():
+            if not engine.loop.event_loop.is_closed():
                 engine.close()
         if broken:
             raise broken[0]

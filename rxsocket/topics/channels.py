@@ -45,7 +45,7 @@ class ChannelHub(Hub[Any]):
     def __init__(
         self,
         name: str,
-        home: SocketLoop,
+        loop: SocketLoop,
         report: Report,
         join: Callable[[ChannelHub], abc.DisposableBase],
         subscription: Subscription,
@@ -53,7 +53,7 @@ class ChannelHub(Hub[Any]):
         by: Callable[[Any], Any],
         key: Hashable,
     ) -> None:
-        super().__init__(f"channel {name}", home, report, lambda: join(self))
+        super().__init__(f"channel {name}", loop, report, lambda: join(self))
         self.subscription = subscription
         self.match = match
         self.by = by
@@ -88,7 +88,7 @@ class Channels:
     """
 
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
-        self.home = engine.home
+        self.loop = engine.loop
         self.publisher = engine.publisher
         self.subscriptions = Subscriptions(engine, self._fail, self._report)
         self._engine = engine
@@ -124,16 +124,16 @@ class Channels:
         name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
         report = self.publisher.report
         by = by or self._topic
-        return Channel(ChannelHub(name, self.home, report, self.join, subscription, match, by, key))
+        return Channel(ChannelHub(name, self.loop, report, self.join, subscription, match, by, key))
 
     def join(self, channel: ChannelHub) -> abc.DisposableBase:
         """Want a channel, and stay connected, until disposed; from any thread."""
         token = object()
-        self.home.run(lambda: self._join(token, channel))
+        self.loop.run(lambda: self._join(token, channel))
         held = self._engine.hold()
 
         def leave() -> None:
-            self.home.run(lambda: self._leave(token))
+            self.loop.run(lambda: self._leave(token))
             held.dispose()
 
         return Disposable(leave)

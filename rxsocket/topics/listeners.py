@@ -49,7 +49,7 @@ class Sink(Hub[Any]):
     def __init__(self, pattern: Pattern, type: Any, dispatch: Dispatch) -> None:
         super().__init__(
             f"listener {pattern.text}",
-            dispatch.home,
+            dispatch.loop,
             dispatch.publisher.report,
             lambda: dispatch.join(self),
         )
@@ -95,9 +95,9 @@ class Dispatch:
     """
 
     def __init__(
-        self, home: SocketLoop, publisher: Publisher, hold: Connect, envelope: Envelope
+        self, loop: SocketLoop, publisher: Publisher, hold: Connect, envelope: Envelope
     ) -> None:
-        self.home = home
+        self.loop = loop
         self.publisher = publisher
         self._hold = hold
         self._unwrap = envelope.unwrap
@@ -111,11 +111,11 @@ class Dispatch:
     def join(self, sink: Sink) -> abc.DisposableBase:
         """Pass messages on to a sink, and stay connected, until disposed; from any thread."""
         token = object()
-        self.home.run(lambda: self._join(token, sink))
+        self.loop.run(lambda: self._join(token, sink))
         held = self._hold()
 
         def leave() -> None:
-            self.home.run(lambda: self._leave(token))
+            self.loop.run(lambda: self._leave(token))
             held.dispose()
 
         return Disposable(leave)
@@ -127,7 +127,7 @@ class Dispatch:
 
     def failed(self, topic: str, error: Exception) -> None:
         """A payload has no value; what was raised has a text and frames that hold the payload."""
-        at, shown = self.home.wall_time(), Undecodable(why_undecodable(error))
+        at, shown = self.loop.wall_time(), Undecodable(why_undecodable(error))
         self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
 
     def _join(self, token: object, sink: Sink) -> None:
@@ -202,7 +202,7 @@ class Dispatch:
             if len(self._routes) < MAX_ROUTES:
                 self._routes[topic] = route
         convert, fence, sinks = route
-        if fence is None or convert is None or self.home.timing is not None:
+        if fence is None or convert is None or self.loop.timing is not None:
             for sink in sinks:
                 sink.receive(topic, data)
             return
@@ -281,7 +281,7 @@ class Topics:
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
         self._engine = engine
         self._envelope = envelope
-        self._dispatch = Dispatch(engine.home, engine.publisher, engine.hold, envelope)
+        self._dispatch = Dispatch(engine.loop, engine.publisher, engine.hold, envelope)
         # A sink lives as long as somebody has a listener of it, or is subscribed to one.
         self._sinks: WeakValueDictionary[tuple[str, Any], Sink] = WeakValueDictionary()
 
@@ -298,7 +298,7 @@ class Topics:
     def sink(self, pattern: Pattern, type: Any) -> Sink:
         """Who passes a topic's payloads on as values of a type: one for all of its listeners."""
         key = (pattern.text, type)
-        with self._engine.home.lock:
+        with self._engine.loop.lock:
             sink = self._sinks.get(key)
             if sink is None:
                 sink = self._sinks[key] = Sink(pattern, type, self._dispatch)

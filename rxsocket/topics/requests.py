@@ -187,7 +187,7 @@ class Requests:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._home = engine.home
+        self._loop = engine.loop
         self._publisher = engine.publisher
         self._numbers = itertools.count(1)
         self._asked: dict[_Asked, None] = {}
@@ -243,12 +243,12 @@ class Requests:
 
         def leave() -> None:
             fence.live = False
-            self._home.run(lambda: self._forget(asked))
+            self._loop.run(lambda: self._forget(asked))
 
         fence = SafeObserver(observer, failed, later=told)
         asked = _Asked(question, fence, id, data, size)
         asked.held = self._engine.hold()
-        self._home.run(lambda: self._begin(asked))
+        self._loop.run(lambda: self._begin(asked))
         return Disposable(leave)
 
     def _prepared(self, question: Question) -> tuple[Any, str | bytes | Fragments, int]:
@@ -292,10 +292,10 @@ class Requests:
             asked.timer.cancel()
         limit = asked.question.timeout
         if limit is not None:
-            asked.timer = self._home.loop.call_later(limit, self._silence, asked, limit)
+            asked.timer = self._loop.event_loop.call_later(limit, self._silence, asked, limit)
 
     def _silence(self, asked: _Asked, limit: float) -> None:
-        with self._home.turn():
+        with self._loop.turn():
             self._end(asked, TimeoutError(f"no answer within {limit:g} s"))
 
     def _message(self, message: Any) -> None:

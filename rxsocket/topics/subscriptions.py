@@ -92,7 +92,7 @@ class Subscriptions:
         failed: Callable[[Subscription, Exception], None],
         report: Callable[[Callable[..., Any], Exception], None],
     ) -> None:
-        self.home = engine.home
+        self.loop = engine.loop
         self._engine = engine
         self._outbox = engine.outbox
         self._outbox.greeting = self._greeting
@@ -109,7 +109,7 @@ class Subscriptions:
         asking = self._frame("subscribe", subscribe)
         ending = None if unsubscribe is None else self._frame("unsubscribe", unsubscribe)
         same: Hashable = subscribe if callable(subscribe) else asking()
-        with self.home.lock:
+        with self.loop.lock:
             found = self._known.get(same)
             if found is None:
                 found = self._known[same] = Subscription(asking, ending, acknowledged)
@@ -181,8 +181,8 @@ class Subscriptions:
     def greet(self, link: Link, epoch: int) -> EarlySubscriptions:
         """Ask for everything that is wanted on a connection that is not delivering yet (C13).
 
-        What it then says is to be passed to :meth:`EarlySubscriptions.hear`, until it delivers. It is not
-        asked again when the outbox opens it.
+        What it then says is to be passed to :meth:`EarlySubscriptions.hear`, until it delivers.
+        It is not asked again when the outbox opens it.
         """
         frames = self._asked_for(epoch)
         if frames:
@@ -230,7 +230,7 @@ class Subscriptions:
             return subscription.subscribe()
         except Exception as error:  # of the user's function: an error of its channels alone
             failure = error
-        self.home.run(lambda: self._failed(subscription, failure))
+        self.loop.run(lambda: self._failed(subscription, failure))
         return None
 
     def _ending(self, subscription: Subscription) -> list[str | bytes]:

@@ -354,7 +354,7 @@ class Ledger:
         self.note(f"dial with {token}")
         self.expect(self.connecting, "C2: a dial outside an attempt")
         expected = self.effective()
-        if token != expected and self.engine.home._actions:
+        if token != expected and self.engine.loop._actions:
             # An observer called back into the socket when it was told of the attempt: that is
             # carried out when everybody was told, before anything of the dial can be sent.
             self._doomed = self.epoch

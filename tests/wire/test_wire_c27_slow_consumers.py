@@ -83,8 +83,8 @@ def test_a_quick_observer_is_never_timed() -> None:
     timings: list[object] = []
 
     def attach(socket: Socket) -> None:
-        home = socket._engine.home
-        socket.on_message(lambda: timings.append(home.timing))
+        loop = socket._engine.loop
+        socket.on_message(lambda: timings.append(loop.timing))
 
     assert run(attach) == []
     assert timings == [None, None, None]
