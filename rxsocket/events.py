@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 from rxsocket.policy.verdicts import Verdict
 
 __all__ = [
+    "FAULTS",
     "Aborted",
     "AwaitingAuth",
     "Cause",
@@ -32,6 +33,8 @@ __all__ = [
     "DecodeFailed",
     "Dropped",
     "Ended",
+    "EpochEnd",
+    "EpochEvent",
     "Event",
     "Fresh",
     "Message",
@@ -79,6 +82,12 @@ class Cause(Enum):
 
     def __repr__(self) -> str:
         return self.name
+
+
+FAULTS = frozenset(
+    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
+)
+"""Causes of an end that nobody wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,6 +393,12 @@ class TopicFailed(_Event):
     topic: str
     error: Exception
 
+
+EpochEnd: TypeAlias = Closed | ConnectFailed | Rejected | Aborted
+"""The last event of an epoch."""
+
+EpochEvent: TypeAlias = Connecting | Opened | Message | EpochEnd
+"""The events that an epoch is made of."""
 
 Problem: TypeAlias = (
     ConnectFailed

@@ -43,6 +43,7 @@ from rxsocket.auth.credentials import PENDING, Credential
 from rxsocket.auth.outcomes import Changes
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
+    FAULTS,
     Cause,
     Closed,
     ConnectFailed,
@@ -190,10 +191,6 @@ class Feeds(ABC):
                 feed.end()
 
 
-FAULTS = frozenset(
-    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
-)
-"""Ends that nobody wanted."""
 PAYLOADS = ("events", "messages", "batches")
 """Streams on which messages are heard."""
 

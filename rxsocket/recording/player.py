@@ -16,21 +16,16 @@ from reactivex.scheduler import CurrentThreadScheduler, TimeoutScheduler
 
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.events import (
-    Aborted,
     AwaitingAuth,
-    Closed,
-    ConnectFailed,
     Connecting,
-    Message,
+    EpochEnd,
+    EpochEvent,
     Opened,
-    Rejected,
 )
 from rxsocket.recording.format import AuthSeen, Entry
 from rxsocket.runtime.threads import running_loop
 
 __all__ = [
-    "EndOfEpoch",
-    "OfAnEpoch",
     "Reel",
     "Speed",
     "Ticker",
@@ -185,9 +180,6 @@ def play(
     return Disposable(stop)
 
 
-EndOfEpoch = Closed | ConnectFailed | Rejected | Aborted
-OfAnEpoch = Connecting | Opened | Message | EndOfEpoch
-
 _WITHOUT_VALUE = {"anonymous": ANONYMOUS, "logged out": LOGGED_OUT, "none yet": PENDING}
 
 
@@ -230,7 +222,7 @@ class Reel:
             entry = self._read()
             if entry is None:
                 return None
-            if isinstance(entry, OfAnEpoch):
+            if isinstance(entry, EpochEvent):
                 self._put(entry)
         return self._waiting.popleft()
 
@@ -247,7 +239,7 @@ class Reel:
                 return isinstance(entry, Connecting)
         return False
 
-    def take(self, epoch: int | None) -> Generator[OfAnEpoch | AuthSeen, None, None]:
+    def take(self, epoch: int | None) -> Generator[EpochEvent | AuthSeen, None, None]:
         """What happened to one connection up to its end, and to the credential meanwhile."""
         if epoch is None:
             return
@@ -259,12 +251,12 @@ class Reel:
                     return
                 if isinstance(entry, AuthSeen):
                     yield entry
-                elif isinstance(entry, OfAnEpoch):
+                elif isinstance(entry, EpochEvent):
                     if entry.epoch != epoch:
                         self._put(entry)
                         continue
                     yield entry
-                    if isinstance(entry, EndOfEpoch):
+                    if isinstance(entry, EpochEnd):
                         return
         finally:
             del self._queues[epoch]
@@ -275,7 +267,7 @@ class Reel:
             entry = self._read()
             if isinstance(entry, AuthSeen):
                 yield entry
-            elif isinstance(entry, OfAnEpoch):
+            elif isinstance(entry, EpochEvent):
                 self._put(entry)
                 if isinstance(entry, Connecting):
                     yield entry
@@ -294,9 +286,9 @@ class Reel:
         return self._ahead.popleft() if self._ahead else next(self._entries, None)
 
     def _begins(self, entry: Entry) -> bool:
-        return isinstance(entry, OfAnEpoch) and entry.epoch not in self._begun
+        return isinstance(entry, EpochEvent) and entry.epoch not in self._begun
 
-    def _put(self, entry: OfAnEpoch) -> None:
+    def _put(self, entry: EpochEvent) -> None:
         epoch = entry.epoch
         if self._begins(entry):
             self._begun.add(epoch)
@@ -314,6 +306,6 @@ class Reel:
                     break
                 continue
             read.append(entry)
-            if isinstance(entry, (Opened, EndOfEpoch)):
+            if isinstance(entry, (Opened, EpochEnd)):
                 break
         return read

@@ -31,13 +31,15 @@ from rxsocket.events import (
     Closed,
     Connecting,
     Ended,
+    EpochEnd,
+    EpochEvent,
     Event,
     Message,
     Opened,
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.recording.format import AuthSeen, Entry
-from rxsocket.recording.player import EndOfEpoch, OfAnEpoch, Reel, play, recorded_credential, ticker
+from rxsocket.recording.player import Reel, play, recorded_credential, ticker
 from rxsocket.recording.replay_transport import RecordedLink
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Request, Signal
@@ -140,7 +142,7 @@ class _Telling:
             self._then.told(entry.at)
             if isinstance(entry, AuthSeen):
                 self._publisher.credential(recorded_credential(entry))
-            elif isinstance(entry, OfAnEpoch):
+            elif isinstance(entry, EpochEvent):
                 self._of_an_epoch(entry)
             elif isinstance(entry, Event):
                 self._emit(entry)
@@ -162,7 +164,7 @@ class _Telling:
             self._close()
         self._then.over()
 
-    def _of_an_epoch(self, event: OfAnEpoch) -> None:
+    def _of_an_epoch(self, event: EpochEvent) -> None:
         event = replace(event, epoch=event.epoch + self._shift) if self._shift else event
         epoch, at = event.epoch, event.at
         self._memory.epoch = max(self._memory.epoch, epoch)
@@ -179,7 +181,7 @@ class _Telling:
         elif isinstance(event, Opened):
             self._opened(event)
         else:
-            if isinstance(event, EndOfEpoch):
+            if isinstance(event, EpochEnd):
                 self._dialling.discard(epoch)
                 self._open.discard(epoch)
                 if not self._open:  # one may have taken over from the other

@@ -19,13 +19,14 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    EpochEvent,
     Message,
     Opened,
     Rejected,
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.recording.format import AuthSeen, Entry
-from rxsocket.recording.player import OfAnEpoch, Reel, play, recorded_credential, ticker
+from rxsocket.recording.player import Reel, play, recorded_credential, ticker
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 
 __all__ = ["RecordedLink", "Served"]
@@ -128,7 +129,7 @@ class Served:
 
         return Observable(subscribe)
 
-    def begin(self) -> Generator[OfAnEpoch | AuthSeen, None, None]:
+    def begin(self) -> Generator[EpochEvent | AuthSeen, None, None]:
         """What is recorded of the next connection."""
         self._interlude.disposable = Disposable()  # it is dialled earlier than it was then
         return self.reel.take(self.reel.begin())

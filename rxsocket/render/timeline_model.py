@@ -8,6 +8,7 @@ from typing import Self
 
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.events import (
+    FAULTS,
     Aborted,
     AwaitingAuth,
     Cause,
@@ -15,6 +16,7 @@ from rxsocket.events import (
     ConnectFailed,
     Connecting,
     Ended,
+    EpochEnd,
     Event,
     Fresh,
     ObserverFailed,
@@ -185,7 +187,7 @@ class Story:
             case _:
                 pass
 
-    def _end(self, event: Closed | ConnectFailed | Rejected | Aborted) -> None:
+    def _end(self, event: EpochEnd) -> None:
         one = self._connection(event.epoch)
         if one is None:
             return
@@ -194,7 +196,7 @@ class Story:
             case Closed(cause=cause):
                 one.label, one.detail = _short(event), closing(event)
                 one.handed_over = cause is Cause.HANDED_OVER
-                one.fault = cause not in SHORT or cause in _UNWANTED
+                one.fault = cause not in SHORT or cause in FAULTS
             case Aborted(cause=cause):
                 one.label, one.detail = "given up", f"given up: {cause.value}"
             case ConnectFailed(error=error, status=status) | Rejected(error=error, status=status):
@@ -215,11 +217,6 @@ class Story:
             if one.ended is None and epoch in (None, one.epoch):
                 return one
         return None
-
-
-_UNWANTED = frozenset(
-    (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
-)
 
 
 def _short(event: Closed) -> str:

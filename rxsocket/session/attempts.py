@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -19,10 +19,9 @@ from rxsocket.events import (
     Aborted,
     Cause,
     Closed,
-    ConnectFailed,
+    EpochEnd,
     Event,
     Opened,
-    Rejected,
     Waiting,
 )
 from rxsocket.explain.causes import closing, describe
@@ -32,7 +31,7 @@ from rxsocket.runtime.outlet import Outlet
 from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 
-__all__ = ["CHANGE_SPACING", "Attempts", "EndEvent", "Epoch"]
+__all__ = ["CHANGE_SPACING", "Attempts", "Epoch"]
 
 
 CHANGE_SPACING = 0.05
@@ -40,8 +39,6 @@ CHANGE_SPACING = 0.05
 
 NOTHING = Disposable()
 """To dispose of."""
-
-EndEvent: TypeAlias = Closed | ConnectFailed | Rejected | Aborted
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +67,7 @@ class Epoch:
     count: int
     began: float
     retries: RetryState
-    last: asyncio.Future[EndEvent]
+    last: asyncio.Future[EpochEnd]
     adopted: bool
     ready: Callable[[Connection], None] | None = None
     early: Callable[[Any], None] | None = None
@@ -236,7 +233,7 @@ class Attempts:
 
     def happened(self, epoch: Epoch, event: Event) -> None:
         """An event of one of the attempts."""
-        if isinstance(event, EndEvent):
+        if isinstance(event, EpochEnd):
             epoch.retries.ended(_attempted(event, epoch.count, epoch.began))
             epoch.last.set_result(event)
         elif self.on_open is not None and isinstance(event, Opened):
@@ -306,7 +303,7 @@ class Attempts:
             raise asyncio.CancelledError
 
 
-def _attempted(end: EndEvent, number: int, at: float) -> Attempted:
+def _attempted(end: EpochEnd, number: int, at: float) -> Attempted:
     match end:
         case Closed():
             return Attempted(number, at, closing(end), code=end.code)

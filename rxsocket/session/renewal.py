@@ -25,9 +25,17 @@ from rxsocket.auth.strategies import Handover, InBand
 from rxsocket.codecs import encoded
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
-from rxsocket.events import Cause, Closed, ConnectFailed, Rejected, RenewalFailed, Renewed
+from rxsocket.events import (
+    Cause,
+    Closed,
+    ConnectFailed,
+    EpochEnd,
+    Rejected,
+    RenewalFailed,
+    Renewed,
+)
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.session.attempts import CHANGE_SPACING, Attempts, EndEvent, Epoch
+from rxsocket.session.attempts import CHANGE_SPACING, Attempts, Epoch
 from rxsocket.session.handover import Relay
 from rxsocket.session.retries import RetryState
 
@@ -69,7 +77,7 @@ class Renewals:
         if self._age is not None:
             self._age.cancel()
 
-    async def tend(self, epoch: Epoch) -> EndEvent | Cause:
+    async def tend(self, epoch: Epoch) -> EpochEnd | Cause:
         """Live with a connection, and with those that it hands over to.
 
         Returns:
@@ -248,7 +256,7 @@ class Renewals:
             relay.switch()
         return True
 
-    def _failed_beside(self, old: Epoch, end: EndEvent, retries: RetryState) -> float | None:
+    def _failed_beside(self, old: Epoch, end: EpochEnd, retries: RetryState) -> float | None:
         """Say why the next one was not made; returns the seconds until it is tried again."""
         error = end.error if isinstance(end, (ConnectFailed, Rejected)) else HandshakeError("gone")
         verdict = end.verdict if isinstance(end, (ConnectFailed, Rejected)) else None

@@ -33,6 +33,7 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Ended,
+    EpochEnd,
     Event,
     Rejected,
     SourceFailed,
@@ -42,7 +43,7 @@ from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.outlet import Direct, Outlet
-from rxsocket.session.attempts import CHANGE_SPACING, Attempts, EndEvent
+from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.renewal import Renewals
 
 __all__ = ["supervised"]
@@ -121,12 +122,12 @@ class _Supervisor(abc.DisposableBase):
                     self._attempts.emit(self._ended(end, verdict, cause))
                     return
 
-    def _connection(self, cause: Cause) -> Awaitable[EndEvent | Cause]:
+    def _connection(self, cause: Cause) -> Awaitable[EpochEnd | Cause]:
         """Make a connection; say how the last one ended, or why we let it go to make another."""
         epoch = self._attempts.begin(cause)
         return epoch.last if self._renewals is None else self._renewals.tend(epoch)
 
-    async def _back_off(self, end: EndEvent, cause: Cause) -> str | None:
+    async def _back_off(self, end: EpochEnd, cause: Cause) -> str | None:
         """Wait until the next attempt may begin; or say which limit forbids it."""
         closing_connections, retries = self._run_state.closing_connections, self._attempts.retries
         if self._attempts.waited_for_old_peer and closing_connections.unanswered:
@@ -168,7 +169,7 @@ class _Supervisor(abc.DisposableBase):
         )
 
     def _ended(
-        self, end: EndEvent, verdict: Verdict, cause: Cause, limit: str = "it cannot succeed"
+        self, end: EpochEnd, verdict: Verdict, cause: Cause, limit: str = "it cannot succeed"
     ) -> Ended:
         if verdict is Verdict.COMPLETE:
             return Ended(verdict=verdict, cause=cause, at=self._now())
@@ -190,7 +191,7 @@ class _Supervisor(abc.DisposableBase):
         return self._loop.wall_time()
 
 
-def _cause_of_next(end: EndEvent) -> Cause:
+def _cause_of_next(end: EpochEnd) -> Cause:
     match end:
         case Closed(verdict=Verdict.AWAIT_AUTH) | Rejected():
             return Cause.REFUSED
@@ -200,7 +201,7 @@ def _cause_of_next(end: EndEvent) -> Cause:
             return Cause.FAILED
 
 
-def _refusal(end: EndEvent) -> str:
+def _refusal(end: EpochEnd) -> str:
     match end:
         case Closed():
             return closing(end)

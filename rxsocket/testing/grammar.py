@@ -19,6 +19,7 @@ from rxsocket.events import (
     Closed,
     ConnectFailed,
     Connecting,
+    EpochEvent,
     Event,
     Fresh,
     Message,
@@ -56,8 +57,6 @@ NEXT: Mapping[Phase, Mapping[type, Phase]] = MappingProxyType(
 
 SHOWN = 20
 """How many events an error shows."""
-
-_OfAnEpoch = Connecting | Opened | Message | Closed | ConnectFailed | Rejected | Aborted
 
 
 class GrammarError(AssertionError):
@@ -105,7 +104,7 @@ class Grammar:
             GrammarError: If it cannot come here.
         """
         self._history.append(event)
-        if isinstance(event, _OfAnEpoch):
+        if isinstance(event, EpochEvent):
             self._advance(event)
         elif isinstance(event, (Stale, Fresh)):
             self._aged(event)
@@ -132,7 +131,7 @@ class Grammar:
             self._fail(f"{name} of epoch {event.epoch}, which was so already", event)
         self._stale = event.epoch if isinstance(event, Stale) else None
 
-    def _advance(self, event: _OfAnEpoch) -> None:
+    def _advance(self, event: EpochEvent) -> None:
         epoch, name = event.epoch, type(event).__name__
         if isinstance(event, Connecting) and epoch != self._next_epoch:
             self._fail(f"epoch {epoch} begins; {self._next_epoch} is the next", event)
