@@ -18,30 +18,28 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.carrier import Carrier
-from rxsocket.auth.carriers import carrier_or_query
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Identity
 from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.outcomes import AuthChange
-from rxsocket.auth.selector import CredentialSource
-from rxsocket.auth.strategies import Strategy, strategy
-from rxsocket.codecs import Codec, codec_or_none
+from rxsocket.auth.strategies import Strategy
+from rxsocket.codecs import Codec
+from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
-from rxsocket.engine.options import USER_AGENT, Headers, SocketOptions, connection_options
+from rxsocket.engine.options import USER_AGENT, Headers, SocketOptions
 from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
-from rxsocket.lazy import lazy
 from rxsocket.liveness.heartbeat import Heartbeat
-from rxsocket.liveness.stability import StableAfter, stable_after_argument
-from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
-from rxsocket.policy.verdicts import Judge, standard
+from rxsocket.liveness.stability import StableAfter
+from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.verdicts import Judge
 from rxsocket.runtime.cells import adopt
+from rxsocket.runtime.direct import switch_map
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.scheduler import LoopScheduler
-from rxsocket.runtime.switch import switch_map
-from rxsocket.sending.interceptors import Interceptor, Outgoing
+from rxsocket.sending.interceptors import Interceptor, Interceptors, Outgoing
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.payload import Sendable
-from rxsocket.session.supervisor import supervised
+from rxsocket.session.supervisor import session
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
@@ -53,18 +51,11 @@ from rxsocket.topics.requests import Request, Requests
 from rxsocket.topics.subscriptions import Answer
 from rxsocket.topics.topic import Envelope, envelope_or_default
 from rxsocket.transports.base import Transport
-from rxsocket.transports.names import TransportName, compression_for, transport_for
-from rxsocket.url import Address
+from rxsocket.transports.names import TransportName
 from rxsocket.validation import (
     callback,
     code_to_send,
-    function_of_one,
-    function_of_one_or_none,
-    instance,
-    more_than_zero,
-    name_or_none,
     reason_to_send,
-    seconds,
     seconds_or_none,
 )
 
@@ -214,81 +205,52 @@ class Socket(Generic[T, S]):
         origin: str | None = None,
         user_agent_header: str | None = USER_AGENT,
     ) -> None:
-        address = Address.parse(url)
-        moves = transport_for(transport)
-        handshake = connection_options(
-            address,
+        options = SocketOptions.checked(
+            url=url,
+            name=name,
+            carrier=carrier,
+            codec=codec,
+            on_auth_change=on_auth_change,
+            identity=identity,
+            max_age=max_age,
+            transport=transport,
+            verdicts=verdicts,
+            backoff=backoff,
+            max_attempts=max_attempts,
+            give_up_after=give_up_after,
+            stable_after=stable_after,
+            rejected=rejected,
+            clean_close=clean_close,
+            auth_timeout=auth_timeout,
+            linger=linger,
+            queue_for=queue_for,
             ssl=ssl,
             proxy=proxy,
             additional_headers=additional_headers,
             subprotocols=subprotocols,
-            compression=compression_for(transport, compression),
+            compression=compression,
             max_size=max_size,
             open_timeout=open_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            heartbeat=heartbeat,
+            stale_after=stale_after,
+            on_stale=on_stale,
             close_timeout=close_timeout,
             origin=origin,
             user_agent_header=user_agent_header,
         )
-        if clean_close not in ("complete", "reconnect"):
-            raise ValueError(f"clean_close: pass 'complete' or 'reconnect', not {clean_close!r}")
-        if on_stale not in ("event", "reconnect"):
-            raise ValueError(f"on_stale: pass 'event' or 'reconnect', not {on_stale!r}")
-        if stale_after == 0:
-            raise ValueError("stale_after: pass more than 0 s, or None for never")
-        if heartbeat is not None:
-            instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
-        limited = max_attempts is not None or give_up_after is not None
-        options = SocketOptions(
-            address=address,
-            name=name_or_none("name", name),
-            carrier=carrier_or_query(carrier),
-            transport=moves,
-            handshake=handshake,
-            verdicts=standard()
-            if verdicts is None
-            else function_of_one("verdicts", verdicts, "a function of an End, such as standard()"),
-            backoff=backoff or _BACKOFF,
-            codec=codec_or_none(codec),
-            limits=Limits(max_attempts, give_up_after) if limited else NO_LIMITS,
-            stable_after=stable_after_argument(stable_after),
-            rejected=function_of_one_or_none("rejected", rejected),
-            clean_close=clean_close,
-            auth_timeout=seconds_or_none("auth_timeout", auth_timeout),
-            on_auth_change=strategy("on_auth_change", on_auth_change),
-            identity=function_of_one_or_none("identity", identity),
-            max_age=more_than_zero("max_age", max_age),
-            linger=seconds("linger", linger),
-            queue_for=seconds("queue_for", queue_for),
-            ping_interval=seconds_or_none("ping_interval", ping_interval),
-            ping_timeout=seconds_or_none("ping_timeout", ping_timeout),
-            heartbeat=heartbeat,
-            stale_after=seconds_or_none("stale_after", stale_after),
-            on_stale=on_stale,
-        )
-        if backoff is not None:
-            instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
         if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         self._envelope = envelope_or_default(envelope)
-        self._engine = Engine(options, SocketLoop(loop), auth, self._connections)
-        self._publisher = self._engine.publisher
+        self._engine = engine = Engine(options, SocketLoop(loop), auth, self._connections)
+        self._publisher = engine.publisher
+        # Made on first use: most sockets need none of them.
+        self._topics: Topics | None = None
+        self._channels: Channels | None = None
+        self._requests: Requests | None = None
+        self._scheduler: LoopScheduler | None = None
         adopt(self._closing, options.name)
-
-    @lazy
-    def _topics(self) -> Topics:
-        return Topics(self._engine, self._envelope)
-
-    @lazy
-    def _channels(self) -> Channels:
-        return Channels(self._engine, self._envelope)
-
-    @lazy
-    def _requests(self) -> Requests:
-        return Requests(self._engine)
-
-    @lazy
-    def _scheduler(self) -> LoopScheduler:
-        return LoopScheduler(self._engine.loop, self._publisher.publish)
 
     def _closing(self) -> Disposable:
         engine = weakref.ref(self._engine)  # which is not to be kept for its cell
@@ -301,22 +263,21 @@ class Socket(Generic[T, S]):
         return Disposable(close)
 
     def _connections(self) -> Observable[Event]:
-        """The heart: every change of the credential is switch-mapped into fresh connections.
+        """Every change of the credential is switch-mapped into fresh connections.
 
         ::
 
-            auth         A---------B------------      custody lets no equal one through (C6)
-            leases       A---------B------------      with reconnect(), each credential is a lease
-            switch       co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
+            auth         A---------B------------      no equal one comes through (C6)
+            groups       A---------B------------      with reconnect(), each is a group of its own
+            switch_map   co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
         """
-        auth = self._engine.auth
-        return auth.subject.pipe(
-            group_renewals(auth.keeps),  # C13
-            switch_map(self._supervised),
+        return self._engine.auth.subject.pipe(
+            group_renewals(_renews),  # C13
+            switch_map(self._session),
         )
 
-    def _supervised(self, group: CredentialGroup[CredentialSource]) -> Observable[Event]:
-        return supervised(group, self._engine)
+    def _session(self, group: CredentialGroup[AuthUpdate]) -> Observable[Event]:
+        return session(group, self._engine)
 
     @property
     def name(self) -> str | None:
@@ -420,6 +381,9 @@ class Socket(Generic[T, S]):
             >>> socket.messages.pipe(ops.debounce(0.5, scheduler=socket.scheduler)).subscribe(print)
             >>> socket.messages.pipe(ops.sample(1.0)).subscribe(print, scheduler=socket.scheduler)
         """
+        with self._engine.loop.lock:
+            if self._scheduler is None:
+                self._scheduler = LoopScheduler(self._engine.loop, self._publisher.publish)
         return self._scheduler
 
     def on_open(self, function: Callback) -> abc.DisposableBase:
@@ -494,7 +458,7 @@ class Socket(Generic[T, S]):
     @property
     def outgoing(self) -> Outgoing:
         """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
-        return Outgoing(self._engine.send, self._engine.not_sent)
+        return Outgoing(self._engine.send, self._engine.report_not_sent)
 
     @overload
     def listener(self, topic: str) -> Listener[Any]: ...
@@ -517,7 +481,7 @@ class Socket(Generic[T, S]):
             >>> chat = socket.listener("chat/:room", type=ChatMessage)
             >>> chat.with_params(room=1).subscribe(lambda message: print(message.text))
         """
-        return self._topics.listener(topic, type)
+        return self._get_topics().listener(topic, type)
 
     @overload
     def emitter(self, topic: str) -> Emitter[Any]: ...
@@ -534,7 +498,7 @@ class Socket(Generic[T, S]):
             >>> chat = socket.emitter("chat/:room")
             >>> chat.emit({"text": "hello"}, params={"room": 1})
         """
-        return self._topics.emitter(topic, mapper)
+        return self._get_topics().emitter(topic, mapper)
 
     def channel(
         self,
@@ -573,7 +537,7 @@ class Socket(Generic[T, S]):
             ...     match=lambda message: '"trades"' in message,
             ... )
         """
-        return self._channels.channel(subscribe, unsubscribe, match, key, by, acknowledged)
+        return self._get_channels().channel(subscribe, unsubscribe, match, key, by, acknowledged)
 
     def request(
         self,
@@ -607,19 +571,22 @@ class Socket(Generic[T, S]):
         Examples:
             >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
         """
+        with self._engine.loop.lock:
+            if self._requests is None:
+                self._requests = Requests(self._engine)
         return self._requests.request(payload, match, id, timeout, answers, idempotent)
 
     def before_send(self, function: Interceptor) -> abc.DisposableBase:
         """Let a function see, and replace, everything that is sent; see ``Interceptors``."""
-        return self._engine.interceptors.before_send(function)
+        return Interceptors(self._engine.hooks).before_send(function)
 
     def after_receive(self, function: Interceptor) -> abc.DisposableBase:
         """Let a function see, and replace, everything that comes in; see ``Interceptors``."""
-        return self._engine.interceptors.after_receive(function)
+        return Interceptors(self._engine.hooks).after_receive(function)
 
     def connect(self) -> abc.DisposableBase:
         """Connect and stay connected until the returned Disposable is disposed."""
-        return self._engine.hold()
+        return self._engine.connect()
 
     def reconnect(self) -> None:
         """Make a new connection now; a refused credential may be tried again (C9)."""
@@ -683,7 +650,7 @@ one again
         await self._engine.wait_closed()
 
     def __enter__(self) -> Self:
-        self._engine.hold()
+        self._engine.connect()
         return self
 
     def __exit__(
@@ -692,10 +659,10 @@ one again
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._engine.leave(hurry=exc_type is not None)
+        self._engine.close_and_block(interrupted=exc_type is not None)
 
     async def __aenter__(self) -> Self:
-        self._engine.hold()
+        self._engine.connect()
         return self
 
     async def __aexit__(
@@ -704,7 +671,7 @@ one again
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._engine.closed(hurry=exc_type is not None)
+        await self._engine.close_and_wait(interrupted=exc_type is not None)
 
     def __repr__(self) -> str:
         return f"<Socket {self._engine.options.label}: {self.state.value.value}>"
@@ -719,8 +686,24 @@ one again
 
         return static_card(self._engine)["text/html"]
 
+    def _get_topics(self) -> Topics:
+        with self._engine.loop.lock:
+            if self._topics is None:
+                self._topics = Topics(self._engine, self._envelope)
+        return self._topics
+
+    def _get_channels(self) -> Channels:
+        with self._engine.loop.lock:
+            if self._channels is None:
+                self._channels = Channels(self._engine, self._envelope)
+        return self._channels
+
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
         return stream.subscribe(callback(f"{name}(function)", function), on_error=_not_here)
+
+
+def _renews(_: AuthUpdate, following: AuthUpdate) -> bool:
+    return following.renews_connection
 
 
 def _not_here(_: Exception) -> None:

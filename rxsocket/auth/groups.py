@@ -1,4 +1,4 @@
-"""Leases: runs of credentials that one session may keep across a change (C13)."""
+"""Groups of credentials: those that one session may keep across a change (C13)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.subject import Subject
 
-from rxsocket.runtime.outlet import Direct, Outlet, subscribed
+from rxsocket.runtime.direct import DirectObservable
 
 __all__ = ["CredentialGroup", "group_renewals"]
 
@@ -16,93 +16,93 @@ T = TypeVar("T")
 
 
 class CredentialGroup(Generic[T]):
-    """A run of credentials.
+    """A credential and its renewals.
 
     Attributes:
         first: The credential to begin with.
+        superseded_by: The first credential of the next group, once there is one. A session that is
+            disposed finds here why.
     """
 
-    __slots__ = ("_renewals", "first")
+    __slots__ = ("_renewals", "first", "superseded_by")
 
     def __init__(self, first: T) -> None:
         self.first = first
+        self.superseded_by: T | None = None
         self._renewals: Subject[T] | None = None
 
     @property
     def renewals(self) -> Observable[T]:
-        """Those that follow it within the same lease, from now on."""
+        """Those that follow it within the group, from now on."""
         if self._renewals is None:
             self._renewals = Subject()
         return self._renewals
 
     def renew(self, credential: T) -> None:
-        """Another one follows."""
         if self._renewals is not None:
             self._renewals.on_next(credential)
 
-    def end(self) -> None:
-        """The next lease begins."""
+    def complete(self, superseded_by: T) -> None:
+        self.superseded_by = superseded_by
         if self._renewals is not None:
             self._renewals.on_completed()
 
 
 def group_renewals(
-    keeps: Callable[[T, T], bool],
+    renews: Callable[[T, T], bool],
 ) -> Callable[[Observable[T]], Observable[CredentialGroup[T]]]:
-    """Group a stream of credentials into leases.
+    """Group a stream of credentials: a renewal belongs to the group of the one before it.
 
     ::
 
         auth      --a-----b--c-----D--
-                [ leases(same letter case) ]
+                [ group_renewals(same letter case) ]
                   --a..............D..
         renewals    ------b--c|
                                    ---
 
     Args:
-        keeps: Given the current credential and the next, whether the same lease goes on.
+        renews: Given the current credential and the next, whether the next one is a renewal.
 
     Returns:
-        An operator. Each lease's ``renewals`` complete when the next lease begins.
+        An operator. The ``renewals`` of a group complete when the next group begins.
     """
 
     def operator(source: Observable[T]) -> Observable[CredentialGroup[T]]:
-        def begin(outlet: Outlet[CredentialGroup[T]]) -> abc.DisposableBase:
-            return subscribed(source, _GroupObserver(keeps, outlet))
+        def subscribe(
+            observer: abc.ObserverBase[CredentialGroup[T]],
+            scheduler: abc.SchedulerBase | None = None,
+        ) -> abc.DisposableBase:
+            return source.subscribe(_GroupObserver(renews, observer), scheduler=scheduler)
 
-        return Direct(begin)
+        return DirectObservable(subscribe)
 
     return operator
 
 
-class _GroupObserver(Generic[T]):
-    """The outlet of the credentials."""
-
-    __slots__ = ("_current", "_keeps", "_newest", "_outlet")
-
-    def __init__(self, keeps: Callable[[T, T], bool], outlet: Outlet[CredentialGroup[T]]) -> None:
-        self._keeps = keeps
-        self._outlet = outlet
-        self._current: CredentialGroup[T] | None = None
+class _GroupObserver(abc.ObserverBase[T]):
+    def __init__(
+        self, renews: Callable[[T, T], bool], observer: abc.ObserverBase[CredentialGroup[T]]
+    ) -> None:
+        self._renews = renews
+        self._observer = observer
+        self._group: CredentialGroup[T] | None = None
         self._newest: T
 
-    def on_next(self, credential: T) -> None:
-        group = self._current
-        if group is not None and self._keeps(self._newest, credential):
-            self._newest = credential
-            group.renew(credential)
+    def on_next(self, value: T) -> None:
+        group = self._group
+        if group is not None and self._renews(self._newest, value):
+            self._newest = value
+            group.renew(value)
             return
-        self._newest = credential
-        self._current = CredentialGroup(credential)
+        self._newest = value
+        self._group = CredentialGroup(value)
         if group is not None:
-            group.end()
-        self._outlet.on_next(self._current)
+            group.complete(value)
+        self._observer.on_next(self._group)
 
     def on_error(self, error: Exception) -> None:
-        self._outlet.on_error(error)
+        self._observer.on_error(error)
 
     def on_completed(self) -> None:
-        self._outlet.on_completed()
-
-    def leave(self) -> None:
-        self._outlet.leave()
+        self._observer.on_completed()

@@ -20,7 +20,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -94,7 +94,7 @@ class TokenRefresher:
         self._expires = expires
         self._credential = credential
         self._timeout = timeout
-        self._holds = RefCount(loop, _Wanted(self._start, self._stop), 0.0)
+        self._references = RefCount(loop, self._start, self._stop)
         self._followers: tuple[Follower, ...] = ()
         self._current: IssuedToken | None = None
         self._alarm = WallClockTimer(loop, self._expiring)
@@ -123,7 +123,7 @@ class TokenRefresher:
             hold.dispose()
 
         self._loop.run(lambda: self._add(follower))
-        hold = self._holds.take()
+        hold = self._references.acquire()
         return Disposable(leave)
 
     def revive(self) -> None:
@@ -187,7 +187,7 @@ class TokenRefresher:
 
     def _demand(self) -> abc.DisposableBase:
         """A subscriber came that asks for nothing by itself."""
-        hold = self._holds.take()
+        hold = self._references.acquire()
         self._loop.run(self._begin)
         return hold
 
@@ -210,7 +210,7 @@ class TokenRefresher:
         self._alarm.disarm()
         self._single_flight.cancel()
         self._settle(ProviderFailed(f"{self._single_flight.name} was stopped"))
-        self._loop.release(lambda: not self._holds.held)
+        self._loop.release(lambda: not self._references.is_used)
 
     def _moved(self) -> None:
         """Begin anew on the loop of the moment, if that is another one than it was."""
@@ -311,14 +311,6 @@ class TokenRefresher:
     def _observer_failed(self, observer: str, stream: str, error: Exception) -> None:
         text = "observer %s of %s raised and was detached; the others go on"
         logger.warning(text, observer, stream, exc_info=error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is done while somebody wants credentials."""
-
-    start: Callable[[], None]
-    stop: Callable[[], None]
 
 
 class Refreshing(Stream[Credential]):

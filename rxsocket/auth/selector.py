@@ -90,7 +90,7 @@ class CredentialSelector:
             return Cause.REFUSED, "this credential was refused before and is not tried again"
         return None
 
-    def at_hand(self) -> bool:
+    def is_at_hand(self) -> bool:
         """Whether the credential for an attempt is there already."""
         return self._pushed is not None or self._minted is not None or self._provider is None
 

@@ -88,8 +88,11 @@ def handover(
         new       o--(3--4--5)--6--7--
         out   --1--2--3--4--5---6--7--      with dedupe; 3, 4 and 5 come twice without
 
-    Nothing is missed. What the new connection receives before the switch waits for it, so messages
-    that came over both are delivered twice unless ``dedupe`` tells that they are the same.
+    With ``dedupe`` nothing is missed and nothing comes twice, also when the server attaches its
+    feed to the new connection some time after the handshake: the switch is where a message of the
+    new connection was seen on the old one. Without it nothing tells which messages are the same.
+    Then messages that come over both are delivered twice, and one that the server sends over the
+    old connection alone, after the new one seemed to be attached, may be missed.
 
     For a renewal of the same identity only. If the server refuses the second connection or the new
     credential, the old connection goes on, ``errors`` says so with a ``RenewalFailed``, and the new

@@ -1,303 +1,281 @@
-"""One connection as a cold Observable: dial, Opened, messages, Closed. No retry, no policy (C2).
+"""One connection, from the attempt to its end: dial, Opened, messages, Closed (C2).
 
 ::
 
-    subscribe   Connecting ── Opened ──────────── Closed |       (messages go to ``deliver``)
-    subscribe   Connecting ── ConnectFailed |                    or Rejected
-    dispose     Connecting ── Aborted                            written by the connection itself
-    dispose     Connecting ── Opened ── Closed                   likewise
+    start   Connecting ── dial ── link ── first message ── open ───────────────── Closed
+                                          the credential   Opened, then messages
+            before it opens                                Rejected, ConnectFailed
+    close   before it opens                                Aborted
+            while it is open                               Closed
 
-
-The life of one epoch: from the dial over the link and the open connection to its end (C2).
-
-::
-
-    dial ── link ── doorstep ── admitted ── open ────────────────── over
-                    the credential          Opened, then messages   Closed
-                    as first message                                (before: Rejected, Aborted …)
-
-What happens is told to who made it. Who is disposed is told nothing any more, so then the last
-event goes straight to ``publish``: every Opened has its Closed, whoever ends it.
+What happens is told to the session that made it, with ``on_event``. A session that closes it hears
+nothing more of it, so then the last event goes straight to ``publish``: every Opened has its
+Closed, whoever ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from reactivex import Observable, abc
 
 from rxsocket.auth.carrier import Predicate
+from rxsocket.auth.credentials import Credential
 from rxsocket.auth.selector import Abandoned
-from rxsocket.connection.closing import TIMEOUT, Ending
+from rxsocket.connection.closing import JUST_NOW, TIMEOUT, did_not_open, lost_why
 from rxsocket.connection.decoding import decoding
-from rxsocket.connection.first_messages import AuthHandshake, RefusalFilter
+from rxsocket.connection.first_messages import AuthHandshake, refusal_filter
 from rxsocket.connection.liveness import Liveness
 from rxsocket.engine.engine import Engine
+from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError, HandshakeRefused
 from rxsocket.events import (
     Aborted,
     Cause,
+    Closed,
+    ConnectFailed,
     Connecting,
+    EpochEnd,
     Event,
     Opened,
+    Rejected,
 )
 from rxsocket.liveness.stability import Stability
 from rxsocket.policy.verdicts import End, Verdict
-from rxsocket.runtime.outlet import Direct, Outlet, subscribed
+from rxsocket.runtime.loop import run_in_task
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
-__all__ = ["Attempt", "Connection", "connection"]
+__all__ = ["Connection"]
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
+"""Sees a message as it came; returns whether nobody else gets it."""
+
+EARLY_MESSAGES = 2**16
+"""How many messages may wait for the opening, or for a handover."""
+EARLY_BYTES = 2**24
+"""How many bytes they may have."""
 
 
-class Attempt(Protocol):
-    """What one connection needs to know.
+class Connection(abc.ObserverBase[Signal]):
+    """One epoch; the observer of its transport.
 
-    Attributes:
-        number: Its epoch.
-        cause: Why it is made.
-        count: How many attempts it took so far, this one included.
-        life: Its life, when there is one.
-        early: Called with the value of each message that came before it opened.
-    """
-
-    number: int
-    cause: Cause
-    count: int
-    life: Connection | None
-    early: Callable[[Any], None] | None
-
-    def resolve(
-        self, dial: Callable[[Request], None], failed: Callable[[Exception], None]
-    ) -> abc.DisposableBase:
-        """Resolve the credential, then call ``dial``, or ``failed`` with what went wrong."""
-        ...
-
-    def judge(self, end: End, stable: bool) -> Verdict:
-        """The verdict about an end, and whether the connection was stable before it."""
-        ...
-
-    def admit(self, life: Connection) -> None:
-        """It could open: say ``open()``, now or later."""
-        ...
-
-
-class Teller(Protocol):
-    """Who is told what happens to a connection, while it is not disposed."""
-
-    def told(self, event: Event) -> None:
-        """An event of it."""
-        ...
-
-    def over(self) -> None:
-        """That was the last one."""
-        ...
-
-
-class Connection(abc.DisposableBase):
-    """From the dial to the end of one epoch; the outlet of its transport.
-
-    Attributes:
+    Args:
+        engine: The socket's running parts.
         epoch: Its number.
-        link: The connection, once it is there.
-        request: What is dialled, until the connection is open.
+        cause: Why it is made.
+        attempt: How many attempts it took so far, this one included.
+        judge: Makes the verdict about its end, told whether it was stable before.
+        on_event: Called with what happens to it, until it is closed.
+        on_link: Called when it could open, where another one delivers still; else it opens.
+        on_early_message: Called with the value of each message that comes before it opens.
+
+    Attributes:
+        credential: What it was dialled with, or renewed with.
+        began_at: Wall time of the attempt.
+        ended: Its last event.
+        link: What the transport made, once it is there.
         opened_at: When it opened, on the loop's clock.
-        over: Whether it has ended.
+        is_closed: Whether it has ended.
     """
 
     def __init__(
         self,
-        attempt: Attempt,
-        teller: Teller,
         engine: Engine,
+        epoch: int,
+        cause: Cause,
+        attempt: int,
+        *,
+        judge: Callable[[Connection, End, bool], Verdict],
+        on_event: Callable[[Connection, Event], None],
+        on_link: Callable[[Connection], None] | None = None,
+        on_early_message: Callable[[Any], None] | None = None,
     ) -> None:
-        self.epoch = attempt.number
+        self.epoch = epoch
+        self.cause = cause
+        self.attempt = attempt
+        self.credential: Credential | None = None
+        self.began_at = engine.loop.wall_time()
+        self.ended: asyncio.Future[EpochEnd] = engine.loop.event_loop.create_future()
         self.link: Link | None = None
-        self.request: Request | None = None
         self.opened_at: float | None = None
-        self.over = False
-        self._attempt = attempt
-        self._teller = teller
+        self.is_closed = False
         self._engine = engine
         self._loop = engine.loop
         self._options = engine.options
         self._publisher = engine.publisher
-        self._brake = engine.publisher.read_gate
-        self._codec = engine.options.codec
-        self._decode: Callable[[list[str | bytes]], None] | None = None
-        if self._codec is not None:
-            self._decode = decoding(self._codec, self._publisher)
         self._run_state = engine.run_state
         self._outbox = engine.outbox
+        self._judge = judge
+        self._on_event = on_event
+        self._on_link = on_link
+        self._on_early_message = on_early_message
+        self._codec = engine.options.codec
+        self._decode = decoding(self._codec, engine.publisher) if self._codec else None
+        self._request: Request | None = None
+        self._resolving: abc.DisposableBase | None = None
+        self._transport: abc.DisposableBase | None = None
+        self._could_open = False
         self._early: list[str | bytes] | None = None
-        self._doorstep: AuthHandshake | None = None
+        self._early_bytes = 0
+        self._auth_handshake: AuthHandshake | None = None
         self._stability: Stability | None = None
         self._liveness: Liveness | None = None
         self._filters: tuple[Filter, ...] = ()
-        self._hears: Filter | None = self._before_open
+        self._first_filter: Filter | None = self._before_open
 
-    # --- what the transport says
+    # --- what the session does with it
 
-    def on_next(self, signal: Signal) -> None:
-        """A signal of the transport."""
-        if self.over:
+    def start(self) -> None:
+        """Say that an attempt begins; within a turn, and followed by one of the two below."""
+        shown = self._options.address.shown
+        self._on_event(
+            self,
+            Connecting(
+                epoch=self.epoch,
+                cause=self.cause,
+                attempt=self.attempt,
+                url=shown,
+                at=self._loop.wall_time(),
+            ),
+        )
+
+    def dial(self, request: Request) -> None:
+        """Connect."""
+        if self.is_closed:
             return
-        if isinstance(signal, list):
-            self._messages(signal)
-        elif isinstance(signal, (str, bytes)):
-            self._messages([signal])
-        elif isinstance(signal, PeerClosed):
-            if self.link is not None:
-                self._lost(self.link, signal)
-        else:
-            self._linked(signal)
-
-    def on_error(self, error: Exception) -> None:
-        """The dial failed, or the transport did."""
-        if self.over:
+        self._request = request
+        try:
+            signals = self._options.transport(request)
+            if not isinstance(signals, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+                kind = type(signals).__name__
+                raise TypeError(f"transport(request): return an Observable of signals, not {kind}")
+        except Exception as error:  # a user's transport; the attempt failed
+            self.on_error(error)
             return
-        if self.link is not None:
-            self._lost(self.link, PeerClosed(1006, str(error), lost=True))
-        elif isinstance(error, Abandoned):
-            self._end(Aborted(epoch=self.epoch, cause=error.cause, at=self._now()))
-        else:
-            self._failed(error, End(error=error))
+        self._transport = signals.subscribe(self)
+        if self.is_closed:
+            self._transport.dispose()
 
-    def on_completed(self) -> None:
-        """The transport ended."""
-        if not self.over:
-            self.on_error(ConnectionError("the transport ended without a reason"))
-
-    def leave(self) -> None:
-        """Hear nothing more of the transport."""
-        self.over = True
-
-    # --- what others do with it
+    def dial_when(self, resolve: Callable[[], Awaitable[Request]]) -> None:
+        """Connect when it is known where to and with what."""
+        self._resolving = run_in_task(self._loop, resolve, self.dial, self.on_error)
 
     def open(self, *, seamless: bool = False) -> None:
-        """Be the connection of the socket from here on (C19).
+        """Make this the socket's active connection (C19).
 
         Args:
             seamless: Whether another one delivered until now.
         """
         link = self.link
-        if link is None or self.over:
+        if link is None or self.is_closed:
             return
         self.opened_at = self._loop.event_loop.time()
         with self._loop.turn():
-            self._hears = self._filtered if self._filters else None
+            self._first_filter = self._filtered if self._filters else None
             self._outbox.open(link, self.epoch)
-            self._brake.opened(link, self._look_after(link))
-            self._teller.told(
+            self._publisher.read_gate.opened(link, self._watch(link))
+            request, self._request = self._request, None
+            self._on_event(
+                self,
                 Opened(
                     epoch=self.epoch,
-                    cause=self._attempt.cause,
-                    attempts=self._attempt.count,
+                    cause=self.cause,
+                    attempts=self.attempt,
                     gap=0.0 if seamless else self._gap(self.opened_at),
-                    subprotocol=self.request.shown(link.subprotocol) if self.request else None,
-                    at=self._now(),
-                )
+                    subprotocol=request.shown(link.subprotocol) if request else None,
+                    at=self._loop.wall_time(),
+                ),
             )
-            self.request = None  # it was for the dial
             early, self._early = self._early, None
             if early:
                 self.on_next(early)
 
-    def listen(self, hears: Filter) -> Callable[[], None]:
-        """Let a function have each message first, as it came; if it returns true, nobody gets it.
+    def activate(self, *, seamless: bool) -> None:
+        """Make this the socket's active connection: now, or as soon as it could open."""
+        self._on_link = self._on_early_message = None
+        if self._could_open:
+            self.open(seamless=seamless)
+
+    def add_filter(self, function: Filter) -> Callable[[], None]:
+        """Let a function have each message first, as it came.
 
         Returns:
-            A function that ends it.
+            A function that removes it.
         """
 
-        def end() -> None:
-            self._filters = tuple(other for other in self._filters if other is not hears)
+        def remove() -> None:
+            self._filters = tuple(other for other in self._filters if other is not function)
             if self.opened_at is not None and not self._filters:
-                self._hears = None
+                self._first_filter = None
 
-        self._filters = (*self._filters, hears)
+        self._filters = (*self._filters, function)
         if self.opened_at is not None:
-            self._hears = self._filtered
+            self._first_filter = self._filtered
+        return remove
 
-        return end
+    def close(self, cause: Cause, code: int = 1000, reason: str = "") -> None:
+        """Close it; what it says of its end goes to ``publish``."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self.opened_at is not None:
+            self._outbox.flush()
+        self._stop()
+        if self.link is not None:
+            self._run_state.closing.add(self.link, code, reason)
+        event: EpochEnd
+        if self.opened_at is None:
+            event = Aborted(epoch=self.epoch, cause=cause, at=self._loop.wall_time())
+        else:
+            event = self._closed(reason=reason, sent=code, cause=cause)
+        self._settle(event)
+        self._publisher.publish(event)
+        self._dispose_transport()
+
+    def fail_dial(self, error: Exception) -> None:
+        """End it before it opened: it took too long, or something was in the way."""
+        if self.is_closed:
+            return
+        with self._loop.turn():
+            ended = self._did_not_open(error, End(error=error))
+            if self.link is not None:
+                self._run_state.closing.add(self.link)
+            self._end(ended)
+
+    def fail_open(self, cause: Cause, reason: str) -> None:
+        """End it while it is open: it is no use any more.
+
+        With SILENT and BLOCKED nothing can be said to the peer; with other causes it is worth a
+        close frame.
+        """
+        link = self.link
+        with self._loop.turn():
+            if self.is_closed or link is None:
+                return
+            if cause in (Cause.SILENT, Cause.BLOCKED):
+                self._lost(link, PeerClosed(1006, reason, lost=True), cause)
+                link.abort()  # last: a transport may report it at once, as a lost link
+                return
+            verdict = self._judge(self, End(code=1006, reason=reason), self._is_stable)
+            ended = self._closed(reason=reason, sent=TIMEOUT, cause=cause, verdict=verdict)
+            self._run_state.closing.add(link, TIMEOUT, reason)
+            self._end(ended)
 
     def ask(self, predicate: Predicate, message: Any) -> bool:
         """Ask a predicate of the user's about a message; if it raises, that is reported (C23)."""
         try:
             return bool(predicate(message))
         except Exception as error:
-            self.complain(predicate, error)
+            self.report(predicate, error)
             return False
 
-    def complain(self, function: Callable[..., Any], error: Exception) -> None:
+    def report(self, function: Callable[..., Any], error: Exception) -> None:
         """A function of the user's raised: report it, as that of an observer (C23)."""
         name = getattr(function, "__qualname__", type(function).__name__)
         self._publisher.report(name, "messages", error)
 
-    def give_up(self, error: Exception) -> None:
-        """End it before it opened: it took too long, or something was in the way."""
-        if self.over:
-            return
-        with self._loop.turn():
-            self._failed(error, End(error=error), closing=self.link)
-
-    def dispose(self) -> None:
-        """Let it go, for the reason of the moment."""
-        if self.over:
-            return
-        self.over = True
-        if self.opened_at is not None:
-            self._outbox.flush()
-        self._stop_using()
-        if self.link is not None:
-            self._run_state.closing_connections.add(self.link, *self._run_state.farewell)
-        self._publisher.publish(self._ending.let_go())
-
-    # --- before it opens
-
-    def _linked(self, link: Link) -> None:
-        self.link = link
-        greeting = None if self.request is None else self.request.greeting
-        if greeting is None:
-            self._attempt.admit(self)
-            return
-        self._doorstep = AuthHandshake(
-            greeting, link, self._loop, self.ask, self._let_in, self.give_up
-        )
-
-    def _let_in(self) -> None:
-        self._doorstep = None
-        self._attempt.admit(self)
-
-    def _before_open(self, message: str | bytes) -> bool:
-        if self._doorstep is not None and self._doorstep.hears(message):
-            return True
-        self._early = self._early or []
-        self._early.append(message)
-        if self._attempt.early is not None:
-            self._attempt.early(self.value(message))
-        return True
-
-    def _messages(self, messages: list[str | bytes]) -> None:
-        if self._hears is None:
-            if self._decode is None:
-                self._publisher.deliver(messages)
-            else:
-                self._decode(messages)
-            return
-        for message in messages:  # each may open or end it, or end what hears them
-            if self.over:
-                return
-            if self._hears is None or not self._hears(message):
-                (self._decode or self._publisher.deliver)([message])
-
-    # --- while it is open
-
-    def _filtered(self, message: str | bytes) -> bool:
-        return any(hears(message) for hears in self._filters)
-
-    def value(self, message: str | bytes) -> Any:
+    def decoded(self, message: str | bytes) -> Any:
         """What observers would get; the message itself if it does not decode."""
         if self._codec is None:
             return message
@@ -306,178 +284,211 @@ class Connection(abc.DisposableBase):
         except Exception:  # reported when it is delivered
             return message
 
-    def _look_after(self, link: Link) -> Liveness:
+    # --- what the transport says
+
+    def on_next(self, value: Signal) -> None:
+        """A signal of the transport."""
+        if self.is_closed:
+            return
+        if isinstance(value, list):
+            self._on_messages(value)
+        elif isinstance(value, (str, bytes)):
+            self._on_messages([value])
+        elif isinstance(value, PeerClosed):
+            if self.link is not None:
+                self._lost(self.link, value)
+        else:
+            self._linked(value)
+
+    def on_error(self, error: Exception) -> None:
+        """The dial failed, or the transport did."""
+        if self.is_closed:
+            return
+        if self.link is not None:
+            self._lost(self.link, PeerClosed(1006, str(error), lost=True))
+        elif isinstance(error, Abandoned):
+            self._end(Aborted(epoch=self.epoch, cause=error.cause, at=self._loop.wall_time()))
+        else:
+            self._end(self._did_not_open(error, End(error=error)))
+
+    def on_completed(self) -> None:
+        """The transport ended."""
+        if not self.is_closed:
+            self.on_error(ConnectionError("the transport ended without a reason"))
+
+    # --- before it opens
+
+    def _linked(self, link: Link) -> None:
+        self.link = link
+        first_message = None if self._request is None else self._request.greeting
+        if first_message is None:
+            self._admit()
+        else:
+            self._auth_handshake = AuthHandshake(
+                first_message, link, self._loop, self.ask, self._accepted, self.fail_dial
+            )
+
+    def _accepted(self) -> None:
+        self._auth_handshake = None
+        self._admit()
+
+    def _admit(self) -> None:
+        self._could_open = True
+        if self._on_link is None:
+            self.open()
+        else:
+            self._on_link(self)
+
+    def _before_open(self, message: str | bytes) -> bool:
+        if self._auth_handshake is not None and self._auth_handshake.takes(message):
+            return True
+        early = self._early = self._early or []
+        early.append(message)
+        self._early_bytes += len(message)
+        if len(early) > EARLY_MESSAGES or self._early_bytes > EARLY_BYTES:
+            text = "too many messages came before the connection was ready"
+            self.fail_dial(HandshakeError(text))
+            return True
+        if self._on_early_message is not None:
+            self._on_early_message(self.decoded(message))
+        return True
+
+    # --- while it is open
+
+    def _on_messages(self, messages: list[str | bytes]) -> None:
+        if self._first_filter is None:
+            (self._decode or self._publisher.deliver)(messages)
+            return
+        for message in messages:  # each may open or end it, or remove the filters
+            if self.is_closed:
+                return
+            if self._first_filter is None or not self._first_filter(message):
+                (self._decode or self._publisher.deliver)([message])
+
+    def _filtered(self, message: str | bytes) -> bool:
+        return any(function(message) for function in self._filters)
+
+    def _watch(self, link: Link) -> Liveness:
         """From here on, watch whether the connection is any good."""
-        self._stability = stability = Stability(
-            self._options.stable_after, self._loop, self._publisher
-        )
+        options = self._options
+        self._stability = stability = Stability(options.stable_after, self._loop, self._publisher)
         self._liveness = liveness = Liveness(
             link,
             self.epoch,
-            self._options,
+            options,
             self._loop,
             self._publisher,
             self._engine.loop_listener,
-            self,
+            self.fail_open,
         )
-        for listener in (stability, liveness):
-            if listener.listens:
-                self._overhear(listener.heard)
-        if self._options.rejected is not None:
-            self._suspect(self._options.rejected)
+        if stability.needs_messages:
+            self._overhear(stability.on_message)
+        if liveness.needs_messages:
+            self._overhear(liveness.on_message)
+        if options.rejected is not None:
+            self._filter_refusals(options.rejected)
         return liveness
 
-    def _overhear(self, heard: Callable[[str | bytes], None]) -> None:
-        def hears(message: str | bytes) -> bool:
-            heard(message)
-            return self.over  # who was told may have ended it
+    def _overhear(self, on_message: Callable[[str | bytes], None]) -> None:
+        def overhear(message: str | bytes) -> bool:
+            on_message(message)
+            return self.is_closed  # what was called may have ended it
 
-        self.listen(hears)
+        self.add_filter(overhear)
 
-    def _suspect(self, rejected: Predicate) -> None:
-        def trusted() -> bool:
-            if not self._stable:
+    def _filter_refusals(self, rejected: Predicate) -> None:
+        def is_over() -> bool:
+            if not self._is_stable:
                 return False
-            end()
+            remove()
             return True
 
-        end = self.listen(RefusalFilter(rejected, self.ask, trusted, self._refused))
+        refusals = refusal_filter(rejected, self.ask, is_over, self._on_refused)
+        remove = self.add_filter(refusals)
 
-    def _refused(self) -> None:
-        link = self.link
-        if link is None:
+    def _on_refused(self) -> None:
+        if self.link is None:
             return
-        ended = self._ending.refused()
-        self._run_state.closing_connections.add(link)
+        verdict = self._judge(self, End(error=CredentialRefused()), False)
+        ended = self._closed(
+            reason="a message said so", sent=1000, cause=Cause.REFUSED, verdict=verdict
+        )
+        self._run_state.closing.add(self.link)
         self._end(ended)
 
-    def no_use(self, cause: Cause, reason: str) -> None:
-        """The connection is open, but no use any more."""
-        link = self.link
-        with self._loop.turn():
-            if self.over or link is None:
-                return
-            if cause in (Cause.SILENT, Cause.BLOCKED):
-                self._lost(link, PeerClosed(1006, reason, lost=True), cause)
-                link.abort()  # last: a transport may report it at once, as a lost link
-            else:
-                ended = self._ending.no_use(cause, reason)
-                self._run_state.closing_connections.add(link, TIMEOUT, reason)
-                self._end(ended)
-
     @property
-    def _stable(self) -> bool:
-        return self._stability is not None and self._stability.reached
+    def _is_stable(self) -> bool:
+        return self._stability is not None and self._stability.is_reached
 
     # --- its end
 
-    @property
-    def _ending(self) -> Ending:
-        return Ending(self._attempt, self._engine, self.opened_at, self._stable)
-
-    def _failed(self, error: Exception, end: End, closing: Link | None = None) -> None:
-        ended = self._ending.failed(error, end)
-        if closing is not None:
-            self._run_state.closing_connections.add(closing)
-        self._end(ended)
+    def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
+        if isinstance(error, HandshakeRefused) and error.retry_after is not None:
+            error.retry_after = self._masked(error.retry_after)
+        verdict = self._judge(self, end, False)
+        return did_not_open(self.epoch, error, verdict, self._loop.wall_time())
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
-        self._run_state.closing_connections.add(link, ended=True)
-        self._end(self._ending.lost(signal, cause))
+        self._run_state.closing.add_ended(link)
+        reason = self._masked(signal.reason)
+        end = End(code=signal.sent or signal.code, reason=reason)
+        if self.opened_at is None:
+            said = f"closed with {signal.code} {reason}".rstrip()
+            error = ConnectionLost(f"the server let the link open, then {said}")
+            self._end(self._did_not_open(error, end))
+            return
+        if cause is None:
+            just_now = self._loop.event_loop.time() - JUST_NOW
+            blocked_for = self._engine.loop_listener.blocked_since(just_now)
+            cause, reason = lost_why(signal, reason, blocked_for)
+        verdict = self._judge(self, end, self._is_stable)
+        self._end(
+            self._closed(
+                code=signal.code, reason=reason, sent=signal.sent, cause=cause, verdict=verdict
+            )
+        )
 
-    def _end(self, event: Event) -> None:
+    def _closed(self, **how: Any) -> Closed:
+        """From here on the socket is without a connection."""
+        now = self._run_state.closed_at = self._loop.event_loop.time()
+        uptime = now - (self.opened_at or 0.0)
+        return Closed(epoch=self.epoch, uptime=uptime, at=self._loop.wall_time(), **how)
+
+    def _end(self, event: EpochEnd) -> None:
         with self._loop.turn():
-            self.over = True
-            self._stop_using()
-            self._teller.told(event)
-            self._teller.over()
+            self.is_closed = True
+            self._stop()
+            self._settle(event)
+            self._on_event(self, event)
+            self._dispose_transport()
 
-    def _stop_using(self) -> None:
-        if self.opened_at is not None:
-            self._outbox.shut()
-            if self.link is not None:
-                self._brake.over(self.link)
-        if self._doorstep is not None:
-            self._doorstep.leave()
+    def _settle(self, event: EpochEnd) -> None:
+        if not self.ended.done():  # cancelled with the task that awaited it
+            self.ended.set_result(event)
+
+    def _stop(self) -> None:
+        """Let go of what it uses while it lives."""
+        if self.link is not None:
+            if self.opened_at is not None:
+                self._outbox.close()
+            self._publisher.read_gate.closed(self.link)
+        if self._auth_handshake is not None:
+            self._auth_handshake.dispose()
         if self._stability is not None:
             self._stability.stop()
         if self._liveness is not None:
             self._liveness.stop()
+
+    def _dispose_transport(self) -> None:
+        if self._resolving is not None:
+            self._resolving.dispose()
+        if self._transport is not None:
+            self._transport.dispose()
 
     def _gap(self, opened_at: float) -> float | None:
         """Seconds that the socket was without a connection."""
         closed_at = self._run_state.closed_at
         return None if closed_at is None else opened_at - closed_at
 
-    def _now(self) -> float:
-        return self._loop.wall_time()
-
-
-def connection(attempt: Attempt, engine: Engine) -> Direct[Event]:
-    """The connection that comes of an attempt."""
-    return Direct(lambda outlet: _Connection(attempt, outlet, engine))
-
-
-class _Connection(abc.DisposableBase):
-    """What there is to let go of: the life, the credential that is asked for, the transport."""
-
-    __slots__ = ("_dialled", "_life", "_outlet", "_resolved", "_transport")
-
-    def __init__(self, attempt: Attempt, outlet: Outlet[Event], engine: Engine) -> None:
-        self._outlet = outlet
-        self._transport = engine.options.transport
-        self._resolved: abc.DisposableBase | None = None
-        self._dialled: abc.DisposableBase | None = None
-        life = self._life = attempt.life = Connection(attempt, self, engine)
-        with engine.loop.turn():
-            outlet.on_next(
-                Connecting(
-                    epoch=attempt.number,
-                    cause=attempt.cause,
-                    attempt=attempt.count,
-                    url=engine.options.address.shown,
-                    at=engine.loop.wall_time(),
-                )
-            )
-            self._resolved = attempt.resolve(self._dial, life.on_error)
-        if life.over:
-            self._let_go()
-
-    def dispose(self) -> None:
-        # What the connection writes about its end comes before the transport is let go.
-        self._life.dispose()
-        self._let_go()
-
-    def told(self, event: Event) -> None:
-        """What happens to the connection."""
-        self._outlet.on_next(event)
-
-    def over(self) -> None:
-        """It has told of its end."""
-        self._let_go()
-        self._outlet.on_completed()
-
-    def _let_go(self) -> None:
-        if self._resolved is not None:
-            self._resolved.dispose()
-        if self._dialled is not None:
-            self._dialled.dispose()
-
-    def _dial(self, request: Request) -> None:
-        life = self._life
-        if life.over:
-            return
-        life.request = request
-        try:
-            signals = self._transport(request)
-            if not isinstance(signals, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
-                kind = type(signals).__name__
-                raise TypeError(f"transport(request): return an Observable of signals, not {kind}")
-        except Exception as error:  # a user's transport; the attempt failed
-            life.on_error(error)
-            return
-        dialled = subscribed(signals, life)
-        if life.over:
-            dialled.dispose()
-        else:
-            self._dialled = dialled
+    def _masked(self, text: str) -> str:
+        return self._publisher.history.masked(text)

@@ -1,7 +1,4 @@
-"""From the link to the open connection: the credential as the first message (C19).
-
-The first messages of a connection may say that the credential was refused (C9).
-"""
+"""What the first messages of a connection may be: the credential and the answer to it (C9, C19)."""
 
 from __future__ import annotations
 
@@ -14,106 +11,96 @@ from rxsocket.errors import ConnectionLost, CredentialRefused
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.transports.base import Link
 
-__all__ = ["AuthHandshake", "RefusalFilter"]
+__all__ = ["AuthHandshake", "refusal_filter"]
 
 
 class AuthHandshake:
-    """Says the greeting, and waits for the answer to it.
+    """Sends the credential as the first message, and waits for the answer (C19).
 
     Args:
-        greeting: What to say and what to wait for.
+        first_message: What to send and what to wait for.
         link: The connection.
-        home: Where it lives.
+        loop: Where it lives.
         ask: Asks a predicate of the user's about a message; false if it raises.
-        accepted: Called when the server said yes, or need not say anything.
-        failed: Called with what went wrong instead.
+        on_accepted: Called when the server said yes, or need not say anything.
+        on_failed: Called with what went wrong instead.
     """
 
     def __init__(
         self,
-        greeting: FirstMessage,
+        first_message: FirstMessage,
         link: Link,
         loop: SocketLoop,
         ask: Callable[[Predicate, Any], bool],
-        accepted: Callable[[], None],
-        failed: Callable[[Exception], None],
+        on_accepted: Callable[[], None],
+        on_failed: Callable[[Exception], None],
     ) -> None:
-        self._greeting = greeting
+        self._first_message = first_message
         self._ask = ask
-        self._accepted = accepted
-        self._failed = failed
+        self._on_accepted = on_accepted
+        self._on_failed = on_failed
         self._loop = loop
-        self._said = loop.event_loop.create_task(self._say(link))
+        self._sending = loop.event_loop.create_task(self._send(link))
         self._timer: asyncio.TimerHandle | None = None
-        if greeting.accepted is not None:
-            self._timer = loop.event_loop.call_later(greeting.timeout, self._time_is_up)
+        if first_message.accepted is not None:
+            self._timer = loop.event_loop.call_later(first_message.timeout, self._time_out)
 
-    def hears(self, message: Any) -> bool:
-        """Take a message; whether it was the answer."""
-        greeting = self._greeting
-        if greeting.rejected is not None and self._ask(greeting.rejected, message):
-            self.leave()
-            self._failed(CredentialRefused())
+    def takes(self, message: Any) -> bool:
+        """Look at a message; return whether it was the answer."""
+        first = self._first_message
+        if first.rejected is not None and self._ask(first.rejected, message):
+            self.dispose()
+            self._on_failed(CredentialRefused())
             return True
-        if greeting.accepted is not None and self._ask(greeting.accepted, message):
-            self._stop_waiting()
-            self._accepted()
+        if first.accepted is not None and self._ask(first.accepted, message):
+            self._cancel_timer()
+            self._on_accepted()
             return True
         return False
 
-    def leave(self) -> None:
-        """Say and wait for nothing more."""
-        self._said.cancel()
-        self._stop_waiting()
+    def dispose(self) -> None:
+        self._sending.cancel()
+        self._cancel_timer()
 
-    def _stop_waiting(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _say(self, link: Link) -> None:
+    async def _send(self, link: Link) -> None:
         try:
-            await link.send(self._greeting.message)
+            await link.send(self._first_message.message)
         except ConnectionLost:
             return  # the transport is about to say how it ended
-        if self._greeting.accepted is None:
+        if self._first_message.accepted is None:
             with self._loop.turn():
-                self._accepted()
+                self._on_accepted()
 
-    def _time_is_up(self) -> None:
+    def _time_out(self) -> None:
         with self._loop.turn():
-            seconds = f"{self._greeting.timeout:g}"
-            self._failed(TimeoutError(f"the server did not accept the credential in {seconds} s"))
+            seconds = f"{self._first_message.timeout:g}"
+            text = f"the server did not accept the credential in {seconds} s"
+            self._on_failed(TimeoutError(text))
 
 
-class RefusalFilter:
-    """Asks the user's function about each message, until the connection counts as stable.
+def refusal_filter(
+    rejected: Predicate,
+    ask: Callable[[Predicate, Any], bool],
+    is_over: Callable[[], bool],
+    on_refused: Callable[[], None],
+) -> Callable[[str | bytes], bool]:
+    """A filter that asks the user's function about each message, while that is of interest (C9).
 
     Args:
         rejected: The function.
         ask: Asks it about a message; false if it raises.
-        trusted: Whether the connection has been open for ``stable_after``.
-        refused: Called when a message was a refusal.
+        is_over: Whether the connection has been open for ``stable_after``.
+        on_refused: Called when a message was a refusal.
     """
 
-    def __init__(
-        self,
-        rejected: Predicate,
-        ask: Callable[[Predicate, Any], bool],
-        trusted: Callable[[], bool],
-        refused: Callable[[], None],
-    ) -> None:
-        self._rejected = rejected
-        self._ask = ask
-        self._trusted = trusted
-        self._refused = refused
-        self.over = False
-
-    def __call__(self, message: Any) -> bool:
-        """Take a message; whether it was a refusal."""
-        if self.over or self._trusted():
-            self.over = True
+    def is_refusal(message: str | bytes) -> bool:
+        if is_over() or not ask(rejected, message):
             return False
-        if not self._ask(self._rejected, message):
-            return False
-        self._refused()
+        on_refused()
         return True
+
+    return is_refusal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 from rxsocket.engine.options import SocketOptions
 from rxsocket.events import Cause, Fresh, Stale
@@ -17,29 +17,17 @@ from rxsocket.transports.base import Link
 __all__ = ["Liveness"]
 
 
-class Patient(Protocol):
-    """The connection that is looked after."""
-
-    def no_use(self, cause: Cause, reason: str) -> None:
-        """It is no use any more.
-
-        With SILENT and BLOCKED nothing can be said to the peer; with other causes it is worth a
-        close frame.
-        """
-        ...
-
-
 class Liveness:
-    """Looks after one connection, from its opening to its end.
+    """Watches one connection, from its opening to its end.
 
     Args:
         link: The connection.
         epoch: Its number.
-        plan: What to look after.
-        home: The loop.
+        options: What to watch for.
+        loop: Where it lives.
         publisher: Where latency and events go.
-        vigil: What knows of a blocked loop, and of time that jumped.
-        patient: Told, once, when it is no use any more.
+        loop_listener: What knows of a blocked loop, and of time that jumped.
+        fail: Called, once, with the cause and a text, when the connection is no use any more.
     """
 
     def __init__(
@@ -50,24 +38,31 @@ class Liveness:
         loop: SocketLoop,
         publisher: Publisher,
         loop_listener: LoopListener,
-        patient: Patient,
+        fail: Callable[[Cause, str], None],
     ) -> None:
         self._epoch = epoch
         self._options = options
         self._loop = loop
         self._publisher = publisher
-        self._vigil = loop_listener
-        self._patient = patient
+        self._loop_listener = loop_listener
+        self._fail = fail
         self._keepalive: Keepalive | None = None
         if options.ping_interval is not None:
-            self._keepalive = Keepalive(link, options.ping_interval, options.ping_timeout, self)
+            self._keepalive = Keepalive(
+                link,
+                options.ping_interval,
+                options.ping_timeout,
+                loop_listener,
+                publisher,
+                fail,
+            )
         self._heartbeat: Heartbeating | None = None
         if options.heartbeat is not None:
             self._heartbeat = Heartbeating(
                 link,
                 options.heartbeat,
                 blocked_since=loop_listener.blocked_since,
-                failed=lambda why: patient.no_use(Cause.HEARTBEAT, why),
+                failed=lambda why: fail(Cause.HEARTBEAT, why),
                 raised=lambda error: publisher.report("heartbeat=", "messages", error),
             )
         self._staleness: Staleness | None = None
@@ -75,65 +70,52 @@ class Liveness:
             self._staleness = Staleness(
                 options.stale_after,
                 blocked_since=loop_listener.blocked_since,
-                stale=self._stale,
-                fresh=self._fresh,
+                on_stale=self._on_stale,
+                on_fresh=self._on_fresh,
             )
-        if self._keepalive or self._heartbeat or self._staleness:
-            loop_listener.attend(self)
+        self._is_listening = bool(self._keepalive or self._heartbeat or self._staleness)
+        if self._is_listening:
+            loop_listener.add_probe(self.probe)
 
     @property
-    def listens(self) -> bool:
-        """Whether it wants the messages."""
+    def needs_messages(self) -> bool:
         return self._heartbeat is not None or self._staleness is not None
 
-    def heard(self, message: str | bytes) -> None:
-        """A message came."""
-        answer = self._heartbeat is not None and self._heartbeat.heard(message)
-        if self._staleness is not None and not answer:
-            self._staleness.heard()
+    def on_message(self, message: str | bytes) -> None:
+        is_answer = self._heartbeat is not None and self._heartbeat.takes(message)
+        if self._staleness is not None and not is_answer:
+            self._staleness.on_message()
 
     def pause(self) -> None:
         """Nothing is read for now: that nothing comes is our own doing (C27)."""
-        for one in (self._keepalive, self._heartbeat, self._staleness):
-            if one is not None:
-                one.pause()
+        for part in (self._keepalive, self._heartbeat, self._staleness):
+            if part is not None:
+                part.pause()
 
     def resume(self) -> None:
         """It is read again."""
-        for one in (self._keepalive, self._heartbeat, self._staleness):
-            if one is not None:
-                one.resume()
+        for part in (self._keepalive, self._heartbeat, self._staleness):
+            if part is not None:
+                part.resume()
 
     def stop(self) -> None:
-        """The connection is over."""
-        self._vigil.leave(self)
-        for one in (self._keepalive, self._heartbeat, self._staleness):
-            if one is not None:
-                one.stop()
+        if self._is_listening:
+            self._loop_listener.remove_probe(self.probe)
+        for part in (self._keepalive, self._heartbeat, self._staleness):
+            if part is not None:
+                part.stop()
 
     def probe(self, jumped: float) -> None:
-        """See :class:`~rxsocket.runtime.loop_monitor.Watched`."""
+        """Ping now: time jumped by so many seconds or, if 0, the loop was blocked."""
         if self._keepalive is not None:
             self._keepalive.probe(jumped)
 
-    def blocked_since(self, begin: float) -> float:
-        """See :class:`~rxsocket.liveness.keepalive.Watcher`."""
-        return self._vigil.blocked_since(begin)
-
-    def measured(self, latency: float) -> None:
-        """See :class:`~rxsocket.liveness.keepalive.Watcher`."""
-        self._publisher.measured(latency)
-
-    def lost(self, cause: Cause, reason: str) -> None:
-        """See :class:`~rxsocket.liveness.keepalive.Watcher`."""
-        self._patient.no_use(cause, reason)
-
-    def _stale(self, silence: float) -> None:
+    def _on_stale(self, silence: float) -> None:
         event = Stale(epoch=self._epoch, silence=silence, at=self._loop.wall_time())
         self._publisher.publish(event)
         if self._options.on_stale == "reconnect":
-            self._patient.no_use(Cause.STALE, f"no message came for {span(silence)}")
+            self._fail(Cause.STALE, f"no message came for {span(silence)}")
 
-    def _fresh(self, silence: float) -> None:
+    def _on_fresh(self, silence: float) -> None:
         event = Fresh(epoch=self._epoch, silence=silence, at=self._loop.wall_time())
         self._publisher.publish(event)

@@ -2,25 +2,14 @@
 
 ::
 
-    set_auth ────────────┐
-    an Observable ───────┼── another one ── auth ──── switch-mapped in socket.py
-    refreshing, unasked ─┘                   |
-    reconnect() ──────── the same one ───────'
+    set_auth ──────────────┐
+    an Observable ─────────┼── another one ── subject ──── switch-mapped in socket.py
+    refreshing(), by itself┘                     |
+    reconnect() ────────── the same one ─────────'
 
-A provider is asked by the attempts themselves; here it is only told that it was overtaken.
-
-
-When a credential that was renewed by itself becomes a change of the connection (C12, C15).
-
-::
-
-    renewed     ----B------------------------------C-----------------
-    open        A======|  opened   A? B=====|              B=========
-                       only once open for stable_after      C
-
-A connection follows a renewal once it has been open for ``stable_after``. Until then it is not
-needed: an attempt takes the newest credential anyway. And a server that refuses each of them must
-not be dialled each time that somebody, maybe one of 50 other sockets, had a new one minted.
+What the subject emits says why it does, and whether the connection that is open is renewed with it
+or closed: nobody who acts on it has to ask anything else. A provider is asked by the attempts
+themselves; here it is only told that what it was asked for came too late.
 """
 
 from __future__ import annotations
@@ -28,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from reactivex import Observable, abc
@@ -46,113 +36,53 @@ from rxsocket.engine.options import SocketOptions
 from rxsocket.engine.run_state import RunState
 from rxsocket.errors import IdentityChanged
 from rxsocket.events import Cause, SourceFailed
+from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.direct import DirectBehaviorSubject
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.runtime.outlet import DirectBehaviorSubject
 from rxsocket.sending.outbox import Outbox
 from rxsocket.state import State
-from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.receipts import Receipt, run_for
 
-__all__ = ["AuthManager", "PendingRenewal"]
-
-
-class PendingRenewal:
-    """The newest credential that came without being asked for, until it is used.
-
-    Everything here happens on the loop.
-
-    Args:
-        home: Where the socket lives.
-        publisher: Knows the state, and the credential in use.
-        stable_after: Seconds.
-        lacks: Whether a socket that is not open has no other way to the next credential.
-        use: Makes the change.
-    """
-
-    def __init__(
-        self,
-        loop: SocketLoop,
-        publisher: Publisher,
-        stable_after: float,
-        lacks: Callable[[], bool],
-        use: Callable[[Credential], None],
-    ) -> None:
-        self._loop = loop
-        self._publisher = publisher
-        self._stable_after = stable_after
-        self._lacks = lacks
-        self._use = use
-        self._newest: Credential | None = None
-        self._opened_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def came(self, credential: Credential) -> None:
-        """There is another credential."""
-        self._newest = credential
-        self._consider()
-
-    def opened(self) -> None:
-        """A connection is open."""
-        self._opened_at = self._loop.event_loop.time()
-        self._consider()
-
-    def forget(self) -> None:
-        """Something newer was pushed, or the socket stopped."""
-        self._newest = None
-        self._disarm()
-
-    def _consider(self) -> None:
-        self._disarm()
-        if self._newest is None:
-            return
-        if self._publisher.state.value is not State.OPEN:
-            if self._lacks():
-                self._take(self._newest)
-        elif self._newest == self._publisher.auth.value:
-            self._newest = None
-        else:
-            self._when_stable(self._newest)
-
-    def _when_stable(self, credential: Credential) -> None:
-        loop = self._loop.event_loop
-        wait = self._opened_at + self._stable_after - loop.time()
-        if wait <= 0 or not credential.known:
-            self._take(credential)
-        else:
-            self._timer = loop.call_later(wait, lambda: self._loop.run(self._consider))
-
-    def _take(self, credential: Credential) -> None:
-        self._newest = None
-        self._use(credential)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
+__all__ = ["AuthManager", "AuthUpdate"]
 
 logger = logging.getLogger("rxsocket")
 
-SETTLED = 5.0
+STABLE_AFTER = 5.0
 """Seconds after which a renewal may change a connection, where ``stable_after`` is no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthUpdate:
+    """What the auth subject emits; each one is used, also the same source again (C6).
+
+    Attributes:
+        source: The credential, or what is asked for it.
+        cause: Why it is used now.
+        renews_connection: Whether the connection that is open is renewed with it, not closed.
+    """
+
+    source: CredentialSource
+    cause: Cause
+    renews_connection: bool = False
 
 
 class AuthManager:
     """The credential of a socket, whether the socket runs or not.
 
     Args:
-        plan: What the socket was told.
-        home: Where it lives.
+        options: What the socket was told.
+        loop: Where it lives.
         auth: The credential, or where it comes from.
-        memory: What was refused, and why a connection is let go.
+        run_state: Which credentials were refused.
         publisher: Shows which credential is in use.
         outbox: What must not go out as somebody else.
+        hooks: What is called before the identity changes.
 
     Attributes:
-        subject: The newest claim; each one that it emits is used, also the same one again (C6).
-        provider: Who is asked before each attempt, if somebody is.
+        subject: The newest update.
+        provider: What is asked before each attempt, if anything is.
         renewing: What an open connection is being renewed with.
-        when_identity_changes: Called before another identity's credential is used.
     """
 
     def __init__(
@@ -163,84 +93,82 @@ class AuthManager:
         run_state: RunState,
         publisher: Publisher,
         outbox: Outbox,
+        hooks: Hooks,
     ) -> None:
         self._options = options
         self._loop = loop
         self._run_state = run_state
         self._publisher = publisher
         self._outbox = outbox
-        self._starting = False
-        source, self._follow = self._source(auth)
-        self.subject: BehaviorSubject[CredentialSource] = DirectBehaviorSubject(source)
+        self._hooks = hooks
+        self._is_starting = False
+        source, self._follow = self._source_of(auth)
+        self.subject: BehaviorSubject[AuthUpdate] = DirectBehaviorSubject(
+            AuthUpdate(source, Cause.STARTED)
+        )
         self.provider = source if isinstance(source, Provider) else None
         self.renewing: Credential | None = None
-        self.when_identity_changes: tuple[Callable[[], None], ...] = ()
         self._pending_renewal: PendingRenewal | None = None
         if isinstance(source, SharedProvider):
-            stable = options.stable_after if isinstance(options.stable_after, float) else SETTLED
+            stable = options.stable_after
             self._pending_renewal = PendingRenewal(
-                loop, publisher, stable, self._lacks, self._renew
+                loop,
+                publisher,
+                stable if isinstance(stable, float) else STABLE_AFTER,
+                self._needs_renewal,
+                self._renew,
             )
         publisher.begin(_shown(source))
-
-    def keeps(self, current: CredentialSource, following: CredentialSource) -> bool:
-        """Whether the connection that is open is to be renewed, rather than closed (C13, C14)."""
-        kept = (
-            not isinstance(self._options.on_auth_change, Reconnect)
-            and self._run_state.cause is Cause.AUTH_CHANGED
-            and self._publisher.state.value is State.OPEN
-            and self._same_identity(following)
-        )
-        self.renewing = _shown(following) if kept else None
-        return kept
 
     def set_auth(self, value: Any) -> Receipt[AuthChange]:
         """Change the credential, from any thread; see ``Socket.set_auth``."""
         credential = self._credential(value, "set_auth(value)")
         receipt = self._publisher.changes.receipt()
-        self._loop.run(lambda: self._set_auth(credential, receipt))
+        run_for(receipt, self._loop, lambda: self._set_auth(credential, receipt))
         return receipt
 
-    def follow(self) -> abc.DisposableBase:
+    def start(self) -> abc.DisposableBase:
         """The socket starts: follow the source of the credential until disposed."""
-        self._starting = True
+        self.subject.on_next(AuthUpdate(self.subject.value.source, Cause.STARTED))
+        self._is_starting = True
         try:
-            source = self._follow()
+            following = self._follow()
         finally:
-            self._starting = False
-        self._publisher.credential(_shown(self.subject.value))
-        return source
+            self._is_starting = False
+        self._publisher.credential(_shown(self.subject.value.source))
+        return following
 
-    def opened(self) -> None:
-        """A connection is open."""
-        if self._pending_renewal is not None:
-            self._pending_renewal.opened()
-
-    def use_again(self) -> None:
-        """Let go of the connection, and use the newest credential for another one."""
-        self._run_state.leave(Cause.RECONNECT)
-        self.subject.on_next(self.subject.value)
-
-    def let_go(self) -> None:
+    def stop(self) -> None:
         """The socket stops: nothing is on its way any more."""
         self.renewing = None
-        self._forget_unasked()
+        self._forget_renewal()
+
+    def on_opened(self) -> None:
+        """A connection is open."""
+        if self._pending_renewal is not None:
+            self._pending_renewal.on_opened()
+
+    def use_again(self) -> None:
+        """Close the connection, and use the newest source for another one."""
+        self._emit(AuthUpdate(self.subject.value.source, Cause.RECONNECT))
 
     # --- where it comes from
 
-    def _source(self, auth: Any) -> tuple[CredentialSource, Callable[[], abc.DisposableBase]]:
+    def _source_of(self, auth: Any) -> tuple[CredentialSource, Callable[[], abc.DisposableBase]]:
         if isinstance(auth, Refreshing):  # before the Observable that it is, too
-            mint, failed = refresher_of(auth), self._source_failed
-            share = SharedProvider(mint, self._loop, self._refused, self._renewed, failed)
-            return share, share.follow
+            refresher, failed = refresher_of(auth), self._on_source_failed
+            shared = SharedProvider(
+                refresher, self._loop, self._is_refused, self._on_renewed, failed
+            )
+            return shared, shared.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
             first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
-            changed, failed = self._source_changed, self._source_failed
+            changed, failed = self._on_source_next, self._on_source_failed
             return first, credentials_from(auth, first, changed, failed)
         if callable(auth):
-            return FunctionProvider(auth, self._options.auth_timeout), _nothing
-        return self._credential(auth, "auth"), _nothing
+            return FunctionProvider(auth, self._options.auth_timeout), _follow_nothing
+        return self._credential(auth, "auth"), _follow_nothing
 
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
@@ -249,104 +177,128 @@ class AuthManager:
             carry(self._options.carrier, credential.reveal())
         return credential
 
-    def _source_changed(self, credential: Credential) -> None:
-        if self._starting:
-            self.subject.on_next(credential)  # what it replays is what to begin with
+    def _on_source_next(self, credential: Credential) -> None:
+        if self._is_starting:
+            # What it replays is what to begin with.
+            self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
             self._publisher.credential(credential)
         else:
-            self._loop.run(lambda: self._emitted(credential))
+            self._loop.run(lambda: self._follow_source(credential))
 
-    def _refused(self, credential: Credential) -> bool:
-        return credential in self._run_state.refusals
-
-    def _renewed(self, credential: Credential) -> None:
-        if self._run_state.running and self._pending_renewal is not None:
-            self._pending_renewal.came(credential)
-
-    def _source_failed(self, error: Exception) -> None:
-        event = SourceFailed(error=error, at=self._loop.wall_time())
-        self._loop.run(lambda: self._publisher.publish(event))
-
-    # --- what a change does; on the loop
-
-    def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
-        changes, current = self._publisher.changes, self._publisher.auth.value
-        newest, epoch = self.renewing or current, self._run_state.epoch
-        self._forget_unasked()
-        if self.provider is not None:
-            self.provider.overtaken()
-        if not self._run_state.running:
-            logger.info(
-                "%s: not running; the credential is kept for its start", self._options.label
-            )
-            self._drop_what_was_queued(credential)
-            self.subject.on_next(credential)
-            self._publisher.credential(credential)
-            receipt.settle(Stored())
-        elif credential == newest and changes.wants(credential):
-            changes.begin(credential, receipt, epoch)
-        elif credential != newest or credential == self.renewing or self._awaits(credential):
-            changes.begin(credential, receipt, epoch)
-            self._change(credential)
-        elif self._publisher.state.value is State.OPEN:
-            receipt.settle(InEffect(self._outbox.epoch))  # not one that is made beside it
-        elif credential is LOGGED_OUT and self._publisher.state.value is State.AWAITING_AUTH:
-            receipt.settle(InEffect(None))
-        elif credential in self._run_state.refusals:
-            receipt.settle(Refused("it was refused before"))
-        else:
-            changes.begin(credential, receipt, epoch - 1)
-
-    def _awaits(self, credential: Credential) -> bool:
-        # The last one in use was not refused: the provider gave up, or says logged out.
-        awaiting = self._publisher.state.value is State.AWAITING_AUTH
-        return awaiting and credential.known and credential not in self._run_state.refusals
-
-    def _emitted(self, credential: Credential) -> None:
+    def _follow_source(self, credential: Credential) -> None:
         if credential != (self.renewing or self._publisher.auth.value):
             self._change(credential)
 
-    def _forget_unasked(self) -> None:
-        if self._pending_renewal is not None:
-            self._pending_renewal.forget()
+    def _on_source_failed(self, error: Exception) -> None:
+        event = SourceFailed(error=error, at=self._loop.wall_time())
+        self._loop.run(lambda: self._publisher.publish(event))
+
+    def _is_refused(self, credential: Credential) -> bool:
+        return credential in self._run_state.refusals
+
+    # --- renewals that nobody asked for
+
+    def _on_renewed(self, credential: Credential) -> None:
+        if self._run_state.is_running and self._pending_renewal is not None:
+            self._pending_renewal.on_next(credential)
 
     def _renew(self, credential: Credential) -> None:
         if credential not in self._run_state.refusals:
             self._change(credential, Renewal(credential))
 
-    def _lacks(self) -> bool:
-        """Whether nothing brings the next credential but a renewal."""
-        source = self.subject.value
-        if isinstance(source, Credential):  # pushed; one that waits for its turn is overtaken
+    def _needs_renewal(self) -> bool:
+        """Nothing but a renewal brings the next credential."""
+        source = self.subject.value.source
+        if isinstance(source, Credential):  # pushed; one that waits for its turn is superseded
             waits = self._publisher.state.value in (State.CONNECTING, State.WAITING)
             return source.known and waits
         return isinstance(self.provider, SharedProvider) and self.provider.awaiting
 
+    def _forget_renewal(self) -> None:
+        if self._pending_renewal is not None:
+            self._pending_renewal.forget()
+
+    # --- what a change does; on the loop
+
+    def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
+        self._forget_renewal()
+        if self.provider is not None:
+            self.provider.overtaken()
+        if not self._run_state.is_running:
+            self._store(credential)
+            receipt.settle(Stored())
+            return
+        changes, epoch = self._publisher.changes, self._run_state.epoch
+        is_newest = credential == (self.renewing or self._publisher.auth.value)
+        if is_newest and changes.wants(credential):
+            changes.begin(credential, receipt, epoch)  # settled with the one that is on its way
+        elif not is_newest or credential == self.renewing or self._is_awaited(credential):
+            changes.begin(credential, receipt, epoch)
+            self._change(credential)
+        elif (outcome := self._outcome_of_unchanged(credential)) is not None:
+            receipt.settle(outcome)
+        else:
+            changes.begin(credential, receipt, epoch - 1)  # the attempt under way is about it
+
+    def _outcome_of_unchanged(self, credential: Credential) -> AuthChange | None:
+        """What has become of the credential in use, as far as that is known."""
+        state = self._publisher.state.value
+        if state is State.OPEN:
+            return InEffect(self._outbox.epoch)  # not one that is made beside it
+        if credential is LOGGED_OUT and state is State.AWAITING_AUTH:
+            return InEffect(None)
+        if credential in self._run_state.refusals:
+            return Refused("it was refused before")
+        return None
+
+    def _is_awaited(self, credential: Credential) -> bool:
+        # The last one in use was not refused: the provider gave up, or says logged out.
+        is_awaiting = self._publisher.state.value is State.AWAITING_AUTH
+        return is_awaiting and credential.known and not self._is_refused(credential)
+
+    def _store(self, credential: Credential) -> None:
+        logger.info("%s: not running; the credential is kept for its start", self._options.label)
+        self._before_identity(self._is_same_identity(credential))
+        self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
+        self._publisher.credential(credential)
+
     def _change(self, credential: Credential, source: CredentialSource | None = None) -> None:
         source = source or credential
-        self._drop_what_was_queued(source)
-        logged_out = credential is LOGGED_OUT
-        self._run_state.leave(Cause.LOGGED_OUT if logged_out else Cause.AUTH_CHANGED)
-        self._run_state.changed = True
-        self.subject.on_next(source)
+        is_same = self._is_same_identity(source)
+        self._before_identity(is_same)
+        self._run_state.credential_changed = True
+        if credential is LOGGED_OUT:
+            self._emit(AuthUpdate(source, Cause.LOGGED_OUT))
+        else:
+            renews = is_same and self._may_renew
+            self._emit(AuthUpdate(source, Cause.AUTH_CHANGED, renews_connection=renews))
         if self.renewing is None:
             self._publisher.credential(credential)
         else:
             self._publisher.changes.overtake(credential)
 
-    def _drop_what_was_queued(self, following: CredentialSource) -> None:
+    def _emit(self, update: AuthUpdate) -> None:
+        self.renewing = _shown(update.source) if update.renews_connection else None
+        self.subject.on_next(update)
+
+    @property
+    def _may_renew(self) -> bool:
+        """Whether an open connection is renewed when its credential is (C13, C14)."""
+        is_open = self._publisher.state.value is State.OPEN
+        return is_open and not isinstance(self._options.on_auth_change, Reconnect)
+
+    def _before_identity(self, is_same: bool) -> None:
         """Nothing that was sent as one identity goes out as another (C14)."""
-        nobody = self._publisher.auth.value in (PENDING, LOGGED_OUT)
-        if nobody or self._same_identity(following):
+        if is_same or self._publisher.auth.value in (PENDING, LOGGED_OUT):
             return
-        for function in self.when_identity_changes:
+        for function in self._hooks.before_identity_change:
             function()
         self._outbox.flush()
         self._outbox.drop(
             lambda: IdentityChanged("not sent: the credential is another identity's now")
         )
 
-    def _same_identity(self, following: CredentialSource) -> bool:
+    def _is_same_identity(self, following: CredentialSource) -> bool:
         if isinstance(following, Renewal):
             return True
         try:
@@ -357,11 +309,92 @@ class AuthManager:
             return False
 
 
+class PendingRenewal:
+    """The newest credential that came without being asked for, until it is used (C12, C15).
+
+    ::
+
+        renewed     ----B------------------------------C-----------------
+        open        A======|  opened   A? B=====|              B=========
+                           only once open for stable_after      C
+
+    A connection follows a renewal once it has been open for ``stable_after``. Until then it is not
+    needed: an attempt takes the newest credential anyway. And a server that refuses each of them
+    must not be dialled each time that one of many sockets had a new one issued.
+
+    Args:
+        loop: Where the socket lives.
+        publisher: Knows the state, and the credential in use.
+        stable_after: Seconds.
+        is_needed: Whether a socket that is not open has no other way to the next credential.
+        use: Makes the change.
+    """
+
+    def __init__(
+        self,
+        loop: SocketLoop,
+        publisher: Publisher,
+        stable_after: float,
+        is_needed: Callable[[], bool],
+        use: Callable[[Credential], None],
+    ) -> None:
+        self._loop = loop
+        self._publisher = publisher
+        self._stable_after = stable_after
+        self._is_needed = is_needed
+        self._use = use
+        self._newest: Credential | None = None
+        self._opened_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def on_next(self, credential: Credential) -> None:
+        self._newest = credential
+        self._consider()
+
+    def on_opened(self) -> None:
+        self._opened_at = self._loop.event_loop.time()
+        self._consider()
+
+    def forget(self) -> None:
+        """Something newer was pushed, or the socket stopped."""
+        self._newest = None
+        self._cancel_timer()
+
+    def _consider(self) -> None:
+        self._cancel_timer()
+        newest = self._newest
+        if newest is None:
+            return
+        if self._publisher.state.value is not State.OPEN:
+            if self._is_needed():
+                self._use_now(newest)
+        elif newest == self._publisher.auth.value:
+            self._newest = None
+        else:
+            self._use_when_stable(newest)
+
+    def _use_when_stable(self, credential: Credential) -> None:
+        loop = self._loop.event_loop
+        wait = self._opened_at + self._stable_after - loop.time()
+        if wait <= 0 or not credential.known:
+            self._use_now(credential)
+        else:
+            self._timer = loop.call_later(wait, lambda: self._loop.run(self._consider))
+
+    def _use_now(self, credential: Credential) -> None:
+        self._newest = None
+        self._use(credential)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 _NOTHING = Disposable()
 
 
-def _nothing() -> abc.DisposableBase:
-    """There is no source to follow."""
+def _follow_nothing() -> abc.DisposableBase:
     return _NOTHING
 
 

@@ -1,13 +1,15 @@
-"""What makes a socket run: it starts with the first who holds it and stops with the last (C1).
+"""What makes a socket run: it starts with the first reference and stops after the last one (C1).
 
 Its public methods may be called from any thread; they check what they are given, and hand the rest
-over to the home loop. Everything below "on the loop" happens there, one thing at a time.
+over to the socket's loop. Everything below "on the loop" happens there, one thing at a time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
+import os
 import time
 import weakref
 from collections.abc import Callable
@@ -19,28 +21,27 @@ from reactivex import Observable, abc
 from rxsocket.codecs import encoded
 from rxsocket.engine.auth import AuthManager
 from rxsocket.engine.options import SocketOptions
-from rxsocket.engine.run_state import ClosingConnections, RunState
+from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
 from rxsocket.errors import NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
-from rxsocket.lazy import lazy, made
+from rxsocket.hooks import Hooks
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_monitor import LoopListener
-from rxsocket.runtime.outlet import subscribed
+from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
 from rxsocket.runtime.refcount import RefCount
-from rxsocket.sending.interceptors import Interceptors
-from rxsocket.sending.outbox import AskAhead, Outbox, Queued, Sent, nothing_asked
+from rxsocket.sending.outbox import Outbox, Queued, Sent
 from rxsocket.sending.payload import json_text, payload
 from rxsocket.state import State
-from rxsocket.streams.receipts import Receipt
+from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.transports.base import Fragments
 
 __all__ = ["Engine"]
 
 logger = logging.getLogger("rxsocket")
 
-HURRY = 0.5
+INTERRUPTED = 0.5
 """Seconds for the closing handshake when the program is being interrupted."""
 
 
@@ -48,8 +49,8 @@ class Engine:
     """The running parts of a socket.
 
     Args:
-        plan: What the socket was told.
-        home: Where it lives.
+        options: What the socket was told.
+        loop: Where it lives.
         auth: The credential, or where it comes from.
         connections: The events of a run, from start to end; subscribed to at each start.
     """
@@ -63,33 +64,37 @@ class Engine:
     ) -> None:
         self.options = options
         self.loop = loop
+        self.hooks = hooks = Hooks()
         self._connections = connections
-        self.run_state = RunState(ClosingConnections(options.handshake.close_timeout, self))
-        self._holds = RefCount(loop, self, options.linger)
-        hold = self.hold  # one for all of them
-        self.publisher = Publisher(loop, hold, options.label)
-        self.outbox = Outbox(loop, self.publisher, hold, options.queue_for)
-        self.ask_ahead: AskAhead = nothing_asked
+        close_timeout = options.handshake.close_timeout
+        self.run_state = RunState(ClosingConnections(close_timeout, self._release_if_done))
+        self._references = RefCount(loop, self._start, self._stop, options.linger)
+        connect = self.connect  # one for all of them
+        self.publisher = Publisher(loop, connect, options.label, hooks)
+        self.outbox = Outbox(loop, self.publisher, connect, options.queue_for, hooks)
         self.loop_listener = LoopListener(loop, self.publisher)
+        self.auth = AuthManager(
+            options, loop, auth, self.run_state, self.publisher, self.outbox, hooks
+        )
         self._run: _Run | None = None
-        self.auth = AuthManager(options, loop, auth, self.run_state, self.publisher, self.outbox)
+        self._watched_loop: asyncio.AbstractEventLoop | None = None
         self._has_stopped = False
         self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
 
-    @lazy
-    def interceptors(self) -> Interceptors:
-        """What sees everything that goes out or comes in."""
-        return Interceptors(self.publisher)
-
     # --- from any thread
 
-    def hold(self) -> abc.DisposableBase:
+    @property
+    def is_used(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.run_state.is_running or self._references.is_used
+
+    def connect(self) -> abc.DisposableBase:
         """Keep the socket connected until disposed."""
         with self.loop.lock:
             if self._has_stopped:
                 self._has_stopped, self._stopped = False, None
-        return self._holds.take()
+        return self._references.acquire()
 
     def send(self, value: Any) -> Receipt[Sent]:
         """Send a message; see ``Socket.send``."""
@@ -99,8 +104,8 @@ class Engine:
         """Send a value that has a form in JSON: through the codec, or without one as JSON text."""
         return self.send_encoded(*self.encode_value(value))
 
-    def not_sent(self, error: Exception) -> None:
-        """Tell on ``errors`` what of a stream was not sent; from any thread."""
+    def report_not_sent(self, error: Exception) -> None:
+        """Say on ``errors`` what of a stream was not sent; from any thread."""
         at = self.loop.wall_time()
         self.loop.run(lambda: self.publisher.publish(SendFailed(error=error, at=at)))
 
@@ -110,18 +115,18 @@ class Engine:
 
     def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
         """What goes on the wire for a value, and its size in bytes."""
-        if (interceptors := made(self, "interceptors")) is not None:
-            value = interceptors.going_out(value)
+        for intercept in self.hooks.before_send:
+            value = intercept(value)
         if self.options.codec is not None:
             value = encoded(self.options.codec, value)
         return payload("send(data)", value)
 
     def send_encoded(self, data: str | bytes | Fragments, size: int) -> Receipt[Sent]:
         """Send what is encoded already."""
-        receipt: Receipt[Sent] = Receipt(self.loop, self.publisher.report, self.outbox.hurry)
+        receipt: Receipt[Sent] = Receipt(self.loop, self.publisher.report, self.outbox.flush_now)
         queued = Queued(data, size, receipt)
         if not (self.loop.is_idle and self.outbox.take(queued)):
-            self.loop.run(partial(self.outbox.send, queued))
+            run_for(receipt, self.loop, partial(self.outbox.send, queued))
         return receipt
 
     def reconnect(self) -> None:
@@ -131,23 +136,18 @@ class Engine:
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         """End the socket; see ``Socket.close``."""
         receipt = self._receipt()
-        self.loop.run(lambda: self._close(code, reason, receipt))
+        run_for(receipt, self.loop, lambda: self._close(code, reason, receipt))
         return receipt
 
-    def leave(self, *, hurry: bool) -> None:
+    def close_and_block(self, *, interrupted: bool) -> None:
         """Close, and wait for it where that does not block the loop."""
-        receipt = self.close()
-        if hurry:
-            self.loop.run(lambda: self.run_state.closing_connections.hurry(HURRY))
+        receipt = self._close_soon(interrupted=interrupted)
         if not self.loop.is_current:
             receipt.result()
 
-    async def closed(self, *, hurry: bool) -> None:
+    async def close_and_wait(self, *, interrupted: bool) -> None:
         """Close, and wait for it."""
-        receipt = self.close()
-        if hurry:
-            self.loop.run(lambda: self.run_state.closing_connections.hurry(HURRY))
-        await receipt
+        await self._close_soon(interrupted=interrupted)
 
     def wait(self, timeout: float | None) -> bool:
         """Block until it stopped; see ``Socket.wait``."""
@@ -160,7 +160,7 @@ class Engine:
         except TimeoutError:
             return False
         except KeyboardInterrupt:
-            self.leave(hurry=True)
+            self.close_and_block(interrupted=True)
             raise
         if self._failure is not None:
             raise self._failure
@@ -173,111 +173,133 @@ class Engine:
         if self._failure is not None:
             raise self._failure
 
-    def loop_ends(self) -> None:
-        """The loop is being shut down with the socket still on it, as ``asyncio.run`` does."""
-        self.run_state.closing_connections.rush()
-        self.run_state.leave(Cause.LOOP_ENDED)
-        self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.LOOP_ENDED, at=self._now()))
-
     # --- on the loop
 
-    def start(self) -> None:
-        """The first one came; see ``runtime.holds``."""
+    def _start(self) -> None:
         if self._run is not None:
             return
         self._failure = None
-        self.run_state.begin()
-        self._run = run = _Run(self)
-        _running.add(self)
-        run.begin(self.auth.follow(), self._connections())
+        self.run_state.start()
+        self._watch_loop()
+        _engines.add(self)
+        self._run = run = _Run(self, self.auth.start())
+        run.follow(self._connections())
 
-    def stop(self) -> None:
-        """The last one left; see ``runtime.holds``."""
+    def _watch_loop(self) -> None:
+        loop = self.loop.event_loop
+        if self._watched_loop is not loop:
+            add_shutdown(loop, self._on_loop_shutdown)
+            self._watched_loop = loop
+
+    def _stop(self) -> None:
+        """The last reference was dropped."""
         if self._run is None:
             return
         with self.loop.turn():
-            self.run_state.leave(Cause.LEFT)
-            self._let_go()
+            self._dispose_run(StopReason(Cause.LEFT))
             self.publisher.abandon()
             self.publisher.enter(State.IDLE)
-        self._halted()
+        self._after_stop()
 
-    def happened(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """An event of the run."""
         if isinstance(event, Ended):
-            self._end(event)
+            # Its connection has closed: what is disposed with the run was not made yet.
+            self._end(event, StopReason(event.cause))
             return
         self.publisher.publish(event)
         if isinstance(event, Opened):
-            self.auth.opened()
+            self.auth.on_opened()
 
-    def broke(self, error: Exception) -> None:
+    def on_bug(self, error: Exception) -> None:
         """A failure of the run that is no event: a bug of ours."""
         logger.error("%s: a bug in rxsocket ended the socket", self.options.label, exc_info=error)
         text = f"{self.options.label}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.options.address.shown, cause=error)
-        self._end(Ended(verdict=Verdict.FAIL, cause=Cause.FAILED, error=failure, at=self._now()))
+        cause = Cause.FAILED
+        ended = Ended(verdict=Verdict.FAIL, cause=cause, error=failure, at=self._now())
+        self._end(ended, StopReason(cause))
+
+    def _on_loop_shutdown(self) -> list[asyncio.Task[None]]:
+        """The loop ends with the socket still on it, as after ``asyncio.run``."""
+        closing = self.run_state.closing.loop_ends()
+        if self._run is not None:
+            cause = Cause.LOOP_ENDED
+            ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._now())
+            self._end(ended, StopReason(cause))
+        return closing
 
     def _reconnect(self) -> None:
         self.run_state.refusals.forget()
         if self._run is not None:
             self.auth.use_again()
 
+    def _close_soon(self, *, interrupted: bool) -> Receipt[None]:
+        receipt = self.close()
+        if interrupted:
+            self.loop.run(lambda: self.run_state.closing.abort_after(INTERRUPTED))
+        return receipt
+
     def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
         if self._run is not None:
-            self.run_state.leave(Cause.CLOSE, code, reason)
-            self._end(Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE, at=self._now()))
+            cause = Cause.CLOSE
+            ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._now())
+            self._end(ended, StopReason(cause, code, reason))
         elif self.publisher.state.value is State.IDLE:
             with self.loop.turn():
                 self.publisher.enter(State.CLOSED)
                 self.publisher.end(None)
-            self._stop_waiting()
-        self.departed()
-        self.run_state.closing_connections.afterwards(lambda: receipt.settle(None))
+            self._settle_stopped()
+        self._release_if_done()
+        self.run_state.closing.when_gone(lambda: receipt.settle(None))
 
-    def _end(self, event: Ended) -> None:
+    def _end(self, event: Ended, reason: StopReason) -> None:
         with self.loop.turn():
-            self._let_go()
+            self._dispose_run(reason)
             self._failure = event.error
-            self._holds.void()
+            self._references.drop_active()
             self.publisher.publish(event)
             self.publisher.end(event.error)
-        self._halted()
+        self._after_stop()
 
-    def _let_go(self) -> None:
+    def _dispose_run(self, reason: StopReason) -> None:
         run, self._run = self._run, None
-        self.run_state.running = False
-        self.auth.let_go()
+        self.run_state.is_running = False
+        self.run_state.stop_reason = reason
+        self.auth.stop()
         if run is not None:
             run.dispose()
         self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
         if self.auth.provider is not None:
             self.auth.provider.cancel()
 
-    def _halted(self) -> None:
-        if not self._holds.held:
-            self._stop_waiting()
-        self.departed()
+    def _after_stop(self) -> None:
+        if not self._references.is_used:
+            self._settle_stopped()
+        self._release_if_done()
 
-    def _stop_waiting(self) -> None:
+    def _settle_stopped(self) -> None:
         with self.loop.lock:
             self._has_stopped, stopped = True, self._stopped
         if stopped is not None:
             stopped.settle(None)
 
-    def departed(self) -> None:
-        """Something is gone; when nothing is left, let the loop go (C26)."""
-        if self._run is not None or len(self.run_state.closing_connections):
+    def _release_if_done(self) -> None:
+        """Unbind the loop when nothing of the socket is left on it (C26)."""
+        if self._run is not None or len(self.run_state.closing):
             return
-        _running.discard(self)
-        self.loop.release(lambda: self._run is None and not self._holds.held)
+        _engines.discard(self)
+        if self._watched_loop is not None:
+            remove_shutdown(self._watched_loop, self._on_loop_shutdown)
+            self._watched_loop = None
+        self.loop.release(lambda: self._run is None and not self._references.is_used)
 
     def _receipt(self) -> Receipt[None]:
         return Receipt(self.loop, self.publisher.report)
 
     def _never_started(self) -> bool:
-        idle = self.publisher.state.value is State.IDLE and not self._has_stopped
-        return idle and self._run is None and not self._holds.held
+        is_idle = self.publisher.state.value is State.IDLE and not self._has_stopped
+        return is_idle and self._run is None and not self._references.is_used
 
     def _until_stopped(self) -> Receipt[None]:
         with self.loop.lock:
@@ -291,56 +313,58 @@ class Engine:
         return self.loop.wall_time()
 
 
-class _Run(abc.DisposableBase):
-    """From a start to the end or the last one's leaving; the outlet of its connections."""
+class _Run(abc.ObserverBase[Event], abc.DisposableBase):
+    """From a start to the end or the stop; the observer of its connections."""
 
-    __slots__ = ("_connections", "_engine", "_over", "_source")
-
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, source: abc.DisposableBase) -> None:
         self._engine = engine
-        self._over = False
-        self._source: abc.DisposableBase | None = None
-        self._connections: abc.DisposableBase | None = None
-
-    def begin(self, source: abc.DisposableBase, connections: Observable[Event]) -> None:
-        """Follow where the credential comes from, and connect."""
         self._source = source
-        self._connections = subscribed(connections, self)
-        if self._over:
-            self.dispose()
+        self._connections: abc.DisposableBase | None = None
+        self._is_disposed = False
+
+    def follow(self, connections: Observable[Event]) -> None:
+        self._connections = connections.subscribe(self)
+        if self._is_disposed:
+            self._connections.dispose()
 
     def dispose(self) -> None:
-        self._over = True
+        self._is_disposed = True
         if self._connections is not None:
             self._connections.dispose()
-        if self._source is not None:
-            self._source.dispose()
+        self._source.dispose()
 
-    def on_next(self, event: Event) -> None:
-        if not self._over:
-            self._engine.happened(event)
+    def on_next(self, value: Event) -> None:
+        if not self._is_disposed:
+            self._engine.on_event(value)
 
     def on_error(self, error: Exception) -> None:
-        if not self._over:
-            self._engine.broke(error)
+        if not self._is_disposed:
+            self._engine.on_bug(error)
 
     def on_completed(self) -> None:
         """``Ended`` came before."""
 
-    def leave(self) -> None:
-        self._over = True
 
-
-_running: weakref.WeakSet[Engine] = weakref.WeakSet()
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+"""Those that run."""
 
 
 @atexit.register
 def _close_all() -> None:
-    """Say goodbye to the servers when the program ends with sockets open."""
-    deadline = time.monotonic() + HURRY
-    receipts = [engine.close() for engine in list(_running) if engine.loop.shared]
+    """Close the connections that are open when the program ends."""
+    deadline = time.monotonic() + INTERRUPTED
+    receipts = [engine.close() for engine in list(_engines) if engine.loop.is_shared]
     for receipt in receipts:
         try:
             receipt.result(max(0.0, deadline - time.monotonic()))
         except Exception:
             return
+
+
+def _forget_engines() -> None:
+    """A forked child has neither the thread nor the loops of its parent's sockets."""
+    _engines.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_engines)

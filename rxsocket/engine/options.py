@@ -12,70 +12,107 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from rxsocket.auth.carrier import Carried, Carrier, carry
-from rxsocket.auth.carriers import with_cookies
+from rxsocket.auth.carriers import carrier_or_query, with_cookies
 from rxsocket.auth.credentials import Credential, Identity
-from rxsocket.auth.strategies import Reconnect, Strategy
-from rxsocket.codecs import Codec
+from rxsocket.auth.strategies import Reconnect, Strategy, strategy
+from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.liveness.heartbeat import Heartbeat
-from rxsocket.liveness.stability import StableAfter
-from rxsocket.policy.backoff import Backoff, Limits
-from rxsocket.policy.verdicts import Judge
+from rxsocket.liveness.stability import StableAfter, stable_after_argument
+from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
+from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.transports.base import Options, Request, Transport, at_once
+from rxsocket.transports.names import compression_for, transport_for
 from rxsocket.url import Address
-from rxsocket.validation import header_name, header_value, is_mapping, seconds, seconds_or_none
+from rxsocket.validation import (
+    function_of_one,
+    function_of_one_or_none,
+    header_name,
+    header_value,
+    instance,
+    is_mapping,
+    more_than_zero,
+    name_or_none,
+    seconds,
+    seconds_or_none,
+)
 from rxsocket.version import VERSION
 
-__all__ = ["USER_AGENT", "Headers", "SocketOptions", "connection_options"]
+__all__ = ["USER_AGENT", "Headers", "SocketOptions"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
+_BACKOFF = Backoff()
 USER_AGENT = f"rxsocket/{VERSION}"
 
 
-def connection_options(
-    address: Address,
+def _policy(
     *,
-    ssl: ssl_module.SSLContext | None,
-    proxy: str | Literal[True] | None,
-    additional_headers: Headers | None,
-    subprotocols: Sequence[str] | None,
-    compression: Literal["deflate"] | None,
-    max_size: int | None,
-    open_timeout: float | None,
-    close_timeout: float,
-    origin: str | None,
-    user_agent_header: str | None,
-) -> Options:
-    """Check the options of a socket.
+    name: Any,
+    carrier: Any,
+    codec: Any,
+    on_auth_change: Any,
+    identity: Any,
+    max_age: Any,
+    verdicts: Any,
+    backoff: Any,
+    max_attempts: Any,
+    give_up_after: Any,
+    stable_after: Any,
+    rejected: Any,
+    clean_close: Any,
+    auth_timeout: Any,
+    linger: Any,
+    queue_for: Any,
+    ping_interval: Any,
+    ping_timeout: Any,
+    heartbeat: Any,
+    stale_after: Any,
+    on_stale: Any,
+) -> dict[str, Any]:
+    """What is not about the handshake, checked."""
+    if clean_close not in ("complete", "reconnect"):
+        raise ValueError(f"clean_close: pass 'complete' or 'reconnect', not {clean_close!r}")
+    if on_stale not in ("event", "reconnect"):
+        raise ValueError(f"on_stale: pass 'event' or 'reconnect', not {on_stale!r}")
+    if stale_after == 0:
+        raise ValueError("stale_after: pass more than 0 s, or None for never")
+    if heartbeat is not None:
+        instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
+    if backoff is not None:
+        instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
+    if verdicts is not None:
+        function_of_one("verdicts", verdicts, "a function of an End, such as standard()")
+    is_limited = max_attempts is not None or give_up_after is not None
+    return {
+        "name": name_or_none("name", name),
+        "carrier": carrier_or_query(carrier),
+        "codec": codec_or_none(codec),
+        "on_auth_change": strategy("on_auth_change", on_auth_change),
+        "identity": function_of_one_or_none("identity", identity),
+        "max_age": more_than_zero("max_age", max_age),
+        "verdicts": verdicts or standard(),
+        "backoff": backoff or _BACKOFF,
+        "limits": Limits(max_attempts, give_up_after) if is_limited else NO_LIMITS,
+        "stable_after": stable_after_argument(stable_after),
+        "rejected": function_of_one_or_none("rejected", rejected),
+        "clean_close": clean_close,
+        "auth_timeout": seconds_or_none("auth_timeout", auth_timeout),
+        "linger": seconds("linger", linger),
+        "queue_for": seconds("queue_for", queue_for),
+        "ping_interval": seconds_or_none("ping_interval", ping_interval),
+        "ping_timeout": seconds_or_none("ping_timeout", ping_timeout),
+        "heartbeat": heartbeat,
+        "stale_after": seconds_or_none("stale_after", stale_after),
+        "on_stale": on_stale,
+    }
 
-    Raises:
-        TypeError: If one is of a wrong type.
-        ValueError: If one cannot be used; the text names it and says what to pass.
-    """
-    if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(
-            f"ssl: pass an ssl.SSLContext or None for the default one, not {type(ssl).__name__}"
-        )
-    if ssl is not None and not address.secure:
-        raise ValueError("ssl: goes with a wss:// address; this one is ws://")
-    if compression not in ("deflate", None):
-        raise ValueError(f"compression: pass 'auto', 'deflate' or None, not {compression!r}")
-    for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
-        if value is not None:
-            header_value(name, value)
-    return Options(
-        additional_headers=_headers(additional_headers),
-        subprotocols=_subprotocols(subprotocols),
-        origin=origin,
-        user_agent_header=user_agent_header,
-        compression=compression,
-        max_size=_size(max_size),
-        open_timeout=seconds_or_none("open_timeout", open_timeout),
-        close_timeout=seconds("close_timeout", close_timeout),
-        ssl=ssl,
-        proxy=_proxy(proxy),
-    )
+
+def _compression(transport: Any, compression: Any) -> Literal["deflate"] | None:
+    chosen: Literal["deflate"] | None = compression_for(transport, compression)
+    if chosen not in ("deflate", None):
+        raise ValueError(f"compression: pass 'auto', 'deflate' or None, not {chosen!r}")
+    return chosen
 
 
 def _headers(headers: Headers | None) -> tuple[tuple[str, str], ...]:
@@ -160,13 +197,62 @@ class SocketOptions:
     stale_after: float | None
     on_stale: Literal["event", "reconnect"]
 
+    @classmethod
+    def checked(
+        cls,
+        *,
+        url: Any,
+        transport: Any,
+        ssl: Any,
+        proxy: Any,
+        additional_headers: Any,
+        subprotocols: Any,
+        compression: Any,
+        max_size: Any,
+        open_timeout: Any,
+        close_timeout: Any,
+        origin: Any,
+        user_agent_header: Any,
+        **policy: Any,
+    ) -> SocketOptions:
+        """The options of a socket, from the arguments that it was made with.
+
+        Raises:
+            TypeError: If one is of a wrong type.
+            ValueError: If one cannot be used; the text names it and says what to pass.
+            ImportError: If the library of the transport is not installed.
+        """
+        address = Address.parse(url)
+        moves = transport_for(transport)
+        if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
+            kind = type(ssl).__name__
+            raise TypeError(f"ssl: pass an ssl.SSLContext or None for the default one, not {kind}")
+        if ssl is not None and not address.secure:
+            raise ValueError("ssl: goes with a wss:// address; this one is ws://")
+        for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
+            if value is not None:
+                header_value(name, value)
+        handshake = Options(
+            additional_headers=_headers(additional_headers),
+            subprotocols=_subprotocols(subprotocols),
+            origin=origin,
+            user_agent_header=user_agent_header,
+            compression=_compression(transport, compression),
+            max_size=_size(max_size),
+            open_timeout=seconds_or_none("open_timeout", open_timeout),
+            close_timeout=seconds("close_timeout", close_timeout),
+            ssl=ssl,
+            proxy=_proxy(proxy),
+        )
+        return cls(address=address, transport=moves, handshake=handshake, **_policy(**policy))
+
     @property
     def label(self) -> str:
         """What the socket is called where people read of it: its name, if any, and its address."""
         return f"{self.name} {self.address.shown}" if self.name else self.address.shown
 
     @property
-    def renewable(self) -> bool:
+    def is_renewable(self) -> bool:
         """Whether an open connection may be renewed, rather than just closed."""
         return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
 

@@ -1,4 +1,4 @@
-"""What a running socket remembers from one connection to the next (C5, C26)."""
+"""What a socket remembers from one connection to the next, and how its last ones end (C5, C26)."""
 
 from __future__ import annotations
 
@@ -6,55 +6,45 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from rxsocket.auth.credentials import RefusedCredentials
 from rxsocket.events import Cause
 from rxsocket.transports.base import Link
 
-__all__ = ["ClosingConnections", "RunState"]
-
-
-class Owner(Protocol):
-    """Whose connections they were."""
-
-    def departed(self) -> None:
-        """The last one is gone."""
-        ...
+__all__ = ["ClosingConnections", "RunState", "StopReason"]
 
 
 class ClosingConnections:
-    """The connections of one socket that are being closed.
+    """The connections of one socket that are being closed, each within a bound.
 
     Args:
-        limit: Seconds after which a connection that is still there is dropped.
-        owner: Told when the last one is gone.
+        close_timeout: Seconds after which a connection that is still there is dropped.
+        on_empty: Called each time when the last one is gone.
     """
 
-    def __init__(self, limit: float, owner: Owner) -> None:
-        self._limit = limit
-        self._owner = owner
-        self._tasks: dict[asyncio.Task[None], None] = {}
+    def __init__(self, close_timeout: float, on_empty: Callable[[], None]) -> None:
+        self._close_timeout = close_timeout
+        self._on_empty = on_empty
+        self._tasks: dict[asyncio.Task[None], Link] = {}
         self._unanswered: dict[asyncio.Task[None], Link] = {}
-        self._last = 0.0
-        self._rushed = False
+        self._closed_at = 0.0
+        self._loop_ends = False
 
     def __len__(self) -> int:
+        self._forget_closed_loops()
         return len(self._tasks)
 
-    def add(self, link: Link, code: int = 1000, reason: str = "", *, ended: bool = False) -> None:
-        """Close a connection, or just wait for the rest of one whose closing the peer began."""
-        if not ended:
-            link.close(code, reason)
-        if self._rushed:
-            link.abort()
-            return
-        task = asyncio.get_running_loop().create_task(self._depart(link))
-        self._tasks[task] = None
-        if not ended:
+    def add(self, link: Link, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, and wait for the rest in the background."""
+        link.close(code, reason)
+        task = self._wait_for(link)
+        if task is not None:
             self._unanswered[task] = link
-            self._last = task.get_loop().time()
-        task.add_done_callback(self._gone)
+            self._closed_at = task.get_loop().time()
+
+    def add_ended(self, link: Link) -> None:
+        """Wait for the rest of a connection whose closing the peer began."""
+        self._wait_for(link)
 
     @property
     def unanswered(self) -> bool:
@@ -70,43 +60,57 @@ class ClosingConnections:
         if not self._unanswered:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(None if within is None else self._last + within):
+            async with asyncio.timeout_at(None if within is None else self._closed_at + within):
                 while self._unanswered:
                     task, link = next(iter(self._unanswered.items()))
                     await link.answered()
                     self._unanswered.pop(task, None)
 
-    def afterwards(self, action: Callable[[], None]) -> None:
-        """Do something when those that are here now are gone, whoever else comes meanwhile."""
+    def when_gone(self, function: Callable[[], None]) -> None:
+        """Call a function when those that are here now are gone, whatever comes meanwhile."""
+        self._forget_closed_loops()
         here = set(self._tasks)
 
         def gone(task: asyncio.Task[None]) -> None:
             here.discard(task)
             if not here:
-                action()
+                function()
 
         for task in self._tasks:
             task.add_done_callback(gone)
         if not here:
-            action()
+            function()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """The socket starts, maybe on another loop than before."""
-        self._rushed = False
+        self._loop_ends = False
 
-    def rush(self) -> None:
-        """The loop ends: from now on say goodbye and drop the connection, without waiting."""
-        self._rushed = True
-
-    def hurry(self, seconds: float) -> None:
-        """Drop whatever is still here after that many seconds."""
-        for task in self._tasks:  # none when the socket has stopped, and then no loop runs here
+    def abort_after(self, seconds: float) -> None:
+        """Drop what is still here after that many seconds."""
+        self._forget_closed_loops()
+        for task in self._tasks:
             timer = task.get_loop().call_later(seconds, task.cancel)
             task.add_done_callback(lambda _, timer=timer: timer.cancel())  # type: ignore[misc]
 
-    async def _depart(self, link: Link) -> None:
+    def loop_ends(self) -> list[asyncio.Task[None]]:
+        """Drop them all: now, and whatever comes; return what the loop is to run on for."""
+        self._loop_ends = True
+        for link in self._tasks.values():
+            link.abort()
+        return list(self._tasks)
+
+    def _wait_for(self, link: Link) -> asyncio.Task[None] | None:
+        if self._loop_ends:
+            link.abort()
+            return None
+        task = asyncio.get_running_loop().create_task(self._wait_closed(link))
+        self._tasks[task] = link
+        task.add_done_callback(self._gone)
+        return task
+
+    async def _wait_closed(self, link: Link) -> None:
         try:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(self._close_timeout):
                 await link.wait_closed()
         except TimeoutError:
             link.abort()
@@ -120,7 +124,22 @@ class ClosingConnections:
         if not task.cancelled():
             task.exception()  # a transport's own failure while closing is of no use to anybody
         if not self._tasks:
-            self._owner.departed()
+            self._on_empty()
+
+    def _forget_closed_loops(self) -> None:
+        """A loop that was closed without cancelling its tasks never runs them."""
+        for task in [task for task in self._tasks if task.get_loop().is_closed()]:
+            del self._tasks[task]
+            self._unanswered.pop(task, None)
+
+
+@dataclass(frozen=True, slots=True)
+class StopReason:
+    """Why a run of the socket ends, and what its connection is closed with."""
+
+    cause: Cause
+    code: int = 1000
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -128,36 +147,28 @@ class RunState:
     """What outlives a connection and a change of credential.
 
     Attributes:
-        departures: Connections that are being closed.
+        closing: Connections that are being closed.
         refusals: Credentials that were refused.
         epoch: Number of the last attempt.
-        cause: Why the next thing happens: an attempt begins, or a connection is let go.
-        farewell: Close code and reason to send when a connection is let go.
         dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
             the loop's clock.
-        changed: Whether the credential was changed since then.
-        running: Whether the socket runs.
+        credential_changed: Whether the credential was changed since then.
+        is_running: Whether the socket runs.
+        stop_reason: Why the run that is being stopped ends; written by the engine alone.
         closed_at: When the last connection ended, on the loop's clock.
     """
 
-    closing_connections: ClosingConnections
+    closing: ClosingConnections
     refusals: RefusedCredentials = field(default_factory=RefusedCredentials)
     epoch: int = 0
-    cause: Cause = Cause.STARTED
-    farewell: tuple[int, str] = (1000, "")
     dialled_at: float | None = None
-    changed: bool = False
-    running: bool = False
+    credential_changed: bool = False
+    is_running: bool = False
+    stop_reason: StopReason = StopReason(Cause.LEFT)
     closed_at: float | None = None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """The socket starts."""
-        self.running = True
+        self.is_running = True
         self.closed_at = None
-        self.closing_connections.begin()
-        self.leave(Cause.STARTED)
-
-    def leave(self, cause: Cause, code: int = 1000, reason: str = "") -> None:
-        """What runs now is about to be let go, and why."""
-        self.cause = cause
-        self.farewell = (code, reason)
+        self.closing.reset()

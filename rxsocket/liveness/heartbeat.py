@@ -105,7 +105,7 @@ class Heartbeating:
         self._failed = failed
         self._raised = raised
         self._answered = asyncio.Event()
-        self._beating = asyncio.get_running_loop().create_task(self._beat())
+        self._task = asyncio.get_running_loop().create_task(self._beat())
 
     def pause(self) -> None:
         """Nothing is read for now, answers included: do not wait for one."""
@@ -114,14 +114,13 @@ class Heartbeating:
     def resume(self) -> None:
         """Go on, after the interval."""
         self.stop()
-        self._beating = asyncio.get_running_loop().create_task(self._beat())
+        self._task = asyncio.get_running_loop().create_task(self._beat())
 
     def stop(self) -> None:
-        """Send no more."""
-        self._beating.cancel()
+        self._task.cancel()
 
-    def heard(self, message: Payload) -> bool:
-        """A message came; return whether it is an answer."""
+    def takes(self, message: Payload) -> bool:
+        """Look at a message; return whether it is an answer."""
         if self._options.expect is None:
             return False
         try:
@@ -148,11 +147,11 @@ class Heartbeating:
             except Exception as error:  # of the user's function, or no message
                 self._raised(error)
                 return
-            if options.expect is not None and not await self._answer(began):
+            if options.expect is not None and not await self._wait_for_answer(began):
                 self._failed(f"no answer to the heartbeat within {span(options.timeout)}")
                 return
 
-    async def _answer(self, began: float) -> bool:
+    async def _wait_for_answer(self, began: float) -> bool:
         answered = asyncio.ensure_future(self._answered.wait())
         try:
             await asyncio.wait((answered,), timeout=self._options.timeout)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from rxsocket.errors import ConnectionLost
 from rxsocket.events import Cause
 from rxsocket.explain.causes import blocked
 from rxsocket.explain.format import span
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.transports.base import Link
 
 __all__ = ["Keepalive", "Staleness"]
@@ -21,22 +22,6 @@ PROBE = 2.0
 """Seconds that a peer has to answer after the computer slept."""
 GRACE = 1.0
 """Seconds for reading what came while the loop was blocked; the pong may be in it."""
-
-
-class Watcher(Protocol):
-    """Who wants to know whether the peer is there."""
-
-    def blocked_since(self, begin: float) -> float:
-        """Seconds that the loop was blocked, by a block that ended after a moment."""
-        ...
-
-    def measured(self, latency: float) -> None:
-        """A ping and its pong took so many seconds."""
-        ...
-
-    def lost(self, cause: Cause, reason: str) -> None:
-        """No pong came in time; the cause is not the peer's when the loop was blocked."""
-        ...
 
 
 class Keepalive:
@@ -49,7 +34,10 @@ class Keepalive:
         link: The connection.
         interval: Seconds between pings.
         patience: Seconds to wait for a pong; ``None`` waits for ever.
-        watcher: Told what comes of it, on the loop.
+        loop_listener: Knows whether the loop was blocked.
+        publisher: Shows how long a ping and its pong took.
+        on_lost: Called with a cause and a text when no pong came in time; the cause is not the
+            peer's when the loop was blocked.
     """
 
     def __init__(
@@ -57,12 +45,16 @@ class Keepalive:
         link: Link,
         interval: float,
         patience: float | None,
-        watcher: Watcher,
+        loop_listener: LoopListener,
+        publisher: Publisher,
+        on_lost: Callable[[Cause, str], None],
     ) -> None:
         self._link = link
         self._interval = interval
         self._patience = patience
-        self._watcher = watcher
+        self._loop_listener = loop_listener
+        self._publisher = publisher
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._ping: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(interval, self._start, patience, 0.0)
@@ -77,7 +69,6 @@ class Keepalive:
         self._timer = self._loop.call_later(self._interval, self._start, self._patience, 0.0)
 
     def stop(self) -> None:
-        """Ping no more."""
         self._timer.cancel()
         if self._ping is not None:
             self._ping.cancel()
@@ -102,19 +93,19 @@ class Keepalive:
         pong = asyncio.ensure_future(self._link.ping())
         try:
             await asyncio.wait((pong,), timeout=patience)
-            late = self._watcher.blocked_since(began)
+            late = self._loop_listener.blocked_since(began)
             if late and not pong.done():
                 await asyncio.wait((pong,), timeout=GRACE)
         finally:
             pong.cancel()
         if not pong.done() or pong.cancelled():
-            self._watcher.lost(*_blame(late, patience, jumped))
+            self._on_lost(*_blame(late, patience, jumped))
             return
         try:
             latency = pong.result()
         except ConnectionLost:
             return  # the transport is about to say how it ended
-        self._watcher.measured(latency)
+        self._publisher.show_latency(latency)
         rest = began + self._interval - self._loop.time()
         self._timer = self._loop.call_later(max(0.0, rest), self._start, self._patience, 0.0)
 
@@ -137,8 +128,8 @@ class Staleness:
     Args:
         after: How many.
         blocked_since: How long the loop was blocked, by a block that ended after a moment.
-        stale: Told when there was none, with the seconds of silence.
-        fresh: Told when one came again, with the seconds that there was none.
+        on_stale: Called when there was none, with the seconds of silence.
+        on_fresh: Called when one came again, with the seconds that there was none.
     """
 
     def __init__(
@@ -146,27 +137,26 @@ class Staleness:
         after: float,
         *,
         blocked_since: Callable[[float], float],
-        stale: Callable[[float], None],
-        fresh: Callable[[float], None],
+        on_stale: Callable[[float], None],
+        on_fresh: Callable[[float], None],
     ) -> None:
         self._after = after
         self._blocked_since = blocked_since
-        self._stale = stale
-        self._fresh = fresh
+        self._on_stale = on_stale
+        self._on_fresh = on_fresh
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
         self._is_stale = self._waited = False
-        self._timer = self._loop.call_at(self._last + after, self._look)
+        self._timer = self._loop.call_at(self._last + after, self._check)
 
-    def heard(self) -> None:
-        """A message came."""
+    def on_message(self) -> None:
         now = self._loop.time()
         silence, self._last = now - self._last, now
         self._waited = False
         if self._is_stale:
             self._is_stale = False
-            self._timer = self._loop.call_at(now + self._after, self._look)
-            self._fresh(silence)
+            self._timer = self._loop.call_at(now + self._after, self._check)
+            self._on_fresh(silence)
 
     def pause(self) -> None:
         """Nothing is read for now: that is no silence."""
@@ -177,20 +167,19 @@ class Staleness:
         self._timer.cancel()
         self._last, self._waited = self._loop.time(), False
         if not self._is_stale:
-            self._timer = self._loop.call_at(self._last + self._after, self._look)
+            self._timer = self._loop.call_at(self._last + self._after, self._check)
 
     def stop(self) -> None:
-        """Watch no more."""
         self._timer.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Time is up, unless a message came since: then there is more of it."""
         now, due = self._loop.time(), self._last + self._after
         if due > now:
-            self._timer = self._loop.call_at(due, self._look)
+            self._timer = self._loop.call_at(due, self._check)
         elif not self._waited and self._blocked_since(self._last):
             self._waited = True  # what came meanwhile is read first
-            self._timer = self._loop.call_at(now + GRACE, self._look)
+            self._timer = self._loop.call_at(now + GRACE, self._check)
         else:
             self._is_stale = True
-            self._stale(now - self._last)
+            self._on_stale(now - self._last)

@@ -54,11 +54,11 @@ def _is_function(value: Any) -> TypeGuard[Callable[[Observable[str | bytes]], Ob
 
 
 class Stability:
-    """Whether one connection, which opens now, is stable. Lives on the home loop.
+    """Whether one connection, which opens now, is stable. It is used on the loop.
 
     Args:
         after: What makes it so.
-        home: The loop.
+        loop: Where the socket lives.
         publisher: Told what the user's function or Observable raised; the connection is then never
             stable.
     """
@@ -75,27 +75,24 @@ class Stability:
             self._watch(after)
 
     @property
-    def reached(self) -> bool:
+    def is_reached(self) -> bool:
         """Whether it is stable by now."""
         if self._seconds is None:
             return self._reached
         return self._loop.event_loop.time() - self._opened_at >= self._seconds
 
     @property
-    def listens(self) -> bool:
-        """Whether it wants the messages."""
+    def needs_messages(self) -> bool:
         return self._messages is not None
 
-    def heard(self, message: str | bytes) -> None:
-        """A message came."""
+    def on_message(self, message: str | bytes) -> None:
         if self._messages is not None:
             try:
                 self._messages.on_next(message)
             except Exception as error:  # of the user's function
-                self._told(error)
+                self._on_user_error(error)
 
     def stop(self) -> None:
-        """The connection is over."""
         self._messages = None
         if self._watching is not None:
             self._watching.dispose()
@@ -104,9 +101,11 @@ class Stability:
         self._watching = watching = SerialDisposable()
         try:
             good = after if _is_observable(after) else self._of_messages(after)
-            watching.disposable = good.subscribe(lambda _: self._loop.run(self._good), self._told)
+            watching.disposable = good.subscribe(
+                lambda _: self._loop.run(self._reach), self._on_user_error
+            )
         except Exception as error:  # of the user's function
-            self._told(error)
+            self._on_user_error(error)
 
     def _of_messages(
         self, function: Callable[[Observable[str | bytes]], Observable[Any]]
@@ -115,10 +114,10 @@ class Stability:
         self._messages = messages
         return function(messages.pipe(ops.as_observable()))
 
-    def _good(self) -> None:
+    def _reach(self) -> None:
         self._reached = True
         self.stop()
 
-    def _told(self, error: Exception) -> None:
+    def _on_user_error(self, error: Exception) -> None:
         self.stop()
         self._publisher.report("stable_after=", "messages", error)

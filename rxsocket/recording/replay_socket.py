@@ -25,6 +25,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.engine.engine import Engine
+from rxsocket.engine.run_state import StopReason
 from rxsocket.events import (
     Aborted,
     Cause,
@@ -129,7 +130,7 @@ class _Telling:
         self._loop = engine.loop
         self._publisher = engine.publisher
         self._outbox = engine.outbox
-        self._memory = engine.run_state
+        self._run_state = engine.run_state
         self._observer = observer
         self._url = url
         self._shift = engine.run_state.epoch  # an epoch is never used again (C2)
@@ -151,7 +152,7 @@ class _Telling:
         """The recording ends: so does the socket, whatever state it is in."""
         if not self._over:
             with self._loop.turn():
-                self._memory.leave(Cause.RECORDING_OVER)
+                self._run_state.stop_reason = StopReason(Cause.RECORDING_OVER)
                 at = self._loop.wall_time()
                 ended = Ended(verdict=Verdict.COMPLETE, cause=Cause.RECORDING_OVER, at=at)
                 self._close()
@@ -167,7 +168,7 @@ class _Telling:
     def _of_an_epoch(self, event: EpochEvent) -> None:
         event = replace(event, epoch=event.epoch + self._shift) if self._shift else event
         epoch, at = event.epoch, event.at
-        self._memory.epoch = max(self._memory.epoch, epoch)
+        self._run_state.epoch = max(self._run_state.epoch, epoch)
         if isinstance(event, Connecting):
             self._dialling.add(epoch)
         elif epoch not in self._dialling | self._open:  # it began before the recording did
@@ -185,7 +186,7 @@ class _Telling:
                 self._dialling.discard(epoch)
                 self._open.discard(epoch)
                 if not self._open:  # one may have taken over from the other
-                    self._outbox.shut()
+                    self._outbox.close()
             self._emit(event)
 
     def _opened(self, event: Opened) -> None:
@@ -200,17 +201,23 @@ class _Telling:
 
     def _close(self) -> None:
         """Write the ends of what has none, straight to the streams: the observer may be gone."""
-        cause, code, reason = self._memory.cause, *self._memory.farewell
+        stopped = self._run_state.stop_reason
         at = self._loop.wall_time()
         for epoch in sorted(self._dialling):
-            self._publisher.publish(Aborted(epoch=epoch, cause=cause, at=at))
+            self._publisher.publish(Aborted(epoch=epoch, cause=stopped.cause, at=at))
         for epoch in sorted(self._open):
             self._publisher.publish(
-                Closed(epoch=epoch, reason=reason, sent=code, cause=cause, at=at)
+                Closed(
+                    epoch=epoch,
+                    reason=stopped.reason,
+                    sent=stopped.code,
+                    cause=stopped.cause,
+                    at=at,
+                )
             )
         self._dialling.clear()
         self._open.clear()
-        self._outbox.shut()
+        self._outbox.close()
 
 
 def _nowhere(request: Request) -> Observable[Signal]:

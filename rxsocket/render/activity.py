@@ -155,7 +155,7 @@ class Tape:
 
     def __init__(self, engine: Engine) -> None:
         self._publisher = engine.publisher
-        self._outbox = engine.outbox
+        self._hooks = engine.hooks
         self._loop: SocketLoop = engine.loop
         self.views: dict[Hashable, View] = {}
         self._lock = threading.Lock()
@@ -239,7 +239,7 @@ class Tape:
     def _look(self) -> None:
         if self._since is None:
             self._since = self._loop.wall_time()
-        self._outbox.onlookers = (*self._outbox.onlookers, self._wrote)
+        self._hooks.on_written = (*self._hooks.on_written, self._wrote)
         self._looking.disposable = CompositeDisposable(
             self._publisher.events.passive(audience=False).subscribe(
                 self._happened, lambda _: self._again(), self._again
@@ -250,7 +250,7 @@ class Tape:
         )
 
     def _look_away(self) -> None:
-        self._outbox.onlookers = tuple(one for one in self._outbox.onlookers if one != self._wrote)
+        self._hooks.on_written = tuple(one for one in self._hooks.on_written if one != self._wrote)
 
     def _again(self) -> None:
         """The streams ended. Who starts the socket afresh is looked at, too."""

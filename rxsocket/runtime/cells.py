@@ -87,7 +87,10 @@ def adopt(dispose: Callable[[], abc.DisposableBase], name: str | None = None) ->
     ipython = sys.modules.get("IPython")
     if ipython is None or threading.current_thread() is not threading.main_thread():
         return
-    shell: Any = ipython.get_ipython()
+    get_shell = getattr(ipython, "get_ipython", None)  # none while another thread imports it
+    if get_shell is None:
+        return
+    shell: Any = get_shell()
     cell, run = _now(shell)
     if not cell or (_kept.get() and name is None):
         return

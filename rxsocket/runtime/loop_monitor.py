@@ -1,15 +1,13 @@
-"""The pulse of an event loop: it tells when the loop was blocked, and when time jumped (C17).
+"""When the loop of a socket was blocked, and when time jumped (C17).
 
-One timer a loop, once a second, whatever the number of sockets on it. It compares three things:
-when it was due, when it ran, and how far the wall clock went meanwhile.
+A :class:`LoopMonitor` is one timer for each loop, once a second, whatever the number of sockets. It
+compares three things: when it was due, when it ran, and how far the wall clock went meanwhile. A
+:class:`LoopListener` is what one socket does about it: it probes links and cuts waits short.
 
 ::
 
     due ------ ran late                      the loop was blocked: nothing could be read
     loop time goes on, wall time jumped      the computer slept: links may be dead, timers are late
-
-
-What one socket does about the pulse of its loop: it probes, and does not sleep on (C17).
 """
 
 from __future__ import annotations
@@ -17,54 +15,41 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
-from rxsocket.events import Event, Resumed
+from rxsocket.events import Resumed
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import wall_clock
 
 __all__ = ["LoopListener", "LoopMonitor", "loop_monitor"]
 
 PERIOD = 1.0
-"""Seconds between two beats."""
+"""Seconds between two looks."""
 BLOCKED = 1.0
-"""Seconds that a beat must be late for the loop to count as blocked."""
+"""Seconds that a look must be late for the loop to count as blocked."""
 JUMP = 3.0
 """Seconds that the wall clock must run ahead of the loop's to count as a jump."""
 
 
-class Listener(Protocol):
-    """Who is told."""
-
-    def blocked(self, seconds: float) -> None:
-        """The loop was blocked until now."""
-        ...
-
-    def jumped(self, seconds: float) -> None:
-        """The wall clock went ahead of the loop's."""
-        ...
-
-
 class LoopMonitor:
-    """The pulse of one loop; make it with :func:`loop_monitor`. It beats while somebody listens."""
+    """The monitor of one loop, from :func:`loop_monitor`. It runs while it has listeners."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self._listeners: dict[Listener, None] = {}
+        self._listeners: dict[LoopListener, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._ahead = 0.0
         self._block = (0.0, 0.0)
 
-    def join(self, listener: Listener) -> None:
-        """Tell somebody, on the loop, until they leave."""
+    def add(self, listener: LoopListener) -> None:
         self._listeners[listener] = None
         if self._timer is None:
             self._block = (0.0, 0.0)
-            self._begin()
+            self._start()
 
-    def leave(self, listener: Listener) -> None:
-        """Tell them no more."""
+    def remove(self, listener: LoopListener) -> None:
         self._listeners.pop(listener, None)
         if not self._listeners and self._timer is not None:
             self._timer.cancel()
@@ -80,91 +65,80 @@ class LoopMonitor:
         longest = max(overdue, seconds if ended >= begin else 0.0)
         return longest if longest >= BLOCKED else 0.0
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         loop = self._loop()
         if loop is not None:
             now = loop.time()
             self._ahead = wall_clock(loop)() - now
-            self._beat_next(loop, now)
+            self._schedule(loop, now)
 
-    def _beat_next(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+    def _schedule(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         self._due = now + PERIOD
-        self._timer = loop.call_at(self._due, self._beat)
+        self._timer = loop.call_at(self._due, self._check)
 
-    def _beat(self) -> None:
+    def _check(self) -> None:
         loop = self._loop()
         if loop is None:
             return
         now = loop.time()
         late, ahead = now - self._due, wall_clock(loop)() - now
         jump, self._ahead = ahead - self._ahead, ahead
-        self._beat_next(loop, now)
+        self._schedule(loop, now)
         if late >= BLOCKED:
             self._block = (now, late)
         if jump > JUMP:
             for listener in tuple(self._listeners):
-                listener.jumped(jump)
+                listener.on_jumped(jump)
         elif late >= BLOCKED:
             for listener in tuple(self._listeners):
-                listener.blocked(late)
+                listener.on_blocked(late)
 
 
-_pulses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopMonitor] = (
+_monitors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopMonitor] = (
     weakref.WeakKeyDictionary()
 )
 _lock = threading.Lock()
 
 
 def loop_monitor(loop: asyncio.AbstractEventLoop) -> LoopMonitor:
-    """The pulse of a loop."""
+    """The monitor of a loop."""
     with _lock:
-        if loop not in _pulses:
-            _pulses[loop] = LoopMonitor(loop)
-        return _pulses[loop]
+        if loop not in _monitors:
+            _monitors[loop] = LoopMonitor(loop)
+        return _monitors[loop]
 
 
-class Watched(Protocol):
-    """Who looks after a link that is open."""
+class EventPublisher(Protocol):
+    """What lets an event be known; the publisher of a socket, which is above this module."""
 
-    def probe(self, jumped: float) -> None:
-        """Time jumped by so many seconds or, if 0, the loop was blocked: look at the link."""
-        ...
-
-
-class Told(Protocol):
-    """Who lets events be known."""
-
-    def publish(self, event: Event) -> None:
-        """Something happened."""
-        ...
+    def publish(self, event: Resumed) -> None: ...
 
 
 class LoopListener:
-    """Listens to the pulse while there is a link to look at, or a wait to cut short.
+    """Listens to the monitor while a socket has a link to probe, or a wait to cut short.
 
-    Its methods are called on the home loop.
+    Its methods are called on the socket's loop.
 
     Args:
-        home: The loop.
-        told: Lets an event be known.
+        loop: The loop.
+        publisher: Given ``Resumed``.
     """
 
-    def __init__(self, loop: SocketLoop, told: Told) -> None:
+    def __init__(self, loop: SocketLoop, publisher: EventPublisher) -> None:
         self._loop = loop
-        self._told = told
-        self._pulse: LoopMonitor | None = None
-        self._watched: tuple[Watched, ...] = ()
-        self._sleepers: tuple[_Sleeper, ...] = ()
+        self._publisher = publisher
+        self._monitor: LoopMonitor | None = None
+        self._probes: tuple[Callable[[float], None], ...] = ()
+        self._sleeps: tuple[_Sleep, ...] = ()
 
-    def attend(self, watched: Watched) -> None:
-        """Let somebody probe their link when there is reason to."""
-        self._watched = (*self._watched, watched)
-        self._listen()
+    def add_probe(self, probe: Callable[[float], None]) -> None:
+        """Have a link probed: called with the seconds that time jumped, 0 after a block."""
+        self._probes = (*self._probes, probe)
+        self._listen_if_needed()
 
-    def leave(self, watched: Watched) -> None:
-        """Their link is over."""
-        self._watched = tuple(one for one in self._watched if one is not watched)
-        self._listen()
+    def remove_probe(self, probe: Callable[[float], None]) -> None:
+        self._probes = tuple(other for other in self._probes if other != probe)
+        self._listen_if_needed()
 
     def blocked_since(self, begin: float) -> float:
         """Seconds that the loop was blocked, by a block that ended after ``begin``."""
@@ -177,54 +151,53 @@ class LoopListener:
             seconds: How long.
             firm: Seconds of wall time that it takes at least, even so: the server asked for them.
         """
-        sleeper = _Sleeper(self._loop, seconds, firm)
-        self._sleepers = (*self._sleepers, sleeper)
-        self._listen()
+        sleep = _Sleep(self._loop, seconds, firm)
+        self._sleeps = (*self._sleeps, sleep)
+        self._listen_if_needed()
         try:
-            await sleeper.slept
+            await sleep.ended
         finally:
-            sleeper.stop()
-            self._sleepers = tuple(one for one in self._sleepers if one is not sleeper)
-            self._listen()
+            sleep.cancel()
+            self._sleeps = tuple(other for other in self._sleeps if other is not sleep)
+            self._listen_if_needed()
 
-    def blocked(self, seconds: float) -> None:
-        """The loop was blocked: what the peer makes of it shows when it is asked."""
-        for watched in self._watched:
-            watched.probe(0.0)
+    def on_blocked(self, seconds: float) -> None:
+        # What the peer makes of it shows when it is asked.
+        for probe in self._probes:
+            probe(0.0)
 
-    def jumped(self, seconds: float) -> None:
-        """The computer slept, or its clock was set."""
-        self._told.publish(Resumed(slept=seconds, at=self._loop.wall_time()))
-        for watched in self._watched:
-            watched.probe(seconds)
-        for sleeper in self._sleepers:
-            sleeper.wake()
+    def on_jumped(self, seconds: float) -> None:
+        self._publisher.publish(Resumed(slept=seconds, at=self._loop.wall_time()))
+        for probe in self._probes:
+            probe(seconds)
+        for sleep in self._sleeps:
+            sleep.cut_short()
 
-    def _listen(self) -> None:
-        needed = bool(self._watched or self._sleepers)
-        if needed and self._pulse is None:
-            self._pulse = loop_monitor(self._loop.event_loop)
-            self._pulse.join(self)
-        elif self._pulse is not None and not needed:
-            self._pulse.leave(self)
-            self._pulse = None
+    def _listen_if_needed(self) -> None:
+        is_needed = bool(self._probes or self._sleeps)
+        if is_needed and self._monitor is None:
+            self._monitor = loop_monitor(self._loop.event_loop)
+            self._monitor.add(self)
+        elif self._monitor is not None and not is_needed:
+            self._monitor.remove(self)
+            self._monitor = None
 
 
-class _Sleeper:
+class _Sleep:
     def __init__(self, loop: SocketLoop, seconds: float, firm: float) -> None:
         self._loop = loop
         self._firm_until = loop.wall_time() + firm
-        self.slept: asyncio.Future[None] = loop.event_loop.create_future()
-        self._timer = loop.event_loop.call_later(seconds, self._done)
+        self.ended: asyncio.Future[None] = loop.event_loop.create_future()
+        self._timer = loop.event_loop.call_later(seconds, self._end)
 
-    def wake(self) -> None:
+    def cut_short(self) -> None:
         self._timer.cancel()
         rest = self._firm_until - self._loop.wall_time()
-        self._timer = self._loop.event_loop.call_later(max(0.0, rest), self._done)
+        self._timer = self._loop.event_loop.call_later(max(0.0, rest), self._end)
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
         self._timer.cancel()
 
-    def _done(self) -> None:
-        if not self.slept.done():
-            self.slept.set_result(None)
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)

@@ -1,9 +1,9 @@
-"""Who keeps a socket connected: counted, and let go a while after the last one left (C1)."""
+"""What keeps a socket connected: a count of references, with a time to linger (C1)."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
 
 from reactivex import abc
 
@@ -13,97 +13,97 @@ __all__ = ["RefCount"]
 
 
 class _Reference(abc.DisposableBase):
-    """One of those who hold it; it counts at once, and begins when its turn comes."""
+    """It counts at once, and is active when its turn on the loop has come."""
 
-    __slots__ = ("_holds", "begun")
+    __slots__ = ("_count", "is_active")
 
-    def __init__(self, holds: RefCount) -> None:
-        self._holds = holds
-        self.begun = False
+    def __init__(self, count: RefCount) -> None:
+        self._count = count
+        self.is_active = False
 
     def dispose(self) -> None:
-        self._holds.release(self)
-
-
-class Counted(Protocol):
-    """What runs while somebody holds it."""
-
-    def start(self) -> None:
-        """The first one came."""
-        ...
-
-    def stop(self) -> None:
-        """The last one left."""
-        ...
+        self._count.release(self)
 
 
 class RefCount:
-    """A count of those who hold the socket open; from any thread.
+    """Starts with the first reference and stops after the last; from any thread.
 
     Args:
-        home: Where it starts and stops.
-        held: What they hold.
-        linger: Seconds that it runs on after the last one left, if nobody comes meanwhile.
+        loop: Where it starts and stops.
+        start: Called when there is a reference, also when it has started already.
+        stop: Called when there is none any more.
+        linger: Seconds between the release of the last one and the stop.
     """
 
-    def __init__(self, loop: SocketLoop, held: Counted, linger: float) -> None:
+    def __init__(
+        self,
+        loop: SocketLoop,
+        start: Callable[[], None],
+        stop: Callable[[], None],
+        linger: float = 0.0,
+    ) -> None:
         self._loop = loop
-        self._held = held
+        self._start = start
+        self._stop = stop
         self._linger = linger
-        self._lock = loop.lock
-        self._holds: dict[_Reference, None] = {}
+        self._references: dict[_Reference, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def held(self) -> bool:
-        """Whether anybody holds it."""
-        return bool(self._holds)
+    def is_used(self) -> bool:
+        """Whether there is a reference."""
+        return bool(self._references)
 
-    def take(self) -> abc.DisposableBase:
-        """Hold it until the returned Disposable is disposed."""
-        hold = _Reference(self)
-        with self._lock:
-            self._holds[hold] = None
+    def acquire(self) -> abc.DisposableBase:
+        """A reference, until it is disposed."""
+        reference = _Reference(self)
+        with self._loop.lock:
             self._loop.bind()
-        self._loop.run(lambda: self._begin(hold))
-        return hold
+            self._references[reference] = None
+        self._loop.run(lambda: self._activate(reference))
+        return reference
 
-    def release(self, hold: _Reference) -> None:
-        """One of them leaves."""
-        with self._lock:
-            if hold not in self._holds:
-                return  # it left before, or the socket ended since: this hold went with it
-            del self._holds[hold]
-            last = not self._holds
-        if last:
-            self._loop.run(self._leave)
+    def release(self, reference: _Reference) -> None:
+        """Drop a reference."""
+        with self._loop.lock:
+            if reference not in self._references:
+                return  # dropped before, or with all others at the end of the socket
+            del self._references[reference]
+            was_last = not self._references
+        if was_last:
+            self._loop.run(self._stop_soon)
 
-    def void(self) -> None:
-        """The socket ended: nobody holds it any more, but for who came after what ended it."""
-        with self._lock:
-            self._holds = {hold: None for hold in self._holds if not hold.begun}
-        self._cancel()
+    def drop_active(self) -> None:
+        """The socket ended: drop all references but those acquired after what ended it."""
+        with self._loop.lock:
+            self._references = {one: None for one in self._references if not one.is_active}
+        self._cancel_timer()
 
-    def _begin(self, hold: _Reference) -> None:
-        hold.begun = True
-        self._cancel()
-        if self.held:
-            self._held.start()
+    def drop_all(self) -> None:
+        """In a forked child: drop what the parent had."""
+        self._references = {}
+        self._timer = None
 
-    def _leave(self) -> None:
-        self._cancel()
+    def _activate(self, reference: _Reference) -> None:
+        reference.is_active = True
+        self._cancel_timer()
+        if self.is_used:
+            self._start()
+
+    def _stop_soon(self) -> None:
+        self._cancel_timer()
         if self._linger:
             self._timer = self._loop.event_loop.call_later(
-                self._linger, lambda: self._loop.run(self._stop_if_unheld)
+                self._linger, lambda: self._loop.run(self._stop_if_unused)
             )
         else:
-            self._stop_if_unheld()
+            self._stop_if_unused()
 
-    def _stop_if_unheld(self) -> None:
-        if not self.held:
-            self._held.stop()
+    def _stop_if_unused(self) -> None:
+        if not self.is_used:
+            self._stop()
 
-    def _cancel(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

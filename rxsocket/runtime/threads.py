@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["background", "outcome", "run_blocking", "running_loop", "wall_clock"]
+__all__ = ["background", "kernel_loop", "run_blocking", "running_loop", "wall_clock"]
+
+logger = logging.getLogger("rxsocket")
 
 T = TypeVar("T")
 
@@ -22,6 +27,17 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of the IPython kernel that this process is, if it is one."""
+    ipython = sys.modules.get("IPython")
+    # Another thread may be importing IPython just now: then it has no function yet.
+    get_shell = getattr(ipython, "get_ipython", None)
+    shell = get_shell() if get_shell is not None else None
+    io_loop = getattr(getattr(shell, "kernel", None), "io_loop", None)
+    loop: asyncio.AbstractEventLoop | None = getattr(io_loop, "asyncio_loop", None)
+    return loop
 
 
 def wall_clock(loop: asyncio.AbstractEventLoop | None) -> Callable[[], float]:
@@ -64,27 +80,11 @@ def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> 
     return future
 
 
-async def outcome(future: Future[T]) -> T:
-    """Wait for a future of any thread, on whatever loop runs here; being cancelled leaves it be."""
-    loop = asyncio.get_running_loop()
-    there: asyncio.Future[None] = loop.create_future()
-
-    def settle() -> None:
-        if not there.done():
-            there.set_result(None)
-
-    def settled(_: object) -> None:
-        with suppress(RuntimeError):  # that loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle)
-
-    if not future.done():
-        future.add_done_callback(settled)
-        await there
-    return future.result()
-
-
 class Background:
-    """The thread that sockets without a loop of their own share."""
+    """The thread that sockets without a loop of their own share.
+
+    It runs while somebody uses it. Nothing that a callback raises ends it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -96,17 +96,20 @@ class Background:
         return loop is self._loop
 
     def acquire(self) -> asyncio.AbstractEventLoop:
+        """The loop, which runs until as many have released it.
+
+        Raises:
+            RuntimeError: If the operating system gives no thread.
+        """
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop.set_default_executor(_DaemonExecutor())
-                threading.Thread(
-                    target=self._serve, args=(self._loop,), name="rxsocket", daemon=True
-                ).start()
+                self._loop = self._start()
+                self._users = 0
             self._users += 1
             return self._loop
 
     def release(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the loop back; the last one stops it."""
         with self._lock:
             if loop is not self._loop:
                 return
@@ -115,11 +118,27 @@ class Background:
                 self._loop = None
                 loop.call_soon_threadsafe(loop.stop)
 
-    @staticmethod
-    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    def forget(self) -> None:
+        """Start afresh in a forked child, which has none of its parent's threads."""
+        self._lock = threading.Lock()
+        self._loop, self._users = None, 0
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        loop.set_default_executor(_DaemonExecutor())
+        thread = threading.Thread(target=self._serve, args=(loop,), name="rxsocket", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            loop.close()
+            raise
+        return loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
-            loop.run_forever()
+            while self._serves_on(loop):
+                pass
             rest = asyncio.all_tasks(loop)
             for task in rest:
                 task.cancel()
@@ -127,7 +146,19 @@ class Background:
                 loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
+            with self._lock:
+                if self._loop is loop:
+                    self._loop, self._users = None, 0
             loop.close()
+
+    def _serves_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Run the loop; return whether it is to run on, as nobody stopped it who may."""
+        try:
+            loop.run_forever()
+        except BaseException as error:  # SystemExit and its like pass through asyncio's callbacks
+            text = "%s in a callback on the thread of rxsocket, which goes on"
+            logger.error(text, type(error).__name__, exc_info=error)
+        return self._loop is loop
 
 
 class _DaemonExecutor(ThreadPoolExecutor):
@@ -149,3 +180,6 @@ class _DaemonExecutor(ThreadPoolExecutor):
 
 
 background = Background()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=background.forget)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.publishing.publisher import Publisher
+from rxsocket.hooks import Hooks, without
 from rxsocket.validation import function, is_async
 
 __all__ = ["Interceptor", "Interceptors", "Outgoing"]
@@ -40,44 +40,28 @@ class Interceptors:
         >>> stamped.dispose()
     """
 
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._out: tuple[Interceptor, ...] = ()
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
 
     def before_send(self, interceptor: Interceptor) -> abc.DisposableBase:
         """Add one for everything that is sent, until disposed."""
-        one = _checked("before_send(function)", interceptor)
-        self._out = (*self._out, one)
+        hooks, added = self._hooks, _checked("before_send(function)", interceptor)
+        hooks.before_send = (*hooks.before_send, added)
 
         def remove() -> None:
-            self._out = tuple(other for other in self._out if other is not one)
+            hooks.before_send = without(hooks.before_send, added)
 
         return Disposable(remove)
 
     def after_receive(self, interceptor: Interceptor) -> abc.DisposableBase:
         """Add one for everything that comes in, until disposed."""
-        one = _checked("after_receive(function)", interceptor)
-        publisher = self._publisher
-        publisher.intercepted = (*publisher.intercepted, one)
+        hooks, added = self._hooks, _checked("after_receive(function)", interceptor)
+        hooks.after_receive = (*hooks.after_receive, added)
 
         def remove() -> None:
-            publisher.intercepted = tuple(
-                other for other in publisher.intercepted if other is not one
-            )
+            hooks.after_receive = without(hooks.after_receive, added)
 
         return Disposable(remove)
-
-    def coming_in(self, value: Any) -> Any:
-        """What a value that came in becomes after all of them."""
-        for interceptor in self._publisher.intercepted:
-            value = interceptor(value)
-        return value
-
-    def going_out(self, value: Any) -> Any:
-        """What a value that is sent has become after all of them."""
-        for interceptor in self._out:
-            value = interceptor(value)
-        return value
 
 
 def _checked(name: str, interceptor: Any) -> Interceptor:

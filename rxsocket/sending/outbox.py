@@ -6,21 +6,19 @@
     state       waiting o--------x waiting
     written             123-4---          what waited goes first, in order
     receipts            ✓✓✓-✓---    5 ✗   after ``queue_for``
-
-
-What the server is asked on a connection that does not deliver yet (C13, C22).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
+from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop, run_in_task
 from rxsocket.sending.payload import Parts
@@ -31,9 +29,8 @@ from rxsocket.transports.base import Fragments, Link
 
 if TYPE_CHECKING:
     from reactivex import abc
-from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Answers", "AskAhead", "Outbox", "Queued", "Sent", "nothing_asked"]
+__all__ = ["Outbox", "Queued", "Sent"]
 
 MAX_MESSAGES = 256
 MAX_BYTES = 2**21
@@ -69,28 +66,30 @@ class Queued:
         self.deadline: float | None = None
 
 
-def _no_greeting(epoch: int) -> Sequence[str | bytes]:
-    return ()
-
-
 class Outbox:
     """Writes messages to the connection that is open, and keeps them while none is.
 
-    Its methods are called on the home loop, or where there is none yet, as ``SocketLoop.run`` does.
+    Its methods are called on the socket's loop; before one is bound, as ``SocketLoop.run`` does.
 
     Args:
-        home: Where the socket lives.
+        loop: Where the socket lives.
         publisher: Told what was not sent.
-        hold: Keeps the socket connected until disposed (C1).
+        connect: Keeps the socket connected until disposed (C1).
         queue_for: Seconds that a message may wait for a connection.
+        hooks: What is written first on a connection, and what is called with what was written.
     """
 
     def __init__(
-        self, loop: SocketLoop, publisher: Publisher, hold: Connect, queue_for: float
+        self,
+        loop: SocketLoop,
+        publisher: Publisher,
+        connect: Connect,
+        queue_for: float,
+        hooks: Hooks,
     ) -> None:
         self._loop = loop
         self._publisher = publisher
-        self._hold = hold
+        self._connect = connect
         self._queue_for = queue_for
         self._queue: list[Queued] = []
         self._bytes = 0
@@ -101,11 +100,9 @@ class Outbox:
         self._scheduled = False
         self._busy: abc.DisposableBase | None = None
         self._fragmented: Queued | None = None
-        self._held: abc.DisposableBase | None = None
+        self._staying_connected: abc.DisposableBase | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.greeting: Callable[[int], Sequence[str | bytes]] = _no_greeting
-        self.onlookers: tuple[Callable[[int], None], ...] = ()
-        """Told how many messages were handed to the transport."""
+        self._hooks = hooks
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -118,11 +115,11 @@ class Outbox:
     # --- the connection
 
     def open(self, link: Link, epoch: int) -> None:
-        """Messages go to this connection from now on: its greeting, then what waited (C19)."""
+        """Messages go to this connection from now on: its opening frames, then what waits (C19)."""
         self._link, self._sent, self._ready = link, Sent(epoch), True
         self._scheduled = False  # what was scheduled on a loop that ended will not be called
-        self._disarm()
-        self._now = [*(self._now or ()), *self.greeting(epoch)] or None
+        self._cancel_timer()
+        self._now = [*(self._now or ()), *self._hooks.opening_frames(epoch)] or None
         self._flush()
 
     def flush(self) -> None:
@@ -130,8 +127,8 @@ class Outbox:
         if self._ready:
             self._flush()
 
-    def hurry(self) -> None:
-        """Somebody waits: do not wait for the end of this turn of the loop."""
+    def flush_now(self) -> None:
+        """A receipt is awaited: do not wait for the end of this turn of the loop."""
         if not (self._ready and self._queue):
             return
         if self._loop.is_idle:
@@ -140,8 +137,8 @@ class Outbox:
         else:
             self._loop.run(self.flush)
 
-    def shut(self) -> None:
-        """The connection is over; what was not written waits for the next one."""
+    def close(self) -> None:
+        """The connection has ended; what was not written waits for the next one."""
         if self._link is None:
             return
         self._link, self._ready = None, False
@@ -163,11 +160,11 @@ class Outbox:
 
     def drop(self, error: Callable[[], Exception]) -> None:
         """What waits is not going to be sent."""
-        self._disarm()
+        self._cancel_timer()
         queue, self._queue, self._bytes = self._queue, [], 0
         for item in queue:
             self.fail(item, error())
-        self._release()
+        self._let_disconnect()
 
     # --- messages
 
@@ -213,9 +210,9 @@ class Outbox:
 
     def keep(self) -> None:
         """Stay connected for what waits, for as long as it may."""
-        if self._queue and self._held is None:
-            self._held = self._hold()
-        self._loop.run(self._arm)
+        if self._queue and self._staying_connected is None:
+            self._staying_connected = self._connect()
+        self._loop.run(self._start_timer)
 
     def fail(self, item: Queued, error: Exception) -> None:
         """A message was not sent."""
@@ -263,7 +260,7 @@ class Outbox:
                 if self._now:
                     now, self._now = self._now, None
                     self._ready = link.write(now)
-                    self._tell(len(now))
+                    self._report_written(len(now))
                     continue
                 batch = self._batch()
                 if batch:
@@ -273,7 +270,7 @@ class Outbox:
                     for item in batch:
                         self._bytes -= item.size
                         item.receipt.settle(sent)
-                    self._tell(len(batch))
+                    self._report_written(len(batch))
                 elif self._queue:
                     self._write_fragments(link)
                     return
@@ -286,11 +283,11 @@ class Outbox:
             self._busy = run_in_task(
                 self._loop, link.drain, lambda _: self._drained(), lambda _: None
             )
-        self._settle_hold()
+        self._stay_connected_if_needed()
 
-    def _tell(self, count: int) -> None:
-        for onlooker in self.onlookers:
-            onlooker(count)
+    def _report_written(self, count: int) -> None:
+        for on_written in self._hooks.on_written:
+            on_written(count)
 
     def _batch(self) -> list[Queued]:
         batch: list[Queued] = []
@@ -314,7 +311,7 @@ class Outbox:
         def sent(_: None) -> None:
             self._fragmented = None
             item.receipt.settle(self._sent)
-            self._tell(1)
+            self._report_written(1)
             self._drained()
 
         def failed(error: Exception) -> None:
@@ -324,26 +321,26 @@ class Outbox:
 
         send = lambda: link.send(item.data)  # noqa: E731
         self._busy = run_in_task(self._loop, send, sent, failed)
-        self._settle_hold()
+        self._stay_connected_if_needed()
 
     # --- staying connected, and giving up
 
-    def _settle_hold(self) -> None:
+    def _stay_connected_if_needed(self) -> None:
         """On an open link only what the transport has not taken keeps the socket connected."""
         if not self._queue and self._fragmented is None:
-            self._release()
-        elif self._held is None:
-            self._held = self._hold()
+            self._let_disconnect()
+        elif self._staying_connected is None:
+            self._staying_connected = self._connect()
 
-    def _release(self) -> None:
-        held, self._held = self._held, None
+    def _let_disconnect(self) -> None:
+        held, self._staying_connected = self._staying_connected, None
         if held is not None:
             held.dispose()
 
-    def _arm(self) -> None:
+    def _start_timer(self) -> None:
         """Give each message its time, counted from when it began to wait; wake up at the first."""
         if self._link is not None or not self._queue:
-            self._settle_hold()
+            self._stay_connected_if_needed()
             return
         loop = self._loop.event_loop
         deadline = loop.time() + self._queue_for
@@ -370,36 +367,7 @@ class Outbox:
                 )
             self.keep()
 
-    def _disarm(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class Answers(Protocol):
-    """The answers to what was asked."""
-
-    @property
-    def done(self) -> bool:
-        """Whether all of them came."""
-        ...
-
-    def hear(self, message: Any) -> None:
-        """Look at a message that came there, decoded."""
-        ...
-
-
-AskAhead: TypeAlias = Callable[[Link, int], Answers]
-"""Given a connection and its number: asks there for what is wanted."""
-
-
-class _Nothing:
-    done = True
-
-    def hear(self, message: Any) -> None:
-        """There is nothing to answer."""
-
-
-def nothing_asked(link: Link, epoch: int) -> Answers:
-    """Ask for nothing."""
-    return _Nothing()

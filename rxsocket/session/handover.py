@@ -1,4 +1,4 @@
-"""Two connections of one lease: the one that delivers, and the one that it hands over to (C13).
+"""The handover from one connection to the next (C13).
 
 ::
 
@@ -7,9 +7,15 @@
                      ^     ^  ^ the switch
                      ready caught up: the old one delivered what was sent before the new one opened
 
-When is the old one caught up? With ``dedupe``, when the first message that the new one got came
-over the old one, too. Else when the old peer answered a ping that was sent after the new one was
-ready: what it had sent before that has arrived then.
+When has the old one caught up? With ``dedupe``, when a message that the new one got came over the
+old one, too: from there on nothing comes over the old one alone. If there is none, because the old
+one has gone silent, or both are, after ``PATIENCE`` of that. An old one that goes on while the new
+one is silent means that the server has not attached its feed to the new one yet: that is waited
+for until ``timeout``.
+
+Without ``dedupe`` nothing tells which messages are the same. Then the new one's first message, or a
+short silence of both, says that the new one is attached, and the answer to a ping over the old one
+that everything sent before has arrived.
 """
 
 from __future__ import annotations
@@ -20,155 +26,171 @@ from typing import Any
 
 from rxsocket.auth.strategies import Handover
 from rxsocket.connection.connection import Connection
+from rxsocket.engine.engine import Engine
 from rxsocket.errors import SocketError
-from rxsocket.runtime.loop import SocketLoop
-from rxsocket.sending.outbox import Answers, AskAhead
+from rxsocket.hooks import EarlyAnswers
 
-__all__ = ["Relay"]
+__all__ = ["HandoverAttempt"]
 
 PATIENCE = 2.0
-"""Seconds to wait until the old connection is caught up; it is old, and may never be."""
-
+"""Seconds of silence, or without a pong, after which the old connection has nothing more to say."""
+SILENCE = 0.1
+"""Seconds of silence of both, without ``dedupe``, after which the new one counts as attached."""
 DOUBLES = 10.0
 """Seconds after the switch in which a double of what the old connection delivered may come."""
 
-MOST_HELD = 65536
-"""How many messages may wait for the switch; a server that replays more is not ready in time."""
 
-
-class Relay:
-    """The way from one connection to the next.
+class HandoverAttempt:
+    """Watches an old and a new connection until it is time to switch.
 
     Args:
-        old: The one that delivers.
-        strategy: When the next one is ready, and which messages are the same.
-        home: Where they live.
-        ask_ahead: Asks the server on the next one for what the socket is subscribed to (C22).
-        stir: Called when something happened that may have made it ``done``.
+        old: The connection that delivers.
+        strategy: When the new one is ready, and which messages are the same.
+        engine: The socket's running parts.
 
     Attributes:
-        new: The next one, once it could open.
+        caught_up: Done when the new one is ready and the old one has caught up.
     """
 
-    def __init__(
-        self,
-        old: Connection,
-        strategy: Handover,
-        loop: SocketLoop,
-        ask_ahead: AskAhead,
-        stir: Callable[[], None],
-    ) -> None:
-        self.new: Connection | None = None
-        self._ask_ahead = ask_ahead
-        self._answers: Answers | None = None
+    def __init__(self, old: Connection, strategy: Handover, engine: Engine) -> None:
         self._old = old
         self._strategy = strategy
-        self._loop = loop
-        self._stir = stir
-        self._ready = False
-        self._caught_up = False
-        self._held = 0
-        self._first: Hashable = None
-        self._delivered: set[Hashable] = set()
-        self._barrier: asyncio.Task[None] | None = None
-        self._patience: asyncio.TimerHandle | None = None
+        self._loop = engine.loop
+        self._hooks = engine.hooks
+        self._read_gate = engine.publisher.read_gate
+        self._answers: EarlyAnswers | None = None
+        self._is_ready = False
+        self._is_caught_up = False
+        self._has_new_message = False
+        self._new_keys: set[Hashable] = set()
+        self._old_keys: set[Hashable] = set()
+        self._old_spoke_at = self._new_spoke_at = self._now()
+        self._pinging: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._doubles_until = 0.0
-        self._stop_deduping: Callable[[], None] | None = None
-        self._stop_watching = old.listen(self._old_says)
+        self._remove_double_filter: Callable[[], None] | None = None
+        self._remove_old_filter = old.add_filter(self._on_old_message)
+        self.caught_up: asyncio.Future[None] = self._loop.event_loop.create_future()
 
-    @property
-    def done(self) -> bool:
-        """Whether it is time to switch."""
-        return self._ready and self._caught_up
+    def on_link(self, new: Connection) -> None:
+        """The new one could open."""
+        if new.link is not None:
+            self._read_gate.opened(new.link)  # both are paused together
+            self._answers = self._hooks.subscribe_early(new.link, new.epoch)
+        if self._strategy.ready == "open" or self._is_acknowledged:
+            self._on_ready()
 
-    @property
-    def overrun(self) -> bool:
-        """Whether more messages wait than may."""
-        return self._held > MOST_HELD
-
-    def admitted(self, life: Connection) -> None:
-        """The next one could open."""
-        self.new = life
-        if life.link is not None:
-            self._answers = self._ask_ahead(life.link, life.epoch)
-        if self._strategy.ready == "open" or self._says_acknowledged():
-            self._is_ready()
-        self._stir()
-
-    def heard(self, message: Any) -> None:
-        """A message came over the next one; it waits."""
-        self._held += 1
-        if self._first is None:
-            self._first = self._key(message)
-            self._meet()
+    def on_early_message(self, message: Any) -> None:
+        """A message came over the new one; it waits for the switch."""
+        self._has_new_message = True
+        key = self._key(message)
+        if key is not None or self._strategy.dedupe is None:
+            self._new_spoke_at = self._now()
+        if key is not None:
+            self._new_keys.add(key)
         if self._answers is not None:
-            self._answers.hear(message)
-        if not self._ready and self._says_ready(message):
-            self._is_ready()
-        self._stir()
+            self._answers.on_message(message)
+        if not self._is_ready and self._says_ready(message):
+            self._on_ready()
+        if key is not None and key in self._old_keys:
+            self._catch_up()
+        elif self._is_ready and self._strategy.dedupe is None:
+            self._ping_old()
 
-    def switch(self) -> None:
-        """From here on the next one delivers; within a turn, after the old one has left."""
-        seamless = self.done
+    def switch(self, new: Connection) -> None:
+        """From here on the new one delivers; within a turn, after the old one was closed."""
         self.stop()
-        if self.new is None:
-            return
-        if self._delivered:
-            self._doubles_until = self._loop.event_loop.time() + DOUBLES
-            self._stop_deduping = self.new.listen(self._is_double)
-        self.new.open(seamless=seamless)
+        if self._old_keys:
+            self._doubles_until = self._now() + DOUBLES
+            self._remove_double_filter = new.add_filter(self._is_double)
+        new.activate(seamless=self.caught_up.done())
 
     def stop(self) -> None:
-        """Look at neither of them any more."""
-        self._stop_watching()
-        if self._barrier is not None:
-            self._barrier.cancel()
-        if self._patience is not None:
-            self._patience.cancel()
+        """Watch neither of them any more."""
+        self._remove_old_filter()
+        if self._pinging is not None:
+            self._pinging.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
-    # --- is the next one ready?
+    # --- is the new one ready?
 
     def _says_ready(self, message: Any) -> bool:
         ready = self._strategy.ready
         if isinstance(ready, str):
-            return ready == "message" or self._says_acknowledged()
+            return ready == "message" or self._is_acknowledged
         return self._old.ask(ready, message)
 
-    def _says_acknowledged(self) -> bool:
-        asked_for = self._strategy.ready == "acknowledged"
-        return asked_for and self._answers is not None and self._answers.done
+    @property
+    def _is_acknowledged(self) -> bool:
+        wanted = self._strategy.ready == "acknowledged"
+        return wanted and self._answers is not None and self._answers.is_complete
 
-    def _is_ready(self) -> None:
-        self._ready = True
-        self._barrier = self._loop.event_loop.create_task(self._answered())
-        self._patience = self._loop.event_loop.call_later(PATIENCE, self._catch_up)
-
-    # --- is the old one caught up?
-
-    async def _answered(self) -> None:
-        link = self._old.link
-        try:
-            if link is not None:
-                await link.ping()
-        except SocketError:
-            return
-        if self._first is None:  # else both have messages to compare
+    def _on_ready(self) -> None:
+        self._is_ready = True
+        now = self._now()
+        self._old_spoke_at, self._new_spoke_at = max(self._old_spoke_at, now), now
+        if self._is_caught_up:
             self._catch_up()
+        elif self._strategy.dedupe is None and self._has_new_message:
+            self._ping_old()
+        else:
+            self._check_silence()
 
-    def _old_says(self, message: str | bytes) -> bool:
-        key = self._key(self._old.value(message))
+    # --- has the old one caught up?
+
+    def _on_old_message(self, message: str | bytes) -> bool:
+        key = self._key(self._old.decoded(message))
+        if key is not None or self._strategy.dedupe is None:
+            self._old_spoke_at = self._now()
         if key is not None:
-            self._delivered.add(key)
-            self._meet()
+            self._old_keys.add(key)
+            if key in self._new_keys:
+                self._catch_up()
         return False
 
-    def _meet(self) -> None:
-        if self._first is not None and self._first in self._delivered:
+    def _check_silence(self) -> None:
+        """Act when it has been silent for long enough; else look again when it may have been."""
+        now = self._now()
+        with_dedupe = self._strategy.dedupe is not None
+        limit = PATIENCE if with_dedupe else SILENCE
+        since = max(self._old_spoke_at, self._read_gate.resumed_at)  # what was sent may be unread
+        if not self._new_keys:
+            since = max(since, self._new_spoke_at)
+        rest = limit if self._read_gate.is_paused else since + limit - now
+        if rest > 0:
+            self._timer = self._loop.event_loop.call_later(rest, self._check_silence)
+        elif with_dedupe:
             self._catch_up()
+        else:
+            self._ping_old()
+
+    def _ping_old(self) -> None:
+        if self._pinging is None:
+            self._pinging = self._loop.event_loop.create_task(self._until_pong())
+
+    async def _until_pong(self) -> None:
+        link = self._old.link
+        if link is None:
+            return
+        pong = asyncio.ensure_future(link.ping())
+        try:
+            while True:
+                await asyncio.wait((pong,), timeout=PATIENCE)
+                if pong.done() or not self._read_gate.is_paused:
+                    break
+        finally:
+            pong.cancel()
+        if pong.done() and not pong.cancelled() and isinstance(pong.exception(), SocketError):
+            return  # the old one has ended
+        self._catch_up()
 
     def _catch_up(self) -> None:
-        self._caught_up = True
-        self._stir()
+        self._is_caught_up = True
+        if self._is_ready and not self.caught_up.done():
+            self.caught_up.set_result(None)
+
+    # --- which messages are the same?
 
     def _key(self, message: Any) -> Hashable:
         dedupe = self._strategy.dedupe
@@ -178,18 +200,20 @@ class Relay:
             key: Hashable = dedupe(message)
             hash(key)
         except Exception as error:
-            self._old.complain(dedupe, error)
+            self._old.report(dedupe, error)
             return None
         return key
 
     def _is_double(self, message: str | bytes) -> bool:
-        if self._stop_deduping is not None and (
-            not self._delivered or self._loop.event_loop.time() > self._doubles_until
-        ):
-            self._stop_deduping()
+        if not self._old_keys or self._now() > self._doubles_until:
+            if self._remove_double_filter is not None:
+                self._remove_double_filter()
             return False
-        key = self._key(self._old.value(message))
-        if key is None or key not in self._delivered:
+        key = self._key(self._old.decoded(message))
+        if key is None or key not in self._old_keys:
             return False
-        self._delivered.discard(key)
+        self._old_keys.discard(key)
         return True
+
+    def _now(self) -> float:
+        return self._loop.event_loop.time()

@@ -1,42 +1,34 @@
-"""What becomes of an open connection when its credential is renewed, or when it gets old (C13).
+"""Renewing an open connection, when its credential is renewed or it gets old (C13).
 
 ::
 
-    tend ──── the connection lives ──── a renewal came, or max_age is over
+    live_with ── the connection lives ── a renewal came, or max_age has passed
       ^                                    |
-      |     handover():  make the next one beside it (``relay``), then tend that one
+      |     handover():  make the next one beside it, then live with that one
       |     in_band():   send the credential over it, then go on with it
-      '---- reconnect(): let it go; the supervisor makes another one
+      '---- reconnect(): close it; the supervisor makes another one
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from reactivex import Observable
-from reactivex.disposable import SerialDisposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.selector import CredentialSource, Renewal
+from rxsocket.auth.selector import Renewal
 from rxsocket.auth.strategies import Handover, InBand
 from rxsocket.codecs import encoded
+from rxsocket.connection.connection import Connection
+from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
-from rxsocket.events import (
-    Cause,
-    Closed,
-    ConnectFailed,
-    EpochEnd,
-    Rejected,
-    RenewalFailed,
-    Renewed,
-)
+from rxsocket.events import Cause, Closed, ConnectFailed, EpochEnd, Rejected, RenewalFailed, Renewed
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.session.attempts import CHANGE_SPACING, Attempts, Epoch
-from rxsocket.session.handover import Relay
+from rxsocket.session.attempts import CHANGE_SPACING, Attempts
+from rxsocket.session.handover import HandoverAttempt
 from rxsocket.session.retries import RetryState
 
 __all__ = ["Renewals"]
@@ -46,131 +38,189 @@ YOUNGEST = 0.9
 
 
 class Renewals:
-    """Renews the connections of one lease.
+    """Renews the connections of one session.
 
     Args:
-        renewals: The credentials that follow the first one of the lease.
+        updates: The credentials that follow the first one of the session.
         attempts: Makes the connections.
         engine: The socket's running parts.
     """
 
-    def __init__(
-        self, renewals: Observable[CredentialSource], attempts: Attempts, engine: Engine
-    ) -> None:
+    def __init__(self, updates: Observable[AuthUpdate], attempts: Attempts, engine: Engine) -> None:
         self._attempts = attempts
         self._engine = engine
         self._options = engine.options
-        self._run_state = engine.run_state
         self._loop = engine.loop
         self._publisher = engine.publisher
-        self._due: Cause | None = None
-        self._stirred = asyncio.Event()
+        self._due = _Due(engine.loop.event_loop)
         self._age: asyncio.TimerHandle | None = None
-        self._beside = SerialDisposable()
-        attempts.on_open = self._opened
-        self._following = renewals.subscribe(self._renewed)
+        self._following = updates.subscribe(self._on_update)
 
     def dispose(self) -> None:
-        """The lease is over."""
         self._following.dispose()
-        self._beside.dispose()
-        if self._age is not None:
-            self._age.cancel()
+        self._cancel_age()
 
-    async def tend(self, epoch: Epoch) -> EpochEnd | Cause:
+    def on_opened(self) -> None:
+        """A connection opened: its age counts from now."""
+        self._cancel_age()
+        if self._options.max_age is not None:
+            share = self._options.backoff.random.uniform(YOUNGEST, 1.0)
+            seconds = self._options.max_age * share
+            self._age = self._loop.event_loop.call_later(seconds, self._due.set, Cause.MAX_AGE)
+
+    async def live_with(self, connection: Connection) -> EpochEnd | Cause:
         """Live with a connection, and with those that it hands over to.
 
         Returns:
-            How the last one ended, or why it was let go for another one.
+            How the last one ended, or why it was closed to make another one.
         """
-        self._watch(epoch)
         while True:
-            await self._until(lambda: epoch.last.done() or self._due is not None)  # noqa: B023
-            cause, self._due = self._due, None
-            if epoch.last.done() or cause is None:
-                return epoch.last.result()
-            following = await self._renew(epoch, cause)
+            await _first_of(connection.ended, self._due.future)
+            cause = self._due.take()
+            if connection.ended.done() or cause is None:
+                return connection.ended.result()
+            following = await self._renew(connection, cause)
             if isinstance(following, Cause):
                 return following
-            epoch = following
+            connection = following
 
-    async def _renew(self, epoch: Epoch, cause: Cause) -> Epoch | Cause:
+    async def _renew(self, connection: Connection, cause: Cause) -> Connection | Cause:
         strategy = self._options.on_auth_change
         if isinstance(strategy, Handover):
-            return await self._hand_over(epoch, cause, strategy)
+            return await self._hand_over(connection, cause, strategy)
         if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED:
-            return await self._in_band(epoch, strategy)
-        self._attempts.let_go(cause)
+            return await self._send_in_band(connection, strategy)
+        self._attempts.close_active(cause)
         return cause
 
-    # --- what makes a renewal due
-
-    def _renewed(self, source: CredentialSource) -> None:
+    def _on_update(self, update: AuthUpdate) -> None:
+        source = update.source
         if isinstance(source, Renewal):
             self._attempts.selector.renew(source.credential)
         elif isinstance(source, Credential):
             self._attempts.selector.push(source)
-        self._due = Cause.AUTH_CHANGED
-        self._stirred.set()
+        self._due.set(Cause.AUTH_CHANGED)
 
-    def _opened(self, epoch: Epoch) -> None:
+    def _cancel_age(self) -> None:
         if self._age is not None:
             self._age.cancel()
-        if self._options.max_age is not None:
-            share = self._options.backoff.random.uniform(YOUNGEST, 1.0)
-            self._age = self._loop.event_loop.call_later(self._options.max_age * share, self._aged)
 
-    def _aged(self) -> None:
-        self._due = self._due or Cause.MAX_AGE
-        self._stirred.set()
+    # --- handover
+
+    async def _hand_over(self, old: Connection, cause: Cause, strategy: Handover) -> Connection:
+        """Make the next connection beside the old one, until one of them is the only one."""
+        retries = RetryState(self._options)
+        while True:
+            newest = self._attempts.selector.newest
+            if cause is Cause.AUTH_CHANGED and newest == old.credential:
+                self._on_renewed(old, newest)  # back to the one in use
+                return old
+            await self._attempts.wait_for_turn(CHANGE_SPACING, cause)
+            if old.ended.done():
+                return old
+            handover = HandoverAttempt(old, strategy, self._engine)
+            new = self._attempts.begin_beside(
+                cause, retries, handover.on_link, handover.on_early_message
+            )
+            await _first_of(
+                handover.caught_up,
+                new.ended,
+                old.ended,
+                self._due.future,
+                within=strategy.timeout,
+            )
+            if not new.ended.done() and (handover.caught_up.done() or _may_be_replaced(old)):
+                self._switch(new, handover)
+                return new
+            handover.stop()
+            if old.ended.done():
+                self._attempts.discard(new, cause)
+                return old
+            if (newer := self._due.take()) is not None:
+                cause = newer
+                self._attempts.discard(new, cause)
+                continue
+            new.fail_dial(_not_ready(strategy.timeout))
+            delay = self._report_failure(old, new.ended.result(), retries)
+            if delay is None:
+                return old
+            await _first_of(old.ended, self._due.future, within=delay)
+            cause = self._due.take() or cause
+
+    def _switch(self, new: Connection, handover: HandoverAttempt) -> None:
+        with self._loop.turn():
+            self._attempts.adopt(new)
+            handover.switch(new)
+
+    def _report_failure(self, old: Connection, end: EpochEnd, retries: RetryState) -> float | None:
+        """Say why the next one was not made; return the seconds until it is tried again."""
+        error = end.error if isinstance(end, (ConnectFailed, Rejected)) else HandshakeError("gone")
+        verdict = end.verdict if isinstance(end, (ConnectFailed, Rejected)) else None
+        if verdict is Verdict.RECONNECT:
+            delay = max(retries.next_delay(), self._options.backoff.spacing)
+            self._on_renewal_failed(old, error, refused=False, retry_in=delay)
+            return delay
+        self._on_renewal_failed(old, error, refused=verdict is Verdict.AWAIT_AUTH)
+        return None
 
     # --- in band
 
-    async def _in_band(self, epoch: Epoch, strategy: InBand) -> Epoch | Cause:
-        life, credential = epoch.life, self._attempts.selector.newest
-        if life is None or life.link is None:
-            return epoch
-        if credential == epoch.credential:
-            self._in_effect(epoch, credential)
-            return epoch
-        answer: list[bool] = []
+    async def _send_in_band(self, connection: Connection, strategy: InBand) -> Connection | Cause:
+        credential = self._attempts.selector.newest
+        if connection.link is None:
+            return connection
+        if credential == connection.credential:
+            self._on_renewed(connection, credential)
+            return connection
+        answer = await self._answer_to(connection, credential, strategy)
+        if connection.ended.done():
+            return connection
+        if self._due.cause is Cause.AUTH_CHANGED and (
+            answer is not None or strategy.otherwise == "keep"
+        ):
+            if answer:
+                connection.credential = credential
+            return connection
+        if answer:
+            self._on_renewed(connection, credential)
+            return connection
+        if strategy.otherwise == "reconnect":
+            self._due.take()
+            self._attempts.close_active(Cause.AUTH_CHANGED)
+            return Cause.AUTH_CHANGED
+        self._keep(connection, _no_answer(strategy.timeout) if answer is None else None)
+        return connection
 
-        def hears(message: Any) -> bool:
-            for predicate, meaning in ((strategy.rejected, False), (strategy.accepted, True)):
-                if predicate is not None and life.ask(predicate, message):
-                    answer.append(meaning)
-                    self._stirred.set()
+    async def _answer_to(
+        self, connection: Connection, credential: Credential, strategy: InBand
+    ) -> bool | None:
+        """Send a credential over a connection; return the server's answer, if there is one."""
+        answered: asyncio.Future[bool] = self._loop.event_loop.create_future()
+
+        def takes(message: Any) -> bool:
+            for predicate, answer in ((strategy.rejected, False), (strategy.accepted, True)):
+                if predicate is not None and connection.ask(predicate, message):
+                    if not answered.done():
+                        answered.set_result(answer)
                     return True
             return False
 
-        stop = life.listen(hears)
+        remove = connection.add_filter(takes)
         self._publisher.history.carried(credential)
         try:
-            with suppress(ConnectionLost):  # the transport is about to say how it ended
-                await life.link.send(self._encoded(strategy.encode(credential.reveal())))
-            if strategy.accepted is None:
-                answer.append(True)
+            if connection.link is not None:
+                with suppress(ConnectionLost):  # the transport is about to say how it ended
+                    message = self._encoded(strategy.encode(credential.reveal()))
+                    await connection.link.send(message)
+            if strategy.accepted is None and not answered.done():
+                answered.set_result(True)
             # A newer credential waits, too: the answer to this one would be taken for its own.
-            await self._until(lambda: bool(answer) or epoch.last.done(), strategy.timeout)
+            await _first_of(answered, connection.ended, within=strategy.timeout)
         except Exception as error:
-            life.complain(strategy.encode, error)
+            connection.report(strategy.encode, error)
         finally:
-            stop()
-        if epoch.last.done():
-            return epoch
-        if self._due is Cause.AUTH_CHANGED and (answer or strategy.otherwise == "keep"):
-            if answer == [True]:
-                epoch.credential = credential
-            return epoch
-        if answer and answer[0]:
-            self._in_effect(epoch, credential)
-            return epoch
-        if strategy.otherwise == "reconnect":
-            self._due = None
-            self._attempts.let_go(Cause.AUTH_CHANGED)
-            return Cause.AUTH_CHANGED
-        self._keep(epoch, CredentialRefused() if answer else _no_answer(strategy.timeout))
-        return epoch
+            remove()
+        return answered.result() if answered.done() else None
 
     def _encoded(self, message: Any) -> str | bytes:
         if isinstance(message, (str, bytes)):
@@ -180,122 +230,75 @@ class Renewals:
             raise TypeError(f"in_band(encode): return str or bytes, or use a codec; not {kind}")
         return encoded(self._options.codec, message)
 
-    def _in_effect(self, epoch: Epoch, credential: Credential) -> None:
-        self._attempts.in_use(epoch, credential)
-        self._attempts.emit(Renewed(epoch=epoch.number, at=self._loop.wall_time()))
-
-    def _keep(self, epoch: Epoch, error: Exception) -> None:
+    def _keep(self, connection: Connection, no_answer: TimeoutError | None) -> None:
         """Go on with the credential that the connection has."""
-        selector, refused = self._attempts.selector, isinstance(error, CredentialRefused)
-        if refused:
-            self._run_state.refusals.remember(selector.newest)
+        selector = self._attempts.selector
+        if no_answer is None:
+            self._engine.run_state.refusals.remember(selector.newest)
             self._engine.auth.renewing = None
-            if epoch.credential is not None:
-                selector.push(epoch.credential)
-        self._failed(epoch, error, refused)
+            if connection.credential is not None:
+                selector.push(connection.credential)
+        error = no_answer or CredentialRefused()
+        self._on_renewal_failed(connection, error, refused=no_answer is None)
 
-    # --- handover
+    # --- what came of it
 
-    async def _hand_over(self, old: Epoch, cause: Cause, strategy: Handover) -> Epoch:
-        """Make the next connection beside the old one, until one of them is the only one."""
-        retries = RetryState(self._options)
-        while True:
-            if cause is Cause.AUTH_CHANGED and self._attempts.selector.newest == old.credential:
-                self._in_effect(old, self._attempts.selector.newest)  # back to the one in use
-                return old
-            await self._attempts.slot(CHANGE_SPACING, cause)
-            if old.last.done() or old.life is None:
-                return old
-            ask_ahead = self._engine.ask_ahead
-            relay = Relay(old.life, strategy, self._loop, ask_ahead, self._stirred.set)
-            new = self._attempts.begin(
-                cause, beside=retries, admit=relay.admitted, early=relay.heard
-            )
-            self._beside.disposable = new.subscription
-            self._watch(new)
-            await self._until(
-                lambda: (
-                    relay.done  # noqa: B023
-                    or relay.overrun  # noqa: B023
-                    or new.last.done()  # noqa: B023
-                    or old.last.done()
-                    or self._due is not None
-                ),
-                strategy.timeout,
-            )
-            if not new.last.done() and self._switch(old, new, relay):
-                return new
-            relay.stop()
-            if old.last.done():
-                new.subscription.dispose()
-                return old
-            if self._due is not None:  # a newer credential
-                cause, self._due = self._due, None
-                new.subscription.dispose()
-                continue
-            if new.life is not None:
-                new.life.give_up(_not_ready(strategy.timeout, relay.overrun))
-            delay = self._failed_beside(old, new.last.result(), retries)
-            if delay is None:
-                return old
-            await self._until(lambda: old.last.done() or self._due is not None, delay)
-            cause, self._due = self._due or cause, None
+    def _on_renewed(self, connection: Connection, credential: Credential) -> None:
+        self._attempts.use(connection, credential)
+        self._attempts.emit(Renewed(epoch=connection.epoch, at=self._loop.wall_time()))
 
-    def _switch(self, old: Epoch, new: Epoch, relay: Relay) -> bool:
-        """Let the new one deliver, if it is time: it is ready, or the old one has ended."""
-        if old.last.done():
-            end = old.last.result()
-            if isinstance(end, Closed) and end.verdict is Verdict.FAIL:
-                return False
-        elif not relay.done:
-            return False
-        with self._loop.turn():
-            self._beside = SerialDisposable()
-            self._run_state.leave(Cause.HANDED_OVER)
-            self._attempts.adopt(new)
-            relay.switch()
-        return True
-
-    def _failed_beside(self, old: Epoch, end: EpochEnd, retries: RetryState) -> float | None:
-        """Say why the next one was not made; returns the seconds until it is tried again."""
-        error = end.error if isinstance(end, (ConnectFailed, Rejected)) else HandshakeError("gone")
-        verdict = end.verdict if isinstance(end, (ConnectFailed, Rejected)) else None
-        if verdict is Verdict.RECONNECT:
-            delay = max(retries.next_delay(), self._options.backoff.spacing)
-            self._failed(old, error, refused=False, retry_in=delay)
-            return delay
-        self._failed(old, error, refused=verdict is Verdict.AWAIT_AUTH)
-        return None
-
-    # --- common
-
-    def _failed(
-        self, epoch: Epoch, error: Exception, refused: bool, retry_in: float | None = None
+    def _on_renewal_failed(
+        self,
+        connection: Connection,
+        error: Exception,
+        refused: bool,
+        retry_in: float | None = None,
     ) -> None:
         at = self._loop.wall_time()
         self._attempts.emit(
             RenewalFailed(
-                epoch=epoch.number, error=error, refused=refused, retry_in=retry_in, at=at
+                epoch=connection.epoch, error=error, refused=refused, retry_in=retry_in, at=at
             )
         )
 
-    def _watch(self, epoch: Epoch) -> None:
-        epoch.last.add_done_callback(lambda _: self._stirred.set())
 
-    async def _until(self, condition: Callable[[], bool], within: float | None = None) -> None:
-        """Return when the condition holds, or that many seconds have passed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while not condition():
-                    self._stirred.clear()
-                    await self._stirred.wait()
+class _Due:
+    """What makes a renewal due, until it is taken."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.cause: Cause | None = None
+        self.future: asyncio.Future[None] = loop.create_future()
+
+    def set(self, cause: Cause) -> None:
+        if cause is Cause.AUTH_CHANGED or self.cause is None:
+            self.cause = cause
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def take(self) -> Cause | None:
+        cause, self.cause = self.cause, None
+        if self.future.done():
+            self.future = self._loop.create_future()
+        return cause
+
+
+async def _first_of(*futures: asyncio.Future[Any], within: float | None = None) -> None:
+    """Return when one of the futures is done, or that many seconds have passed."""
+    await asyncio.wait(futures, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _may_be_replaced(old: Connection) -> bool:
+    """Whether the old connection has ended, and the socket is to go on."""
+    if not old.ended.done():
+        return False
+    end = old.ended.result()
+    return not (isinstance(end, Closed) and end.verdict is Verdict.FAIL)
 
 
 def _no_answer(seconds: float) -> TimeoutError:
     return TimeoutError(f"the server did not answer within {seconds:g} s")
 
 
-def _not_ready(seconds: float, overrun: bool) -> TimeoutError:
-    if overrun:
-        return TimeoutError("the next connection was not ready before too many messages came")
+def _not_ready(seconds: float) -> TimeoutError:
     return TimeoutError(f"the next connection was not ready within {seconds:g} s")

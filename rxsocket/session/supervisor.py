@@ -1,18 +1,19 @@
-"""One lease's life: attempt, verdict, what the verdict says, attempt … (C5, C7 to C10, C15, C16).
+"""One session: attempt, verdict, what the verdict says, attempt … (C5, C7 to C10, C15, C16).
 
 ::
 
             .------------------------- RECONNECT: Waiting <-----------------.
             v                                                               |
-    begin ----> [ slot ] --> Connecting … Closed, Rejected, … --------> [ verdict ]
+    begin ----> [ turn ] --> Connecting … Closed, Rejected, … --------> [ verdict ]
             ^                   |    ^                                      |
-            |                   '----' a renewal, or max_age (renewals)     |
+            |                   '----' a renewal, or max_age (renewal.py)   |
             '--- another credential <--- AwaitingAuth <--- AWAIT_AUTH ------|
                                                                             |
                                               Ended <--- COMPLETE, FAIL ----'
 
-A lease ends when another credential comes that is no renewal: the switch disposes it, wherever it
-is in this picture.
+A session is disposed when another credential comes that is no renewal, wherever it is in this
+picture: the group of credentials that it is for then says by what it was superseded. It is disposed
+when the socket stops, too: then the run state says why.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from collections.abc import Awaitable
 from reactivex import Observable, abc
 
 from rxsocket.auth.groups import CredentialGroup
-from rxsocket.auth.selector import CredentialSource
+from rxsocket.connection.connection import Connection
+from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
+from rxsocket.engine.run_state import StopReason
 from rxsocket.errors import HandshakeRefused, SocketFailed
 from rxsocket.events import (
     Aborted,
@@ -42,70 +45,86 @@ from rxsocket.events import (
 from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.backoff import retry_after_seconds
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.runtime.outlet import Direct, Outlet
+from rxsocket.runtime.direct import DirectObservable
 from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.renewal import Renewals
 
-__all__ = ["supervised"]
+__all__ = ["session"]
 
 
-def supervised(group: CredentialGroup[CredentialSource], engine: Engine) -> Observable[Event]:
-    """The events of one lease: connection after connection, until it is disposed or has ended.
+def session(group: CredentialGroup[AuthUpdate], engine: Engine) -> Observable[Event]:
+    """The events of one group of credentials: connection after connection, until disposed or ended.
 
-    It completes only after ``Ended``. Its outlet is called on the home loop.
+    It completes only after ``Ended``. Its observer is called on the socket's loop.
     """
-    return Direct(lambda outlet: _Supervisor(group, engine, outlet))
+
+    def subscribe(
+        observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return _Supervisor(group, engine, observer)
+
+    return DirectObservable(subscribe)
 
 
 class _Supervisor(abc.DisposableBase):
     def __init__(
         self,
-        group: CredentialGroup[CredentialSource],
+        group: CredentialGroup[AuthUpdate],
         engine: Engine,
-        outlet: Outlet[Event],
+        observer: abc.ObserverBase[Event],
     ) -> None:
+        self._group = group
         self._engine = engine
         self._options = engine.options
         self._run_state = engine.run_state
         self._loop = engine.loop
         self._publisher = engine.publisher
-        self._attempts = Attempts(group.first, engine, outlet)
+        self._observer = observer
+        renewable = engine.options.is_renewable
+        on_opened = self._on_opened if renewable else None
+        self._attempts = Attempts(group.first.source, engine, observer, on_opened)
         self._renewals: Renewals | None = None
-        if engine.options.renewable:
+        if renewable:
             self._renewals = Renewals(group.renewals, self._attempts, engine)
-        self._outlet = outlet
-        self._task = engine.loop.event_loop.create_task(self._live_on())
+        self._task = engine.loop.event_loop.create_task(self._run())
 
     def dispose(self) -> None:
         if self._renewals is not None:
             self._renewals.dispose()
-        self._attempts.dispose()
+        following = self._group.superseded_by
+        stopped = self._run_state.stop_reason
+        self._attempts.dispose(stopped if following is None else StopReason(following.cause))
         self._task.cancel()
 
-    async def _live_on(self) -> None:
-        """Live until disposed; being cancelled by anybody else means that the loop is ending."""
+    async def _run(self) -> None:
         try:
-            await self._live()
+            await self._make_connections()
         except asyncio.CancelledError:
-            if not self._attempts.disposed:
-                self._engine.loop_ends()
-            raise
+            task = asyncio.current_task()
+            if not self._attempts.is_disposed and task is not None and not task.cancelling():
+                self._fail(RuntimeError("a function of a user's raised CancelledError"))
+                return
+            raise  # disposed, or the loop ends, of which the engine is told
         except Exception as error:
-            with self._loop.turn():
-                self._outlet.on_error(error)
+            self._fail(error)
 
-    async def _live(self) -> None:
-        cause = self._run_state.cause
+    def _fail(self, error: Exception) -> None:
+        with self._loop.turn():
+            self._observer.on_error(error)
+
+    async def _make_connections(self) -> None:
+        cause = self._group.first.cause
+        selector = self._attempts.selector
         spacing = self._options.backoff.spacing
-        nothing = self._attempts.selector.nothing_to_dial()
+        nothing = selector.nothing_to_dial()
         if nothing is not None:
             await self._await_auth(*nothing)
-        elif self._attempts.selector.pushed and self._run_state.changed:
+        elif selector.pushed and self._run_state.credential_changed:
             spacing = CHANGE_SPACING  # a pushed credential goes at once, but for a burst (C7)
         while True:
-            await self._attempts.slot(spacing, cause)
+            await self._attempts.wait_for_turn(spacing, cause)
             spacing = self._options.backoff.spacing
-            end = await self._connection(cause)  # and those that it hands over to
+            end = await self._end_of(self._attempts.begin(cause))
             if isinstance(end, Cause):
                 cause, spacing = end, CHANGE_SPACING
                 continue
@@ -122,16 +141,21 @@ class _Supervisor(abc.DisposableBase):
                     self._attempts.emit(self._ended(end, verdict, cause))
                     return
 
-    def _connection(self, cause: Cause) -> Awaitable[EpochEnd | Cause]:
-        """Make a connection; say how the last one ended, or why we let it go to make another."""
-        epoch = self._attempts.begin(cause)
-        return epoch.last if self._renewals is None else self._renewals.tend(epoch)
+    def _end_of(self, connection: Connection) -> Awaitable[EpochEnd | Cause]:
+        """How it ended, or one it handed over to; or why we closed that to make another one."""
+        if self._renewals is None:
+            return connection.ended
+        return self._renewals.live_with(connection)
+
+    def _on_opened(self) -> None:
+        if self._renewals is not None:
+            self._renewals.on_opened()
 
     async def _back_off(self, end: EpochEnd, cause: Cause) -> str | None:
         """Wait until the next attempt may begin; or say which limit forbids it."""
-        closing_connections, retries = self._run_state.closing_connections, self._attempts.retries
-        if self._attempts.waited_for_old_peer and closing_connections.unanswered:
-            await closing_connections.answered()
+        closing, retries = self._run_state.closing, self._attempts.retries
+        if self._attempts.waited_for_old_peer and closing.unanswered:
+            await closing.answered()
             return None
         error = end.error if isinstance(end, ConnectFailed) else None
         header = error.retry_after if isinstance(error, HandshakeRefused) else None
@@ -175,8 +199,8 @@ class _Supervisor(abc.DisposableBase):
             return Ended(verdict=verdict, cause=cause, at=self._now())
         inner = None if isinstance(end, (Closed, Aborted)) else end.error
         why = closing(end) if isinstance(end, Closed) else describe(inner or Exception())
-        if self._attempts.misjudged is not None:
-            inner = self._attempts.misjudged
+        if self._attempts.verdict_error is not None:
+            inner = self._attempts.verdict_error
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
         shown, label, retries = (
             self._options.address.shown,

@@ -25,7 +25,7 @@ from rxsocket.validation import whole_number
 __all__ = ["HIGH_WATER", "ReadGate", "iterate", "marks"]
 
 
-class Paused(Protocol):
+class Pausable(Protocol):
     """What stops while nothing is read: a link, and who watches it for signs of life."""
 
     def pause(self) -> None:
@@ -38,57 +38,73 @@ class Paused(Protocol):
 
 
 class ReadGate:
-    """Pauses the connections of a socket while at least one consumer holds it.
+    """Pauses reading from the network while at least one consumer asks for it.
 
     ::
 
-        first     ----hold-----------release---
-        second    ---------hold---release------
+        first     ----pause----------resume----
+        second    --------pause--resume--------
         reading   ====||||||||||||||||||=======
 
-    While it is held, no ping times out: that pongs are not read is our own doing. A connection that
-    opens meanwhile begins paused; one that ends is resumed, so that its closing handshake is read.
-    Its methods are called on the socket's loop.
+    While it is paused, no ping times out: that pongs are not read is our own doing. A connection
+    that opens meanwhile begins paused; one that ends is resumed, so that its closing handshake is
+    read. Its methods are called on the socket's loop.
+
+    Args:
+        loop: Where the socket lives.
+
+    Attributes:
+        resumed_at: When reading was resumed last, on the loop's clock.
     """
 
-    def __init__(self) -> None:
-        self._holding: dict[object, None] = {}
-        self._links: dict[Paused, Paused] = {}
+    def __init__(self, loop: SocketLoop) -> None:
+        self._loop = loop
+        self._pausing: dict[object, None] = {}
+        self._links: dict[Pausable, Pausable | None] = {}
+        self.resumed_at = 0.0
 
-    def opened(self, link: Paused, watching: Paused) -> None:
-        """A connection can be read from."""
-        self._links[link] = watching
-        if self._holding:
+    @property
+    def is_paused(self) -> bool:
+        return bool(self._pausing)
+
+    def opened(self, link: Pausable, liveness: Pausable | None = None) -> None:
+        """A connection can be read from; ``liveness`` watches it for signs of life."""
+        self._links[link] = liveness
+        if self._pausing:
             self._pause(link)
 
-    def over(self, link: Paused) -> None:
+    def closed(self, link: Pausable) -> None:
         """A connection is being closed, or gone: whatever it still says is read and discarded."""
         if link in self._links:
             del self._links[link]
-            if self._holding:
+            if self._pausing:
                 link.resume()
 
-    def hold(self, consumer: object) -> None:
-        """Read no more, until this consumer and all others have released."""
-        first = not self._holding
-        self._holding[consumer] = None
-        if first:
+    def pause(self, consumer: object) -> None:
+        """Read no more, until this consumer and all others have resumed."""
+        is_first = not self._pausing
+        self._pausing[consumer] = None
+        if is_first:
             for link in self._links:
                 self._pause(link)
 
-    def release(self, consumer: object) -> None:
+    def resume(self, consumer: object) -> None:
         """As far as this consumer goes, read on."""
-        if consumer not in self._holding:
+        if consumer not in self._pausing:
             return
-        del self._holding[consumer]
-        if not self._holding:
-            for link, watching in self._links.items():
+        del self._pausing[consumer]
+        if not self._pausing:
+            self.resumed_at = self._loop.event_loop.time()
+            for link, liveness in self._links.items():
                 link.resume()
-                watching.resume()
+                if liveness is not None:
+                    liveness.resume()
 
-    def _pause(self, link: Paused) -> None:
+    def _pause(self, link: Pausable) -> None:
         link.pause()
-        self._links[link].pause()
+        liveness = self._links[link]
+        if liveness is not None:
+            liveness.pause()
 
 
 T = TypeVar("T")
@@ -138,7 +154,7 @@ class _Reader(Generic[T]):
 
     def __init__(self, loop: SocketLoop, read_gate: ReadGate | None, high: int, low: int) -> None:
         self._loop = loop
-        self._brake = read_gate
+        self._read_gate = read_gate
         self._high = high
         self._low = low
         self._waiting: deque[T] = deque()
@@ -152,9 +168,9 @@ class _Reader(Generic[T]):
 
     def on_next(self, value: T) -> None:
         self._waiting.append(value)
-        if self._brake is not None and not self._held and len(self._waiting) >= self._high:
+        if self._read_gate is not None and not self._held and len(self._waiting) >= self._high:
             self._held = True
-            self._brake.hold(self)
+            self._read_gate.pause(self)
         self._tell()
 
     def end(self, error: Exception | None = None) -> None:
@@ -186,9 +202,9 @@ class _Reader(Generic[T]):
 
     def _release(self) -> None:
         self._releasing = False
-        if self._brake is not None and (self._left or len(self._waiting) <= self._low):
+        if self._read_gate is not None and (self._left or len(self._waiting) <= self._low):
             self._held = False
-            self._brake.release(self)
+            self._read_gate.resume(self)
 
     def _tell(self) -> None:
         if self._loop.is_current and self._loop.event_loop is self._reader_loop:

@@ -11,11 +11,12 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from rxsocket.errors import SocketError
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.multicast import Report, SafeObserver, observer_name
 
-__all__ = ["Receipt"]
+__all__ = ["Receipt", "run_for"]
 
 T = TypeVar("T")
 
@@ -174,3 +175,16 @@ class Receipt(Observable[T]):
 
 
 _lock = threading.Lock()
+
+
+def run_for(receipt: Receipt[Any], loop: SocketLoop, action: Callable[[], None]) -> None:
+    """Run an action on the loop that is to settle a receipt; if it raises, the receipt fails."""
+
+    def act() -> None:
+        try:
+            action()
+        except BaseException as error:
+            receipt.fail(SocketError(f"an internal error: {type(error).__name__}: {error}"))
+            raise
+
+    loop.run(act)

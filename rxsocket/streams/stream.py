@@ -5,14 +5,12 @@ Observables that refuse observers which would never be awaited.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import Observable, abc
 
 from rxsocket.explain.format import amount
-from rxsocket.lazy import lazy
 from rxsocket.runtime.cells import adopt
 from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
 from rxsocket.streams.multicast import Hub, ValueHub
@@ -36,13 +34,7 @@ class CheckedObservable(Observable[T]):
 
     def __init__(self, name: str, subscribe: abc.Subscription[T] | None = None) -> None:
         super().__init__(subscribe)
-        del self.lock  # few are ever taken, and a socket has ten streams
         self._name = name
-
-    @lazy
-    def lock(self) -> threading.RLock:
-        """What RxPY's operators on several sources take."""
-        return threading.RLock()
 
     def subscribe(
         self,

@@ -134,7 +134,7 @@ class _Looked(list[Any]):
 
 def _runs(engine: Engine) -> bool:
     # Held from another thread, it may not have begun to run.
-    return engine.run_state.running or engine._holds.held  # pyright: ignore[reportPrivateUsage]
+    return engine.is_used
 
 
 oversight = Oversight()

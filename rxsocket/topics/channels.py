@@ -5,7 +5,7 @@
     message ── by(message) ── keyed[by][key] ── its channels         one look-up for each ``by``
                         `──── each channel that has a ``match``
 
-All of it happens on the home loop, but for ``channel`` and ``join``.
+All of it happens on the loop of the socket, but for ``channel`` and ``join``.
 
 
 Channels: messages that a server sends because it was asked to, by message (C22).
@@ -130,7 +130,7 @@ class Channels:
         """Want a channel, and stay connected, until disposed; from any thread."""
         token = object()
         self.loop.run(lambda: self._join(token, channel))
-        held = self._engine.hold()
+        held = self._engine.connect()
 
         def leave() -> None:
             self.loop.run(lambda: self._leave(token))

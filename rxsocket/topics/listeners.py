@@ -281,7 +281,7 @@ class Topics:
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
         self._engine = engine
         self._envelope = envelope
-        self._dispatch = Dispatch(engine.loop, engine.publisher, engine.hold, envelope)
+        self._dispatch = Dispatch(engine.loop, engine.publisher, engine.connect, envelope)
         # A sink lives as long as somebody has a listener of it, or is subscribed to one.
         self._sinks: WeakValueDictionary[tuple[str, Any], Sink] = WeakValueDictionary()
 
@@ -293,7 +293,7 @@ class Topics:
         """See ``Socket.emitter``."""
         checked = None if mapper is None else function("mapper", mapper)
         engine, pattern = self._engine, Pattern(topic)
-        return Emitter(engine.send_value, engine.not_sent, self._envelope, pattern, checked)
+        return Emitter(engine.send_value, engine.report_not_sent, self._envelope, pattern, checked)
 
     def sink(self, pattern: Pattern, type: Any) -> Sink:
         """Who passes a topic's payloads on as values of a type: one for all of its listeners."""

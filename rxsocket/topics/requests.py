@@ -193,7 +193,8 @@ class Requests:
         self._asked: dict[_Asked, None] = {}
         self._by_id: dict[IdOf, dict[Any, tuple[_Asked, ...]]] = {}
         self._listening: abc.DisposableBase | None = None
-        engine.auth.when_identity_changes += (self._another_identity,)
+        hooks = engine.hooks
+        hooks.before_identity_change = (*hooks.before_identity_change, self._another_identity)
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -247,7 +248,7 @@ class Requests:
 
         fence = SafeObserver(observer, failed, later=told)
         asked = _Asked(question, fence, id, data, size)
-        asked.held = self._engine.hold()
+        asked.held = self._engine.connect()
         self._loop.run(lambda: self._begin(asked))
         return Disposable(leave)
 

@@ -4,7 +4,7 @@
 
     open, epoch 2 ── greeting: a subscribe message for each that is wanted ── what was queued ── …
 
-All of it happens on the home loop, but for ``subscription``.
+All of it happens on the loop of the socket, but for ``subscription``.
 
 
 A subscription that a server keeps, as this side knows it: who wants it, what carried it.
@@ -95,8 +95,8 @@ class Subscriptions:
         self.loop = engine.loop
         self._engine = engine
         self._outbox = engine.outbox
-        self._outbox.greeting = self._greeting
-        engine.ask_ahead = self.greet
+        engine.hooks.opening_frames = self._opening_frames
+        engine.hooks.subscribe_early = self.subscribe_early
         self._failed = failed
         self._report = report
         self._known: WeakValueDictionary[Hashable, Subscription] = WeakValueDictionary()
@@ -176,13 +176,15 @@ class Subscriptions:
 
     def received(self, message: Any) -> Any:
         """What becomes of a message that is decoded, before observers get it."""
-        return self._engine.interceptors.coming_in(message)
+        for intercept in self._engine.hooks.after_receive:
+            message = intercept(message)
+        return message
 
-    def greet(self, link: Link, epoch: int) -> EarlySubscriptions:
+    def subscribe_early(self, link: Link, epoch: int) -> EarlySubscriptions:
         """Ask for everything that is wanted on a connection that is not delivering yet (C13).
 
-        What it then says is to be passed to :meth:`EarlySubscriptions.hear`, until it delivers.
-        It is not asked again when the outbox opens it.
+        What comes there is for :meth:`EarlySubscriptions.on_message`, until it delivers. It
+        is not asked again when the outbox opens it.
         """
         frames = self._asked_for(epoch)
         if frames:
@@ -191,7 +193,7 @@ class Subscriptions:
         asked = [subscription for subscription in self._all if epoch in subscription.pending]
         return EarlySubscriptions(self, asked)
 
-    def _greeting(self, epoch: int) -> list[str | bytes]:
+    def _opening_frames(self, epoch: int) -> list[str | bytes]:
         """What a connection that delivers from now on is told first."""
         frames = self._asked_for(epoch)
         for subscription in tuple(self._all):
@@ -250,9 +252,9 @@ class EarlySubscriptions:
     must not fail a channel that the old connection still carries.
 
     Examples:
-        >>> greeting = subscriptions.greet(link, epoch)  # the link is open, and delivers nothing
-        >>> greeting.hear(message)                       # for each message of that link
-        >>> greeting.done                                # handover(ready="acknowledged")
+        >>> answers = subscriptions.subscribe_early(link, epoch)  # the link delivers nothing yet
+        >>> answers.on_message(message)                  # for each message of that link
+        >>> answers.is_complete                          # handover(ready="acknowledged")
     """
 
     def __init__(self, subscriptions: Subscriptions, asked: Sequence[Subscription]) -> None:
@@ -260,11 +262,11 @@ class EarlySubscriptions:
         self._unanswered = tuple(asked)
 
     @property
-    def done(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every subscription that is still wanted has its answer."""
         return not any(subscription.wanted for subscription in self._unanswered)
 
-    def hear(self, message: Any) -> None:
+    def on_message(self, message: Any) -> None:
         """The connection says something, decoded."""
         if not self._unanswered:
             return

@@ -30,7 +30,7 @@ from reactivex import Observable, abc
 from websockets.exceptions import InvalidURI
 
 from rxsocket.errors import HandshakeInvalid, RedirectRefused
-from rxsocket.runtime.outlet import Direct, Outlet
+from rxsocket.runtime.direct import DirectObservable
 from rxsocket.transports.base import Request, Signal
 from rxsocket.url import Address
 
@@ -107,7 +107,7 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
 class Connection(Protocol):
     """A connection whose handshake succeeded."""
 
-    def begin(self, observer: Outlet[Signal]) -> None:
+    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
         """Emit the link, then whatever comes."""
         ...
 
@@ -125,25 +125,30 @@ def opening(
             nothing behind.
         explained: The error to show instead of one of the library's own; ``None`` for others.
     """
-    return Direct(lambda outlet: _Opening(outlet, request, handshake, explained))
+
+    def subscribe(
+        observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return _Opening(observer, request, handshake, explained)
+
+    return DirectObservable(subscribe)
 
 
 class _Opening(abc.DisposableBase):
-    __slots__ = ("_outlet", "_task")
+    __slots__ = ("_observer", "_task")
 
     def __init__(
         self,
-        outlet: Outlet[Signal],
+        observer: abc.ObserverBase[Signal],
         request: Request,
         handshake: Callable[[Request], Awaitable[Connection]],
         explained: Callable[[Exception], Exception | None],
     ) -> None:
-        self._outlet = outlet
+        self._observer = observer
         dial = self._dial(request, handshake, explained)
         self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(dial)
 
     def dispose(self) -> None:
-        self._outlet.leave()
         if self._task is not None:
             self._task.cancel()
 
@@ -160,9 +165,9 @@ class _Opening(abc.DisposableBase):
             failure = _masked(error, explained)
         else:
             self._task = None  # all that it held to dial goes with it
-            connection.begin(self._outlet)
+            connection.begin(self._observer)
             return
-        self._outlet.on_error(failure)
+        self._observer.on_error(failure)
 
 
 def invalid_answer(what: str) -> HandshakeInvalid:

@@ -31,9 +31,9 @@ from contextlib import suppress
 from typing import Any, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from reactivex import abc
 
 from rxsocket.errors import ConnectionLost
-from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.base import Fragments, PeerClosed, Signal
 
 __all__ = ["NO_STATUS", "MessageAssembler", "PicowsConnection"]
@@ -50,14 +50,14 @@ class MessageAssembler(WSListener):
         max_size: Largest message in bytes, or ``None``.
 
     Attributes:
-        outlet: Where messages go, as ``str`` and ``bytes`` that own their memory; they are kept
+        observer: Where messages go, as ``str`` and ``bytes`` that own their memory; they are kept
             while there is none.
     """
 
-    __slots__ = ("_add", "_batch", "_kind", "_max_size", "_parts", "on_ws_frame", "outlet")
+    __slots__ = ("_add", "_batch", "_kind", "_max_size", "_parts", "observer", "on_ws_frame")
 
     def __init__(self, max_size: int | None) -> None:
-        self.outlet: Outlet[Signal] | None = None
+        self.observer: abc.ObserverBase[Signal] | None = None
         self._batch: list[str | bytes] = []
         self._add: Callable[[str | bytes], None] = self._batch.append
         self._max_size = max_size
@@ -110,12 +110,12 @@ class MessageAssembler(WSListener):
 
     def flush(self) -> None:
         """Hand on the messages that came since the last time."""
-        outlet, batch = self.outlet, self._batch
-        if batch and outlet is not None:
+        observer, batch = self.observer, self._batch
+        if batch and observer is not None:
             self._batch = []
             if self._add is not _ignore:
                 self._add = self._batch.append
-            outlet.on_next(batch)
+            observer.on_next(batch)
 
     def refuse(self) -> None:
         """Take no more messages; those that came are handed on."""
@@ -242,11 +242,11 @@ class PicowsConnection(MessageAssembler):
         protocol = cast(BufferedProtocol, tcp.get_protocol())
         tcp.set_protocol(_Watched(self, transport, protocol))
 
-    def begin(self, observer: Outlet[Signal]) -> None:
+    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self.broken()
         observer.on_next(self)
-        self.outlet = observer
+        self.observer = observer
         self.flush()
         if self._ended is not None:
             self._finish(self._ended)
@@ -295,10 +295,10 @@ class PicowsConnection(MessageAssembler):
             self._finish(ended)
 
     def _finish(self, ended: PeerClosed) -> None:
-        outlet, self.outlet = self.outlet, None
-        if outlet is not None:
-            outlet.on_next(ended)
-            outlet.on_completed()
+        observer, self.observer = self.observer, None
+        if observer is not None:
+            observer.on_next(ended)
+            observer.on_completed()
 
     # --- what frames mean
 

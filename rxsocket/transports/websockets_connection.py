@@ -29,13 +29,13 @@ import codecs
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from reactivex import abc
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeRefused
-from rxsocket.runtime.outlet import Outlet
 from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
 from rxsocket.transports.frame_reader import FrameReader
 from rxsocket.transports.handshake import Redirect
@@ -93,7 +93,7 @@ class WebSocketsConnection(ClientConnection):
         super().__init__(*args, **kwargs)
         self._limit = limit
         self._go = go
-        self._observer: Outlet[Signal] | None = None
+        self._observer: abc.ObserverBase[Signal] | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
         self._cutter: FrameReader | None = None
@@ -126,7 +126,7 @@ class WebSocketsConnection(ClientConnection):
                 failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
         raise failure
 
-    def begin(self, observer: Outlet[Signal]) -> None:
+    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_WebSocketsLink(self))

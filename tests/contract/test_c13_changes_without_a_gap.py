@@ -59,8 +59,9 @@ def test_the_new_connection_is_made_beside_the_old_one(virtual: VirtualClock, sc
     virtual.advance(1.0)
     assert it.entries == [
         (10.0, connecting(2, Cause.AUTH_CHANGED)),
-        (10.2, HANDED_OVER),  # the handshake takes 0.1 s, and a ping over the old one 0.1 s
-        (10.2, opened(2, Cause.AUTH_CHANGED, gap=0.0)),
+        # The handshake takes 0.1 s, both are silent for 0.1 s, a ping over the old one takes 0.1 s.
+        (10.3, HANDED_OVER),
+        (10.3, opened(2, Cause.AUTH_CHANGED, gap=0.0)),
     ]
     assert it.socket.state.value is State.OPEN
     assert change.result() == InEffect(epoch=2)
@@ -87,7 +88,7 @@ def test_the_credential_shows_when_it_is_in_use(virtual: VirtualClock, scene: Ma
     it.socket.auth.subscribe(lambda _: shown.append(virtual.time()))
     it.socket.set_auth(B)
     virtual.advance(1.0)
-    assert shown == [10.0, 10.2]
+    assert shown == [10.0, 10.3]
 
 
 def test_the_old_one_delivers_until_the_switch(virtual: VirtualClock, scene: Make) -> None:
@@ -376,6 +377,7 @@ def test_a_key_function_that_raises_loses_nothing(virtual: VirtualClock, scene: 
     it = scene(auth=A, on_auth_change=handover(dedupe=number), identity=same)
     virtual.advance(10.0)
     it.socket.set_auth(B)
+    virtual.advance(0.0)
     it.peer.push("not a number")
     virtual.advance(5.0)
     assert Message(epoch=1, data="not a number") in it.events

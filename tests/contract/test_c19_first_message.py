@@ -189,7 +189,7 @@ def test_a_handover_waits_for_the_acceptance(virtual: VirtualClock, scene: Make)
     it.clear()
     change = it.socket.set_auth(B)
     virtual.advance(5.0)
-    assert it.story == [(10.0, "Connecting"), (12.0, "Closed"), (12.0, "Opened")]
+    assert it.story == [(10.0, "Connecting"), (12.1, "Closed"), (12.1, "Opened")]
     assert change.result() == InEffect(epoch=2)
 
 

@@ -274,7 +274,7 @@ def test_an_answer_is_asked_for_once_on_each_connection(virtual: VirtualClock, s
 def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: Make) -> None:
     """C13, C19: a second connection is asked before it delivers, and not again when it does."""
     it = scene(auth=A)
-    subscriptions: Subscriptions = it.socket._channels.subscriptions
+    subscriptions: Subscriptions = it.socket._get_channels().subscriptions
     for name in "tu":
         it.socket.channel(**of(name), acknowledged=_answers(name)).subscribe()
     virtual.advance(1.0)
@@ -288,12 +288,12 @@ def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: 
         dialled = dial.subscribe(lambda signal: opened.done() or opened.set_result(signal))
         link = await opened
         links.append(link)
-        greeting = subscriptions.greet(link, 7)
+        greeting = subscriptions.subscribe_early(link, 7)
         for message in ("ok t", "noise", "ok u"):
             await asyncio.sleep(0)
-            ready.append(greeting.done)
-            greeting.hear(json.dumps({"re": message}))
-        ready.append(greeting.done)
+            ready.append(greeting.is_complete)
+            greeting.on_message(json.dumps({"re": message}))
+        ready.append(greeting.is_complete)
         it.socket._engine.outbox.open(link, 7)
         dialled.dispose()
 

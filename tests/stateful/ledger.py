@@ -272,7 +272,7 @@ class Ledger:
     @property
     def asleep(self) -> bool:
         """Whether nothing runs; or it was just told that nothing does."""
-        return not self.engine.run_state.running or self.state in (State.IDLE, State.CLOSED)
+        return not self.engine.run_state.is_running or self.state in (State.IDLE, State.CLOSED)
 
     def hold(self, holder: int) -> None:
         self.started_at = self.clock.time()
@@ -304,7 +304,7 @@ class Ledger:
 
     def _push(self, value: Any) -> None:
         if value == self._shown:
-            if not self.engine.run_state.running:
+            if not self.engine.run_state.is_running:
                 self.current = value  # stored for the start, whatever a provider said before
             return  # C6
         self._shown = value
@@ -313,7 +313,7 @@ class Ledger:
         self._asked.add(Cause.LOGGED_OUT if value is None else Cause.AUTH_CHANGED)
         self._changed_since_attempt = True
         self._due = self._not_before = None
-        if value is not None and value not in self.refused and self.engine.run_state.running:
+        if value is not None and value not in self.refused and self.engine.run_state.is_running:
             now = self.clock.time()
             self._pushed_at = now
             self._reckon(now)
@@ -343,7 +343,7 @@ class Ledger:
         self.started_at = self.clock.time()
         self._asked.add(Cause.RECONNECT)
         self.refused.clear()
-        if self.engine.run_state.running or self.depth:
+        if self.engine.run_state.is_running or self.depth:
             self.gave_up = False
             self._not_before = None
 
@@ -498,7 +498,7 @@ class Ledger:
     def between(self) -> None:
         """The invariants, when nothing is being emitted."""
         now = self.clock.time()
-        socket, running = self.socket, self.engine.run_state.running
+        socket, running = self.socket, self.engine.run_state.is_running
         self.expect(self.peer.most_open <= 1, "C5: two connections at a time")
         if self.holders:
             self.expect(running, f"C1: held by {len(self.holders)}, but it does not run")

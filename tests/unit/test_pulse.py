@@ -13,10 +13,10 @@ class Told:
     def __init__(self) -> None:
         self.what: list[tuple[str, float]] = []
 
-    def blocked(self, seconds: float) -> None:
+    def on_blocked(self, seconds: float) -> None:
         self.what.append(("blocked", seconds))
 
-    def jumped(self, seconds: float) -> None:
+    def on_jumped(self, seconds: float) -> None:
         self.what.append(("jumped", seconds))
 
 
@@ -24,15 +24,15 @@ def test_it_beats_only_while_somebody_listens(virtual: VirtualClock) -> None:
     """Two listeners share one timer; leaving twice does no harm."""
     pulse, told, other = loop_monitor(virtual), Told(), Told()
     assert virtual.pending == 0
-    pulse.join(told)
-    pulse.join(other)
+    pulse.add(told)
+    pulse.add(other)
     assert virtual.pending == 1
     virtual.advance(100.0)
     assert virtual.pending == 1 and told.what == []
-    pulse.leave(told)
-    pulse.leave(told)
+    pulse.remove(told)
+    pulse.remove(told)
     assert virtual.pending == 1
-    pulse.leave(other)
+    pulse.remove(other)
     assert virtual.pending == 0
 
 
@@ -65,19 +65,19 @@ def test_a_hundred_sockets_have_one_pulse(virtual: VirtualClock) -> None:
 def test_what_it_tells(virtual: VirtualClock, block: float, jump: float, what: list[str]) -> None:
     """Late by 1 s is a block, ahead by more than 3 s is a jump; each is told once."""
     pulse, told = loop_monitor(virtual), Told()
-    pulse.join(told)
+    pulse.add(told)
     virtual.advance(0.5)
     virtual.jump(jump)
     virtual.block(block)
     virtual.advance(60.0)
     assert [kind for kind, _ in told.what] == what
-    pulse.leave(told)
+    pulse.remove(told)
 
 
 def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> None:
     """Who waited through a block learns of it, during and after; who came later does not."""
     pulse, told = loop_monitor(virtual), Told()
-    pulse.join(told)
+    pulse.add(told)
     virtual.advance(0.5)
     began = virtual.time()
     virtual.block(10.0)
@@ -85,5 +85,5 @@ def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> No
     virtual.advance(5.0)
     assert pulse.blocked_since(began) == pytest.approx(9.5)
     assert pulse.blocked_since(virtual.time()) == 0.0
-    pulse.leave(told)
+    pulse.remove(told)
     assert pulse.blocked_since(began) == 0.0

@@ -12,7 +12,7 @@ from reactivex.disposable import Disposable
 from reactivex.subject import BehaviorSubject, Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxsocket.runtime.switch import switch_map
+from rxsocket.runtime.direct import switch_map
 
 Project = Callable[[str], Observable[str]]
 Switch = Callable[[Project], Callable[[Observable[str]], Observable[str]]]
