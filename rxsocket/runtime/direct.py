@@ -40,7 +40,8 @@ class DirectObservable(Observable[T]):
     ) -> abc.DisposableBase:
         """Subscribe; see ``reactivex.Observable.subscribe``."""
         if isinstance(on_next, abc.ObserverBase):
-            return self._subscribe_core(on_next, scheduler)
+            observer: abc.ObserverBase[T] = on_next  # pyright: ignore[reportUnknownVariableType]
+            return self._subscribe_core(observer, scheduler)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
 
