@@ -42,6 +42,7 @@ __all__ = [
     "Opened",
     "Problem",
     "Rejected",
+    "Remembered",
     "RenewalFailed",
     "Renewed",
     "Resumed",
@@ -280,6 +281,13 @@ class Ended(_Failure):
     verdict: Verdict
     cause: Cause
     error: Exception | None = None
+
+
+class Remembered(Exception):
+    """Stands in ``history()`` for what an observer raised: its text, without the traceback.
+
+    A traceback would keep alive all that its frames hold.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

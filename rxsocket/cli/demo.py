@@ -22,7 +22,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused
-from rxsocket.cli.output import Happening, console, payload, printable, sentence, style
+from rxsocket.cli.output import Happening, console, in_words, payload, printable, style
 from rxsocket.errors import SocketError
 from rxsocket.events import (
     AwaitingAuth,
@@ -64,7 +64,7 @@ class Screen:
 
     def happened(self, happening: Happening) -> None:
         """What came of it."""
-        name, text = type(happening).__name__, sentence(happening)
+        name, text = type(happening).__name__, in_words(happening)
         if isinstance(happening, Message):
             name, text = "message", payload(happening.data)
         self._console.print(
@@ -144,7 +144,7 @@ class Witness:
             self._show(event)
             if isinstance(event, kind) and matches(event):
                 return event
-            last = f"{type(event).__name__} ({sentence(event)})"
+            last = f"{type(event).__name__} ({in_words(event)})"
 
     def outcome(self, receipt: Receipt[Any], kind: type[T], what: str) -> T:
         """Wait for the outcome of something asked for.

@@ -22,30 +22,21 @@ from rich.text import Text
 
 from rxsocket.auth.outcomes import AuthChange, InEffect, Overtaken, Refused, Stored
 from rxsocket.events import (
-    Aborted,
     AwaitingAuth,
     Closed,
     ConnectFailed,
-    Connecting,
     DecodeFailed,
     Dropped,
     Ended,
     Event,
-    Fresh,
     Message,
-    ObserverFailed,
     Opened,
     Rejected,
-    Resumed,
-    SendFailed,
     SlowConsumer,
-    SourceFailed,
-    Stale,
-    TopicFailed,
     Waiting,
 )
-from rxsocket.explain.causes import closing, describe, failure
-from rxsocket.explain.format import amount, span
+from rxsocket.explain.causes import describe
+from rxsocket.explain.wording import sentence
 
 __all__ = [
     "Happening",
@@ -55,9 +46,9 @@ __all__ = [
     "Paper",
     "as_json",
     "console",
+    "in_words",
     "payload",
     "printable",
-    "sentence",
     "silence",
     "style",
 ]
@@ -100,47 +91,12 @@ def style(happening: Happening) -> str:
     return _STYLES.get(type(happening), "dim")
 
 
-def sentence(happening: Happening) -> str:
-    """What happened, in one line."""
+def in_words(happening: Happening) -> str:
     match happening:
-        case Connecting(url=url, attempt=attempt):
-            return url if attempt == 1 else f"{url}, attempt {attempt}"
-        case Opened(epoch=epoch, gap=gap):
-            return f"connection {epoch}" + ("" if gap is None else f", after a gap of {gap:.3f} s")
         case Message(data=data):
             return payload(data)
-        case Closed(epoch=epoch):
-            return f"connection {epoch}: {closing(happening)}"
-        case Aborted(cause=cause):
-            return f"the attempt was given up: {cause.value}"
-        case Waiting(delay=delay):
-            return f"the next attempt comes in {delay:.1f} s"
-        case AwaitingAuth(reason=reason):
-            return f"no attempt until another credential comes: {reason}"
-        case Stale(epoch=epoch, silence=silence):
-            return f"connection {epoch} is open, but no message came for {span(silence)}"
-        case Fresh(epoch=epoch, silence=silence):
-            return f"connection {epoch} has messages again, after {span(silence)}"
-        case Resumed(slept=slept):
-            return f"time jumped by {span(slept)}"
-        case Ended(error=None, cause=cause):
-            return cause.value
         case Refused(reason=reason):
             return f"the new credential was refused: {reason}"
-        case Dropped(count=count, reason=reason):
-            return f"{amount(count, 'message')}: {reason}"
-        case TopicFailed(topic=topic, error=error):
-            return f"a message of {topic}: {describe(error)}"
-        case ConnectFailed() | Rejected():
-            return failure(happening.error)
-        case ObserverFailed() | SourceFailed() | SendFailed():
-            return describe(happening.error)
-        case DecodeFailed(error=error, excerpt=excerpt):
-            return f"{describe(error)}; its shape: {excerpt}"
-        case SlowConsumer(observer=observer, seconds=seconds):
-            return f"{observer} held the loop for {seconds:.1f} s"
-        case Ended(error=Exception() as error):
-            return describe(error)
         case InEffect(epoch=None):
             return "logged out"
         case InEffect(epoch=epoch):
@@ -152,7 +108,7 @@ def sentence(happening: Happening) -> str:
         case Notice(text=text):
             return text
         case _:
-            return repr(happening)
+            return sentence(happening)
 
 
 def payload(data: Any) -> str:
@@ -242,7 +198,7 @@ class Lines:
                 "  ",
                 (f"{type(happening).__name__:<13}", name),
                 " ",
-                printable(sentence(happening)),
+                printable(in_words(happening)),
             )
         )
 

@@ -1,7 +1,7 @@
 """The table of causes: for each way in which something can end, what it means and what helps.
 
-One wording for the log, the errors and ``explain()``. Keys are those of the verdict table (close
-codes, HTTP statuses, exception classes) and the causes of events.
+Keys are those of the verdict table (close codes, HTTP statuses, exception classes) and the causes
+of events.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from rxsocket.errors import (
     HandshakeRefused,
     ProviderFailed,
     RedirectRefused,
+    SocketFailed,
     Unauthorized,
 )
-from rxsocket.events import Cause, Closed
+from rxsocket.events import Cause, Closed, Remembered
 from rxsocket.explain.format import span
 
 __all__ = [
     "advice_about",
     "advice_about_closing",
+    "begun",
     "blocked",
     "closing",
     "describe",
+    "failed",
     "failure",
     "meaning",
+    "raised",
 ]
 
 MEANINGS: Mapping[int, str] = {
@@ -118,6 +122,17 @@ CAUSES: Mapping[Cause, str] = {
 }
 """What helps when a connection ended so, without a close code that says more."""
 
+BEGUN: Mapping[Cause, str] = {
+    Cause.STARTED: "somebody subscribed",
+    Cause.REFUSED: "there is another credential than the one refused",
+}
+"""Why there is an attempt, where the cause's own words do not say it."""
+
+
+def begun(cause: Cause) -> str:
+    """Why there is an attempt."""
+    return BEGUN.get(cause, cause.value)
+
 
 def meaning(code: int) -> str:
     """A close code with what it stands for: ``1012 (service restart)``."""
@@ -149,6 +164,22 @@ def describe(error: Exception) -> str:
     """An exception in one line."""
     text = str(error)
     return text if text else type(error).__name__
+
+
+def raised(error: Exception) -> str:
+    """An exception of a user's function, which is known by its kind: ``KeyError: 'px'``."""
+    if isinstance(error, Remembered):
+        return str(error)
+    text, kind = str(error), type(error).__name__
+    return f"{kind}: {text}" if text else kind
+
+
+def failed(error: Exception) -> str:
+    """Why a socket failed, without the name and the address that its error begins with."""
+    text = describe(error)
+    if isinstance(error, SocketFailed):
+        return text.partition(f"{error.url}: ")[2] or text
+    return text
 
 
 def failure(error: Exception) -> str:

@@ -8,11 +8,10 @@ What happened beside the state of a socket and is worth knowing: the notes of an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rxsocket.errors import SocketFailed
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
@@ -42,11 +41,13 @@ from rxsocket.explain.causes import (
     NEW_CREDENTIAL,
     advice_about,
     advice_about_closing,
+    begun,
     closing,
-    describe,
+    failed,
     failure,
 )
-from rxsocket.explain.format import amount, span
+from rxsocket.explain.format import span
+from rxsocket.explain.wording import advice, sentence
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.state import State, States
 
@@ -54,6 +55,20 @@ __all__ = ["Explanation", "explain", "notes_about"]
 
 MOST = 3
 """Notes in one explanation."""
+
+NOTED = (
+    Renewed,
+    RenewalFailed,
+    Resumed,
+    ObserverFailed,
+    SourceFailed,
+    SendFailed,
+    DecodeFailed,
+    TopicFailed,
+    Dropped,
+    SlowConsumer,
+)
+"""Events that are worth a note: what led to the state is told anyway."""
 
 
 def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
@@ -74,17 +89,17 @@ def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
     for event in reversed(history):
         if isinstance(event, Opened):
             break
-        text = _note(event, f"{span(now - event.at)} ago")
-        if text:
-            about = _about(event)
-            counts[about] = counts.get(about, 0) + 1
-            notes.setdefault(about, text)
+        if isinstance(event, NOTED):
+            subject = _subject(event)
+            counts[subject] = counts.get(subject, 0) + 1
+            if subject not in notes:
+                notes[subject] = _note(event, now)
     latest = list(notes)[:MOST]
-    return tuple(notes[about] + _so_often(about, counts[about]) for about in reversed(latest))
+    return tuple(notes[one] + _repeated(one, counts[one]) for one in reversed(latest))
 
 
-def _about(event: Event) -> object:
-    """What two events must have in common to be told as one."""
+def _subject(event: Event) -> object:
+    """What two events have in common of which only the latest is noted."""
     match event:
         case Renewed() | RenewalFailed():
             return Renewed  # only the latest of either is still true
@@ -98,46 +113,13 @@ def _about(event: Event) -> object:
             return id(event)
 
 
-def _so_often(about: object, count: int) -> str:
-    return f" (the latest of {count})" if count > 1 and about is not Renewed else ""
+def _note(event: Event, now: float) -> str:
+    text = sentence(event, f"{span(now - event.at)} ago")
+    return f"{text}; {advice(event)}" if isinstance(event, (DecodeFailed, SlowConsumer)) else text
 
 
-def _note(event: Event, ago: str) -> str:
-    match event:
-        case ObserverFailed(observer=observer, stream=stream, error=error, detached=detached):
-            rest = " and gets nothing more" if detached else ""
-            return f"observer {observer} of {stream} raised {describe(error)} {ago}{rest}"
-        case Resumed(slept=slept):
-            return f"time jumped by {span(slept)} {ago}: the computer slept, or its clock was set"
-        case Dropped(count=count, reason=reason):
-            return f"{amount(count, 'message')} dropped: {reason}"
-        case Renewed(epoch=epoch):
-            return f"connection {epoch} took another credential {ago}, and goes on"
-        case RenewalFailed(error=error, refused=refused, retry_in=retry_in):
-            then = "at the next attempt to connect"
-            if retry_in is not None:
-                then = f"{span(retry_in)} after that"
-            elif refused:
-                then += ", unless set_auth(...) gives another"
-            return (
-                f"the credential could not be changed {ago}: {failure(error)}; the connection "
-                f"goes on with the one it had, and the change is tried again {then}"
-            )
-        case SourceFailed(error=error):
-            return f"what was given as auth= failed {ago}: {describe(error)}"
-        case SendFailed(error=error):
-            return f"a message was not sent {ago}: {describe(error).removeprefix('not sent: ')}"
-        case DecodeFailed(error=error):
-            return f"{describe(error)}, {ago}; check codec="
-        case TopicFailed(topic=topic, error=error):
-            return f"a payload of topic {topic!r} was not decoded {ago}: {describe(error)}"
-        case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
-            return (
-                f"observer {observer} of {stream} held the loop for {span(seconds)} {ago}; "
-                "move its work off the loop: asyncio.to_thread(...)"
-            )
-        case _:
-            return ""
+def _repeated(subject: object, count: int) -> str:
+    return f" (the latest of {count})" if count > 1 and subject is not Renewed else ""
 
 
 T = TypeVar("T")
@@ -246,7 +228,7 @@ class _Case:
         slow = self.since is not None and self.now - self.since >= SLOW
         return self._of(
             doing=f"connecting{self.lasting}{f' (attempt {number})' if number > 1 else ''}",
-            why=self._story() or _begun(cause),
+            why=self._story() or begun(cause),
             next="the server's answer",
             advice="check that the server can be reached, and how long auth= takes" if slow else "",
         )
@@ -282,7 +264,7 @@ class _Case:
         now = "" if asked else "call reconnect() to try at once"
         return self._of(
             doing=f"waiting{self.lasting}",
-            why=failed or _begun(waiting.cause),
+            why=failed or begun(waiting.cause),
             next=f"{number} in {span(due - self.now)}{asked}",
             due=due,
             advice="; or ".join(filter(None, (advice, now))),
@@ -327,7 +309,7 @@ class _Case:
             advice = self._advice()
             return self._of(
                 doing=f"{doing} with an error",
-                why=_failed(ended.error),
+                why="" if ended.error is None else failed(ended.error),
                 next="nothing",
                 advice="; then ".join(filter(None, (advice, again))),
             )
@@ -437,7 +419,7 @@ class _Case:
             return ""
         old = self._took_over(opened)
         if old is not None:
-            return f"took over from connection {old.epoch} without a gap: {_begun(opened.cause)}"
+            return f"took over from connection {old.epoch} without a gap: {begun(opened.cause)}"
         attempts = "" if opened.attempts == 1 else f" and {opened.attempts} attempts"
         before = self._story(opened)
         text = f"reconnected after {span(opened.gap)}{attempts}"
@@ -459,20 +441,3 @@ class _Case:
 
     def _last(self, kind: type[T]) -> T | None:
         return next((e for e in reversed(self.history) if isinstance(e, kind)), None)
-
-
-BEGUN: Mapping[Cause, str] = {
-    Cause.STARTED: "somebody subscribed",
-    Cause.REFUSED: "there is another credential than the one refused",
-}
-"""Why there is an attempt, where the cause's own words do not say it."""
-
-
-def _begun(cause: Cause) -> str:
-    return BEGUN.get(cause, cause.value)
-
-
-def _failed(error: Exception | None) -> str:
-    if isinstance(error, SocketFailed):
-        return str(error).removeprefix(f"{error.url}: ")
-    return "" if error is None else describe(error)

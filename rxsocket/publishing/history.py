@@ -7,17 +7,13 @@ from typing import Any
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.masks import Mask
-from rxsocket.events import Event, ObserverFailed
-from rxsocket.explain.causes import describe
+from rxsocket.events import Event, ObserverFailed, Remembered
+from rxsocket.explain.causes import raised
 
-__all__ = ["History", "Remembered"]
+__all__ = ["History"]
 
 KEPT = 100
 CREDENTIALS_KEPT = 20
-
-
-class Remembered(Exception):
-    """Stands for an exception whose traceback, and all that its frames hold, was let go."""
 
 
 class History:
@@ -38,8 +34,7 @@ class History:
     def remember(self, event: Event) -> None:
         """Keep an event that is no message."""
         if isinstance(event, ObserverFailed):
-            error = event.error
-            event = replace(event, error=Remembered(f"{type(error).__name__}: {describe(error)}"))
+            event = replace(event, error=Remembered(raised(event.error)))
         self._events = (*self._events[1 - KEPT :], event)
 
     def used(self, credential: Credential, at: float) -> None:

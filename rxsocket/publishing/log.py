@@ -8,7 +8,7 @@ fails for good; DEBUG for the rest.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
 
 from rxsocket.events import (
     AwaitingAuth,
@@ -21,101 +21,84 @@ from rxsocket.events import (
     Ended,
     Event,
     Fresh,
-    Message,
     ObserverFailed,
     Opened,
     Rejected,
     Resumed,
-    SendFailed,
     SlowConsumer,
     SourceFailed,
     Stale,
-    TopicFailed,
 )
-from rxsocket.explain.causes import advice_about, closing, describe, failure
-from rxsocket.explain.format import amount, span
+from rxsocket.explain.wording import advice, sentence
 from rxsocket.policy.verdicts import Verdict
 
 __all__ = ["EventLog"]
 
 logger = logging.getLogger("rxsocket")
 
+LEVELS: Mapping[type[Event], int] = {
+    Opened: logging.INFO,
+    Closed: logging.INFO,
+    ConnectFailed: logging.WARNING,
+    Rejected: logging.WARNING,
+    Stale: logging.WARNING,
+    Fresh: logging.INFO,
+    Resumed: logging.INFO,
+    ObserverFailed: logging.WARNING,
+    SourceFailed: logging.WARNING,
+    DecodeFailed: logging.WARNING,
+    Dropped: logging.WARNING,
+    SlowConsumer: logging.WARNING,
+}
+"""The level of an event, unless more of it is known; of others, DEBUG."""
 
-WAITING = (
-    "waiting for another credential (%s): call set_auth(), or reconnect() to try this one again"
-)
-ASKING = "waiting for another credential (%s): the function given as auth= is asked for one"
+WITH_ADVICE = (ConnectFailed, AwaitingAuth, DecodeFailed, SlowConsumer)
 
 
 class EventLog:
     """Writes the log of one socket.
 
     Args:
-        address: Its address, without secrets.
+        label: Its name and its address, without secrets.
     """
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._outage = False
-        self._garbled = False
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._in_outage = False
+        self._has_undecodable = False
 
-    def tell(self, event: Event) -> None:
-        """Write the line for an event."""
+    def write(self, event: Event) -> None:
+        level = self._level(event)
+        if logger.isEnabledFor(level):  # the words take longer than the rest
+            error = event.error if isinstance(event, ObserverFailed) else None
+            logger.log(level, "%s: %s", self._label, _line(event), exc_info=error)
+
+    def _level(self, event: Event) -> int:
         match event:
-            case Message():
-                return
             case Connecting(cause=Cause.STARTED):
-                self._outage = False  # of an earlier life
-                self._log(logging.DEBUG, "%s", event)
-            case Opened(epoch=epoch):
-                self._outage = self._garbled = False
-                self._log(logging.INFO, "connection %d open", epoch)
-            case Closed(verdict=Verdict.AWAIT_AUTH):
-                self._log(logging.WARNING, "credential refused: %s", closing(event))
-            case Closed(epoch=epoch):
-                if logger.isEnabledFor(logging.INFO):  # the words take longer than the rest
-                    self._log(logging.INFO, "connection %d closed: %s", epoch, closing(event))
-            case ConnectFailed(error=error, verdict=verdict):
-                level, self._outage = (logging.DEBUG if self._outage else logging.WARNING), True
-                then = "; trying again" if verdict is Verdict.RECONNECT else ""
-                hint = advice_about(error)
-                hint = f" ({hint})" if hint else ""
-                self._log(level, "cannot connect: %s%s%s", failure(error), then, hint)
-            case Rejected(error=error):
-                self._log(logging.WARNING, "credential refused: %s", failure(error))
-            case AwaitingAuth(reason=reason, cause=Cause.REFUSED, asks=asks):
-                self._log(logging.WARNING, ASKING if asks else WAITING, reason)
-            case ObserverFailed(observer=observer, stream=stream, error=error):
-                detached = " and was detached" if event.detached else ""
-                text = "observer %s of %s raised%s; the others go on"
-                self._log(logging.WARNING, text, observer, stream, detached, exc_info=error)
-            case Stale(epoch=epoch, silence=silence):
-                text = "connection %d is open, but no message came for %s"
-                self._log(logging.WARNING, text, epoch, span(silence))
-            case Fresh(epoch=epoch, silence=silence):
-                text = "connection %d has messages again, after %s"
-                self._log(logging.INFO, text, epoch, span(silence))
-            case Resumed(slept=slept):
-                self._log(logging.INFO, "time jumped by %s: looking at the link", span(slept))
-            case SourceFailed(error=error):
-                self._log(logging.WARNING, "the source of credentials failed: %s", describe(error))
-            case DecodeFailed(error=error, excerpt=excerpt):
-                level, self._garbled = (logging.DEBUG if self._garbled else logging.WARNING), True
-                self._log(level, "%s; its shape: %s", error, excerpt)
-            case Dropped(count=count, reason=reason):
-                self._log(logging.WARNING, "%s dropped: %s", amount(count, "message"), reason)
-            case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
-                text = "the observer of %s subscribed by %s held the loop for %.1f s; see "
-                text += "rxsocket.operators for those that need long"
-                self._log(logging.WARNING, text, stream, observer, seconds)
-            case Ended(verdict=Verdict.FAIL, error=error):
-                logger.error("%s", error)  # it has the address already
-            case SendFailed(error=error):
-                self._log(logging.DEBUG, "not sent: %s", error)
-            case TopicFailed(topic=topic, error=error):
-                self._log(logging.DEBUG, "a message of %s did not decode: %s", topic, error)
+                self._in_outage = False  # of an earlier run
+            case Opened():
+                self._in_outage = self._has_undecodable = False
+            case ConnectFailed():
+                if self._in_outage:
+                    return logging.DEBUG
+                self._in_outage = True
+            case DecodeFailed():
+                if self._has_undecodable:
+                    return logging.DEBUG
+                self._has_undecodable = True
+            case Closed(verdict=Verdict.AWAIT_AUTH) | AwaitingAuth(cause=Cause.REFUSED):
+                return logging.WARNING
+            case Ended(verdict=Verdict.FAIL):
+                return logging.ERROR
             case _:
-                self._log(logging.DEBUG, "%s", event)
+                pass
+        return LEVELS.get(type(event), logging.DEBUG)
 
-    def _log(self, level: int, text: str, *arguments: Any, **options: Any) -> None:
-        logger.log(level, "%s: " + text, self._address, *arguments, **options)
+
+def _line(event: Event) -> str:
+    text = sentence(event)
+    if isinstance(event, ConnectFailed) and event.verdict is Verdict.RECONNECT:
+        text += "; trying again"
+    hint = advice(event) if isinstance(event, WITH_ADVICE) else ""
+    return f"{text} ({hint})" if hint else text

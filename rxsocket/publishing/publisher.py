@@ -115,9 +115,9 @@ class Publisher:
         with self._loop.turn():
             self.history.remember(event)
             if context is None:
-                self._log.tell(event)
+                self._log.write(event)
             else:
-                context.run(self._log.tell, event)
+                context.run(self._log.write, event)
             self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
             match event:

@@ -20,30 +20,10 @@ from reactivex import abc
 from rxsocket.auth.credentials import Credential, Secret, jwt_claims
 from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.engine.engine import Engine
-from rxsocket.events import (
-    Closed,
-    ConnectFailed,
-    Connecting,
-    DecodeFailed,
-    Dropped,
-    Event,
-    ObserverFailed,
-    Rejected,
-    RenewalFailed,
-    SendFailed,
-    SlowConsumer,
-    SourceFailed,
-    TopicFailed,
-)
-from rxsocket.explain.causes import (
-    advice_about,
-    advice_about_closing,
-    closing,
-    describe,
-    failure,
-)
+from rxsocket.events import Closed, Connecting, Event, Problem
 from rxsocket.explain.explanation import Explanation, explain
-from rxsocket.explain.format import amount, span
+from rxsocket.explain.format import span
+from rxsocket.explain.wording import advice, sentence
 from rxsocket.render.activity import Record, Tape, excerpt, tape_of
 from rxsocket.render.mimebundle import bundle
 from rxsocket.render.scene import clock_time, colour_of
@@ -185,35 +165,13 @@ def _messages(record: Record) -> tuple[Line, ...]:
 
 def _trouble(history: tuple[Event, ...], mask: Callable[[str], str]) -> Trouble | None:
     for event in reversed(history):
-        said = _wrong(event)
-        if said is not None:
-            return Trouble(event.at, mask(said[0]), mask(said[1]))
+        if isinstance(event, Problem) and not _was_wanted(event):
+            return Trouble(event.at, mask(sentence(event)), mask(advice(event)))
     return None
 
 
-def _wrong(event: Event) -> tuple[str, str] | None:
-    """What went wrong, and what helps; ``None`` if nothing did."""
-    match event:
-        case Closed(verdict=verdict, code=code, epoch=epoch):
-            if verdict is None or code == 1000:
-                return None
-            return f"connection {epoch}: {closing(event)}", advice_about_closing(event)
-        case ConnectFailed(error=error) | Rejected(error=error):
-            return failure(error), advice_about(error)
-        case RenewalFailed(error=error):
-            return f"the credential was not renewed: {failure(error)}", advice_about(error)
-        case ObserverFailed(observer=observer, stream=stream, error=error):
-            return f"observer {observer} of {stream} raised {describe(error)}", ""
-        case SourceFailed(error=error) | SendFailed(error=error) | DecodeFailed(error=error):
-            return describe(error), advice_about(error)
-        case TopicFailed(topic=topic, error=error):
-            return f"a message of {topic}: {describe(error)}", ""
-        case SlowConsumer(observer=observer, seconds=seconds):
-            return f"{observer} held the loop for {seconds:.1f} s", ""
-        case Dropped(count=count, reason=reason):
-            return f"{amount(count, 'message')} dropped: {reason}", ""
-        case _:
-            return None
+def _was_wanted(event: Problem) -> bool:
+    return isinstance(event, Closed) and (event.verdict is None or event.code == 1000)
 
 
 def _expires(engine: Engine) -> float | None:

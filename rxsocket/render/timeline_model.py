@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -29,8 +30,9 @@ from rxsocket.events import (
     Stale,
     Waiting,
 )
-from rxsocket.explain.causes import closing, describe, failure, meaning
+from rxsocket.explain.causes import meaning
 from rxsocket.explain.format import span
+from rxsocket.explain.wording import sentence
 from rxsocket.validation import is_mapping
 
 __all__ = ["Connection", "Note", "Pause", "Story", "Token"]
@@ -55,6 +57,16 @@ SHORT = {
     Cause.RECORDING_OVER: "recording over",
 }
 """Ends of our own making, in as few words as stand under a bar."""
+
+LABELS: Mapping[type[Event], str] = {
+    RenewalFailed: "not renewed",
+    Stale: "stale",
+    Fresh: "fresh",
+    Resumed: "time jumped",
+    ObserverFailed: "observer failed",
+    SlowConsumer: "slow observer",
+}
+"""What happens at one moment, as briefly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,54 +166,35 @@ class Story:
             case Closed() | ConnectFailed() | Rejected() | Aborted():
                 self._end(event)
             case Waiting(delay=delay, at=at):
-                self._pause(at, f"wait {span(delay)}", f"the next attempt after {span(delay)}")
-            case AwaitingAuth(reason=reason, at=at):
-                self._pause(at, "awaiting a credential", reason, asleep=True)
-            case Ended(error=error, at=at, cause=cause):
+                self._pause(at, f"wait {span(delay)}", sentence(event))
+            case AwaitingAuth(at=at):
+                self._pause(at, "awaiting a credential", sentence(event), asleep=True)
+            case Ended(at=at):
                 self._resume(at)
-                text = cause.value if error is None else describe(error)
-                self.notes.append(Note(at, "ended", f"the socket ended: {text}"))
+                self.notes.append(Note(at, "ended", sentence(event)))
             case Renewed(epoch=epoch, at=at):
                 one = self._connection(epoch)
                 if one is not None and self.tokens:
                     one.tokens = (*one.tokens, (at, self.tokens[-1].number))
             case _:
-                self._note(event)
-
-    def _note(self, event: Event) -> None:
-        match event:
-            case RenewalFailed(error=error, at=at):
-                self.notes.append(Note(at, "not renewed", describe(error)))
-            case Stale(silence=silence, at=at):
-                self.notes.append(Note(at, "stale", f"no message for {span(silence)}"))
-            case Fresh(silence=silence, at=at):
-                self.notes.append(Note(at, "fresh", f"a message after {span(silence)}"))
-            case Resumed(slept=slept, at=at):
-                self.notes.append(Note(at, "time jumped", f"by {span(slept)}"))
-            case ObserverFailed(observer=observer, error=error, at=at):
-                text = f"{observer} raised {describe(error)}"
-                self.notes.append(Note(at, "observer failed", text))
-            case SlowConsumer(observer=observer, seconds=seconds, at=at):
-                text = f"{observer} held the loop for {span(seconds)}"
-                self.notes.append(Note(at, "slow observer", text))
-            case _:
-                pass
+                if type(event) in LABELS:
+                    self.notes.append(Note(event.at, LABELS[type(event)], sentence(event)))
 
     def _end(self, event: EpochEnd) -> None:
         one = self._connection(event.epoch)
         if one is None:
             return
-        one.ended = event.at
+        one.ended, one.detail = event.at, sentence(event)
         match event:
             case Closed(cause=cause):
-                one.label, one.detail = _short(event), closing(event)
+                one.label = _short(event)
                 one.handed_over = cause is Cause.HANDED_OVER
                 one.fault = cause not in SHORT or cause in FAULTS
-            case Aborted(cause=cause):
-                one.label, one.detail = "given up", f"given up: {cause.value}"
+            case Aborted():
+                one.label = "given up"
             case ConnectFailed(error=error, status=status) | Rejected(error=error, status=status):
                 one.label = f"HTTP {status}" if status else type(error).__name__
-                one.detail, one.fault = failure(error), True
+                one.fault = True
 
     def _pause(self, at: float, label: str, detail: str, *, asleep: bool = False) -> None:
         self._resume(at)

@@ -109,7 +109,7 @@ def _connections(record: Record, end: float) -> Lane:
             marks.append(Mark(one.opened, "start", detail=detail, row=row))
         if one.ended is not None:
             label = str(mask(one.label))
-            detail = f"connection {one.epoch}: {mask(one.detail)}"
+            detail = str(mask(one.detail))
             shape: Shape = "cross" if one.fault else "end"
             marks.append(Mark(one.ended, shape, detail=detail, row=row))
             words.append(Words(one.ended, label, urgent=one.fault))
@@ -147,7 +147,7 @@ def _bars(one: Connection, row: int, now: float, mask: Masking) -> Iterator[Bar]
     turns = [(max(at, one.opened), number) for at, number in one.tokens]
     ends = [at for at, _ in turns[1:]] + [stop]
     if one.ended is not None:
-        detail = f"{detail}: {mask(one.detail)}"
+        detail = str(mask(one.detail))
     for (begin, number), end in zip(turns, ends, strict=True):
         yield Bar(
             begin,

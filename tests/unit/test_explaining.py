@@ -48,6 +48,7 @@ from rxsocket import (
     Waiting,
     standard,
 )
+from rxsocket.events import Remembered
 from rxsocket.explain.causes import (
     NEW_CREDENTIAL,
     advice_about,
@@ -58,7 +59,6 @@ from rxsocket.explain.causes import (
 from rxsocket.explain.explanation import explain
 from rxsocket.explain.format import span
 from rxsocket.policy.verdicts import End
-from rxsocket.publishing.history import Remembered
 
 RECONNECT, AWAIT, COMPLETE, FAIL = (
     Verdict.RECONNECT,

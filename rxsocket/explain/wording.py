@@ -1,0 +1,168 @@
+"""Each event in one sentence: for the log, the command line, ``explain()`` and the pictures.
+
+A sentence says what happened and to what, so that it stands alone; :func:`advice` is what the user
+can do about it. Nothing in either is secret (C28): messages are not in them.
+"""
+
+from __future__ import annotations
+
+from rxsocket.events import (
+    Aborted,
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Connecting,
+    DecodeFailed,
+    Dropped,
+    Ended,
+    Event,
+    Fresh,
+    Message,
+    ObserverFailed,
+    Opened,
+    Rejected,
+    RenewalFailed,
+    Renewed,
+    Resumed,
+    SendFailed,
+    SlowConsumer,
+    SourceFailed,
+    Stale,
+    TopicFailed,
+    Waiting,
+)
+from rxsocket.explain.causes import (
+    advice_about,
+    advice_about_closing,
+    begun,
+    closing,
+    describe,
+    failed,
+    failure,
+    raised,
+)
+from rxsocket.explain.format import amount, span
+from rxsocket.policy.verdicts import Verdict
+
+__all__ = ["advice", "sentence"]
+
+
+def sentence(event: Event, ago: str = "") -> str:
+    """What happened.
+
+    Args:
+        event: The event.
+        ago: When, as in ``10 s ago``, for events that the user is told of later: a problem, a
+            renewal, a jump of time.
+
+    Examples:
+        >>> sentence(Resumed(slept=7200.0), "10 s ago")
+        'time jumped by 2 h 10 s ago: the computer slept, or its clock was set'
+    """
+    then = f" {ago}" if ago else ""
+    match event:
+        case Connecting(url=url, attempt=attempt, cause=cause):
+            which = f", attempt {attempt}" if attempt > 1 else ""
+            return f"connecting to {url}{which}: {begun(cause)}"
+        case Opened(epoch=epoch, gap=gap):
+            return f"connection {epoch} is open" + ("" if gap is None else f", {_gap(gap)}")
+        case Message(epoch=epoch):
+            return f"a message came over connection {epoch}"
+        case Closed():
+            return _closed(event)
+        case ConnectFailed(error=error):
+            return f"cannot connect: {failure(error)}"
+        case Rejected(error=error):
+            return f"credential refused: {failure(error)}"
+        case Aborted(cause=cause):
+            return f"the attempt was given up: {cause.value}"
+        case Waiting(delay=delay):
+            return f"the next attempt comes in {span(delay)}"
+        case AwaitingAuth(reason=reason, cause=cause, asks=asks):
+            which = "another" if cause is Cause.REFUSED else "a"
+            asked = "; the function given as auth= is asked for one" if asks else ""
+            return f"waiting for {which} credential: {reason}{asked}"
+        case Ended(error=error, cause=cause):
+            return f"the socket ended: {cause.value if error is None else failed(error)}"
+        case Renewed(epoch=epoch):
+            return f"connection {epoch} took another credential{then}, and goes on"
+        case Stale(epoch=epoch, silence=silence):
+            return f"connection {epoch} is open, but no message came for {span(silence)}"
+        case Fresh(epoch=epoch, silence=silence):
+            return f"connection {epoch} has messages again, after {span(silence)}"
+        case Resumed(slept=slept):
+            return f"time jumped by {span(slept)}{then}: the computer slept, or its clock was set"
+        case _:
+            return _problem(event, then)
+
+
+def advice(event: Event) -> str:
+    """What the user can do about it; empty when there is nothing, or only time helps."""
+    match event:
+        case Closed():
+            return advice_about_closing(event)
+        case AwaitingAuth(cause=Cause.REFUSED, asks=False):
+            return "call set_auth(), or reconnect() to try this one again"
+        case ConnectFailed() | Rejected() | RenewalFailed() | SourceFailed() | SendFailed():
+            return advice_about(event.error)
+        case DecodeFailed():
+            return "check codec="
+        case SlowConsumer():
+            return "move its work off the loop: asyncio.to_thread(...)"
+        case _:
+            return ""
+
+
+def _problem(
+    event: RenewalFailed
+    | ObserverFailed
+    | SourceFailed
+    | SendFailed
+    | DecodeFailed
+    | TopicFailed
+    | Dropped
+    | SlowConsumer,
+    then: str,
+) -> str:
+    match event:
+        case RenewalFailed(error=error):
+            return (
+                f"the credential could not be changed{then}: {failure(error)}; the connection goes "
+                f"on with the one it had, and the change is tried again {_next_try(event)}"
+            )
+        case ObserverFailed(observer=observer, stream=stream, error=error, detached=detached):
+            rest = " and gets nothing more" if detached else ""
+            return f"observer {observer} of {stream} raised {raised(error)}{then}{rest}"
+        case SourceFailed(error=error):
+            return f"what was given as auth= failed{then}: {describe(error)}"
+        case SendFailed(error=error):
+            return f"a message was not sent{then}: {describe(error).removeprefix('not sent: ')}"
+        case DecodeFailed(error=error, excerpt=excerpt):
+            shape = f"; its shape: {excerpt}" if excerpt else ""
+            return describe(error) + (f",{then}" if then else "") + shape
+        case TopicFailed(topic=topic, error=error):
+            return f"a payload of topic {topic!r} was not decoded{then}: {describe(error)}"
+        case Dropped(count=count, reason=reason):
+            return f"{amount(count, 'message')} dropped: {reason}"
+        case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
+            return f"observer {observer} of {stream} held the loop for {span(seconds)}{then}"
+
+
+def _gap(gap: float) -> str:
+    return f"after a gap of {span(gap)}" if gap else "without a gap"
+
+
+def _closed(event: Closed) -> str:
+    how = closing(event)
+    if event.verdict is Verdict.AWAIT_AUTH:
+        why = how.removeprefix(f"{Cause.REFUSED.value}: ")
+        return f"credential refused on connection {event.epoch}: {why}"
+    return f"connection {event.epoch} " + (how if how.startswith("closed ") else f"closed: {how}")
+
+
+def _next_try(event: RenewalFailed) -> str:
+    if event.retry_in is not None:
+        return f"{span(event.retry_in)} after that"
+    otherwise = ", unless set_auth(...) gives another" if event.refused else ""
+    return f"at the next attempt to connect{otherwise}"
