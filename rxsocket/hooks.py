@@ -1,12 +1,12 @@
 """What parts above the engine add to a socket: channels, requests, interceptors, pictures.
 
-Everything that is called from inside and was put there from outside is listed here.
+Everything that is called or kept inside and was put there from outside is listed here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from rxsocket.transports.base import Link
@@ -50,7 +50,7 @@ SubscribeEarly: TypeAlias = Callable[[Link, int], EarlyAnswers]
 
 @dataclass(slots=True)
 class Hooks:
-    """The functions that are called, on the loop of the socket unless it says otherwise.
+    """What is called, on the loop of the socket unless it says otherwise, and what is kept.
 
     Attributes:
         opening_frames: Given the number of a connection that opens: what is written on it before
@@ -61,6 +61,8 @@ class Hooks:
         after_receive: What comes in goes through these before any stream has it (C20).
         before_identity_change: Called before another identity's credential is used (C14).
         on_written: Called with the number of messages that were handed to the transport.
+        attached: One object of a class, kept as long as the socket: what pictures of it are made
+            of.
     """
 
     opening_frames: OpeningFrames = _no_frames
@@ -69,6 +71,7 @@ class Hooks:
     after_receive: tuple[Callable[[Any], Any], ...] = ()
     before_identity_change: tuple[Callable[[], None], ...] = ()
     on_written: tuple[Callable[[int], None], ...] = ()
+    attached: dict[type[Any], object] = field(default_factory=dict[type[Any], object])
 
 
 def without(functions: tuple[T, ...], function: T) -> tuple[T, ...]:

@@ -491,4 +491,4 @@ class Connection(abc.ObserverBase[Signal]):
         return None if closed_at is None else opened_at - closed_at
 
     def _masked(self, text: str) -> str:
-        return self._publisher.history.masked(text)
+        return self._publisher.history.redacted(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.masks import Mask
@@ -17,45 +16,35 @@ CREDENTIALS_KEPT = 20
 
 
 class History:
-    """The last 100 events, in a tuple: most sockets have few, and any thread may read it.
+    """The last 100 events and 20 credentials.
+
+    They are in tuples: most sockets have few, and any thread may read them.
 
     Attributes:
-        companion: What an onlooker wants to keep for as long as the socket lives.
+        events: The events, oldest first.
+        credentials: The credentials, and the wall time from which each was in use.
     """
 
-    __slots__ = ("_carried", "_credentials", "_events", "companion")
+    __slots__ = ("_sent", "credentials", "events")
 
     def __init__(self) -> None:
-        self._events: tuple[Event, ...] = ()
-        self._credentials: tuple[tuple[float, Credential], ...] = ()
-        self._carried: tuple[Credential, ...] = ()
-        self.companion: Any = None
+        self.events: tuple[Event, ...] = ()
+        self.credentials: tuple[tuple[float, Credential], ...] = ()
+        self._sent: tuple[Credential, ...] = ()
 
-    def remember(self, event: Event) -> None:
-        """Keep an event that is no message."""
+    def add_event(self, event: Event) -> None:
         if isinstance(event, ObserverFailed):
             event = replace(event, error=Remembered(raised(event.error)))
-        self._events = (*self._events[1 - KEPT :], event)
+        self.events = (*self.events[1 - KEPT :], event)
 
-    def used(self, credential: Credential, at: float) -> None:
-        """Keep which credential is in use from a wall time on."""
-        self._credentials = (*self._credentials[1 - CREDENTIALS_KEPT :], (at, credential))
+    def add_credential(self, credential: Credential, since: float) -> None:
+        self.credentials = (*self.credentials[1 - CREDENTIALS_KEPT :], (since, credential))
 
-    def carried(self, credential: Credential) -> None:
-        """Remember that a credential goes to the server, which may repeat it."""
-        if credential not in self._carried:
-            self._carried = (*self._carried[1 - CREDENTIALS_KEPT :], credential)
+    def add_sent_credential(self, credential: Credential) -> None:
+        """Remember what goes to the server: it may repeat it."""
+        if credential not in self._sent:
+            self._sent = (*self._sent[1 - CREDENTIALS_KEPT :], credential)
 
-    @property
-    def credentials(self) -> tuple[tuple[float, Credential], ...]:
-        """The last 20 credentials, masked as ever, and since when each; from any thread."""
-        return self._credentials
-
-    def masked(self, text: str) -> str:
-        """A text of somebody's, without the values of the credentials that were carried (C28)."""
-        return Mask(self._carried).in_reason(text) if text else text
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """What is kept, oldest first; may be read from any thread."""
-        return self._events
+    def redacted(self, text: str) -> str:
+        """A text of the server's or of a provider's, without the credentials that were sent."""
+        return Mask(self._sent).in_reason(text) if text else text

@@ -113,7 +113,7 @@ class Publisher:
             context: Where to log it; left out, here.
         """
         with self._loop.turn():
-            self.history.remember(event)
+            self.history.add_event(event)
             if context is None:
                 self._log.write(event)
             else:
@@ -232,7 +232,7 @@ class Publisher:
 
     def begin(self, credential: Credential) -> None:
         """Show which credential the socket was made with."""
-        self.history.used(credential, 0.0)  # before whatever happens
+        self.history.add_credential(credential, 0.0)  # before whatever happens
         self.auth.emit(credential)
 
     def credential(self, credential: Credential) -> None:
@@ -240,7 +240,7 @@ class Publisher:
         with self._loop.turn():
             if credential != self.auth.value:
                 self.changes.overtake(credential)
-                self.history.used(credential, self._loop.wall_time())
+                self.history.add_credential(credential, self._loop.wall_time())
                 self.auth.emit(credential)
 
     def end(self, error: Exception | None) -> None:

@@ -311,10 +311,9 @@ class Tape:
 
 def tape_of(engine: Engine) -> Tape:
     """The one tape of a socket; it lives as long as the socket does."""
-    history = engine.publisher.history
-    if history.companion is None:
-        history.companion = Tape(engine)
-    tape: Tape = history.companion
+    tape = engine.hooks.attached.get(Tape)
+    if not isinstance(tape, Tape):
+        tape = engine.hooks.attached[Tape] = Tape(engine)
     return tape
 
 

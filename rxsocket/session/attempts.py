@@ -203,7 +203,7 @@ class Attempts:
 
     def _request(self, connection: Connection, credential: Credential) -> Request:
         connection.credential = credential
-        self._publisher.history.carried(credential)
+        self._publisher.history.add_sent_credential(credential)
         if connection is self.active:
             self.use(connection, credential)
         try:
@@ -212,7 +212,7 @@ class Attempts:
             failure = f"the credential cannot be carried: {error}"
         except Exception as error:  # of the user's carrier
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
-        raise ProviderFailed(self._publisher.history.masked(failure))
+        raise ProviderFailed(self._publisher.history.redacted(failure))
 
     async def _wait_for_old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""

@@ -206,7 +206,7 @@ class Renewals:
             return False
 
         remove = connection.add_filter(takes)
-        self._publisher.history.carried(credential)
+        self._publisher.history.add_sent_credential(credential)
         try:
             if connection.link is not None:
                 with suppress(ConnectionLost):  # the transport is about to say how it ended

@@ -76,7 +76,7 @@ def test_it_keeps_nothing_alive() -> None:
         try:
             raise KeyError("px")
         except KeyError as error:
-            history.remember(ObserverFailed(error=error, observer="show", stream="messages"))
+            history.add_event(ObserverFailed(error=error, observer="show", stream="messages"))
         return reference
 
     history = History()
