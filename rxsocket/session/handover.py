@@ -59,6 +59,7 @@ class HandoverAttempt:
         self._hooks = engine.hooks
         self._read_gate = engine.publisher.read_gate
         self._answers: EarlyAnswers | None = None
+        self._is_stopped = False
         self._is_ready = False
         self._is_caught_up = False
         self._has_new_message = False
@@ -107,6 +108,7 @@ class HandoverAttempt:
 
     def stop(self) -> None:
         """Watch neither of them any more."""
+        self._is_stopped = True
         self._remove_old_filter()
         if self._pinging is not None:
             self._pinging.cancel()
@@ -127,6 +129,8 @@ class HandoverAttempt:
         return wanted and self._answers is not None and self._answers.is_complete
 
     def _on_ready(self) -> None:
+        if self._is_stopped:
+            return
         self._is_ready = True
         now = self._now()
         self._old_spoke_at, self._new_spoke_at = max(self._old_spoke_at, now), now

@@ -54,11 +54,14 @@ class Renewals:
         self._publisher = engine.publisher
         self._due = _Due(engine.loop.event_loop)
         self._age: asyncio.TimerHandle | None = None
+        self._handover: HandoverAttempt | None = None
         self._following = updates.subscribe(self._on_update)
 
     def dispose(self) -> None:
         self._following.dispose()
         self._cancel_age()
+        if self._handover is not None:
+            self._handover.stop()
 
     def on_opened(self) -> None:
         """A connection opened: its age counts from now."""
@@ -118,7 +121,7 @@ class Renewals:
             await self._attempts.wait_for_turn(CHANGE_SPACING, cause)
             if old.ended.done():
                 return old
-            handover = HandoverAttempt(old, strategy, self._engine)
+            handover = self._handover = HandoverAttempt(old, strategy, self._engine)
             new = self._attempts.begin_beside(
                 cause, retries, handover.on_link, handover.on_early_message
             )
