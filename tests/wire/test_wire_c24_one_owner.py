@@ -1,0 +1,190 @@
+"""C20, C24 to C26: every action of a bound socket runs on its loop, and every receipt settles."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from rxsocket import Socket
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.testing import server
+
+
+@pytest.fixture
+def strays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of actions that ran on another thread than that of the loop that was bound."""
+    found: list[str] = []
+    run_pending = SocketLoop._run_pending
+
+    def watched(self: SocketLoop) -> None:
+        before = self._loop
+        if before is not None and not self.is_current and not before.is_closed():
+            found.append(threading.current_thread().name)
+        run_pending(self)
+
+    monkeypatch.setattr(SocketLoop, "_run_pending", watched)
+    return found
+
+
+def test_a_send_on_an_idle_socket_starts_it_on_its_loop(strays: list[str]) -> None:
+    """A plain script, and a thread that sends on an idle socket with ``loop=``."""
+    with server() as far:
+        for _ in range(50):
+            socket = Socket(far.url)
+            assert socket.send("x").result(5).epoch == 1
+            socket.close().result(5)
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="the user's loop")
+        thread.start()
+        try:
+            for _ in range(50):
+                socket = Socket(far.url, loop=loop)
+                socket.send("x").result(5)
+                socket.close().result(5)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+    assert strays == []
+
+
+def test_threads_that_start_send_and_close_at_once(strays: list[str]) -> None:
+    """8 threads on sockets of two kinds of loop: all receipts settle, and all is left empty."""
+    interval = sys.getswitchinterval()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    receipts: list[object] = []
+
+    def work(socket: Socket, number: int) -> None:
+        for step in range(20):
+            match (number + step) % 4:
+                case 0:
+                    receipts.append(socket.send(str(step)))
+                case 1:
+                    socket.messages.subscribe(on_error=lambda _: None).dispose()
+                case 2:
+                    receipts.append(socket.set_auth({"token": str(step)}))
+                case _:
+                    receipts.append(socket.close())
+
+    try:
+        sys.setswitchinterval(1e-5)
+        with server() as far:
+            for target in (None, loop):
+                socket = Socket(far.url, auth={"token": "0"}, loop=target)
+                workers = [threading.Thread(target=work, args=(socket, n)) for n in range(8)]
+                for worker in workers:
+                    worker.start()
+                for worker in workers:
+                    worker.join(20)
+                socket.close().result(10)
+            deadline = time.monotonic() + 10
+            while not all(receipt.done for receipt in receipts):  # type: ignore[attr-defined]
+                assert time.monotonic() < deadline, "a receipt never settled"
+                time.sleep(0.01)
+    finally:
+        sys.setswitchinterval(interval)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+    assert strays == []
+
+
+def test_no_lock_is_held_while_an_observer_runs() -> None:
+    """Two idle sockets whose ``auth`` mirror each other, changed from two threads."""
+    first = Socket("ws://127.0.0.1:1/", auth={"token": "0"})
+    second = Socket("ws://127.0.0.1:1/", auth={"token": "0"})
+
+    def mirror(other: Socket) -> Callable[[object], object]:
+        return lambda _: other.set_auth({"token": "mirrored"})
+
+    first.auth.subscribe(mirror(second))
+    second.auth.subscribe(mirror(first))
+
+    def change(socket: Socket) -> None:
+        for step in range(300):
+            socket.set_auth({"token": str(step)})
+
+    threads = [threading.Thread(target=change, args=(one,), daemon=True) for one in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+    for socket in (first, second):
+        socket.close().result(5)
+
+
+def test_the_end_of_asyncio_run_beside_an_async_for() -> None:
+    """The loop ends with a task in ``async for``: nothing is left, and ``close()`` settles."""
+    with server() as far:
+        for _ in range(10):
+            socket = Socket(far.url)
+
+            async def consume(socket: Socket = socket) -> None:
+                async for _ in socket.messages:
+                    pass
+
+            async def main(
+                socket: Socket = socket, consume: Callable[[], object] = consume
+            ) -> None:
+                task = asyncio.ensure_future(consume())  # type: ignore[arg-type]
+                while socket.state.value.name != "OPEN":
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                assert not task.done()
+
+            asyncio.run(main())
+            socket.close().result(5)
+        far.wait_for(lambda far: far.connections == 0)
+
+
+def test_an_action_that_raises_fails_its_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours must not make a caller wait for ever."""
+    socket = Socket("ws://127.0.0.1:1/")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(socket._engine, "_close", broken)
+    with pytest.raises(Exception, match="ZeroDivisionError: a bug"):
+        socket.close().result(5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_starts_afresh() -> None:
+    """A new socket of a child works, whatever sockets its parent has (C24)."""
+    program = """
+        import os, sys
+        from rxsocket import Socket
+        from rxsocket.testing import server
+
+        with server() as far:
+            parent = Socket(far.url)
+            parent.send("parent").result(5)
+            keep = parent.connect()
+            child = os.fork()
+            if child == 0:
+                try:
+                    Socket(far.url).send("child").result(5)
+                except BaseException as error:
+                    print(repr(error), file=sys.stderr)
+                    os._exit(1)
+                os._exit(0)
+            _, status = os.waitpid(child, 0)
+            parent.send("again").result(5)
+            keep.dispose()
+            sys.exit(os.waitstatus_to_exitcode(status))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
