@@ -95,6 +95,11 @@ class Socket(Generic[T, S]):
     Observers are called on the loop that runs where the socket is first used, else on a background
     thread (C24). Every method may be called from any thread (C25).
 
+    The arguments, in five groups: the *credential* (``auth`` to ``auth_timeout``), the *connection*
+    (``transport`` to ``user_agent_header``, with the names that ``websockets`` uses), what *follows
+    an end* (``verdicts`` to ``clean_close``), *delivery* (``codec`` to ``loop``), and *liveness*
+    (``ping_interval`` to ``on_stale``).
+
     Args:
         url: Address, ``ws://`` or ``wss://``.
         name: What it is called in its repr, in the log and on its card. In a notebook, a socket
@@ -102,9 +107,6 @@ class Socket(Generic[T, S]):
         auth: A mapping or a string; an Observable of these; a function, sync or async, that is
             asked before each attempt; or ``refreshing(function)``, which other sockets may share.
             ``None`` means logged out. Left out: no credential (C11).
-        codec: What makes values of messages and messages of values: ``json()``, ``messagepack()``,
-            either with ``type=``, or an object with ``encode`` and ``decode``. Left out: ``str``
-            for text messages, ``bytes`` for binary ones.
         carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
             ``subprotocol()``, ``first_message()``, a function of yours, or several with ``&``.
         on_auth_change: What a new credential does to an open connection: ``reconnect()``,
@@ -113,28 +115,11 @@ class Socket(Generic[T, S]):
             Left out: JSON Web Tokens with the same ``sub`` are, and what ``refreshing()`` renews.
         max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
             servers that cut long ones. A little earlier, so that not all are at once.
-        transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
-            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.base``.
-        verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
-            ``standard()``.
-        backoff: How long to wait between attempts.
-        max_attempts: Attempts without a stable connection after which the socket ends with
-            ``SocketFailed``; ``None`` for no limit (C3).
-        give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
-            with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
-        stable_after: Seconds after which an open connection counts as a success (C15); or an
-            Observable whose first value says so, subscribed to at each open; or a function from the
-            connection's messages to one, such as ``ops.first(is_ready)``.
         rejected: Given a message that came before the connection was stable, not decoded, whether
             it says that the credential was refused. Such a message is not delivered (C9).
-        clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
-            closes so but goes on.
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
-        linger: Seconds to stay connected after the last subscriber left.
-        queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
-        envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
-            and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
-        loop: The asyncio loop to live on, instead of the one chosen.
+        transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
+            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.base``.
         ssl: TLS settings for ``wss://``; ``None`` for the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
         additional_headers: Headers to send with each handshake.
@@ -143,15 +128,35 @@ class Socket(Generic[T, S]):
             that can do it, which ``"picows"`` cannot.
         max_size: Largest message in bytes that is accepted; a larger one is a FAIL with 1009.
         open_timeout: Seconds that a handshake may take, name look-up and redirects included.
+        close_timeout: Seconds that closing may take in the background.
+        origin: ``Origin`` header, for servers that ask for one.
+        user_agent_header: ``User-Agent`` header; ``None`` for none.
+        verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
+            ``standard()``.
+        backoff: How long to wait between attempts.
+        stable_after: Seconds after which an open connection counts as a success (C15); or an
+            Observable whose first value says so, subscribed to at each open; or a function from the
+            connection's messages to one, such as ``ops.first(is_ready)``.
+        max_attempts: Attempts without a stable connection after which the socket ends with
+            ``SocketFailed``; ``None`` for no limit (C3).
+        give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
+            with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
+        clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
+            closes so but goes on.
+        codec: What makes values of messages and messages of values: ``json()``, ``messagepack()``,
+            either with ``type=``, or an object with ``encode`` and ``decode``. Left out: ``str``
+            for text messages, ``bytes`` for binary ones.
+        envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
+            and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
+        queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
+        linger: Seconds to stay connected after the last subscriber left.
+        loop: The asyncio loop to live on, instead of the one chosen.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
         ping_timeout: Seconds to wait for a pong before the link counts as lost.
         heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
         stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.
             Pongs and answers to the heartbeat are no messages here.
         on_stale: What follows: ``"event"``, nothing else; or ``"reconnect"``, a new connection.
-        close_timeout: Seconds that closing may take in the background.
-        origin: ``Origin`` header, for servers that ask for one.
-        user_agent_header: ``User-Agent`` header; ``None`` for none.
 
     Raises:
         TypeError: If an argument is of a wrong type.
@@ -170,25 +175,16 @@ class Socket(Generic[T, S]):
         url: str,
         *,
         name: str | None = None,
+        # The credential
         auth: Auth | Credential = ANONYMOUS,
-        codec: Codec[S, T] | None = None,
         carrier: Carrier | None = None,
         on_auth_change: Strategy | None = None,
         identity: Identity | None = None,
         max_age: float | None = None,
-        transport: TransportName | Transport = "websockets",
-        verdicts: Judge | None = None,
-        backoff: Backoff | None = None,
-        max_attempts: int | None = None,
-        give_up_after: float | None = None,
-        stable_after: StableAfter = 5.0,
         rejected: Callable[[str | bytes], object] | None = None,
-        clean_close: Literal["complete", "reconnect"] = "complete",
         auth_timeout: float | None = 10.0,
-        linger: float = 0.0,
-        queue_for: float = 5.0,
-        envelope: Envelope | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
+        # The connection
+        transport: TransportName | Transport = "websockets",
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | Literal[True] | None = True,
         additional_headers: Headers | None = None,
@@ -196,34 +192,39 @@ class Socket(Generic[T, S]):
         compression: Literal["auto", "deflate"] | None = "auto",
         max_size: int | None = 2**20,
         open_timeout: float | None = 10.0,
+        close_timeout: float = 2.0,
+        origin: str | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        # What follows an end
+        verdicts: Judge | None = None,
+        backoff: Backoff | None = None,
+        stable_after: StableAfter = 5.0,
+        max_attempts: int | None = None,
+        give_up_after: float | None = None,
+        clean_close: Literal["complete", "reconnect"] = "complete",
+        # Delivery
+        codec: Codec[S, T] | None = None,
+        envelope: Envelope | None = None,
+        queue_for: float = 5.0,
+        linger: float = 0.0,
+        loop: asyncio.AbstractEventLoop | None = None,
+        # Liveness
         ping_interval: float | None = 20.0,
         ping_timeout: float | None = 20.0,
         heartbeat: Heartbeat | None = None,
         stale_after: float | None = None,
         on_stale: Literal["event", "reconnect"] = "event",
-        close_timeout: float = 2.0,
-        origin: str | None = None,
-        user_agent_header: str | None = USER_AGENT,
     ) -> None:
         options = SocketOptions.checked(
             url=url,
             name=name,
             carrier=carrier,
-            codec=codec,
             on_auth_change=on_auth_change,
             identity=identity,
             max_age=max_age,
-            transport=transport,
-            verdicts=verdicts,
-            backoff=backoff,
-            max_attempts=max_attempts,
-            give_up_after=give_up_after,
-            stable_after=stable_after,
             rejected=rejected,
-            clean_close=clean_close,
             auth_timeout=auth_timeout,
-            linger=linger,
-            queue_for=queue_for,
+            transport=transport,
             ssl=ssl,
             proxy=proxy,
             additional_headers=additional_headers,
@@ -231,14 +232,23 @@ class Socket(Generic[T, S]):
             compression=compression,
             max_size=max_size,
             open_timeout=open_timeout,
+            close_timeout=close_timeout,
+            origin=origin,
+            user_agent_header=user_agent_header,
+            verdicts=verdicts,
+            backoff=backoff,
+            stable_after=stable_after,
+            max_attempts=max_attempts,
+            give_up_after=give_up_after,
+            clean_close=clean_close,
+            codec=codec,
+            queue_for=queue_for,
+            linger=linger,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             heartbeat=heartbeat,
             stale_after=stale_after,
             on_stale=on_stale,
-            close_timeout=close_timeout,
-            origin=origin,
-            user_agent_header=user_agent_header,
         )
         if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")

@@ -97,7 +97,7 @@ def test_both_silent_are_switched(virtual: VirtualClock, scene: Make) -> None:
 def test_without_dedupe_an_old_one_that_talks_waits_for_the_new_one(
     virtual: VirtualClock, scene: Make
 ) -> None:
-    """The first message of the new one says that it is attached; until then the old one delivers."""
+    """The first message of the new one says that it is attached; until then the old one goes on."""
     it = scene(auth=A, on_auth_change=handover(), identity=same)
     virtual.advance(10.0)
     it.socket.set_auth(B)

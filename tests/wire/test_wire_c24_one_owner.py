@@ -10,10 +10,12 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from reactivex import operators as ops
 
-from rxsocket import Socket
+from rxsocket import Socket, State
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.testing import server
 
@@ -134,13 +136,13 @@ def test_the_end_of_asyncio_run_beside_an_async_for() -> None:
                 async for _ in socket.messages:
                     pass
 
-            async def main(
-                socket: Socket = socket, consume: Callable[[], object] = consume
-            ) -> None:
-                task = asyncio.ensure_future(consume())  # type: ignore[arg-type]
-                while socket.state.value.name != "OPEN":
-                    await asyncio.sleep(0)
-                await asyncio.sleep(0)
+            async def main(consume: Callable[[], Any] = consume, socket: Socket = socket) -> None:
+                opened = asyncio.Event()
+                socket.state.pipe(ops.filter(lambda state: state is State.OPEN)).subscribe(
+                    lambda _: opened.set()
+                )
+                task = asyncio.ensure_future(consume())
+                await opened.wait()
                 assert not task.done()
 
             asyncio.run(main())
