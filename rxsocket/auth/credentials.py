@@ -22,7 +22,7 @@ import binascii
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -41,6 +41,7 @@ __all__ = [
     "Secret",
     "jwt_claims",
     "same_identity",
+    "texts_of",
 ]
 
 _KEY = secrets.token_bytes(32)
@@ -206,6 +207,14 @@ def _canonical(value: CredentialValue) -> str:
     these, and no two of them that differ have the same ``repr``.
     """
     return repr(value) if isinstance(value, str) else repr(sorted(value.items()))
+
+
+def texts_of(value: CredentialValue) -> Iterator[str]:
+    """Every text and number in a credential's value, as a text."""
+    for entry in (value,) if isinstance(value, str) else value.values():
+        for item in entry if is_list(entry) else (entry,):
+            if isinstance(item, (str, int, float)):
+                yield str(item)
 
 
 Identity = Callable[[Any], Any]

@@ -6,16 +6,16 @@ section 5.1), which is a credential and something about it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, TypeAlias
 
-from rxsocket.auth.credentials import Credential, CredentialValue, Secret, jwt_claims
-from rxsocket.validation import is_list, is_mapping
+from rxsocket.auth.credentials import Credential, CredentialValue, jwt_claims, texts_of
+from rxsocket.validation import is_mapping
 
-__all__ = ["Expires", "IssuedToken", "issued_token"]
+__all__ = ["Expires", "IssuedToken", "issued_token", "jwt_expiry"]
 
 Expires: TypeAlias = Callable[[Any], float | datetime | timedelta | None]
 """From a provider's answer to when it expires: seconds since 1970 or an aware ``datetime``; how
@@ -131,20 +131,24 @@ def _expires_in(answer: Any) -> float | None:
 
 def _jwt_lifetime(value: CredentialValue, now: float) -> float | None:
     """RFC 7519: of several tokens, the one that expires first counts."""
-    texts = (value,) if isinstance(value, str) else _texts(value)
-    lifetimes = (_lifetime(jwt_claims(text), now) for text in texts)
+    lifetimes = (_lifetime(claims, now) for claims in _jwts(value))
     return min((lifetime for lifetime in lifetimes if lifetime is not None), default=None)
 
 
-def _texts(value: Mapping[str, Any]) -> list[str]:
-    entries = [item for entry in value.values() for item in (entry if is_list(entry) else (entry,))]
-    texts = (entry.reveal() if isinstance(entry, Secret) else entry for entry in entries)
-    return [text for text in texts if isinstance(text, str)]
+def jwt_expiry(credential: Credential) -> float | None:
+    """When the JSON Web Token in a credential expires, by its issuer's clock; maybe long ago."""
+    times = (_number(claims.get("exp")) for claims in _jwts(credential.reveal()))
+    return min((at for at in times if at is not None), default=None)
 
 
-def _lifetime(claims: Mapping[str, Any] | None, now: float) -> float | None:
-    if claims is None:
-        return None
+def _jwts(value: CredentialValue) -> Iterator[Mapping[str, Any]]:
+    for text in texts_of(value):
+        claims = jwt_claims(text)
+        if claims is not None:
+            yield claims
+
+
+def _lifetime(claims: Mapping[str, Any], now: float) -> float | None:
     expires, issued = _number(claims.get("exp")), _number(claims.get("iat"))
     if expires is None:
         return None

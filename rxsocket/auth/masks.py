@@ -9,8 +9,7 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from rxsocket.auth.credentials import Credential
-from rxsocket.validation import is_list, is_mapping
+from rxsocket.auth.credentials import Credential, texts_of
 
 __all__ = ["MOST", "Mask"]
 
@@ -44,7 +43,7 @@ class Mask:
         self._prepare()
 
     def _learn(self, credential: Credential) -> None:
-        for text in _texts(credential.reveal()):
+        for text in texts_of(credential.reveal()):
             if len(text) >= SHORTEST:
                 self._known |= dict.fromkeys(_forms(text))
         for old in list(self._known)[:-MOST]:
@@ -103,16 +102,3 @@ def _in_common(one: str, other: str) -> int:
     """How many characters two texts begin with together."""
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if is_mapping(value):
-        for item in value.values():
-            yield from _texts(item)
-    elif is_list(value):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield value
-    elif isinstance(value, (int, float)):
-        yield str(value)

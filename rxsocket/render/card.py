@@ -17,7 +17,7 @@ from typing import Any
 
 from reactivex import abc
 
-from rxsocket.auth.credentials import Credential, Secret, jwt_claims
+from rxsocket.auth.expiry import jwt_expiry
 from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.engine.engine import Engine
 from rxsocket.events import Closed, Connecting, Event, Problem
@@ -30,7 +30,6 @@ from rxsocket.render.scene import clock_time, colour_of
 from rxsocket.render.timeline_model import Story, Token
 from rxsocket.render.view import Drawn, View, Window
 from rxsocket.state import State
-from rxsocket.validation import is_list, is_mapping
 
 __all__ = [
     "Card",
@@ -181,18 +180,7 @@ def _expires(engine: Engine) -> float | None:
         known = provider.expires_at(credential)
         if known is not None:
             return known
-    claims = (jwt_claims(text) for text in _texts(credential))
-    times = [found["exp"] for found in claims if found is not None and "exp" in found]
-    return min((float(at) for at in times if isinstance(at, (int, float))), default=None)
-
-
-def _texts(credential: Credential) -> Iterator[str]:
-    value = credential.reveal()
-    for entry in value.values() if is_mapping(value) else (value,):
-        for item in entry if is_list(entry) else (entry,):
-            text = item.reveal() if isinstance(item, Secret) else item
-            if isinstance(text, str):
-                yield text
+    return jwt_expiry(credential)
 
 
 def card_text(card: Card) -> str:

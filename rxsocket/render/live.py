@@ -22,7 +22,6 @@ so that a busy cell does not stop the picture.
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -37,7 +36,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.render.view import Drawn, View, Window
-from rxsocket.runtime.threads import background
+from rxsocket.runtime.threads import background, kernel_loop
 
 __all__ = ["INTERVAL", "PATIENCE", "LiveWidget", "Pace", "widget_bundle"]
 
@@ -284,7 +283,7 @@ class LiveWidget(anywidget.AnyWidget):
 
 def widget_bundle(view: View) -> dict[str, Any]:
     """What a front end needs to show a view live; empty where there is no kernel."""
-    loop = _kernel_loop()
+    loop = kernel_loop()
     if loop is None:
         return {}
     if view.widget is None:
@@ -293,11 +292,3 @@ def widget_bundle(view: View) -> dict[str, Any]:
         view.widget.pace.begin()
     widget: LiveWidget = view.widget
     return {MIME: {"version_major": 2, "version_minor": 1, "model_id": widget.model_id}}
-
-
-def _kernel_loop() -> asyncio.AbstractEventLoop | None:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    io_loop = getattr(getattr(shell, "kernel", None), "io_loop", None)
-    loop: asyncio.AbstractEventLoop | None = getattr(io_loop, "asyncio_loop", None)
-    return loop
