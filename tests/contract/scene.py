@@ -6,9 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
 
+from internals import Script
+
 from rxsocket import Backoff, Cause, Closed, Connecting, Event, Opened, Socket
 from rxsocket.testing import VirtualClock, fake
-from rxsocket.testing.script import Script
 
 URL = "ws://fake.test/"
 A, B, C = {"token": "a"}, {"token": "b"}, {"token": "c"}

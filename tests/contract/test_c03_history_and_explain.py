@@ -6,6 +6,7 @@ import gc
 import weakref
 
 import pytest
+from internals import History
 from scene import Make
 
 from rxsocket import (
@@ -16,7 +17,6 @@ from rxsocket import (
     Waiting,
     history,
 )
-from rxsocket.publishing.history import History
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from internals import Script
 from reactivex.subject import Subject
 from scene import A, B, C, Make, Scene, left
 
@@ -30,7 +31,6 @@ from rxsocket import (
     Waiting,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
-from rxsocket.testing.script import Script
 
 CODES = (3000, 3003, 4401, 4403, 1008)
 REFUSALS: dict[str, tuple[Script, float]] = {

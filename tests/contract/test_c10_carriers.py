@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from carriage import CARRIERS
+from internals import Script
 from reactivex.subject import Subject
 from scene import Make
 
@@ -23,7 +24,6 @@ from rxsocket import (
     subprotocol,
 )
 from rxsocket.testing import VirtualClock, accept
-from rxsocket.testing.script import Script
 
 
 @pytest.mark.parametrize("name", CARRIERS)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import reactivex
+from internals import EPOCH
 from load import took
 from reactivex import operators as ops
 from scene import B, Make, Scene, known
@@ -35,7 +36,6 @@ from rxsocket import (
     refreshing,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
-from rxsocket.testing.virtual_loop import EPOCH
 
 LIFE = 900.0
 

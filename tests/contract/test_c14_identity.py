@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import reactivex
+from internals import ANONYMOUS, LOGGED_OUT, PENDING, CredentialGroup, group_renewals, same_identity
 from reactivex import operators as ops
 
 from rxsocket import Credential, Dropped, InEffect, Sent, Socket, SocketError
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
-from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.testing import VirtualClock, accept, fake
 
 

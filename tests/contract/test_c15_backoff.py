@@ -8,10 +8,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from internals import Script
 
 from rxsocket import Backoff, Connecting, Event, Opened, Socket, Waiting
 from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
-from rxsocket.testing.script import Script
 
 MINUTE = 60.0
 HOURS_24 = 24 * 3600.0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import reactivex
+from internals import Script
 from reactivex import Observable, abc
 
 from rxsocket import (
@@ -34,7 +35,6 @@ from rxsocket import (
     standard,
 )
 from rxsocket.testing import VirtualClock, accept, fake, hang, reject, unreachable
-from rxsocket.testing.script import Script
 
 FOLLOWS = {
     Verdict.RECONNECT: Waiting,

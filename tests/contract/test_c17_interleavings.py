@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from internals import Script
 from scene import Make
 
 from rxsocket import (
@@ -23,7 +24,6 @@ from rxsocket import (
     history,
 )
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
-from rxsocket.testing.script import Script
 
 
 def scripts(chance: Random) -> list[Script]:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from internals import MAX_BYTES, MAX_MESSAGES
 from scene import A, B, Make
 from test_c20_receipts import outcome
 
@@ -19,7 +20,6 @@ from rxsocket import (
     Sent,
     State,
 )
-from rxsocket.sending.outbox import MAX_BYTES, MAX_MESSAGES
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import pytest
+from internals import outbox_of, request_of, subscriptions_of
 from reactivex.abc import DisposableBase
 from scene import A, Make, Scene
 
@@ -20,7 +21,6 @@ from rxsocket import (
     SubscriptionRefused,
 )
 from rxsocket.testing import VirtualClock, accept, fake
-from rxsocket.topics.subscriptions import Subscriptions
 
 SUB, UNSUB = '{"op":"sub","ch":"t"}', '{"op":"unsub","ch":"t"}'
 
@@ -274,7 +274,7 @@ def test_an_answer_is_asked_for_once_on_each_connection(virtual: VirtualClock, s
 def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: Make) -> None:
     """C13, C19: a second connection is asked before it delivers, and not again when it does."""
     it = scene(auth=A)
-    subscriptions: Subscriptions = it.socket._get_channels().subscriptions
+    subscriptions = subscriptions_of(it.socket)
     for name in "tu":
         it.socket.channel(**of(name), acknowledged=_answers(name)).subscribe()
     virtual.advance(1.0)
@@ -284,7 +284,7 @@ def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: 
 
     async def hand_over() -> None:
         opened = asyncio.get_running_loop().create_future()
-        dial = second(it.socket._engine.options.request(it.socket.auth.value))
+        dial = second(request_of(it.socket))
         dialled = dial.subscribe(lambda signal: opened.done() or opened.set_result(signal))
         link = await opened
         links.append(link)
@@ -294,7 +294,7 @@ def test_a_greeting_is_ready_when_all_is_answered(virtual: VirtualClock, scene: 
             ready.append(greeting.is_complete)
             greeting.on_message(json.dumps({"re": message}))
         ready.append(greeting.is_complete)
-        it.socket._engine.outbox.open(link, 7)
+        outbox_of(it.socket).open(link, 7)
         dialled.dispose()
 
     virtual.run(hand_over())

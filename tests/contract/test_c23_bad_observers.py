@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from internals import Fake
 from reactivex import ConnectableObservable, Observable
 from reactivex import operators as ops
 
@@ -30,7 +31,6 @@ from rxsocket.operators import (
     resync,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject
-from rxsocket.testing.fake import Fake
 
 CONNECTING = ("events", "opens", "closes", "messages", "sessions")
 EVERY = (*CONNECTING, "errors", "state", "auth")

@@ -8,14 +8,13 @@ from typing import Any, TypeAlias
 
 import pytest
 import reactivex
+from internals import LoopScheduler, Script
 from reactivex import Observable
 from reactivex import operators as ops
 
 from rxsocket import ObserverFailed, Socket
 from rxsocket.operators import latest
-from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.testing import VirtualClock, accept, fake, watch
-from rxsocket.testing.script import Script
 
 Operator: TypeAlias = Callable[[LoopScheduler], Callable[[Observable[Any]], Observable[Any]]]
 

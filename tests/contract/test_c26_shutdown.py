@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from internals import Fake
 from reactivex import abc
 
 from rxsocket import Receipt, Socket, State
 from rxsocket.testing import VirtualClock, accept, fake, hang, reject, unreachable
-from rxsocket.testing.fake import Fake
 
 BOUND = 2.0
 

@@ -11,10 +11,10 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from internals import BEGINNING, Mask
 from scene import Make
 
 from rxsocket import Closed, Credential, SocketFailed, Verdict, history, standard
-from rxsocket.auth.masks import BEGINNING, Mask
 from rxsocket.testing import VirtualClock, accept
 
 CANARY = "canary/4711+0815=and a few more"

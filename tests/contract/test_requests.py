@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from internals import Script, open_requests
 from scene import A, B, Make, Scene
 
 from rxsocket import (
@@ -16,7 +17,6 @@ from rxsocket import (
     State,
 )
 from rxsocket.testing import VirtualClock, accept, unreachable
-from rxsocket.testing.script import Script
 
 
 class Heard:
@@ -33,7 +33,7 @@ class Heard:
 
 def pending(it: Scene) -> int:
     """How many requests the socket still knows of."""
-    return len(it.socket._requests)
+    return open_requests(it.socket)
 
 
 def say(it: Scene, virtual: VirtualClock, *messages: Any) -> None:

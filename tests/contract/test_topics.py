@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import reactivex
+from internals import JsonEnvelope, Pattern
 from reactivex import operators as ops
 from scene import A, Make, Scene
 
@@ -25,7 +26,6 @@ from rxsocket import (
     Undecodable,
 )
 from rxsocket.testing import VirtualClock, accept
-from rxsocket.topics.topic import JsonEnvelope, Pattern
 
 
 class ChatMessage(msgspec.Struct):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from internals import Accept, Fake, Publisher, Script, engine_of
 from reactivex import Observable
 from websockets.datastructures import Headers
 
@@ -38,10 +39,7 @@ from rxsocket import (
     Verdict,
     Waiting,
 )
-from rxsocket.publishing.publisher import Publisher
 from rxsocket.testing import Grammar, GrammarError, Handshake, VirtualClock, accept, reject
-from rxsocket.testing.fake import Fake
-from rxsocket.testing.script import Accept, Script
 
 __all__ = ["ANONYMOUS", "PENDING", "PROVIDER", "Broken", "Ledger", "Peer"]
 
@@ -195,7 +193,7 @@ class Ledger:
     def follow(self, socket: Socket) -> None:
         """Watch a socket from inside; an observer of ``events`` would change what it does (C4)."""
         self.socket = socket
-        self.engine = engine = socket._engine
+        self.engine = engine = engine_of(socket)
         self.publisher = publisher = engine.publisher
         inside = [0]
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from internals import engine_of
 from ledger import ANONYMOUS, PENDING, PROVIDER, Ledger, Peer
 from reactivex.subject import BehaviorSubject, Subject
 
@@ -485,7 +486,7 @@ class BehaviorAuth(_SourceAuth):
         return {"auth": self.source}
 
     def watch(self) -> None:
-        engine = self.socket._engine
+        engine = engine_of(self.socket)
         follow = engine.auth._follow
 
         def followed() -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from internals import Accept, Fake, Payload, Script, Visit
 from reactivex import Observable, operators
 from websockets.datastructures import Headers
 
@@ -36,9 +37,6 @@ from rxsocket import (
     in_band,
 )
 from rxsocket.testing import Grammar, GrammarError, Handshake, accept, clock, hang, reject
-from rxsocket.testing.fake import Fake
-from rxsocket.testing.peer_connection import Visit
-from rxsocket.testing.script import Accept, Payload, Script
 
 __all__ = ["HandingOver", "InBand", "Renewing"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from internals import Fake
 from reactivex.abc import DisposableBase
 
 from rxsocket import Socket, State, refreshing
 from rxsocket.testing import VirtualClock, clock, fake
-from rxsocket.testing.fake import Fake
 
 LIFE = 60.0
 SOCKETS = range(4)

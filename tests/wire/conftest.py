@@ -9,8 +9,7 @@ import asyncio
 from importlib.util import find_spec
 
 import pytest
-
-from rxsocket.transports import names as transport_names
+from internals import use_transport
 
 # What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
 CORE = (
@@ -34,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of the transport that a socket has unless it is told another one."""
     name: str = request.param
-    monkeypatch.setitem(transport_names._PLACES, "websockets", transport_names._PLACES[name])
+    use_transport(monkeypatch, name)
     return name
 
 

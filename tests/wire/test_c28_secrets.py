@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
+from internals import Script, auth_provider, current_source, options_of
 from reactivex import operators as ops
 from reactivex.subject import BehaviorSubject
 
 from rxsocket import (
+    Ask,
     AwaitingAuth,
     Carried,
     Carrier,
@@ -52,9 +54,7 @@ from rxsocket import (
     standard,
     subprotocol,
 )
-from rxsocket.auth.providers import Ask
 from rxsocket.testing import Handshake, accept, reject, server, unreachable
-from rxsocket.testing.script import Script
 
 from .kit import Peer, Watch, quick, raw
 
@@ -536,8 +536,8 @@ def test_additional_headers(surfaces: Surfaces, canary: Canary) -> None:
         assert peer.handshakes[0].headers["Authorization"] == canary.text
         headers = elsewhere.handshakes[0].headers
         assert not any(canary.found_in(f"{name}{value}") for name, value in headers.raw_items())
-        surfaces.show("options", socket._engine.options.handshake)
-        surfaces.show("plan", socket._engine.options)
+        surfaces.show("options", options_of(socket).handshake)
+        surfaces.show("plan", options_of(socket))
         look(surfaces, watch)
         socket.close().result(5)
 
@@ -581,7 +581,7 @@ def test_a_proxy(surfaces: Surfaces, canary: Canary, kind: str) -> None:
         watch = Watch(socket)
         watch.wait(ConnectFailed)
         look(surfaces, watch)
-        surfaces.show("options", socket._engine.options.handshake)
+        surfaces.show("options", options_of(socket).handshake)
         socket.close().result(5)
 
 
@@ -637,7 +637,7 @@ def test_a_provider_that_gives_nonsense(surfaces: Surfaces, canary: Canary, how:
 def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
     """C28: requests, what carriers give, credentials, secrets, asks and options show nothing."""
     socket = Socket("ws://127.0.0.1:1/?k=1", auth={"token": canary.text, "n": Secret(canary.text)})
-    options = socket._engine.options
+    options = options_of(socket)
     credential = socket.auth.value
     secret = Secret(canary.text)
     for carrier, _ in CARRIERS.values():
@@ -724,7 +724,7 @@ def test_a_refreshing_that_fails(surfaces: Surfaces, canary: Canary, how: str) -
         look(surfaces, watch, *errors)
         for error in errors:
             surfaces.locals("refreshing.errors", error)
-        for thing in (tokens, tokens.errors, socket._engine.auth.provider, *printed):
+        for thing in (tokens, tokens.errors, auth_provider(socket), *printed):
             surfaces.show(type(thing).__name__, thing)
         assert peer.dials == 0
         subscription.dispose()
@@ -748,9 +748,9 @@ def test_a_refreshing_that_works(surfaces: Surfaces, canary: Canary) -> None:
         subscription = tokens.subscribe(printed.append)
         watch.wait(Opened, 2)
         assert peer.handshakes[1].credential == f"{canary.text}2"
-        claim = socket._engine.auth.subject.value
+        claim = current_source(socket)
         look(surfaces, watch, *printed)
-        for thing in (tokens, socket._engine.auth.provider, claim, *printed):
+        for thing in (tokens, auth_provider(socket), claim, *printed):
             surfaces.show(type(thing).__name__, thing)
         subscription.dispose()
         socket.close().result(5)

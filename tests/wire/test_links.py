@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from internals import at_once, transport_for
 
 from rxsocket import (
     ConnectFailed,
@@ -24,8 +25,6 @@ from rxsocket import (
     Socket,
 )
 from rxsocket.testing import accept, reject, server
-from rxsocket.transports.base import at_once
-from rxsocket.transports.names import transport_for
 
 from .kit import CLOSE, Inbox, Peer, Watch, answer_to, frame, quick, raw
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rxsocket import Cause, Event, Socket, State
-from rxsocket.events import Ended
+from rxsocket import Cause, Ended, Event, Socket, State
 from rxsocket.testing import server
 
 

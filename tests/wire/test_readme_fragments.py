@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import reactivex
+from internals import set_prompt
 from reactivex import operators as ops
 
 import rxsocket
@@ -138,7 +139,7 @@ def test_a_fragment_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     """Nothing in it is misspelt, refused or raised, and what it prints or stores comes."""
     for module in NEEDS.get(name, ()):
         pytest.importorskip(module)
-    monkeypatch.setattr("rxsocket.notebook.asking.getpass", lambda prompt: "token")
+    set_prompt(monkeypatch, "token")
     monkeypatch.chdir(tmp_path)
     problems = Inbox()
     with server() as feed:

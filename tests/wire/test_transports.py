@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from internals import transport_for
 
 from rxsocket import Link, Options, PeerClosed, Request, Signal, Transport
-from rxsocket.transports.names import transport_for
 
 from .kit import answer_to
 from .wirebytes import CLOSE, MAX_SIZE, PING, PONG, TEXT, VIOLATIONS, Stream, frame, streams

@@ -7,6 +7,7 @@ import logging
 import threading
 
 import pytest
+from internals import Script
 from reactivex import Subject
 from reactivex.subject import BehaviorSubject, ReplaySubject
 
@@ -34,7 +35,6 @@ from rxsocket import (
     query,
 )
 from rxsocket.testing import accept, reject, server
-from rxsocket.testing.script import Script
 
 from .kit import Inbox, Watch, quick
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from internals import set_poll_interval
 
 from rxsocket import (
     Ask,
@@ -170,7 +171,7 @@ def test_sockets_on_several_loops() -> None:
 @pytest.mark.parametrize("life", [900.0, 2.0], ids=["asked for", "ahead"])
 def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """C12, C25: the socket that lent its loop is gone; the other one still gets credentials."""
-    monkeypatch.setattr("rxsocket.auth.shared_provider.LOOK", 0.05)
+    set_poll_interval(monkeypatch, 0.05)
     mint = Mint(life)
     tokens = refreshing(mint)
     began, finish = threading.Event(), threading.Event()

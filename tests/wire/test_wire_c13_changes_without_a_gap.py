@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from internals import Server
 
 from rxsocket import (
     Closed,
@@ -24,7 +25,6 @@ from rxsocket import (
     in_band,
 )
 from rxsocket.testing import accept, reject, server
-from rxsocket.testing.server import Server
 
 from .kit import Watch
 

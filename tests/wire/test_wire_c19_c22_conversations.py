@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from internals import open_requests
 from load import within
 from reactivex import operators as ops
 
@@ -140,7 +141,7 @@ def test_requests_from_threads_find_their_answers() -> None:
             assert [(answer["of"], answer["n"]) for answer in of_thread] == [
                 (thread, number) for number in range(50)
             ]
-        assert len(socket._requests) == 0
+        assert open_requests(socket) == 0
         held.dispose()
         socket.close().result(5)
 
@@ -182,7 +183,7 @@ def test_a_cancelled_request_is_forgotten() -> None:
                 async with asyncio.timeout(0.2):
                     await socket.request("q", match=bool)
             await asyncio.sleep(0)
-            assert len(socket._requests) == 0
+            assert open_requests(socket) == 0
             assert socket.state.value is State.IDLE
             await socket.close()
 

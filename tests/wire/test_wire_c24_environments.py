@@ -14,9 +14,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from internals import Server
 
 from rxsocket.testing import server
-from rxsocket.testing.server import Server
 
 pytestmark = pytest.mark.only("websockets")  # what is told apart here is Python's surroundings
 ROOT = Path(__file__).resolve().parents[2]

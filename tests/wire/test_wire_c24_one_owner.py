@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from internals import SocketLoop, engine_of
 from reactivex import operators as ops
 
 from rxsocket import Socket, State
-from rxsocket.runtime.loop import SocketLoop
 from rxsocket.testing import server
 
 
@@ -157,7 +157,7 @@ def test_an_action_that_raises_fails_its_receipt(monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(socket._engine, "_close", broken)
+    monkeypatch.setattr(engine_of(socket), "_close", broken)
     with pytest.raises(Exception, match="ZeroDivisionError: a bug"):
         socket.close().result(5)
 

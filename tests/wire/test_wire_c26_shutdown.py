@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from internals import Script, Server
 from load import took, within
 from reactivex import operators as ops
 
 from rxsocket import Opened, Socket, State
 from rxsocket.testing import accept, hang, reject, server
-from rxsocket.testing.script import Script
-from rxsocket.testing.server import Server
 
 from .kit import Raw, Watch, raw
 from .test_wire_messages import flood

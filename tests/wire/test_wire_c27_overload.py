@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import trustme
+from internals import HIGH_WATER
 from load import stretched, within
 from reactivex import operators as ops
 
 from rxsocket import Cause, Closed, Socket, State, json
 from rxsocket.operators import Drops, buffer_up_to, concat_map_async, conflate, latest
-from rxsocket.streams.iteration import HIGH_WATER
 from rxsocket.testing import accept, server
 
 pytestmark = pytest.mark.timeout(120)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from internals import loop_of
 from reactivex import operators as ops
 
 from rxsocket import ObserverFailed, SlowConsumer, Socket
@@ -83,7 +84,7 @@ def test_a_quick_observer_is_never_timed() -> None:
     timings: list[object] = []
 
     def attach(socket: Socket) -> None:
-        loop = socket._engine.loop
+        loop = loop_of(socket)
         socket.on_message(lambda: timings.append(loop.timing))
 
     assert run(attach) == []

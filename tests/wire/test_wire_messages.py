@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from internals import websockets_transport
 from load import stretched, within
 from reactivex import Observable
 from reactivex import operators as ops
@@ -25,7 +26,6 @@ from rxsocket import (
     Verdict,
 )
 from rxsocket.testing import accept, server
-from rxsocket.transports.websockets import websockets_transport
 
 from .kit import BINARY, CLOSE, CONTINUATION, TEXT, Inbox, Peer, Watch, frame, quick, raw
 

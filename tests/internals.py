@@ -1,0 +1,148 @@
+"""What tests of behaviour need of the library that is not public, and why they need it.
+
+Tests in ``contract``, ``wire`` and ``stateful`` import from ``rxsocket`` what users do, and take
+everything else from here; ``tests/unit/test_structure.py`` sees to it. So a change inside the
+library reaches these tests in one file. Taken are
+
+- numbers of the contract, by tests that go up to a limit: ``BEGINNING``, ``EPOCH``, ``HIGH_WATER``,
+  ``MAX_BYTES``, ``MAX_MESSAGES``;
+- what stands for a credential that is missing: ``ANONYMOUS``, ``LOGGED_OUT``, ``PENDING``;
+- what keeps a rule by itself, and is tested without a socket: ``CredentialGroup``, ``History``,
+  ``JsonEnvelope``, ``Mask``, ``Pattern``, ``at_once``, ``group_renewals``, ``same_identity``, and
+  the transports;
+- types of what the test kit and a socket give, to annotate, derive from, or watch;
+- functions that look inside of a socket, or set what a test cannot wait for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rxsocket import Request, Socket
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
+from rxsocket.auth.groups import CredentialGroup, group_renewals
+from rxsocket.auth.masks import BEGINNING, Mask
+from rxsocket.engine.engine import Engine
+from rxsocket.engine.options import SocketOptions
+from rxsocket.publishing.history import History
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.scheduler import LoopScheduler
+from rxsocket.sending.outbox import MAX_BYTES, MAX_MESSAGES, Outbox
+from rxsocket.streams.iteration import HIGH_WATER
+from rxsocket.testing.fake import Fake
+from rxsocket.testing.peer_connection import Visit
+from rxsocket.testing.script import Accept, Payload, Script
+from rxsocket.testing.server import Server
+from rxsocket.testing.virtual_loop import EPOCH
+from rxsocket.topics.subscriptions import Subscriptions
+from rxsocket.topics.topic import JsonEnvelope, Pattern
+from rxsocket.transports import names
+from rxsocket.transports.base import at_once
+from rxsocket.transports.names import transport_for
+from rxsocket.transports.websockets import websockets_transport
+
+__all__ = [
+    "ANONYMOUS",
+    "BEGINNING",
+    "EPOCH",
+    "HIGH_WATER",
+    "LOGGED_OUT",
+    "MAX_BYTES",
+    "MAX_MESSAGES",
+    "PENDING",
+    "Accept",
+    "CredentialGroup",
+    "Fake",
+    "History",
+    "JsonEnvelope",
+    "LoopScheduler",
+    "Mask",
+    "Pattern",
+    "Payload",
+    "Publisher",
+    "Script",
+    "Server",
+    "SocketLoop",
+    "Subscriptions",
+    "Visit",
+    "at_once",
+    "auth_provider",
+    "current_source",
+    "engine_of",
+    "group_renewals",
+    "loop_of",
+    "open_requests",
+    "options_of",
+    "outbox_of",
+    "request_of",
+    "same_identity",
+    "set_poll_interval",
+    "set_prompt",
+    "subscriptions_of",
+    "transport_for",
+    "use_transport",
+    "websockets_transport",
+]
+
+
+def engine_of(socket: Socket) -> Engine:
+    """The model of random interleavings watches from inside: an observer changes what it sees."""
+    return socket._engine
+
+
+def options_of(socket: Socket) -> SocketOptions:
+    """No repr of these may hold a secret (C28)."""
+    return engine_of(socket).options
+
+
+def auth_provider(socket: Socket) -> Any:
+    """No repr of this may hold a secret either (C28)."""
+    return engine_of(socket).auth.provider
+
+
+def current_source(socket: Socket) -> Any:
+    """Nor one of where the credential comes from (C28)."""
+    return engine_of(socket).auth.subject.value
+
+
+def loop_of(socket: Socket) -> SocketLoop:
+    """A quick observer costs nothing (C27): one sees here that nobody is timed."""
+    return engine_of(socket).loop
+
+
+def outbox_of(socket: Socket) -> Outbox:
+    """A second connection is opened by hand, to see when channels are asked for on it (C13)."""
+    return engine_of(socket).outbox
+
+
+def request_of(socket: Socket) -> Request:
+    """What such a connection is dialled with."""
+    return options_of(socket).request(socket.auth.value)
+
+
+def subscriptions_of(socket: Socket) -> Subscriptions:
+    """What channels are asked for on it."""
+    return socket._get_channels().subscriptions
+
+
+def open_requests(socket: Socket) -> int:
+    """The number of requests that are still known: nothing is left of one that has ended (C30)."""
+    return len(socket._requests)
+
+
+def use_transport(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Sockets that name no transport have this one, so that each test runs on both."""
+    monkeypatch.setitem(names._PLACES, "websockets", names._PLACES[name])
+
+
+def set_poll_interval(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Wall time is looked at every 30 s (C12), for which a test on real time does not wait."""
+    monkeypatch.setattr("rxsocket.auth.shared_provider.LOOK", seconds)
+
+
+def set_prompt(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """There is nobody at the keyboard who would enter a token."""
+    monkeypatch.setattr("rxsocket.notebook.asking.getpass", lambda prompt: answer)
