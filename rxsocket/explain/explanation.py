@@ -1,9 +1,6 @@
-"""What a socket is doing, since when, why, what is next, and what one can do about it.
+"""What a socket is doing, since when, why, what is next, and what the user can do about it.
 
-A pure function from what happened, the state and the time: :func:`explain`.
-
-
-What happened beside the state of a socket and is worth knowing: the notes of an explanation.
+:func:`explain` is a pure function of what happened, the state and the time.
 """
 
 from __future__ import annotations
@@ -39,8 +36,6 @@ from rxsocket.events import (
 from rxsocket.explain.causes import (
     CAUSES,
     NEW_CREDENTIAL,
-    advice_about,
-    advice_about_closing,
     begun,
     closing,
     failed,
@@ -52,75 +47,6 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.state import State, States
 
 __all__ = ["Explanation", "explain", "notes_about"]
-
-MOST = 3
-"""Notes in one explanation."""
-
-NOTED = (
-    Renewed,
-    RenewalFailed,
-    Resumed,
-    ObserverFailed,
-    SourceFailed,
-    SendFailed,
-    DecodeFailed,
-    TopicFailed,
-    Dropped,
-    SlowConsumer,
-)
-"""Events that are worth a note: what led to the state is told anyway."""
-
-
-def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
-    """What happened since the last connection was opened, oldest first: the last three things.
-
-    Of what repeats, as messages that are not sent do, the latest is told, and how many there were.
-
-    Args:
-        history: What happened, oldest first.
-        now: The wall time, in seconds since the epoch.
-
-    Examples:
-        >>> notes_about([Dropped(epoch=1, count=2, reason="nobody subscribed", at=1.0)], 2.0)
-        ('2 messages dropped: nobody subscribed',)
-    """
-    notes: dict[object, str] = {}
-    counts: dict[object, int] = {}
-    for event in reversed(history):
-        if isinstance(event, Opened):
-            break
-        if isinstance(event, NOTED):
-            subject = _subject(event)
-            counts[subject] = counts.get(subject, 0) + 1
-            if subject not in notes:
-                notes[subject] = _note(event, now)
-    latest = list(notes)[:MOST]
-    return tuple(notes[one] + _repeated(one, counts[one]) for one in reversed(latest))
-
-
-def _subject(event: Event) -> object:
-    """What two events have in common of which only the latest is noted."""
-    match event:
-        case Renewed() | RenewalFailed():
-            return Renewed  # only the latest of either is still true
-        case SlowConsumer(observer=observer, stream=stream):
-            return SlowConsumer, observer, stream
-        case TopicFailed(topic=topic):
-            return TopicFailed, topic
-        case SendFailed() | DecodeFailed() | SourceFailed():
-            return type(event)
-        case _:
-            return id(event)
-
-
-def _note(event: Event, now: float) -> str:
-    text = sentence(event, f"{span(now - event.at)} ago")
-    return f"{text}; {advice(event)}" if isinstance(event, (DecodeFailed, SlowConsumer)) else text
-
-
-def _repeated(subject: object, count: int) -> str:
-    return f" (the latest of {count})" if count > 1 and subject is not Renewed else ""
-
 
 T = TypeVar("T")
 
@@ -177,30 +103,22 @@ def explain(history: Sequence[Event], state: State, now: float) -> Explanation:
         next: nothing, until somebody subscribes
         you can: subscribe to messages, or call connect()
     """
-    return _Case(tuple(history), state, now).explained()
+    return _Explainer(tuple(history), state, now).explanation()
 
 
-def _beside(event: Event, led_to: State) -> bool:
-    """Whether it is about a connection that is made beside the open one (C13)."""
-    return led_to is State.OPEN and not isinstance(event, Opened)
-
-
-class _Case:
-    """What is known about one moment."""
+class _Explainer:
+    """Explains one moment: a method for each state, and what they have to know of the history."""
 
     def __init__(self, history: tuple[Event, ...], state: State, now: float) -> None:
-        self.history = history
-        self.state = state
-        self.now = now
-        states = States()
-        led = [(event, states.after(event)) for event in history]
-        self._led = [(event, to) for event, to in led if to is not None and not _beside(event, to)]
-        self.last = self._led[-1][0] if self._led else None
-        since = self._since()
-        self.since = since
-        self.lasting = "" if since is None else f" for {span(now - since)}"
+        self._history = history
+        self._state = state
+        self._now = now
+        self._transitions = _transitions(history)
+        since = self._began()
+        self._since = since
+        self._lasting = "" if since is None else f" for {span(now - since)}"
 
-    def explained(self) -> Explanation:
+    def explanation(self) -> Explanation:
         return {
             State.IDLE: self._idle,
             State.CONNECTING: self._connecting,
@@ -208,14 +126,12 @@ class _Case:
             State.WAITING: self._waiting,
             State.AWAITING_AUTH: self._awaiting_auth,
             State.CLOSED: self._closed,
-        }[self.state]()
-
-    # --- one for each state
+        }[self._state]()
 
     def _idle(self) -> Explanation:
-        left = self.last is not None
-        return self._of(
-            doing=f"idle{self.lasting}",
+        left = bool(self._transitions)
+        return self._explained(
+            doing=f"idle{self._lasting}",
             why="the last subscriber left" if left else "nothing has been asked of it yet",
             next="nothing, until somebody subscribes",
             advice="subscribe to messages, or call connect()",
@@ -225,10 +141,10 @@ class _Case:
         attempt = self._last(Connecting)
         number = 1 if attempt is None else attempt.attempt
         cause = Cause.STARTED if attempt is None else attempt.cause
-        slow = self.since is not None and self.now - self.since >= SLOW
-        return self._of(
-            doing=f"connecting{self.lasting}{f' (attempt {number})' if number > 1 else ''}",
-            why=self._story() or begun(cause),
+        slow = self._since is not None and self._now - self._since >= SLOW
+        return self._explained(
+            doing=f"connecting{self._lasting}{f' (attempt {number})' if number > 1 else ''}",
+            why=self._outage() or begun(cause),
             next="the server's answer",
             advice="check that the server can be reached, and how long auth= takes" if slow else "",
         )
@@ -236,63 +152,65 @@ class _Case:
     def _open(self) -> Explanation:
         opened = self._last(Opened)
         which = "" if opened is None else f" (connection {opened.epoch})"
-        doing = f"open{self.lasting}{which}"
+        doing = f"open{self._lasting}{which}"
         stale = self._stale()
         if stale is not None:
-            silence = span(self.now - stale.at + stale.silence)
-            return self._of(
+            silence = span(self._now - stale.at + stale.silence)
+            return self._explained(
                 doing=doing,
                 why=f"the peer answers, but no message came for {silence}",
                 next="a message, or the end of the link",
                 advice=CAUSES[Cause.STALE],
             )
-        return self._of(doing=doing, why=self._reopened(opened), next="")
+        return self._explained(doing=doing, why=self._why_open(opened), next="")
 
     def _waiting(self) -> Explanation:
-        waiting = self.last
-        failed, advice = self._story(), self._advice()
+        waiting = self._transitions[-1][0] if self._transitions else None
+        why, advice = self._outage(), self._advice()
         if not isinstance(waiting, Waiting):
-            return self._of(
-                doing="about to connect", why=failed, next="an attempt, at once", advice=advice
+            return self._explained(
+                doing="about to connect", why=why, next="an attempt, at once", advice=advice
             )
         due = waiting.at + waiting.delay
         attempt = self._last(Connecting)
         number = f"attempt {attempt.attempt + 1}" if attempt is not None else "an attempt"
-        if attempt is not None and self._was_stable_or_left(waiting):
-            number = "an attempt"
+        if waiting.failures <= 1 and isinstance(self._last_end(), Closed):
+            number = "an attempt"  # the first since a connection that was stable
         asked = ", which the server asked for" if waiting.retry_after == waiting.delay else ""
         now = "" if asked else "call reconnect() to try at once"
-        return self._of(
-            doing=f"waiting{self.lasting}",
-            why=failed or begun(waiting.cause),
-            next=f"{number} in {span(due - self.now)}{asked}",
+        return self._explained(
+            doing=f"waiting{self._lasting}",
+            why=why or begun(waiting.cause),
+            next=f"{number} in {span(due - self._now)}{asked}",
             due=due,
             advice="; or ".join(filter(None, (advice, now))),
         )
 
     def _awaiting_auth(self) -> Explanation:
         awaiting = self._last(AwaitingAuth)
-        doing = f"waiting for a credential{self.lasting}"
+        doing = f"waiting for a credential{self._lasting}"
         if awaiting is None:
-            return self._of(doing=doing, why="", next="nothing, until set_auth(...) is called")
+            return self._explained(
+                doing=doing, why="", next="nothing, until set_auth(...) is called"
+            )
         if awaiting.cause is Cause.LOGGED_OUT:
             asked = "the provider says logged out; it is asked again within 5 min"
-            return self._of(
+            return self._explained(
                 doing=doing,
                 why="logged out",
                 next=asked if awaiting.asks else "nothing, until somebody logs in",
                 advice="call set_auth(...) with a credential",
             )
         if awaiting.cause is Cause.NO_CREDENTIAL:
-            return self._of(
+            return self._explained(
                 doing=doing,
                 why="the source given as auth= has not emitted one yet",
                 next="an attempt, as soon as it does",
                 advice="let it emit a value, or call set_auth(...)",
             )
-        return self._of(
+        return self._explained(
             doing=doing,
-            why=self._story() or awaiting.reason,
+            why=self._outage() or awaiting.reason,
             next="the function given as auth= is asked for another one"
             if awaiting.asks
             else "nothing, until there is another one",
@@ -302,12 +220,12 @@ class _Case:
     def _closed(self) -> Explanation:
         ended = self._last(Ended)
         again = "subscribe again to start afresh"
-        doing = "ended" if self.since is None else f"ended {span(self.now - self.since)} ago"
+        doing = "ended" if self._since is None else f"ended {span(self._now - self._since)} ago"
         if ended is None:
-            return self._of(doing=doing, why=Cause.CLOSE.value, next="nothing", advice=again)
+            return self._explained(doing=doing, why=Cause.CLOSE.value, next="nothing", advice=again)
         if ended.verdict is Verdict.FAIL:
             advice = self._advice()
-            return self._of(
+            return self._explained(
                 doing=f"{doing} with an error",
                 why="" if ended.error is None else failed(ended.error),
                 next="nothing",
@@ -315,16 +233,14 @@ class _Case:
             )
         if ended.cause is Cause.PEER:
             again += "; pass clean_close='reconnect' if the server's 1000 does not mean the end"
-        return self._of(
+        return self._explained(
             doing=doing,
-            why=self._story() if ended.cause is Cause.PEER else ended.cause.value,
+            why=self._outage() if ended.cause is Cause.PEER else ended.cause.value,
             next="nothing",
             advice=again,
         )
 
-    # --- what happened
-
-    def _of(
+    def _explained(
         self,
         *,
         doing: str,
@@ -334,28 +250,28 @@ class _Case:
         advice: str = "",
     ) -> Explanation:
         return Explanation(
-            state=self.state,
-            since=self.since,
+            state=self._state,
+            since=self._since,
             doing=doing,
             why=why,
             next=next,
             due=due,
             advice=advice,
-            notes=notes_about(self.history, self.now),
+            notes=notes_about(self._history, self._now),
         )
 
-    def _since(self) -> float | None:
+    def _began(self) -> float | None:
         """When the state began: the first of the latest events that lead to it."""
         since: float | None = None
-        for event, led_to in reversed(self._led):
-            if led_to is not self.state and self.state is not State.IDLE:
+        for event, led_to in reversed(self._transitions):
+            if led_to is not self._state and self._state is not State.IDLE:
                 break
             since = event.at
-            if self.state is not State.WAITING or isinstance(event, Waiting):
+            if self._state is not State.WAITING or isinstance(event, Waiting):
                 break
         return since
 
-    def _story(self, until: Event | None = None) -> str:
+    def _outage(self, until: Event | None = None) -> str:
         """How the last connection before an event ended, and what was tried since."""
         closed: Closed | None = None
         failures: list[ConnectFailed | Rejected] = []
@@ -387,7 +303,7 @@ class _Case:
         return "; ".join(parts)
 
     def _backwards(self, before: Event | None) -> Iterator[Event]:
-        events = reversed(self.history)
+        events = reversed(self._history)
         if before is not None:
             for event in events:
                 if event is before:
@@ -395,33 +311,25 @@ class _Case:
         yield from events
 
     def _advice(self) -> str:
-        """What helps against the latest end."""
-        for event in reversed(self.history):
-            match event:
-                case Closed():
-                    return advice_about_closing(event)
-                case ConnectFailed() | Rejected():
-                    return advice_about(event.error)
-                case _:
-                    pass
-        return ""
+        end = self._last_end()
+        return "" if end is None else advice(end)
 
     def _stale(self) -> Stale | None:
-        for event in reversed(self.history):
+        for event in reversed(self._history):
             if isinstance(event, Stale):
                 return event
             if isinstance(event, (Fresh, Opened)):
                 return None
         return None
 
-    def _reopened(self, opened: Opened | None) -> str:
+    def _why_open(self, opened: Opened | None) -> str:
         if opened is None or opened.gap is None:
             return ""
         old = self._took_over(opened)
         if old is not None:
             return f"took over from connection {old.epoch} without a gap: {begun(opened.cause)}"
         attempts = "" if opened.attempts == 1 else f" and {opened.attempts} attempts"
-        before = self._story(opened)
+        before = self._outage(opened)
         text = f"reconnected after {span(opened.gap)}{attempts}"
         return f"{text}; before that, {before}" if before else text
 
@@ -432,12 +340,91 @@ class _Case:
                 return event if event.cause is Cause.HANDED_OVER else None
         return None
 
-    def _was_stable_or_left(self, waiting: Waiting) -> bool:
-        return waiting.failures <= 1 and isinstance(self._last_end(), Closed)
-
-    def _last_end(self) -> Event | None:
-        ends = (Closed, ConnectFailed, Rejected)
-        return next((e for e in reversed(self.history) if isinstance(e, ends)), None)
+    def _last_end(self) -> Closed | ConnectFailed | Rejected | None:
+        for event in reversed(self._history):
+            if isinstance(event, (Closed, ConnectFailed, Rejected)):
+                return event
+        return None
 
     def _last(self, kind: type[T]) -> T | None:
-        return next((e for e in reversed(self.history) if isinstance(e, kind)), None)
+        return next((e for e in reversed(self._history) if isinstance(e, kind)), None)
+
+
+def _transitions(history: Sequence[Event]) -> list[tuple[Event, State]]:
+    """The events that lead to a state; one beside an open connection does not (C13)."""
+    states = States()
+    led = [(event, states.after(event)) for event in history]
+    return [
+        (event, state)
+        for event, state in led
+        if state is not None and (state is not State.OPEN or isinstance(event, Opened))
+    ]
+
+
+MOST = 3
+"""Notes in one explanation."""
+
+NOTED = (
+    Renewed,
+    RenewalFailed,
+    Resumed,
+    ObserverFailed,
+    SourceFailed,
+    SendFailed,
+    DecodeFailed,
+    TopicFailed,
+    Dropped,
+    SlowConsumer,
+)
+"""Events that lead to no state, and are worth a note."""
+
+
+def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
+    """What else happened since the last connection opened: the last three things, oldest first.
+
+    Of what repeats, as messages that are not sent do, there is the latest, and how many there were.
+
+    Args:
+        history: What happened, oldest first.
+        now: The wall time, in seconds since the epoch.
+
+    Examples:
+        >>> notes_about([Dropped(epoch=1, count=2, reason="nobody subscribed", at=1.0)], 2.0)
+        ('2 messages dropped: nobody subscribed',)
+    """
+    notes: dict[object, str] = {}
+    counts: dict[object, int] = {}
+    for event in reversed(history):
+        if isinstance(event, Opened):
+            break
+        if isinstance(event, NOTED):
+            subject = _subject(event)
+            counts[subject] = counts.get(subject, 0) + 1
+            if subject not in notes:
+                notes[subject] = _note(event, now)
+    latest = list(notes)[:MOST]
+    return tuple(notes[one] + _repeated(one, counts[one]) for one in reversed(latest))
+
+
+def _subject(event: Event) -> object:
+    """What two events have in common of which only the latest is noted."""
+    match event:
+        case Renewed() | RenewalFailed():
+            return Renewed  # only the latest of either is still true
+        case SlowConsumer(observer=observer, stream=stream):
+            return SlowConsumer, observer, stream
+        case TopicFailed(topic=topic):
+            return TopicFailed, topic
+        case SendFailed() | DecodeFailed() | SourceFailed():
+            return type(event)
+        case _:
+            return id(event)
+
+
+def _note(event: Event, now: float) -> str:
+    text = sentence(event, f"{span(now - event.at)} ago")
+    return f"{text}; {advice(event)}" if isinstance(event, (DecodeFailed, SlowConsumer)) else text
+
+
+def _repeated(subject: object, count: int) -> str:
+    return f" (the latest of {count})" if count > 1 and subject is not Renewed else ""
