@@ -14,7 +14,7 @@ from rxsocket.cli import demo as demonstration
 from rxsocket.cli import listen as listening
 from rxsocket.cli import record as recording
 from rxsocket.cli.credentials import PLACES, UsageError, from_options
-from rxsocket.cli.output import Json, Lines, silence
+from rxsocket.cli.output import JsonOutput, TextOutput, silence
 from rxsocket.recording.player import Speed
 from rxsocket.version import VERSION
 
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-def _tell_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rxsocket {VERSION}")
         raise typer.Exit
@@ -41,7 +41,7 @@ def _tell_version(wanted: bool) -> None:
 def rxsocket(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Say which version this is.", callback=_tell_version),
+        typer.Option("--version", help="Say which version this is.", callback=_show_version),
     ] = False,
 ) -> None:
     """Authenticated WebSockets as observable streams."""
@@ -117,7 +117,9 @@ def listen(
             raise UsageError("listen: takes one URL; a credential goes with --auth KEY=SOURCE")
         credential = from_options(auth) if auth else None
         carrier = header() if in_header else query()
-        return listening.listen(url, credential, carrier, Json() if as_json else Lines(), count)
+        return listening.listen(
+            url, credential, carrier, JsonOutput() if as_json else TextOutput(), count
+        )
 
     _run(run, verbose)
 
@@ -167,7 +169,7 @@ def record(
         for name, value in (("--rotate-size", rotate_size), ("--rotate-after", rotate_after)):
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"record: {name} takes a number that is more than 0")
-        return recording.write(
+        return recording.record_socket(
             url,
             from_options(auth) if auth else None,
             header() if in_header else query(),
@@ -211,8 +213,8 @@ def replay(
     """Write what was recorded: messages to stdout, what happened to the connection to stderr."""
 
     def run() -> int:
-        paper = Json() if as_json else Lines()
-        return recording.play(file, paper, _speed(speed), partial=partial)
+        output = JsonOutput() if as_json else TextOutput()
+        return recording.replay_file(file, output, _speed(speed), partial=partial)
 
     _run(run)
 
@@ -224,10 +226,10 @@ def _speed(text: str) -> Speed:
         raise UsageError("replay: --speed takes a number such as 2, or max") from None
 
 
-def _log(verbose: bool) -> None:
+def _configure_log(verbose: bool) -> None:
     logger = logging.getLogger("rxsocket")
     if not verbose:
-        logger.addHandler(logging.NullHandler())  # or warnings would be told a second time
+        logger.addHandler(logging.NullHandler())  # or warnings would be printed a second time
         return
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -236,7 +238,7 @@ def _log(verbose: bool) -> None:
 
 
 def _run(command: Callable[[], int], verbose: bool = False) -> None:
-    _log(verbose)
+    _configure_log(verbose)
     try:
         code = command()
     except UsageError as error:

@@ -1,10 +1,7 @@
 """Where the command line takes credentials from; never from its own arguments (C28).
 
-``ps`` and the history of the shell show the arguments of a command, so these only name a place. Of
-what cannot be understood, nothing is quoted: it may be a secret in the wrong place.
-
-
-What a user of the command line got wrong.
+``ps`` and the history of the shell show the arguments of a command, so these only name a place.
+What cannot be parsed is not quoted: it may be a secret in the wrong place.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ __all__ = ["Entries", "UsageError", "from_line", "from_options"]
 
 
 class UsageError(Exception):
-    """One line that says what to do instead. It never quotes what may be a secret."""
+    """Wrong usage of the command line; one line says what to do, and quotes no secret."""
 
 
 Entries = dict[str, Secret]
@@ -41,7 +38,7 @@ def from_options(options: Iterable[str]) -> Entries:
     Raises:
         UsageError: If one of them holds a value, or names a place without one.
     """
-    return _gathered(options, "--auth", f"pass {PLACES}", _named)
+    return _parse(options, "--auth", f"pass {PLACES}", _from_option)
 
 
 def from_line(line: str) -> Entries | None:
@@ -56,10 +53,10 @@ def from_line(line: str) -> Entries | None:
     words = line.split()
     if words == ["logout"]:
         return None
-    return _gathered(words, "standard input", "write KEY=VALUE, KEY=env:NAME or logout", _written)
+    return _parse(words, "standard input", "write KEY=VALUE, KEY=env:NAME or logout", _from_line)
 
 
-def _gathered(
+def _parse(
     pairs: Iterable[str], where: str, hint: str, value: Callable[[str, str, str], str]
 ) -> Entries:
     entries: Entries = {}
@@ -70,30 +67,30 @@ def _gathered(
         text = value(where, key, source)
         if key in entries:
             raise UsageError(f"{where}: {key} is given twice")
-        entries[key] = _checked(where, key, text)
+        entries[key] = _secret(where, key, text)
     return entries
 
 
-def _named(where: str, key: str, source: str) -> str:
+def _from_option(where: str, key: str, source: str) -> str:
     if source == PROMPT:
-        return _asked(where, key)
+        return _prompt(where, key)
     place = _PLACE.fullmatch(source)
     if place is None:
         raise UsageError(
             f"{where}: a value does not go on the command line, where ps and the history of the "
             f"shell show it; name where it is instead: {PLACES}"
         )
-    return _found(where, key, *place.groups())
+    return _read(where, key, *place.groups())
 
 
-def _written(where: str, key: str, source: str) -> str:
+def _from_line(where: str, key: str, source: str) -> str:
     if source == PROMPT:
         raise UsageError(f"{where}: prompt is for --auth; here, write KEY=env:NAME or KEY=VALUE")
     place = _PLACE.fullmatch(source)
-    return source if place is None else _found(where, key, *place.groups())
+    return source if place is None else _read(where, key, *place.groups())
 
 
-def _found(where: str, key: str, kind: str, name: str) -> str:
+def _read(where: str, key: str, kind: str, name: str) -> str:
     if kind == "env":
         if name not in os.environ:
             raise UsageError(f"{where}: {key}: the environment variable {name} is not set")
@@ -106,7 +103,7 @@ def _found(where: str, key: str, kind: str, name: str) -> str:
         raise UsageError(f"{where}: {key}: {name} is not UTF-8 text") from None
 
 
-def _asked(where: str, key: str) -> str:
+def _prompt(where: str, key: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error", GetPassWarning)
         try:
@@ -117,7 +114,7 @@ def _asked(where: str, key: str) -> str:
             ) from None
 
 
-def _checked(where: str, key: str, text: str) -> Secret:
+def _secret(where: str, key: str, text: str) -> Secret:
     if not text:
         raise UsageError(f"{where}: {key}: the value is empty")
     try:

@@ -1,12 +1,7 @@
 """``rxsocket listen``: what a server sends, and a credential that can be changed meanwhile.
 
-The streams put into a queue what happens; the main thread writes it. So a reader of the output who
-pauses holds up nothing but the output, and Ctrl-C is heard whatever goes on.
-
-
-What the commands that connect have in common: the socket, its end, and lines of stdin.
-
-Lines of standard input, read so that nothing has to wait for them.
+The streams put what happens into a queue, and the main thread writes it. So a reader of the output
+who pauses delays nothing but the output, and Ctrl-C works at any time. ``record`` does the same.
 """
 
 from __future__ import annotations
@@ -26,19 +21,28 @@ from reactivex import Observable, abc
 from rxsocket.auth.carrier import Carrier
 from rxsocket.auth.credentials import ANONYMOUS
 from rxsocket.cli.credentials import Entries, UsageError, from_line
-from rxsocket.cli.output import Happening, Notice, Paper
+from rxsocket.cli.output import Notice, Output, OutputItem
 from rxsocket.events import Event, Message
 from rxsocket.explain.causes import describe
 from rxsocket.socket import Socket
 
-__all__ = ["Inbox", "Over", "follow", "follow_stdin", "listen", "put_into", "session", "written"]
+__all__ = [
+    "OutputQueue",
+    "StreamEnded",
+    "enqueue",
+    "listen",
+    "open_socket",
+    "read_stdin",
+    "set_auth_from_stdin",
+    "write_all",
+]
 
-FAREWELL = 0.5
+CLOSE_TIMEOUT = 0.5
 """Seconds that closing may take: Ctrl-C has to end the command within one."""
 
 
 @contextmanager
-def session(url: str, auth: Entries | None, carrier: Carrier) -> Generator[Socket, None, None]:
+def open_socket(url: str, auth: Entries | None, carrier: Carrier) -> Generator[Socket, None, None]:
     """A socket that is closed at the end, whatever happened.
 
     Args:
@@ -54,7 +58,7 @@ def session(url: str, auth: Entries | None, carrier: Carrier) -> Generator[Socke
             url,
             auth=ANONYMOUS if auth is None else auth,
             carrier=carrier,
-            close_timeout=FAREWELL,
+            close_timeout=CLOSE_TIMEOUT,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -62,37 +66,37 @@ def session(url: str, auth: Entries | None, carrier: Carrier) -> Generator[Socke
         yield socket
     finally:
         with suppress(TimeoutError):
-            socket.close().result(2 * FAREWELL)
+            socket.close().result(2 * CLOSE_TIMEOUT)
 
 
-def follow_stdin(socket: Socket, tell: Callable[[Happening], None]) -> None:
-    """Let each line of standard input change the credential; what comes of it is told."""
-    follow(lambda line: _change(socket, line, tell))
+def set_auth_from_stdin(socket: Socket, show: Callable[[OutputItem], None]) -> None:
+    """Let each line of standard input change the credential, and show the outcome."""
+    read_stdin(lambda line: _set_auth(socket, line, show))
 
 
-def _change(socket: Socket, line: bytes, tell: Callable[[Happening], None]) -> None:
+def _set_auth(socket: Socket, line: bytes, show: Callable[[OutputItem], None]) -> None:
     try:
         receipt = socket.set_auth(from_line(line.decode()))
     except UnicodeDecodeError:
-        tell(Notice("standard input: a line is not UTF-8 text"))
+        show(Notice("standard input: a line is not UTF-8 text"))
     except (UsageError, TypeError, ValueError) as error:
-        tell(Notice(str(error)))
+        show(Notice(str(error)))
     else:
-        receipt.subscribe(tell, lambda error: tell(Notice(describe(error))))
+        receipt.subscribe(show, lambda error: show(Notice(describe(error))))
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
-    """Nothing more happens."""
+class StreamEnded:
+    """The last item of a queue."""
 
     failed: bool
 
 
-Inbox: TypeAlias = "SimpleQueue[Happening | Over]"
+OutputQueue: TypeAlias = "SimpleQueue[OutputItem | StreamEnded]"
 
 
 def listen(
-    url: str, auth: Entries | None, carrier: Carrier, paper: Paper, count: int | None = None
+    url: str, auth: Entries | None, carrier: Carrier, output: Output, count: int | None = None
 ) -> int:
     """Write what happens on a socket until it ends.
 
@@ -100,7 +104,7 @@ def listen(
         url: Address of the server.
         auth: The credential; ``None`` for none.
         carrier: How it goes on a connection.
-        paper: What to write on.
+        output: What to write on.
         count: Messages after which to end; ``None`` for no limit.
 
     Returns:
@@ -109,38 +113,36 @@ def listen(
     Raises:
         UsageError: If the address or the credential cannot be used.
     """
-    inbox: Inbox = SimpleQueue()
-    with session(url, auth, carrier) as socket:
-        put_into(inbox, socket.events)
-        follow_stdin(socket, inbox.put)
-        return written(inbox, paper, count)
+    queue: OutputQueue = SimpleQueue()
+    with open_socket(url, auth, carrier) as socket:
+        enqueue(queue, socket.events)
+        set_auth_from_stdin(socket, queue.put)
+        return write_all(queue, output, count)
 
 
-def put_into(inbox: Inbox, events: Observable[Event]) -> abc.DisposableBase:
-    """Put what happens into a queue, and its end."""
+def enqueue(queue: OutputQueue, events: Observable[Event]) -> abc.DisposableBase:
     return events.subscribe(
-        inbox.put, lambda _: inbox.put(Over(True)), lambda: inbox.put(Over(False))
+        queue.put, lambda _: queue.put(StreamEnded(True)), lambda: queue.put(StreamEnded(False))
     )
 
 
-def written(inbox: Inbox, paper: Paper, count: int | None = None) -> int:
-    """Write what comes until it is over, or that many messages came; returns the exit code."""
+def write_all(queue: OutputQueue, output: Output, count: int | None = None) -> int:
+    """Write a queue until the stream ends, or that many messages came; return the exit code."""
     messages = 0
     while messages != count:
-        item = inbox.get()
-        if isinstance(item, Over):
+        item = queue.get()
+        if isinstance(item, StreamEnded):
             return int(item.failed)
-        paper.write(item)
+        output.write(item)
         messages += isinstance(item, Message)
     return 0
 
 
-def follow(line: Callable[[bytes], None]) -> None:
+def read_stdin(on_line: Callable[[bytes], None]) -> None:
     """Call back for each line of standard input, on a daemon thread.
 
     Args:
-        line: Called with the line, stripped; not for empty ones. At the end of the input nothing
-            happens.
+        on_line: Called with each line that is not empty, stripped.
     """
     try:
         descriptor = sys.stdin.fileno()
@@ -153,7 +155,7 @@ def follow(line: Callable[[bytes], None]) -> None:
     def read() -> None:
         for text in _lines(descriptor):
             if text.strip():
-                line(text.strip())
+                on_line(text.strip())
 
     threading.Thread(target=read, name="rxsocket-stdin", daemon=True).start()
 

@@ -1,6 +1,6 @@
-"""What ``listen`` writes on: messages on standard output, the rest on standard error.
+"""What the commands write: lines for people, or JSON for programs.
 
-What happened, in words for people and in JSON for programs.
+Messages go to standard output, what happens to the connection goes to standard error.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from rxsocket.explain.causes import describe
 from rxsocket.explain.wording import sentence
 
 __all__ = [
-    "Happening",
-    "Json",
-    "Lines",
+    "JsonOutput",
     "Notice",
-    "Paper",
+    "Output",
+    "OutputItem",
+    "TextOutput",
     "as_json",
     "console",
     "in_words",
@@ -64,7 +64,7 @@ class Notice:
     at: float = field(default_factory=time.time)
 
 
-Happening: TypeAlias = Event | AuthChange | Notice
+OutputItem: TypeAlias = Event | AuthChange | Notice
 """What the command line shows."""
 
 _STYLES: dict[type[Any], str] = {
@@ -84,15 +84,14 @@ _STYLES: dict[type[Any], str] = {
 }
 
 
-def style(happening: Happening) -> str:
-    """The colour of it."""
-    if isinstance(happening, Ended):
-        return "green" if happening.error is None else "red"
-    return _STYLES.get(type(happening), "dim")
+def style(item: OutputItem) -> str:
+    if isinstance(item, Ended):
+        return "green" if item.error is None else "red"
+    return _STYLES.get(type(item), "dim")
 
 
-def in_words(happening: Happening) -> str:
-    match happening:
+def in_words(item: OutputItem) -> str:
+    match item:
         case Message(data=data):
             return payload(data)
         case Refused(reason=reason):
@@ -108,11 +107,11 @@ def in_words(happening: Happening) -> str:
         case Notice(text=text):
             return text
         case _:
-            return sentence(happening)
+            return sentence(item)
 
 
 def payload(data: Any) -> str:
-    """A message: text as it is, bytes by their number and the first of them in hex."""
+    """A message: text as it is, of bytes their number and the first of them in hex."""
     if not isinstance(data, bytes):
         return str(data)
     more = " ..." if len(data) > SHOWN_BYTES else ""
@@ -126,17 +125,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def as_json(happening: Happening) -> str:
-    """What happened, as a JSON object in one line: ``type``, ``at``, then its own fields."""
-    fields = {
-        item.name: _plain(getattr(happening, item.name)) for item in dataclasses.fields(happening)
-    }
+def as_json(item: OutputItem) -> str:
+    """An item as a JSON object in one line: ``type``, ``at``, then its own fields."""
+    fields = {part.name: _plain(getattr(item, part.name)) for part in dataclasses.fields(item)}
     at = fields.pop("at", time.time())
     data = fields.get("data")
     if isinstance(data, bytes):
         fields["data"] = None
         fields["base64"] = b64encode(data).decode()
-    return json.dumps({"type": type(happening).__name__, "at": at, **fields})
+    return json.dumps({"type": type(item).__name__, "at": at, **fields})
 
 
 def _plain(value: Any) -> Any:
@@ -150,23 +147,18 @@ def _plain(value: Any) -> Any:
 HINT = "to go on, write KEY=VALUE or KEY=env:NAME on standard input"
 
 
-class Paper(Protocol):
-    """Something to write on."""
-
-    def write(self, happening: Happening) -> None:
-        """Write what happened."""
-        ...
+class Output(Protocol):
+    def write(self, item: OutputItem) -> None: ...
 
 
-class Json:
+class JsonOutput:
     """One JSON object a line, all on standard output."""
 
-    def write(self, happening: Happening) -> None:
-        """Write what happened."""
-        print(as_json(happening), flush=True)
+    def write(self, item: OutputItem) -> None:
+        print(as_json(item), flush=True)
 
 
-class Lines:
+class TextOutput:
     """Lines for people. In a pipe, a message is written as it is and alone."""
 
     def __init__(self) -> None:
@@ -177,36 +169,34 @@ class Lines:
         self._out = console(sys.stdout)
         self._err = console(sys.stderr)
 
-    def write(self, happening: Happening) -> None:
-        """Write what happened."""
-        if not isinstance(happening, Message):
-            self._line(self._err, happening)
-            if isinstance(happening, AwaitingAuth):
+    def write(self, item: OutputItem) -> None:
+        if not isinstance(item, Message):
+            self._line(self._err, item)
+            if isinstance(item, AwaitingAuth):
                 self._line(self._err, Notice(HINT))
         elif self._terminal:
-            self._line(self._out, happening)
+            self._line(self._out, item)
         else:
-            print(payload(happening.data), flush=True)
+            print(payload(item.data), flush=True)
 
     @staticmethod
-    def _line(target: Console, happening: Happening) -> None:
-        at = time.strftime("%H:%M:%S", time.localtime(getattr(happening, "at", None)))
-        name = "" if isinstance(happening, Message) else style(happening)
+    def _line(target: Console, item: OutputItem) -> None:
+        at = time.strftime("%H:%M:%S", time.localtime(getattr(item, "at", None)))
+        name = "" if isinstance(item, Message) else style(item)
         target.print(
             Text.assemble(
                 (at, "dim"),
                 "  ",
-                (f"{type(happening).__name__:<13}", name),
+                (f"{type(item).__name__:<13}", name),
                 " ",
-                printable(in_words(happening)),
+                printable(in_words(item)),
             )
         )
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let the caller know; rich would end the process with 1."""
-        raise BrokenPipeError
+        raise BrokenPipeError  # rich would end the process with 1
 
 
 def console(stream: TextIO) -> Console:
@@ -222,7 +212,7 @@ def console(stream: TextIO) -> Console:
 
 
 def silence(*streams: TextIO) -> None:
-    """Let what is still buffered go nowhere: nobody reads it, and its flush at exit may block."""
+    """Discard what is still buffered: nobody reads it, and its flush at exit may block."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         with suppress(OSError, ValueError):

@@ -14,22 +14,29 @@ from rich.text import Text
 
 from rxsocket.auth.carrier import Carrier
 from rxsocket.cli.credentials import Entries, UsageError
-from rxsocket.cli.listen import Inbox, Over, follow_stdin, put_into, session, written
-from rxsocket.cli.output import Lines, Notice, Paper, console
+from rxsocket.cli.listen import (
+    OutputQueue,
+    StreamEnded,
+    enqueue,
+    open_socket,
+    set_auth_from_stdin,
+    write_all,
+)
+from rxsocket.cli.output import Notice, Output, TextOutput, console
 from rxsocket.events import Event, Message
 from rxsocket.explain.format import amount
 from rxsocket.recording import BadRecording, Recorder, record, replay
 from rxsocket.recording.player import Speed
 
-__all__ = ["play", "write"]
+__all__ = ["record_socket", "replay_file"]
 
-SOON = 0.25
-"""Seconds between two looks at the progress on a terminal."""
-SELDOM = 1.0
+TERMINAL_INTERVAL = 0.25
+"""Seconds between two updates of the progress on a terminal."""
+PIPE_INTERVAL = 1.0
 """The same where the lines pile up, in a pipe or a file."""
 
 
-def write(
+def record_socket(
     url: str,
     auth: Entries | None,
     carrier: Carrier,
@@ -58,10 +65,10 @@ def write(
     Raises:
         UsageError: If something of it cannot be used.
     """
-    inbox: Inbox = SimpleQueue()
+    queue: OutputQueue = SimpleQueue()
     progress = _Progress()
     with ExitStack() as ending:
-        socket = ending.enter_context(session(url, auth, carrier))
+        socket = ending.enter_context(open_socket(url, auth, carrier))
         try:
             recorder = record(
                 socket,
@@ -74,47 +81,49 @@ def write(
             raise UsageError(f"{path} is there already; --overwrite replaces it") from None
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from None
-        ending.callback(_finished, recorder, progress, ending.pop_all())
+        ending.callback(_finish, recorder, progress, ending.pop_all())
 
-        def told(event: Event) -> None:
+        def on_event(event: Event) -> None:
             if not isinstance(event, Message):
-                inbox.put(event)
+                queue.put(event)
 
         socket.events.subscribe(
-            told, lambda _: inbox.put(Over(True)), lambda: inbox.put(Over(False))
+            on_event, lambda _: queue.put(StreamEnded(True)), lambda: queue.put(StreamEnded(False))
         )
-        follow_stdin(socket, inbox.put)
+        set_auth_from_stdin(socket, queue.put)
         with progress:
-            code = _watched(inbox, recorder, progress, count)
+            code = _write_events(queue, recorder, progress, count)
     return code if recorder.error is None else 1
 
 
-def _watched(inbox: Inbox, recorder: Recorder, progress: _Progress, count: int | None) -> int:
+def _write_events(
+    queue: OutputQueue, recorder: Recorder, progress: _Progress, count: int | None
+) -> int:
     while count is None or recorder.messages < count:
         try:
-            item = inbox.get(timeout=SOON)
+            item = queue.get(timeout=TERMINAL_INTERVAL)
         except Empty:
             item = None
-        if isinstance(item, Over):
+        if isinstance(item, StreamEnded):
             return int(item.failed)
         if recorder.error is not None:
-            progress.say(f"the recording stopped: {recorder.error}")
+            progress.notice(f"the recording stopped: {recorder.error}")
             return 1
         if item is not None:
-            progress.paper.write(item)
+            progress.output.write(item)
         progress.show(recorder)
     return 0
 
 
-def _finished(recorder: Recorder, progress: _Progress, connected: ExitStack) -> None:
+def _finish(recorder: Recorder, progress: _Progress, connected: ExitStack) -> None:
     """Close the socket, then the file: the end of the session is in it."""
     try:
         connected.close()
     finally:
         recorder.stop()
-        with suppress(OSError):  # it was told, and the exit code says so
+        with suppress(OSError):  # it was shown, and the exit code says so
             recorder.wait(1.0)
-        progress.over(recorder)
+        progress.summarize(recorder)
 
 
 class _Progress:
@@ -122,7 +131,7 @@ class _Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._console = console(stream or sys.stderr)
-        self.paper: Paper = Lines()
+        self.output: Output = TextOutput()
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True)
             if self._console.is_terminal
@@ -140,28 +149,25 @@ class _Progress:
             self._live.stop()
 
     def show(self, recorder: Recorder) -> None:
-        """Show how far it is, if that was not just done."""
         now = time.monotonic()
         passed = now - self._shown_at
-        if passed < (SELDOM if self._live is None else SOON):
+        if passed < (PIPE_INTERVAL if self._live is None else TERMINAL_INTERVAL):
             return
         rate = (recorder.messages - self._messages) / passed
         self._shown_at, self._messages = now, recorder.messages
         last = "nothing yet" if recorder.last is None else type(recorder.last).__name__
         text = f"{_amount(recorder)}, {rate:,.0f} messages/s, last: {last}"
         if self._live is None:
-            self.say(text)
+            self.notice(text)
         else:
             self._live.update(Text(text, "dim"), refresh=True)
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self.paper.write(Notice(text))
+    def notice(self, text: str) -> None:
+        self.output.write(Notice(text))
 
-    def over(self, recorder: Recorder) -> None:
-        """Say what was recorded."""
+    def summarize(self, recorder: Recorder) -> None:
         took = time.monotonic() - self._began
-        self.say(f"{_amount(recorder)} in {took:.1f} s, in {os.fspath(recorder.path)}")
+        self.notice(f"{_amount(recorder)} in {took:.1f} s, in {os.fspath(recorder.path)}")
 
 
 def _amount(recorder: Recorder) -> str:
@@ -169,12 +175,12 @@ def _amount(recorder: Recorder) -> str:
     return f"{amount(recorder.messages, 'message')}{lost}, {recorder.size / 1e6:,.2f} MB"
 
 
-def play(path: str, paper: Paper, speed: Speed, *, partial: bool = False) -> int:
+def replay_file(path: str, output: Output, speed: Speed, *, partial: bool = False) -> int:
     """Write what was recorded.
 
     Args:
         path: The file.
-        paper: What to write on.
+        output: What to write on.
         speed: Times that of the recording, or ``"max"``.
         partial: Whether to play what is whole of a damaged file.
 
@@ -191,8 +197,8 @@ def play(path: str, paper: Paper, speed: Speed, *, partial: bool = False) -> int
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if speed == "max":  # on this thread: nothing has to be kept until it is written
-        recording.events.subscribe(paper.write)
+        recording.events.subscribe(output.write)
         return 0
-    inbox: Inbox = SimpleQueue()
-    with put_into(inbox, recording.events):
-        return written(inbox, paper)
+    queue: OutputQueue = SimpleQueue()
+    with enqueue(queue, recording.events):
+        return write_all(queue, output)

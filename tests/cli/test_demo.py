@@ -8,7 +8,7 @@ import pytest
 from load import within
 from terminal import Terminal
 
-from rxsocket.cli.demo import USERS, Screen, play
+from rxsocket.cli.demo import USERS, DemoOutput, run_steps
 from rxsocket.testing import reject, server
 from rxsocket.testing.script import Script
 
@@ -59,7 +59,7 @@ def test_a_step_that_did_not_happen_is_named(
 ) -> None:
     """With a server that does otherwise, the exit code is 1 and the error names the step."""
     with server(*scripts, tokens=set(USERS) - lacks | also) as s:
-        assert play(s, Screen(), patience=0.5) == 1
+        assert run_steps(s, DemoOutput(), timeout=0.5) == 1
         s.wait_for(lambda s: not s.connections)
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"Step {step} ({STEPS[step - 1]}) did not happen: expected ")
