@@ -1,4 +1,4 @@
-"""The lines of a recording: JSON objects, one a line, in ASCII (JSON Lines).
+"""The format of a recording: JSON Lines, in ASCII.
 
 ::
 
@@ -7,15 +7,16 @@
     {"type": "Connecting", "at": 1735689600.0, "epoch": 1, "cause": "STARTED", …}
     {"type": "Message", "at": 1735689600.1, "epoch": 1, "text": "hello"}
     {"type": "Message", "at": 1735689600.2, "epoch": 1, "base64": "AP8="}
+    {"type": "Message", "at": 1735689600.2, "epoch": 1, "json": {"price": 12.5}}
     {"type": "Lost", "at": 1735689600.3, "count": 17}
     {"type": "End", "at": 1735689601.0, "more": false}
 
 Every event of :mod:`rxsocket.events` is a line with its fields. ``at`` is the wall time in seconds
-since the epoch. A credential is an ordinal: equal ones have the same, and that is all a file says
-of their values.
+since the epoch. A message is what the socket delivered: ``json`` is what a codec made of it. A
+credential is a number: equal ones have the same, and that is all a file says of their values.
 
-
-Exceptions as JSON and back: the same kind, saying the same, without importing anything named.
+An exception is the name of its class, its text, and what it is made again from. Reading it imports
+nothing that the file names.
 """
 
 from __future__ import annotations
@@ -39,85 +40,29 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.validation import is_list, is_mapping
 
 __all__ = [
-    "FORMAT",
-    "VERSION",
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
     "AuthSeen",
-    "End",
+    "EndOfFile",
     "Entry",
     "Header",
-    "Lost",
+    "LostMessages",
+    "Masking",
     "RecordedError",
-    "Unreadable",
-    "decoded",
-    "encoded",
-    "failure",
-    "restored",
+    "UnreadableLine",
+    "decode_entry",
+    "encode_entry",
+    "error_from_json",
+    "error_to_json",
+    "mask_payload",
 ]
 
-_PLAIN = (str, int, float, bool, type(None))
+FORMAT_NAME = "rxsocket recording"
+FORMAT_VERSION = 1
 
 
-class RecordedError(SocketError):
-    """An exception of a class that is not made again from a recording; it has that one's name."""
-
-
-def failure(error: BaseException) -> dict[str, Any]:
-    """An exception as JSON: its class's name, its text, and what it is made again from."""
-    kept: dict[str, Any] = {"type": type(error).__name__, "text": str(error)}
-    if isinstance(error, HandshakeRefused):
-        kept |= {"status": error.status, "retry_after": error.retry_after}
-    elif isinstance(error, SocketFailed):
-        kept["url"] = error.url
-        kept["cause"] = None if error.cause is None else failure(error.cause)
-    elif error.args and all(isinstance(argument, _PLAIN) for argument in error.args):
-        kept["args"] = list(error.args)
-    return kept
-
-
-def restored(kept: Mapping[str, Any]) -> Exception:
-    """The exception that was recorded; of a class of the same name, if its own is not known here.
-
-    Raises:
-        KeyError: If it is not what :func:`failure` gave.
-    """
-    name, text = str(kept["type"]), str(kept["text"])
-    error = _made(name, text, kept)
-    if type(error).__name__ == name and str(error) == text:
-        return error
-    kind: type[RecordedError] = type(name, (RecordedError,), {"__doc__": RecordedError.__doc__})
-    return kind(text)
-
-
-def _made(name: str, text: str, kept: Mapping[str, Any]) -> Exception:
-    known = _known(name)
-    if known is HandshakeRefused:
-        return HandshakeRefused(kept["status"], retry_after=kept["retry_after"])
-    if known is SocketFailed:
-        cause = kept["cause"]
-        return SocketFailed(text, url=kept["url"], cause=None if cause is None else restored(cause))
-    if known is None:
-        return RecordedError(text)
-    arguments: list[Any] = kept.get("args", [text])
-    try:
-        return known(*arguments)
-    except Exception:
-        return RecordedError(text)  # its constructor wants what was not kept
-
-
-def _known(name: str) -> type[Exception] | None:
-    for module in (errors, builtins, ssl, socket):
-        found: object = getattr(module, name, None)
-        if isinstance(found, type) and issubclass(found, Exception):
-            return found
-    return None
-
-
-FORMAT = "rxsocket recording"
-VERSION = 1
-
-
-class Unreadable(Exception):
-    """A line that is none of these; its text says why."""
+class UnreadableLine(Exception):
+    """A line holds no entry; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +80,8 @@ class Header:
     id: str
     part: int
     url: str
-    version: int = VERSION
-    format: str = FORMAT
+    version: int = FORMAT_VERSION
+    format: str = FORMAT_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +89,7 @@ class AuthSeen:
     """The credential in use, from here on.
 
     Attributes:
-        credential: Its ordinal, from 1: equal credentials have the same.
+        credential: Its number, from 1: equal credentials have the same.
         kind: ``"value"``, ``"anonymous"``, ``"logged out"`` or ``"none yet"``.
         names: The names of its entries; ``None`` for a credential that is a string.
     """
@@ -156,7 +101,7 @@ class AuthSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class LostMessages:
     """Messages that came faster than they could be written are missing here."""
 
     at: float
@@ -164,73 +109,121 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class EndOfFile:
     """The last line of each file; ``more`` says whether another part follows."""
 
     at: float
     more: bool = False
 
 
-Entry: TypeAlias = Event | Header | AuthSeen | Lost | End
+Entry: TypeAlias = Event | Header | AuthSeen | LostMessages | EndOfFile
 """What a line holds."""
 
-_KINDS: Mapping[str, type[Any]] = MappingProxyType(
-    {kind.__name__: kind for kind in (*get_args(Event), Header, AuthSeen, Lost, End)}
+Masking: TypeAlias = Callable[[Any], Any]
+"""Given a text or a payload, what to write instead."""
+
+_CLASSES: Mapping[str, type[Any]] = MappingProxyType(
+    {kind.__name__: kind for kind in get_args(Event)}
+    | {"Header": Header, "AuthSeen": AuthSeen, "Lost": LostMessages, "End": EndOfFile}
 )
-_READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
-    {
-        "cause": Cause.__getitem__,
-        "verdict": Verdict.__getitem__,
-        "error": restored,
-        "names": tuple,
-    }
-)
-_NAMES = frozenset(("type", "cause", "verdict", "kind", "names", "id", "format"))
+_TYPES: Mapping[type[Any], str] = MappingProxyType({kind: name for name, kind in _CLASSES.items()})
+_NEVER_MASKED = frozenset(("type", "cause", "verdict", "kind", "names", "id", "format"))
+"""Fields that hold the name of something of ours, which is no value of a credential."""
 
 
-def encoded(entry: Entry, shown: Callable[[Any], Any] | None = None) -> str:
+def encode_entry(entry: Entry, mask: Masking | None = None) -> str:
     """An entry as a line, its end included.
 
     Args:
         entry: What to write.
-        shown: Called with each text and payload in it: what to write instead.
+        mask: Called with each text and payload in it: what to write instead.
     """
     if isinstance(entry, Message):
-        data = entry.data if shown is None else shown(entry.data)
+        data = entry.data if mask is None else mask_payload(entry.data, mask)
         head = f'{{"type": "Message", "at": {entry.at!r}, "epoch": {entry.epoch}, '
-        return f"{head}{_payload(data)}}}\n"
-    kept = {item.name: _plain(getattr(entry, item.name)) for item in fields(entry)}
-    kept = {"type": type(entry).__name__, "at": kept.pop("at"), **kept}
-    return json.dumps(kept if shown is None else _each(kept, shown)) + "\n"
+        return f"{head}{_payload_to_json(data)}}}\n"
+    kept = {item.name: _field_to_json(getattr(entry, item.name)) for item in fields(entry)}
+    kept = {"type": _TYPES[type(entry)], "at": kept.pop("at"), **kept}
+    return json.dumps(kept if mask is None else _mask_fields(kept, mask)) + "\n"
 
 
-def decoded(line: str) -> Entry:
+def decode_entry(line: str) -> Entry:
     """The entry in a line.
 
     Raises:
-        Unreadable: If there is none; the text says why.
+        UnreadableLine: If there is none; the text says why.
     """
     try:
         kept: dict[str, Any] = json.loads(line)
         name = kept.pop("type", None)
     except (ValueError, AttributeError, TypeError):
-        raise Unreadable("not a JSON object; the line is cut or damaged") from None
-    kind = _KINDS.get(name) if isinstance(name, str) else None
+        raise UnreadableLine("not a JSON object; the line is cut or damaged") from None
+    kind = _CLASSES.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Unreadable("no entry of a recording: its type is missing or unknown")
+        raise UnreadableLine("no entry of a recording: its type is missing or unknown")
     try:
         if kind is Message:
-            return Message(at=kept["at"], epoch=kept["epoch"], data=_data(kept))
-        for name, read in _READ.items():
+            return Message(at=kept["at"], epoch=kept["epoch"], data=_payload_from_json(kept))
+        for name, from_json in _FROM_JSON.items():
             if kept.get(name) is not None:
-                kept[name] = read(kept[name])
-        made: Entry = kind(**kept)
+                kept[name] = from_json(kept[name])
+        entry: Entry = kind(**kept)
     except (KeyError, TypeError, ValueError):
-        raise Unreadable(f"not a whole {kind.__name__}") from None
-    return made
+        raise UnreadableLine(f"not a whole {kind.__name__}") from None
+    return entry
 
 
-def _payload(data: Any) -> str:
+def mask_payload(data: Any, mask: Masking) -> Any:
+    """A payload without what is masked. What was JSON stays JSON, so that it can be read again."""
+    if isinstance(data, bytes):
+        return mask(data)
+    try:
+        text = data if isinstance(data, str) else json.dumps(data)
+    except (TypeError, ValueError, RecursionError):
+        return mask(repr(data))
+    masked = mask(text)
+    if masked == text:
+        return data
+    if isinstance(data, str) and _is_json(masked):
+        return masked
+    try:
+        value = _mask_json(text, mask)
+        again = json.dumps(value)
+    except (ValueError, RecursionError):
+        return masked  # it was none
+    if mask(again) != again:
+        return masked  # a value is spread over several texts
+    return again if isinstance(data, str) else value
+
+
+def _mask_json(text: str, mask: Masking) -> Any:
+    """The value of a JSON text without what is masked, in texts, keys and numbers."""
+
+    def number(digits: str) -> Any:
+        return json.loads(digits) if mask(digits) == digits else "***"
+
+    return _mask_each(json.loads(text, parse_int=number, parse_float=number), mask)
+
+
+def _mask_each(value: Any, mask: Masking) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if is_mapping(value):
+        return {mask(key): _mask_each(item, mask) for key, item in value.items()}
+    if is_list(value):
+        return [_mask_each(item, mask) for item in value]
+    return value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _payload_to_json(data: Any) -> str:
     if isinstance(data, str):
         return f'"text": {quoted(data)}'
     if isinstance(data, bytes):
@@ -241,7 +234,7 @@ def _payload(data: Any) -> str:
         return f'"text": {quoted(repr(data))}'
 
 
-def _data(kept: Mapping[str, Any]) -> Any:
+def _payload_from_json(kept: Mapping[str, Any]) -> Any:
     if "text" in kept:
         return str(kept["text"])
     if "base64" in kept:
@@ -249,21 +242,94 @@ def _data(kept: Mapping[str, Any]) -> Any:
     return kept["json"]
 
 
-def _plain(value: Any) -> Any:
+def _field_to_json(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Exception):
-        return failure(value)
+        return error_to_json(value)
     plain = value is None or isinstance(value, (str, int, float)) or is_list(value)
     return value if plain else repr(value)
 
 
-def _each(value: Any, shown: Callable[[Any], Any]) -> Any:
+def _mask_fields(value: Any, mask: Masking) -> Any:
     if isinstance(value, str):
-        return shown(value)
+        return mask(value)
     if is_mapping(value):
-        # What a type, a cause or a credential's entry is called is no value of a credential.
-        return {k: v if k in _NAMES else _each(v, shown) for k, v in value.items()}
+        return {
+            name: item if name in _NEVER_MASKED else _mask_fields(item, mask)
+            for name, item in value.items()
+        }
     if is_list(value):
-        return [_each(item, shown) for item in value]
+        return [_mask_fields(item, mask) for item in value]
     return value
+
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class RecordedError(SocketError):
+    """Stands for an exception whose class is not known here, and has the name of that class."""
+
+
+def error_to_json(error: BaseException) -> dict[str, Any]:
+    """An exception as JSON."""
+    kept: dict[str, Any] = {"type": type(error).__name__, "text": str(error)}
+    if isinstance(error, HandshakeRefused):
+        kept |= {"status": error.status, "retry_after": error.retry_after}
+    elif isinstance(error, SocketFailed):
+        kept["url"] = error.url
+        kept["cause"] = None if error.cause is None else error_to_json(error.cause)
+    elif error.args and all(isinstance(argument, _PLAIN) for argument in error.args):
+        kept["args"] = list(error.args)
+    return kept
+
+
+def error_from_json(kept: Mapping[str, Any]) -> Exception:
+    """The exception that was recorded; if its class is not known here, of one of the same name.
+
+    Raises:
+        KeyError: If :func:`error_to_json` did not make it.
+    """
+    name, text = str(kept["type"]), str(kept["text"])
+    error = _make_error(name, text, kept)
+    if type(error).__name__ == name and str(error) == text:
+        return error
+    kind: type[RecordedError] = type(name, (RecordedError,), {"__doc__": RecordedError.__doc__})
+    return kind(text)
+
+
+def _make_error(name: str, text: str, kept: Mapping[str, Any]) -> Exception:
+    known = _error_class(name)
+    if known is HandshakeRefused:
+        return HandshakeRefused(kept["status"], retry_after=kept["retry_after"])
+    if known is SocketFailed:
+        cause = kept["cause"]
+        return SocketFailed(
+            text, url=kept["url"], cause=None if cause is None else error_from_json(cause)
+        )
+    if known is None:
+        return RecordedError(text)
+    arguments: list[Any] = kept.get("args", [text])
+    try:
+        return known(*arguments)
+    except Exception:
+        return RecordedError(text)  # its constructor takes something that was not kept
+
+
+def _error_class(name: str) -> type[Exception] | None:
+    for module in (errors, builtins, ssl, socket):
+        found: object = getattr(module, name, None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            return found
+    return None
+
+
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "cause": Cause.__getitem__,
+        "verdict": Verdict.__getitem__,
+        "error": error_from_json,
+        "names": tuple,
+    }
+)
+"""How the fields are read that are not plain JSON."""

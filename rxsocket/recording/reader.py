@@ -7,10 +7,18 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from rxsocket.errors import SocketError
-from rxsocket.recording.format import FORMAT, VERSION, End, Entry, Header, Unreadable, decoded
-from rxsocket.recording.writer import part_of
+from rxsocket.recording.format import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    EndOfFile,
+    Entry,
+    Header,
+    UnreadableLine,
+    decode_entry,
+)
+from rxsocket.recording.writer import part_path
 
-__all__ = ["BadRecording", "entries", "header"]
+__all__ = ["BadRecording", "read_entries", "read_header"]
 
 CHUNK = 2**16
 GZIP = b"\x1f\x8b"
@@ -30,20 +38,20 @@ class BadRecording(SocketError, ValueError):
         self.line = line
 
 
-def header(path: Path) -> Header:
+def read_header(path: Path) -> Header:
     """The first line of a recording.
 
     Raises:
-        BadRecording: If it is none.
+        BadRecording: If that is no header.
         OSError: If the file cannot be read.
     """
     for number, line in enumerate(_lines(path), start=1):
-        return _header(path, number, line)
+        return _to_header(path, number, line)
     raise BadRecording(path, 1, "the file is empty; pass one that record() wrote")
 
 
-def entries(path: Path, *, partial: bool = False) -> Iterator[Entry]:
-    """What was recorded, from the first file to the last, without headers and last lines.
+def read_entries(path: Path, *, partial: bool = False) -> Iterator[Entry]:
+    """The entries of all files, without their headers and last lines.
 
     Args:
         path: The first file.
@@ -53,12 +61,12 @@ def entries(path: Path, *, partial: bool = False) -> Iterator[Entry]:
         BadRecording: At the first line that cannot be read.
         OSError: If the first file cannot be read.
     """
-    first, part, more = header(path), 0, True
+    first, part, more = read_header(path), 0, True
     while more:
         part += 1
-        file = part_of(path, part)
+        file = part_path(path, part)
         try:
-            more = yield from _part(file, first, part)
+            more = yield from _read_part(file, first, part)
         except FileNotFoundError:
             if not partial:
                 why = f"part {part} of the recording is missing"
@@ -73,37 +81,37 @@ def entries(path: Path, *, partial: bool = False) -> Iterator[Entry]:
 _PARTIAL = "partial=True plays what is whole before it"
 
 
-def _part(path: Path, first: Header, part: int) -> Generator[Entry, None, bool]:
+def _read_part(path: Path, first: Header, part: int) -> Generator[Entry, None, bool]:
     number = 0
     for number, line in enumerate(_lines(path), start=1):
         if number == 1:
-            _check(path, _header(path, number, line), first, part)
+            _check_part(path, _to_header(path, number, line), first, part)
             continue
         try:
-            entry = decoded(line)
-        except Unreadable as error:
+            entry = decode_entry(line)
+        except UnreadableLine as error:
             raise BadRecording(path, number, f"{error}; {_PARTIAL}") from None
-        if isinstance(entry, End):
+        if isinstance(entry, EndOfFile):
             return entry.more
         yield entry
     why = "the recording ends without its last line: it is being written, or its process was killed"
     raise BadRecording(path, number, f"{why}; {_PARTIAL}")
 
 
-def _header(path: Path, number: int, line: str) -> Header:
+def _to_header(path: Path, number: int, line: str) -> Header:
     try:
-        found = decoded(line)
-    except Unreadable:
+        found = decode_entry(line)
+    except UnreadableLine:
         found = None
-    if not isinstance(found, Header) or found.format != FORMAT:
+    if not isinstance(found, Header) or found.format != FORMAT_NAME:
         raise BadRecording(path, number, "no header of a recording; pass a file of record()")
-    if found.version != VERSION:
+    if found.version != FORMAT_VERSION:
         why = f"version {found.version} of the format, of a newer rxsocket; this one reads"
-        raise BadRecording(path, number, f"{why} version {VERSION}")
+        raise BadRecording(path, number, f"{why} version {FORMAT_VERSION}")
     return found
 
 
-def _check(path: Path, found: Header, first: Header, part: int) -> None:
+def _check_part(path: Path, found: Header, first: Header, part: int) -> None:
     if found.id != first.id:
         raise BadRecording(path, 1, f"a part of another recording; {_PARTIAL}")
     if found.part != part:

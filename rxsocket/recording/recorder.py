@@ -5,9 +5,6 @@
     socket's loop     on_next ── append ──.              nothing else: no I/O, no encoding
                                           v
     writer's thread            [ bounded buffer ] ── encode, mask ── write, flush: 4 times a second
-
-
-What a recording says of credentials: which ones are the same (C28).
 """
 
 from __future__ import annotations
@@ -27,27 +24,27 @@ from reactivex.disposable import CompositeDisposable
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.events import Event, Message
 from rxsocket.explain.format import amount
-from rxsocket.recording.format import AuthSeen
-from rxsocket.recording.writer import Buffer, Masking, Parts, Writer
+from rxsocket.recording.format import AuthSeen, Masking
+from rxsocket.recording.writer import EntryBuffer, RotatingFile, WriterThread
 from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock
 from rxsocket.socket import Socket
 from rxsocket.validation import function, instance, is_mapping, seconds_or_none
 
-__all__ = ["Ordinals", "Recorder", "record"]
+__all__ = ["Recorder", "auth_seen", "record"]
 
 
-class Ordinals:
-    """Numbers credentials: equal ones get the same number."""
+def auth_seen(credential: Credential, at: float, numbers: dict[str, int]) -> AuthSeen:
+    """What a recording says of a credential: which ones are the same (C28).
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def seen(self, credential: Credential, at: float) -> AuthSeen:
-        """The entry for a credential that is in use from now on."""
-        number = self._numbers.setdefault(credential.fingerprint, len(self._numbers) + 1)
-        value = credential.reveal()
-        names = tuple(value) if is_mapping(value) else None
-        return AuthSeen(at=at, credential=number, kind=_kind(credential), names=names)
+    Args:
+        credential: The credential that is in use from now on.
+        at: The wall time now.
+        numbers: The numbers of those before it, by fingerprint; that of a new one is added.
+    """
+    number = numbers.setdefault(credential.fingerprint, len(numbers) + 1)
+    value = credential.reveal()
+    names = tuple(value) if is_mapping(value) else None
+    return AuthSeen(at=at, credential=number, kind=_kind(credential), names=names)
 
 
 def _kind(credential: Credential) -> str:
@@ -65,22 +62,22 @@ class Recorder(abc.DisposableBase):
         path: Its first file.
     """
 
-    def __init__(self, socket: Socket, path: Path, parts: Parts, mask: Masking | None) -> None:
+    def __init__(
+        self, socket: Socket, path: Path, file: RotatingFile, mask: Masking | None
+    ) -> None:
         self.path = path
-        self._ordinals = Ordinals()
-        self._buffer = Buffer()
-        self._writer = Writer(self._buffer, parts, mask, str(path))
+        self._credential_numbers: dict[str, int] = {}
+        self._buffer = EntryBuffer()
+        self._writer = WriterThread(self._buffer, file, mask, str(path))
         self._messages = 0
         self._last: Event | None = None
-        _recorders.add(self)
+        _in_progress.add(self)
         self._subscriptions = CompositeDisposable(
-            socket.auth.passive().subscribe(self._changed),
+            socket.auth.passive().subscribe(self._on_credential),
             socket.events.passive(audience=False).subscribe(
-                self._happened, lambda _: self.stop(), self.stop
+                self._on_event, lambda _: self.stop(), self.stop
             ),
         )
-
-    # --- looking, from any thread
 
     @property
     def messages(self) -> int:
@@ -111,8 +108,6 @@ class Recorder(abc.DisposableBase):
         where = "done" if self._writer.written.is_set() else "recording"
         return f"<Recorder {self.path.name}: {where}, {amount(self._messages, 'message')}>"
 
-    # --- ending
-
     def dispose(self) -> None:
         """Stop recording and end the file.
 
@@ -138,7 +133,7 @@ class Recorder(abc.DisposableBase):
             OSError: If it could not be written.
         """
         written = self._writer.written.wait(timeout)
-        self._raise()
+        self._raise_error()
         return written
 
     async def wait_written(self) -> None:
@@ -148,13 +143,13 @@ class Recorder(abc.DisposableBase):
             OSError: If it could not be written.
         """
         await run_blocking(asyncio.get_running_loop(), self._writer.written.wait)
-        self._raise()
+        self._raise_error()
 
     def stop(self) -> None:
         """Take nothing more, and let the file be ended; this does not wait for it."""
         self._writer.stop()
 
-    def _raise(self) -> None:
+    def _raise_error(self) -> None:
         if self._writer.error is not None:
             raise self._writer.error
 
@@ -184,20 +179,19 @@ class Recorder(abc.DisposableBase):
         if exc_type is None:
             await self.wait_written()
 
-    # --- on the socket's loop
-
-    def _changed(self, credential: Credential) -> None:
+    def _on_credential(self, credential: Credential) -> None:
         at = wall_clock(running_loop())()
-        self._buffer.put_credential(self._ordinals.seen(credential, at), credential)
+        seen = auth_seen(credential, at, self._credential_numbers)
+        self._buffer.put_credential(seen, credential)
 
-    def _happened(self, event: Event) -> None:
-        self._raise()  # the socket detaches this observer, and says so on its errors
+    def _on_event(self, event: Event) -> None:
+        self._raise_error()  # the socket detaches this observer, and says so on its errors
         self._last = event
         if type(event) is Message:
             self._messages += 1
             self._buffer.put_message(event)
         else:
-            self._buffer.put(event)
+            self._buffer.put_event(event)
 
 
 def record(
@@ -240,28 +234,27 @@ def record(
         ...     socket.wait(60)
     """
     instance("socket", socket, Socket, "a Socket")
-    file, mask = Path(path), None if mask is None else function("mask", mask)
+    first, mask = Path(path), None if mask is None else function("mask", mask)
     if rotate_size is not None and (isinstance(rotate_size, bool) or rotate_size <= 0):
         raise ValueError(f"rotate_size: pass bytes, more than 0, not {rotate_size!r}")
-    parts = Parts(
-        file,
+    written = RotatingFile(
+        first,
         socket.url,
         wall_clock(running_loop())(),
         rotate_size=rotate_size,
         rotate_after=seconds_or_none("rotate_after", rotate_after),
         overwrite=overwrite,
     )
-    return Recorder(socket, file, parts, mask)
+    return Recorder(socket, first, written, mask)
 
 
-_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_in_progress: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
 @atexit.register
-def _end_all() -> None:
-    """End the files that are still being written when the program ends."""
-    for recorder in list(_recorders):
+def _stop_all() -> None:
+    for recorder in list(_in_progress):
         recorder.stop()
-    for recorder in list(_recorders):
+    for recorder in list(_in_progress):
         with suppress(Exception):  # it is in the log
             recorder.wait(1.0)

@@ -1,4 +1,4 @@
-"""Playing a recording: its events, a socket that tells them, or a transport that serves them."""
+"""Playing a recording: its events, a socket that emits them, or a transport that serves them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reactivex import Observable, abc
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event
 from rxsocket.recording.format import Entry
-from rxsocket.recording.player import Speed, play, speed_of, ticker
-from rxsocket.recording.reader import entries, header
-from rxsocket.recording.replay_socket import Story
-from rxsocket.recording.replay_transport import Served
+from rxsocket.recording.player import Speed, play, scheduler_or_default, speed_of
+from rxsocket.recording.reader import read_entries, read_header
+from rxsocket.recording.replay_socket import ReplaySocket
+from rxsocket.recording.replay_transport import ReplayTransport
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Request, Signal
 
@@ -38,19 +38,21 @@ class Replay:
         partial: bool,
     ) -> None:
         self.path = path
-        first = header(path)
+        first = read_header(path)
         self.url, self._began = first.url, first.at
         self._speed = speed
         self._scheduler = scheduler
         self._partial = partial
         if not partial:
-            for _ in entries(path):  # what is wrong with it is said now, not in the middle of it
+            for _ in read_entries(
+                path
+            ):  # what is wrong with it is said now, not in the middle of it
                 pass
-        self._served: Served | None = None
+        self._transport: ReplayTransport | None = None
 
     def __call__(self, request: Request) -> Observable[Signal]:
         """The next recorded connection; see ``rxsocket.transports.base``."""
-        return self._serving.dial(request)
+        return self._served.dial(request)
 
     @property
     def auth(self) -> Observable[Credential]:
@@ -59,7 +61,7 @@ class Replay:
         They only stand for the recorded ones, whose values are not in the file: equal if those
         were, under the same names.
         """
-        return self._serving.auth
+        return self._served.auth
 
     @property
     def events(self) -> Observable[Event]:
@@ -78,21 +80,26 @@ class Replay:
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            def tell(entry: Entry) -> None:
+            def on_next(entry: Entry) -> None:
                 if isinstance(entry, Event):
                     observer.on_next(entry)
 
-            time = ticker(self._scheduler or scheduler, at_once=self._speed is None)
-            return play(self._entries(), time, self._speed, tell, observer.on_completed)
+            return play(
+                self._entries(),
+                scheduler_or_default(self._scheduler or scheduler, blocking=self._speed is None),
+                self._speed,
+                on_next,
+                observer.on_completed,
+            )
 
         return Observable(subscribe)
 
     def socket(self, *, loop: asyncio.AbstractEventLoop | None = None) -> Socket:
         """A socket to which everything happens again, as it was recorded.
 
-        All of its streams tell the recorded events value for value, the waits of the backoff and
-        the masked changes of the credential included; it dials nobody, and what is sent on it is
-        taken and goes nowhere. When the recording is over, it ends as it did then; if it did not
+        All of its streams emit the recorded events value for value, the waits of the backoff and
+        the masked changes of the credential included; it dials nobody, and what is sent on it
+        goes nowhere. When the recording is over, it ends as it did then; if it did not
         then, it completes. It lives where other sockets do (C24).
 
         Args:
@@ -103,20 +110,22 @@ class Replay:
             >>> socket.messages.subscribe(print)
             >>> socket.wait()
         """
-        return Story(self.url, self._began, self._entries, self._speed, self._scheduler, loop)
+        return ReplaySocket(
+            self.url, self._began, self._entries, self._speed, self._scheduler, loop
+        )
 
     def __repr__(self) -> str:
         speed = "max" if self._speed is None else self._speed
         return f"<Replay {self.path.name}, speed={speed}>"
 
     @property
-    def _serving(self) -> Served:
-        if self._served is None:
-            self._served = Served(self._entries(), self._speed, self._scheduler)
-        return self._served
+    def _served(self) -> ReplayTransport:
+        if self._transport is None:
+            self._transport = ReplayTransport(self._entries(), self._speed, self._scheduler)
+        return self._transport
 
     def _entries(self) -> Iterator[Entry]:
-        return entries(self.path, partial=self._partial)
+        return read_entries(self.path, partial=self._partial)
 
 
 def replay(
@@ -131,7 +140,7 @@ def replay(
     There are three ways to use it:
 
     - ``replay(path).events``: the recorded events, value for value.
-    - ``replay(path).socket()``: a socket whose streams tell them, so that everything that works on
+    - ``replay(path).socket()``: a socket whose streams emit them, so that everything that works on
       a socket works on it; nothing is decided again, so it is the same each time.
     - ``Socket(url, transport=replay(path))``: a socket of yours that is *served* the recorded
       connections, one for each dial: it opens, gets messages, is closed and refused as then, and

@@ -1,7 +1,4 @@
-"""A recording as a transport: a socket of one's own is served what was received then.
-
-The connection of a recording, which leads to nobody.
-"""
+"""A recording as a transport: a socket of the user's is served what was received then."""
 
 from __future__ import annotations
 
@@ -26,259 +23,255 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.recording.format import AuthSeen, Entry
-from rxsocket.recording.player import Reel, play, recorded_credential, ticker
+from rxsocket.recording.player import play, scheduler_or_default
+from rxsocket.recording.recorded_connections import RecordedConnections, recorded_credential
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 
-__all__ = ["RecordedLink", "Served"]
+__all__ = ["RecordedLink", "ReplayTransport"]
+
+RECORDING_OVER = "the recording is over"
 
 
 class RecordedLink:
-    """A ``Link`` of the seam to nobody: what is sent is taken, and goes nowhere.
-
-    Attributes:
-        over: Whether the connection has ended.
-    """
+    """A ``Link`` without a peer: what is sent is taken, and goes nowhere."""
 
     def __init__(self, subprotocol: str | None) -> None:
         self._subprotocol = subprotocol
-        self.over = False
+        self.is_closed = False
 
     @property
     def subprotocol(self) -> str | None:
-        """What the server chose."""
         return self._subprotocol
 
     def write(self, messages: Sequence[str | bytes]) -> bool:
-        """Take messages; there is always room for more."""
-        self._check()
+        self._check_open()
         return True
 
     async def drain(self) -> None:
-        """Return at once."""
+        pass
 
     async def send(self, data: str | bytes | Fragments) -> None:
-        """Take a message."""
-        self._check()
+        self._check_open()
         if isinstance(data, AsyncIterable):
             async for _ in data:
                 pass
 
     def pause(self) -> None:
-        """Do nothing: what comes is not read from a network."""
+        pass
 
     def resume(self) -> None:
-        """Do nothing, likewise."""
+        pass
 
     async def ping(self) -> float:
-        """Answer at once."""
-        self._check()
+        self._check_open()
         return 0.0
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close."""
-        self.over = True
+        self.is_closed = True
 
     async def answered(self) -> None:
-        """Return at once: the answer is there."""
+        pass
 
     async def wait_closed(self) -> None:
-        """Return at once."""
+        pass
 
     def abort(self) -> None:
-        """Close."""
-        self.over = True
+        self.is_closed = True
 
-    def _check(self) -> None:
-        if self.over:
+    def _check_open(self) -> None:
+        if self.is_closed:
             raise ConnectionLost("the recorded connection has ended")
 
 
-OVER = "the recording is over"
-
-
-class Served:
+class ReplayTransport:
     """Serves the recorded connections, one for each dial.
 
     Args:
         entries: What was recorded.
         speed: Times that of the recording; ``None`` for no waits.
         scheduler: What to play by, instead of the loop.
+
+    Attributes:
+        connections: The recorded connections that are not served yet.
+        auth: The recorded credential, and its changes.
     """
 
     def __init__(
         self, entries: Iterator[Entry], speed: float | None, scheduler: abc.SchedulerBase | None
     ) -> None:
-        self.reel = Reel(entries)
+        self.connections = RecordedConnections(entries)
         self.speed = speed
-        self.scheduler = scheduler
-        self._seen = self.reel.first
+        self._scheduler = scheduler
+        self._seen = self.connections.first_credential
         self._credential = recorded_credential(self._seen)
         self._refused: set[Credential] = set()
-        self._again = 0
+        self._copies = 0
         self._changes: Subject[Credential] = Subject()
-        self._interlude = SerialDisposable()
-        self.auth: Observable[Credential] = Observable(self._follow)
+        self._between = SerialDisposable()
+        self.auth: Observable[Credential] = Observable(self._follow_auth)
 
     def dial(self, request: Request) -> Observable[Signal]:
-        """The next recorded connection."""
-
         def subscribe(
             observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return _Connection(self, observer).playing
+            return _ServedConnection(self, observer).playing
 
         return Observable(subscribe)
 
-    def begin(self) -> Generator[EpochEvent | AuthSeen, None, None]:
+    @property
+    def scheduler(self) -> abc.SchedulerBase:
+        return scheduler_or_default(self._scheduler)
+
+    def next_connection(self) -> Generator[EpochEvent | AuthSeen, None, None]:
         """What is recorded of the next connection."""
-        self._interlude.disposable = Disposable()  # it is dialled earlier than it was then
-        return self.reel.take(self.reel.begin())
+        self._between.disposable = Disposable()  # it is dialled earlier than it was then
+        return self.connections.entries_of(self.connections.next_epoch())
 
     @property
-    def followed(self) -> bool:
-        """Whether anybody follows the recorded credentials."""
+    def auth_is_followed(self) -> bool:
+        """Whether a socket takes its credential from here."""
         return bool(self._changes.observers)
 
-    def change(self, seen: AuthSeen) -> None:
-        """The credential changed."""
+    def change_credential(self, seen: AuthSeen) -> None:
         self._seen = seen
         self._credential = recorded_credential(seen)
-        if self._credential in self._refused and self.reel.dials:
-            self._dialled_again()
+        if self._credential in self._refused and self.connections.dials_next:
+            self._replace_refused()
         else:
             self._changes.on_next(self._credential)
 
-    def _dialled_again(self) -> None:
-        # A refused credential was tried again only because reconnect() was called; nobody calls it
-        # now, so it has to be another one.
-        self._again += 1
-        self._credential = recorded_credential(self._seen, self._again)
-        self._changes.on_next(self._credential)
-
-    def refused(self) -> None:
-        """The credential of this moment was refused."""
+    def mark_refused(self) -> None:
+        """Remember that the credential of this moment was refused."""
         self._refused.add(self._credential)
 
-    def between(self, since: float) -> None:
-        """A connection is over: play the changes of the credential before the next begins."""
-        if self.followed:
-            self._interlude.disposable = play(
-                self.reel.until_next(),
-                ticker(self.scheduler),
+    def play_between(self, since: float) -> None:
+        """A connection is over: play the changes of the credential before the next one begins."""
+        if self.auth_is_followed:
+            self._between.disposable = play(
+                self.connections.between_connections(),
+                self.scheduler,
                 self.speed,
-                self._told,
+                self._on_entry_between,
                 lambda: None,
                 since=since,
             )
 
-    def _told(self, entry: Entry) -> None:
+    def _on_entry_between(self, entry: Entry) -> None:
         if isinstance(entry, AuthSeen):
-            self.change(entry)
+            self.change_credential(entry)
         elif (
             isinstance(entry, Connecting)
             and entry.cause is Cause.RECONNECT
             and self._credential in self._refused
         ):
-            self._dialled_again()
+            self._replace_refused()
 
-    def _follow(
+    def _replace_refused(self) -> None:
+        # A refused credential was tried again only because reconnect() was called. Nobody calls it
+        # now, so it has to be another one.
+        self._copies += 1
+        self._credential = recorded_credential(self._seen, self._copies)
+        self._changes.on_next(self._credential)
+
+    def _follow_auth(
         self, observer: abc.ObserverBase[Credential], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         observer.on_next(self._credential)
 
-        def leave() -> None:
-            if not self.followed:  # no timer outlives the socket (C26)
-                self._interlude.disposable = Disposable()
+        def stop_timer() -> None:
+            if not self.auth_is_followed:  # no timer outlives the socket (C26)
+                self._between.disposable = Disposable()
 
-        return CompositeDisposable(self._changes.subscribe(observer), Disposable(leave))
+        return CompositeDisposable(self._changes.subscribe(observer), Disposable(stop_timer))
 
 
-class _Connection:
-    """One dial: the recorded attempts up to the next that was not given up, and what came of it."""
+class _ServedConnection:
+    """One dial. Recorded attempts that were given up are skipped, unless their end is of use."""
 
-    def __init__(self, served: Served, observer: abc.ObserverBase[Signal]) -> None:
-        self._served = served
+    def __init__(self, transport: ReplayTransport, observer: abc.ObserverBase[Signal]) -> None:
+        self._transport = transport
         self._observer = observer
         self._link = RecordedLink(None)
         self._opened = self._ended = False
         self.playing = SerialDisposable()
-        self._begin()
+        self._play_next()
 
-    def _begin(self) -> None:
-        entries, time = self._served.begin(), ticker(self._served.scheduler)
-        playing = play(entries, time, self._served.speed, self._tell, self._over)
+    def _play_next(self) -> None:
+        entries, transport = self._transport.next_connection(), self._transport
+        playing = play(
+            entries, transport.scheduler, transport.speed, self._on_entry, self._on_recording_over
+        )
         self.playing.disposable = CompositeDisposable(playing, Disposable(entries.close))
 
-    def _tell(self, entry: Entry) -> None:
+    def _on_entry(self, entry: Entry) -> None:
         match entry:
             case Opened(subprotocol=subprotocol):
-                self._open(subprotocol)
+                self._emit_link(subprotocol)
             case Message(data=data):
-                self._open(None)
+                self._emit_link(None)
                 if isinstance(data, (str, bytes)):
                     self._observer.on_next(data)
             case ConnectFailed(error=error) | Rejected(error=error):
                 self._ended = True
                 if isinstance(entry, Rejected):
-                    self._served.refused()
-                self._served.between(entry.at)
+                    self._transport.mark_refused()
+                self._transport.play_between(entry.at)
                 self._observer.on_error(error)
             case Aborted():
-                self._given_up(entry)
+                self._on_aborted(entry)
             case Closed():
-                self._open(None)
-                self._closed(entry)
+                self._emit_link(None)
+                self._on_closed(entry)
             case AuthSeen():
-                if self._opened and self._served.followed:
-                    self._served.change(entry)
-            case Connecting():
-                pass
+                if self._opened and self._transport.auth_is_followed:
+                    self._transport.change_credential(entry)
             case _:
                 pass
 
-    def _open(self, subprotocol: str | None) -> None:
+    def _emit_link(self, subprotocol: str | None) -> None:
         if not self._opened:
             self._opened = True
             self._link = RecordedLink(subprotocol)
             self._observer.on_next(self._link)
 
-    def _given_up(self, event: Aborted) -> None:
-        if self._served.followed:
+    def _on_aborted(self, event: Aborted) -> None:
+        if self._transport.auth_is_followed:
             self._ended = True
-            self._served.between(event.at)  # the next credential makes the socket give up, too
+            # The next credential makes the socket give up, too.
+            self._transport.play_between(event.at)
         else:
-            self._begin()
+            self._play_next()
 
-    def _closed(self, event: Closed) -> None:
+    def _on_closed(self, event: Closed) -> None:
         self._ended = True
         if event.verdict is Verdict.AWAIT_AUTH:
-            self._served.refused()
+            self._transport.mark_refused()
         match event.cause:
             case Cause.PEER | Cause.LOST | Cause.SILENT:
                 lost = event.cause is not Cause.PEER
-                self._end(PeerClosed(event.code or 1006, event.reason, event.sent, lost), event.at)
+                end = PeerClosed(event.code or 1006, event.reason, event.sent, lost)
+                self._emit_end(end, event.at)
             case Cause.REFUSED:
-                self._end(PeerClosed(3000, event.reason), event.at)
-            case Cause.AUTH_CHANGED | Cause.LOGGED_OUT if self._served.followed:
-                self._served.between(event.at)
+                self._emit_end(PeerClosed(3000, event.reason), event.at)
+            case Cause.AUTH_CHANGED | Cause.LOGGED_OUT if self._transport.auth_is_followed:
+                self._transport.play_between(event.at)
             case _:
-                self._end(self._left(event.cause), event.at)
+                self._emit_end(self._close_of_peer(event.cause), event.at)
 
-    def _left(self, cause: Cause) -> PeerClosed:
+    def _close_of_peer(self, cause: Cause) -> PeerClosed:
         # What the socket did of its own accord then, it does not do now: its peer does.
-        if self._served.reel.more:
+        if self._transport.connections.has_more:
             return PeerClosed(1012, f"recorded: {cause.value}")
-        return PeerClosed(1000, OVER)
+        return PeerClosed(1000, RECORDING_OVER)
 
-    def _over(self) -> None:
-        """Nothing more was recorded, of this connection or at all."""
+    def _on_recording_over(self) -> None:
         if not self._ended:
-            self._open(None)
-            self._end(PeerClosed(1000, OVER), None)
+            self._emit_link(None)
+            self._emit_end(PeerClosed(1000, RECORDING_OVER), None)
 
-    def _end(self, signal: PeerClosed, at: float | None) -> None:
-        self._link.over = True
+    def _emit_end(self, end: PeerClosed, at: float | None) -> None:
+        self._link.is_closed = True
         if at is not None:
-            self._served.between(at)
-        self._observer.on_next(signal)
+            self._transport.play_between(at)
+        self._observer.on_next(end)
         self._observer.on_completed()

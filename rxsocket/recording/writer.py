@@ -1,6 +1,4 @@
-"""The thread that writes a recording, and the buffer that it takes entries from.
-
-The files of a recording: their names, and what is written into one after the other.
+"""Writing a recording: the buffer of entries, the thread that empties it, the files it fills.
 
 ``session.jsonl`` is followed by ``session.0002.jsonl``, ``session.0003.jsonl``, … when it is
 rotated; a name that ends in ``.gz`` is compressed.
@@ -12,22 +10,41 @@ import gzip
 import logging
 import os
 import secrets
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, cast
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.masks import Mask
 from rxsocket.events import Message
-from rxsocket.recording.format import AuthSeen, End, Entry, Header, Lost, encoded
+from rxsocket.recording.format import (
+    AuthSeen,
+    EndOfFile,
+    Entry,
+    Header,
+    LostMessages,
+    Masking,
+    encode_entry,
+)
+from rxsocket.validation import is_mapping
 
-__all__ = ["Buffer", "Masking", "Parts", "Writer", "part_of"]
+__all__ = ["EntryBuffer", "RotatingFile", "WriterThread", "part_path", "size_in_memory"]
+
+logger = logging.getLogger("rxsocket")
+
+PERIOD = 0.25
+"""Seconds between two writes: what a killed process loses."""
+MAX_BYTES = 64 * 2**20
+MAX_ENTRIES = 500_000
+SLICE = 256
+"""Entries that are encoded at a time; between two of them the next file may begin."""
 
 
-def part_of(path: Path, number: int) -> Path:
+def part_path(path: Path, number: int) -> Path:
     """The file with a number, from 1, of the recording whose first file is ``path``."""
     if number == 1:
         return path
@@ -37,8 +54,8 @@ def part_of(path: Path, number: int) -> Path:
     return path.with_name(name)
 
 
-class Parts:
-    """Files being written. Its methods are called on one thread at a time.
+class RotatingFile:
+    """The file being written, and those before it. Its methods are called on one thread at a time.
 
     Args:
         path: The first file; it is made at once.
@@ -73,23 +90,23 @@ class Parts:
         self._rotate_after = rotate_after
         self._mode = os.O_TRUNC if overwrite else os.O_EXCL
         self._part = 0
-        self._written = 0  # by the files before this one
+        self._bytes_before = 0
         self._packed: gzip.GzipFile | None = None
-        self._file = self._next(at)
+        self._file = self._open_part(at)
 
     @property
     def size(self) -> int:
         """Bytes on disk, of all files."""
-        return self._written + (0 if self._file.closed else self._file.tell())
+        return self._bytes_before + (0 if self._file.closed else self._file.tell())
 
-    def write(self, lines: str, at: float) -> None:
+    def write_lines(self, lines: str, at: float) -> None:
         """Write lines, into the next file if this one is big or old enough."""
         old = self._rotate_after is not None and at - self.began >= self._rotate_after
         big = self._rotate_size is not None and self._file.tell() >= self._rotate_size
         if old or big:
-            self.end(at, more=True)
-            self._file = self._next(at)
-        self._put(lines)
+            self.close(at, more=True)
+            self._file = self._open_part(at)
+        self._write(lines)
 
     def flush(self) -> None:
         """Hand what was written to the system: it stays when this process is killed."""
@@ -97,35 +114,35 @@ class Parts:
             self._packed.flush()
         self._file.flush()
 
-    def end(self, at: float, *, more: bool = False) -> None:
+    def close(self, at: float, *, more: bool = False) -> None:
         """Write the last line and close the file."""
         try:
-            self._put(encoded(End(at=at, more=more)))
+            self._write(encode_entry(EndOfFile(at=at, more=more)))
             if self._packed is not None:
                 self._packed.close()
             self._file.flush()
-            self._written += self._file.tell()
+            self._bytes_before += self._file.tell()
         finally:
             self._file.close()
 
-    def abandon(self) -> None:
+    def close_unfinished(self) -> None:
         """Close the file as it is, after a failure."""
         with suppress(OSError):
             self._file.close()
 
-    def _next(self, at: float) -> BinaryIO:
+    def _open_part(self, at: float) -> BinaryIO:
         self._part += 1
-        path = part_of(self._path, self._part)
-        file = open(path, "wb", opener=self._opener)  # noqa: SIM115 - end() closes it
+        path = part_path(self._path, self._part)
+        file = open(path, "wb", opener=self._opener)  # noqa: SIM115 - close() closes it
         if path.suffix == ".gz":
             self._packed = gzip.GzipFile(fileobj=file, mode="wb", filename="", compresslevel=6)
         self.began = at
         self._file = file
-        self._put(encoded(Header(at=at, id=self._id, part=self._part, url=self._url)))
+        self._write(encode_entry(Header(at=at, id=self._id, part=self._part, url=self._url)))
         self.flush()
         return file
 
-    def _put(self, lines: str) -> None:
+    def _write(self, lines: str) -> None:
         (self._file if self._packed is None else self._packed).write(lines.encode("ascii"))
 
     def _opener(self, path: str, flags: int) -> int:
@@ -133,23 +150,47 @@ class Parts:
         return os.open(path, (flags & ~os.O_TRUNC) | self._mode, 0o600)
 
 
-logger = logging.getLogger("rxsocket")
-
-PERIOD = 0.25
-"""Seconds between two writes: what a killed process loses."""
-MAX_BYTES = 64 * 2**20
-MAX_ENTRIES = 500_000
-SLICE = 256
-"""Entries that are encoded at a time; between two of them the next file may begin."""
-
-Masking: TypeAlias = Callable[[Any], Any]
+_LEAVES = frozenset((str, bytes, int, float, bool, type(None)))
 
 
-class Buffer:
-    """What is to be written; bounded, and filled without waiting.
+def size_in_memory(payload: Any) -> int:
+    """Bytes that a payload takes, about: those of a decoded one are counted value by value."""
+    if isinstance(payload, (str, bytes)):
+        return len(payload)
+    size, values = 0, [payload]
+    counted: set[int] = set()  # a codec of the user's may make values that refer to each other
+    for value in values:
+        size += sys.getsizeof(value, 0)
+        kind: type[Any] = type(value)
+        if kind in _LEAVES or id(value) in counted:
+            continue
+        counted.add(id(value))
+        if kind is dict:
+            values += value
+            values += value.values()
+        elif kind is list or kind is tuple:
+            values += value
+        else:
+            values += _contents(value)
+    return size
+
+
+def _contents(value: Any) -> Iterable[Any]:
+    if is_mapping(value):
+        return (*value, *value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return cast(Iterable[Any], value)
+    names: Iterable[str] = getattr(value, "__struct_fields__", ())  # msgspec
+    names = names or getattr(value, "__dataclass_fields__", ())
+    return [getattr(value, name, None) for name in names]
+
+
+class EntryBuffer:
+    """Entries that are to be written; bounded, and filled without waiting.
 
     Attributes:
         lost: How many messages did not fit.
+        filled: Set while there are entries.
     """
 
     def __init__(self) -> None:
@@ -159,12 +200,12 @@ class Buffer:
         self._entries: list[Entry] = []
         self._credentials: list[Credential] = []
         self._bytes = 0
-        self._missing = 0  # since the last entry
+        self._lost_since_last_entry = 0
 
-    def put(self, entry: Entry) -> None:
-        """Take an entry that has to be kept."""
+    def put_event(self, event: Entry) -> None:
+        """Take an event that has to be kept."""
         with self._lock:
-            self._append(entry)
+            self._append(event)
 
     def put_credential(self, seen: AuthSeen, credential: Credential) -> None:
         """Take a change of the credential, whose values are not to be written from now on."""
@@ -174,37 +215,44 @@ class Buffer:
 
     def put_message(self, message: Message) -> None:
         """Take a message, or count it if there is no room."""
-        data = message.data
-        size = len(data) if isinstance(data, (str, bytes)) else 0
+        size = size_in_memory(message.data)
         with self._lock:
             if self._bytes + size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
-                self._missing += 1
+                self._lost_since_last_entry += 1
                 self.lost += 1
                 return
             self._bytes += size
             self._append(message)
 
-    def take(self) -> tuple[list[Entry], list[Credential]]:
-        """Everything that came since the last time."""
+    def take_all(self) -> tuple[list[Entry], list[Credential]]:
+        """What came since the last time."""
         with self._lock:
             entries, self._entries, self._bytes = self._entries, [], 0
             credentials, self._credentials = self._credentials, []
-            if self._missing:
-                entries.append(Lost(at=entries[-1].at, count=self._missing))
-                self._missing = 0
+            if self._lost_since_last_entry:
+                entries.append(self._lost_messages(entries[-1].at))
         return entries, credentials
 
     def _append(self, entry: Entry) -> None:
-        if self._missing:
-            self._entries.append(Lost(at=entry.at, count=self._missing))
-            self._missing = 0
+        if self._lost_since_last_entry:
+            self._entries.append(self._lost_messages(entry.at))
         if not self._entries:
             self.filled.set()
         self._entries.append(entry)
 
+    def _lost_messages(self, at: float) -> LostMessages:
+        count, self._lost_since_last_entry = self._lost_since_last_entry, 0
+        return LostMessages(at=at, count=count)
 
-class Writer:
-    """Writes what is in a buffer, four times a second, until it is told to stop.
+
+class WriterThread:
+    """Writes what is in a buffer, four times a second, until it is stopped.
+
+    Args:
+        buffer: Where the entries are.
+        file: Where they go.
+        mask: What the user wants payloads to be replaced by.
+        name: The recording, for the log.
 
     Attributes:
         written: Set when the file is whole, or given up.
@@ -212,15 +260,17 @@ class Writer:
         size: Bytes on disk.
     """
 
-    def __init__(self, buffer: Buffer, parts: Parts, mask: Masking | None, name: str) -> None:
+    def __init__(
+        self, buffer: EntryBuffer, file: RotatingFile, mask: Masking | None, name: str
+    ) -> None:
         self.written = threading.Event()
         self.error: Exception | None = None
-        self.size = parts.size
+        self.size = file.size
         self._buffer = buffer
-        self._parts = parts
+        self._file = file
         self._mask = mask
         self._name = name
-        self._hidden = Mask()
+        self._credentials = Mask()
         self._stopping = threading.Event()
         # A daemon: a disk that hangs must not keep the process from exiting (C26).
         threading.Thread(target=self._run, name="rxsocket-recorder", daemon=True).start()
@@ -233,48 +283,50 @@ class Writer:
     def _run(self) -> None:
         try:
             at = self._write_until_stopped()
-            self._parts.end(at)
+            self._file.close(at)
         except Exception as error:
             logger.error("%s: the recording stopped: %s", self._name, error)
             self.error = error
-            self._parts.abandon()
+            self._file.close_unfinished()
         finally:
-            self.size = self._parts.size
+            self.size = self._file.size
             self.written.set()
 
     def _write_until_stopped(self) -> float:
-        at = self._parts.began
+        at = self._file.began
         while True:
             self._buffer.filled.wait()
             self._stopping.wait(PERIOD)
             self._buffer.filled.clear()
             stopping = self._stopping.is_set()  # after the clear: a stop since then is seen next
-            entries, credentials = self._buffer.take()
+            entries, credentials = self._buffer.take_all()
             for credential in credentials:
-                self._hidden.hide(credential)
+                self._credentials.hide(credential)
             for start in range(0, len(entries), SLICE):
                 piece = entries[start : start + SLICE]
                 at = piece[-1].at
-                self._parts.write(self._lines(piece), at)
-            self._parts.flush()
-            self.size = self._parts.size
+                self._file.write_lines(self._encode(piece), at)
+            self._file.flush()
+            self.size = self._file.size
             if stopping:
                 return at
 
-    def _lines(self, entries: list[Entry]) -> str:
+    def _encode(self, entries: list[Entry]) -> str:
         if self._mask is None:
-            lines = "".join([encoded(self._without_binary(entry)) for entry in entries])
-            if not self._hidden.in_line(lines):
+            lines = "".join([encode_entry(self._mask_binary(entry)) for entry in entries])
+            if not self._credentials.in_line(lines):
                 return lines
-        return "".join([encoded(self._masked(entry), self._hidden) for entry in entries])
+        return "".join(
+            [encode_entry(self._apply_mask(entry), self._credentials) for entry in entries]
+        )
 
-    def _without_binary(self, entry: Entry) -> Entry:
+    def _mask_binary(self, entry: Entry) -> Entry:
         # In base64 a value would not be found.
         if type(entry) is not Message or not isinstance(entry.data, bytes):
             return entry
-        return replace(entry, data=self._hidden(entry.data))
+        return replace(entry, data=self._credentials(entry.data))
 
-    def _masked(self, entry: Entry) -> Entry:
+    def _apply_mask(self, entry: Entry) -> Entry:
         if self._mask is None or not isinstance(entry, Message):
             return entry
         try:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rxsocket import Credential, Message
 from rxsocket.auth.masks import MOST, Mask
-from rxsocket.recording.format import decoded, encoded
-from rxsocket.recording.recorder import Ordinals
+from rxsocket.recording.format import decode_entry, encode_entry
+from rxsocket.recording.recorder import auth_seen
 
 VALUES = st.text(min_size=4).filter(
     lambda text: not set(text) & set("\r\n\0*") and text.isprintable() and text.strip() == text
@@ -26,17 +26,17 @@ def test_a_value_is_found_in_whatever_text(value: str, before: str, after: str) 
     texts = (value, quote_plus(value), json.dumps([value]), json.dumps([value], ensure_ascii=False))
     for text in texts:
         message = Message(at=0.0, epoch=1, data=f"{before}{text}{after}")
-        assert mask.in_line(encoded(message))
-        masked = decoded(encoded(message, mask))
+        assert mask.in_line(encode_entry(message))
+        masked = decode_entry(encode_entry(message, mask))
         assert isinstance(masked, Message) and text not in masked.data
     assert value.encode() not in mask(value.encode() * 2)
 
 
-def test_ordinals_say_the_same_or_not() -> None:
+def test_numbers_say_the_same_or_not() -> None:
     """Equal credentials have the same number; nothing else of them is kept."""
-    ordinals = Ordinals()
+    known: dict[str, int] = {}
     numbers = [
-        ordinals.seen(Credential.of(value), 0.0).credential
+        auth_seen(Credential.of(value), 0.0, known).credential
         for value in ({"token": "a"}, "a", {"token": "a"}, None, "b", "a")
     ]
     assert numbers == [1, 2, 1, 3, 4, 2]

@@ -17,8 +17,8 @@ import pytest
 
 from rxsocket import Event, Message, ObserverFailed, Opened, Socket, State, header, query
 from rxsocket.recording import BadRecording, record, replay, writer
-from rxsocket.recording.format import Lost
-from rxsocket.recording.reader import entries
+from rxsocket.recording.format import LostMessages
+from rxsocket.recording.reader import read_entries
 from rxsocket.testing import VirtualClock, accept, fake, reject, server
 
 SECRET = "s3cr3t/wörd-7f3a"
@@ -116,7 +116,7 @@ def test_no_credential_is_in_the_file(carrier: Any, name: str, tmp_path: Path) -
             wait_for(lambda: socket.state.value is State.AWAITING_AUTH)
             socket.close().result(5)
             recorder.wait(5)
-    kept = list(entries(recorder.path))
+    kept = list(read_entries(recorder.path))
     text = repr(kept) + "".join(repr(event.data) for event in kept if isinstance(event, Message))
     assert sum("***" in repr(entry) for entry in kept) >= 5
     assert any(isinstance(entry, ObserverFailed) for entry in kept)
@@ -146,7 +146,7 @@ def test_other_secrets_are_masked_by_a_function(
 
     with record(socket, tmp_path / "session.jsonl", mask=mask) as recorder, socket:
         virtual.advance(1)
-    data = [entry.data for entry in entries(recorder.path) if isinstance(entry, Message)]
+    data = [entry.data for entry in read_entries(recorder.path) if isinstance(entry, Message)]
     assert data == ["password=?", "plain", "***"]
     assert "mask= raised ValueError" in caplog.text and "4711" not in caplog.text
 
@@ -157,7 +157,7 @@ def test_a_short_value_masks_nothing(virtual: VirtualClock, tmp_path: Path) -> N
     socket = Socket(feed.url, auth={"token": "abc", "device": 7}, transport=feed)
     with record(socket, tmp_path / "session.jsonl") as recorder, socket:
         virtual.advance(1)
-    assert [e.data for e in entries(recorder.path) if isinstance(e, Message)] == ["7 days"]
+    assert [e.data for e in read_entries(recorder.path) if isinstance(e, Message)] == ["7 days"]
 
 
 @pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz"])
@@ -207,7 +207,7 @@ def test_rotation_by_age(virtual: VirtualClock, tmp_path: Path) -> None:
         "s.0004.jsonl",
         "s.jsonl",
     ]
-    assert sum(isinstance(entry, Message) for entry in entries(recorder.path)) == 3
+    assert sum(isinstance(entry, Message) for entry in read_entries(recorder.path)) == 3
 
 
 KILLED = """
@@ -289,9 +289,9 @@ def test_what_comes_too_fast_is_counted(
         virtual.advance(1)
         feed.push(*map(str, range(100)))
         virtual.advance(1)
-    kept = list(entries(recorder.path))
+    kept = list(read_entries(recorder.path))
     messages = [entry for entry in kept if isinstance(entry, Message)]
-    lost = [entry.count for entry in kept if isinstance(entry, Lost)]
+    lost = [entry.count for entry in kept if isinstance(entry, LostMessages)]
     assert 0 < len(messages) < 10 and len(messages) + sum(lost) == 100
     assert recorder.lost == sum(lost) and recorder.messages == 100
     assert [type(entry).__name__ for entry in kept[-2:]] == ["Closed", "Ended"]
@@ -311,7 +311,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recorder._writer._parts, "write", full)
+    monkeypatch.setattr(recorder._writer._file, "write_lines", full)
     held = socket.connect()
     virtual.advance(1)
     with pytest.raises(OSError, match="No space left"):
@@ -337,7 +337,7 @@ def test_in_a_coroutine(tmp_path: Path) -> None:
         return recorder.path
 
     path = asyncio.run(main())
-    assert [e.data for e in entries(path) if isinstance(e, Message)] == ["hello"]
+    assert [e.data for e in read_entries(path) if isinstance(e, Message)] == ["hello"]
 
 
 def test_the_end_of_the_program_ends_the_file(tmp_path: Path) -> None:
@@ -362,6 +362,6 @@ def test_a_refused_handshake_is_kept_with_its_kind(virtual: VirtualClock, tmp_pa
         virtual.advance(10)
         socket.close()
         virtual.advance(1)
-    failed = [entry for entry in entries(recorder.path) if "ConnectFailed" in repr(entry)]
+    failed = [entry for entry in read_entries(recorder.path) if "ConnectFailed" in repr(entry)]
     assert failed == [event for event in seen if "ConnectFailed" in repr(event)]
     assert failed[0].error.retry_after == "3"  # type: ignore[union-attr]

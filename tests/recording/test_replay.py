@@ -304,7 +304,7 @@ def test_a_failure_is_told_as_one(virtual: VirtualClock, tmp_path: Path) -> None
         failures: list[Exception] = []
         socket.messages.subscribe(on_error=failures.append)
         virtual.advance(5)
-        assert [type(failure) for failure in failures] == [SocketFailed]
+        assert [type(error_to_json) for error_to_json in failures] == [SocketFailed]
         assert "HTTP 410" in str(failures[0])
     assert isinstance(session.events[-1], Ended)
 
@@ -472,7 +472,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_errors_of_unknown_classes_keep_their_name_and_text() -> None:
     """Nothing is imported to make an exception again; it compares equal all the same."""
-    from rxsocket.recording.format import failure, restored
+    from rxsocket.recording.format import error_from_json, error_to_json
 
     class VendorError(Exception):
         def __init__(self, code: int, extra: object) -> None:
@@ -485,12 +485,12 @@ def test_errors_of_unknown_classes_keep_their_name_and_text() -> None:
         KeyError("x"),
         TimeoutError(),
     ):
-        again = restored(failure(error))
+        again = error_from_json(error_to_json(error))
         assert (type(again).__name__, str(again)) == (type(error).__name__, str(error))
         before = ConnectFailed(epoch=1, error=error, verdict=Verdict.RECONNECT)
         assert replace(before, error=again) == before
         assert hash(replace(before, error=again)) == hash(before)
-    assert isinstance(restored(failure(OSError(111, "no"))), ConnectionRefusedError)
+    assert isinstance(error_from_json(error_to_json(OSError(111, "no"))), ConnectionRefusedError)
 
 
 def test_waits_and_reasons_are_the_recorded_ones(virtual: VirtualClock, tmp_path: Path) -> None:
