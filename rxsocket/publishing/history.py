@@ -23,14 +23,15 @@ class History:
     Attributes:
         events: The events, oldest first.
         credentials: The credentials, and the wall time from which each was in use.
+        sent_credentials: Those that went to the server, which may repeat them.
     """
 
-    __slots__ = ("_sent", "credentials", "events")
+    __slots__ = ("credentials", "events", "sent_credentials")
 
     def __init__(self) -> None:
         self.events: tuple[Event, ...] = ()
         self.credentials: tuple[tuple[float, Credential], ...] = ()
-        self._sent: tuple[Credential, ...] = ()
+        self.sent_credentials: tuple[Credential, ...] = ()
 
     def add_event(self, event: Event) -> None:
         if isinstance(event, ObserverFailed):
@@ -41,10 +42,9 @@ class History:
         self.credentials = (*self.credentials[1 - CREDENTIALS_KEPT :], (since, credential))
 
     def add_sent_credential(self, credential: Credential) -> None:
-        """Remember what goes to the server: it may repeat it."""
-        if credential not in self._sent:
-            self._sent = (*self._sent[1 - CREDENTIALS_KEPT :], credential)
+        if credential not in self.sent_credentials:
+            self.sent_credentials = (*self.sent_credentials[1 - CREDENTIALS_KEPT :], credential)
 
     def redacted(self, text: str) -> str:
         """A text of the server's or of a provider's, without the credentials that were sent."""
-        return Mask(self._sent).in_reason(text) if text else text
+        return Mask(self.sent_credentials).in_reason(text) if text else text

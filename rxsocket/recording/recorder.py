@@ -71,6 +71,8 @@ class Recorder(abc.DisposableBase):
         self._writer = WriterThread(self._buffer, file, mask, str(path))
         self._messages = 0
         self._last: Event | None = None
+        history = socket._publisher.history  # pyright: ignore[reportPrivateUsage]
+        self._buffer.hide(history.sent_credentials)
         _in_progress.add(self)
         self._subscriptions = CompositeDisposable(
             socket.auth.passive().subscribe(self._on_credential),

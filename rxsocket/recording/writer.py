@@ -157,11 +157,12 @@ def size_in_memory(payload: Any) -> int:
     """Bytes that a payload takes, about: those of a decoded one are counted value by value."""
     if isinstance(payload, (str, bytes)):
         return len(payload)
-    size, values = 0, [payload]
+    size = 0
+    values: list[Any] = [payload]
     counted: set[int] = set()  # a codec of the user's may make values that refer to each other
     for value in values:
         size += sys.getsizeof(value, 0)
-        kind: type[Any] = type(value)
+        kind = value.__class__
         if kind in _LEAVES or id(value) in counted:
             continue
         counted.add(id(value))
@@ -212,6 +213,11 @@ class EntryBuffer:
         with self._lock:
             self._credentials.append(credential)
             self._append(seen)
+
+    def hide(self, credentials: Iterable[Credential]) -> None:
+        """Take credentials of before: a server may repeat them, too."""
+        with self._lock:
+            self._credentials.extend(credentials)
 
     def put_message(self, message: Message) -> None:
         """Take a message, or count it if there is no room."""

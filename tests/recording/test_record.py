@@ -10,15 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import pytest
 
 from rxsocket import Event, Message, ObserverFailed, Opened, Socket, State, header, query
+from rxsocket import json as json_codec
 from rxsocket.recording import BadRecording, record, replay, writer
-from rxsocket.recording.format import LostMessages
+from rxsocket.recording.format import AuthSeen, LostMessages
 from rxsocket.recording.reader import read_entries
+from rxsocket.recording.writer import size_in_memory
 from rxsocket.testing import VirtualClock, accept, fake, reject, server
 
 SECRET = "s3cr3t/wörd-7f3a"
@@ -149,6 +154,73 @@ def test_other_secrets_are_masked_by_a_function(
     data = [entry.data for entry in read_entries(recorder.path) if isinstance(entry, Message)]
     assert data == ["password=?", "plain", "***"]
     assert "mask= raised ValueError" in caplog.text and "4711" not in caplog.text
+
+
+def test_what_a_codec_decoded_is_masked(virtual: VirtualClock, tmp_path: Path) -> None:
+    """A credential is found in decoded payloads, too, in their texts and keys (C28)."""
+    feed = fake(accept().send(f'{{"echo": ["{SECRET}"], "{SECRET}": 1, "price": 2.5}}'))
+    socket = Socket(feed.url, auth={"token": SECRET}, transport=feed, codec=json_codec())
+    with record(socket, tmp_path / "session.jsonl") as recorder, socket:
+        virtual.advance(1)
+    data = [e.data for e in read_entries(recorder.path) if isinstance(e, Message)]
+    assert data == [{"echo": ["***"], "***": 1, "price": 2.5}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "written"),
+    [
+        ('{"price": 123456, "by": "123456"}', '{"price": "***", "by": "***"}'),
+        ('{"price": 0.1234567}', '{"price": "***"}'),
+        ("[123456]", '["***"]'),
+        ('{"a": "12", "b": 7}', '{"a": "12", "b": 7}'),
+        ("code 123456 is yours", "code *** is yours"),
+        ('{"code": 123456', '{"code": ***'),
+    ],
+)
+def test_masked_json_is_still_json(
+    virtual: VirtualClock, tmp_path: Path, payload: str, written: str
+) -> None:
+    """A value of digits may turn up as a number: what is written instead can be parsed."""
+    feed = fake(accept().send(payload))
+    socket = Socket(feed.url, auth={"token": "123456"}, transport=feed)
+    with record(socket, tmp_path / "session.jsonl") as recorder, socket:
+        virtual.advance(1)
+    assert [e.data for e in read_entries(recorder.path) if isinstance(e, Message)] == [written]
+
+
+def test_a_credential_of_before_the_recording_is_masked(
+    virtual: VirtualClock, tmp_path: Path
+) -> None:
+    """The server may repeat one that was replaced before the recording began (C28)."""
+    feed = fake()
+    socket = Socket(feed.url, auth={"token": SECRET}, transport=feed)
+    held = socket.connect()
+    virtual.advance(1)
+    socket.set_auth({"token": "another"})
+    virtual.advance(1)
+    with record(socket, tmp_path / "session.jsonl") as recorder:
+        feed.push(f"you were {SECRET}")
+        virtual.advance(1)
+    held.dispose()
+    virtual.advance(1)
+    data = [e.data for e in read_entries(recorder.path) if isinstance(e, Message)]
+    assert data == ["you were ***"]
+
+
+def test_control_characters_stay_in_their_line(virtual: VirtualClock, tmp_path: Path) -> None:
+    """A line break, an escape sequence or half a surrogate pair forges no line, and is kept."""
+    odd = 'a\n{"type": "End", "at": 0}\r\x1b[31m\u2028\ud800'
+    feed = fake(accept().send(odd).close(4000, odd))
+    socket = Socket(feed.url, transport=feed)
+    events: list[Event] = []
+    socket.events.subscribe(events.append)
+    with record(socket, tmp_path / "session.jsonl") as recorder:
+        virtual.advance(0.5)
+        socket.close()
+        virtual.advance(1)
+    kept = [e for e in read_entries(recorder.path) if not isinstance(e, AuthSeen)]
+    assert kept == events
+    assert all(line.isprintable() for line in recorder.path.read_text("ascii").splitlines())
 
 
 def test_a_short_value_masks_nothing(virtual: VirtualClock, tmp_path: Path) -> None:
@@ -296,6 +368,50 @@ def test_what_comes_too_fast_is_counted(
     assert recorder.lost == sum(lost) and recorder.messages == 100
     assert [type(entry).__name__ for entry in kept[-2:]] == ["Closed", "Ended"]
     assert any(isinstance(entry, Opened) for entry in kept)
+
+
+class Point(msgspec.Struct):
+    name: str
+    more: list[bytes]
+
+
+@dataclass
+class Node:
+    text: str
+    other: Any = None
+
+
+def test_the_size_of_a_decoded_payload_is_that_of_all_in_it() -> None:
+    """Whatever a codec makes: mappings, lists, structs, dataclasses, also in a circle."""
+    big = "x" * 100_000
+    circle = Node(big)
+    circle.other = [circle]
+    for value in (
+        {"a": {"b": [big]}},
+        {big: 1},
+        (b"y" * 100_000, None),
+        Point("p", [b"z" * 100_000]),
+        circle,
+        MappingProxyType({"a": big}),
+    ):
+        assert 100_000 <= size_in_memory(value) < 110_000
+    assert size_in_memory(big) == 100_000
+
+
+def test_decoded_payloads_count_by_their_size(
+    virtual: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits to be written is bounded in bytes, with a codec, too."""
+    monkeypatch.setattr(writer, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(writer, "PERIOD", 60.0)
+    feed = fake()
+    socket = Socket(feed.url, transport=feed, codec=json_codec())
+    with record(socket, tmp_path / "s.jsonl") as recorder, socket:
+        socket.messages.subscribe(lambda _: None)
+        virtual.advance(1)
+        feed.push(*[json.dumps({"text": "x" * 100_000})] * 20)
+        virtual.advance(1)
+    assert recorder.messages == 20 and 10 <= recorder.lost <= 12
 
 
 def test_a_full_disk_ends_the_recording_and_nothing_else(
