@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from deadlines import AGAIN
 from hypothesis import HealthCheck, settings
-from load import AGAIN
 
 from rxsocket.testing import VirtualClock
 
@@ -56,7 +56,7 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def virtual(virtual_clock: VirtualClock) -> VirtualClock:
+def clock(virtual_clock: VirtualClock) -> VirtualClock:
     """Virtual time; at the end nothing may be scheduled on it any more."""
     return virtual_clock
 

@@ -28,8 +28,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
+from bench_server import Peer, allow_files, messages, peer, pin
 from contestants import CHANGING, CONTESTANTS, Changes, Contestant, Decode, Meter, Quote
-from peer import Peer, allow_files, messages, peer, pin
 
 MICRO = 1e6
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
@@ -56,7 +56,7 @@ QUICK = Scale(rounds=2, seconds=0.05, echoes=100, sends=1000, sockets=50, openin
 
 
 @dataclass
-class Row:
+class Result:
     """One contestant at one workload; a figure for each round."""
 
     workload: str
@@ -75,7 +75,7 @@ class Bench:
         self._server = server
         self._contestants = contestants
         self._scale = scale
-        self.rows: list[Row] = []
+        self.rows: list[Result] = []
 
     def floods(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Inbound messages, as fast as they are taken."""
@@ -182,7 +182,9 @@ class Bench:
     def _change(self) -> None:
         changing = [one for one in CHANGING if one.available()]
         rows = self._start("change of credential", "us, wall", changing)
-        missed = {one.name: Row(rows[0].workload, one.name, "messages missed") for one in changing}
+        missed = {
+            one.name: Result(rows[0].workload, one.name, "messages missed") for one in changing
+        }
         named = {contestant.name: contestant for contestant in changing}
         each = max(1, self._scale.changes // self._scale.rounds)
         for _ in range(self._scale.rounds):
@@ -197,7 +199,7 @@ class Bench:
         number = self._scale.sockets
         rows = self._start(f"idle, {number} sockets", "us to open one")
         sizes = [
-            Row(f"idle, {number} sockets", contestant.name, "KiB of memory each")
+            Result(f"idle, {number} sockets", contestant.name, "KiB of memory each")
             for contestant in self._contestants
         ]
         for contestant, row in self._turns(rows, self._scale.openings):
@@ -209,22 +211,22 @@ class Bench:
 
     def _start(
         self, workload: str, unit: str, contestants: list[Contestant] | None = None
-    ) -> list[Row]:
+    ) -> list[Result]:
         chosen = self._contestants if contestants is None else contestants
-        rows = [Row(workload, contestant.name, unit) for contestant in chosen]
+        rows = [Result(workload, contestant.name, unit) for contestant in chosen]
         self.rows += rows
         return rows
 
     def _turns(
-        self, rows: list[Row], rounds: int | None = None
-    ) -> Iterator[tuple[Contestant, Row]]:
+        self, rows: list[Result], rounds: int | None = None
+    ) -> Iterator[tuple[Contestant, Result]]:
         named = {contestant.name: contestant for contestant in self._contestants}
         for _ in range(rounds or self._scale.rounds):
             for row in rows:
                 gc.collect()
                 yield named[row.contestant], row
 
-    def _timed(self, row: Row, run: Callable[[], object]) -> Meter:
+    def _timed(self, row: Result, run: Callable[[], object]) -> Meter:
         used, start = self._server.cpu(), time.perf_counter()
         meter: Meter = asyncio.run(run())  # type: ignore[arg-type]
         share = (self._server.cpu() - used) / (time.perf_counter() - start)
@@ -275,7 +277,7 @@ def _size(size: int) -> str:
     return f"{size} B" if size < 1024 else f"{size // 1024} KiB"
 
 
-def _table(rows: list[Row]) -> Iterator[str]:
+def _table(rows: list[Result]) -> Iterator[str]:
     """A table of the least and the median, and how they compare with the first contestant."""
     width = max(len(row.contestant) for row in rows)
     workload = None
@@ -304,7 +306,7 @@ def _ratio(values: list[float], others: list[float]) -> str:
     return f"{min(values) / min(others):6.2f}" if values and others and min(others) else f"{'-':>6}"
 
 
-def _markdown(rows: list[Row]) -> Iterator[str]:
+def _markdown(rows: list[Result]) -> Iterator[str]:
     """The least of each row, or the median where only time was taken; a column a contestant."""
     names = list(dict.fromkeys(row.contestant for row in rows))
     yield f"| | {' | '.join(names)} |"
@@ -319,7 +321,7 @@ def _markdown(rows: list[Row]) -> Iterator[str]:
         yield f"| {workload}, {unit} | {cells} |"
 
 
-def _cell(row: Row) -> str:
+def _cell(row: Result) -> str:
     if "p50" in row.unit:
         return f"{min(row.wall):.0f}"
     if not row.cpu:
@@ -328,7 +330,7 @@ def _cell(row: Row) -> str:
     return f"{least:.2f}" if least < 100 else f"{least:.0f}"
 
 
-def _server(rows: list[Row]) -> Iterator[str]:
+def _server(rows: list[Result]) -> Iterator[str]:
     """How it is known that the server was not what was waited for."""
     yield "\nthe server, in messages a second: alone (a client that only reads bytes), the fastest"
     yield "contestant, and the server's share of a processor while that one was measured"
@@ -350,7 +352,7 @@ def _machine() -> dict[str, str]:
     return found
 
 
-def _result(rows: list[Row], scale: Scale) -> dict[str, object]:
+def _result(rows: list[Result], scale: Scale) -> dict[str, object]:
     return {
         "machine": _machine(),
         "scale": asdict(scale),

@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from rxsocket import Socket, handover
 
-__all__ = ["CHANGING", "CONTESTANTS", "Changes", "Contestant", "Meter", "Quote"]
+__all__ = ["CHANGING", "CONTESTANTS", "ChangeTimer", "Contestant", "Meter", "Quote"]
 
 Decode = Callable[[Any], Any]
 BURST = 100
@@ -85,7 +85,7 @@ class Quote(msgspec.Struct):
     note: str
 
 
-class Message(msgspec.Struct):
+class TopicMessage(msgspec.Struct):
     """What a message of a topic holds."""
 
     topic: str
@@ -94,7 +94,7 @@ class Message(msgspec.Struct):
 
 def dispatching(topics: list[str], function: Callable[[Any], None]) -> Callable[[str], None]:
     """A function of messages that looks the topic's function up, as one would by hand."""
-    decode = msgspec.json.Decoder(Message).decode
+    decode = msgspec.json.Decoder(TopicMessage).decode
     functions = dict.fromkeys(topics, function)
 
     def dispatch(text: str) -> None:
@@ -104,7 +104,7 @@ def dispatching(topics: list[str], function: Callable[[Any], None]) -> Callable[
     return dispatch
 
 
-class Changes:
+class ChangeTimer:
     """Takes the time of changes of the credential, and counts the messages that were missed."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class Contestant:
         """Receive the payloads of topics, decoded, each in a function of its topic."""
         raise NotImplementedError
 
-    async def change(self, url: str, count: int) -> Changes:
+    async def change(self, url: str, count: int) -> ChangeTimer:
         """Change the credential of an open connection again and again, while messages come."""
         raise NotImplementedError
 
@@ -208,8 +208,8 @@ class Bare(Contestant):
                 if meter.done.is_set():
                     break
 
-    async def change(self, url: str, count: int) -> Changes:
-        changes = Changes()
+    async def change(self, url: str, count: int) -> ChangeTimer:
+        changes = ChangeTimer()
 
         async def read(websocket: Any) -> None:
             async for message in websocket:
@@ -287,10 +287,10 @@ class Aiohttp(Contestant):
                 if meter.done.is_set():
                     break
 
-    async def change(self, url: str, count: int) -> Changes:
+    async def change(self, url: str, count: int) -> ChangeTimer:
         import aiohttp
 
-        changes = Changes()
+        changes = ChangeTimer()
 
         async def read(websocket: Any) -> None:
             async for message in websocket:
@@ -355,12 +355,12 @@ class Picows(Contestant):
 
         text = picows.WSMsgType.TEXT
 
-        class Listener(picows.WSListener):  # type: ignore[misc]
+        class PicowsListener(picows.WSListener):  # type: ignore[misc]
             def on_ws_frame(self, transport: Any, frame: Any) -> None:
                 if frame.msg_type == text:
                     on_text(frame.get_payload_as_utf8_text())
 
-        transport, _ = await picows.ws_connect(Listener, url, **options)
+        transport, _ = await picows.ws_connect(PicowsListener, url, **options)
         return transport
 
     async def receive(self, url: str, meter: Meter, decode: Decode | None) -> None:
@@ -375,10 +375,10 @@ class Picows(Contestant):
         transport.disconnect()
         await transport.wait_disconnected()
 
-    async def change(self, url: str, count: int) -> Changes:
+    async def change(self, url: str, count: int) -> ChangeTimer:
         import picows
 
-        changes = Changes()
+        changes = ChangeTimer()
         transport = await self._open(f"{url}token=0", changes.on_message)
 
         async def change(number: int) -> None:
@@ -481,7 +481,7 @@ class Pipeline(Contestant):
         await asyncio.sleep(0.05)
 
     async def topics(self, url: str, meter: Meter, topics: list[str]) -> None:
-        decode, observer = msgspec.json.Decoder(Message).decode, meter.observer(None)
+        decode, observer = msgspec.json.Decoder(TopicMessage).decode, meter.observer(None)
         messages = self._messages(url).pipe(ops.map(decode), ops.share())
 
         def listen(topic: str) -> abc.DisposableBase:
@@ -492,8 +492,8 @@ class Pipeline(Contestant):
             await meter.done.wait()
         await asyncio.sleep(0.05)
 
-    async def change(self, url: str, count: int) -> Changes:
-        changes, opened, auth = Changes(), asyncio.Event(), BehaviorSubject("0")
+    async def change(self, url: str, count: int) -> ChangeTimer:
+        changes, opened, auth = ChangeTimer(), asyncio.Event(), BehaviorSubject("0")
 
         async def change(number: int) -> None:
             opened.clear()
@@ -581,8 +581,8 @@ class Ours(Contestant):
         await meter.done.wait()
         await socket.close()
 
-    async def change(self, url: str, count: int) -> Changes:
-        changes, opened = Changes(), asyncio.Event()
+    async def change(self, url: str, count: int) -> ChangeTimer:
+        changes, opened = ChangeTimer(), asyncio.Event()
         socket = self._socket(url)
         socket.messages.subscribe(changes.on_message)
         socket.on_open(opened.set)

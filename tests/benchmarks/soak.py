@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from faults.stage import Process, until
+from faults.server_process import Process, until
 
 from rxsocket import Backoff, Event, InEffect, Socket, SocketError, State
 from rxsocket.testing import Grammar
@@ -70,7 +70,7 @@ class Report:
         return "\n".join([*lines, *(f"PROBLEM {problem}" for problem in self.problems)])
 
 
-class Inbox:
+class TickChecker:
     """Checks the server's numbers: without a hole, and one connection after the other."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Inbox:
         self._last = connection, count
 
 
-class Outbox:
+class NumberSender:
     """Sends numbers, and keeps account of each by its receipt."""
 
     def __init__(self, socket: Socket) -> None:
@@ -138,7 +138,7 @@ def soak(seconds: float, seed: int) -> Report:
 
 
 def _soak(far: Process, seconds: float, chance: random.Random) -> Report:
-    report, grammar, inbox = Report(), Grammar(), Inbox()
+    report, grammar, inbox = Report(), Grammar(), TickChecker()
     kinds: Counter[str] = Counter()
     done: Counter[str] = Counter()
 
@@ -161,7 +161,7 @@ def _soak(far: Process, seconds: float, chance: random.Random) -> Report:
     socket.events.subscribe(happened, on_error=lambda error: report.row("ended", error, False))
     socket.messages.subscribe(inbox, on_error=lambda _: None)
     socket.set_auth({"token": "good-0"})
-    outbox = Outbox(socket)
+    outbox = NumberSender(socket)
     pause = threading.Event()
     tokens = itertools.count(1)
     actions = _actions(far, socket, chance, pause, tokens)
@@ -260,7 +260,7 @@ def _actions(
     }
 
 
-def _account(report: Report, outbox: Outbox, inbox: Inbox, received: list[str]) -> None:
+def _account(report: Report, outbox: NumberSender, inbox: TickChecker, received: list[str]) -> None:
     """What was sent: delivered, lost on the way, or reported failed; and what came."""
     arrived = Counter(int(text) for text in received)
     lost = len(outbox.sent - arrived.keys())

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from peer import peer
+from bench_server import peer
 from websockets.asyncio.client import connect
 
 from rxsocket import Socket

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import IO, Self
 
-from load import stretched
+from deadlines import stretched
 
 PATIENCE = 10.0
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from conftest import Run
-from load import stretched
+from deadlines import stretched
 from terminal import PATIENCE, Terminal
 
 from rxsocket.cli import credentials

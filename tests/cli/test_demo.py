@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from load import within
+from deadlines import within
 from terminal import Terminal
 
 from rxsocket.cli.demo import USERS, DemoOutput, run_steps

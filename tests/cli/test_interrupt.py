@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
-from load import stretched, took
+from deadlines import stretched, took
 from terminal import PATIENCE, Terminal
 
 from rxsocket.testing import accept, hang, server

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
-from load import took
+from deadlines import took
 from reactivex import operators as ops
 from terminal import Terminal
 

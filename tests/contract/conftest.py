@@ -12,12 +12,12 @@ from rxsocket.testing import VirtualClock
 
 
 @pytest.fixture
-def scene(virtual: VirtualClock) -> Iterator[Make]:
+def scene(clock: VirtualClock) -> Iterator[Make]:
     """Make a socket with a fake peer and a diary of its events; it is closed at the end."""
     made: list[Scene] = []
 
     def make(*scripts: Any, **options: Any) -> Scene:
-        made.append(Scene(virtual, *scripts, **options))
+        made.append(Scene(clock, *scripts, **options))
         return made[-1]
 
     yield make

@@ -48,14 +48,14 @@ class Scene:
 
     def __init__(
         self,
-        virtual: VirtualClock,
+        clock: VirtualClock,
         *scripts: Script,
         watch: bool = True,
         tokens: set[str] | None = None,
         latency: float = 0.0,
         **options: Any,
     ) -> None:
-        self._virtual = virtual
+        self._clock = clock
         self.peer = fake(*scripts, tokens=tokens, latency=latency)
         options = {"transport": self.peer, "backoff": known(), **options}
         self.socket = Socket(self.peer.url, **options)
@@ -66,7 +66,7 @@ class Scene:
     def watch(self) -> None:
         """Subscribe to ``events``, which connects."""
         self.socket.events.subscribe(
-            lambda event: self.entries.append((self._virtual.time(), event)),
+            lambda event: self.entries.append((self._clock.time(), event)),
             on_error=lambda _: None,
         )
 
@@ -107,7 +107,7 @@ class Scene:
     def end(self) -> None:
         """Close the socket and let everything of it go."""
         self.socket.close()
-        self._virtual.advance(2.0)
+        self._clock.advance(2.0)
 
 
 Make: TypeAlias = Callable[..., Scene]

@@ -40,7 +40,7 @@ def in_one_read(peer: Transport) -> Transport:
 
 
 @pytest.fixture
-def reader(virtual: VirtualClock) -> Callable[..., Socket]:
+def reader(clock: VirtualClock) -> Callable[..., Socket]:
     """Make a socket whose peer sends reads."""
     made: list[Socket] = []
 
@@ -52,21 +52,21 @@ def reader(virtual: VirtualClock) -> Callable[..., Socket]:
     yield make
     for socket in made:
         socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 Reader = Callable[..., Socket]
 
 
-def test_batches_connect_and_are_lists_of_one_read(virtual: VirtualClock, reader: Reader) -> None:
+def test_batches_connect_and_are_lists_of_one_read(clock: VirtualClock, reader: Reader) -> None:
     """Subscribing to batches connects; each read is one list, also one of a single message (C1)."""
     socket, batches = reader("a b c", "d", "e f"), []
     socket.batches.subscribe(batches.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert batches == [["a", "b", "c"], ["d"], ["e", "f"]]
 
 
-def test_a_read_is_messages_too(virtual: VirtualClock, reader: Reader) -> None:
+def test_a_read_is_messages_too(clock: VirtualClock, reader: Reader) -> None:
     """A list comes first, then its messages one by one, to each observer and as events."""
     socket, seen = reader("a b", "c"), []
     socket.events.subscribe(
@@ -75,62 +75,62 @@ def test_a_read_is_messages_too(virtual: VirtualClock, reader: Reader) -> None:
     socket.messages.subscribe(lambda message: seen.append(f"1{message}"))
     socket.batches.subscribe(seen.append)
     socket.messages.subscribe(lambda message: seen.append(f"2{message}"))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert seen == [["a", "b"], "a", "1a", "2a", "b", "1b", "2b", ["c"], "c", "1c", "2c"]
 
 
-def test_a_list_belongs_to_those_who_get_it(virtual: VirtualClock, reader: Reader) -> None:
+def test_a_list_belongs_to_those_who_get_it(clock: VirtualClock, reader: Reader) -> None:
     """An observer that changes its list takes no message away from messages."""
     socket, messages = reader("a b"), []
     socket.batches.subscribe(lambda batch: batch.clear())
     socket.messages.subscribe(messages.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert messages == ["a", "b"]
 
 
-def test_batches_complete_with_the_socket(virtual: VirtualClock, reader: Reader) -> None:
+def test_batches_complete_with_the_socket(clock: VirtualClock, reader: Reader) -> None:
     """close() completes batches as every stream (C3)."""
     socket, ends = reader("a"), []
     socket.batches.subscribe(on_completed=lambda: ends.append("completed"))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert ends == ["completed"]
 
 
-def test_what_was_held_comes_as_one_list(virtual: VirtualClock, reader: Reader) -> None:
+def test_what_was_held_comes_as_one_list(clock: VirtualClock, reader: Reader) -> None:
     """The first who subscribes to payloads gets what was held, batches as a list (C4)."""
     socket, batches, messages = reader("a b", "c"), [], []
     with socket.connect():
-        virtual.advance(1.0)
+        clock.advance(1.0)
         socket.batches.subscribe(batches.append)
         socket.messages.subscribe(messages.append)
         assert batches == [["a", "b", "c"]] and messages == []
 
 
-def test_nothing_is_held_for_who_looks_at_batches(virtual: VirtualClock, reader: Reader) -> None:
+def test_nothing_is_held_for_who_looks_at_batches(clock: VirtualClock, reader: Reader) -> None:
     """With an observer of batches nothing is held for a later one of messages (C4)."""
     socket, messages = reader("a b"), []
     socket.batches.subscribe(lambda _: None)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.messages.subscribe(messages.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert messages == []
 
 
-def test_a_large_read_that_is_held_is_dropped_whole(virtual: VirtualClock, reader: Reader) -> None:
+def test_a_large_read_that_is_held_is_dropped_whole(clock: VirtualClock, reader: Reader) -> None:
     """More than 256 messages of one read are dropped with one event, and what follows too (C4)."""
     socket, problems, messages = reader(" ".join(map(str, range(300)))), [], []
     socket.errors.subscribe(problems.append)
     with socket.connect():
-        virtual.advance(1.0)
+        clock.advance(1.0)
         socket.messages.subscribe(messages.append)
     assert [type(problem) for problem in problems] == [Dropped] and messages == []
 
 
 @pytest.mark.parametrize("looking", [False, True])
 def test_a_change_in_the_middle_of_a_read(
-    virtual: VirtualClock, reader: Reader, looking: bool
+    clock: VirtualClock, reader: Reader, looking: bool
 ) -> None:
     """No message of the read comes after the Closed of set_auth() called at one of them (C5)."""
     socket, seen = reader("a b c"), []
@@ -147,32 +147,32 @@ def test_a_change_in_the_middle_of_a_read(
             socket.set_auth(B)
 
     socket.messages.subscribe(changing)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert seen == ["a", "b", "closed", "later"]
 
 
-def test_a_change_at_a_list(virtual: VirtualClock, reader: Reader) -> None:
+def test_a_change_at_a_list(clock: VirtualClock, reader: Reader) -> None:
     """set_auth() from an observer of batches comes before the messages of that list (C5, C24)."""
     socket, messages = reader("a b"), []
     socket.batches.subscribe(lambda batch: socket.set_auth(B) if "a" in batch else None)
     socket.messages.subscribe(messages.append)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert messages == ["later"]
 
 
-def test_a_close_in_the_middle_of_a_read(virtual: VirtualClock, reader: Reader) -> None:
+def test_a_close_in_the_middle_of_a_read(clock: VirtualClock, reader: Reader) -> None:
     """close() called at a message is carried out before the next one of the same read (C24)."""
     socket, seen = reader("a b c"), []
     socket.messages.subscribe(
         lambda message: (seen.append(message), socket.close()), None, lambda: seen.append("|")
     )
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert seen == ["a", "|"]
 
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_an_observer_that_leaves_in_the_middle_of_a_read(
-    virtual: VirtualClock, reader: Reader, others: int
+    clock: VirtualClock, reader: Reader, others: int
 ) -> None:
     """Nothing is delivered after a dispose, also within a read; the others get all of it (C23)."""
     socket, mine, theirs = reader("a b c d"), [], []
@@ -186,21 +186,21 @@ def test_an_observer_that_leaves_in_the_middle_of_a_read(
     for _ in range(others):
         socket.messages.subscribe(theirs.append)
     with socket.connect():
-        virtual.advance(1.0)
+        clock.advance(1.0)
     assert mine == ["a", "b"] and theirs == ["a", "b", "c", "d"] * others
 
 
-def test_take_within_a_read(virtual: VirtualClock, reader: Reader) -> None:
+def test_take_within_a_read(clock: VirtualClock, reader: Reader) -> None:
     """An operator that has had enough stops within the read, and the socket is let go (C1)."""
     socket, taken = reader("a b c d"), []
     socket.messages.pipe(ops.take(2)).subscribe(taken.append, None, lambda: taken.append("|"))
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert taken == ["a", "b", "|"]
 
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_an_observer_that_raises_in_the_middle_of_a_read(
-    virtual: VirtualClock, reader: Reader, others: int
+    clock: VirtualClock, reader: Reader, others: int
 ) -> None:
     """It is detached and reported once; the others get every message of the read (C23)."""
     socket, mine, theirs, problems = reader("a b c"), [], [], []
@@ -215,13 +215,13 @@ def test_an_observer_that_raises_in_the_middle_of_a_read(
     for _ in range(others):
         socket.messages.subscribe(theirs.append)
     with socket.connect():
-        virtual.advance(1.0)
+        clock.advance(1.0)
     assert mine == ["a", "b"] and theirs == ["a", "b", "c"] * others
     assert [type(problem) for problem in problems] == [ObserverFailed]
     assert "raising" in problems[0].observer and problems[0].stream == "messages"
 
 
-def test_who_comes_in_the_middle_of_a_read(virtual: VirtualClock, reader: Reader) -> None:
+def test_who_comes_in_the_middle_of_a_read(clock: VirtualClock, reader: Reader) -> None:
     """A subscription made at a message begins with the next one of the same read (C24)."""
     socket, late = reader("a b c"), []
 
@@ -230,13 +230,13 @@ def test_who_comes_in_the_middle_of_a_read(virtual: VirtualClock, reader: Reader
             socket.messages.subscribe(late.append)
 
     socket.messages.subscribe(on_next)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert late == ["b", "c"]
 
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_each_read_is_seen_in_the_context_of_the_subscribe(
-    virtual: VirtualClock, reader: Reader, others: int
+    clock: VirtualClock, reader: Reader, others: int
 ) -> None:
     """What an observer sets stays with it, within a read and from one to the next (C24)."""
     socket, seen = reader("a b", "c"), []
@@ -250,11 +250,11 @@ def test_each_read_is_seen_in_the_context_of_the_subscribe(
     who.reset(token)
     for _ in range(others):
         socket.messages.subscribe(lambda _: None)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert seen == ["ann", "a", "b"] and who.get() == "nobody"
 
 
-def test_a_refusal_in_the_middle_of_a_read(virtual: VirtualClock, scene: Make) -> None:
+def test_a_refusal_in_the_middle_of_a_read(clock: VirtualClock, scene: Make) -> None:
     """What came before the message that says refused is delivered, it and the rest are not (C9)."""
     peer = fake(accept().send("a no b"), accept().send("later"))
     socket = Socket(
@@ -264,17 +264,17 @@ def test_a_refusal_in_the_middle_of_a_read(virtual: VirtualClock, scene: Make) -
     closes: list[Closed] = []
     socket.batches.subscribe(batches.append)
     socket.closes.subscribe(closes.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert batches == [["a"]]
     assert [closed.reason for closed in closes] == ["a message said so"]
     socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert batches == [["a"], ["later"]]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_refusal_after_a_change_at_the_message_before(virtual: VirtualClock) -> None:
+def test_a_refusal_after_a_change_at_the_message_before(clock: VirtualClock) -> None:
     """A change at a message before it has ended the connection: nothing is refused (C8, C9)."""
     peer = fake(accept().send("a no"), accept().send("later"))
     socket = Socket(
@@ -283,26 +283,26 @@ def test_a_refusal_after_a_change_at_the_message_before(virtual: VirtualClock) -
     closes: list[Closed] = []
     socket.closes.subscribe(closes.append)
     socket.messages.subscribe(lambda message: socket.set_auth(B) if message == "a" else None)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert [(closed.verdict, closed.reason) for closed in closes] == [(None, "")]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 def test_what_does_not_decode_leaves_the_rest_of_its_read(
-    virtual: VirtualClock, reader: Reader
+    clock: VirtualClock, reader: Reader
 ) -> None:
     """A message in the middle of a read that has no value is reported there; the others come."""
     socket, seen = reader("1 x 2 y", "3", codec=json(type=int)), []
     socket.errors.subscribe(lambda error: seen.append(type(error).__name__))
     socket.messages.subscribe(seen.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert seen == [1, "DecodeFailed", 2, "DecodeFailed", 3]
 
 
-def test_a_change_ends_a_read_that_is_decoded(virtual: VirtualClock, reader: Reader) -> None:
+def test_a_change_ends_a_read_that_is_decoded(clock: VirtualClock, reader: Reader) -> None:
     """After a change in the middle of a read nothing of it is delivered, nor reported (C5)."""
-    socket, seen = reader("1 x 2", codec=Words()), []
+    socket, seen = reader("1 x 2", codec=CodecWithoutX()), []
 
     def leave(message: str) -> None:
         seen.append(message)
@@ -311,11 +311,11 @@ def test_a_change_ends_a_read_that_is_decoded(virtual: VirtualClock, reader: Rea
 
     socket.errors.subscribe(seen.append)
     socket.messages.subscribe(leave)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert seen == ["1", "later"]
 
 
-class Words:
+class CodecWithoutX:
     """A codec that knows no x."""
 
     def encode(self, value: str) -> str:
@@ -327,24 +327,24 @@ class Words:
         return str(data)
 
 
-def test_interceptors_have_each_message_of_a_read(virtual: VirtualClock, reader: Reader) -> None:
+def test_interceptors_have_each_message_of_a_read(clock: VirtualClock, reader: Reader) -> None:
     """Lists hold what interceptors made of messages, without those that one raised at."""
     socket, seen = reader("1 x 2"), []
     socket.after_receive(lambda message: int(message) * 10)
     socket.errors.subscribe(lambda error: seen.append(type(error).__name__))
     socket.batches.subscribe(seen.append)
     socket.messages.subscribe(seen.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert seen == [[10, 20], "ObserverFailed", 10, 20]
 
 
 def test_what_was_decoded_is_held_by_the_size_of_its_message(
-    virtual: VirtualClock, reader: Reader
+    clock: VirtualClock, reader: Reader
 ) -> None:
     """The limit on what is held counts the bytes that came, also of values (C4)."""
     large = "7" * 2**19
-    socket, dropped = reader(f"{large} {large} 7", codec=Words()), []
+    socket, dropped = reader(f"{large} {large} 7", codec=CodecWithoutX()), []
     socket.errors.subscribe(dropped.append)
     with socket.connect():
-        virtual.advance(1.0)
+        clock.advance(1.0)
     assert [(type(event), event.count) for event in dropped] == [(Dropped, 3)]

@@ -56,80 +56,80 @@ LOOKING: dict[str, Callable[[Socket], Any]] = {
 
 
 @pytest.mark.parametrize("auth", [A, None, lambda: "asked"], ids=["value", "None", "provider"])
-def test_constructing_starts_nothing(virtual: VirtualClock, auth: Any) -> None:
+def test_constructing_starts_nothing(clock: VirtualClock, auth: Any) -> None:
     """No thread, task, timer or dial, and no provider is asked."""
     before = threading.active_count()
     peer = fake()
     socket = Socket(peer.url, auth=auth, transport=peer)
-    virtual.advance(3600.0)
-    assert (virtual.pending, virtual.tasks, peer.dials) == (0, set(), 0)
+    clock.advance(3600.0)
+    assert (clock.pending, clock.tasks, peer.dials) == (0, set(), 0)
     assert threading.active_count() == before
     assert socket.state.value is State.IDLE
 
 
 @pytest.mark.parametrize("name", CONNECTING)
-def test_what_connects(virtual: VirtualClock, scene: Make, name: str) -> None:
+def test_what_connects(clock: VirtualClock, scene: Make, name: str) -> None:
     """Whoever wants to hear of the connection makes it be there; leaving closes it with 1000."""
     it = scene(watch=False, auth=A)
     leave = CONNECTING[name](it.socket)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.dials == [(0.0, "a")]
     assert it.socket.state.value is State.OPEN
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
     assert it.socket.state.value is State.IDLE
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.peer.closes == [(1, 1000, "")]
-    assert (virtual.pending, virtual.tasks) == (0, set())
+    assert (clock.pending, clock.tasks) == (0, set())
 
 
 @pytest.mark.parametrize("name", LOOKING)
-def test_what_only_looks(virtual: VirtualClock, scene: Make, name: str) -> None:
+def test_what_only_looks(clock: VirtualClock, scene: Make, name: str) -> None:
     """Looking at a socket neither connects it nor keeps it connected."""
     it = scene(watch=False, auth=A)
     LOOKING[name](it.socket)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert (it.peer.dials, it.socket.state.value) == (0, State.IDLE)
     hold = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.live == 1
     hold.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (it.peer.live, it.socket.state.value) == (0, State.IDLE)
 
 
-def test_reading_a_value_connects_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_reading_a_value_connects_nothing(clock: VirtualClock, scene: Make) -> None:
     """``state.value``, ``auth.value`` and the repr are free."""
     it = scene(watch=False, auth=A)
     assert it.socket.state.value is State.IDLE
     assert repr(it.socket.auth.value) == "Credential(token=***)"
     assert repr(it.socket) == f"<Socket {URL}: idle>"
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.dials == 0
 
 
-def test_set_auth_and_reconnect_start_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_set_auth_and_reconnect_start_nothing(clock: VirtualClock, scene: Make) -> None:
     """A change of a socket that nobody uses is no reason to connect."""
     it = scene(watch=False, auth=A)
     it.socket.set_auth(B)
     it.socket.reconnect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert (it.peer.dials, it.socket.state.value) == (0, State.IDLE)
 
 
-def test_a_send_connects_until_its_receipt_settles(virtual: VirtualClock, scene: Make) -> None:
+def test_a_send_connects_until_its_receipt_settles(clock: VirtualClock, scene: Make) -> None:
     """C1: nobody subscribed; the message goes out, then the connection is closed with 1000."""
     it = scene(watch=False, auth=A, latency=0.1)
     receipt = it.socket.send("x")
-    virtual.advance(0.15)
+    clock.advance(0.15)
     assert receipt.result() == Sent(epoch=1)
     assert it.socket.state.value is State.IDLE
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.received == [(1, "x")]
     assert it.peer.dials == 1 and it.peer.closes[0].code == 1000
 
 
-def test_a_send_that_may_not_wait_does_not_connect(virtual: VirtualClock, scene: Make) -> None:
+def test_a_send_that_may_not_wait_does_not_connect(clock: VirtualClock, scene: Make) -> None:
     """With ``queue_for=0`` a send that finds nothing open fails at once, and says so on errors."""
     it = scene(watch=False, auth=A, queue_for=0)
     problems: list[object] = []
@@ -137,25 +137,25 @@ def test_a_send_that_may_not_wait_does_not_connect(virtual: VirtualClock, scene:
     receipt = it.socket.send("x")
     with pytest.raises(NotConnected):
         receipt.result()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     [failed] = problems
     assert isinstance(failed, SendFailed)
     assert it.peer.dials == 0
 
 
-def test_entering_with_connects_and_leaving_closes(virtual: VirtualClock, scene: Make) -> None:
+def test_entering_with_connects_and_leaving_closes(clock: VirtualClock, scene: Make) -> None:
     """A ``with`` block is connected while it lasts."""
     it = scene(watch=False, auth=A)
     with it.socket as socket:
         assert socket is it.socket
-        virtual.advance(1.0)
+        clock.advance(1.0)
         assert it.peer.live == 1
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert (it.peer.live, it.socket.state.value) == (0, State.CLOSED)
     assert it.peer.closes == [(1, 1000, "")]
 
 
-def test_entering_async_with_connects_and_leaving_closes(virtual: VirtualClock) -> None:
+def test_entering_async_with_connects_and_leaving_closes(clock: VirtualClock) -> None:
     """Leaving an ``async with`` block waits until nothing is left."""
     peer = fake(latency=0.1)
 
@@ -165,42 +165,42 @@ def test_entering_async_with_connects_and_leaving_closes(virtual: VirtualClock) 
             assert (peer.live, socket.state.value) == (1, State.OPEN)
         assert (peer.connections, socket.state.value) == (0, State.CLOSED)
 
-    virtual.run(main())
-    assert virtual.time() == 1.1
+    clock.run(main())
+    assert clock.time() == 1.1
 
 
-def test_all_subscribers_share_one_connection(virtual: VirtualClock, scene: Make) -> None:
+def test_all_subscribers_share_one_connection(clock: VirtualClock, scene: Make) -> None:
     """However many streams are subscribed to, however often: one handshake."""
     it = scene(watch=False, auth=A)
     got: list[str] = []
     for connect in CONNECTING.values():
         connect(it.socket)
-        virtual.advance(0.1)
+        clock.advance(0.1)
         connect(it.socket)
     for _ in range(3):
         it.socket.messages.subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push("m")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.dials == [(0.0, "a")]
     assert got == ["m"] * 3
 
 
-def test_only_the_last_one_leaving_closes(virtual: VirtualClock, scene: Make) -> None:
+def test_only_the_last_one_leaving_closes(clock: VirtualClock, scene: Make) -> None:
     """As long as one is there the connection stays, in whatever order they leave."""
     it = scene(watch=False, auth=A)
     leaves = [connect(it.socket) for connect in CONNECTING.values()]
-    virtual.advance(1.0)
+    clock.advance(1.0)
     for leave in leaves[1:] + leaves[1:]:
         leave.dispose()
-        virtual.advance(1.0)
+        clock.advance(1.0)
         assert it.peer.live == 1
     leaves[0].dispose()
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.peer.live == 0
 
 
-def test_the_last_one_sees_no_end_of_its_own_making(virtual: VirtualClock, scene: Make) -> None:
+def test_the_last_one_sees_no_end_of_its_own_making(clock: VirtualClock, scene: Make) -> None:
     """Who leaves hears nothing more; who only looks sees the Closed and the state IDLE."""
     it = scene(watch=False, auth=A)
     mine: list[Event] = []
@@ -209,112 +209,110 @@ def test_the_last_one_sees_no_end_of_its_own_making(virtual: VirtualClock, scene
     it.socket.events.passive().subscribe(seen.append)
     it.socket.state.subscribe(states.append)
     leave = it.socket.events.subscribe(mine.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert mine == [connecting(1), opened(1)]
     assert seen == [connecting(1), opened(1), left(1, Cause.LEFT)]
     assert states == [State.IDLE, State.CONNECTING, State.OPEN, State.IDLE]
 
 
-def test_linger_keeps_the_connection_for_a_while(virtual: VirtualClock, scene: Make) -> None:
+def test_linger_keeps_the_connection_for_a_while(clock: VirtualClock, scene: Make) -> None:
     """With ``linger`` the close comes that long after the last one left, not before."""
     it = scene(watch=False, auth=A, linger=3.0)
     leave = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
-    virtual.advance(2.999)
+    clock.advance(2.999)
     assert (it.peer.live, it.socket.state.value) == (1, State.OPEN)
-    virtual.advance(0.001)
+    clock.advance(0.001)
     assert (it.peer.live, it.socket.state.value) == (0, State.IDLE)
     assert it.peer.closes == [(1, 1000, "")]
 
 
 def test_who_comes_while_it_lingers_gets_the_same_connection(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """Leaving and coming back within ``linger`` makes no handshake, and counts from anew."""
     it = scene(watch=False, auth=A, linger=3.0)
     for _ in range(5):
         leave = it.socket.connect()
-        virtual.advance(1.0)
+        clock.advance(1.0)
         leave.dispose()
-        virtual.advance(2.9)
+        clock.advance(2.9)
     assert (len(it.credentials), it.peer.live) == (1, 1)
-    virtual.advance(0.1)
+    clock.advance(0.1)
     assert (len(it.credentials), it.peer.live) == (1, 0)
 
 
-def test_close_does_not_linger(virtual: VirtualClock, scene: Make) -> None:
+def test_close_does_not_linger(clock: VirtualClock, scene: Make) -> None:
     """``close()`` while it lingers closes at once, and no timer is left."""
     it = scene(watch=False, auth=A, linger=30.0)
     it.socket.connect().dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.live == 1
     it.socket.close()
-    virtual.advance(0.0)
-    assert (it.peer.live, it.socket.state.value, virtual.pending) == (0, State.CLOSED, 0)
+    clock.advance(0.0)
+    assert (it.peer.live, it.socket.state.value, clock.pending) == (0, State.CLOSED, 0)
 
 
-def test_a_lingering_socket_still_follows_its_credential(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_a_lingering_socket_still_follows_its_credential(clock: VirtualClock, scene: Make) -> None:
     """A change while it lingers reconnects, and puts the end of the lingering not off."""
     it = scene(watch=False, auth=A, linger=3.0)
     leave = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     it.socket.set_auth(B)
-    virtual.advance(0.5)
+    clock.advance(0.5)
     assert it.dials == [(0.0, "a"), (3.0, "b")]
-    virtual.advance(0.5)
+    clock.advance(0.5)
     assert (it.peer.live, it.socket.state.value) == (0, State.IDLE)
 
 
 @pytest.mark.parametrize("linger", [0.0, 2.0])
 def test_connect_is_counted_once_however_often_it_is_disposed(
-    virtual: VirtualClock, scene: Make, linger: float
+    clock: VirtualClock, scene: Make, linger: float
 ) -> None:
     """Disposing a hold twice does not take somebody else's hold away."""
     it = scene(watch=False, auth=A, linger=linger)
     mine, other = it.socket.connect(), it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     for _ in range(3):
         mine.dispose()
-        virtual.advance(3.0)
+        clock.advance(3.0)
     assert it.peer.live == 1
     other.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert it.peer.live == 0
 
 
 def test_a_hold_of_an_earlier_life_holds_and_releases_nothing(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """What ``connect()`` gave before ``close()`` means nothing to the life after it."""
     it = scene(watch=False, auth=A)
     old = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close()
     new = it.socket.connect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     old.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.live == 1
     new.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.live == 0
 
 
-def test_coming_and_going_in_one_instant_dials_nobody(virtual: VirtualClock, scene: Make) -> None:
+def test_coming_and_going_in_one_instant_dials_nobody(clock: VirtualClock, scene: Make) -> None:
     """Subscribing and leaving before the loop had a turn leaves no trace but the state."""
     it = scene(watch=False, auth=A)
     seen: list[Event] = []
     it.socket.events.passive().subscribe(seen.append)
     for connect in CONNECTING.values():
         connect(it.socket).dispose()
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert (it.peer.dials, seen, it.socket.state.value) == (0, [], State.IDLE)
 
 
@@ -326,52 +324,50 @@ LEFT_IN: dict[str, tuple[Any, State]] = {
 
 
 @pytest.mark.parametrize("name", LEFT_IN)
-def test_the_last_one_may_leave_in_any_state(virtual: VirtualClock, scene: Make, name: str) -> None:
+def test_the_last_one_may_leave_in_any_state(clock: VirtualClock, scene: Make, name: str) -> None:
     """While connecting, waiting or awaiting auth, too: nothing is dialled afterwards."""
     script, state = LEFT_IN[name]
     it = scene(script, watch=False, auth=A)
     seen: list[Event] = []
     it.socket.events.passive().subscribe(seen.append)
     leave = it.socket.messages.subscribe()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.socket.state.value is state
     leave.dispose()
     assert it.socket.state.value is State.IDLE
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.peer.dials == 1
     if state is State.CONNECTING:
         assert seen == [connecting(1), Aborted(epoch=1, cause=Cause.LEFT)]
 
 
-def test_a_new_life_begins_with_a_new_epoch(virtual: VirtualClock, scene: Make) -> None:
+def test_a_new_life_begins_with_a_new_epoch(clock: VirtualClock, scene: Make) -> None:
     """Coming back after all had left connects again; epochs go on counting, the gap does not."""
     it = scene(watch=False, auth=A)
     opens: list[Opened] = []
     leave = it.socket.opens.subscribe(opens.append)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     leave.dispose()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.opens.subscribe(opens.append)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert opens == [opened(1), opened(2)]
     assert it.dials == [(0.0, "a"), (20.0, "a")]
 
 
-def test_leaving_and_coming_back_at_once_spaces_the_dials(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_leaving_and_coming_back_at_once_spaces_the_dials(clock: VirtualClock, scene: Make) -> None:
     """Two attempts with an unchanged credential are a second apart (C15), also over a restart."""
     it = scene(watch=False, auth=A)
     for _ in range(3):
         leave = it.socket.connect()
-        virtual.advance(0.1)
+        clock.advance(0.1)
         leave.dispose()
     it.socket.connect()
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert it.dials == [(0.0, "a"), (1.0, "a")]
 
 
-def test_an_observer_may_leave_at_what_it_is_told(virtual: VirtualClock, scene: Make) -> None:
+def test_an_observer_may_leave_at_what_it_is_told(clock: VirtualClock, scene: Make) -> None:
     """``take(1)`` on the only subscription closes the connection, with 1000."""
     it = scene(accept().send("1", "2", "3"), watch=False, auth=A)
     got: list[str] = []
@@ -379,14 +375,14 @@ def test_an_observer_may_leave_at_what_it_is_told(virtual: VirtualClock, scene: 
     it.socket.messages.pipe(ops.take(1)).subscribe(
         got.append, on_completed=lambda: ends.append("completed")
     )
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert (got, ends) == (["1"], ["completed"])
     assert (it.peer.closes, it.socket.state.value) == ([(1, 1000, "")], State.IDLE)
 
 
 @pytest.mark.parametrize("stream", ["events", "opens", "messages"])
 def test_who_leaves_and_comes_back_in_an_observer_keeps_the_connection(
-    virtual: VirtualClock, scene: Make, stream: str
+    clock: VirtualClock, scene: Make, stream: str
 ) -> None:
     """To subscribe the next before leaving needs no ``linger``, inside an emission either."""
     it = scene(accept().send("1").wait(1.0).send("2"), watch=False, auth=A)
@@ -397,13 +393,13 @@ def test_who_leaves_and_comes_back_in_an_observer_keeps_the_connection(
         mine.dispose()
 
     mine = getattr(it.socket, stream).subscribe(first)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert it.credentials == ["a"]
     assert it.peer.live == 1
     assert got[-1] == "2"
 
 
-def test_leaving_first_and_coming_back_in_an_observer(virtual: VirtualClock, scene: Make) -> None:
+def test_leaving_first_and_coming_back_in_an_observer(clock: VirtualClock, scene: Make) -> None:
     """The order of the two calls in one observer does not matter: nobody was away in between."""
     it = scene(accept().send("1").wait(2.0).send("2"), watch=False, auth=A)
     got: list[object] = []
@@ -413,11 +409,11 @@ def test_leaving_first_and_coming_back_in_an_observer(virtual: VirtualClock, sce
         it.socket.messages.subscribe(got.append)
 
     mine = it.socket.messages.subscribe(first)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert (it.credentials, got) == (["a"], ["2"])
 
 
-def test_a_looker_may_become_one_who_connects(virtual: VirtualClock, scene: Make) -> None:
+def test_a_looker_may_become_one_who_connects(clock: VirtualClock, scene: Make) -> None:
     """An observer of ``state`` that subscribes when the last one left starts a new life."""
     it = scene(watch=False, auth=A)
     states: list[State] = []
@@ -430,15 +426,15 @@ def test_a_looker_may_become_one_who_connects(virtual: VirtualClock, scene: Make
 
     it.socket.state.subscribe(look)
     leave = it.socket.connect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     leave.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert [event.epoch for event in got] == [2]
     assert it.dials == [(0.0, "a"), (2.0, "a")]
 
 
 def test_a_bystander_can_hold_the_connection_in_the_last_moment(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """One who subscribes in the emission in which the last one leaves gets the same connection."""
     it = scene(watch=False, auth=A)
@@ -447,107 +443,107 @@ def test_a_bystander_can_hold_the_connection_in_the_last_moment(
     second = it.socket.messages.subscribe(
         lambda _: (second.dispose(), it.socket.messages.subscribe(late.append))
     )
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push("1")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push("2")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (it.credentials, late, it.peer.live) == (["a"], ["2"], 1)
 
 
-def test_each_session_is_shared_too(virtual: VirtualClock, scene: Make) -> None:
+def test_each_session_is_shared_too(clock: VirtualClock, scene: Make) -> None:
     """A session's messages come from the same connection; subscribing to it holds nothing."""
     it = scene(watch=False, auth=A)
     sessions: list[Session[str]] = []
     leave = it.socket.sessions.subscribe(sessions.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     got: list[str] = []
     sessions[0].subscribe(got.append)
     sessions[0].subscribe(got.append)
     it.peer.push("m")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert (got, it.credentials) == (["m", "m"], ["a"])
     leave.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.live == 0
 
 
-def test_two_sockets_share_nothing(virtual: VirtualClock) -> None:
+def test_two_sockets_share_nothing(clock: VirtualClock) -> None:
     """Each socket has a connection of its own, to the same server too."""
     peer = fake()
     one, two = (Socket(peer.url, auth=auth, transport=peer) for auth in (A, B))
     events: list[Event] = []
     one.events.subscribe(events.append)
     two.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     two.close()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.push("m")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert events == [connecting(1), opened(1), Message(epoch=1, data="m")]
     assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
     one.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_connect_holds_while_others_come_and_go(virtual: VirtualClock, scene: Make) -> None:
+def test_connect_holds_while_others_come_and_go(clock: VirtualClock, scene: Make) -> None:
     """Subscribers that leave take nothing away from who called ``connect()``."""
     it = scene(watch=False, auth=A)
     hold = it.socket.connect()
     for _ in range(3):
         leave = it.socket.messages.subscribe()
-        virtual.advance(1.0)
+        clock.advance(1.0)
         leave.dispose()
-        virtual.advance(1.0)
+        clock.advance(1.0)
         assert it.peer.live == 1
     hold.dispose()
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert (it.peer.closes, it.credentials) == ([(1, 1000, "")], ["a"])
 
 
 @pytest.mark.parametrize("linger", [0.0, 30.0])
 def test_a_with_block_that_raises_closes_too(
-    virtual: VirtualClock, scene: Make, linger: float
+    clock: VirtualClock, scene: Make, linger: float
 ) -> None:
     """The exception goes on, and the connection is closed with 1000 without lingering."""
     it = scene(watch=False, auth=A, linger=linger)
     with pytest.raises(KeyError, match="mine"), it.socket:
-        virtual.advance(1.0)
+        clock.advance(1.0)
         raise KeyError("mine")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert (it.peer.closes, it.socket.state.value) == ([(1, 1000, "")], State.CLOSED)
-    assert (virtual.pending, virtual.tasks) == (0, set())
+    assert (clock.pending, clock.tasks) == (0, set())
 
 
-def test_leaving_a_with_block_ends_it_for_all(virtual: VirtualClock, scene: Make) -> None:
+def test_leaving_a_with_block_ends_it_for_all(clock: VirtualClock, scene: Make) -> None:
     """Who is still subscribed at the end of the block sees the Closed, and then the completion."""
     it = scene(watch=False, auth=A)
     log: list[object] = []
     with it.socket as socket:
         socket.closes.subscribe(log.append, on_completed=lambda: log.append("completed"))
-        virtual.advance(1.0)
+        clock.advance(1.0)
     assert log == [left(1, Cause.CLOSE), "completed"]
 
 
-def test_an_attempt_lingers_as_well(virtual: VirtualClock, scene: Make) -> None:
+def test_an_attempt_lingers_as_well(clock: VirtualClock, scene: Make) -> None:
     """Who leaves while it connects: it goes on for ``linger``, and is given up then."""
     it = scene(hang(), watch=False, auth=A, linger=3.0)
     seen: list[tuple[float, Event]] = []
-    it.socket.events.passive().subscribe(lambda event: seen.append((virtual.time(), event)))
+    it.socket.events.passive().subscribe(lambda event: seen.append((clock.time(), event)))
     leave = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert seen == [(0.0, connecting(1)), (4.0, Aborted(epoch=1, cause=Cause.LEFT))]
-    assert (virtual.pending, it.socket.state.value) == (0, State.IDLE)
+    assert (clock.pending, it.socket.state.value) == (0, State.IDLE)
 
 
-def test_the_peer_may_end_it_while_it_lingers(virtual: VirtualClock, scene: Make) -> None:
+def test_the_peer_may_end_it_while_it_lingers(clock: VirtualClock, scene: Make) -> None:
     """The peer's 1000 ends the lingering too: no timer is left that could stop the next life."""
     it = scene(accept().wait(2.0).close(), watch=False, auth=A, linger=10.0)
     it.socket.connect().dispose()
-    virtual.advance(3.0)
-    assert (it.socket.state.value, virtual.pending) == (State.CLOSED, 0)
+    clock.advance(3.0)
+    assert (it.socket.state.value, clock.pending) == (State.CLOSED, 0)
     it.socket.connect()
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert (it.dials, it.peer.live) == ([(0.0, "a"), (3.0, "a")], 1)

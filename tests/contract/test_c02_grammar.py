@@ -28,10 +28,10 @@ from rxsocket import (
 from rxsocket.testing import Grammar, VirtualClock, accept, hang, reject, unreachable
 
 
-def test_an_epoch_that_opens(virtual: VirtualClock, scene: Make) -> None:
+def test_an_epoch_that_opens(clock: VirtualClock, scene: Make) -> None:
     """Connecting, Opened, its messages, Closed: each once, in this order."""
     it = scene(accept().send("1", b"2").wait(10.0).close(1001, "away"), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.events == [
         connecting(1),
         opened(1),
@@ -42,10 +42,10 @@ def test_an_epoch_that_opens(virtual: VirtualClock, scene: Make) -> None:
     ]
 
 
-def test_an_epoch_that_fails(virtual: VirtualClock, scene: Make) -> None:
+def test_an_epoch_that_fails(clock: VirtualClock, scene: Make) -> None:
     """Connecting, ConnectFailed, with the HTTP status when there was one."""
     it = scene(unreachable(), reject(503), auth=A)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     one, failed, waiting, two, refused, _ = it.events
     assert (one, two) == (connecting(1), connecting(2, Cause.FAILED, attempt=2))
     assert waiting == Waiting(delay=2.0, failures=1, cause=Cause.FAILED)
@@ -55,10 +55,10 @@ def test_an_epoch_that_fails(virtual: VirtualClock, scene: Make) -> None:
     assert (refused.epoch, refused.status, refused.verdict) == (2, 503, Verdict.RECONNECT)
 
 
-def test_an_epoch_that_is_rejected(virtual: VirtualClock, scene: Make) -> None:
+def test_an_epoch_that_is_rejected(clock: VirtualClock, scene: Make) -> None:
     """Connecting, Rejected; AwaitingAuth is the socket's own."""
     it = scene(reject(403), auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     first, rejected, awaiting = it.events
     assert first == connecting(1)
     assert isinstance(rejected, Rejected)
@@ -66,14 +66,14 @@ def test_an_epoch_that_is_rejected(virtual: VirtualClock, scene: Make) -> None:
     assert isinstance(awaiting, AwaitingAuth) and awaiting.cause is Cause.REFUSED
 
 
-def test_an_epoch_that_is_aborted(virtual: VirtualClock, scene: Make) -> None:
+def test_an_epoch_that_is_aborted(clock: VirtualClock, scene: Make) -> None:
     """Connecting, Aborted, with what made us give it up."""
     it = scene(hang(), hang(), hang(), auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.reconnect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     it.socket.close()
     assert [event for event in it.events if isinstance(event, Aborted)] == [
         Aborted(epoch=1, cause=Cause.AUTH_CHANGED),
@@ -113,53 +113,53 @@ ENDS: dict[str, tuple[Callable[[Scene], Any], Closed]] = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_every_opened_has_exactly_one_closed(virtual: VirtualClock, scene: Make, name: str) -> None:
+def test_every_opened_has_exactly_one_closed(clock: VirtualClock, scene: Make, name: str) -> None:
     """Whoever ends it: one Closed, which says how; our own has no peer code and no verdict."""
     end, closed = ENDS[name]
     it = scene(auth=A)
     closes: list[Closed] = []
     it.socket.closes.subscribe(closes.append, on_error=lambda _: None)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     end(it)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert closes == [closed]
     assert [event for event in it.events if isinstance(event, Closed)] == [closed]
     assert closes[0].uptime == 2.0
-    virtual.advance(1.0)
+    clock.advance(1.0)
     end(it)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     epochs = [event.epoch for event in it.events if isinstance(event, Closed)]
     assert len(epochs) == len(set(epochs))
 
 
-def test_one_end_at_most_when_both_close_at_once(virtual: VirtualClock, scene: Make) -> None:
+def test_one_end_at_most_when_both_close_at_once(clock: VirtualClock, scene: Make) -> None:
     """A close of ours that crosses the peer's is one Closed, of whichever came first."""
     for order in ((True, False), (False, True)):
         it = scene(accept(), latency=0.2, auth=A)
-        virtual.advance(1.0)
+        clock.advance(1.0)
         for ours in order:
             if ours:
                 it.socket.reconnect()
             else:
                 it.peer.close(1012)
-                virtual.advance(0.0)
-        virtual.advance(0.1)
+                clock.advance(0.0)
+        clock.advance(0.1)
         closes = [event for event in it.events if isinstance(event, Closed)]
         assert [event.cause for event in closes] == [Cause.RECONNECT if order[0] else Cause.PEER]
 
 
-def test_one_epoch_at_a_time_delivers(virtual: VirtualClock, scene: Make) -> None:
+def test_one_epoch_at_a_time_delivers(clock: VirtualClock, scene: Make) -> None:
     """What a peer that was left still sends goes to nobody."""
     it = scene(latency=0.03, auth=A)
     got: list[str] = []
     it.socket.messages.subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
     assert it.peer.connections == 1
     it.peer.push("late")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push("new")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert got == ["new"]
     assert [event for event in it.events if isinstance(event, Message)] == [
         Message(epoch=2, data="new")
@@ -167,30 +167,30 @@ def test_one_epoch_at_a_time_delivers(virtual: VirtualClock, scene: Make) -> Non
     assert it.peer.most_open == 1
 
 
-def test_an_epoch_never_comes_back(virtual: VirtualClock, scene: Make) -> None:
+def test_an_epoch_never_comes_back(clock: VirtualClock, scene: Make) -> None:
     """Numbers go up by one, over failures, changes, a close and a new start."""
     it = scene(accept(), unreachable(), reject(401), auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.drop()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close()
     it.watch()
-    virtual.advance(3.0)
+    clock.advance(3.0)
     epochs = [event.epoch for event in it.events if isinstance(event, Connecting)]
     assert epochs == list(range(1, len(epochs) + 1)) and len(epochs) >= 4
     assert it.socket.state.value is State.OPEN
 
 
-def test_events_of_the_socket_come_between_epochs(virtual: VirtualClock, scene: Make) -> None:
+def test_events_of_the_socket_come_between_epochs(clock: VirtualClock, scene: Make) -> None:
     """Waiting, AwaitingAuth and Ended never stand between a Connecting and its end."""
     it = scene(unreachable(), reject(401), accept().wait(1.0).close(4401), accept(), auth=A)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     it.socket.set_auth(B)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     it.socket.set_auth(C)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close()
     running = False
     for event in it.events:
@@ -205,16 +205,16 @@ def test_events_of_the_socket_come_between_epochs(virtual: VirtualClock, scene: 
     assert it.events[-1] == Ended(verdict=Verdict.COMPLETE, cause=Cause.CLOSE)
 
 
-def test_the_state_follows_the_events(virtual: VirtualClock, scene: Make) -> None:
+def test_the_state_follows_the_events(clock: VirtualClock, scene: Make) -> None:
     """The state is there before the event that leads to it."""
     it = scene(unreachable(), accept(), reject(401), watch=False, auth=A)
     seen: list[tuple[str, State]] = []
     it.socket.events.subscribe(
         lambda event: seen.append((type(event).__name__, it.socket.state.value))
     )
-    virtual.advance(3.0)
+    clock.advance(3.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close()
     assert seen == [
         ("Connecting", State.CONNECTING),
@@ -230,11 +230,11 @@ def test_the_state_follows_the_events(virtual: VirtualClock, scene: Make) -> Non
     ]
 
 
-def test_the_time_of_an_event_is_the_wall_time(virtual: VirtualClock, scene: Make) -> None:
+def test_the_time_of_an_event_is_the_wall_time(clock: VirtualClock, scene: Make) -> None:
     """``at`` is on the wall clock that goes with the loop, and takes no part in comparing."""
     it = scene(unreachable(), auth=A)
-    start = virtual.wall_time() - virtual.time()
-    virtual.advance(10.0)
+    start = clock.wall_time() - clock.time()
+    clock.advance(10.0)
     assert [event.at - start for event in it.events] == pytest.approx([0.0, 0.0, 0.0, 2.0, 2.0])
 
 
@@ -263,7 +263,7 @@ KINDS: dict[type, Any] = {
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("deed", DEEDS)
 def test_who_acts_inside_an_emission_breaks_no_grammar(
-    virtual: VirtualClock, scene: Make, kind: type, deed: str
+    clock: VirtualClock, scene: Make, kind: type, deed: str
 ) -> None:
     """Observers before and behind the one that acts see the same events in the same order."""
     it = scene(KINDS[kind], watch=False, auth=A)
@@ -284,11 +284,11 @@ def test_who_acts_inside_an_emission_breaks_no_grammar(
     look(0)
     it.socket.events.subscribe(act, on_error=lambda _: None)
     look(1)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert acted
     assert seen[0] == seen[1]
     it.socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     for grammar in grammars:
         grammar.done()
 
@@ -296,7 +296,7 @@ def test_who_acts_inside_an_emission_breaks_no_grammar(
 @pytest.mark.parametrize("stream", ["opens", "messages", "closes", "sessions", "state", "errors"])
 @pytest.mark.parametrize("deed", DEEDS)
 def test_who_acts_inside_any_stream_breaks_no_grammar(
-    virtual: VirtualClock, scene: Make, stream: str, deed: str
+    clock: VirtualClock, scene: Make, stream: str, deed: str
 ) -> None:
     """The same from the other streams, at each value once."""
     it = scene(accept().send("1", "2").wait(1.0).drop(), unreachable(), auth=A)
@@ -309,11 +309,11 @@ def test_who_acts_inside_any_stream_breaks_no_grammar(
             DEEDS[deed](it)
 
     getattr(it.socket, stream).subscribe(act, on_error=lambda _: None)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert left < 6
     grammar = Grammar()
     it.socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     if deed != "close and start":  # the diary ends with the first life
         for event in it.events:
             grammar.check(event)
@@ -326,21 +326,21 @@ def test_who_acts_inside_any_stream_breaks_no_grammar(
     ids=["connecting", "open"],
 )
 def test_an_epoch_that_lives_is_a_beginning(
-    virtual: VirtualClock, scene: Make, script: Any, expected: list[Event]
+    clock: VirtualClock, scene: Make, script: Any, expected: list[Event]
 ) -> None:
     """While it connects, and while it is open, nothing has ended it."""
     it = scene(script, auth=A, open_timeout=None)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert it.events == expected
 
 
 @pytest.mark.parametrize("code", [3000, 3003, 4401, 4403, 1008])
 def test_a_refusal_after_the_opening_is_a_closed(
-    virtual: VirtualClock, scene: Make, code: int
+    clock: VirtualClock, scene: Make, code: int
 ) -> None:
     """It opened, so it has a Closed, whose verdict says AWAIT_AUTH; there is no Rejected."""
     it = scene(accept().wait(1.0).close(code, "no"), auth=A)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     *epoch, awaiting = it.events
     assert epoch == [
         connecting(1),
@@ -352,33 +352,33 @@ def test_a_refusal_after_the_opening_is_a_closed(
     assert it.dials == [(0.0, "a")]
 
 
-def test_our_own_closing_has_no_code_of_the_peers(virtual: VirtualClock, scene: Make) -> None:
+def test_our_own_closing_has_no_code_of_the_peers(clock: VirtualClock, scene: Make) -> None:
     """We sent 1000 and say so; the peer's answer, which comes later, changes nothing."""
     it = scene(latency=0.02, auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     [closed] = [event for event in it.events if isinstance(event, Closed)]
     assert (closed.code, closed.sent, closed.verdict) == (None, 1000, None)
     assert (closed.reason, closed.cause) == ("", Cause.AUTH_CHANGED)
     assert it.peer.closes == [(1, 1000, "")]
 
 
-def test_epochs_count_up_by_one_whatever_ended_them(virtual: VirtualClock, scene: Make) -> None:
+def test_epochs_count_up_by_one_whatever_ended_them(clock: VirtualClock, scene: Make) -> None:
     """A failure, an Aborted, a Rejected, a Closed of either side, a new life: one each."""
     scripts = (unreachable(), hang(), reject(401), accept(), accept(), accept())
     it = scene(*scripts, auth=A)
-    virtual.advance(3.0)  # 1 failed, 2 hangs
+    clock.advance(3.0)  # 1 failed, 2 hangs
     it.socket.set_auth(B)  # 2 aborted
-    virtual.advance(3.0)  # 3 rejected
+    clock.advance(3.0)  # 3 rejected
     it.socket.set_auth(C)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.drop()  # 4 lost
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.close()  # 5 closed
-    virtual.advance(2.0)
+    clock.advance(2.0)
     it.watch()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     story = [
         (event.epoch, type(event).__name__)
         for event in it.events

@@ -31,21 +31,21 @@ class Trade(msgspec.Struct):
 TRADES = json(type=Trade)
 
 
-def test_payloads_are_values_everywhere(virtual: VirtualClock, scene: Make) -> None:
+def test_payloads_are_values_everywhere(clock: VirtualClock, scene: Make) -> None:
     """``messages``, the session and ``Message.data`` carry the same decoded object."""
     it = scene(accept().wait(1.0).send('{"price":1}'), codec=TRADES)
     messages: list[Trade] = []
     in_sessions: list[Trade] = []
     it.socket.messages.subscribe(messages.append)
     it.socket.sessions.subscribe(lambda session: session.subscribe(in_sessions.append))
-    virtual.advance(2.0)
+    clock.advance(2.0)
     (event,) = [event for event in it.events if isinstance(event, Message)]
     assert messages == [Trade(1.0)]
     assert messages[0] is in_sessions[0] is event.data
 
 
 def test_a_bad_message_is_an_event_and_the_next_one_arrives(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """It is on ``errors`` and ``events`` with its epoch; connection and streams stay (C3)."""
     script = accept().send('{"price":1}', '{"price":"s3cret"}', "s3cret", '{"price":2}')
@@ -54,7 +54,7 @@ def test_a_bad_message_is_an_event_and_the_next_one_arrives(
     problems: list[object] = []
     it.socket.messages.subscribe(got.append)
     it.socket.errors.subscribe(problems.append)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     failed = [problem for problem in problems if isinstance(problem, DecodeFailed)]
     assert got == [Trade(1.0), Trade(2.0)]
     assert [event for event in it.events if isinstance(event, DecodeFailed)] == failed
@@ -70,7 +70,7 @@ def test_a_bad_message_is_an_event_and_the_next_one_arrives(
 
 
 def test_nothing_of_a_bad_message_is_shown(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in the event, nor in the error, its chain or traceback, nor in the log (C28)."""
 
@@ -83,7 +83,7 @@ def test_nothing_of_a_bad_message_is_shown(
 
     caplog.set_level(logging.DEBUG)
     it = scene(accept().send("s3cret"), codec=Quoting())
-    virtual.advance(1.0)
+    clock.advance(1.0)
     (failed,) = [event for event in it.events if isinstance(event, DecodeFailed)]
     error = failed.error
     assert isinstance(error, Undecodable)
@@ -93,36 +93,36 @@ def test_nothing_of_a_bad_message_is_shown(
 
 
 def test_the_first_bad_message_of_a_connection_is_a_warning(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A feed of nothing but bad messages does not fill the log."""
     caplog.set_level(logging.WARNING, "rxsocket")
     scene(accept().send("?", "?", "?").drop(), accept().send("?", "?"), codec=TRADES)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     warnings = [record for record in caplog.records if "does not decode" in record.message]
     assert len(warnings) == 2
 
 
-def test_a_text_message_is_no_messagepack(virtual: VirtualClock, scene: Make) -> None:
+def test_a_text_message_is_no_messagepack(clock: VirtualClock, scene: Make) -> None:
     """A text frame where MessagePack is expected does not decode, and binary ones do."""
     codec = messagepack(type=list[int])
     it = scene(accept().send("text", b"\x92\x01\x02"), codec=codec)
     got: list[list[int]] = []
     it.socket.messages.subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     (failed,) = [event for event in it.events if isinstance(event, DecodeFailed)]
     assert got == [[1, 2]]
     assert "a bytes-like object is required" in str(failed.error)
 
 
-def test_send_encodes(virtual: VirtualClock, scene: Make) -> None:
+def test_send_encodes(clock: VirtualClock, scene: Make) -> None:
     """JSON goes out as text, MessagePack as binary."""
     as_json = scene(codec=json())
     packed = scene(codec=messagepack())
-    virtual.advance(1.0)
-    sent = virtual.run(_sent(as_json.socket.send({"op": "subscribe"})))
-    virtual.run(_sent(packed.socket.send({"a": 1})))
-    virtual.advance(0)
+    clock.advance(1.0)
+    sent = clock.run(_sent(as_json.socket.send({"op": "subscribe"})))
+    clock.run(_sent(packed.socket.send({"a": 1})))
+    clock.advance(0)
     assert sent == Sent(1)
     assert [text for _, text in as_json.peer.received] == ['{"op":"subscribe"}']
     assert [data for _, data in packed.peer.received] == [b"\x81\xa1a\x01"]
@@ -132,19 +132,19 @@ async def _sent(receipt: Any) -> Any:
     return await receipt
 
 
-def test_what_cannot_be_encoded_raises_in_the_caller(virtual: VirtualClock, scene: Make) -> None:
+def test_what_cannot_be_encoded_raises_in_the_caller(clock: VirtualClock, scene: Make) -> None:
     """At once, and nothing is sent."""
     it = scene(codec=json())
-    virtual.advance(1.0)
+    clock.advance(1.0)
     with pytest.raises(TypeError, match="Encoding objects of type object"):
         it.socket.send(object())
     with pytest.raises(TypeError, match="such as json"):
         scene(watch=False).socket.send({"op": "subscribe"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.received == []
 
 
-def test_rejected_sees_the_message_as_it_came(virtual: VirtualClock, scene: Make) -> None:
+def test_rejected_sees_the_message_as_it_came(clock: VirtualClock, scene: Make) -> None:
     """``rejected=`` is asked before anything is decoded (C9)."""
     asked: list[object] = []
 
@@ -153,29 +153,29 @@ def test_rejected_sees_the_message_as_it_came(virtual: VirtualClock, scene: Make
         return message == "denied"
 
     it = scene(accept().send('{"price":1}', "denied"), codec=TRADES, rejected=rejected)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert asked == ['{"price":1}', "denied"]
     assert it.socket.state.value is State.AWAITING_AUTH
     assert not [event for event in it.events if isinstance(event, DecodeFailed)]
 
 
-def test_held_messages_are_measured_as_they_came(virtual: VirtualClock, scene: Make) -> None:
+def test_held_messages_are_measured_as_they_came(clock: VirtualClock, scene: Make) -> None:
     """The limit of 1 MiB is about bytes on the wire, whatever they decode to (C4)."""
     half = '{"price":1' + " " * (2**19 - 11) + "}"
     it = scene(accept().send(half, half).wait(1.0).send('{"price":1}'), watch=False, codec=TRADES)
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
     it.socket.connect()
-    virtual.advance(0.5)
+    clock.advance(0.5)
     assert problems == []
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert [(problem.count, "1048576 bytes" in problem.reason) for problem in problems] == [
         (3, True)
     ]
 
 
 def test_an_observer_that_raises_is_not_taken_for_a_bad_message(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """What an observer raises is an ``ObserverFailed``, with a codec as without (C23)."""
     it = scene(accept().send('{"price":1}'), codec=TRADES)
@@ -184,27 +184,27 @@ def test_an_observer_that_raises_is_not_taken_for_a_bad_message(
         raise ValueError("no")
 
     it.socket.messages.subscribe(fail)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     kinds = [type(event) for event in it.events]
     assert ObserverFailed in kinds
     assert DecodeFailed not in kinds
 
 
-def test_a_bad_message_settles_a_change_of_credential(virtual: VirtualClock, scene: Make) -> None:
+def test_a_bad_message_settles_a_change_of_credential(clock: VirtualClock, scene: Make) -> None:
     """That a message came says that the credential is in effect, whatever the message."""
     it = scene(accept(), accept().send("?"), codec=TRADES, auth="a")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     changed = it.socket.set_auth("b")
-    virtual.advance(0.1)
+    clock.advance(0.1)
     assert changed.done
 
 
-def test_reconnecting_goes_on_decoding(virtual: VirtualClock, scene: Make) -> None:
+def test_reconnecting_goes_on_decoding(clock: VirtualClock, scene: Make) -> None:
     """Each connection of the socket has the codec."""
     script = accept().send('{"price":1}').drop()
     it = scene(script, script, codec=TRADES)
     got: list[Trade] = []
     it.socket.messages.subscribe(got.append)
-    virtual.advance(4.0)
+    clock.advance(4.0)
     closed: list[Event] = [event for event in it.events if isinstance(event, Closed)]
     assert (got, len(closed)) == ([Trade(1.0), Trade(1.0)], 2)

@@ -31,44 +31,44 @@ from rxsocket import (
 from rxsocket.testing import VirtualClock, accept, fake, reject, server, unreachable
 
 
-def test_closed_comes_before_anything_of_the_next(virtual: VirtualClock) -> None:
+def test_closed_comes_before_anything_of_the_next(clock: VirtualClock) -> None:
     """The old connection's Closed comes first, then the new epoch; no old message follows."""
     peer = fake()
     socket = Socket(peer.url, auth={"token": "a"}, transport=peer)
     events: list[Event] = []
     socket.events.subscribe(events.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.push("old")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     peer.push("too late")
     socket.set_auth({"token": "b"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.push("new")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     after = events[events.index(Closed(epoch=1, sent=1000, cause=Cause.AUTH_CHANGED)) :]
     names = [type(event).__name__ for event in after]
     assert names == ["Closed", "Connecting", "Opened", "Message"]
     assert after[-1] == Message(epoch=2, data="new")
     assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_mute_peer_holds_the_next_dial_up_for_50_ms(virtual: VirtualClock) -> None:
+def test_a_mute_peer_holds_the_next_dial_up_for_50_ms(clock: VirtualClock) -> None:
     """A peer that never answers our close delays the next dial by 50 ms; it is dropped in 2 s."""
     peer = fake()
     socket = Socket(peer.url, auth={"token": "a"}, transport=peer)
     socket.messages.subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     peer.freeze()
     socket.set_auth({"token": "b"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert [handshake.at for handshake in peer.handshakes] == [0.0, 10.05]
     assert peer.connections == 2
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert peer.connections == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 def dialled(it: Scene) -> list[float]:
@@ -76,15 +76,15 @@ def dialled(it: Scene) -> list[float]:
     return [at for at, event in it.entries if isinstance(event, Connecting)]
 
 
-def test_a_change_while_open_says_so_in_order(virtual: VirtualClock, scene: Make) -> None:
+def test_a_change_while_open_says_so_in_order(clock: VirtualClock, scene: Make) -> None:
     """Closed, Connecting and Opened, all with the cause, in the same instant."""
     it = scene(auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
     assert it.entries == [(10.0, left(1, Cause.AUTH_CHANGED))]
     assert it.socket.state.value is State.CONNECTING
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.entries[1:] == [
         (10.0, connecting(2, Cause.AUTH_CHANGED)),
         (10.0, opened(2, Cause.AUTH_CHANGED, gap=0.0)),
@@ -93,7 +93,7 @@ def test_a_change_while_open_says_so_in_order(virtual: VirtualClock, scene: Make
     assert it.dials == [(0.0, "a"), (10.0, "b")]
 
 
-def test_every_stream_sees_the_close_first(virtual: VirtualClock, scene: Make) -> None:
+def test_every_stream_sees_the_close_first(clock: VirtualClock, scene: Make) -> None:
     """``closes`` before ``opens``; the session completes before the next one begins."""
     it = scene(auth=A)
     log: list[object] = []
@@ -104,9 +104,9 @@ def test_every_stream_sees_the_close_first(virtual: VirtualClock, scene: Make) -
             on_completed=lambda: log.append(("session over", session.epoch))
         )
     )
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert log == [("open", 1), ("close", 1), ("session over", 1), ("open", 2)]
 
 
@@ -114,66 +114,66 @@ def test_every_stream_sees_the_close_first(virtual: VirtualClock, scene: Make) -
     ("latency", "wait"), [(0.0, 0.0), (0.02, 0.02), (0.05, 0.05), (0.06, 0.05), (1.5, 0.05)]
 )
 def test_the_next_dial_waits_for_the_answer_or_50_ms(
-    virtual: VirtualClock, scene: Make, latency: float, wait: float
+    clock: VirtualClock, scene: Make, latency: float, wait: float
 ) -> None:
     """The handshake with B starts when the peer has answered, after 50 ms at the latest."""
     it = scene(latency=latency, auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert dialled(it) == [0.0, 10.0]
     assert it.peer.handshakes[1].at == pytest.approx(10.0 + wait + latency)
 
 
 @pytest.mark.parametrize("close_timeout", [0.5, 2.0, 7.0])
 def test_a_mute_peer_is_gone_within_the_limit(
-    virtual: VirtualClock, scene: Make, close_timeout: float
+    clock: VirtualClock, scene: Make, close_timeout: float
 ) -> None:
     """The old connection is closed in the background, and cut at ``close_timeout``."""
     it = scene(accept().freeze(), auth=A, close_timeout=close_timeout)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(close_timeout - 0.01)
+    clock.advance(close_timeout - 0.01)
     assert (it.peer.connections, it.peer.live) == (2, 1)
-    virtual.advance(0.01)
+    clock.advance(0.01)
     assert (it.peer.connections, it.peer.live) == (1, 1)
     assert it.peer.closes == [(1, 1006, "")]
     assert it.socket.state.value is State.OPEN
 
 
-def test_a_mute_peer_that_was_left_delivers_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_a_mute_peer_that_was_left_delivers_nothing(clock: VirtualClock, scene: Make) -> None:
     """Whatever the old peer says while it is being closed goes to nobody."""
     it = scene(accept().wait(10.01).send("late").wait(0.1).close(4000), latency=1.0, auth=A)
     got: list[str] = []
     it.socket.messages.subscribe(got.append)
-    virtual.advance(11.0)
+    clock.advance(11.0)
     it.socket.set_auth(B)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert got == []
     assert it.names == ["Connecting", "Opened", "Closed", "Connecting", "Opened"]
 
 
-def test_what_the_peer_answers_is_not_told(virtual: VirtualClock, scene: Make) -> None:
+def test_what_the_peer_answers_is_not_told(clock: VirtualClock, scene: Make) -> None:
     """Only one Closed for A, though the peer's answer and end come later."""
     it = scene(latency=0.5, auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert [event for event in it.events if isinstance(event, Closed)] == [
         left(1, Cause.AUTH_CHANGED)
     ]
 
 
 def test_messages_of_the_same_instant_are_of_the_old_one_or_of_none(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """What came before the change is delivered before Closed; what comes after it never is."""
     it = scene(auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push("1")
-    virtual.call_soon(it.socket.set_auth, B)
-    virtual.call_soon(it.peer.push, "2")
-    virtual.advance(1.0)
+    clock.call_soon(it.socket.set_auth, B)
+    clock.call_soon(it.peer.push, "2")
+    clock.advance(1.0)
     assert it.events[2:] == [
         Message(epoch=1, data="1"),
         left(1, Cause.AUTH_CHANGED),
@@ -188,7 +188,7 @@ def test_messages_of_the_same_instant_are_of_the_old_one_or_of_none(
 
 @pytest.mark.parametrize("stream", ["messages", "events", "opens", "sessions", "state"])
 def test_a_change_inside_an_observer_waits_for_the_emission(
-    virtual: VirtualClock, scene: Make, stream: str
+    clock: VirtualClock, scene: Make, stream: str
 ) -> None:
     """The observers behind it get the value first; then comes Closed, before anything else."""
     it = scene(accept().send("go"), watch=False, auth=A)
@@ -204,7 +204,7 @@ def test_a_change_inside_an_observer_waits_for_the_emission(
     getattr(it.socket, stream).subscribe(
         lambda _: log.append(it.socket.state.value) if log else None
     )
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert log[:2] == ["asked", State.OPEN]
     epochs = [
         (type(event).__name__, event.epoch) for event in it.events if not isinstance(event, Message)
@@ -215,24 +215,24 @@ def test_a_change_inside_an_observer_waits_for_the_emission(
     assert it.credentials == ["a", "b"]
 
 
-def test_a_change_at_a_message_holds_back_the_next_one(virtual: VirtualClock, scene: Make) -> None:
+def test_a_change_at_a_message_holds_back_the_next_one(clock: VirtualClock, scene: Make) -> None:
     """Two messages in one instant, a change at the first: the second is never delivered."""
     it = scene(accept().wait(1.0).send("1", "2"), watch=False, auth=A)
     got: list[list[str]] = [[], []]
     it.socket.messages.subscribe(lambda message: (got[0].append(message), it.socket.set_auth(B)))
     it.socket.messages.subscribe(got[1].append)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert got == [["1"], ["1"]]
 
 
-def test_a_change_at_the_close_of_a_change(virtual: VirtualClock, scene: Make) -> None:
+def test_a_change_at_the_close_of_a_change(clock: VirtualClock, scene: Make) -> None:
     """An observer of ``closes`` that sets the next credential: B is never dialled."""
     it = scene(auth=A)
     outcomes: list[object] = []
     it.socket.closes.subscribe(lambda _: it.socket.set_auth(C).subscribe(outcomes.append))
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B).subscribe(outcomes.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.dials == [(0.0, "a"), (10.0, "c")]
     assert outcomes == [Overtaken(), InEffect(epoch=2)]
 
@@ -240,33 +240,33 @@ def test_a_change_at_the_close_of_a_change(virtual: VirtualClock, scene: Make) -
 @pytest.mark.parametrize("at", [Closed, Connecting])
 @pytest.mark.parametrize("last", ["close", "leave"])
 def test_ending_it_in_the_middle_of_a_change(
-    virtual: VirtualClock, scene: Make, at: type, last: str
+    clock: VirtualClock, scene: Make, at: type, last: str
 ) -> None:
     """Who closes or leaves at Closed or Connecting of a change: B is not dialled."""
     it = scene(watch=False, auth=A)
 
     def end(event: Event) -> None:
-        if isinstance(event, at) and it.credentials == ["a"] and virtual.time() == 10.0:
+        if isinstance(event, at) and it.credentials == ["a"] and clock.time() == 10.0:
             it.socket.close() if last == "close" else leave.dispose()
 
     leave = it.socket.events.subscribe(end)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert it.credentials == ["a"]
     assert it.socket.state.value is (State.CLOSED if last == "close" else State.IDLE)
 
 
 def test_an_observer_that_leaves_at_the_close_takes_nobody_along(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """``take_until(closes)`` style leaving in the middle of a change: the others go on."""
     it = scene(auth=A)
     mine: list[Opened] = []
     it.socket.opens.pipe(ops.take_until(it.socket.closes)).subscribe(mine.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert mine == [opened(1)]
     assert it.credentials == ["a", "b"]
 
@@ -280,14 +280,14 @@ def one_session(*scripts: Any) -> tuple[Any, ...]:
 
 
 def test_a_refusal_while_the_old_close_is_unanswered_gets_one_more_try(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """B is refused while A is still there for the server: tried again when A is gone."""
     it = scene(*one_session(reject(401)), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert it.dials == [(0.0, "a"), (10.05, "b"), (12.0, "b")]
     failed = it.events[2]
     assert isinstance(failed, ConnectFailed)
@@ -297,13 +297,13 @@ def test_a_refusal_while_the_old_close_is_unanswered_gets_one_more_try(
     assert change.result() == InEffect(epoch=3)
 
 
-def test_a_close_as_refusal_gets_one_more_try_too(virtual: VirtualClock, scene: Make) -> None:
+def test_a_close_as_refusal_gets_one_more_try_too(clock: VirtualClock, scene: Make) -> None:
     """A server that lets B in and then closes with 4403 means the same."""
     it = scene(*one_session(accept().close(4403)), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert it.dials == [(0.0, "a"), (10.05, "b"), (12.0, "b")]
     assert Closed(epoch=2, code=4403, verdict=Verdict.RECONNECT) in it.events
     assert change.result() == InEffect(epoch=3)
@@ -311,91 +311,91 @@ def test_a_close_as_refusal_gets_one_more_try_too(virtual: VirtualClock, scene: 
 
 @pytest.mark.parametrize(("answer", "again"), [(0.4, 11.05), (1.5, 11.5)])
 def test_the_one_more_try_comes_when_a_late_answer_does(
-    virtual: VirtualClock, answer: float, again: float
+    clock: VirtualClock, answer: float, again: float
 ) -> None:
     """B is refused before the old peer answers: dialled again then, and 1 s later at least."""
     old, new = fake(latency=answer), fake(reject(401))
     peers = iter([old])
     socket = Socket(old.url, auth=A, transport=lambda request: next(peers, new)(request))
     socket.messages.subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     change = socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert [(one.at, one.credential) for one in new.handshakes] == [(10.05, "b"), (again, "b")]
     assert change.result() == InEffect(epoch=3)
     assert old.connections == 0
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_second_refusal_after_a_late_answer_parks(virtual: VirtualClock) -> None:
+def test_a_second_refusal_after_a_late_answer_parks(clock: VirtualClock) -> None:
     """Refused again when the old peer has answered: B is parked and not dialled any more."""
     old, new = fake(latency=0.4), fake(reject(401), reject(401))
     peers = iter([old])
     socket = Socket(old.url, auth=A, transport=lambda request: next(peers, new)(request))
     socket.messages.subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     change = socket.set_auth(B)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert [(one.at, one.credential) for one in new.handshakes] == [(10.05, "b"), (11.05, "b")]
     assert isinstance(change.result(), Refused)
     assert socket.state.value is State.AWAITING_AUTH
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_there_is_no_third_try(virtual: VirtualClock, scene: Make) -> None:
+def test_there_is_no_third_try(clock: VirtualClock, scene: Make) -> None:
     """Refused again when A is gone: B is refused for good."""
     it = scene(*one_session(reject(401), reject(401)), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     change = it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.dials == [(0.0, "a"), (10.05, "b"), (12.0, "b")]
     assert change.result() == Refused("the server refused the handshake with HTTP 401")
     assert [type(event) for event in it.events[-2:]] == [Rejected, AwaitingAuth]
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
-def test_a_refusal_after_the_answer_is_one(virtual: VirtualClock, scene: Make) -> None:
+def test_a_refusal_after_the_answer_is_one(clock: VirtualClock, scene: Make) -> None:
     """A peer that answered the close is no excuse: one handshake with B."""
     it = scene(accept(), reject(401), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.dials == [(0.0, "a"), (10.0, "b")]
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
-def test_the_old_close_may_end_before_the_second_is_due(virtual: VirtualClock, scene: Make) -> None:
+def test_the_old_close_may_end_before_the_second_is_due(clock: VirtualClock, scene: Make) -> None:
     """A close that is answered after 0.2 s: the one more try comes then, at most 1 s later."""
     it = scene(accept(), reject(401), auth=A, latency=0.2)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert len(it.dials) == 2  # refused at 10.25, when the answer had come at 10.2
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
-def test_another_change_while_waiting_for_the_old_close(virtual: VirtualClock, scene: Make) -> None:
+def test_another_change_while_waiting_for_the_old_close(clock: VirtualClock, scene: Make) -> None:
     """C overtakes B's second try, and has a second try of its own."""
     it = scene(*one_session(reject(401), reject(401)), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     first = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     second = it.socket.set_auth(C)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert it.dials == [(0.0, "a"), (10.05, "b"), (11.0, "c"), (12.0, "c")]
     assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=4))
 
 
 def test_an_outage_while_the_old_close_is_unanswered_is_one(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """What is no refusal goes by the backoff, as ever."""
     it = scene(*one_session(unreachable()), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert dialled(it) == [0.0, 10.0, 12.05]
     assert Waiting(delay=2.0, failures=1, cause=Cause.FAILED) in it.events
 
@@ -403,29 +403,29 @@ def test_an_outage_while_the_old_close_is_unanswered_is_one(
 # --- the outcome
 
 
-def settled(virtual: VirtualClock, receipt: Any) -> list[tuple[float, object]]:
+def settled(clock: VirtualClock, receipt: Any) -> list[tuple[float, object]]:
     log: list[tuple[float, object]] = []
-    receipt.subscribe(lambda outcome: log.append((virtual.time(), outcome)))
+    receipt.subscribe(lambda outcome: log.append((clock.time(), outcome)))
     return log
 
 
-def test_in_effect_after_a_quarter_of_a_second(virtual: VirtualClock, scene: Make) -> None:
+def test_in_effect_after_a_quarter_of_a_second(clock: VirtualClock, scene: Make) -> None:
     """An open proves nothing yet: 0.25 s without a refusal do."""
     it = scene(auth=A)
-    virtual.advance(10.0)
-    log = settled(virtual, it.socket.set_auth(B))
-    virtual.advance(0.249)
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
+    clock.advance(0.249)
     assert log == []
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert log == [(10.25, InEffect(epoch=2))]
 
 
-def test_in_effect_at_the_first_message(virtual: VirtualClock, scene: Make) -> None:
+def test_in_effect_at_the_first_message(clock: VirtualClock, scene: Make) -> None:
     """A message of the new connection proves it at once."""
     it = scene(accept(), accept().wait(0.1).send("welcome"), auth=A)
-    virtual.advance(10.0)
-    log = settled(virtual, it.socket.set_auth(B))
-    virtual.advance(1.0)
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
+    clock.advance(1.0)
     assert log == [(10.1, InEffect(epoch=2))]
 
 
@@ -439,22 +439,22 @@ def test_in_effect_at_the_first_message(virtual: VirtualClock, scene: Make) -> N
     ids=["403", "4401", "1008"],
 )
 def test_refused_at_the_refusal(
-    virtual: VirtualClock, scene: Make, script: Any, at: float, reason: str
+    clock: VirtualClock, scene: Make, script: Any, at: float, reason: str
 ) -> None:
     """By a status or by a close within the grace; the reason is the server's."""
     it = scene(accept(), script, auth=A)
-    virtual.advance(10.0)
-    log = settled(virtual, it.socket.set_auth(B))
-    virtual.advance(1.0)
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
+    clock.advance(1.0)
     assert log == [(at, Refused(reason))]
 
 
-def test_an_outage_settles_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_an_outage_settles_nothing(clock: VirtualClock, scene: Make) -> None:
     """As long as the server is away nobody knows; then it is in effect."""
     it = scene(accept(), unreachable(), accept().wait(0.1).drop(), auth=A)
-    virtual.advance(10.0)
-    log = settled(virtual, it.socket.set_auth(B))
-    virtual.advance(16.0)
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
+    clock.advance(16.0)
     assert dialled(it) == [0.0, 10.0, 12.0, 16.1]
     assert log == [(16.35, InEffect(epoch=4))]
 
@@ -468,47 +468,45 @@ OVERTAKE: dict[str, Callable[[Scene], Any]] = {
 
 @pytest.mark.parametrize("by", OVERTAKE)
 @pytest.mark.parametrize("opened", [False, True])
-def test_overtaken_by_a_newer_one(
-    virtual: VirtualClock, scene: Make, by: str, opened: bool
-) -> None:
+def test_overtaken_by_a_newer_one(clock: VirtualClock, scene: Make, by: str, opened: bool) -> None:
     """Before it was in effect: the receipt says so at once, the newer one has its own."""
     it = scene(auth=A)
-    virtual.advance(10.0)
-    log = settled(virtual, it.socket.set_auth(B))
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
     if opened:
-        virtual.advance(0.0)
+        clock.advance(0.0)
     newer = OVERTAKE[by](it)
     assert log == [(10.0, Overtaken())]
-    virtual.advance(1.0)
+    clock.advance(1.0)
     expected = None if by == "by a logout" else 3 if opened else 2
     assert newer.result() == InEffect(epoch=expected)
 
 
-def test_two_who_set_the_same_are_told_the_same(virtual: VirtualClock, scene: Make) -> None:
+def test_two_who_set_the_same_are_told_the_same(clock: VirtualClock, scene: Make) -> None:
     """Asking twice for B is one change with two receipts."""
     it = scene(auth=A)
-    virtual.advance(10.0)
-    logs = [settled(virtual, it.socket.set_auth(B)) for _ in range(2)]
-    virtual.advance(0.1)
-    logs.append(settled(virtual, it.socket.set_auth(B)))
-    virtual.advance(1.0)
+    clock.advance(10.0)
+    logs = [settled(clock, it.socket.set_auth(B)) for _ in range(2)]
+    clock.advance(0.1)
+    logs.append(settled(clock, it.socket.set_auth(B)))
+    clock.advance(1.0)
     assert logs[:2] == [[(10.25, InEffect(epoch=2))]] * 2
     assert [outcome for _, outcome in logs[2]] == [InEffect(epoch=2)]
     assert it.credentials == ["a", "b"]
 
 
-def test_an_unused_receipt_harms_nobody(virtual: VirtualClock, scene: Make) -> None:
+def test_an_unused_receipt_harms_nobody(clock: VirtualClock, scene: Make) -> None:
     """Dropping receipts, and cancelling who awaits one, changes nothing."""
     it = scene(auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
 
     async def impatient() -> None:
         await asyncio.wait_for(it.socket.set_auth(C), timeout=0.1)
 
     with pytest.raises(TimeoutError):
-        virtual.run(impatient())
-    virtual.advance(1.0)
+        clock.run(impatient())
+    clock.advance(1.0)
     assert it.credentials[-1] == "c"
     assert it.socket.state.value is State.OPEN
 

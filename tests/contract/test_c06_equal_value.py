@@ -34,33 +34,33 @@ EQUAL: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("which", EQUAL)
 def test_an_equal_value_while_open_changes_nothing(
-    virtual: VirtualClock, scene: Make, which: str
+    clock: VirtualClock, scene: Make, which: str
 ) -> None:
     """No event, no handshake, and the receipt says that it is in effect already."""
     first, second = EQUAL[which]
     it = scene(auth=first)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     receipt = it.socket.set_auth(second)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.entries == []
     assert it.dials == [(0.0, "a")]
     assert receipt.result() == InEffect(epoch=1)
 
 
 def test_what_was_changed_in_a_mapping_afterwards_is_no_change(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """The value is frozen when it is passed; the mapping, changed since, is another value."""
     mine = {"token": "a"}
     it = scene(auth=mine)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     mine["token"] = "b"
     it.socket.set_auth({"token": "a"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a"]
     it.socket.set_auth(mine)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a", "b"]
 
 
@@ -75,13 +75,13 @@ DIFFERENT: dict[str, Any] = {
 
 @pytest.mark.parametrize("which", DIFFERENT)
 def test_a_different_value_makes_one_handshake(
-    virtual: VirtualClock, scene: Make, which: str
+    clock: VirtualClock, scene: Make, which: str
 ) -> None:
     """Whatever differs is another credential."""
     it = scene(auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(DIFFERENT[which])
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert [at for at, _ in it.dials] == [0.0, 10.0]
 
 
@@ -94,18 +94,18 @@ STAGES: dict[str, tuple[Any, State, list[float]]] = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_equal_value_while_not_open_changes_nothing(
-    virtual: VirtualClock, scene: Make, stage: str
+    clock: VirtualClock, scene: Make, stage: str
 ) -> None:
     """The attempt, the wait or the parking goes on as if nothing had been said."""
     script, state, dials = STAGES[stage]
     it = scene(script, auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.socket.state.value is state
     it.clear()
     receipt = it.socket.set_auth(dict(A))
-    virtual.advance(0.5)
+    clock.advance(0.5)
     assert it.entries == []
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.dials == [(at, "a") for at in dials]
     if state is State.AWAITING_AUTH:
         assert receipt.result() == Refused("it was refused before")
@@ -113,24 +113,24 @@ def test_an_equal_value_while_not_open_changes_nothing(
         assert isinstance(receipt.result(), InEffect)
 
 
-def test_an_equal_value_does_not_start_the_backoff_anew(virtual: VirtualClock, scene: Make) -> None:
+def test_an_equal_value_does_not_start_the_backoff_anew(clock: VirtualClock, scene: Make) -> None:
     """In the middle of an outage the waits go on growing."""
     it = scene(unreachable(), unreachable(), unreachable(), auth=A)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     it.socket.set_auth(dict(A))
-    virtual.advance(30.0)
+    clock.advance(30.0)
     waits = [(event.failures, event.delay) for event in it.events if isinstance(event, Waiting)]
     assert waits == [(1, 2.0), (2, 4.0), (3, 8.0)]
 
 
-def test_logging_out_twice_is_once(virtual: VirtualClock, scene: Make) -> None:
+def test_logging_out_twice_is_once(clock: VirtualClock, scene: Make) -> None:
     """Logged out is a value too: the second None is no event and is in effect at once."""
     it = scene(auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(None)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     again = it.socket.set_auth(None)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert [type(event) for event in it.events].count(AwaitingAuth) == 1
     assert again.result() == InEffect(epoch=None)
 
@@ -143,56 +143,56 @@ FEEDS: dict[str, Callable[[Scene, Subject[Any]], object]] = {
 
 @pytest.mark.parametrize("feed", FEEDS)
 def test_an_observable_that_repeats_itself_makes_no_handshake(
-    virtual: VirtualClock, scene: Make, feed: str
+    clock: VirtualClock, scene: Make, feed: str
 ) -> None:
     """What a source emits is compared like what is set."""
     source: Subject[Any] = Subject()
     it = scene(auth=source)
     source.on_next(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     FEEDS[feed](it, source)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a")]
 
 
 def test_a_source_that_repeats_what_was_set_makes_no_handshake(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """The newest of all is compared, not the newest of each."""
     source: Subject[Any] = Subject()
     it = scene(auth=source)
     source.on_next(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     source.on_next(dict(B))
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (10.0, "b")]
 
 
-def test_messages_go_on_across_an_equal_value(virtual: VirtualClock, scene: Make) -> None:
+def test_messages_go_on_across_an_equal_value(clock: VirtualClock, scene: Make) -> None:
     """The connection does not notice: a message in the same instant is delivered."""
     it = scene(accept(), auth=A)
     got: list[str] = []
     it.socket.messages.subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push("1")
     it.socket.set_auth(dict(A))
     it.peer.push("2")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert got == ["1", "2"]
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("a", Credential.of("a")), ({}, {}), (None, None)], ids=str
 )
-def test_equal_of_other_kinds(virtual: VirtualClock, scene: Make, one: Any, other: Any) -> None:
+def test_equal_of_other_kinds(clock: VirtualClock, scene: Make, one: Any, other: Any) -> None:
     """A credential object, an empty mapping and None are values like others."""
     it = scene(auth=one)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(other)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.events == []
     assert change.result() == InEffect(epoch=None if one is None else 1)
 
@@ -200,38 +200,38 @@ def test_equal_of_other_kinds(virtual: VirtualClock, scene: Make, one: Any, othe
 @pytest.mark.parametrize(
     ("one", "other"), [({"token": "1"}, {"token": 1}), ("", {}), ({}, None)], ids=str
 )
-def test_what_only_looks_equal(virtual: VirtualClock, scene: Make, one: Any, other: Any) -> None:
+def test_what_only_looks_equal(clock: VirtualClock, scene: Make, one: Any, other: Any) -> None:
     """A text and a number, nothing in a string and in a mapping, are different."""
     it = scene(auth=one)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(other)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert isinstance(it.events[2], Closed)
 
 
-def test_an_equal_value_at_every_message(virtual: VirtualClock, scene: Make) -> None:
+def test_an_equal_value_at_every_message(clock: VirtualClock, scene: Make) -> None:
     """Echoing the own credential from inside an observer makes no storm."""
     it = scene(accept().send("1").wait(1.0).send("2"), auth=A)
     it.socket.messages.subscribe(lambda _: it.socket.set_auth(dict(A)))
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert it.credentials == ["a"]
 
 
-def test_an_equal_value_before_the_start(virtual: VirtualClock, scene: Make) -> None:
+def test_an_equal_value_before_the_start(clock: VirtualClock, scene: Make) -> None:
     """Nothing runs, so nothing but Stored can be said."""
     it = scene(watch=False, auth=A)
     assert it.socket.set_auth(dict(A)).result() == Stored()
     it.watch()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a"]
 
 
-def test_what_a_provider_gave(virtual: VirtualClock, scene: Make) -> None:
+def test_what_a_provider_gave(clock: VirtualClock, scene: Make) -> None:
     """Setting what the provider gave for this connection changes nothing."""
     it = scene(auth=lambda: A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     change = it.socket.set_auth(dict(A))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (it.credentials, change.result()) == (["a"], InEffect(epoch=1))
 
 
@@ -242,12 +242,12 @@ ACTS: dict[str, Callable[[Scene], Any]] = {
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_between_two_connections_with_it(virtual: VirtualClock, scene: Make, act: str) -> None:
+def test_between_two_connections_with_it(clock: VirtualClock, scene: Make, act: str) -> None:
     """While A is dialled again anyway, setting A adds no third."""
     it = scene(auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     ACTS[act](it)
     change = it.socket.set_auth(dict(A))
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.credentials == ["a", "a"]
     assert isinstance(change.result(), InEffect)

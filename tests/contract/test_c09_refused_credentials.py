@@ -50,13 +50,13 @@ class Provided:
         asked: When it was asked, and what it was told.
     """
 
-    def __init__(self, virtual: VirtualClock, *answers: Any) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: VirtualClock, *answers: Any) -> None:
+        self._clock = clock
         self._answers = list(answers)
         self.asked: list[tuple[float, Ask]] = []
 
     def __call__(self, ask: Ask) -> Any:
-        self.asked.append((self._virtual.time(), ask))
+        self.asked.append((self._clock.time(), ask))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -71,11 +71,11 @@ class Provided:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refusal_leads_to_awaiting_auth(virtual: VirtualClock, scene: Make, refusal: str) -> None:
+def test_a_refusal_leads_to_awaiting_auth(clock: VirtualClock, scene: Make, refusal: str) -> None:
     """Each refusing status and code parks the socket at once, and the verdict says so."""
     script, at = REFUSALS[refusal]
     it = scene(script, auth=A)
-    virtual.advance(at)
+    clock.advance(at)
     refused, parked = it.events[-2:]
     assert [when for when, _ in it.entries[-2:]] == [at, at]
     assert isinstance(parked, AwaitingAuth)
@@ -92,19 +92,19 @@ def test_a_refusal_leads_to_awaiting_auth(virtual: VirtualClock, scene: Make, re
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_the_same_value_is_not_dialled_again(
-    virtual: VirtualClock, scene: Make, refusal: str
+    clock: VirtualClock, scene: Make, refusal: str
 ) -> None:
     """Not by itself in ten minutes, not by setting it again, not after another one."""
     script, _ = REFUSALS[refusal]
     it = scene(script, auth=A)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a")]
     again = it.socket.set_auth(dict(A))
-    virtual.advance(600.0)
+    clock.advance(600.0)
     it.socket.set_auth(B)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     back = it.socket.set_auth(dict(A))
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a"), (1200.0, "b")]
     assert it.socket.state.value is State.AWAITING_AUTH
     assert again.result() == Refused("it was refused before")
@@ -112,44 +112,44 @@ def test_the_same_value_is_not_dialled_again(
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_reconnect_lets_it_be_tried_again(virtual: VirtualClock, scene: Make, refusal: str) -> None:
+def test_reconnect_lets_it_be_tried_again(clock: VirtualClock, scene: Make, refusal: str) -> None:
     """One dial with the same value, at once, as the last attempt is long ago."""
     script, _ = REFUSALS[refusal]
     it = scene(script, auth=A)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     it.socket.reconnect()
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a"), (600.0, "a")]
     assert it.socket.state.value is State.OPEN
 
 
-def test_reconnect_forgets_every_one(virtual: VirtualClock, scene: Make) -> None:
+def test_reconnect_forgets_every_one(clock: VirtualClock, scene: Make) -> None:
     """A was refused, then B was: after ``reconnect()`` A may be set again."""
     it = scene(reject(401), reject(401), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.reconnect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (10.0, "b"), (20.0, "b"), (30.0, "a")]
 
 
 def test_refused_again_after_reconnect_is_remembered_again(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """Each ``reconnect()`` is one handshake."""
     it = scene(*[reject(401)] * 3, auth=A)
     for _ in range(3):
-        virtual.advance(10.0)
+        clock.advance(10.0)
         it.socket.reconnect()
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a"), (10.0, "a"), (20.0, "a"), (30.0, "a")]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_no_stream_ends(virtual: VirtualClock, scene: Make, refusal: str) -> None:
+def test_no_stream_ends(clock: VirtualClock, scene: Make, refusal: str) -> None:
     """Neither completion nor error anywhere; another value opens for the same subscribers."""
     it = scene(REFUSALS[refusal][0], watch=False, auth=A)
     ends: list[str] = []
@@ -160,69 +160,69 @@ def test_no_stream_ends(virtual: VirtualClock, scene: Make, refusal: str) -> Non
             on_completed=lambda name=name: ends.append(name),
         )
     it.socket.opens.subscribe(lambda event: opens.append(event.epoch))
-    virtual.advance(600.0)
+    clock.advance(600.0)
     receipt = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert ends == []
     assert opens[-1] == 2
     assert receipt.result() == InEffect(epoch=2)
 
 
 @pytest.mark.parametrize("uptime", [5.0, 60.0])
-def test_1008_once_stable_is_no_refusal(virtual: VirtualClock, scene: Make, uptime: float) -> None:
+def test_1008_once_stable_is_no_refusal(clock: VirtualClock, scene: Make, uptime: float) -> None:
     """A policy violation after ``stable_after`` is an outage: the same value is dialled again."""
     it = scene(accept().wait(uptime).close(1008), auth=A)
-    virtual.advance(uptime + 10.0)
+    clock.advance(uptime + 10.0)
     assert it.dials == [(0.0, "a"), (uptime + 2.0, "a")]
     assert Closed(epoch=1, code=1008, verdict=Verdict.RECONNECT) in it.events
 
 
 @pytest.mark.parametrize(("stable_after", "dials"), [(1.0, 2), (30.0, 1)])
 def test_stable_after_decides_about_1008(
-    virtual: VirtualClock, scene: Make, stable_after: float, dials: int
+    clock: VirtualClock, scene: Make, stable_after: float, dials: int
 ) -> None:
     """Closed with 1008 after 10 s: stable for one, a refusal for the other."""
     it = scene(accept().wait(10.0).close(1008), auth=A, stable_after=stable_after)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.peer.dials == dials
 
 
-def test_a_refusal_in_the_middle_of_an_outage(virtual: VirtualClock, scene: Make) -> None:
+def test_a_refusal_in_the_middle_of_an_outage(clock: VirtualClock, scene: Make) -> None:
     """Whatever came before, a 401 parks."""
     it = scene(unreachable(), reject(503), reject(401), auth=A)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(2.0, "a"), (6.0, "a")]
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
-def test_it_is_remembered_over_a_stop(virtual: VirtualClock, scene: Make) -> None:
+def test_it_is_remembered_over_a_stop(clock: VirtualClock, scene: Make) -> None:
     """Who leaves and subscribes again finds the same socket: nothing is dialled."""
     it = scene(reject(401), watch=False, auth=A)
     first = it.socket.messages.subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     first.dispose()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.watch()
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a")]
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
-def test_a_source_that_repeats_it_dials_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_a_source_that_repeats_it_dials_nothing(clock: VirtualClock, scene: Make) -> None:
     """An Observable that goes back to the refused value parks; another value connects."""
     source: Subject[Any] = Subject()
     it = scene(reject(401), auth=source)
     for value in (A, A, B, A, C):
         source.on_next(value)
-        virtual.advance(10.0)
+        clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (20.0, "b"), (40.0, "c")]
 
 
-def test_nothing_is_left_running_while_parked(virtual: VirtualClock, scene: Make) -> None:
+def test_nothing_is_left_running_while_parked(clock: VirtualClock, scene: Make) -> None:
     """Without a provider there is not even a timer."""
     it = scene(reject(401), auth=A)
-    virtual.advance(10.0)
-    assert virtual.pending == 0
+    clock.advance(10.0)
+    assert clock.pending == 0
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
@@ -231,12 +231,12 @@ def test_nothing_is_left_running_while_parked(virtual: VirtualClock, scene: Make
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_warning_says_what_was_refused_and_what_to_do(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, refusal: str
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, refusal: str
 ) -> None:
     """It names the address, the status or code, and the way out; never the secret."""
     caplog.set_level(logging.DEBUG)
     it = scene(REFUSALS[refusal][0], auth={"token": "hunter2"})
-    virtual.advance(100.0)
+    clock.advance(100.0)
     warnings = [
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
     ]
@@ -249,28 +249,28 @@ def test_a_warning_says_what_was_refused_and_what_to_do(
 
 
 def test_with_a_provider_the_log_says_that_it_is_asked(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody is told to call set_auth() for what the provider brings."""
     answers = iter([{"token": "hunter2"}, {"token": "good"}])
     scene(reject(401), auth=lambda: next(answers))
-    virtual.advance(100.0)
+    clock.advance(100.0)
     (waiting,) = [text for text in caplog.messages if "waiting for another credential" in text]
     assert "the function given as auth= is asked for one" in waiting
     assert "set_auth()" not in waiting
 
 
 def test_what_was_refused_before_is_a_warning_too(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Setting it again says why nothing happens."""
     it = scene(reject(401), auth={"token": "hunter2"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     caplog.clear()
     it.socket.set_auth({"token": "hunter2"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "refused before" in warning.getMessage()
     assert "reconnect()" in warning.getMessage()
@@ -282,19 +282,19 @@ def test_what_was_refused_before_is_a_warning_too(
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_provider_is_asked_again_at_once_and_told_why(
-    virtual: VirtualClock, scene: Make, refusal: str
+    clock: VirtualClock, scene: Make, refusal: str
 ) -> None:
     """In the instant of the refusal, with its status or code; the new one is dialled."""
     script, at = REFUSALS[refusal]
-    provider = Provided(virtual, A, B)
+    provider = Provided(clock, A, B)
     it = scene(script, auth=provider)
-    virtual.advance(at)
+    clock.advance(at)
     (_, first), (when, ask) = provider.asked
     assert first == Ask(1, Reason.FIRST)
     assert when == at
     assert (ask.reason, ask.code) == (Reason.REJECTED, CODE_OF[refusal])
     assert ask.attempt == (1 if at >= 5.0 else 2)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a"), (max(at, 1.0), "b")]
     assert it.socket.state.value is State.OPEN
     assert len(provider.asked) == 2
@@ -309,21 +309,21 @@ def test_a_provider_is_asked_again_at_once_and_told_why(
     ids=["403", "4401"],
 )
 def test_a_provider_is_told_what_the_server_said(
-    virtual: VirtualClock, scene: Make, script: Script, text: str
+    clock: VirtualClock, scene: Make, script: Script, text: str
 ) -> None:
     """The text of the close frame, or the status in words."""
-    provider = Provided(virtual, A, B)
+    provider = Provided(clock, A, B)
     scene(script, auth=provider)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert provider.asked[1][1].text == text
 
 
-def test_at_once_only_once_then_with_backoff(virtual: VirtualClock, scene: Make) -> None:
+def test_at_once_only_once_then_with_backoff(clock: VirtualClock, scene: Make) -> None:
     """A server that refuses every token: 0 s, 2 s, 4 s, 8 s … after each refusal."""
     tokens = [{"token": f"t{number}"} for number in range(1, 7)]
-    provider = Provided(virtual, *tokens)
+    provider = Provided(clock, *tokens)
     it = scene(*[reject(401)] * 5, auth=provider)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert provider.times == [0.0, 0.0, 3.0, 7.0, 15.0, 31.0]
     assert it.dials == [
         (0.0, "t1"), (1.0, "t2"), (3.0, "t3"), (7.0, "t4"), (15.0, "t5"), (31.0, "t6"),
@@ -334,29 +334,29 @@ def test_at_once_only_once_then_with_backoff(virtual: VirtualClock, scene: Make)
     ]
 
 
-def test_once_for_each_stable_opening(virtual: VirtualClock, scene: Make) -> None:
+def test_once_for_each_stable_opening(clock: VirtualClock, scene: Make) -> None:
     """An open of 5 s buys the next ask at once; one of 4.9 s does not."""
     tokens = [{"token": f"t{number}"} for number in range(1, 9)]
-    provider = Provided(virtual, *tokens)
+    provider = Provided(clock, *tokens)
     expiring = accept().wait(5.0).close(4401)
     brief = accept().wait(4.9).close(4401)
     it = scene(expiring, expiring, brief, auth=provider)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     # t1 until 5, t2 at once until 10, t3 at once until 14.9, and then the first wait of 2 s
     assert provider.times == [0.0, 5.0, 10.0, 16.9]
     assert it.dials == [(0.0, "t1"), (5.0, "t2"), (10.0, "t3"), (16.9, "t4")]
 
 
 def test_one_that_repeats_the_refused_value_is_asked_every_5_min(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """At once, then every 300 s; it is dialled when it is another one, and not before."""
-    provider = Provided(virtual, A, A, A, A, B)
+    provider = Provided(clock, A, A, A, A, B)
     it = scene(reject(401), auth=provider)
-    virtual.advance(899.0)
+    clock.advance(899.0)
     assert provider.times == [0.0, 0.0, 300.0, 600.0]
     assert it.dials == [(0.0, "a")]
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert provider.times[-1] == 900.0
     assert it.dials == [(0.0, "a"), (900.0, "b")]
     assert {ask.reason for _, ask in provider.asked[1:]} == {Reason.REJECTED}
@@ -365,34 +365,34 @@ def test_one_that_repeats_the_refused_value_is_asked_every_5_min(
     ]  # fmt: skip
 
 
-def test_one_that_says_logged_out_is_asked_every_5_min(virtual: VirtualClock, scene: Make) -> None:
+def test_one_that_says_logged_out_is_asked_every_5_min(clock: VirtualClock, scene: Make) -> None:
     """``None`` after a refusal: parked, and asked again."""
-    provider = Provided(virtual, A, None, None, B)
+    provider = Provided(clock, A, None, None, B)
     it = scene(reject(401), auth=provider)
-    virtual.advance(700.0)
+    clock.advance(700.0)
     assert provider.times == [0.0, 0.0, 300.0, 600.0]
     assert it.dials == [(0.0, "a"), (600.0, "b")]
 
 
-def test_one_that_goes_back_to_a_refused_value(virtual: VirtualClock, scene: Make) -> None:
+def test_one_that_goes_back_to_a_refused_value(clock: VirtualClock, scene: Make) -> None:
     """A is refused, B drops, the provider says A again: not dialled, asked again in 5 min."""
-    provider = Provided(virtual, A, B, A, C)
+    provider = Provided(clock, A, B, A, C)
     it = scene(reject(401), accept().wait(10.0).drop(), auth=provider)
-    virtual.advance(320.0)
+    clock.advance(320.0)
     assert provider.times == [0.0, 0.0, 13.0, 313.0]
     assert it.dials == [(0.0, "a"), (1.0, "b"), (313.0, "c")]
     assert "Aborted" in it.names
 
 
 def test_one_that_fails_after_a_refusal_is_asked_with_backoff(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """Each failure is a SourceFailed on ``errors``, and the wait grows."""
-    provider = Provided(virtual, A, ValueError("down"), OSError("down"), B)
+    provider = Provided(clock, A, ValueError("down"), OSError("down"), B)
     it = scene(reject(401), auth=provider)
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert provider.times == [0.0, 0.0, 2.0, 6.0]
     assert it.dials == [(0.0, "a"), (6.0, "b")]
     failures = [event for event in problems if isinstance(event, SourceFailed)]
@@ -400,16 +400,16 @@ def test_one_that_fails_after_a_refusal_is_asked_with_backoff(
 
 
 def test_a_verdict_of_the_user_is_a_refusal_like_any_other(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """A table that takes an unreachable server for a refusal: the provider is asked at once."""
-    provider = Provided(virtual, A, B)
+    provider = Provided(clock, A, B)
 
     def verdicts(end: Any) -> Verdict:
         return Verdict.AWAIT_AUTH if end.error is not None else Verdict.RECONNECT
 
     it = scene(unreachable(), auth=provider, verdicts=verdicts)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert provider.times == [0.0, 0.0]
     assert it.dials == [(1.0, "b")]
 
@@ -422,36 +422,36 @@ NUDGES: dict[str, Callable[[Scene], object]] = {
 
 @pytest.mark.parametrize(("nudge", "dialled"), [("set_auth", "c"), ("reconnect", "a")])
 def test_who_waits_for_5_min_can_be_hurried(
-    virtual: VirtualClock, scene: Make, nudge: str, dialled: str
+    clock: VirtualClock, scene: Make, nudge: str, dialled: str
 ) -> None:
     """A pushed credential, or ``reconnect()``, does not wait for the provider's turn."""
-    provider = Provided(virtual, A)
+    provider = Provided(clock, A)
     it = scene(reject(401), auth=provider)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     NUDGES[nudge](it)
-    virtual.advance(1000.0)
+    clock.advance(1000.0)
     assert it.dials == [(0.0, "a"), (100.0, dialled)]
     assert it.socket.state.value is State.OPEN
 
 
-def test_a_refused_push_falls_back_on_the_provider(virtual: VirtualClock, scene: Make) -> None:
+def test_a_refused_push_falls_back_on_the_provider(clock: VirtualClock, scene: Make) -> None:
     """set_auth(B) is refused: its receipt says so, and the provider is asked at once."""
-    provider = Provided(virtual, A, C)
+    provider = Provided(clock, A, C)
     it = scene(accept(), reject(401), auth=provider)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     receipt = it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert receipt.result() == Refused("the server refused the handshake with HTTP 401")
     assert provider.times == [0.0, 10.0]
     assert provider.asked[1][1].reason is Reason.REJECTED
     assert it.dials == [(0.0, "a"), (10.0, "b"), (11.0, "c")]
 
 
-def test_the_wait_before_the_new_one_is_told(virtual: VirtualClock, scene: Make) -> None:
+def test_the_wait_before_the_new_one_is_told(clock: VirtualClock, scene: Make) -> None:
     """A provider's answer at once is dialled 1 s after the last attempt, with a Waiting."""
-    provider = Provided(virtual, A, B)
+    provider = Provided(clock, A, B)
     it = scene(reject(401), auth=provider)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert Waiting(delay=1.0, failures=0, cause=Cause.REFUSED) in it.events
     assert it.names == [
         "Connecting", "Rejected", "AwaitingAuth", "Waiting", "Connecting", "Opened",
@@ -462,55 +462,55 @@ def test_the_wait_before_the_new_one_is_told(virtual: VirtualClock, scene: Make)
 
 
 @pytest.mark.parametrize("end", ["close", "leave"])
-def test_a_new_life_remembers(virtual: VirtualClock, scene: Make, end: str) -> None:
+def test_a_new_life_remembers(clock: VirtualClock, scene: Make, end: str) -> None:
     """A socket that was closed or left and is started again does not dial a refused value."""
     it = scene(reject(401), watch=False, auth=A)
     hold = it.socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     hold.dispose() if end == "leave" else it.socket.close()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.watch()
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.dials == [(0.0, "a")]
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
 @pytest.mark.parametrize("end", ["close", "leave"])
 def test_reconnect_while_nothing_runs_clears_it_for_the_next_start(
-    virtual: VirtualClock, scene: Make, end: str
+    clock: VirtualClock, scene: Make, end: str
 ) -> None:
     """It starts nothing by itself; the next start dials."""
     it = scene(reject(401), watch=False, auth=A)
     hold = it.socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     hold.dispose() if end == "leave" else it.socket.close()
     it.socket.reconnect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.peer.dials == 1
     it.watch()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (20.0, "a")]
 
 
 def test_reconnect_right_after_a_refusal_keeps_the_distance(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """Two attempts are 1 s apart, also when somebody is impatient."""
     it = scene(reject(401), auth=A)
-    virtual.advance(0.3)
+    clock.advance(0.3)
     it.socket.reconnect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (1.0, "a")]
 
 
-def test_reconnect_at_each_refusal_is_one_dial_a_second(virtual: VirtualClock, scene: Make) -> None:
+def test_reconnect_at_each_refusal_is_one_dial_a_second(clock: VirtualClock, scene: Make) -> None:
     """An observer that insists does not turn the socket into a hammer."""
     it = scene(*[reject(401)] * 5, watch=False, auth=A)
     it.socket.events.subscribe(
         lambda event: it.socket.reconnect() if isinstance(event, AwaitingAuth) else None
     )
     it.watch()
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert [at for at, _ in it.dials] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     assert it.socket.state.value is State.OPEN
 
@@ -525,9 +525,7 @@ INSIDE: dict[str, tuple[Callable[[Scene], object], State, list[str]]] = {
 
 @pytest.mark.parametrize("kind", [Rejected, AwaitingAuth])
 @pytest.mark.parametrize("act", INSIDE)
-def test_acting_inside_the_refusal(
-    virtual: VirtualClock, scene: Make, act: str, kind: type
-) -> None:
+def test_acting_inside_the_refusal(clock: VirtualClock, scene: Make, act: str, kind: type) -> None:
     """What an observer does at the news of the refusal is what counts, once."""
     action, state, credentials = INSIDE[act]
     it = scene(reject(401), watch=False, auth=A)
@@ -539,71 +537,71 @@ def test_acting_inside_the_refusal(
             action(it)
 
     it.socket.events.subscribe(observe)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.credentials == credentials
     assert it.socket.state.value is state
 
 
-def test_another_socket_knows_nothing_of_it(virtual: VirtualClock, scene: Make) -> None:
+def test_another_socket_knows_nothing_of_it(clock: VirtualClock, scene: Make) -> None:
     """What one server refused, another one is shown."""
     first, second = scene(reject(401), auth=A), scene(auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert first.socket.state.value is State.AWAITING_AUTH
     assert second.socket.state.value is State.OPEN
 
 
-def test_a_refusal_is_a_problem_once(virtual: VirtualClock, scene: Make) -> None:
+def test_a_refusal_is_a_problem_once(clock: VirtualClock, scene: Make) -> None:
     """``errors`` has the Rejected, and nothing more however long it waits."""
     it = scene(reject(403), auth=A)
     problems: list[object] = []
     it.socket.errors.subscribe(problems.append)
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert [type(problem) for problem in problems] == [Rejected]
 
 
 def test_waiting_for_another_value_is_silent(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A provider that repeats itself is asked for hours without an event or a warning."""
-    it = scene(reject(401), auth=Provided(virtual, A))
-    virtual.advance(1.0)
+    it = scene(reject(401), auth=Provided(clock, A))
+    clock.advance(1.0)
     it.clear()
     caplog.clear()
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert it.entries == []
     assert not [record for record in caplog.records if record.levelno >= logging.INFO]
 
 
-def test_leaving_while_a_provider_is_to_be_asked_again(virtual: VirtualClock, scene: Make) -> None:
+def test_leaving_while_a_provider_is_to_be_asked_again(clock: VirtualClock, scene: Make) -> None:
     """The 5 min end with the last subscriber: nobody is asked, and no timer is left."""
-    provider = Provided(virtual, A)
+    provider = Provided(clock, A)
     it = scene(reject(401), watch=False, auth=provider)
     hold = it.socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     hold.dispose()
-    virtual.advance(0.0)
-    assert virtual.pending == 0
-    virtual.advance(3600.0)
+    clock.advance(0.0)
+    assert clock.pending == 0
+    clock.advance(3600.0)
     assert provider.times == [0.0, 0.0]
 
 
-def test_every_refused_value_is_remembered(virtual: VirtualClock, scene: Make) -> None:
+def test_every_refused_value_is_remembered(clock: VirtualClock, scene: Make) -> None:
     """Three were refused: none of them is dialled again, in whatever order they are set."""
     it = scene(*[reject(401)] * 3, auth=A)
     for value in (B, C, A, C, B, A):
-        virtual.advance(10.0)
+        clock.advance(10.0)
         it.socket.set_auth(value)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.credentials == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("script", [unreachable(), reject(503), reject(429), accept().drop()])
 def test_what_is_no_refusal_is_not_remembered(
-    virtual: VirtualClock, scene: Make, script: Script
+    clock: VirtualClock, scene: Make, script: Script
 ) -> None:
     """A network that is down says nothing about the credential."""
     it = scene(script, auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.credentials[-1] == "a"
     assert it.socket.state.value is State.OPEN
     assert "AwaitingAuth" not in it.names
@@ -614,14 +612,14 @@ def says_no(message: str | bytes) -> bool:
     return message == "no"
 
 
-def test_a_message_may_say_that_it_was_refused(virtual: VirtualClock) -> None:
+def test_a_message_may_say_that_it_was_refused(clock: VirtualClock) -> None:
     """``rejected=`` makes a message a refusal: closed with 1000, remembered, not delivered."""
     peer = fake(accept().send("hello", "no", "more"))
     socket = Socket(peer.url, auth="bad", transport=peer, rejected=says_no)
     messages: list[str] = []
     socket.messages.subscribe(messages.append)
     changing = socket.set_auth("worse")
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert messages == ["hello"]
     assert [handshake.credential for handshake in peer.handshakes] == ["worse"]
     assert [left.code for left in peer.closes] == [1000]
@@ -629,47 +627,47 @@ def test_a_message_may_say_that_it_was_refused(virtual: VirtualClock) -> None:
     # The first message had settled it: that is what a server's consent looks like.
     assert changing.result() == InEffect(epoch=1)
     good = socket.set_auth("good")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.push("welcome")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert messages == ["hello", "welcome"]
     assert good.result() == InEffect(epoch=2)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_refusal_in_the_first_message_is_the_outcome_of_set_auth(virtual: VirtualClock) -> None:
+def test_a_refusal_in_the_first_message_is_the_outcome_of_set_auth(clock: VirtualClock) -> None:
     """``set_auth`` says ``Refused`` when the first message is the refusal."""
     peer = fake(accept(), accept().send("no"))
     socket = Socket(peer.url, auth="good", transport=peer, rejected=says_no)
     problems: list[Problem] = []
     socket.errors.subscribe(problems.append)
     socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     changing = socket.set_auth("bad")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert changing.result() == Refused("a message said so")
     assert [type(problem) for problem in problems] == [Closed]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_later_messages_are_not_asked_about(virtual: VirtualClock) -> None:
+def test_later_messages_are_not_asked_about(clock: VirtualClock) -> None:
     """Once the connection was stable, the same words are a message like any other."""
     peer = fake()
     socket = Socket(peer.url, auth="a", transport=peer, rejected=says_no)
     messages: list[str] = []
     socket.messages.subscribe(messages.append)
-    virtual.advance(6.0)
+    clock.advance(6.0)
     peer.push("no")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert messages == ["no"]
     assert socket.state.value is State.OPEN
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_rejected_that_raises_refuses_nothing(virtual: VirtualClock) -> None:
+def test_a_rejected_that_raises_refuses_nothing(clock: VirtualClock) -> None:
     """Its failure is reported, and the message is delivered."""
     peer = fake(accept().send("hello"))
     socket = Socket(peer.url, auth="a", transport=peer, rejected=lambda message: 1 / 0)
@@ -677,71 +675,71 @@ def test_a_rejected_that_raises_refuses_nothing(virtual: VirtualClock) -> None:
     problems: list[Problem] = []
     socket.errors.subscribe(problems.append)
     socket.messages.subscribe(messages.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert messages == ["hello"]
     assert [type(problem).__name__ for problem in problems] == ["ObserverFailed"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("end", ["close", "leave"])
-def test_reconnect_while_nothing_runs(virtual: VirtualClock, scene: Make, end: str) -> None:
+def test_reconnect_while_nothing_runs(clock: VirtualClock, scene: Make, end: str) -> None:
     """The memory lasts until ``reconnect()`` is called, whenever that is; it starts nothing."""
     it = scene(reject(401), watch=False, auth=A)
     leave = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close() if end == "close" else leave.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     it.socket.reconnect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert it.credentials == ["a"]
     it.watch()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert it.credentials == ["a", "a"]
 
 
-def test_a_provider_that_gives_up_after_a_refusal(virtual: VirtualClock, scene: Make) -> None:
+def test_a_provider_that_gives_up_after_a_refusal(clock: VirtualClock, scene: Make) -> None:
     """``Unauthorized`` ends the asking; ``reconnect()`` begins it again."""
     values: list[Any] = ["a", Unauthorized("gone"), "b"]
     times: list[float] = []
 
     def provider() -> str:
-        times.append(virtual.time())
+        times.append(clock.time())
         value = values.pop(0)
         if isinstance(value, Exception):
             raise value
         return str(value)
 
     it = scene(reject(401), auth=provider)
-    virtual.advance(24 * 3600.0)
+    clock.advance(24 * 3600.0)
     assert (it.credentials, times) == (["a"], [0.0, 0.0])
     it.socket.reconnect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a", "b"]
 
 
-def test_nothing_asks_when_all_have_left(virtual: VirtualClock, scene: Make) -> None:
+def test_nothing_asks_when_all_have_left(clock: VirtualClock, scene: Make) -> None:
     """Leaving while a provider is to be asked again in 5 min leaves no timer."""
     times: list[float] = []
-    it = scene(reject(401), watch=False, auth=lambda: (times.append(virtual.time()), "a")[1])
+    it = scene(reject(401), watch=False, auth=lambda: (times.append(clock.time()), "a")[1])
     leave = it.socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     leave.dispose()
-    virtual.advance(0.0)
-    assert virtual.pending == 0
-    virtual.advance(1000.0)
+    clock.advance(0.0)
+    assert clock.pending == 0
+    clock.advance(1000.0)
     assert times == [0.0, 0.0]
 
 
-def test_back_to_a_refused_one_closes_the_good_one(virtual: VirtualClock, scene: Make) -> None:
+def test_back_to_a_refused_one_closes_the_good_one(clock: VirtualClock, scene: Make) -> None:
     """A was refused, B is open, A is set again: B's connection closes, and nothing is dialled."""
     it = scene(reject(401), auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(A)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     reason = "this credential was refused before and is not tried again"
     assert it.entries == [
         (11.0, left(2, Cause.AUTH_CHANGED)),
@@ -749,19 +747,19 @@ def test_back_to_a_refused_one_closes_the_good_one(virtual: VirtualClock, scene:
     ]
 
 
-def test_what_the_server_repeats_is_masked(virtual: VirtualClock) -> None:
+def test_what_the_server_repeats_is_masked(clock: VirtualClock) -> None:
     """C28: in the reason of a close, in ``explain()``, and in what comes of a limit."""
     peer = fake(*[accept().close(4500, "no room for tok-secret")] * 3)
     socket = Socket(peer.url, auth={"token": "tok-secret"}, transport=peer, max_attempts=3)
     seen: list[object] = []
     socket.events.subscribe(seen.append, lambda error: seen.append((error, error.tried)))
-    virtual.advance(60)
+    clock.advance(60)
     closed = [event for event in seen if isinstance(event, Closed)]
     assert [event.reason for event in closed] == ["no room for ***"] * 3
     assert "tok-secret" not in f"{seen!r} {socket.explain()}"
 
 
-def test_a_carrier_that_raises_with_the_value(virtual: VirtualClock) -> None:
+def test_a_carrier_that_raises_with_the_value(clock: VirtualClock) -> None:
     """C28: the text of a user's exception may quote the credential."""
 
     def broken(value: object) -> Carried:
@@ -771,6 +769,6 @@ def test_a_carrier_that_raises_with_the_value(virtual: VirtualClock) -> None:
     problems: list[object] = []
     socket.errors.subscribe(problems.append)
     with socket:
-        virtual.advance(1)
+        clock.advance(1)
     assert "no place for ***" in repr(problems)
     assert "tok-secret" not in repr(problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from carriage import CARRIERS
+from carriers import CARRIERS
 from internals import Script
 from reactivex.subject import Subject
 from scene import Make
@@ -27,30 +27,30 @@ from rxsocket.testing import VirtualClock, accept
 
 
 @pytest.mark.parametrize("name", CARRIERS)
-def test_t1_t2_t2(virtual: VirtualClock, scene: Make, name: str) -> None:
+def test_t1_t2_t2(clock: VirtualClock, scene: Make, name: str) -> None:
     """C10: auth emits t1, then t2, then the server drops: the handshakes are t1, t2, t2."""
     carrier, seen = CARRIERS[name]
     source: Subject[str] = Subject()
     it = scene(accept(), accept().wait(10.0).drop(), auth=source, carrier=carrier)
     source.on_next("t1")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     source.on_next("t2")
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert [seen(handshake) for handshake in it.peer.handshakes] == ["t1", "t2", "t2"]
 
 
 @pytest.mark.parametrize("name", CARRIERS)
 @pytest.mark.parametrize("kind", ["function", "refreshing"])
-def test_five_drops_six_tickets(virtual: VirtualClock, scene: Make, name: str, kind: str) -> None:
+def test_five_drops_six_tickets(clock: VirtualClock, scene: Make, name: str, kind: str) -> None:
     """C10: a provider of single-use tickets and 5 drops: 6 handshakes, 6 tickets."""
     carrier, seen = CARRIERS[name]
     tickets = iter(f"ticket{number}" for number in range(1, 100))
     auth: Any = lambda: next(tickets)  # noqa: E731
     if kind == "refreshing":  # each has expired when it is needed again
-        auth = refreshing(lambda: next(tickets), 0, expires=lambda _: virtual.wall_time() + 1.0)
+        auth = refreshing(lambda: next(tickets), 0, expires=lambda _: clock.wall_time() + 1.0)
     scripts: list[Script] = [accept().wait(2.0).drop()] * 5
     it = scene(*scripts, auth=auth, carrier=carrier)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     tickets_seen = [seen(handshake) for handshake in it.peer.handshakes[:6]]
     assert len(tickets_seen) == 6 and len(set(tickets_seen)) == 6
     assert all(str(ticket).startswith("ticket") for ticket in tickets_seen)
@@ -59,11 +59,11 @@ def test_five_drops_six_tickets(virtual: VirtualClock, scene: Make, name: str, k
 # --- what the server sees
 
 
-def test_a_mapping_is_split(virtual: VirtualClock, scene: Make) -> None:
+def test_a_mapping_is_split(clock: VirtualClock, scene: Make) -> None:
     """C10: ``only=`` says which entry goes which way, and what none of them names stays here."""
     auth = {"key": "k", "token": "t", "sid": "s", "private": "p"}
     it = scene(auth=auth, carrier=query(only="key") & header(only="token") & cookie(only=["sid"]))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     (seen,) = it.peer.handshakes
     assert dict(seen.query) == {"key": "k"}
     assert seen.headers["Authorization"] == "Bearer t"
@@ -71,26 +71,24 @@ def test_a_mapping_is_split(virtual: VirtualClock, scene: Make) -> None:
     assert "private" not in str(list(seen.headers.raw_items()))
 
 
-def test_cookies_are_merged_into_one_header(virtual: VirtualClock, scene: Make) -> None:
+def test_cookies_are_merged_into_one_header(clock: VirtualClock, scene: Make) -> None:
     """C10: with those of additional_headers, of which a renewed one replaces the old."""
     it = scene(
         auth="new",
         carrier=cookie("sid"),
         additional_headers=[("Cookie", "lang=de; sid=old"), ("X-A", "1")],
     )
-    virtual.advance(1.0)
+    clock.advance(1.0)
     (seen,) = it.peer.handshakes
     assert seen.headers.get_all("Cookie") == ["lang=de; sid=new"]
     assert seen.headers["X-A"] == "1"
 
 
-def test_the_fixed_subprotocol_is_offered_once_and_first(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_the_fixed_subprotocol_is_offered_once_and_first(clock: VirtualClock, scene: Make) -> None:
     """C10, RFC 6455 4.1: each subprotocol is offered once; the server chooses the fixed one."""
     carrier = subprotocol("v1") & subprotocol("v1", prefix="also.", key="jwt")
     it = scene(auth="abc", carrier=carrier, subprotocols=["v0", "v1"])
-    virtual.advance(1.0)
+    clock.advance(1.0)
     (seen,) = it.peer.handshakes
     assert seen.subprotocols == ("v0", "v1", "base64url.bearer.YWJj", "also.YWJj")
     assert seen.credential == "abc"
@@ -112,24 +110,24 @@ def test_the_fixed_subprotocol_is_offered_once_and_first(
     ],
 )
 def test_what_opened_shows(
-    virtual: VirtualClock, scene: Make, carrier: Carrier, chosen: str | None, shown: str | None
+    clock: VirtualClock, scene: Make, carrier: Carrier, chosen: str | None, shown: str | None
 ) -> None:
     """C28: the subprotocol that the server chose, unless it holds the credential."""
     it = scene(accept(subprotocol=chosen), auth="abc", carrier=carrier, subprotocols=["v0"])
-    virtual.advance(1.0)
+    clock.advance(1.0)
     opened = next(event for event in it.events if isinstance(event, Opened))
     assert opened.subprotocol == shown
     assert "abc" not in repr(it.events) and "YWJj" not in repr(it.events)
 
 
-def test_logged_out_and_anonymous_carry_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_logged_out_and_anonymous_carry_nothing(clock: VirtualClock, scene: Make) -> None:
     """C11: without a credential no carrier is asked."""
     it = scene(carrier=lambda value: Carried(headers={"X": str(1 / 0)}))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.socket.state.value is State.OPEN
 
 
-def test_a_carrier_that_raises_is_a_failed_attempt(virtual: VirtualClock, scene: Make) -> None:
+def test_a_carrier_that_raises_is_a_failed_attempt(clock: VirtualClock, scene: Make) -> None:
     """C10: whatever a user's carrier raises: ConnectFailed, and asked again after the backoff."""
     values = iter([{"other": "a"}, {"token": "a"}])
 
@@ -137,16 +135,16 @@ def test_a_carrier_that_raises_is_a_failed_attempt(virtual: VirtualClock, scene:
         return Carried(query={"token": value["token"]})
 
     it = scene(auth=lambda: next(values), carrier=carrier)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     failed = next(event for event in it.events if isinstance(event, ConnectFailed))
     assert isinstance(failed.error, ProviderFailed) and "KeyError: 'token'" in str(failed.error)
     assert it.credentials == ["a"]
 
 
-def test_carriers_that_conflict_for_a_value(virtual: VirtualClock, scene: Make) -> None:
+def test_carriers_that_conflict_for_a_value(clock: VirtualClock, scene: Make) -> None:
     """C10: what only shows with a provider's value fails the attempt, and says which header."""
     it = scene(auth=lambda: {"X-Key": "a"}, carrier=header() & header("X-Other"))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     failed = it.events[1]
     assert isinstance(failed, ConnectFailed) and "set the header 'X-Key'" in str(failed.error)
     assert it.peer.dials == 0

@@ -85,8 +85,8 @@ UNTOLD = ("sync, no argument", "async, no argument", "a lambda", "a lambda that 
 class Minting:
     """An async provider that takes some seconds and gives "1", "2", ... in the order of asking."""
 
-    def __init__(self, virtual: VirtualClock, *seconds: float) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: VirtualClock, *seconds: float) -> None:
+        self._clock = clock
         self._seconds = list(seconds)
         self.times: list[float] = []
         self.running = self.most = 0
@@ -94,7 +94,7 @@ class Minting:
         self.cancelled = 0
 
     async def __call__(self) -> dict[str, str]:
-        self.times.append(self._virtual.time())
+        self.times.append(self._clock.time())
         number = str(len(self.times))
         self.running += 1
         self.most = max(self.most, self.running)
@@ -114,19 +114,19 @@ class Minting:
 
 @pytest.mark.parametrize("kind", providers([]))
 def test_a_provider_of_each_kind_is_called_before_each_attempt(
-    virtual: VirtualClock, scene: Make, kind: str
+    clock: VirtualClock, scene: Make, kind: str
 ) -> None:
     """Sync or async, with no argument or the Ask: three attempts, three tickets."""
     calls: list[Any] = []
     it = scene(unreachable(), accept().wait(10.0).drop(), auth=providers(calls)[kind])
-    virtual.advance(30.0)
+    clock.advance(30.0)
     # refused at 0, open from 2 to 12, and open again at 14
     assert it.dials == [(2.0, "2"), (14.0, "3")]
     told = [Ask(1, Reason.FIRST), Ask(2, Reason.RECONNECT), Ask(1, Reason.RECONNECT)]
     assert calls == ([None] * 3 if kind in UNTOLD else told)
 
 
-def test_a_provider_is_told_why_it_is_asked(virtual: VirtualClock, scene: Make) -> None:
+def test_a_provider_is_told_why_it_is_asked(clock: VirtualClock, scene: Make) -> None:
     """FIRST at a start, RECONNECT after an outage, with the number of the attempt."""
     asks: list[Ask] = []
 
@@ -135,7 +135,7 @@ def test_a_provider_is_told_why_it_is_asked(virtual: VirtualClock, scene: Make) 
         return "a"
 
     it = scene(unreachable(), unreachable(), accept().wait(10.0).drop(), auth=provider)
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert [(ask.attempt, ask.reason) for ask in asks] == [
         (1, Reason.FIRST),
         (2, Reason.RECONNECT),
@@ -153,26 +153,26 @@ CARRIERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", CARRIERS)
-def test_each_carrier_is_asked_again(virtual: VirtualClock, scene: Make, name: str) -> None:
+def test_each_carrier_is_asked_again(clock: VirtualClock, scene: Make, name: str) -> None:
     """However it is carried, the next attempt has the next value."""
     count = iter("12345")
     drop = accept().wait(10.0).drop()
     it = scene(drop, drop, auth=lambda: next(count), carrier=CARRIERS[name])
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert it.credentials == ["1", "2", "3"]
 
 
-def test_it_is_asked_at_the_attempt_and_not_before(virtual: VirtualClock, scene: Make) -> None:
+def test_it_is_asked_at_the_attempt_and_not_before(clock: VirtualClock, scene: Make) -> None:
     """Each call comes in the instant of its Connecting, after it."""
     log: list[Any] = []
 
     def provider() -> Any:
-        log.append((virtual.time(), "asked"))
+        log.append((clock.time(), "asked"))
         return A
 
     it = scene(*[unreachable()] * 2, watch=False, auth=provider)
-    it.socket.events.subscribe(lambda event: log.append((virtual.time(), type(event).__name__)))
-    virtual.advance(10.0)
+    it.socket.events.subscribe(lambda event: log.append((clock.time(), type(event).__name__)))
+    clock.advance(10.0)
     assert log == [
         (0.0, "Connecting"), (0.0, "asked"), (0.0, "ConnectFailed"), (0.0, "Waiting"),
         (2.0, "Connecting"), (2.0, "asked"), (2.0, "ConnectFailed"), (2.0, "Waiting"),
@@ -180,40 +180,40 @@ def test_it_is_asked_at_the_attempt_and_not_before(virtual: VirtualClock, scene:
     ]  # fmt: skip
 
 
-def test_five_drops_make_six_tickets(virtual: VirtualClock, scene: Make) -> None:
+def test_five_drops_make_six_tickets(clock: VirtualClock, scene: Make) -> None:
     """A ticket is good for one connection: each of six gets its own."""
     calls: list[Any] = []
     it = scene(*[accept().wait(10.0).drop()] * 5, auth=providers(calls)["async, no argument"])
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert it.credentials == ["1", "2", "3", "4", "5", "6"]
     assert [at for at, _ in it.dials] == [0.0, 12.0, 24.0, 36.0, 48.0, 60.0]
     assert len(calls) == 6
 
 
-def test_nobody_asks_before_the_start(virtual: VirtualClock, scene: Make) -> None:
+def test_nobody_asks_before_the_start(clock: VirtualClock, scene: Make) -> None:
     """Making a socket, looking at it and a passive subscription call no provider."""
     calls: list[Any] = []
     it = scene(watch=False, auth=providers(calls)["sync, no argument"])
     it.socket.state.subscribe()
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert calls == []
 
 
-def test_a_provider_is_asked_at_each_start(virtual: VirtualClock, scene: Make) -> None:
+def test_a_provider_is_asked_at_each_start(clock: VirtualClock, scene: Make) -> None:
     """Nothing of a provider is kept over a stop."""
     calls: list[Any] = []
     it = scene(watch=False, auth=providers(calls)["sync, one argument"])
     for _ in range(2):
         hold = it.socket.connect()
-        virtual.advance(10.0)
+        clock.advance(10.0)
         hold.dispose()
-        virtual.advance(10.0)
+        clock.advance(10.0)
         assert it.socket.state.value is State.IDLE
     assert it.credentials == ["1", "2"]
     assert calls == [Ask(1, Reason.FIRST)] * 2
 
 
-def test_the_time_it_takes_is_part_of_the_attempt(virtual: VirtualClock, scene: Make) -> None:
+def test_the_time_it_takes_is_part_of_the_attempt(clock: VirtualClock, scene: Make) -> None:
     """A provider of 3 s: connecting from 0 on, dialled at 3."""
 
     async def provider() -> Any:
@@ -221,19 +221,19 @@ def test_the_time_it_takes_is_part_of_the_attempt(virtual: VirtualClock, scene: 
         return A
 
     it = scene(auth=provider)
-    virtual.advance(2.9)
+    clock.advance(2.9)
     assert it.socket.state.value is State.CONNECTING
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.dials == [(3.0, "a")]
 
 
-def test_auth_shows_what_is_in_use(virtual: VirtualClock, scene: Make) -> None:
+def test_auth_shows_what_is_in_use(clock: VirtualClock, scene: Make) -> None:
     """``auth`` has the credential of each attempt, masked, a provider's too."""
-    it = scene(accept().wait(5.0).drop(), watch=False, auth=Minting(virtual))
+    it = scene(accept().wait(5.0).drop(), watch=False, auth=Minting(clock))
     shown: list[str] = []
     it.socket.auth.subscribe(lambda credential: shown.append(repr(credential)))
     it.watch()
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert shown == ["Credential(none yet)", "Credential(token=***)", "Credential(token=***)"]
 
 
@@ -266,14 +266,12 @@ HOWS = ("raising", "raising, async", "cancelling itself", "timing out by itself"
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_failing_provider_is_a_failed_attempt(
-    virtual: VirtualClock, scene: Make, how: str
-) -> None:
+def test_a_failing_provider_is_a_failed_attempt(clock: VirtualClock, scene: Make, how: str) -> None:
     """ConnectFailed with ProviderFailed, then backoff; the server sees nothing of it."""
     it = scene(auth=failing(how))
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
-    virtual.advance(13.0)
+    clock.advance(13.0)
     assert it.story == [
         (0.0, "Connecting"), (0.0, "ConnectFailed"), (0.0, "Waiting"),
         (2.0, "Connecting"), (2.0, "ConnectFailed"), (2.0, "Waiting"),
@@ -290,12 +288,12 @@ def test_a_failing_provider_is_a_failed_attempt(
 
 @pytest.mark.parametrize("name", NO_CREDENTIALS)
 def test_what_is_no_credential_is_a_failed_attempt(
-    virtual: VirtualClock, scene: Make, name: str
+    clock: VirtualClock, scene: Make, name: str
 ) -> None:
     """A provider that gives nonsense: ConnectFailed, backoff, asked again."""
     values = iter([NO_CREDENTIALS[name], "good"])
     it = scene(auth=lambda: next(values))
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.names == ["Connecting", "ConnectFailed", "Waiting", "Connecting", "Opened"]
     failed = it.events[1]
     assert isinstance(failed, ConnectFailed) and isinstance(failed.error, ProviderFailed)
@@ -303,12 +301,12 @@ def test_what_is_no_credential_is_a_failed_attempt(
 
 
 def test_a_credential_that_cannot_be_carried_is_a_failed_attempt(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """What does not fit into a header fails like the provider that gave it; no secret shows."""
     values = iter(["gehéim", "good"])
     it = scene(auth=lambda: next(values), carrier=header())
-    virtual.advance(10.0)
+    clock.advance(10.0)
     failed = it.events[1]
     assert isinstance(failed, ConnectFailed)
     assert isinstance(failed.error, ProviderFailed)
@@ -316,42 +314,42 @@ def test_a_credential_that_cannot_be_carried_is_a_failed_attempt(
     assert it.dials == [(2.0, "good")]
 
 
-def test_a_provider_that_recovers(virtual: VirtualClock, scene: Make) -> None:
+def test_a_provider_that_recovers(clock: VirtualClock, scene: Make) -> None:
     """The first credential it gives is dialled."""
     calls: list[float] = []
 
     def provider() -> Any:
-        calls.append(virtual.time())
+        calls.append(clock.time())
         if len(calls) < 3:
             raise OSError("down")
         return A
 
     it = scene(auth=provider)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert calls == [0.0, 2.0, 6.0]
     assert it.dials == [(6.0, "a")]
 
 
 @pytest.mark.parametrize(("limit", "cut"), [({}, 10.0), ({"auth_timeout": 3.0}, 3.0)])
 def test_a_hanging_provider_is_cut(
-    virtual: VirtualClock, scene: Make, limit: dict[str, float], cut: float
+    clock: VirtualClock, scene: Make, limit: dict[str, float], cut: float
 ) -> None:
     """After 10 s, or ``auth_timeout``, the attempt failed; the next call is a new one."""
     calls: list[float] = []
     cancelled: list[float] = []
 
     async def provider() -> Any:
-        calls.append(virtual.time())
+        calls.append(clock.time())
         if len(calls) > 1:
             return A
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            cancelled.append(virtual.time())
+            cancelled.append(clock.time())
             raise
 
     it = scene(auth=provider, **limit)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     at, failed = it.entries[1]
     assert at == cut
     assert isinstance(failed, ConnectFailed)
@@ -366,7 +364,7 @@ def test_a_hanging_provider_is_cut(
 
 @pytest.mark.parametrize(("limit", "takes"), [(None, 3600.0), (30.0, 20.0)])
 def test_it_may_take_the_time_it_is_given(
-    virtual: VirtualClock, scene: Make, limit: float | None, takes: float
+    clock: VirtualClock, scene: Make, limit: float | None, takes: float
 ) -> None:
     """``auth_timeout``, or ``None`` for as long as it likes: dialled when it is there."""
 
@@ -375,24 +373,24 @@ def test_it_may_take_the_time_it_is_given(
         return A
 
     it = scene(auth=provider, auth_timeout=limit)
-    virtual.advance(4000.0)
+    clock.advance(4000.0)
     assert it.dials == [(takes, "a")]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_unauthorized_parks_for_good(virtual: VirtualClock, scene: Make, kind: str) -> None:
+def test_unauthorized_parks_for_good(clock: VirtualClock, scene: Make, kind: str) -> None:
     """Rejected, AwaitingAuth, and not one more call; a credential that is set revives it."""
     calls: list[float] = []
 
     def provider() -> Any:
-        calls.append(virtual.time())
+        calls.append(clock.time())
         raise Unauthorized("no session")
 
     async def waited() -> Any:
         return provider()
 
     it = scene(auth=provider if kind == "sync" else waited)
-    virtual.advance(24 * 3600.0)
+    clock.advance(24 * 3600.0)
     assert calls == [0.0]
     assert it.story == [(0.0, "Connecting"), (0.0, "Rejected"), (0.0, "AwaitingAuth")]
     rejected = it.events[1]
@@ -403,32 +401,32 @@ def test_unauthorized_parks_for_good(virtual: VirtualClock, scene: Make, kind: s
     assert it.socket.state.value is State.AWAITING_AUTH
     assert it.peer.dials == 0
     receipt = it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(24 * 3600.0, "b")]
     assert receipt.result() == InEffect(epoch=2)
     assert calls == [0.0]
 
 
-def test_unauthorized_when_asked_for_another(virtual: VirtualClock, scene: Make) -> None:
+def test_unauthorized_when_asked_for_another(clock: VirtualClock, scene: Make) -> None:
     """A is refused and the provider gives up: parked for good as well."""
     answers: list[Any] = [A, Unauthorized("no session")]
     calls: list[float] = []
 
     def provider() -> Any:
-        calls.append(virtual.time())
+        calls.append(clock.time())
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     it = scene(reject(401), auth=provider)
-    virtual.advance(24 * 3600.0)
+    clock.advance(24 * 3600.0)
     assert calls == [0.0, 0.0]
     assert it.dials == [(0.0, "a")]
     assert it.socket.state.value is State.AWAITING_AUTH
 
 
-def test_unauthorized_forbids_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_unauthorized_forbids_nothing(clock: VirtualClock, scene: Make) -> None:
     """Giving up is no refusal of the last credential: it may be set again."""
     values: list[Any] = ["a", Unauthorized("gone")]
 
@@ -439,42 +437,42 @@ def test_unauthorized_forbids_nothing(virtual: VirtualClock, scene: Make) -> Non
         return str(value)
 
     it = scene(accept().wait(10.0).drop(), auth=provider)
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert it.socket.state.value is State.AWAITING_AUTH
     it.socket.set_auth("a")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a", "a"]
     assert it.socket.state.value is State.OPEN
 
 
 def test_the_last_one_may_be_set_while_a_provider_says_logged_out(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """It was in use before and was not refused: set by hand, it is dialled at once."""
     values: list[Any] = ["a", None]
     it = scene(accept().wait(10.0).drop(), auth=lambda: values.pop(0))
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert it.socket.state.value is State.AWAITING_AUTH
     changes = [it.socket.set_auth("a") for _ in range(2)]
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.dials == [(0.0, "a"), (20.0, "a")]
     assert [change.result() for change in changes] == [InEffect(epoch=3)] * 2
 
 
-def test_none_from_a_provider_is_logged_out(virtual: VirtualClock, scene: Make) -> None:
+def test_none_from_a_provider_is_logged_out(clock: VirtualClock, scene: Make) -> None:
     """Aborted and AwaitingAuth, both LOGGED_OUT; asked again in 5 min, and every 5 min."""
     values: list[Any] = [None, None, "a"]
     times: list[float] = []
 
     def provider() -> Any:
-        times.append(virtual.time())
+        times.append(clock.time())
         return values.pop(0)
 
     it = scene(auth=provider)
-    virtual.advance(599.0)
+    clock.advance(599.0)
     assert it.events[:2] == [connecting(1), Aborted(epoch=1, cause=Cause.LOGGED_OUT)]
     assert isinstance(it.events[2], AwaitingAuth) and it.events[2].cause is Cause.LOGGED_OUT
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert times == [0.0, 300.0, 600.0]
     assert it.dials == [(600.0, "a")]
 
@@ -482,7 +480,7 @@ def test_none_from_a_provider_is_logged_out(virtual: VirtualClock, scene: Make) 
 # --- one call at a time
 
 
-class Slow:
+class SlowProvider:
     """A provider whose calls are answered by the test.
 
     Attributes:
@@ -490,50 +488,50 @@ class Slow:
         most: How many ran at one time, at most.
     """
 
-    def __init__(self, virtual: VirtualClock) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
         self.calls: list[asyncio.Future[Any]] = []
         self.running = self.most = 0
 
     async def __call__(self) -> Any:
         self.running += 1
         self.most = max(self.most, self.running)
-        self.calls.append(self._virtual.create_future())
+        self.calls.append(self._clock.create_future())
         try:
             return await self.calls[-1]
         finally:
             self.running -= 1
 
 
-def test_one_call_at_a_time(virtual: VirtualClock, scene: Make) -> None:
+def test_one_call_at_a_time(clock: VirtualClock, scene: Make) -> None:
     """Attempts that are given up meanwhile do not ask again: the next waits for the same call."""
-    provider = Slow(virtual)
+    provider = SlowProvider(clock)
     it = scene(auth=provider)
     for _ in range(4):
-        virtual.advance(2.0)
+        clock.advance(2.0)
         it.socket.reconnect()
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert (len(provider.calls), provider.most) == (1, 1)
     provider.calls[0].set_result(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(8.0, "a")]
     assert len(provider.calls) == 1
 
 
 @pytest.mark.parametrize("late", [A, None, OSError("late"), Unauthorized("late")])
-def test_a_late_result_goes_nowhere(virtual: VirtualClock, scene: Make, late: Any) -> None:
+def test_a_late_result_goes_nowhere(clock: VirtualClock, scene: Make, late: Any) -> None:
     """set_auth(B) overtakes a call; whatever that says afterwards changes nothing."""
-    provider = Slow(virtual)
+    provider = SlowProvider(clock)
     it = scene(auth=provider)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     receipt = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.clear()
     if isinstance(late, Exception):
         provider.calls[0].set_exception(late)
     else:
         provider.calls[0].set_result(late)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.entries == []
     assert it.dials == [(1.0, "b")]
     assert it.socket.state.value is State.OPEN
@@ -541,26 +539,24 @@ def test_a_late_result_goes_nowhere(virtual: VirtualClock, scene: Make, late: An
     assert len(provider.calls) == 1
 
 
-def test_a_late_result_is_not_used_for_a_later_attempt(virtual: VirtualClock, scene: Make) -> None:
+def test_a_late_result_is_not_used_for_a_later_attempt(clock: VirtualClock, scene: Make) -> None:
     """After a refusal of B the provider is asked anew, not served from what came meanwhile."""
-    provider = Minting(virtual, 2.0)
+    provider = Minting(clock, 2.0)
     it = scene(accept().wait(10.0).close(4401), auth=provider)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert provider.times == [0.0, 11.0]
     assert it.dials == [(1.0, "b"), (11.0, "2")]
 
 
-def test_an_overtaken_waiter_is_cancelled_the_call_is_not(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_an_overtaken_waiter_is_cancelled_the_call_is_not(clock: VirtualClock, scene: Make) -> None:
     """``set_auth`` while it is asked: B is dialled, the call goes on, its result goes nowhere."""
-    provider = Minting(virtual, 5.0)
+    provider = Minting(clock, 5.0)
     it = scene(auth=provider)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     change = it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert (provider.given, provider.cancelled) == (["1"], 0)
     assert it.dials == [(1.0, "b")]
     assert it.events == [
@@ -573,52 +569,50 @@ def test_an_overtaken_waiter_is_cancelled_the_call_is_not(
     assert repr(it.socket.auth.value) == "Credential(token=***)"
 
 
-def test_a_waiter_that_is_overtaken_is_cancelled_at_once(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_a_waiter_that_is_overtaken_is_cancelled_at_once(clock: VirtualClock, scene: Make) -> None:
     """Aborted in the instant of the change; the call itself goes on, up to its limit."""
-    provider = Slow(virtual)
+    provider = SlowProvider(clock)
     it = scene(auth=provider)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
     assert it.entries[-1] == (1.0, Aborted(epoch=1, cause=Cause.AUTH_CHANGED))
-    virtual.advance(8.9)
+    clock.advance(8.9)
     assert provider.running == 1
-    virtual.advance(0.1)
+    clock.advance(0.1)
     assert provider.running == 0
 
 
-def test_a_call_ends_with_the_socket(virtual: VirtualClock, scene: Make) -> None:
+def test_a_call_ends_with_the_socket(clock: VirtualClock, scene: Make) -> None:
     """Closing while a provider is asked cancels it, and nothing is dialled."""
-    provider = Slow(virtual)
+    provider = SlowProvider(clock)
     it = scene(auth=provider)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close()
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert provider.running == 0
     assert it.peer.dials == 0
 
 
-def test_leaving_cancels_the_call(virtual: VirtualClock, scene: Make) -> None:
+def test_leaving_cancels_the_call(clock: VirtualClock, scene: Make) -> None:
     """Nobody waits any more: nothing of it is left."""
-    provider = Minting(virtual, 5.0)
+    provider = Minting(clock, 5.0)
     it = scene(watch=False, auth=provider)
     leave = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
-    virtual.advance(0.0)
-    assert (provider.cancelled, virtual.pending, virtual.tasks) == (1, 0, set())
+    clock.advance(0.0)
+    assert (provider.cancelled, clock.pending, clock.tasks) == (1, 0, set())
 
 
-def test_a_start_after_leaving_asks_anew(virtual: VirtualClock, scene: Make) -> None:
+def test_a_start_after_leaving_asks_anew(clock: VirtualClock, scene: Make) -> None:
     """What the cancelled call would have given is not waited for."""
-    provider = Minting(virtual, 5.0, 1.0)
+    provider = Minting(clock, 5.0, 1.0)
     it = scene(watch=False, auth=provider)
     leave = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
     it.watch()
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert provider.times == [0.0, 1.0]
     assert it.credentials == ["2"]
 
@@ -626,33 +620,31 @@ def test_a_start_after_leaving_asks_anew(virtual: VirtualClock, scene: Make) -> 
 # --- what is set meanwhile
 
 
-def test_a_pushed_credential_is_used_until_it_is_refused(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_a_pushed_credential_is_used_until_it_is_refused(clock: VirtualClock, scene: Make) -> None:
     """set_auth(B) beside a provider: B at each reconnect; after a 4401 the provider's again."""
     calls: list[float] = []
 
     def provider() -> Any:
-        calls.append(virtual.time())
+        calls.append(clock.time())
         return A if len(calls) == 1 else C
 
     dropped = accept().wait(10.0).drop()
     it = scene(accept(), dropped, dropped, accept().wait(10.0).close(4401), auth=provider)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert it.dials == [(0.0, "a"), (10.0, "b"), (22.0, "b"), (34.0, "b"), (44.0, "c")]
     assert calls == [0.0, 44.0]
 
 
 @pytest.mark.parametrize("act", ["set_auth", "reconnect", "close"])
-def test_a_provider_that_calls_back(virtual: VirtualClock, scene: Make, act: str) -> None:
+def test_a_provider_that_calls_back(clock: VirtualClock, scene: Make, act: str) -> None:
     """From inside the provider, ``set_auth`` overtakes its own result, ``close()`` ends it all."""
     it = scene(watch=False, auth=lambda: provider())
     calls: list[float] = []
 
     def provider() -> str:
-        calls.append(virtual.time())
+        calls.append(clock.time())
         if len(calls) == 1:
             {
                 "set_auth": lambda: it.socket.set_auth(B),
@@ -662,6 +654,6 @@ def test_a_provider_that_calls_back(virtual: VirtualClock, scene: Make, act: str
         return "mine"
 
     it.watch()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     expected: dict[str, list[str]] = {"set_auth": ["b"], "reconnect": ["mine"], "close": []}
     assert it.credentials == expected[act]

@@ -22,27 +22,27 @@ from rxsocket import (
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 
-def test_a_plain_value_goes_with_every_attempt(virtual: VirtualClock, scene: Make) -> None:
+def test_a_plain_value_goes_with_every_attempt(clock: VirtualClock, scene: Make) -> None:
     """Reconnects carry the same one, and after set_auth the new one."""
     dropped = accept().wait(10.0).drop()
     it = scene(dropped, dropped, dropped, auth=A)
-    virtual.advance(13.0)
+    clock.advance(13.0)
     it.socket.set_auth(B)
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert it.dials == [(0.0, "a"), (12.0, "a"), (13.0, "b"), (25.0, "b")]
 
 
-def test_a_pushed_one_is_carried_by_every_attempt(virtual: VirtualClock, scene: Make) -> None:
+def test_a_pushed_one_is_carried_by_every_attempt(clock: VirtualClock, scene: Make) -> None:
     """Until something newer comes, over failures and lost links."""
     it = scene(accept(), unreachable(), accept().wait(1.0).drop(), accept(), auth=A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.credentials[0] == "a" and set(it.credentials[1:]) == {"b"}
     assert len(it.credentials) == 3
 
 
-def test_auth_that_is_no_source_is_refused_at_once(virtual: VirtualClock) -> None:
+def test_auth_that_is_no_source_is_refused_at_once(clock: VirtualClock) -> None:
     """A function that takes two arguments, or a number, is told where it is passed."""
     for bad in (lambda a, b: A, 7, ["a"]):
         with pytest.raises(TypeError, match="auth"):
@@ -52,47 +52,47 @@ def test_auth_that_is_no_source_is_refused_at_once(virtual: VirtualClock) -> Non
 # --- Observables
 
 
-def test_the_handshakes_of_an_observable(virtual: VirtualClock, scene: Make) -> None:
+def test_the_handshakes_of_an_observable(clock: VirtualClock, scene: Make) -> None:
     """t1, then t2, and t2 again after a lost link: what was current at each attempt."""
     source: Subject[Any] = Subject()
     it = scene(auth=source)
     source.on_next({"token": "t1"})
-    virtual.advance(10.0)
+    clock.advance(10.0)
     source.on_next({"token": "t2"})
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert left(1, Cause.AUTH_CHANGED) in it.events
     it.peer.drop()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "t1"), (10.0, "t2"), (22.0, "t2")]
 
 
-def test_a_value_during_an_outage_is_the_next_one(virtual: VirtualClock, scene: Make) -> None:
+def test_a_value_during_an_outage_is_the_next_one(clock: VirtualClock, scene: Make) -> None:
     """A source that renews while the server is away: dialled at once, with the new one."""
     source: BehaviorSubject[Any] = BehaviorSubject(A)
     it = scene(accept().wait(10.0).drop(), auth=source)
-    virtual.advance(11.0)
+    clock.advance(11.0)
     source.on_next(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (11.0, "b")]
 
 
-def test_a_source_emits_while_anything_goes_on(virtual: VirtualClock, scene: Make) -> None:
+def test_a_source_emits_while_anything_goes_on(clock: VirtualClock, scene: Make) -> None:
     """While waiting and awaiting auth, too, it is dialled at once."""
     source: BehaviorSubject[Any] = BehaviorSubject(A)
     it = scene(unreachable(), reject(401), auth=source)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.socket.state.value is State.WAITING
     source.on_next(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.socket.state.value is State.AWAITING_AUTH
     source.on_next(C)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(1.0, "b"), (11.0, "c")]
 
 
 @pytest.mark.parametrize("stream", ["messages", "events", "state"])
 def test_a_source_that_emits_inside_an_observer(
-    virtual: VirtualClock, scene: Make, stream: str
+    clock: VirtualClock, scene: Make, stream: str
 ) -> None:
     """Queued behind the emission, like ``set_auth`` there."""
     source: BehaviorSubject[Any] = BehaviorSubject(A)
@@ -102,100 +102,98 @@ def test_a_source_that_emits_inside_an_observer(
     )
     behind: list[str] = []
     it.socket.messages.subscribe(behind.append)
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert it.credentials == ["a", "b"]
     assert behind == (["1"] if stream == "messages" else [])
 
 
-def test_a_subject_without_a_value_is_awaited(virtual: VirtualClock, scene: Make) -> None:
+def test_a_subject_without_a_value_is_awaited(clock: VirtualClock, scene: Make) -> None:
     """AwaitingAuth(NO_CREDENTIAL) until the first one comes, which is dialled at once."""
     source: Subject[Any] = Subject()
     it = scene(auth=source)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     [awaiting] = it.events
     assert isinstance(awaiting, AwaitingAuth) and awaiting.cause is Cause.NO_CREDENTIAL
     assert it.peer.dials == 0
     source.on_next(A)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.dials == [(100.0, "a")]
 
 
-def test_of_several_at_the_start_the_last_is_dialled(virtual: VirtualClock, scene: Make) -> None:
+def test_of_several_at_the_start_the_last_is_dialled(clock: VirtualClock, scene: Make) -> None:
     """A source that replays a history says where it stands with the last."""
     source: ReplaySubject[Any] = ReplaySubject()
     for value in (A, B, C):
         source.on_next(value)
     it = scene(auth=source)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "c")]
 
 
 @pytest.mark.parametrize("source", [reactivex.empty(), reactivex.never()], ids=["empty", "never"])
-def test_a_source_without_any_value(virtual: VirtualClock, scene: Make, source: Any) -> None:
+def test_a_source_without_any_value(clock: VirtualClock, scene: Make, source: Any) -> None:
     """It waits for ``set_auth``."""
     it = scene(auth=source)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert it.names == ["AwaitingAuth"]
     it.socket.set_auth(A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.dials == [(100.0, "a")]
 
 
 @pytest.mark.parametrize("source", [reactivex.of(A), reactivex.return_value(A)])
-def test_a_source_that_completes_is_ignored(
-    virtual: VirtualClock, scene: Make, source: Any
-) -> None:
+def test_a_source_that_completes_is_ignored(clock: VirtualClock, scene: Make, source: Any) -> None:
     """Its last credential stays, for reconnects too, and no stream ends."""
     it = scene(accept().wait(10.0).drop(), auth=source)
     ends: list[str] = []
     it.socket.messages.subscribe(on_completed=lambda: ends.append("completed"))
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.dials == [(0.0, "a"), (12.0, "a")]
     assert ends == []
     assert "SourceFailed" not in it.names
 
 
-def test_a_source_that_errors_is_reported(virtual: VirtualClock, scene: Make) -> None:
+def test_a_source_that_errors_is_reported(clock: VirtualClock, scene: Make) -> None:
     """SourceFailed on ``errors``, nothing else: the connection and the credential stay."""
     source: Subject[Any] = Subject()
     it = scene(auth=source)
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
     source.on_next(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     error = OSError("the source is gone")
     source.on_error(error)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.entries == [(10.0, SourceFailed(error=error))]
     assert problems == [SourceFailed(error=error)]
     assert it.socket.state.value is State.OPEN
     it.peer.drop()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (22.0, "a")]
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials[-1] == (30.0, "b")
 
 
-def test_a_source_that_fails_at_once(virtual: VirtualClock, scene: Make) -> None:
+def test_a_source_that_fails_at_once(clock: VirtualClock, scene: Make) -> None:
     """Reported, and awaited: a value may still be set."""
     it = scene(watch=False, auth=reactivex.throw(RuntimeError("no vault")))
     problems: list[object] = []
     it.socket.errors.subscribe(problems.append)
     it.watch()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert [type(problem) for problem in problems] == [SourceFailed]
     assert it.socket.state.value is State.AWAITING_AUTH
     assert it.peer.dials == 0
     it.socket.set_auth(A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a"]
 
 
 @pytest.mark.parametrize("name", NO_CREDENTIALS)
 def test_what_is_no_credential_is_reported(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, name: str
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     """SourceFailed, without the value; the one before stays, and the source goes on."""
     source: Subject[Any] = Subject()
@@ -203,10 +201,10 @@ def test_what_is_no_credential_is_reported(
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
     source.on_next(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     source.on_next(NO_CREDENTIALS[name])
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.names == ["SourceFailed"]
     (failed,) = it.events
     assert problems == [failed]
@@ -214,7 +212,7 @@ def test_what_is_no_credential_is_reported(
     assert isinstance(failed.error, (TypeError, ValueError))
     assert "s3cret" not in repr(it.events) + caplog.text
     source.on_next(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.dials == [(0.0, "a"), (20.0, "b")]
 
 
@@ -228,7 +226,7 @@ PUSHES: dict[str, tuple[str, list[str]]] = {
 
 @pytest.mark.parametrize("which", PUSHES)
 def test_the_newest_of_set_auth_and_the_source_wins(
-    virtual: VirtualClock, scene: Make, which: str
+    clock: VirtualClock, scene: Make, which: str
 ) -> None:
     """Whoever spoke last: also a source that says again what it said before set_auth."""
     steps, expected = PUSHES[which]
@@ -236,26 +234,26 @@ def test_the_newest_of_set_auth_and_the_source_wins(
     it = scene(auth=source)
     source.on_next(A)
     for step in steps.split(", "):
-        virtual.advance(10.0)
+        clock.advance(10.0)
         who, value = step.split()
         (it.socket.set_auth if who == "set" else source.on_next)({"token": value})
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.credentials == expected
 
 
 @pytest.mark.parametrize("first", ["set", "source"])
-def test_both_at_once(virtual: VirtualClock, scene: Make, first: str) -> None:
+def test_both_at_once(clock: VirtualClock, scene: Make, first: str) -> None:
     """In one instant the later one is dialled, and the other not; receipts tell."""
     source: Subject[Any] = Subject()
     it = scene(auth=source)
     source.on_next(A)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     if first == "source":
         source.on_next(C)
     receipt = it.socket.set_auth(B)
     if first == "set":
         source.on_next(C)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.credentials == (["a", "b"] if first == "source" else ["a", "c"])
     assert receipt.result() == (InEffect(epoch=2) if first == "source" else Overtaken())
 
@@ -263,23 +261,23 @@ def test_both_at_once(virtual: VirtualClock, scene: Make, first: str) -> None:
 # --- the next start
 
 
-def restarted(virtual: VirtualClock, it: Scene, between: Callable[[], object]) -> list[str | None]:
+def restarted(clock: VirtualClock, it: Scene, between: Callable[[], object]) -> list[str | None]:
     """Leave, do something while nothing runs, come back; the credentials from then on."""
     before = len(it.peer.handshakes)
     it.socket.connect()
     between()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     return it.credentials[before:]
 
 
-def started(virtual: VirtualClock, it: Scene, then: Callable[[], object]) -> None:
+def started(clock: VirtualClock, it: Scene, then: Callable[[], object]) -> None:
     """Start, do something, and leave."""
     hold = it.socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     then()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     hold.dispose()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.socket.state.value is State.IDLE
 
 
@@ -305,75 +303,75 @@ SUBJECTS = ("BehaviorSubject", "ReplaySubject of one", "ReplaySubject")
 
 @pytest.mark.parametrize("kind", [*SUBJECTS, "cold", "cold, two"])
 def test_what_is_replayed_at_a_restart_is_no_change(
-    virtual: VirtualClock, scene: Make, kind: str
+    clock: VirtualClock, scene: Make, kind: str
 ) -> None:
     """The source said A before B was set: at the next start B is still the newest."""
     it = scene(auth=replaying(kind)[0], watch=False)
-    started(virtual, it, lambda: it.socket.set_auth(B))
-    assert restarted(virtual, it, lambda: None) == ["b"]
+    started(clock, it, lambda: it.socket.set_auth(B))
+    assert restarted(clock, it, lambda: None) == ["b"]
     assert it.credentials[-3:] == ["a", "b", "b"]
 
 
-def test_what_is_replayed_after_a_close_is_no_change(virtual: VirtualClock, scene: Make) -> None:
+def test_what_is_replayed_after_a_close_is_no_change(clock: VirtualClock, scene: Make) -> None:
     """It had said so before: what was set since is newer."""
     source: BehaviorSubject[Any] = BehaviorSubject(A)
     it = scene(auth=source)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     it.watch()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a", "b", "b"]
 
 
 @pytest.mark.parametrize("kind", SUBJECTS)
-def test_what_was_pushed_meanwhile_is_one(virtual: VirtualClock, scene: Make, kind: str) -> None:
+def test_what_was_pushed_meanwhile_is_one(clock: VirtualClock, scene: Make, kind: str) -> None:
     """The source said C while nothing ran: C is dialled at the next start, and nothing before."""
     source, push = replaying(kind)
     it = scene(auth=source, watch=False)
-    started(virtual, it, lambda: it.socket.set_auth(B))
+    started(clock, it, lambda: it.socket.set_auth(B))
     push({"token": "new"})
-    assert restarted(virtual, it, lambda: None) == ["new"]
+    assert restarted(clock, it, lambda: None) == ["new"]
 
 
-def test_what_changed_while_it_was_closed_is_news(virtual: VirtualClock, scene: Make) -> None:
+def test_what_changed_while_it_was_closed_is_news(clock: VirtualClock, scene: Make) -> None:
     """A source that moved on meanwhile is where the next life begins."""
     source: BehaviorSubject[Any] = BehaviorSubject(A)
     it = scene(auth=source)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     source.on_next(C)
     it.watch()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["a", "c"]
 
 
 @pytest.mark.parametrize("kind", SUBJECTS)
-def test_what_is_set_before_the_first_start(virtual: VirtualClock, scene: Make, kind: str) -> None:
+def test_what_is_set_before_the_first_start(clock: VirtualClock, scene: Make, kind: str) -> None:
     """set_auth(B) before anything ran: a source that is known to be older does not overrule it."""
     it = scene(auth=replaying(kind)[0], watch=False)
     it.socket.set_auth(B)
     it.watch()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     # only a BehaviorSubject shows what it holds before it is subscribed to
     assert it.credentials == (["b"] if kind == "BehaviorSubject" else ["a"])
 
 
-def test_a_source_is_let_go_with_the_socket(virtual: VirtualClock, scene: Make) -> None:
+def test_a_source_is_let_go_with_the_socket(clock: VirtualClock, scene: Make) -> None:
     """Followed while the socket runs, not before and not after."""
     source: BehaviorSubject[Any] = BehaviorSubject(A)
     it = scene(watch=False, auth=source)
     assert not source.observers
     leave = it.socket.connect()
     assert len(source.observers) == 1
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leave.dispose()
     assert not source.observers
     it.socket.connect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert len(source.observers) == 1
     it.socket.close()
     assert not source.observers

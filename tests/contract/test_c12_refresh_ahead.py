@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import reactivex
+from deadlines import took
 from internals import EPOCH
-from load import took
 from reactivex import operators as ops
 from scene import B, Make, Scene, known
 
@@ -47,11 +47,11 @@ class _Shortest(Random):
         return a
 
 
-class Mint:
+class TokenProvider:
     """A provider of tokens ``1``, ``2``, ... with a lifetime; it notes when and why it is asked."""
 
-    def __init__(self, virtual: VirtualClock, life: float = LIFE, takes: float = 0.0) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: VirtualClock, life: float = LIFE, takes: float = 0.0) -> None:
+        self._clock = clock
         self.life = life
         self.takes = takes
         self.asked: list[tuple[float, Ask]] = []
@@ -60,7 +60,7 @@ class Mint:
         self.most_running = 0
 
     async def __call__(self, ask: Ask) -> dict[str, Any]:
-        self.asked.append((self._virtual.time(), ask))
+        self.asked.append((self._clock.time(), ask))
         number = len(self.asked)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -82,9 +82,9 @@ class Mint:
 
 
 @pytest.fixture
-def mint(virtual: VirtualClock) -> Mint:
+def mint(clock: VirtualClock) -> TokenProvider:
     """Tokens that live 15 minutes."""
-    return Mint(virtual)
+    return TokenProvider(clock)
 
 
 def exact(provider: Callable[..., Any], lead: float = 300.0, **options: Any) -> Refreshing:
@@ -101,22 +101,24 @@ def problems_of(it: Scene) -> list[Any]:
 # --- when
 
 
-def test_a_connection_follows_each_renewal(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_connection_follows_each_renewal(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C12: tokens of 15 min are renewed after 10; each time the connection changes, once."""
     it = scene(auth=exact(mint))
-    virtual.advance(2000.0)
+    clock.advance(2000.0)
     assert it.dials == [(0.0, "1"), (600.0, "2"), (1200.0, "3"), (1800.0, "4")]
     assert mint.reasons == [Reason.FIRST] + [Reason.EXPIRING] * 3
     closed = [event for event in it.events if isinstance(event, Closed)]
     assert [event.cause for event in closed] == [Cause.AUTH_CHANGED] * 3
 
 
-def test_a_day_of_tokens_that_live_15_minutes(virtual: VirtualClock, scene: Make) -> None:
+def test_a_day_of_tokens_that_live_15_minutes(clock: VirtualClock, scene: Make) -> None:
     """C12: 24 hours, with jitter, in less than 2 s; no token is used after its end."""
-    mint = Mint(virtual)
+    mint = TokenProvider(clock)
     it = scene(auth=refreshing(mint, random=Random(12)))
     began = time.thread_time()
-    virtual.advance(24 * 3600.0)
+    clock.advance(24 * 3600.0)
     seconds = time.thread_time() - began
     gaps = [after - before for before, after in pairwise(mint.times)]
     assert all(570.0 <= gap <= 600.0 for gap in gaps) and len(set(gaps)) > 100
@@ -138,35 +140,37 @@ def test_a_day_of_tokens_that_live_15_minutes(virtual: VirtualClock, scene: Make
     ],
 )
 def test_the_lead(
-    virtual: VirtualClock, scene: Make, life: float, lead: float, second: float
+    clock: VirtualClock, scene: Make, life: float, lead: float, second: float
 ) -> None:
     """C12: at lifetime - lead; at half the lifetime when that is the shorter lead."""
-    mint = Mint(virtual, life)
+    mint = TokenProvider(clock, life)
     scene(auth=exact(mint, lead))
-    virtual.advance(second - 0.1)
+    clock.advance(second - 0.1)
     assert mint.times == [0.0]
-    virtual.advance(0.2)
+    clock.advance(0.2)
     assert mint.times == [0.0, second]
 
 
-def test_the_shortest_lives_are_renewed_once_a_second(virtual: VirtualClock, mint: Mint) -> None:
+def test_the_shortest_lives_are_renewed_once_a_second(
+    clock: VirtualClock, mint: TokenProvider
+) -> None:
     """C12: however short a life, two calls ahead are at least 1 s apart."""
     mint.life = 0.001
     seen: list[Credential] = []
     subscription = refreshing(mint).subscribe(seen.append)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     subscription.dispose()
     assert 5 <= len(mint.asked) <= 11
 
 
-def test_the_jitter_can_be_known(virtual: VirtualClock) -> None:
+def test_the_jitter_can_be_known(clock: VirtualClock) -> None:
     """C12: the same seed, the same times; another seed, others."""
 
     def times(seed: int) -> list[float]:
-        mint = Mint(virtual)
-        start = virtual.time()
+        mint = TokenProvider(clock)
+        start = clock.time()
         subscription = refreshing(mint, random=Random(seed)).subscribe()
-        virtual.advance(5000.0)
+        clock.advance(5000.0)
         subscription.dispose()
         return [round(at - start, 4) for at in mint.times]
 
@@ -174,7 +178,7 @@ def test_the_jitter_can_be_known(virtual: VirtualClock) -> None:
     assert times(1) != times(2)
 
 
-def test_an_unknown_expiry_is_never_refreshed_ahead(virtual: VirtualClock, scene: Make) -> None:
+def test_an_unknown_expiry_is_never_refreshed_ahead(clock: VirtualClock, scene: Make) -> None:
     """C12: without an expiry one call is enough for hours of drops."""
     calls: list[Ask] = []
 
@@ -183,30 +187,30 @@ def test_an_unknown_expiry_is_never_refreshed_ahead(virtual: VirtualClock, scene
         return "opaque"
 
     it = scene(*[accept().wait(3600.0).drop()] * 5, auth=refreshing(provider))
-    virtual.advance(6 * 3600.0)
+    clock.advance(6 * 3600.0)
     assert it.credentials == ["opaque"] * 6
     assert len(calls) == 1
 
 
-def test_the_wall_clock_decides(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_the_wall_clock_decides(clock: VirtualClock, scene: Make, mint: TokenProvider) -> None:
     """C12: after a sleep of two hours that the timers did not see, the next one is fetched."""
     it = scene(auth=exact(mint))
-    virtual.advance(100.0)
-    virtual.wall_time = lambda: EPOCH + virtual.time() + 7200.0  # type: ignore[method-assign]
-    virtual.advance(31.0)
+    clock.advance(100.0)
+    clock.wall_time = lambda: EPOCH + clock.time() + 7200.0  # type: ignore[method-assign]
+    clock.advance(31.0)
     assert it.credentials == ["1", "2"]
     assert mint.times[1] <= 130.0
 
 
 def test_an_attempt_after_a_sleep_takes_no_expired_one(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12: the link drops in the moment of waking: the attempt fetches, and waits for it."""
     it = scene(accept().wait(100.0).drop(), auth=exact(mint))
-    virtual.advance(99.0)
+    clock.advance(99.0)
     mint.takes = 3.0
-    virtual.wall_time = lambda: EPOCH + virtual.time() + 7200.0  # type: ignore[method-assign]
-    virtual.advance(20.0)
+    clock.wall_time = lambda: EPOCH + clock.time() + 7200.0  # type: ignore[method-assign]
+    clock.advance(20.0)
     assert it.credentials == ["1", "2"]
     assert len(mint.asked) == 2
 
@@ -214,33 +218,35 @@ def test_an_attempt_after_a_sleep_takes_no_expired_one(
 # --- attempts
 
 
-def test_attempts_share_the_current_one(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_attempts_share_the_current_one(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C10, C12: a drop while the credential lives makes no call."""
     it = scene(*[accept().wait(10.0).drop()] * 4, auth=exact(mint))
-    virtual.advance(300.0)
+    clock.advance(300.0)
     assert it.credentials == ["1"] * 5
     assert len(mint.asked) == 1
 
 
 def test_after_its_expiry_an_attempt_waits_for_a_fetch(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C10, C12: an expired credential is not dialled, even if no newer one could be had."""
     it = scene(accept().wait(1000.0).drop(), auth=exact(mint))
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.errors = [OSError("down")] * 1000
-    virtual.advance(500.0)
+    clock.advance(500.0)
     assert it.credentials == ["1"]
     mint.errors.clear()
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.credentials[0] == "1" and len(it.credentials) == 2
     assert it.socket.state.value is State.OPEN
 
 
-def test_a_refusal_asks_why(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_refusal_asks_why(clock: VirtualClock, scene: Make, mint: TokenProvider) -> None:
     """C9, C12: refused with the current one: one call, told the status; no second change."""
     it = scene(reject(401), auth=exact(mint))
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.credentials == ["1", "2"]
     assert mint.reasons == [Reason.FIRST, Reason.REJECTED]
     assert mint.asked[1][1].code == 401
@@ -248,23 +254,23 @@ def test_a_refusal_asks_why(virtual: VirtualClock, scene: Make, mint: Mint) -> N
 
 
 def test_a_refusal_when_there_is_a_newer_one_makes_no_call(
-    virtual: VirtualClock, mint: Mint
+    clock: VirtualClock, mint: TokenProvider
 ) -> None:
     """C9, C12: the second socket is refused with what the first has replaced already."""
     tokens = exact(mint)
     peers = [fake(accept().wait(6.0).close(4401)), fake(accept().wait(7.0).close(4401))]
     sockets = [Socket(peer.url, auth=tokens, transport=peer, backoff=known()) for peer in peers]
     held = [socket.connect() for socket in sockets]
-    virtual.advance(100.0)
+    clock.advance(100.0)
     for peer in peers:
         assert [handshake.credential for handshake in peer.handshakes] == ["1", "2"]
     assert mint.reasons == [Reason.FIRST, Reason.REJECTED]
     for one in held:
         one.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_accepting_and_refusing_each_minted_one(virtual: VirtualClock, mint: Mint) -> None:
+def test_accepting_and_refusing_each_minted_one(clock: VirtualClock, mint: TokenProvider) -> None:
     """C9, C15: 20 sockets share what each of their servers refuses: 9 dials in the first minute."""
     tokens = exact(mint)
     peers = [fake() for _ in range(20)]
@@ -273,7 +279,7 @@ def test_accepting_and_refusing_each_minted_one(virtual: VirtualClock, mint: Min
         peer.default = accept().wait(0.1 + number * 0.07).close(4401)
         sockets.append(Socket(peer.url, auth=tokens, transport=peer))
     held = [socket.connect() for socket in sockets]
-    virtual.advance(600.0)
+    clock.advance(600.0)
     for peer in peers:
         times = [handshake.at for handshake in peer.handshakes]
         assert 3 <= sum(at < 60.0 for at in times) <= 9
@@ -283,43 +289,43 @@ def test_accepting_and_refusing_each_minted_one(virtual: VirtualClock, mint: Min
         assert len(set(offered)) == len(offered), "a refused one was offered again"
     for one in held:
         one.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 def test_a_renewal_waits_until_the_connection_is_stable(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12, C15: a renewal in the first 5 s of a connection is followed when they are over."""
     it = scene(accept().wait(595.0).drop(), auth=exact(mint))
-    virtual.advance(2000.0)
+    clock.advance(2000.0)
     # dropped at 595, open again at 597 with the same one; renewed at 600
     assert it.dials[:3] == [(0.0, "1"), (597.0, "1"), (602.0, "2")]
 
 
 def test_a_renewal_while_waiting_is_in_the_next_attempt(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12, C15: a renewal during an outage is no reason to dial; the next attempt carries it."""
     it = scene(accept().wait(560.0).drop(), *[unreachable()] * 6, auth=exact(mint))
-    virtual.advance(560.0)
+    clock.advance(560.0)
     dials = it.peer.dials
-    virtual.advance(300.0)
+    clock.advance(300.0)
     assert it.peer.dials - dials == 7
     # lost at 560; attempts after 2, 4, 8, 16, 32, 40 and 40 s
     assert it.dials == [(0.0, "1"), (702.0, "2")]
 
 
-def test_a_provider_with_a_cache(virtual: VirtualClock, scene: Make) -> None:
+def test_a_provider_with_a_cache(clock: VirtualClock, scene: Make) -> None:
     """C12: the same one again is no change and no failure, and asked for again, but not at once."""
     times: list[float] = []
 
     def provider() -> dict[str, Any]:
-        times.append(virtual.time())
-        return {"token": "old" if virtual.time() < 899.0 else "new"}
+        times.append(clock.time())
+        return {"token": "old" if clock.time() < 899.0 else "new"}
 
     it = scene(auth=exact(provider, expires=lambda _: EPOCH + 900.0))
     problems = problems_of(it)
-    virtual.advance(910.0)
+    clock.advance(910.0)
     assert it.dials[0] == (0.0, "old") and [one for _, one in it.dials[1:]] == ["new"]
     assert problems == []
     gaps = [after - before for before, after in pairwise(times)]
@@ -331,154 +337,158 @@ def test_a_provider_with_a_cache(virtual: VirtualClock, scene: Make) -> None:
 
 
 def test_a_failed_refresh_is_tried_again_soon(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12: after 5 to 10 s while the old one lives; each failure is reported once, none ends it."""
     it = scene(auth=exact(mint))
     problems = problems_of(it)
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.errors = [OSError("the token server is down")] * 3
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert mint.times == [0.0, 600.0, 605.0, 610.0, 615.0]
     assert [type(problem) for problem in problems] == [SourceFailed] * 3
     assert all(isinstance(problem.error, ProviderFailed) for problem in problems)
     assert it.dials == [(0.0, "1"), (615.0, "5")]
 
 
-def test_the_retries_are_5_to_10_seconds_apart(virtual: VirtualClock, scene: Make) -> None:
+def test_the_retries_are_5_to_10_seconds_apart(clock: VirtualClock, scene: Make) -> None:
     """C12: with jitter, as long as the old one lives."""
-    mint = Mint(virtual)
+    mint = TokenProvider(clock)
     scene(auth=refreshing(mint, random=Random(3)))
-    virtual.advance(500.0)
+    clock.advance(500.0)
     mint.errors = [OSError("down")] * 1000
-    virtual.advance(399.0)
+    clock.advance(399.0)
     gaps = [b - a for a, b in pairwise(mint.times[1:])]
     assert len(gaps) > 30 and all(5.0 <= gap <= 10.0 for gap in gaps)
     assert len(set(gaps)) == len(gaps)
 
 
 def test_after_the_expiry_it_is_tried_with_backoff(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12: an open connection whose credential expired stays; the calls get rarer, and go on."""
     it = scene(auth=exact(mint))
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.errors = [OSError("down")] * 10_000
-    virtual.advance(3001.0)
+    clock.advance(3001.0)
     late = [at for at in mint.times if at > 1000.0]
     assert all(19.9 < b - a < 20.1 for a, b in pairwise(late))
     assert len(late) > 100
     assert it.credentials == ["1"] and it.socket.state.value is State.OPEN
     mint.errors.clear()
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert len(it.credentials) == 2
 
 
-def test_it_hangs(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_it_hangs(clock: VirtualClock, scene: Make, mint: TokenProvider) -> None:
     """C10, C12: a call is cut after ``timeout``, and the next one is made as after any failure."""
     it = scene(auth=exact(mint, timeout=4.0))
     problems = problems_of(it)
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.takes = 100.0
-    virtual.advance(6.0)
+    clock.advance(6.0)
     assert "gave no credential within 4 s" in str(problems[0].error)
     mint.takes = 0.0
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert mint.times == [0.0, 600.0, 609.0]
     assert it.credentials == ["1", "3"]
 
 
 def test_a_failure_that_answers_is_not_reported_twice(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12: a socket that is refused during a refresh waits for it; its failure is one problem."""
     it = scene(accept().wait(602.0).close(4401), auth=exact(mint))
     problems = problems_of(it)
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.takes, mint.errors = 5.0, [OSError("down")]
-    virtual.advance(7.0)
+    clock.advance(7.0)
     assert [type(problem) for problem in problems] == [Closed, SourceFailed]
     mint.takes = 0.0
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.credentials[-1] != "1" and it.socket.state.value is State.OPEN
 
 
 def test_a_failure_that_another_socket_asked_for_is_its_own(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12: only a failed refresh is everybody's problem, not what one refused socket asked for."""
     tokens = exact(mint)
     happy, refused = scene(auth=tokens), scene(accept().wait(30.0).close(4401), auth=tokens)
     happys, refuseds = problems_of(happy), problems_of(refused)
-    virtual.advance(20.0)
+    clock.advance(20.0)
     mint.errors = [OSError("down")]
-    virtual.advance(20.0)
+    clock.advance(20.0)
     assert happys == []
     assert [type(problem) for problem in refuseds] == [Closed, SourceFailed]
 
 
-def test_unauthorized_parks_the_socket(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_unauthorized_parks_the_socket(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C10: Unauthorized from the provider awaits auth, with one call; ``set_auth`` goes on."""
     mint.errors = [Unauthorized("log in again")]
     it = scene(auth=exact(mint))
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert it.names == ["Connecting", "Rejected", "AwaitingAuth"]
     assert isinstance(it.events[2], AwaitingAuth) and "log in again" in it.events[2].reason
     assert len(mint.asked) == 1 and it.peer.dials == 0
-    assert virtual.run(_outcome(it.socket, B)) == InEffect(2)
+    assert clock.run(_outcome(it.socket, B)) == InEffect(2)
 
 
 async def _outcome(socket: Socket, value: Any) -> Any:
     return await socket.set_auth(value)
 
 
-def test_a_parked_socket_is_revived_by_a_renewal(virtual: VirtualClock, mint: Mint) -> None:
+def test_a_parked_socket_is_revived_by_a_renewal(clock: VirtualClock, mint: TokenProvider) -> None:
     """C10, C12: after Unauthorized, what another socket's question brings is for all."""
     mint.errors = [Unauthorized("log in again")]
     tokens = exact(mint)
     peer = fake()
     first = Socket(peer.url, auth=tokens, transport=peer)
     held = first.connect()
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert first.state.value is State.AWAITING_AUTH
     second = Socket(peer.url, auth=tokens, transport=peer)
     other = second.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert first.state.value is second.state.value is State.OPEN
     assert [handshake.credential for handshake in peer.handshakes] == ["2", "2"]
     held.dispose()
     other.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_unauthorized_ahead_of_the_expiry(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_unauthorized_ahead_of_the_expiry(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C12: it is reported and not asked ahead again; the credential is used as long as it lives."""
     it = scene(accept().wait(700.0).drop(), accept().wait(300.0).drop(), auth=exact(mint))
     problems = problems_of(it)
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.errors = [Unauthorized("gone"), Unauthorized("still gone")]
-    virtual.advance(300.0)
+    clock.advance(300.0)
     assert [type(problem) for problem in problems] == [SourceFailed, Closed]
     assert isinstance(problems[0].error, Unauthorized)
     assert it.dials == [(0.0, "1"), (702.0, "1")] and len(mint.asked) == 2
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert it.socket.state.value is State.AWAITING_AUTH and len(mint.asked) == 3
     assert isinstance(it.events[-2], Rejected)
 
 
-def test_logged_out_and_in_again(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_logged_out_and_in_again(clock: VirtualClock, scene: Make, mint: TokenProvider) -> None:
     """C11, C12: None at a renewal closes the connection; asked again in 5 min, it goes on."""
     answers: list[Any] = [{"token": "a", "expires_in": 900}, None, {"token": "b"}]
     times: list[float] = []
 
     def provider() -> Any:
-        times.append(virtual.time())
+        times.append(clock.time())
         return answers.pop(0)
 
     it = scene(auth=exact(provider))
-    virtual.advance(899.0)
+    clock.advance(899.0)
     assert it.socket.state.value is State.AWAITING_AUTH
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert times == [0.0, 600.0, 900.0]
     assert it.dials == [(0.0, "a"), (900.0, "b")]
 
@@ -486,100 +496,108 @@ def test_logged_out_and_in_again(virtual: VirtualClock, scene: Make, mint: Mint)
 # --- set_auth
 
 
-def test_a_late_result_is_discarded(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_late_result_is_discarded(clock: VirtualClock, scene: Make, mint: TokenProvider) -> None:
     """C10: set_auth overtakes the call that the attempt waits for; its result goes nowhere."""
     mint.takes = 5.0
     it = scene(auth=exact(mint))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(500.0)
+    clock.advance(500.0)
     assert it.dials == [(1.0, "b")]
 
 
-def test_a_renewal_under_way_is_overtaken(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_renewal_under_way_is_overtaken(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C10: a call that began before set_auth is older than it; the next renewal is newer."""
     it = scene(auth=exact(mint))
-    virtual.advance(599.0)
+    clock.advance(599.0)
     mint.takes = 5.0
-    virtual.advance(2.0)
+    clock.advance(2.0)
     it.socket.set_auth(B)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert it.dials == [(0.0, "1"), (601.0, "b")]
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.credentials == ["1", "b", "3"]
 
 
-def test_a_refused_pushed_one_falls_back(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_refused_pushed_one_falls_back(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C9: what set_auth pushed is refused: the current one is used, without a call."""
     it = scene(auth=exact(mint), tokens={"1"})
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert it.credentials == ["1", "b", "1"] and len(mint.asked) == 1
 
 
-def test_a_user_who_logged_out_stays_out(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_user_who_logged_out_stays_out(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C11: a renewal is no reason to log in a socket again that was told to log out."""
     it = scene(auth=exact(mint))
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(None)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert it.socket.state.value is State.AWAITING_AUTH
     assert it.credentials == ["1"] and len(mint.asked) > 3
 
 
 def test_a_pushed_one_that_cannot_be_used_yet_is_overtaken(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C10: of set_auth and the source the newest wins, also in the middle of an outage."""
     it = scene(accept().wait(550.0).drop(), *[unreachable()] * 20, auth=exact(mint))
-    virtual.advance(560.0)
+    clock.advance(560.0)
     it.socket.set_auth(B)
-    virtual.advance(35.0)
+    clock.advance(35.0)
     assert it.socket.auth.value == Credential.of(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.socket.auth.value == Credential.of({"token": "2"})
-    virtual.advance(1000.0)
+    clock.advance(1000.0)
     assert "b" not in it.credentials and it.socket.state.value is State.OPEN
 
 
 def test_a_restart_takes_the_current_one_not_the_last_renewal(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C10, C12: what a stopped socket was renewed with has expired when it starts again."""
     it = scene(watch=False, auth=exact(mint))
     held = it.socket.connect()
-    virtual.advance(700.0)
+    clock.advance(700.0)
     held.dispose()
-    virtual.advance(5000.0)
+    clock.advance(5000.0)
     held = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["1", "2", "3"]
     held.dispose()
 
 
-def test_a_renewal_that_waits_is_overtaken(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_a_renewal_that_waits_is_overtaken(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C10, C12: a renewal that waits for a stable connection is older than set_auth."""
     it = scene(accept().wait(595.0).drop(), auth=exact(mint))
-    virtual.advance(601.0)
+    clock.advance(601.0)
     it.socket.set_auth(B)
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert it.dials == [(0.0, "1"), (597.0, "1"), (601.0, "b")]
 
 
 def test_a_renewal_that_waits_ends_with_the_socket(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12, C26: no timer of it is left when the last subscriber leaves."""
     it = scene(accept().wait(595.0).drop(), watch=False, auth=exact(mint))
     held = it.socket.connect()
-    virtual.advance(601.0)
+    clock.advance(601.0)
     held.dispose()
-    virtual.advance(0.0)
-    assert virtual.pending == 0
+    clock.advance(0.0)
+    assert clock.pending == 0
 
 
-def test_a_renewal_with_a_refused_one_is_not_followed(virtual: VirtualClock, scene: Make) -> None:
+def test_a_renewal_with_a_refused_one_is_not_followed(clock: VirtualClock, scene: Make) -> None:
     """C9, C12: what this socket was refused with is not dialled, whoever mints it again."""
     answers = iter(["a", "b", "a", "c"])
 
@@ -587,16 +605,16 @@ def test_a_renewal_with_a_refused_one_is_not_followed(virtual: VirtualClock, sce
         return {"token": next(answers), "expires_in": LIFE}
 
     it = scene(auth=exact(provider), tokens={"b", "c"})
-    virtual.advance(700.0)
+    clock.advance(700.0)
     assert it.credentials == ["a", "b"]
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert it.credentials == ["a", "b", "c"]
 
 
 # --- sharing
 
 
-def test_fifty_sockets_share_rotating_refresh_tokens(virtual: VirtualClock) -> None:
+def test_fifty_sockets_share_rotating_refresh_tokens(clock: VirtualClock) -> None:
     """C10, C12: all dropped at once, again and again: one call at a time, none used twice."""
     refresh, used, running, most = "r0", [], 0, 0
 
@@ -623,13 +641,13 @@ def test_fifty_sockets_share_rotating_refresh_tokens(virtual: VirtualClock) -> N
     sockets = [Socket(peer.url, auth=tokens, transport=peer) for _ in range(50)]
     held = [socket.connect() for socket in sockets]
     for round_ in range(3):
-        virtual.advance(30.0)
+        clock.advance(30.0)
         assert all(socket.state.value is State.OPEN for socket in sockets)
         assert len(used) == round_ + 1
         valid.clear()  # the session was revoked: everybody is refused and needs a new one
         peer.drop()
-        virtual.advance(1.0)
-    virtual.advance(300.0)
+        clock.advance(1.0)
+    clock.advance(300.0)
     assert all(socket.state.value is State.OPEN for socket in sockets)
     assert most == 1
     assert len(used) == len(set(used)) == 4
@@ -637,64 +655,70 @@ def test_fifty_sockets_share_rotating_refresh_tokens(virtual: VirtualClock) -> N
     assert not any(token in offer for offer in offered for token in ("r0", "r1", "r2", "r3"))
     for one in held:
         one.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_it_ends_with_the_last_subscriber(virtual: VirtualClock, mint: Mint) -> None:
+def test_it_ends_with_the_last_subscriber(clock: VirtualClock, mint: TokenProvider) -> None:
     """C12, C26: after the last one left no call is made and no timer is there."""
     tokens = exact(mint)
     first, second = tokens.subscribe(), tokens.subscribe()
-    virtual.advance(700.0)
+    clock.advance(700.0)
     first.dispose()
-    virtual.advance(600.0)
+    clock.advance(600.0)
     assert len(mint.asked) == 3
     second.dispose()
-    virtual.advance(0.0)
-    assert virtual.pending == 0
-    virtual.advance(3600.0)
+    clock.advance(0.0)
+    assert clock.pending == 0
+    clock.advance(3600.0)
     assert len(mint.asked) == 3
 
 
-def test_a_call_that_nobody_waits_for_is_cancelled(virtual: VirtualClock, mint: Mint) -> None:
+def test_a_call_that_nobody_waits_for_is_cancelled(
+    clock: VirtualClock, mint: TokenProvider
+) -> None:
     """C26: the last one leaves during a call: nothing of it is left."""
     mint.takes = 5.0
     subscription = exact(mint).subscribe()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert mint.running == 1
     subscription.dispose()
-    virtual.advance(0.0)
-    assert mint.running == 0 and not virtual.tasks
+    clock.advance(0.0)
+    assert mint.running == 0 and not clock.tasks
 
 
-def test_a_waiter_that_leaves_does_not_cancel_the_call(virtual: VirtualClock, mint: Mint) -> None:
+def test_a_waiter_that_leaves_does_not_cancel_the_call(
+    clock: VirtualClock, mint: TokenProvider
+) -> None:
     """C10: of two sockets that wait for one call, the one that is closed harms not the other."""
     mint.takes = 5.0
     peer = fake()
     tokens = exact(mint)
     first, second = (Socket(peer.url, auth=tokens, transport=peer) for _ in range(2))
     held = [first.connect(), second.connect()]
-    virtual.advance(1.0)
+    clock.advance(1.0)
     first.close()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert second.state.value is State.OPEN
     assert len(mint.asked) == tokens.calls == 1
     for one in held:
         one.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_it_starts_again_with_what_it_had(virtual: VirtualClock, scene: Make, mint: Mint) -> None:
+def test_it_starts_again_with_what_it_had(
+    clock: VirtualClock, scene: Make, mint: TokenProvider
+) -> None:
     """C12: a socket that is started again takes the credential that still lives."""
     it = scene(watch=False, auth=exact(mint))
     for _ in range(2):
         held = it.socket.connect()
-        virtual.advance(100.0)
+        clock.advance(100.0)
         held.dispose()
-        virtual.advance(10.0)
+        clock.advance(10.0)
     assert it.credentials == ["1", "1"] and len(mint.asked) == 1
-    virtual.advance(1000.0)
+    clock.advance(1000.0)
     held = it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.credentials == ["1", "1", "2"]
     held.dispose()
 
@@ -702,39 +726,41 @@ def test_it_starts_again_with_what_it_had(virtual: VirtualClock, scene: Make, mi
 # --- as an Observable
 
 
-def test_it_is_an_observable_of_masked_credentials(virtual: VirtualClock, mint: Mint) -> None:
+def test_it_is_an_observable_of_masked_credentials(
+    clock: VirtualClock, mint: TokenProvider
+) -> None:
     """C12, C28: each credential once, composable with operators, and nothing of it in the text."""
     mint.life = 900.0
     seen: list[str] = []
     subscription = exact(mint).pipe(ops.map(str), ops.take(3)).subscribe(seen.append)
-    virtual.advance(1300.0)
+    clock.advance(1300.0)
     assert seen == ["Credential(token=***)"] * 3
     subscription.dispose()
 
 
-def test_a_late_subscriber_gets_the_current_one(virtual: VirtualClock, mint: Mint) -> None:
+def test_a_late_subscriber_gets_the_current_one(clock: VirtualClock, mint: TokenProvider) -> None:
     """C12: at once, and no call is made for it; an expired one it does not get."""
     tokens = exact(mint)
     first: list[Any] = []
     late: list[Any] = []
     held = tokens.subscribe(first.append)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     other = tokens.subscribe(late.append)
     onlooker = tokens.passive(audience=False).subscribe(late.append)
     assert late == first * 2 == [Credential.of({"token": "1"})] * 2 and len(mint.asked) == 1
     onlooker.dispose()
     held.dispose()
     other.dispose()
-    virtual.advance(1000.0)
+    clock.advance(1000.0)
     again: list[Any] = []
     held = tokens.subscribe(again.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert again == [Credential.of({"token": "2"})]
     held.dispose()
-    virtual.advance(0.0)
+    clock.advance(0.0)
 
 
-def test_failures_do_not_end_it(virtual: VirtualClock, mint: Mint) -> None:
+def test_failures_do_not_end_it(clock: VirtualClock, mint: TokenProvider) -> None:
     """C12: a first call that fails is repeated; the failures are on ``errors``."""
     mint.errors = [OSError("down")] * 3
     tokens = exact(mint)
@@ -742,14 +768,14 @@ def test_failures_do_not_end_it(virtual: VirtualClock, mint: Mint) -> None:
     errors: list[Exception] = []
     tokens.errors.subscribe(errors.append)
     held = tokens.subscribe(seen.append)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert len(seen) == 1 and len(errors) == 3
     assert all(isinstance(error, ProviderFailed) for error in errors)
     held.dispose()
-    virtual.advance(0.0)
+    clock.advance(0.0)
 
 
-def test_an_observer_that_raises_harms_nobody(virtual: VirtualClock, mint: Mint) -> None:
+def test_an_observer_that_raises_harms_nobody(clock: VirtualClock, mint: TokenProvider) -> None:
     """C23: it is detached; the others get every renewal."""
     tokens = exact(mint)
 
@@ -759,26 +785,26 @@ def test_an_observer_that_raises_harms_nobody(virtual: VirtualClock, mint: Mint)
     seen: list[Any] = []
     tokens.subscribe(bad)
     held = tokens.subscribe(seen.append)
-    virtual.advance(1300.0)
+    clock.advance(1300.0)
     assert len(seen) == 3
     held.dispose()
-    virtual.advance(0.0)
+    clock.advance(0.0)
 
 
 def test_composed_it_is_a_source_like_any_other(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C10: what operators make of it is followed as any Observable is."""
     tokens = exact(mint).pipe(ops.map(lambda credential: credential))
     it = scene(auth=reactivex.merge(tokens, reactivex.never()))
-    virtual.advance(700.0)
+    clock.advance(700.0)
     assert it.dials == [(0.0, "1"), (600.0, "2")]
 
 
 # --- what providers return
 
 
-def test_the_response_of_a_token_endpoint(virtual: VirtualClock, scene: Make) -> None:
+def test_the_response_of_a_token_endpoint(clock: VirtualClock, scene: Make) -> None:
     """C12: the access token is the credential; nothing else of the response is sent."""
 
     def provider() -> dict[str, Any]:
@@ -791,20 +817,20 @@ def test_the_response_of_a_token_endpoint(virtual: VirtualClock, scene: Make) ->
         }
 
     it = scene(auth=refreshing(provider))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert dict(it.peer.handshakes[0].query) == {"token": "the-token"}
 
 
-def test_a_users_mapping_of_the_response(virtual: VirtualClock, scene: Make) -> None:
+def test_a_users_mapping_of_the_response(clock: VirtualClock, scene: Make) -> None:
     """C12: ``credential=`` says what is sent; a refresh token is not, even then."""
     answer = {"access_token": "t", "expires_in": 3600, "refresh_token": "secret"}
     it = scene(auth=refreshing(lambda: answer, credential=lambda given: {**given, "room": 7}))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     expected = {"access_token": "t", "expires_in": "3600", "room": "7"}
     assert dict(it.peer.handshakes[0].query) == expected
 
 
-def test_a_bad_answer_is_a_failed_attempt(virtual: VirtualClock, scene: Make) -> None:
+def test_a_bad_answer_is_a_failed_attempt(clock: VirtualClock, scene: Make) -> None:
     """C10: what is no credential, or an ``expires=`` that raises, fails the attempt."""
     for options, text in (
         ({"provider": lambda: 7}, "what the provider returned"),
@@ -814,7 +840,7 @@ def test_a_bad_answer_is_a_failed_attempt(virtual: VirtualClock, scene: Make) ->
         ),
     ):
         it = scene(auth=refreshing(**options))
-        virtual.advance(0.0)
+        clock.advance(0.0)
         failed = it.events[1]
         assert isinstance(failed, ConnectFailed) and isinstance(failed.error, ProviderFailed)
         assert text in str(failed.error)
@@ -843,11 +869,11 @@ def test_arguments_are_checked(
 
 
 def test_opened_says_that_the_credential_changed(
-    virtual: VirtualClock, scene: Make, mint: Mint
+    clock: VirtualClock, scene: Make, mint: TokenProvider
 ) -> None:
     """C12, C18: the connection of a renewal says why it was made."""
     it = scene(auth=exact(mint))
-    virtual.advance(700.0)
+    clock.advance(700.0)
     assert [event.cause for event in it.events if isinstance(event, Opened)] == [
         Cause.STARTED,
         Cause.AUTH_CHANGED,

@@ -50,13 +50,13 @@ HANDED_OVER = Closed(epoch=1, sent=1000, cause=Cause.HANDED_OVER)
 # --- handover
 
 
-def test_the_new_connection_is_made_beside_the_old_one(virtual: VirtualClock, scene: Make) -> None:
+def test_the_new_connection_is_made_beside_the_old_one(clock: VirtualClock, scene: Make) -> None:
     """Connecting, then one switch point: Closed of the old one, Opened of the new one, no gap."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.1)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.entries == [
         (10.0, connecting(2, Cause.AUTH_CHANGED)),
         # The handshake takes 0.1 s, both are silent for 0.1 s, a ping over the old one takes 0.1 s.
@@ -69,42 +69,42 @@ def test_the_new_connection_is_made_beside_the_old_one(virtual: VirtualClock, sc
     assert it.peer.closes == [(1, 1000, "")]
 
 
-def test_the_state_stays_open(virtual: VirtualClock, scene: Make) -> None:
+def test_the_state_stays_open(clock: VirtualClock, scene: Make) -> None:
     """Nobody who looks at the state sees that there was a change."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.1)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     states: list[State] = []
     it.socket.state.subscribe(states.append)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert states == [State.OPEN]
 
 
-def test_the_credential_shows_when_it_is_in_use(virtual: VirtualClock, scene: Make) -> None:
+def test_the_credential_shows_when_it_is_in_use(clock: VirtualClock, scene: Make) -> None:
     """``auth`` emits the new credential at the switch, not before."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.1)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     shown: list[float] = []
-    it.socket.auth.subscribe(lambda _: shown.append(virtual.time()))
+    it.socket.auth.subscribe(lambda _: shown.append(clock.time()))
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert shown == [10.0, 10.3]
 
 
-def test_the_old_one_delivers_until_the_switch(virtual: VirtualClock, scene: Make) -> None:
+def test_the_old_one_delivers_until_the_switch(clock: VirtualClock, scene: Make) -> None:
     """What the new connection receives before waits; without a key, nothing is taken for double."""
     it = scene(auth=A, on_auth_change=handover(ready="message"), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     old, new = it.peer.visits
     old.deliver("1")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names == ["Connecting", "Message"]
     new.deliver("2")
     old.deliver("2")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.events[1:] == [
         Message(epoch=1, data="1"),
         Message(epoch=1, data="2"),
@@ -118,49 +118,49 @@ def test_the_old_one_delivers_until_the_switch(virtual: VirtualClock, scene: Mak
     "behind", [{1: 0, 2: 3}, {1: 0, 2: 0}, {1: 3, 2: 0}], ids=["old first", "level", "new first"]
 )
 def test_nothing_is_missing_and_nothing_is_double(
-    virtual: VirtualClock, scene: Make, behind: dict[int, int]
+    clock: VirtualClock, scene: Make, behind: dict[int, int]
 ) -> None:
     """Numbers that both connections get, one some steps behind the other: each once, in order."""
     it = scene(auth=A, on_auth_change=handover(dedupe=number), identity=same, latency=0.01)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     received: list[int] = []
     it.socket.messages.subscribe(lambda message: received.append(int(message)))
     it.socket.set_auth(B)
     for step in range(100):
-        virtual.advance(0.001)
+        clock.advance(0.001)
         for visit in it.peer.visits:
             if step >= behind[visit.number] and not visit.closing:
                 visit.deliver(str(step - behind[visit.number]))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names.count("Opened") == 2
     assert received == list(range(received[-1] + 1))
     assert received[-1] >= 96
 
 
-def test_a_predicate_says_when_it_is_ready(virtual: VirtualClock, scene: Make) -> None:
+def test_a_predicate_says_when_it_is_ready(clock: VirtualClock, scene: Make) -> None:
     """``ready=`` is asked about each message of the new connection."""
     ready = handover(ready=lambda message: message == "synced")
     it = scene(auth=A, on_auth_change=ready, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     new = it.peer.visits[1]
     new.deliver("loading")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names.count("Opened") == 1
     new.deliver("synced")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.names[-3:] == ["Opened", "Message", "Message"]
 
 
-def test_not_ready_in_time(virtual: VirtualClock, scene: Make) -> None:
+def test_not_ready_in_time(clock: VirtualClock, scene: Make) -> None:
     """The old connection goes on and says so; it is tried again after a backoff."""
     patience = handover(ready="message", timeout=3.0)
     it = scene(auth=A, on_auth_change=patience, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(4.0)
+    clock.advance(4.0)
     failed = it.events[-1]
     assert [type(event) for event in it.events[1:]] == [ConnectFailed, RenewalFailed]
     assert isinstance(failed, RenewalFailed)
@@ -168,23 +168,23 @@ def test_not_ready_in_time(virtual: VirtualClock, scene: Make) -> None:
     assert isinstance(failed.error, TimeoutError)
     assert it.socket.state.value is State.OPEN
     assert not change.done
-    virtual.advance(1.1)
+    clock.advance(1.1)
     it.peer.visits[-1].deliver("welcome")
-    virtual.advance(0.5)
+    clock.advance(0.5)
     assert change.result() == InEffect(epoch=3)
 
 
 @pytest.mark.parametrize("refusal", [reject(401), accept().close(4403)], ids=["handshake", "close"])
 def test_a_refused_credential_leaves_the_old_one_working(
-    virtual: VirtualClock, scene: Make, refusal: Any
+    clock: VirtualClock, scene: Make, refusal: Any
 ) -> None:
     """Rejected, RenewalFailed, and messages go on; there is no second try while the link lives."""
     patience = handover(ready="message")
     it = scene(accept(), refusal, auth=A, on_auth_change=patience, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert [type(event) for event in it.events] == [
         type(connecting(2, Cause.AUTH_CHANGED)),
         Rejected,
@@ -193,52 +193,52 @@ def test_a_refused_credential_leaves_the_old_one_working(
     assert isinstance(change.result(), Refused)
     assert it.socket.auth.value == Credential.of(A)
     it.peer.push("still here")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.events[-1] == Message(epoch=1, data="still here")
 
 
 def test_the_newest_credential_is_used_when_the_old_connection_ends(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """A server that allows one session lets B in when A's connection is gone."""
     it = scene(accept(), reject(403), auth=A, on_auth_change=handover(), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.drop()
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert [token for _, token in it.dials] == ["a", "b", "b"]
     assert it.socket.state.value is State.OPEN
 
 
 def test_a_server_that_refuses_a_second_connection_is_tried_again(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """A 503 is no refusal: each failure says when it is tried again, and one succeeds."""
     scripts = (accept(), reject(503), reject(503))
     it = scene(*scripts, auth=A, on_auth_change=handover(), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     failures = [event for event in it.events if isinstance(event, RenewalFailed)]
     assert [failure.retry_in for failure in failures] == [2.0, 4.0]
     assert it.dials == [(0.0, "a"), (10.0, "b"), (12.0, "b"), (16.0, "b")]
     assert change.result() == InEffect(epoch=4)
 
 
-def test_another_identity_never_hands_over(virtual: VirtualClock, scene: Make) -> None:
+def test_another_identity_never_hands_over(clock: VirtualClock, scene: Make) -> None:
     """C14: what cannot be told to be the same somebody gets a fresh connection."""
     it = scene(auth=A, on_auth_change=handover())
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.events[0] == Closed(epoch=1, sent=1000, cause=Cause.AUTH_CHANGED)
 
 
 def test_an_identity_function_that_raises_means_another_one(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """C14, C23: the safe answer, and the failure is reported."""
 
@@ -246,96 +246,96 @@ def test_an_identity_function_that_raises_means_another_one(
         raise LookupError("no such user")
 
     it = scene(auth=A, on_auth_change=handover(), identity=broken)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert Closed(epoch=1, sent=1000, cause=Cause.AUTH_CHANGED) in it.events
     assert "ObserverFailed" in it.names
 
 
-def test_a_newer_credential_overtakes_a_handover(virtual: VirtualClock, scene: Make) -> None:
+def test_a_newer_credential_overtakes_a_handover(clock: VirtualClock, scene: Make) -> None:
     """B is not ready yet when C comes: B's connection is given up, C's is made."""
     strategy = handover(ready="message")
     it = scene(auth=A, on_auth_change=strategy, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     first = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     second = it.socket.set_auth(C)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert Aborted(epoch=2, cause=Cause.AUTH_CHANGED) in it.events
     it.peer.visits[-1].deliver("welcome")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=3))
     assert it.peer.connections == 1
 
 
-def test_back_to_the_one_in_use(virtual: VirtualClock, scene: Make) -> None:
+def test_back_to_the_one_in_use(clock: VirtualClock, scene: Make) -> None:
     """set_auth of the old credential during a handover calls it off."""
     it = scene(auth=A, on_auth_change=handover(ready="message"), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     first = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     second = it.socket.set_auth(A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=1))
     assert it.peer.connections == 1
     assert len(it.dials) == 2
 
 
-def test_the_one_in_use_after_a_refused_handover(virtual: VirtualClock, scene: Make) -> None:
+def test_the_one_in_use_after_a_refused_handover(clock: VirtualClock, scene: Make) -> None:
     """C20: the outcome names the connection that is open, not the one that was refused."""
     it = scene(accept(), reject(403), auth=A, on_auth_change=handover(), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     again = it.socket.set_auth(A)
     assert again.result() == InEffect(epoch=1)
 
 
-def test_a_burst_makes_at_most_two_handshakes(virtual: VirtualClock, scene: Make) -> None:
+def test_a_burst_makes_at_most_two_handshakes(clock: VirtualClock, scene: Make) -> None:
     """C7: the first goes at once, the newest 50 ms later."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.2)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     for count in range(100):
         it.socket.set_auth({"token": f"t{count}"})
-        virtual.advance(0.0004)
-    virtual.advance(2.0)
+        clock.advance(0.0004)
+    clock.advance(2.0)
     tokens = [token for _, token in it.dials]
     assert tokens[0] == "a"
     assert tokens[-1] == "t99"
     assert len(tokens) <= 3
 
 
-def test_the_old_one_drops_before_the_new_one_is_ready(virtual: VirtualClock, scene: Make) -> None:
+def test_the_old_one_drops_before_the_new_one_is_ready(clock: VirtualClock, scene: Make) -> None:
     """The new connection takes over at once; its Opened says how long there was none."""
     strategy = handover(ready="message")
     it = scene(auth=A, on_auth_change=strategy, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.visits[0].drop()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     lost = Closed(epoch=1, code=1006, cause=Cause.LOST, verdict=Verdict.RECONNECT)
     assert it.events[1:] == [lost, opened(2, Cause.AUTH_CHANGED, gap=0.0)]
     assert change.result() == InEffect(epoch=2)
 
 
-def test_the_old_one_drops_while_the_new_one_is_dialled(virtual: VirtualClock, scene: Make) -> None:
+def test_the_old_one_drops_while_the_new_one_is_dialled(clock: VirtualClock, scene: Make) -> None:
     """The attempt that is under way becomes the connection: no backoff, no second handshake."""
     it = scene(auth=A, on_auth_change=handover(), identity=same, latency=0.5)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
-    virtual.advance(0.2)
+    clock.advance(0.2)
     it.peer.visits[0].drop()
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.socket.state.value is State.CONNECTING
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names == ["Connecting", "Closed", "Opened"]
     last = it.events[-1]
     assert isinstance(last, Opened)
@@ -344,13 +344,13 @@ def test_the_old_one_drops_while_the_new_one_is_dialled(virtual: VirtualClock, s
 
 
 @pytest.mark.parametrize("end", ["close", "log out", "leave"])
-def test_the_socket_ends_during_a_handover(virtual: VirtualClock, scene: Make, end: str) -> None:
+def test_the_socket_ends_during_a_handover(clock: VirtualClock, scene: Make, end: str) -> None:
     """C26: both connections are closed."""
     it = scene(auth=A, watch=False, on_auth_change=handover(ready="message"), identity=same)
     holding = it.socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.connections == 2
     actions: dict[str, Callable[[], object]] = {
         "close": it.socket.close,
@@ -358,40 +358,40 @@ def test_the_socket_ends_during_a_handover(virtual: VirtualClock, scene: Make, e
         "leave": holding.dispose,
     }
     actions[end]()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert it.peer.connections == 0
 
 
-def test_a_hanging_handshake_is_given_up(virtual: VirtualClock, scene: Make) -> None:
+def test_a_hanging_handshake_is_given_up(clock: VirtualClock, scene: Make) -> None:
     """Within the strategy's time, not open_timeout's."""
     it = scene(accept(), hang(), auth=A, on_auth_change=handover(timeout=1.0), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
-    virtual.advance(1.5)
+    clock.advance(1.5)
     assert it.story[1:] == [(11.0, "ConnectFailed"), (11.0, "RenewalFailed")]
 
 
-def test_a_key_function_that_raises_loses_nothing(virtual: VirtualClock, scene: Make) -> None:
+def test_a_key_function_that_raises_loses_nothing(clock: VirtualClock, scene: Make) -> None:
     """C23: the messages are delivered, and the failure is reported."""
     it = scene(auth=A, on_auth_change=handover(dedupe=number), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     it.peer.push("not a number")
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert Message(epoch=1, data="not a number") in it.events
     assert "ObserverFailed" in it.names
     assert it.socket.state.value is State.OPEN
 
 
-def test_reconnect_is_never_a_handover(virtual: VirtualClock, scene: Make) -> None:
+def test_reconnect_is_never_a_handover(clock: VirtualClock, scene: Make) -> None:
     """``reconnect()`` of the socket breaks, then makes."""
     it = scene(auth=A, on_auth_change=handover(), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.reconnect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert it.names == ["Closed", "Connecting", "Opened"]
 
 
@@ -416,87 +416,87 @@ def heard(it: Any) -> list[tuple[int, Any]]:
 
 @pytest.mark.parametrize("ready", ["open", "message", "acknowledged", lambda message: message])
 def test_the_next_connection_is_asked_for_the_channels(
-    virtual: VirtualClock, scene: Make, ready: Any
+    clock: VirtualClock, scene: Make, ready: Any
 ) -> None:
     """C22: once on each connection, before it delivers; the queue is not written before that."""
     it = scene(auth=A, on_auth_change=handover(ready=ready), identity=same, latency=0.01)
     acknowledging(it, "t").subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.push("ok t")
     it.socket.set_auth(B)
-    virtual.advance(0.025)
+    clock.advance(0.025)
     assert heard(it) == [(1, "sub t"), (2, "sub t")]
     it.peer.visits[1].deliver("ok t")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names.count("Opened") == 2
     it.socket.send("after")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert heard(it) == [(1, "sub t"), (2, "sub t"), (2, "after")]
 
 
-def test_ready_when_the_channels_are_acknowledged(virtual: VirtualClock, scene: Make) -> None:
+def test_ready_when_the_channels_are_acknowledged(clock: VirtualClock, scene: Make) -> None:
     """The old one delivers until the last answer; what the new one says waits for the switch."""
     it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
     got: list[str] = []
     for name in "tu":
         acknowledging(it, name).subscribe(got.append)
     it.socket.channel(subscribe="sub v", match=lambda _: False).subscribe()  # has no answer
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.push("ok t", "ok u")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     old, new = it.peer.visits
     new.deliver("ok u")
     new.deliver("u:early")
     old.deliver("t:old")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (got, it.names) == (["t:old"], ["Connecting", "Message"])
     new.deliver("ok t")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names[2:] == ["Closed", "Opened", "Message", "Message", "Message"]
     assert got == ["t:old", "u:early"]
     assert change.result() == InEffect(epoch=2)
 
 
 def test_without_a_channel_that_is_answered_it_is_ready_when_open(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """There is nothing to wait for."""
     it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
     it.socket.channel(subscribe="sub", match=bool).subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.socket.set_auth(B).done is False
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names[-2:] == ["Closed", "Opened"]
 
 
-def test_a_server_that_does_not_acknowledge_in_time(virtual: VirtualClock, scene: Make) -> None:
+def test_a_server_that_does_not_acknowledge_in_time(clock: VirtualClock, scene: Make) -> None:
     """The old one goes on with its channels, and it is tried again."""
     patience = handover(ready="acknowledged", timeout=3.0)
     it = scene(auth=A, on_auth_change=patience, identity=same)
     got: list[str] = []
     acknowledging(it, "t").subscribe(got.append)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.push("ok t")
     it.socket.set_auth(B)
-    virtual.advance(4.0)
+    clock.advance(4.0)
     failed = it.events[-1]
     assert isinstance(failed, RenewalFailed)
     assert isinstance(failed.error, TimeoutError)
     it.peer.visits[0].deliver("t:1")
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert got == ["t:1"]
     it.peer.visits[-1].deliver("ok t")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert [epoch for epoch, text in heard(it) if text == "sub t"] == [1, 2, 3]
     assert it.names[-2:] == ["Opened", "Message"]
 
 
 @pytest.mark.parametrize("switches", [True, False])
 def test_a_subscription_that_the_next_connection_refuses(
-    virtual: VirtualClock, scene: Make, switches: bool
+    clock: VirtualClock, scene: Make, switches: bool
 ) -> None:
     """Its channel fails at the switch; when there is none, the old connection still carries it."""
     strategy = handover(ready="acknowledged", timeout=3.0)
@@ -504,66 +504,66 @@ def test_a_subscription_that_the_next_connection_refuses(
     got: list[Any] = []
     acknowledging(it, "t").subscribe(got.append, lambda error: got.append(type(error)))
     acknowledging(it, "u").subscribe(got.append)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.push("ok t", "ok u")
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     old, new = it.peer.visits
     new.deliver("no t")
     old.deliver("t:1")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert got == ["t:1"]
     if switches:
         new.deliver("ok u")
-        virtual.advance(1.0)
+        clock.advance(1.0)
         assert got == ["t:1", SubscriptionRefused]
     else:
-        virtual.advance(2.5)
+        clock.advance(2.5)
         old.deliver("t:2")
-        virtual.advance(0.0)
+        clock.advance(0.0)
         assert got == ["t:1", "t:2"]
 
 
-def test_a_channel_that_is_left_during_a_handover(virtual: VirtualClock, scene: Make) -> None:
+def test_a_channel_that_is_left_during_a_handover(clock: VirtualClock, scene: Make) -> None:
     """C22: it is ended on both connections, as both carried it; nobody waits for its answer."""
     it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
     leaving = acknowledging(it, "t").subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.push("ok t")
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     leaving.dispose()
     it.peer.visits[1].deliver("noise")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert heard(it) == [(1, "sub t"), (2, "sub t"), (1, "unsub t"), (2, "unsub t")]
     assert it.names.count("Opened") == 2
 
 
-def test_a_channel_that_comes_during_a_handover(virtual: VirtualClock, scene: Make) -> None:
+def test_a_channel_that_comes_during_a_handover(clock: VirtualClock, scene: Make) -> None:
     """C22: it is asked for on the old connection, and on the new one at the switch."""
     it = scene(auth=A, on_auth_change=handover(ready="message"), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     acknowledging(it, "t").subscribe()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert heard(it) == [(1, "sub t")]
     it.peer.visits[1].deliver("hello")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert heard(it) == [(1, "sub t"), (2, "sub t")]
 
 
-def test_what_after_receive_makes_of_an_answer(virtual: VirtualClock, scene: Make) -> None:
+def test_what_after_receive_makes_of_an_answer(clock: VirtualClock, scene: Make) -> None:
     """``acknowledged`` is asked about the same messages as on any other connection."""
     it = scene(auth=A, on_auth_change=handover(ready="acknowledged"), identity=same)
     it.socket.after_receive(lambda message: message.removeprefix(">"))
     acknowledging(it, "t").subscribe()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.peer.push(">ok t")
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.visits[1].deliver(">ok t")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.names.count("Opened") == 2
 
 
@@ -581,135 +581,135 @@ def strategy(**options: Any) -> Any:
     )
 
 
-def test_the_credential_goes_over_the_open_connection(virtual: VirtualClock, scene: Make) -> None:
+def test_the_credential_goes_over_the_open_connection(clock: VirtualClock, scene: Make) -> None:
     """Sent, accepted, in effect; the connection never closed, the answer is not delivered."""
     it = scene(auth=A, on_auth_change=strategy(), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert [heard.message for heard in it.peer.received] == ["auth b"]
     assert not change.done
     it.peer.push(YES)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert it.events == [Renewed(epoch=1)]
     assert change.result() == InEffect(epoch=1)
     assert len(it.dials) == 1
 
 
 def test_without_an_answer_to_wait_for_it_is_in_effect_at_once(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """``accepted`` left out: sending it is all."""
     silent = in_band(lambda value: f"auth {value['token']}")  # type: ignore[call-overload,index]
     it = scene(auth=A, on_auth_change=silent, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     change = it.socket.set_auth(B)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert change.result() == InEffect(epoch=1)
 
 
 @pytest.mark.parametrize("answer", [NO, None], ids=["no", "silence"])
-def test_otherwise_keep(virtual: VirtualClock, scene: Make, answer: str | None) -> None:
+def test_otherwise_keep(clock: VirtualClock, scene: Make, answer: str | None) -> None:
     """The connection goes on with what it has; the outcome and an event say so."""
     it = scene(auth=A, on_auth_change=strategy(otherwise="keep", timeout=2.0), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     if answer is not None:
         it.peer.push(answer)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     (failed,) = it.events
     assert isinstance(failed, RenewalFailed)
     assert (failed.epoch, failed.refused) == (1, answer is not None)
     assert isinstance(change.result(), Refused)
     it.peer.drop()
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert it.dials[-1][1] == ("a" if answer is not None else "b")
 
 
 @pytest.mark.parametrize("answer", [NO, None], ids=["no", "silence"])
-def test_otherwise_reconnect(virtual: VirtualClock, scene: Make, answer: str | None) -> None:
+def test_otherwise_reconnect(clock: VirtualClock, scene: Make, answer: str | None) -> None:
     """The new credential is tried at a handshake."""
     it = scene(auth=A, on_auth_change=strategy(timeout=2.0), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     if answer is not None:
         it.peer.push(answer)
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert it.names == ["Closed", "Connecting", "Opened"]
     assert [token for _, token in it.dials] == ["a", "b"]
     assert change.result() == InEffect(epoch=2)
 
 
-def test_a_lost_link_while_waiting_for_the_answer(virtual: VirtualClock, scene: Make) -> None:
+def test_a_lost_link_while_waiting_for_the_answer(clock: VirtualClock, scene: Make) -> None:
     """The next handshake carries the new credential."""
     it = scene(auth=A, on_auth_change=strategy(), identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     change = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.drop()
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert [token for _, token in it.dials] == ["a", "b"]
     assert change.result() == InEffect(epoch=2)
 
 
-def test_a_newer_credential_waits_for_the_answer(virtual: VirtualClock, scene: Make) -> None:
+def test_a_newer_credential_waits_for_the_answer(clock: VirtualClock, scene: Make) -> None:
     """What the server says to one credential is never taken for what it says to the next."""
     it = scene(auth=A, identity=same, on_auth_change=strategy())
-    virtual.advance(10.0)
+    clock.advance(10.0)
     first = it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     second = it.socket.set_auth(C)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (first.result(), second.done, len(it.peer.received)) == (Overtaken(), False, 1)
     it.peer.push(YES)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (second.done, len(it.peer.received)) == (False, 2)
     it.peer.push(NO)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert second.result() == InEffect(epoch=2)
     assert not [event for event in it.events if isinstance(event, Message)]
 
 
-def test_back_to_the_first_one_in_band(virtual: VirtualClock, scene: Make) -> None:
+def test_back_to_the_first_one_in_band(clock: VirtualClock, scene: Make) -> None:
     """The server has the other one by then: the first one is sent, too."""
     it = scene(auth=A, identity=same, on_auth_change=strategy())
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     back = it.socket.set_auth(A)
     it.peer.push(YES)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert back.done is False
     it.peer.push(YES)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert back.result() == InEffect(epoch=1)
     assert [message for _, message in it.peer.received] == ["auth b", "auth a"]
     assert it.names.count("Renewed") == 1
 
 
-def test_another_identity_is_never_sent_in_band(virtual: VirtualClock, scene: Make) -> None:
+def test_another_identity_is_never_sent_in_band(clock: VirtualClock, scene: Make) -> None:
     """C14: it gets a connection of its own."""
     it = scene(auth=A, on_auth_change=strategy())
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.received == []
     assert [token for _, token in it.dials] == ["a", "b"]
 
 
-def test_an_encoder_that_raises(virtual: VirtualClock, scene: Make) -> None:
+def test_an_encoder_that_raises(clock: VirtualClock, scene: Make) -> None:
     """It is reported, and the fall-back holds."""
     broken = in_band(lambda _: 1 / 0)
     it = scene(auth=A, on_auth_change=broken, identity=same)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     it.clear()
     it.socket.set_auth(B)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert "ObserverFailed" in it.names
     assert [token for _, token in it.dials] == ["a", "b"]
 
@@ -717,36 +717,36 @@ def test_an_encoder_that_raises(virtual: VirtualClock, scene: Make) -> None:
 # --- max_age
 
 
-def test_max_age_with_reconnect(virtual: VirtualClock, scene: Make) -> None:
+def test_max_age_with_reconnect(clock: VirtualClock, scene: Make) -> None:
     """Before the server's cap the connection is closed and made again."""
     it = scene(auth=A, max_age=100.0)
-    virtual.advance(101.0)
+    clock.advance(101.0)
     assert it.names == ["Connecting", "Opened", "Closed", "Connecting", "Opened"]
     closed = it.events[2]
     assert isinstance(closed, Closed)
     assert (closed.cause, it.entries[2][0]) == (Cause.MAX_AGE, 100.0)
 
 
-def test_max_age_with_handover(virtual: VirtualClock, scene: Make) -> None:
+def test_max_age_with_handover(clock: VirtualClock, scene: Make) -> None:
     """No gap, again and again; a provider gives a fresh credential each time."""
     count = iter(range(100))
     it = scene(auth=lambda: {"token": f"t{next(count)}"}, max_age=100.0, on_auth_change=handover())
-    virtual.advance(350.0)
+    clock.advance(350.0)
     gaps = [event.gap for event in it.events if isinstance(event, Opened)]
     assert gaps == [None, 0.0, 0.0, 0.0]
     assert it.credentials == ["t0", "t1", "t2", "t3"]
 
 
-def test_max_age_is_spread(virtual: VirtualClock, scene: Make) -> None:
+def test_max_age_is_spread(clock: VirtualClock, scene: Make) -> None:
     """Between 0.9 and 1 times max_age, so that sockets opened together are not renewed together."""
     at = []
     for seed in range(20):
         it = scene(auth=A, max_age=100.0, backoff=Backoff(random=Random(seed)))
-        start = virtual.time()
-        virtual.advance(100.5)
+        start = clock.time()
+        clock.advance(100.5)
         at.append(next(when for when, event in it.entries if isinstance(event, Closed)) - start)
         it.socket.close()
-        virtual.advance(2.0)
+        clock.advance(2.0)
     assert all(90.0 <= when <= 100.0 for when in at)
     assert len(set(at)) == 20
 
@@ -783,16 +783,16 @@ def test_wrong_strategies(make: Callable[[], object], error: type[Exception], na
         make()
 
 
-def test_reconnect_is_the_default(virtual: VirtualClock, scene: Make) -> None:
+def test_reconnect_is_the_default(clock: VirtualClock, scene: Make) -> None:
     """``on_auth_change=reconnect()`` and leaving it out are the same."""
     stories = []
     for options in ({}, {"on_auth_change": reconnect()}):
         it = scene(auth=A, identity=same, **options)
-        start = virtual.time()
-        virtual.advance(10.0)
+        start = clock.time()
+        clock.advance(10.0)
         it.socket.set_auth(B)
-        virtual.advance(1.0)
+        clock.advance(1.0)
         stories.append([(at - start, name) for at, name in it.story])
         it.socket.close()
-        virtual.advance(2.0)
+        clock.advance(2.0)
     assert stories[0] == stories[1]

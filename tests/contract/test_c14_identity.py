@@ -97,35 +97,33 @@ def test_a_renewal_stays_within_its_lease() -> None:
 
 
 @pytest.mark.parametrize("new", [ANN_LATER, BOB])
-def test_reconnect_gives_every_credential_a_connection(virtual: VirtualClock, new: str) -> None:
+def test_reconnect_gives_every_credential_a_connection(clock: VirtualClock, new: str) -> None:
     """With the default strategy a renewal, too, gets a connection of its own."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth={"token": ANN})
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     changing = socket.set_auth({"token": new})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert changing.result() == InEffect(epoch=2)
     assert [handshake.credential for handshake in peer.handshakes] == [ANN, new]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.2])
-def test_nothing_of_the_old_one_is_sent_by_the_new_one(
-    virtual: VirtualClock, latency: float
-) -> None:
+def test_nothing_of_the_old_one_is_sent_by_the_new_one(clock: VirtualClock, latency: float) -> None:
     """What was sent as Ann goes out as Ann or fails; what is sent as Bob waits for his."""
     peer = fake(latency=latency)
     socket = Socket(peer.url, transport=peer, auth={"token": ANN})
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     receipts = {text: socket.send(text) for text in ("1", "2")}
     socket.set_auth({"token": BOB})
     receipts["3"] = socket.send("3")
-    virtual.advance(5.0)
+    clock.advance(5.0)
     receipts["4"] = socket.send("4")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     outcomes: dict[str, Sent | type[Exception]] = {}
     for text, receipt in receipts.items():
         try:
@@ -139,31 +137,31 @@ def test_nothing_of_the_old_one_is_sent_by_the_new_one(
         arrived = (1, text) in peer.received
         assert outcomes[text] == Sent(epoch=1) or not arrived
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("bob_is_in", [False, True])
 def test_held_messages_are_not_handed_to_somebody_else(
-    virtual: VirtualClock, bob_is_in: bool
+    clock: VirtualClock, bob_is_in: bool
 ) -> None:
     """What was held for ann is not given to a subscriber who comes when bob is, or will be, in."""
     peer = fake(accept(), accept().delay(0.0 if bob_is_in else 5.0))
     socket = Socket(peer.url, transport=peer, auth={"token": ANN})
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.push("for ann")
-    virtual.advance(0.0)
+    clock.advance(0.0)
     problems: list[object] = []
     socket.errors.subscribe(problems.append)
     socket.set_auth({"token": BOB})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     messages: list[str] = []
     socket.messages.pipe(ops.map(str)).subscribe(messages.append)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     peer.push("for bob")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     [dropped] = problems
     assert isinstance(dropped, Dropped) and (dropped.epoch, dropped.count) == (1, 1)
     assert messages == ["for bob"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)

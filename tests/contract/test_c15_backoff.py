@@ -20,12 +20,12 @@ HOURS_24 = 24 * 3600.0
 class Diary:
     """The events of a socket, with the virtual time of each."""
 
-    def __init__(self, virtual: VirtualClock, *scripts: Script, **options: Any) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: VirtualClock, *scripts: Script, **options: Any) -> None:
+        self._clock = clock
         self.peer = fake(*scripts)
         self.socket = Socket(self.peer.url, transport=self.peer, **options)
         self.entries: list[tuple[float, Event]] = []
-        self.socket.events.subscribe(lambda event: self.entries.append((virtual.time(), event)))
+        self.socket.events.subscribe(lambda event: self.entries.append((clock.time(), event)))
 
     @property
     def dials(self) -> list[float]:
@@ -37,16 +37,16 @@ class Diary:
 
     def end(self) -> None:
         self.socket.close()
-        self._virtual.advance(2.0)
+        self._clock.advance(2.0)
 
 
 @pytest.fixture
-def diary(virtual: VirtualClock) -> Iterator[Callable[..., Diary]]:
+def diary(clock: VirtualClock) -> Iterator[Callable[..., Diary]]:
     """Make a socket to a fake peer with a diary; it is closed at the end."""
     made: list[Diary] = []
 
     def make(*scripts: Script, **options: Any) -> Diary:
-        made.append(Diary(virtual, *scripts, **options))
+        made.append(Diary(clock, *scripts, **options))
         return made[-1]
 
     yield make
@@ -56,11 +56,11 @@ def diary(virtual: VirtualClock) -> Iterator[Callable[..., Diary]]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_each_wait_is_drawn_from_the_window_of_its_failure(
-    virtual: VirtualClock, diary: Callable[..., Diary], seed: int
+    clock: VirtualClock, diary: Callable[..., Diary], seed: int
 ) -> None:
     """Failure n waits U(0, 2) for n = 0, else U(w/2, w) with w = min(40, 2 * 2^n); at least 1 s."""
     mine = diary(*[unreachable()] * 12, backoff=Backoff(random=Random(seed)))
-    virtual.advance(600.0)
+    clock.advance(600.0)
     known = Random(seed)
     windows = [(0.0, 2.0)] + [(w / 2, w) for w in (4.0, 8.0, 16.0, 32.0, *[40.0] * 7)]
     drawn = [known.uniform(*window) for window in windows]
@@ -71,11 +71,11 @@ def test_each_wait_is_drawn_from_the_window_of_its_failure(
 
 
 def test_there_is_no_limit_to_the_attempts(
-    virtual: VirtualClock, diary: Callable[..., Diary]
+    clock: VirtualClock, diary: Callable[..., Diary]
 ) -> None:
     """After an hour without a server the socket still tries, at most 40 s apart."""
     mine = diary(*[unreachable()] * 1000, backoff=Backoff(random=Random(1)))
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     late = [at for at in mine.dials if at > 600.0]
     assert len(late) > 3000 / 40
     assert all(20 <= after - before <= 40 for before, after in itertools.pairwise(late))
@@ -83,60 +83,60 @@ def test_there_is_no_limit_to_the_attempts(
 
 @pytest.mark.parametrize(("uptime", "failures"), [(4.99, [1, 2, 3, 4]), (5.01, [1, 1, 1, 1])])
 def test_only_a_stable_connection_resets_the_backoff(
-    virtual: VirtualClock, diary: Callable[..., Diary], uptime: float, failures: list[int]
+    clock: VirtualClock, diary: Callable[..., Diary], uptime: float, failures: list[int]
 ) -> None:
     """A connection counts as a success once it has been open 5 s, not before."""
     mine = diary(*[accept().wait(uptime).drop()] * 4, backoff=Backoff(random=Random(2)))
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert [wait.failures for wait in mine.waits] == failures
 
 
-def test_stable_after_can_be_set(virtual: VirtualClock, diary: Callable[..., Diary]) -> None:
+def test_stable_after_can_be_set(clock: VirtualClock, diary: Callable[..., Diary]) -> None:
     """``stable_after=`` says what counts as a success."""
     mine = diary(
         *[accept().wait(0.51).drop()] * 3, stable_after=0.5, backoff=Backoff(random=Random(1))
     )
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert [wait.failures for wait in mine.waits] == [1, 1, 1]
 
 
 def test_a_failed_handshake_after_a_stable_connection_starts_at_the_first_window(
-    virtual: VirtualClock, diary: Callable[..., Diary]
+    clock: VirtualClock, diary: Callable[..., Diary]
 ) -> None:
     """The outage after a stable connection has a backoff of its own, and counts its attempts."""
     mine = diary(*[unreachable()] * 3, accept().wait(6).drop(), *[unreachable()] * 2, accept())
-    virtual.advance(100.0)
+    clock.advance(100.0)
     assert [wait.failures for wait in mine.waits] == [1, 2, 3, 1, 2, 3]
     opened = [event for _, event in mine.entries if isinstance(event, Opened)]
     assert [event.attempts for event in opened] == [4, 3]
 
 
-def test_attempts_are_a_second_apart(virtual: VirtualClock, diary: Callable[..., Diary]) -> None:
+def test_attempts_are_a_second_apart(clock: VirtualClock, diary: Callable[..., Diary]) -> None:
     """Never two attempts within 1 s, even where no backoff is wanted."""
     mine = diary(*[reject(503)] * 5, backoff=Backoff(first=0, base=0))
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert mine.dials == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
-def test_reconnect_keeps_the_second(virtual: VirtualClock, diary: Callable[..., Diary]) -> None:
+def test_reconnect_keeps_the_second(clock: VirtualClock, diary: Callable[..., Diary]) -> None:
     """``reconnect()`` called at will dials at most once a second."""
     mine = diary(auth="a")
     for _ in range(50):
-        virtual.advance(0.1)
+        clock.advance(0.1)
         mine.socket.reconnect()
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert all(after - before >= 1.0 for before, after in itertools.pairwise(mine.dials))
     assert len(mine.dials) <= 7
 
 
 def test_a_pushed_credential_need_not_wait_a_second(
-    virtual: VirtualClock, diary: Callable[..., Diary]
+    clock: VirtualClock, diary: Callable[..., Diary]
 ) -> None:
     """The spacing is no matter of a credential that was pushed: it goes at once."""
     mine = diary(auth="a")
-    virtual.advance(0.2)
+    clock.advance(0.2)
     mine.socket.set_auth("b")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert mine.dials == [0.0, 0.2]
 
 
@@ -153,23 +153,23 @@ def test_a_pushed_credential_need_not_wait_a_second(
     ],
 )
 def test_retry_after_is_honoured(
-    virtual: VirtualClock, diary: Callable[..., Diary], status: int, header: str, delay: float
+    clock: VirtualClock, diary: Callable[..., Diary], status: int, header: str, delay: float
 ) -> None:
     """``Retry-After`` in seconds or as a date of the wall clock is waited for, up to 5 min."""
-    virtual.advance(10.0)
+    clock.advance(10.0)
     mine = diary(reject(status, {"Retry-After": header}))
-    virtual.advance(400.0)
+    clock.advance(400.0)
     assert mine.waits[0].delay == delay
     assert mine.dials == [10.0, 10.0 + delay]
 
 
 @pytest.mark.parametrize("header", ["0", "-5", "soon", "", "Wed, 01 Jan 2020 00:00:00 GMT"])
 def test_a_retry_after_that_says_nothing_changes_nothing(
-    virtual: VirtualClock, diary: Callable[..., Diary], header: str
+    clock: VirtualClock, diary: Callable[..., Diary], header: str
 ) -> None:
     """A date in the past, or what cannot be read, leaves the backoff as it is."""
     mine = diary(reject(503, {"Retry-After": header}), backoff=Backoff(random=Random(3)))
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert mine.waits[0].delay == max(1.0, Random(3).uniform(0, 2))
 
 
@@ -181,24 +181,24 @@ def _minting() -> Callable[[], str]:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("code", [1011, 4401])
 def test_accept_then_close_is_not_hammered(
-    virtual: VirtualClock, diary: Callable[..., Diary], code: int, seed: int
+    clock: VirtualClock, diary: Callable[..., Diary], code: int, seed: int
 ) -> None:
     """Accept, then close: 9 handshakes in the first minute at most, 3 in each later one."""
     mine = diary(auth=_minting(), backoff=Backoff(random=Random(seed)))
     mine.peer.default = accept().close(code)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     _check_budget(mine.dials, 60)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [1011, 4401])
 def test_accept_then_close_for_a_day(
-    virtual: VirtualClock, diary: Callable[..., Diary], code: int
+    clock: VirtualClock, diary: Callable[..., Diary], code: int
 ) -> None:
     """The budget of handshakes holds for a whole day."""
     mine = diary(auth=_minting(), backoff=Backoff(random=Random(11)))
     mine.peer.default = accept().close(code)
-    virtual.advance(HOURS_24)
+    clock.advance(HOURS_24)
     _check_budget(mine.dials, 24 * 60)
 
 
@@ -223,7 +223,7 @@ def _check_budget(dials: list[float], minutes: int) -> None:
 
 
 def test_the_unlucky_draws_keep_within_the_budget(
-    virtual: VirtualClock, diary: Callable[..., Diary]
+    clock: VirtualClock, diary: Callable[..., Diary]
 ) -> None:
     """Even when every draw is the shortest, the budget holds."""
 
@@ -232,9 +232,9 @@ def test_the_unlucky_draws_keep_within_the_budget(
             return a
 
     for code in (1011, 4401):
-        began = virtual.time()
+        began = clock.time()
         mine = diary(auth=_minting(), backoff=Backoff(random=Shortest()))
         mine.peer.default = accept().close(code)
-        virtual.advance(3600.0)
+        clock.advance(3600.0)
         _check_budget([at - began for at in mine.dials], 60)
         mine.end()

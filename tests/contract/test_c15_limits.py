@@ -21,14 +21,12 @@ from rxsocket import (
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 
-def test_max_attempts_ends_with_everything_that_was_tried(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_max_attempts_ends_with_everything_that_was_tried(clock: VirtualClock, scene: Make) -> None:
     """C3: the third failure is the last; the error holds each attempt, when, and its outcome."""
     mine = scene(unreachable(), reject(503), accept().close(1012, "soon"), max_attempts=3)
     failures: list[Exception] = []
     mine.socket.messages.subscribe(on_error=failures.append)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert len(mine.peer.handshakes) + 1 == 3  # the first was not reached
     [failure] = failures
     assert isinstance(failure, SocketFailed)
@@ -47,29 +45,27 @@ def test_max_attempts_ends_with_everything_that_was_tried(
     assert mine.socket.state.value is State.CLOSED
 
 
-def test_one_attempt_means_no_second_one(virtual: VirtualClock, scene: Make) -> None:
+def test_one_attempt_means_no_second_one(clock: VirtualClock, scene: Make) -> None:
     """C15: with max_attempts=1 nothing is waited for."""
     mine = scene(*[unreachable()] * 5, max_attempts=1)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert mine.names == ["Connecting", "ConnectFailed", "Ended"]
 
 
-def test_a_stable_connection_starts_the_count_anew(virtual: VirtualClock, scene: Make) -> None:
+def test_a_stable_connection_starts_the_count_anew(clock: VirtualClock, scene: Make) -> None:
     """C15: two outages of two attempts each stay below a limit of three."""
     steps = [unreachable(), unreachable(), accept().wait(60.0).drop()] * 2
     mine = scene(*steps, max_attempts=3)
-    virtual.advance(200.0)
+    clock.advance(200.0)
     assert mine.socket.state.value is State.OPEN
     assert mine.names.count("Connecting") == 7
 
 
 @pytest.mark.parametrize("limit", [0.5, 5.0, 61.0, 600.0])
-def test_give_up_after_is_never_overstepped(
-    virtual: VirtualClock, scene: Make, limit: float
-) -> None:
+def test_give_up_after_is_never_overstepped(clock: VirtualClock, scene: Make, limit: float) -> None:
     """C15: no attempt begins later than that, and it ends as soon as that is certain."""
     mine = scene(*[unreachable()] * 100, give_up_after=limit)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     dials = [at for at, event in mine.entries if isinstance(event, Connecting)]
     [(ended, last)] = [(at, e) for at, e in mine.entries if isinstance(e, Ended)]
     assert dials[-1] <= limit
@@ -79,48 +75,48 @@ def test_give_up_after_is_never_overstepped(
 
 
 def test_give_up_after_counts_from_the_end_of_a_stable_connection(
-    virtual: VirtualClock, scene: Make
+    clock: VirtualClock, scene: Make
 ) -> None:
     """C15: hours of health are no part of an outage."""
     mine = scene(accept().wait(7200.0).drop(), *[unreachable()] * 50, give_up_after=30.0)
-    virtual.advance(7200.0)
+    clock.advance(7200.0)
     assert mine.socket.state.value is State.WAITING
-    virtual.advance(60.0)
+    clock.advance(60.0)
     [ended] = [at for at, event in mine.entries if isinstance(event, Ended)]
     assert 7200.0 < ended <= 7230.0
 
 
-def test_retry_after_beyond_the_limit_ends_at_once(virtual: VirtualClock, scene: Make) -> None:
+def test_retry_after_beyond_the_limit_ends_at_once(clock: VirtualClock, scene: Make) -> None:
     """C15: a server that asks for more than is allowed is not waited for."""
     mine = scene(reject(503, {"Retry-After": "120"}), give_up_after=60.0)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert mine.names == ["Connecting", "ConnectFailed", "Ended"]
 
 
-def test_waiting_for_a_credential_is_no_outage(virtual: VirtualClock, scene: Make) -> None:
+def test_waiting_for_a_credential_is_no_outage(clock: VirtualClock, scene: Make) -> None:
     """C9: a refused credential ends nothing, whatever the limits, and a good one starts anew."""
     mine = scene(tokens={"good"}, auth="bad", max_attempts=1, give_up_after=1.0)
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert mine.socket.state.value is State.AWAITING_AUTH
     mine.socket.set_auth("good")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert mine.socket.state.value is State.OPEN
 
 
-def test_a_verdict_of_fail_has_what_was_tried_too(virtual: VirtualClock, scene: Make) -> None:
+def test_a_verdict_of_fail_has_what_was_tried_too(clock: VirtualClock, scene: Make) -> None:
     """C3: HTTP 410 after an outage shows the outage."""
     mine = scene(reject(503), reject(410))
-    virtual.advance(60.0)
+    clock.advance(60.0)
     ended = mine.events[-1]
     assert isinstance(ended, Ended) and isinstance(ended.error, SocketFailed)
     assert [one.number for one in ended.error.tried] == [1, 2]
     assert "it cannot succeed" in str(ended.error)
 
 
-def test_only_the_last_attempts_are_kept(virtual: VirtualClock, scene: Make) -> None:
+def test_only_the_last_attempts_are_kept(clock: VirtualClock, scene: Make) -> None:
     """C3: an outage of a hundred attempts is remembered by its last twenty."""
     mine = scene(*[unreachable()] * 101, max_attempts=100)
-    virtual.advance(2 * 3600.0)
+    clock.advance(2 * 3600.0)
     ended = mine.events[-1]
     assert isinstance(ended, Ended) and isinstance(ended.error, SocketFailed)
     assert [one.number for one in ended.error.tried] == list(range(81, 101))
@@ -130,7 +126,7 @@ def test_only_the_last_attempts_are_kept(virtual: VirtualClock, scene: Make) -> 
 # --- stable_after as something else than seconds
 
 
-def test_a_message_can_make_it_stable(virtual: VirtualClock, scene: Make) -> None:
+def test_a_message_can_make_it_stable(clock: VirtualClock, scene: Make) -> None:
     """C15: with stable_after=first("ready"), that message starts the backoff anew at once."""
     good = accept().send("hello", "ready").wait(0.5).drop()
     mine = scene(
@@ -140,27 +136,27 @@ def test_a_message_can_make_it_stable(virtual: VirtualClock, scene: Make) -> Non
         good,
         stable_after=ops.first(lambda message: message == "ready"),
     )
-    virtual.advance(60.0)
+    clock.advance(60.0)
     waits = [event.failures for event in mine.events if isinstance(event, Waiting)]
     assert waits == [1, 2, 1, 1]
 
 
-def test_without_that_message_it_is_never_stable(virtual: VirtualClock, scene: Make) -> None:
+def test_without_that_message_it_is_never_stable(clock: VirtualClock, scene: Make) -> None:
     """C15: an hour open without the message counts as one more failure."""
     quiet = accept().send("hello").wait(3600.0).drop()
     mine = scene(quiet, quiet, stable_after=ops.first(lambda message: message == "ready"))
-    virtual.advance(7300.0)
+    clock.advance(7300.0)
     waits = [event.failures for event in mine.events if isinstance(event, Waiting)]
     assert waits == [1, 2]
 
 
-def test_an_observable_can_make_it_stable(virtual: VirtualClock, scene: Make) -> None:
+def test_an_observable_can_make_it_stable(clock: VirtualClock, scene: Make) -> None:
     """C15: an Observable is subscribed to at each open, and let go with the connection."""
     subscribed: list[float] = []
 
     def source(observer: object, scheduler: object = None) -> object:
-        subscribed.append(virtual.time())
-        return reactivex.timer(3.0, scheduler=virtual.scheduler).subscribe(observer)  # type: ignore[arg-type]
+        subscribed.append(clock.time())
+        return reactivex.timer(3.0, scheduler=clock.scheduler).subscribe(observer)  # type: ignore[arg-type]
 
     mine = scene(
         accept().wait(2.0).drop(),
@@ -168,13 +164,13 @@ def test_an_observable_can_make_it_stable(virtual: VirtualClock, scene: Make) ->
         accept().wait(2.0).drop(),
         stable_after=reactivex.create(source),  # type: ignore[arg-type]
     )
-    virtual.advance(60.0)
+    clock.advance(60.0)
     waits = [event.failures for event in mine.events if isinstance(event, Waiting)]
     assert waits == [1, 1, 2]
     assert len(subscribed) == 4
 
 
-def test_1008_means_the_credential_only_before_that(virtual: VirtualClock, scene: Make) -> None:
+def test_1008_means_the_credential_only_before_that(clock: VirtualClock, scene: Make) -> None:
     """C9, C16: a policy violation after the message that counts is an outage."""
     mine = scene(
         accept().send("ready").close(1008),
@@ -182,18 +178,18 @@ def test_1008_means_the_credential_only_before_that(virtual: VirtualClock, scene
         stable_after=ops.first(lambda message: message == "ready"),
         auth="a",
     )
-    virtual.advance(60.0)
+    clock.advance(60.0)
     verdicts = [getattr(event, "verdict", None) for event in mine.events]
     assert [v for v in verdicts if v] == [Verdict.RECONNECT, Verdict.AWAIT_AUTH]
 
 
-def test_a_stable_after_that_raises_is_reported(virtual: VirtualClock, scene: Make) -> None:
+def test_a_stable_after_that_raises_is_reported(clock: VirtualClock, scene: Make) -> None:
     """C23: the connection goes on and counts as unstable; the failure is on errors, once."""
     mine = scene(
         accept().send("a", "b").stay(),
         stable_after=ops.map(lambda message: 1 / 0),
     )
-    virtual.advance(1.0)
+    clock.advance(1.0)
     [failed] = [event for event in mine.events if isinstance(event, ObserverFailed)]
     assert isinstance(failed.error, ZeroDivisionError) and failed.observer == "stable_after="
     assert mine.socket.state.value is State.OPEN

@@ -47,8 +47,8 @@ FOLLOWS = {
 class Watched:
     """A socket, everything that its streams said, and how they ended."""
 
-    def __init__(self, virtual: VirtualClock, *scripts: Script, **options: Any) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: VirtualClock, *scripts: Script, **options: Any) -> None:
+        self._clock = clock
         self.peer = fake(*scripts)
         self.socket = Socket(self.peer.url, **{"transport": self.peer, **options})
         self.events: list[Event] = []
@@ -93,7 +93,7 @@ class Watched:
 
     def close(self) -> None:
         self.socket.close()
-        self._virtual.advance(2.0)
+        self._clock.advance(2.0)
 
 
 CLOSE_CODES = [
@@ -124,11 +124,11 @@ def closing(peer: Callable[[Request], Observable[Signal]], code: int) -> Any:
 
 
 @pytest.mark.parametrize(("code", "verdict"), CLOSE_CODES)
-def test_close_code(virtual: VirtualClock, code: int, verdict: Verdict) -> None:
+def test_close_code(clock: VirtualClock, code: int, verdict: Verdict) -> None:
     """What follows each close code of the peer, soon after the opening."""
     peer = fake(accept().wait(1).close(1012))
-    watched = Watched(virtual, transport=closing(peer, code), auth="a")
-    virtual.advance(1.0)
+    watched = Watched(clock, transport=closing(peer, code), auth="a")
+    clock.advance(1.0)
     watched.check(verdict)
     closed = next(event for event in watched.events if isinstance(event, Closed))
     assert (closed.code, closed.verdict) == (code, verdict)
@@ -136,19 +136,19 @@ def test_close_code(virtual: VirtualClock, code: int, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("code", [1001, 1005, 1008, 1011, 1012, 4000])
-def test_close_code_of_a_stable_connection(virtual: VirtualClock, code: int) -> None:
+def test_close_code_of_a_stable_connection(clock: VirtualClock, code: int) -> None:
     """1008 speaks of the credential only at the door; later it is a reason to reconnect."""
-    watched = Watched(virtual, accept().wait(5.01).close(code), auth="a")
-    virtual.advance(5.5)
+    watched = Watched(clock, accept().wait(5.01).close(code), auth="a")
+    clock.advance(5.5)
     watched.check(Verdict.RECONNECT)
     watched.close()
 
 
 @pytest.mark.parametrize("code", [3000, 3003, 4401, 4403])
-def test_a_refusal_counts_also_after_a_stable_connection(virtual: VirtualClock, code: int) -> None:
+def test_a_refusal_counts_also_after_a_stable_connection(clock: VirtualClock, code: int) -> None:
     """The codes that mean the credential mean it whenever they come."""
-    watched = Watched(virtual, accept().wait(3600).close(code), auth="a")
-    virtual.advance(3600.0)
+    watched = Watched(clock, accept().wait(3600).close(code), auth="a")
+    clock.advance(3600.0)
     watched.check(Verdict.AWAIT_AUTH)
     watched.close()
 
@@ -162,10 +162,10 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES)
-def test_http_status(virtual: VirtualClock, status: int, verdict: Verdict) -> None:
+def test_http_status(clock: VirtualClock, status: int, verdict: Verdict) -> None:
     """What follows each HTTP status of a refused handshake."""
-    watched = Watched(virtual, reject(status), auth="a")
-    virtual.advance(0.0)
+    watched = Watched(clock, reject(status), auth="a")
+    clock.advance(0.0)
     watched.check(verdict)
     kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
     refused = next(
@@ -191,10 +191,10 @@ EXCEPTIONS = [
 
 
 @pytest.mark.parametrize(("error", "verdict"), EXCEPTIONS, ids=lambda value: type(value).__name__)
-def test_exception(virtual: VirtualClock, error: Exception, verdict: Verdict) -> None:
+def test_exception(clock: VirtualClock, error: Exception, verdict: Verdict) -> None:
     """What follows each exception of an attempt."""
-    watched = Watched(virtual, transport=lambda _: reactivex.throw(error))
-    virtual.advance(0.0)
+    watched = Watched(clock, transport=lambda _: reactivex.throw(error))
+    clock.advance(0.0)
     watched.check(verdict)
     failed = next(event for event in watched.events if isinstance(event, ConnectFailed))
     assert failed.error is error
@@ -209,38 +209,38 @@ def test_exception(virtual: VirtualClock, error: Exception, verdict: Verdict) ->
     ("script", "kind"), [(unreachable(), ConnectionRefusedError), (hang(), TimeoutError)]
 )
 def test_a_server_that_is_not_there(
-    virtual: VirtualClock, script: Script, kind: type[Exception]
+    clock: VirtualClock, script: Script, kind: type[Exception]
 ) -> None:
     """A refused connection and a handshake that takes too long are values; it tries again."""
-    watched = Watched(virtual, script)
-    virtual.advance(10.0)
+    watched = Watched(clock, script)
+    clock.advance(10.0)
     watched.check(Verdict.RECONNECT)
     failed = next(event for event in watched.events if isinstance(event, ConnectFailed))
     assert isinstance(failed.error, kind)
     watched.close()
 
 
-def test_a_provider_that_gives_up_awaits_auth(virtual: VirtualClock) -> None:
+def test_a_provider_that_gives_up_awaits_auth(clock: VirtualClock) -> None:
     """``Unauthorized`` of a provider means: wait for ``set_auth``."""
 
     def provider() -> str:
         raise Unauthorized("logged out")
 
-    watched = Watched(virtual, auth=provider)
-    virtual.advance(3600.0)
+    watched = Watched(clock, auth=provider)
+    clock.advance(3600.0)
     watched.check(Verdict.AWAIT_AUTH)
     assert watched.peer.handshakes == []
     watched.close()
 
 
-def test_a_provider_that_fails_is_a_failed_attempt(virtual: VirtualClock) -> None:
+def test_a_provider_that_fails_is_a_failed_attempt(clock: VirtualClock) -> None:
     """Any other exception of a provider is an ordinary failure, with a backoff."""
 
     def provider() -> str:
         raise KeyError("vault")
 
-    watched = Watched(virtual, auth=provider)
-    virtual.advance(60.0)
+    watched = Watched(clock, auth=provider)
+    clock.advance(60.0)
     watched.check(Verdict.RECONNECT)
     watched.close()
 
@@ -250,38 +250,38 @@ PATIENT += [reject(404), reject(418)]
 
 
 @pytest.mark.parametrize("script", PATIENT)
-def test_five_in_a_row_fail(virtual: VirtualClock, script: Script) -> None:
+def test_five_in_a_row_fail(clock: VirtualClock, script: Script) -> None:
     """What may be a deploy or a flaky proxy fails for good when it came five times running."""
-    watched = Watched(virtual)
+    watched = Watched(clock)
     watched.peer.default = script
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert watched.peer.dials == 5
     watched.check_failed()
 
 
-def test_invalid_answers_fail_after_five(virtual: VirtualClock) -> None:
+def test_invalid_answers_fail_after_five(clock: VirtualClock) -> None:
     """What answers without speaking WebSocket fails after five attempts."""
-    watched = Watched(virtual, transport=lambda _: reactivex.throw(HandshakeInvalid("?")))
-    virtual.advance(3600.0)
+    watched = Watched(clock, transport=lambda _: reactivex.throw(HandshakeInvalid("?")))
+    clock.advance(3600.0)
     assert sum(isinstance(event, ConnectFailed) for event in watched.events) == 5
     watched.check_failed()
 
 
-def test_another_end_in_between_starts_the_count_anew(virtual: VirtualClock) -> None:
+def test_another_end_in_between_starts_the_count_anew(clock: VirtualClock) -> None:
     """Five in a row means in a row: another end in between starts the count anew."""
     four = [reject(404)] * 4
-    watched = Watched(virtual, *four, reject(503), *four, reject(418), *four)
-    virtual.advance(3600.0)
+    watched = Watched(clock, *four, reject(503), *four, reject(418), *four)
+    clock.advance(3600.0)
     assert watched.ends == {}
     assert watched.socket.state.value is State.OPEN
     watched.close()
 
 
-def test_a_stable_connection_starts_the_count_anew(virtual: VirtualClock) -> None:
+def test_a_stable_connection_starts_the_count_anew(clock: VirtualClock) -> None:
     """A server that breaks the protocol once an hour is put up with."""
-    watched = Watched(virtual)
+    watched = Watched(clock)
     watched.peer.default = accept().wait(3600).close(1002)
-    virtual.advance(20 * 3600.0)
+    clock.advance(20 * 3600.0)
     assert watched.ends == {}
     assert watched.peer.dials == 20
     watched.close()
@@ -301,15 +301,15 @@ def test_a_stable_connection_starts_the_count_anew(virtual: VirtualClock) -> Non
         ({TimeoutError: Verdict.FAIL}, unreachable(), Verdict.RECONNECT),
     ],
 )
-def test_override(virtual: VirtualClock, rows: Any, script: Script, verdict: Verdict) -> None:
+def test_override(clock: VirtualClock, rows: Any, script: Script, verdict: Verdict) -> None:
     """``standard().override()`` replaces rows; the others stay."""
-    watched = Watched(virtual, script, auth="a", verdicts=standard().override(rows))
-    virtual.advance(0.5)
+    watched = Watched(clock, script, auth="a", verdicts=standard().override(rows))
+    clock.advance(0.5)
     watched.check(verdict)
     watched.close()
 
 
-def test_a_function_of_the_users_decides(virtual: VirtualClock) -> None:
+def test_a_function_of_the_users_decides(clock: VirtualClock) -> None:
     """``verdicts=`` takes any function from ``End`` to ``Verdict``; it is given the facts."""
     ends: list[End] = []
 
@@ -318,8 +318,8 @@ def test_a_function_of_the_users_decides(virtual: VirtualClock) -> None:
         return Verdict.COMPLETE if len(ends) == 4 else Verdict.RECONNECT
 
     scripts = (reject(401), accept().close(4401), accept().close(4401), accept().wait(5.01).drop())
-    watched = Watched(virtual, *scripts, auth="a", verdicts=verdicts)
-    virtual.advance(60.0)
+    watched = Watched(clock, *scripts, auth="a", verdicts=verdicts)
+    clock.advance(60.0)
     facts = [(end.code, end.stable, end.in_a_row) for end in ends]
     assert facts == [(None, False, 1), (4401, False, 1), (4401, False, 2), (1006, True, 1)]
     assert isinstance(ends[0].error, HandshakeRefused) and ends[0].error.status == 401
@@ -328,7 +328,7 @@ def test_a_function_of_the_users_decides(virtual: VirtualClock) -> None:
 
 @pytest.mark.parametrize("script", [accept().close(1001), reject(503), unreachable()])
 def test_a_function_that_fails_ends_the_socket_and_says_so(
-    virtual: VirtualClock, script: Script, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, script: Script, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A ``verdicts`` function that raises or gives no verdict is a FAIL, never a silent halt."""
 
@@ -339,39 +339,39 @@ def test_a_function_that_fails_ends_the_socket_and_says_so(
         return None  # type: ignore[return-value]
 
     for verdicts in (raising, forgetful):
-        watched = Watched(virtual, script, verdicts=verdicts)
-        virtual.advance(10.0)
+        watched = Watched(clock, script, verdicts=verdicts)
+        clock.advance(10.0)
         watched.check(Verdict.FAIL)
         failure = watched.ends["messages"]
         assert "verdicts" in str(failure)
 
 
-def test_clean_close_reconnect(virtual: VirtualClock) -> None:
+def test_clean_close_reconnect(clock: VirtualClock) -> None:
     """For a feed that closes with 1000 and goes on: ``clean_close="reconnect"``."""
-    watched = Watched(virtual, accept().close(1000), clean_close="reconnect")
-    virtual.advance(0.0)
+    watched = Watched(clock, accept().close(1000), clean_close="reconnect")
+    clock.advance(0.0)
     watched.check(Verdict.RECONNECT)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert watched.socket.state.value is State.OPEN
     watched.close()
 
 
-def test_the_failure_says_what_happened(virtual: VirtualClock) -> None:
+def test_the_failure_says_what_happened(clock: VirtualClock) -> None:
     """``SocketFailed`` names the address, the attempts and the reason, without the credential."""
-    watched = Watched(virtual, reject(503), reject(410), auth={"token": "hunter2"})
-    virtual.advance(10.0)
+    watched = Watched(clock, reject(503), reject(410), auth={"token": "hunter2"})
+    clock.advance(10.0)
     text = str(watched.ends["messages"])
     assert "ws://fake.test/" in text and "410" in text and "attempt 2" in text
     assert "hunter2" not in text
 
 
-def test_a_failed_socket_can_be_subscribed_again(virtual: VirtualClock) -> None:
+def test_a_failed_socket_can_be_subscribed_again(clock: VirtualClock) -> None:
     """A FAIL is the end of the streams, not of the socket: a new subscriber starts it afresh."""
-    watched = Watched(virtual, reject(410), accept().send("hello"))
-    virtual.advance(1.0)
+    watched = Watched(clock, reject(410), accept().send("hello"))
+    clock.advance(1.0)
     watched.check_failed()
     messages: list[str] = []
     watched.socket.messages.subscribe(messages.append)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert messages == ["hello"]
     watched.close()

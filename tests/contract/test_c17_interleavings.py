@@ -45,7 +45,7 @@ def scripts(chance: Random) -> list[Script]:
     "seed", [*range(15), *(pytest.param(n, marks=pytest.mark.slow) for n in range(15, 60))]
 )
 def test_whatever_happens_it_recovers_and_leaves_nothing(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, seed: int
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
     """The grammar holds throughout (see conftest), and an hour later the socket is open again."""
     chance = Random(seed)
@@ -61,12 +61,12 @@ def test_whatever_happens_it_recovers_and_leaves_nothing(
         options["stable_after"] = lambda messages: messages
     mine = scene(*scripts(chance), latency=chance.choice((0.0, 0.05)), **options)
     actions: list[Callable[[], object]] = [
-        lambda: virtual.advance(chance.uniform(0.0, 30.0)),
-        lambda: virtual.advance(chance.uniform(0.0, 2.0)),
-        lambda: virtual.jump(chance.choice((-60.0, 2.0, 10.0, 7200.0))),
-        lambda: virtual.block(chance.choice((0.3, 1.5, 6.0, 31.0))),
-        lambda: virtual.call_later(
-            chance.uniform(0.0, 3.0), lambda: virtual.block(chance.uniform(0.5, 10.0))
+        lambda: clock.advance(chance.uniform(0.0, 30.0)),
+        lambda: clock.advance(chance.uniform(0.0, 2.0)),
+        lambda: clock.jump(chance.choice((-60.0, 2.0, 10.0, 7200.0))),
+        lambda: clock.block(chance.choice((0.3, 1.5, 6.0, 31.0))),
+        lambda: clock.call_later(
+            chance.uniform(0.0, 3.0), lambda: clock.block(chance.uniform(0.5, 10.0))
         ),
         lambda: mine.peer.script(*scripts(chance)),
         mine.peer.drop,
@@ -79,14 +79,14 @@ def test_whatever_happens_it_recovers_and_leaves_nothing(
         chance.choice(actions)()
         text = str(mine.socket.explain())
         assert text and "None" not in text
-    virtual.advance(1800.0)
+    clock.advance(1800.0)
     mine.peer.drop()
     mine.peer.script(*[accept().echo()] * 3)
-    virtual.advance(1800.0)
+    clock.advance(1800.0)
     if options["ping_interval"] is not None or "heartbeat" in options:
         # What wants data or answers that nobody sends is made again and again, so: lately.
         opened = max(at for at, event in mine.entries if isinstance(event, Opened))
-        assert mine.socket.state.value is State.OPEN or virtual.time() - opened < 120.0
+        assert mine.socket.state.value is State.OPEN or clock.time() - opened < 120.0
     resumed = [event for event in mine.events if isinstance(event, Resumed)]
     assert all(event.slept > 3.0 for event in resumed)
     assert all(event.delay >= 0.0 for event in mine.events if isinstance(event, Waiting))
@@ -96,4 +96,4 @@ def test_whatever_happens_it_recovers_and_leaves_nothing(
     assert all(event.uptime >= 0.0 for event in history(mine.socket) if isinstance(event, Closed))
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     mine.end()
-    assert virtual.pending == 0 and not virtual.tasks
+    assert clock.pending == 0 and not clock.tasks

@@ -12,16 +12,16 @@ from rxsocket.testing import VirtualClock, fake
 @pytest.mark.parametrize("frozen_at", [1.0, 19.9, 20.05, 25.0, 40.1, 60.4, 359.0])
 @pytest.mark.parametrize(("interval", "patience"), [(20.0, 20.0), (5.0, 3.0), (30.0, 1.0)])
 def test_a_frozen_peer_is_noticed_in_time(
-    virtual: VirtualClock, interval: float, patience: float, frozen_at: float, latency: float
+    clock: VirtualClock, interval: float, patience: float, frozen_at: float, latency: float
 ) -> None:
     """Whenever it freezes, it is noticed within ping_interval + ping_timeout + 1 s."""
     peer = fake(latency=latency)
     socket = Socket(peer.url, transport=peer, ping_interval=interval, ping_timeout=patience)
     closed: list[tuple[float, Closed]] = []
-    socket.closes.subscribe(lambda event: closed.append((virtual.time(), event)))
-    virtual.advance(frozen_at)
+    socket.closes.subscribe(lambda event: closed.append((clock.time(), event)))
+    clock.advance(frozen_at)
     peer.freeze()
-    virtual.advance(interval + patience + 1.0)
+    clock.advance(interval + patience + 1.0)
     [(at, event)] = closed
     assert frozen_at < at <= frozen_at + interval + patience + 1.0
     assert event == Closed(
@@ -32,101 +32,101 @@ def test_a_frozen_peer_is_noticed_in_time(
         verdict=Verdict.RECONNECT,
     )
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_close_timeout_is_no_part_of_it(virtual: VirtualClock) -> None:
+def test_close_timeout_is_no_part_of_it(clock: VirtualClock) -> None:
     """The silent peer is dropped at once, without a closing handshake; the next dial follows."""
     peer = fake()
     socket = Socket(
         peer.url, transport=peer, ping_interval=10.0, ping_timeout=5.0, close_timeout=60.0
     )
     events: list[tuple[float, Event]] = []
-    socket.events.subscribe(lambda event: events.append((virtual.time(), event)))
+    socket.events.subscribe(lambda event: events.append((clock.time(), event)))
     problems: list[object] = []
     socket.errors.subscribe(problems.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.freeze()
-    virtual.advance(14.0)
+    clock.advance(14.0)
     assert [at for at, event in events if isinstance(event, Closed)] == [15.0]
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert peer.live == 0 and peer.connections == 0
     assert peer.closes == [(1, 1006, "")]
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert socket.state.value is State.OPEN
     assert [type(problem) for problem in problems] == [Closed]
     [waiting] = [event for _, event in events if isinstance(event, Waiting)]
     assert waiting.cause is Cause.SILENT
     assert [e.cause for _, e in events if isinstance(e, Opened)] == [Cause.STARTED, Cause.SILENT]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_peer_that_answers_is_left_alone(virtual: VirtualClock) -> None:
+def test_a_peer_that_answers_is_left_alone(clock: VirtualClock) -> None:
     """Half an hour of pongs, slow ones included, closes nothing."""
     peer = fake(latency=4.9)
     socket = Socket(peer.url, transport=peer, ping_interval=20.0, ping_timeout=5.0)
     events: list[Event] = []
     socket.events.subscribe(events.append)
-    virtual.advance(1800.0)
+    clock.advance(1800.0)
     assert [type(event).__name__ for event in events] == ["Connecting", "Opened"]
     socket.close()
-    virtual.advance(10.0)
+    clock.advance(10.0)
 
 
-def test_a_pong_that_comes_too_late_is_silence(virtual: VirtualClock) -> None:
+def test_a_pong_that_comes_too_late_is_silence(clock: VirtualClock) -> None:
     """A round trip that takes longer than ping_timeout counts as silence."""
     peer = fake(latency=5.1)
     socket = Socket(peer.url, transport=peer, ping_interval=20.0, ping_timeout=5.0)
     closed: list[Closed] = []
     socket.closes.subscribe(closed.append)
-    virtual.advance(31.0)
+    clock.advance(31.0)
     assert [event.cause for event in closed] == [Cause.SILENT]
     socket.close()
-    virtual.advance(10.0)
+    clock.advance(10.0)
 
 
 @pytest.mark.parametrize("off", ["ping_interval", "ping_timeout"])
-def test_it_can_be_turned_off(virtual: VirtualClock, off: str) -> None:
+def test_it_can_be_turned_off(clock: VirtualClock, off: str) -> None:
     """Without ping_interval nothing is sent; without ping_timeout a silent peer is waited for."""
     peer = fake()
     options = {"ping_interval": 1.0, "ping_timeout": 1.0, off: None}
     socket = Socket(peer.url, transport=peer, **options)  # type: ignore[arg-type]
     closed: list[Closed] = []
     socket.closes.subscribe(closed.append)
-    virtual.advance(1.5)
+    clock.advance(1.5)
     peer.freeze()
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert closed == []
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_it_ends_with_its_connection(virtual: VirtualClock) -> None:
+def test_it_ends_with_its_connection(clock: VirtualClock) -> None:
     """A keepalive judges only its own connection, not the one after a change of credential."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="a", ping_interval=10.0, ping_timeout=5.0)
     closed: list[Closed] = []
     socket.closes.subscribe(closed.append)
-    virtual.advance(9.0)
+    clock.advance(9.0)
     peer.freeze()
     socket.set_auth("b")
-    virtual.advance(3600.0)
+    clock.advance(3600.0)
     assert [(event.epoch, event.cause) for event in closed] == [(1, Cause.AUTH_CHANGED)]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_silent_handshake_is_bounded_by_open_timeout(virtual: VirtualClock) -> None:
+def test_a_silent_handshake_is_bounded_by_open_timeout(clock: VirtualClock) -> None:
     """Before the link is open, open_timeout bounds the silence."""
     peer = fake(latency=3600.0)
     socket = Socket(peer.url, transport=peer, open_timeout=7.0)
     failed: list[tuple[float, object]] = []
-    socket.errors.subscribe(lambda problem: failed.append((virtual.time(), problem)))
+    socket.errors.subscribe(lambda problem: failed.append((clock.time(), problem)))
     socket.connect()
-    virtual.advance(7.0)
+    clock.advance(7.0)
     [(at, problem)] = failed
     assert at == 7.0 and isinstance(problem, ConnectFailed)
     assert isinstance(problem.error, TimeoutError)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)

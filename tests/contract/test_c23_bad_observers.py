@@ -59,7 +59,7 @@ def failures(problems: list[Problem]) -> list[ObserverFailed]:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_it_is_detached_and_reported_once(virtual: VirtualClock, name: str) -> None:
+def test_it_is_detached_and_reported_once(clock: VirtualClock, name: str) -> None:
     """It is called once, its failure is on ``errors`` once, and its siblings get everything."""
     scripts = (reject(503), accept().send("1", "2").wait(1).drop(), accept().send("3"))
     peer, socket, problems = make(*scripts)
@@ -76,9 +76,9 @@ def test_it_is_detached_and_reported_once(virtual: VirtualClock, name: str) -> N
     stream.subscribe(failing, on_error=calls.append, on_completed=lambda: calls.append("end"))
     stream.subscribe(after.append)
     socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     socket.set_auth("b")
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert len(calls) == 1
     assert before == after and len(before) > 1
     [failed] = failures(problems)
@@ -88,35 +88,35 @@ def test_it_is_detached_and_reported_once(virtual: VirtualClock, name: str) -> N
     assert "in failing" in "".join(traceback.format_exception(failed.error))
     assert peer.live == 1 and socket.state.value is State.OPEN
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("name", CONNECTING)
-def test_its_going_is_a_leaving(virtual: VirtualClock, name: str) -> None:
+def test_its_going_is_a_leaving(clock: VirtualClock, name: str) -> None:
     """A detached observer no longer holds the socket: when it was the last one, it closes."""
     peer, socket, problems = make(accept().send("hello").wait(1).drop())
     getattr(socket, name).subscribe(bad_observer)
-    virtual.advance(30.0)
+    clock.advance(30.0)
     assert len(failures(problems)) == 1
     assert socket.state.value is State.IDLE
     assert peer.connections == 0
 
 
-def test_one_that_raises_at_what_was_held_is_a_leaving_too(virtual: VirtualClock) -> None:
+def test_one_that_raises_at_what_was_held_is_a_leaving_too(clock: VirtualClock) -> None:
     """One that raises within its subscribe does not hold the socket either."""
     peer, socket, problems = make(accept().send("held"))
     connected = socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.messages.subscribe(bad_observer)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert len(failures(problems)) == 1
     connected.dispose()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert peer.connections == 0
     assert socket.state.value is State.IDLE
 
 
-def test_everybody_sees_events_in_one_order(virtual: VirtualClock) -> None:
+def test_everybody_sees_events_in_one_order(clock: VirtualClock) -> None:
     """The report comes after the event that was the occasion, for every observer."""
     _, socket, _ = make(accept().send("hello"))
     before: list[Event] = []
@@ -124,17 +124,17 @@ def test_everybody_sees_events_in_one_order(virtual: VirtualClock) -> None:
     socket.events.subscribe(before.append)
     socket.events.subscribe(bad_observer)
     socket.events.subscribe(after.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     names = [type(event).__name__ for event in after]
     assert names == ["Connecting", "ObserverFailed", "Opened", "Message"]
     assert before == after
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("handled", [False, True])
 @pytest.mark.parametrize("where", ["mapper", "observer"])
-def test_with_operators_between(virtual: VirtualClock, where: str, handled: bool) -> None:
+def test_with_operators_between(clock: VirtualClock, where: str, handled: bool) -> None:
     """A raising mapper is told to the on_error that there is, else reported like any other."""
     peer, socket, problems = make(accept().send("1", "2", "3"))
     mapped = socket.messages.pipe(
@@ -145,13 +145,13 @@ def test_with_operators_between(virtual: VirtualClock, where: str, handled: bool
     mapped.subscribe(bad_observer if where == "observer" else None, on_error)
     sibling: list[str] = []
     socket.messages.subscribe(sibling.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert sibling == ["1", "2", "3"]
     told = [type(error) for error in errors], len(failures(problems))
     assert told == (([Oops], 0) if handled and where == "mapper" else ([], 1))
     assert peer.live == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 async def same(value: Any) -> Any:
@@ -174,7 +174,7 @@ every_later = pytest.mark.parametrize(
 @every_later
 @pytest.mark.parametrize("shape", ["direct", "between", "shared"])
 def test_behind_an_operator_that_calls_later(
-    virtual: VirtualClock, operator: Any, shape: str
+    clock: VirtualClock, operator: Any, shape: str
 ) -> None:
     """It is detached and reported once, as a direct one; who shares the operators goes on."""
     peer, socket, problems = make(accept().send("1", "2").wait(1).send("3").wait(9))
@@ -189,7 +189,7 @@ def test_behind_an_operator_that_calls_later(
 
     source.subscribe(good.append)
     source.pipe(operator(), ops.filter(bool)).subscribe(failing)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert len(calls) == 1 and good == ["1", "2", "3"]
     [failed] = failures(problems)
     assert failed.stream == "messages" and failed.detached
@@ -198,17 +198,15 @@ def test_behind_an_operator_that_calls_later(
     assert "in failing" in "".join(traceback.format_exception(failed.error))
     assert peer.live == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @every_later
-def test_its_going_behind_such_an_operator_is_a_leaving(
-    virtual: VirtualClock, operator: Any
-) -> None:
+def test_its_going_behind_such_an_operator_is_a_leaving(clock: VirtualClock, operator: Any) -> None:
     """It does not hold the socket any more, which closes when nobody else is there."""
     peer, socket, problems = make(accept().send("hello").wait(9))
     socket.messages.pipe(operator()).subscribe(bad_observer)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert len(failures(problems)) == 1
     assert (socket.state.value, peer.connections) == (State.IDLE, 0)
 
@@ -216,42 +214,42 @@ def test_its_going_behind_such_an_operator_is_a_leaving(
 @every_later
 @pytest.mark.parametrize("ending", ["completed", "failed"])
 def test_one_that_raises_at_the_end_behind_such_an_operator(
-    virtual: VirtualClock, caplog: pytest.LogCaptureFixture, operator: Any, ending: str
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture, operator: Any, ending: str
 ) -> None:
     """``errors`` has ended with the socket by then: the log tells."""
     _, socket, _ = make(reject(410) if ending == "failed" else accept().close(1000))
     socket.messages.pipe(operator()).subscribe(None, bad_observer, bad_observer)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     [told] = [record for record in caplog.records if "observer bad_observer" in record.message]
     assert told.exc_info is not None and told.exc_info[0] is Oops
 
 
 @every_later
 def test_leaving_on_error_out_behind_such_an_operator_is_no_failure(
-    virtual: VirtualClock, caplog: pytest.LogCaptureFixture, operator: Any
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture, operator: Any
 ) -> None:
     """The end of the socket without an ``on_error`` is not reported as a bad observer."""
     _, socket, problems = make(reject(410))
     socket.messages.pipe(operator()).subscribe(print)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert failures(problems) == []
     assert "observer" not in caplog.text and "gave up" in caplog.text
 
 
-def test_a_key_that_raises_without_an_on_error(virtual: VirtualClock) -> None:
+def test_a_key_that_raises_without_an_on_error(clock: VirtualClock) -> None:
     """It is reported like a mapper that raises; the connection goes on."""
     peer, socket, problems = make(accept().send("hello").wait(9))
     socket.connect()
     socket.messages.pipe(conflate(bad_observer)).subscribe(print)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     [failed] = failures(problems)
     assert isinstance(failed.error, Oops) and "bad_observer" in failed.observer
     assert peer.live == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_an_observer_of_a_snapshot_that_raises(virtual: VirtualClock) -> None:
+def test_an_observer_of_a_snapshot_that_raises(clock: VirtualClock) -> None:
     """The snapshot comes long after its session: its observer is reported all the same."""
     peer, socket, problems = make(accept().send("delta").wait(9))
     socket.connect()
@@ -266,16 +264,16 @@ def test_an_observer_of_a_snapshot_that_raises(virtual: VirtualClock) -> None:
         raise Oops("no good")
 
     socket.sessions.pipe(resync(fetch, lambda state, delta: state)).subscribe(failing)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert calls == ["snapshot"]
     [failed] = failures(problems)
     assert failed.stream == "sessions" and "failing" in failed.observer
     assert peer.live == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_session_has_fences_too(virtual: VirtualClock) -> None:
+def test_a_session_has_fences_too(clock: VirtualClock) -> None:
     """An observer of one session that raises harms neither that session nor the others."""
     peer, socket, problems = make(accept().send("1", "2"), accept().send("3"))
     got: list[str] = []
@@ -285,23 +283,23 @@ def test_a_session_has_fences_too(virtual: VirtualClock) -> None:
         session.subscribe(got.append)
 
     socket.sessions.subscribe(on_session)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.set_auth("b")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert got == ["1", "2", "3"]
     assert [failure.stream for failure in failures(problems)] == ["session 1", "session 2"]
     assert peer.live == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_bad_observer_of_errors_is_told_to_the_others(virtual: VirtualClock) -> None:
+def test_a_bad_observer_of_errors_is_told_to_the_others(clock: VirtualClock) -> None:
     """``errors`` itself is fenced: no endless report about the reporter."""
     _, socket, problems = make(reject(503))
     socket.errors.subscribe(bad_observer)
     socket.errors.subscribe(bad_observer)
     socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert [type(problem).__name__ for problem in problems] == [
         "ConnectFailed",
         "ObserverFailed",
@@ -309,12 +307,12 @@ def test_a_bad_observer_of_errors_is_told_to_the_others(virtual: VirtualClock) -
     ]
     assert {failure.stream for failure in failures(problems)} == {"errors"}
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("name", CONNECTING)
 @pytest.mark.parametrize("ending", ["completed", "failed"])
-def test_one_that_raises_at_the_end(virtual: VirtualClock, name: str, ending: str) -> None:
+def test_one_that_raises_at_the_end(clock: VirtualClock, name: str, ending: str) -> None:
     """Raising in on_completed or on_error is reported, and the siblings hear of the end."""
     _, socket, problems = make(reject(410) if ending == "failed" else accept().close(1000))
     ends: list[object] = []
@@ -323,30 +321,30 @@ def test_one_that_raises_at_the_end(virtual: VirtualClock, name: str, ending: st
         getattr(socket, name).subscribe(
             None, lambda error: ends.append(type(error)), lambda: ends.append("completed")
         )
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert ends == [SocketFailed if ending == "failed" else "completed"] * 2
     assert [failure.stream for failure in failures(problems)] == [name, name]
     assert socket.state.value is State.CLOSED
 
 
 @pytest.mark.parametrize("operators", [[], [ops.map(str)], [ops.map(str), ops.share()]])
-def test_leaving_on_error_out_is_no_failure(virtual: VirtualClock, operators: list[Any]) -> None:
+def test_leaving_on_error_out_is_no_failure(clock: VirtualClock, operators: list[Any]) -> None:
     """RxPY raises an error that has no handler; that is not reported as a bad observer."""
     _, socket, problems = make(reject(410))
     got: list[object] = []
     socket.messages.pipe(*operators).subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert failures(problems) == []
     assert socket.state.value is State.CLOSED
 
 
-def test_it_is_in_the_log(virtual: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_in_the_log(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
     """A WARNING names the observer and has the traceback, also when nobody looks at ``errors``."""
     peer = fake(accept().send("hello"))
     socket = Socket(peer.url, transport=peer)
     socket.on_message(bad_observer)
     with caplog.at_level(logging.WARNING, "rxsocket"):
-        virtual.advance(1.0)
+        clock.advance(1.0)
     [record] = caplog.records
     assert "bad_observer" in record.message and "messages" in record.message
     assert record.exc_info is not None and record.exc_info[0] is Oops
@@ -364,7 +362,7 @@ ASYNC = [_async, functools.partial(_async), _AsyncCall(), _AsyncCall().__call__]
 
 @pytest.mark.parametrize("function", ASYNC)
 @pytest.mark.parametrize("name", EVERY)
-def test_async_observers_are_refused(virtual: VirtualClock, name: str, function: Any) -> None:
+def test_async_observers_are_refused(clock: VirtualClock, name: str, function: Any) -> None:
     """An ``async def`` would never be awaited: it is refused when it is subscribed."""
     _, socket, _ = make()
     with pytest.raises(TypeError, match=rf"^{name}\.subscribe: .*async"):
@@ -373,7 +371,7 @@ def test_async_observers_are_refused(virtual: VirtualClock, name: str, function:
         getattr(socket, name).subscribe(print, on_completed=function)
     with pytest.raises(TypeError, match=rf"^{name}\.subscribe: .*async"):
         getattr(socket, name).subscribe(print, function)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert socket.state.value is State.IDLE
 
 
@@ -395,9 +393,7 @@ PIPED: dict[str, tuple[Callable[[Socket], Observable[Any]], str]] = {
 
 
 @pytest.mark.parametrize("piped", [pytest.param(PIPED[name], id=name) for name in PIPED])
-def test_async_observers_are_refused_behind_operators_too(
-    virtual: VirtualClock, piped: Any
-) -> None:
+def test_async_observers_are_refused_behind_operators_too(clock: VirtualClock, piped: Any) -> None:
     """What ``pipe`` gives refuses them when it is subscribed, by the name of its stream."""
     _, socket, _ = make()
     composed, name = piped
@@ -406,11 +402,11 @@ def test_async_observers_are_refused_behind_operators_too(
             TypeError, match=rf"^{name}.*subscribe: an async function is never awaited"
         ):
             composed(socket).subscribe(*observers)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert socket.state.value is State.IDLE
 
 
-def test_what_pipe_gives_is_what_it_would_be(virtual: VirtualClock) -> None:
+def test_what_pipe_gives_is_what_it_would_be(clock: VirtualClock) -> None:
     """Nothing piped is the stream itself; what is more than an Observable, or none, stays so."""
     _, socket, _ = make(accept().send("1", "2").close(1000))
     messages = socket.messages
@@ -422,7 +418,7 @@ def test_what_pipe_gives_is_what_it_would_be(virtual: VirtualClock) -> None:
     socket.messages.pipe(latest()).pipe(concat_map_async(same)).subscribe(got.append)
     published.subscribe(got.append)
     published.connect()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert got == ["1", "2", "1", "2"]
 
 
@@ -443,18 +439,18 @@ CALLBACKS = ("on_open", "on_close", "on_message", "on_error")
     ],
 )
 def test_callbacks_are_checked_when_registered(
-    virtual: VirtualClock, name: str, function: Any
+    clock: VirtualClock, name: str, function: Any
 ) -> None:
     """What cannot be called with one argument or none is refused at once, by its name."""
     _, socket, _ = make()
     with pytest.raises(TypeError, match=rf"^{name}\(function\): pass a "):
         getattr(socket, name)(function)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert socket.state.value is State.IDLE
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_callbacks_take_one_argument_or_none(virtual: VirtualClock, name: str) -> None:
+def test_callbacks_take_one_argument_or_none(clock: VirtualClock, name: str) -> None:
     """A callback is given the value if it takes one."""
     _, socket, _ = make(reject(503), accept().send("hello").wait(1).drop())
     got: list[object] = []
@@ -469,31 +465,31 @@ def test_callbacks_take_one_argument_or_none(virtual: VirtualClock, name: str) -
         functools.partial(lambda first, value: got.append(value), "first"),
     ):
         getattr(socket, name)(function)
-    virtual.advance(2.5)
+    clock.advance(2.5)
     if name == "on_close":
         socket.set_auth("b")
-        virtual.advance(1.0)
+        clock.advance(1.0)
     values = [value for value in got[:7] if value != "none"]
     assert got[1] == "none"
     assert len(values) == 6
     assert len({id(value) for value in values}) == 1
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_nothing_after_dispose_in_the_middle_of_an_emission(virtual: VirtualClock) -> None:
+def test_nothing_after_dispose_in_the_middle_of_an_emission(clock: VirtualClock) -> None:
     """Disposed by a sibling during an emission, an observer does not get that value any more."""
     _, socket, _ = make(accept().send("1", "2"))
     got: list[str] = []
     socket.messages.subscribe(lambda _: later.dispose())
     later = socket.messages.subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert got == []
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_nothing_after_disposing_oneself(virtual: VirtualClock) -> None:
+def test_nothing_after_disposing_oneself(clock: VirtualClock) -> None:
     """An observer that disposes its own subscription gets nothing more."""
     _, socket, _ = make(accept().send("1", "2", "3"))
     got: list[str] = []
@@ -505,14 +501,14 @@ def test_nothing_after_disposing_oneself(virtual: VirtualClock) -> None:
     mine = socket.messages.subscribe(on_next)
     kept: list[str] = []
     socket.messages.subscribe(kept.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert (got, kept) == (["1"], ["1", "2", "3"])
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_nothing_after_dispose_at_the_end_either(virtual: VirtualClock, name: str) -> None:
+def test_nothing_after_dispose_at_the_end_either(clock: VirtualClock, name: str) -> None:
     """A sibling's on_completed may dispose another observer: it hears nothing of the end."""
     _, socket, _ = make()
     ends: list[str] = []
@@ -520,20 +516,20 @@ def test_nothing_after_dispose_at_the_end_either(virtual: VirtualClock, name: st
     stream.subscribe(None, None, lambda: later.dispose())
     later = stream.subscribe(None, None, lambda: ends.append("completed"))
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert ends == []
 
 
-def test_nothing_after_dispose_of_what_was_held(virtual: VirtualClock) -> None:
+def test_nothing_after_dispose_of_what_was_held(clock: VirtualClock) -> None:
     """``take(1)`` of held messages takes one, though three were held."""
     _, socket, _ = make(accept().send("1", "2", "3"))
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     got: list[str] = []
     socket.messages.pipe(ops.take(1)).subscribe(got.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert got == ["1"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)

@@ -20,7 +20,7 @@ CALLBACKS = ("on_open", "on_close", "on_message", "on_error")
 
 
 @pytest.mark.parametrize("name", [*STREAMS, *CALLBACKS])
-def test_the_context_is_that_of_the_subscribe(virtual: VirtualClock, name: str) -> None:
+def test_the_context_is_that_of_the_subscribe(clock: VirtualClock, name: str) -> None:
     """Each observer sees the variables as they were when it subscribed, every time."""
     peer = fake(accept().send("1", "2").wait(1).drop(), accept().send("3"))
     socket = Socket(peer.url, transport=peer, auth="a")
@@ -35,32 +35,32 @@ def test_the_context_is_that_of_the_subscribe(virtual: VirtualClock, name: str) 
         (subscribe.subscribe if name in STREAMS else subscribe)(observer(mine))
         who.reset(token)
     socket.connect()
-    virtual.advance(10.0)
+    clock.advance(10.0)
     socket.set_auth("b")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     for user, mine in seen.items():
         assert set(mine) == {user}
 
 
-def test_the_end_comes_in_that_context_too(virtual: VirtualClock) -> None:
+def test_the_end_comes_in_that_context_too(clock: VirtualClock) -> None:
     """on_completed is called in the same context, and so is an observer of a receipt."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="a")
     seen: list[str] = []
     token = who.set("ann")
     socket.messages.subscribe(None, None, lambda: seen.append(who.get()))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.set_auth("b").subscribe(lambda _: seen.append(who.get()))
     who.reset(token)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert seen == ["ann", "ann"]
 
 
-def test_what_an_observer_sets_stays_in_its_context(virtual: VirtualClock) -> None:
+def test_what_an_observer_sets_stays_in_its_context(clock: VirtualClock) -> None:
     """A variable that an observer sets is there the next time, and nowhere else."""
     peer = fake(accept().send("1", "2"))
     socket = Socket(peer.url, transport=peer)
@@ -72,39 +72,39 @@ def test_what_an_observer_sets_stays_in_its_context(virtual: VirtualClock) -> No
 
     socket.messages.subscribe(setting)
     socket.messages.subscribe(lambda _: seen.append(who.get()))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert seen == ["nobody", "nobody", "set at 1", "nobody"]
     assert who.get() == "nobody"
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_in_the_order_of_subscribing(virtual: VirtualClock) -> None:
+def test_in_the_order_of_subscribing(clock: VirtualClock) -> None:
     """Each value goes to the observers in the order in which they came."""
     peer = fake(accept().send("1", "2"))
     socket = Socket(peer.url, transport=peer)
     got: list[str] = []
     for name in "abc":
         socket.messages.subscribe(lambda message, name=name: got.append(name + message))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert got == ["a1", "b1", "c1", "a2", "b2", "c2"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_the_state_comes_before_its_event(virtual: VirtualClock) -> None:
+def test_the_state_comes_before_its_event(clock: VirtualClock) -> None:
     """When an event is told, ``state.value`` is what it led to, for observers of any stream."""
     peer = fake()
     socket = Socket(peer.url, transport=peer)
     seen: list[tuple[str, State]] = []
     socket.opens.subscribe(lambda _: seen.append(("opens", socket.state.value)))
     socket.closes.subscribe(lambda _: seen.append(("closes", socket.state.value)))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     peer.drop()
-    virtual.advance(0.0)
+    clock.advance(0.0)
     assert seen == [("opens", State.OPEN), ("closes", State.WAITING)]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 def _push(socket: Socket, _: Any) -> None:
@@ -122,7 +122,7 @@ def _close(socket: Socket, _: Any) -> None:
 @pytest.mark.parametrize("action", [_push, _reconnect, _close])
 @pytest.mark.parametrize("name", ["messages", "events", "opens", "sessions", "state"])
 def test_calling_back_waits_for_the_emission(
-    virtual: VirtualClock, name: str, action: Callable[[Socket, Any], None]
+    clock: VirtualClock, name: str, action: Callable[[Socket, Any], None]
 ) -> None:
     """What an observer asks for happens when every sibling has had the value it was called with."""
     peer = fake(accept().send("1"), accept().send("2"))
@@ -154,15 +154,15 @@ def test_calling_back_waits_for_the_emission(
     stream.subscribe(acting)
     stream.subscribe(counting)
     socket.connect()
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert deepest == 1
     assert before == after
     assert len(after) >= (1 if action is _close else 2)
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_change_from_on_next_comes_after_the_message(virtual: VirtualClock) -> None:
+def test_a_change_from_on_next_comes_after_the_message(clock: VirtualClock) -> None:
     """``set_auth`` in ``on_next``: the siblings get the message first, then the close."""
     peer = fake(accept().send("1", "never"), accept().send("2"))
     socket = Socket(peer.url, transport=peer, auth="a")
@@ -177,13 +177,13 @@ def test_a_change_from_on_next_comes_after_the_message(virtual: VirtualClock) ->
     socket.messages.subscribe(acting)
     socket.messages.subscribe(lambda message: order.append(f"sibling {message}"))
     socket.closes.subscribe(lambda _: order.append("closed"))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert order == ["acting 1", State.OPEN, "sibling 1", "closed", "acting 2", "sibling 2"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_a_subscriber_that_comes_during_an_emission(virtual: VirtualClock) -> None:
+def test_a_subscriber_that_comes_during_an_emission(clock: VirtualClock) -> None:
     """One that subscribes in ``on_next`` gets what comes from the next value on."""
     peer = fake(accept().send("1", "2", "3"))
     socket = Socket(peer.url, transport=peer)
@@ -194,13 +194,13 @@ def test_a_subscriber_that_comes_during_an_emission(virtual: VirtualClock) -> No
             socket.messages.subscribe(late.append)
 
     socket.messages.subscribe(on_next)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert late == ["2", "3"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_close_at_connecting_dials_nothing(virtual: VirtualClock) -> None:
+def test_close_at_connecting_dials_nothing(clock: VirtualClock) -> None:
     """An observer that closes at ``Connecting`` is obeyed before the dial."""
     peer = fake()
     socket = Socket(peer.url, transport=peer)
@@ -212,12 +212,12 @@ def test_close_at_connecting_dials_nothing(virtual: VirtualClock) -> None:
             socket.close()
 
     socket.events.subscribe(on_next)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert names == ["Connecting", "Aborted", "Ended"]
     assert peer.live == 0
 
 
-def test_starting_again_from_on_completed(virtual: VirtualClock) -> None:
+def test_starting_again_from_on_completed(clock: VirtualClock) -> None:
     """An observer may subscribe again when it is completed: the socket starts afresh."""
     peer = fake(accept().send("1").close(1000), accept().send("2"))
     socket = Socket(peer.url, transport=peer)
@@ -228,16 +228,16 @@ def test_starting_again_from_on_completed(virtual: VirtualClock) -> None:
         socket.messages.subscribe(got.append)
 
     socket.messages.subscribe(got.append, None, again)
-    virtual.advance(0.0)
+    clock.advance(0.0)
     socket.state.subscribe(states.append)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert got == ["1", "2"]
     assert states[-1] is State.OPEN
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_many_changes_from_observers_end(virtual: VirtualClock) -> None:
+def test_many_changes_from_observers_end(clock: VirtualClock) -> None:
     """Changes made at each close settle one after the other, without recursion."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="0")
@@ -252,38 +252,38 @@ def test_many_changes_from_observers_end(virtual: VirtualClock) -> None:
     socket.opens.subscribe(on_open)
     closed: list[Closed] = []
     socket.closes.subscribe(closed.append)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     assert count == 200
     assert [event.epoch for event in closed] == list(range(1, 200))
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
-def test_on_the_running_loop(virtual: VirtualClock) -> None:
+def test_on_the_running_loop(clock: VirtualClock) -> None:
     """With a running loop, observers are called on it; operators that take time live on it too."""
     peer = fake(accept().send("1"))
     socket = Socket(peer.url, transport=peer)
     loops: list[asyncio.AbstractEventLoop] = []
     socket.messages.subscribe(lambda _: loops.append(asyncio.get_running_loop()))
     late: list[tuple[float, str]] = []
-    socket.messages.pipe(ops.delay(3.0, scheduler=virtual.scheduler)).subscribe(
-        lambda message: late.append((virtual.time(), message))
+    socket.messages.pipe(ops.delay(3.0, scheduler=clock.scheduler)).subscribe(
+        lambda message: late.append((clock.time(), message))
     )
-    virtual.advance(5.0)
-    assert loops == [virtual]
+    clock.advance(5.0)
+    assert loops == [clock]
     assert late == [(3.0, "1")]
     socket.close()
-    virtual.advance(5.0)
+    clock.advance(5.0)
 
 
-def test_events_and_payloads_agree(virtual: VirtualClock) -> None:
+def test_events_and_payloads_agree(clock: VirtualClock) -> None:
     """The same message is told to ``events`` and ``messages`` in the same turn, in one order."""
     peer = fake(accept().send("1", "2"))
     socket = Socket(peer.url, transport=peer)
     order: list[object] = []
     socket.messages.subscribe(order.append)
     socket.events.pipe(ops.filter(lambda event: isinstance(event, Message))).subscribe(order.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert order == [Message(epoch=1, data="1"), "1", Message(epoch=1, data="2"), "2"]
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)

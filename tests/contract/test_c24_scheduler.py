@@ -28,12 +28,12 @@ def feed(*scripts: Script) -> Socket:
     return Socket(network.url, transport=network)
 
 
-def timed(virtual: VirtualClock, stream: Observable[Any]) -> list[tuple[float, Any]]:
+def timed(clock: VirtualClock, stream: Observable[Any]) -> list[tuple[float, Any]]:
     """What a stream emits, and when; its end is ``"|"`` or the name of its error."""
     seen: list[tuple[float, Any]] = []
 
     def note(value: Any) -> None:
-        seen.append((virtual.time(), value))
+        seen.append((clock.time(), value))
 
     stream.subscribe(note, lambda error: note(type(error).__name__), lambda: note("|"))
     return seen
@@ -76,71 +76,71 @@ def timed(virtual: VirtualClock, stream: Observable[Any]) -> list[tuple[float, A
     ),
 )
 def test_an_operator_goes_by_the_loop(
-    virtual: VirtualClock, operator: Operator, expected: list[tuple[float, Any]]
+    clock: VirtualClock, operator: Operator, expected: list[tuple[float, Any]]
 ) -> None:
     """Each operator that takes a scheduler emits at the virtual time it should (C24)."""
     socket = feed(FIVE.close(1000))
-    seen = timed(virtual, socket.messages.pipe(operator(socket.scheduler)))
-    virtual.advance(20)
+    seen = timed(clock, socket.messages.pipe(operator(socket.scheduler)))
+    clock.advance(20)
     assert [value for _, value in seen] == [value for _, value in expected]
     assert [when for when, _ in seen] == pytest.approx([when for when, _ in expected], abs=1e-5)
 
 
-def test_a_whole_pipeline_is_told_at_its_subscribe(virtual: VirtualClock) -> None:
+def test_a_whole_pipeline_is_told_at_its_subscribe(clock: VirtualClock) -> None:
     """Operators without a scheduler of their own take the one given to ``subscribe``."""
     socket = feed(FIVE.close(1000))
     seen: list[tuple[float, str]] = []
     socket.messages.pipe(ops.debounce(2)).subscribe(
-        lambda value: seen.append((virtual.time(), value)), scheduler=socket.scheduler
+        lambda value: seen.append((clock.time(), value)), scheduler=socket.scheduler
     )
-    virtual.advance(20)
+    clock.advance(20)
     assert seen == [(3, "b"), (7, "d")]
 
 
-def test_a_timer_that_is_left_is_nowhere(virtual: VirtualClock) -> None:
+def test_a_timer_that_is_left_is_nowhere(clock: VirtualClock) -> None:
     """Disposing leaves nothing scheduled (C26), and nothing comes after it (C23)."""
     socket = feed(accept().send("a").stay())
     seen: list[str] = []
     subscription = socket.messages.pipe(ops.delay(5, socket.scheduler)).subscribe(seen.append)
-    virtual.advance(4)
+    clock.advance(4)
     subscription.dispose()
-    virtual.advance(3)
+    clock.advance(3)
     assert seen == []
-    assert virtual.pending == 0
+    assert clock.pending == 0
 
 
-def test_a_clock_that_is_set_moves_nothing(virtual: VirtualClock) -> None:
+def test_a_clock_that_is_set_moves_nothing(clock: VirtualClock) -> None:
     """What is scheduled goes by the loop's time; the wall clock may jump meanwhile."""
     socket = feed(FIVE.close(1000))
-    seen = timed(virtual, socket.messages.pipe(ops.delay(2, socket.scheduler), ops.take(2)))
-    ticks = timed(virtual, reactivex.interval(1.0, socket.scheduler).pipe(ops.take(3)))
-    virtual.advance(0.5)
-    virtual.jump(-3600)
-    virtual.advance(10)
+    seen = timed(clock, socket.messages.pipe(ops.delay(2, socket.scheduler), ops.take(2)))
+    ticks = timed(clock, reactivex.interval(1.0, socket.scheduler).pipe(ops.take(3)))
+    clock.advance(0.5)
+    clock.jump(-3600)
+    clock.advance(10)
     assert seen == [(2, "a"), (3, "b"), (3, "|")]
     assert ticks == [(1, 0), (2, 1), (3, 2), (3, "|")]
 
 
-def test_an_absolute_time_is_wall_time(virtual: VirtualClock) -> None:
+def test_an_absolute_time_is_wall_time(clock: VirtualClock) -> None:
     """``now`` is the wall time, and a timer may be given the time of day."""
     socket = feed()
     now = socket.scheduler.now
     assert now == datetime(2025, 1, 1, tzinfo=UTC)
-    seen = timed(virtual, reactivex.timer(now + timedelta(hours=1), scheduler=socket.scheduler))
-    virtual.advance(4000)
+    seen = timed(clock, reactivex.timer(now + timedelta(hours=1), scheduler=socket.scheduler))
+    clock.advance(4000)
     assert seen == [(3600, 0), (3600, "|")]
 
 
-def test_asking_for_it_does_not_connect(virtual: VirtualClock) -> None:
+def test_asking_for_it_does_not_connect(clock: VirtualClock) -> None:
     """A timer on the socket's scheduler starts no connection (C1)."""
     network = fake()
     socket = Socket(network.url, transport=network)
     reactivex.timer(1.0, scheduler=socket.scheduler).subscribe()
-    virtual.advance(2)
+    clock.advance(2)
     assert network.dials == 0
 
 
-def test_what_is_asked_in_an_action_waits_for_its_end(virtual: VirtualClock) -> None:
+def test_what_is_asked_in_an_action_waits_for_its_end(clock: VirtualClock) -> None:
     """A debounced observer that closes the socket is not interrupted by what follows (C24)."""
     socket = feed(accept().send("a").stay())
     order: list[str] = []
@@ -152,11 +152,11 @@ def test_what_is_asked_in_an_action_waits_for_its_end(virtual: VirtualClock) -> 
         order.append(f"out {value}")
 
     socket.messages.pipe(ops.debounce(1, socket.scheduler)).subscribe(leave)
-    virtual.advance(5)
+    clock.advance(5)
     assert order == ["in a", "out a", "closed"]
 
 
-def test_what_an_observer_raises_is_told(virtual: VirtualClock) -> None:
+def test_what_an_observer_raises_is_told(clock: VirtualClock) -> None:
     """Behind a timer, too, a bad observer harms nobody, and each time is on ``errors`` (C23)."""
     socket = feed(accept().send("a").wait(3).send("b"))
     seen = watch(socket)
@@ -166,7 +166,7 @@ def test_what_an_observer_raises_is_told(virtual: VirtualClock) -> None:
 
     with socket:
         socket.messages.pipe(ops.debounce(1, socket.scheduler)).subscribe(bad)
-        virtual.advance(5)
+        clock.advance(5)
         told = [
             (str(event.error), event.stream, event.detached) for event in seen.of(ObserverFailed)
         ]
@@ -176,7 +176,7 @@ def test_what_an_observer_raises_is_told(virtual: VirtualClock) -> None:
     assert "and gets nothing more" not in explained
 
 
-def test_order_and_depth_of_what_is_scheduled(virtual: VirtualClock) -> None:
+def test_order_and_depth_of_what_is_scheduled(clock: VirtualClock) -> None:
     """Actions run in their order, each in a turn of its own, also those that actions schedule."""
     scheduler = feed().scheduler
     order: list[str] = []
@@ -189,7 +189,7 @@ def test_order_and_depth_of_what_is_scheduled(virtual: VirtualClock) -> None:
     scheduler.schedule(outer, "first")
     scheduler.schedule(outer, "second")
     assert order == []
-    virtual.advance(0)
+    clock.advance(0)
     assert order == [
         "first begins",
         "first ends",

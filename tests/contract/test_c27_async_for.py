@@ -41,23 +41,23 @@ def feed(scene: Make, **options: Any) -> Scene:
     return scene(script, watch=False, **options)
 
 
-def test_nothing_is_lost(virtual: VirtualClock, scene: Make) -> None:
+def test_nothing_is_lost(clock: VirtualClock, scene: Make) -> None:
     """Each message is a round of the loop, in order, however slow the body is."""
     it = feed(scene)
-    reader = Reader(virtual, it.socket.messages, 1.0, high_water=4)
-    virtual.advance(30)
+    reader = Reader(clock, it.socket.messages, 1.0, high_water=4)
+    clock.advance(30)
     assert reader.got == NUMBERS
     reader.task.cancel()
 
 
-def test_the_marks_pause_and_resume(virtual: VirtualClock, scene: Make) -> None:
+def test_the_marks_pause_and_resume(clock: VirtualClock, scene: Make) -> None:
     """At the high mark other subscribers wait, too; at the low one they go on."""
     it = feed(scene)
     seen: list[tuple[float, str]] = []
-    reader = Reader(virtual, it.socket.messages, 1.0, high_water=4, low_water=1)
-    virtual.advance(0)
-    it.socket.messages.subscribe(lambda message: seen.append((virtual.time(), message)))
-    virtual.advance(30)
+    reader = Reader(clock, it.socket.messages, 1.0, high_water=4, low_water=1)
+    clock.advance(0)
+    it.socket.messages.subscribe(lambda message: seen.append((clock.time(), message)))
+    clock.advance(30)
     # "0" is in the body from 0.1 s on; "4" is the fourth that waits. At 3.1 s only "4" is left.
     assert [when for when, _ in seen[:5]] == [0.1, 0.2, 0.3, 0.4, 0.5]
     assert [when for when, _ in seen[5:8]] == [3.1, 3.1, 3.1]
@@ -65,7 +65,7 @@ def test_the_marks_pause_and_resume(virtual: VirtualClock, scene: Make) -> None:
     reader.task.cancel()
 
 
-def test_plain_async_for(virtual: VirtualClock, scene: Make) -> None:
+def test_plain_async_for(clock: VirtualClock, scene: Make) -> None:
     """``async for`` over the stream itself subscribes, connects, and leaves with the loop (C1)."""
     it = feed(scene)
 
@@ -77,52 +77,52 @@ def test_plain_async_for(virtual: VirtualClock, scene: Make) -> None:
                 break
         return got
 
-    assert virtual.run(first_three()) == ["0", "1", "2"]
-    virtual.advance(1)
+    assert clock.run(first_three()) == ["0", "1", "2"]
+    clock.advance(1)
     assert it.socket.state.value is State.IDLE
 
 
-def test_leaving_releases_the_others(virtual: VirtualClock, scene: Make) -> None:
+def test_leaving_releases_the_others(clock: VirtualClock, scene: Make) -> None:
     """A reader that is cancelled at the high mark lets reading go on."""
     it = feed(scene)
     seen: list[str] = []
-    reader = Reader(virtual, it.socket.messages, 100.0, high_water=2)
-    virtual.advance(0)
+    reader = Reader(clock, it.socket.messages, 100.0, high_water=2)
+    clock.advance(0)
     it.socket.messages.subscribe(seen.append)
-    virtual.advance(10)
+    clock.advance(10)
     assert len(seen) == 3
     reader.task.cancel()
-    virtual.advance(0)
+    clock.advance(0)
     assert seen == NUMBERS
 
 
-def test_two_readers_wait_for_the_slower_one(virtual: VirtualClock, scene: Make) -> None:
+def test_two_readers_wait_for_the_slower_one(clock: VirtualClock, scene: Make) -> None:
     """Reading goes on when nobody is at a high mark any more."""
     it = feed(scene)
-    slow = Reader(virtual, it.socket.messages, 1.0, high_water=2)
-    fast = Reader(virtual, it.socket.messages, 0.0, high_water=2)
-    virtual.advance(5)
+    slow = Reader(clock, it.socket.messages, 1.0, high_water=2)
+    fast = Reader(clock, it.socket.messages, 0.0, high_water=2)
+    clock.advance(5)
     assert len(fast.got) <= len(slow.got) + 3
-    virtual.advance(60)
+    clock.advance(60)
     assert slow.got == fast.got == NUMBERS
     slow.task.cancel()
     fast.task.cancel()
 
 
-def test_no_ping_times_out_while_paused(virtual: VirtualClock, scene: Make) -> None:
+def test_no_ping_times_out_while_paused(clock: VirtualClock, scene: Make) -> None:
     """That pongs are not read is our own doing; afterwards a silent peer is noticed (C17)."""
     it = scene(accept().send(*NUMBERS).freeze(), watch=False, ping_interval=5.0, ping_timeout=5.0)
     closed: list[Closed] = []
     it.socket.closes.subscribe(closed.append)
-    reader = Reader(virtual, it.socket.messages, 10.0, high_water=10, low_water=0)
-    virtual.advance(195)  # 20 rounds: the last one is in the body
+    reader = Reader(clock, it.socket.messages, 10.0, high_water=10, low_water=0)
+    clock.advance(195)  # 20 rounds: the last one is in the body
     assert (len(reader.got), closed) == (20, [])
-    virtual.advance(20)
+    clock.advance(20)
     assert [event.cause for event in closed] == [Cause.SILENT]
     reader.task.cancel()
 
 
-def test_a_ping_under_way_is_given_up(virtual: VirtualClock, scene: Make) -> None:
+def test_a_ping_under_way_is_given_up(clock: VirtualClock, scene: Make) -> None:
     """Paused between a ping and its pong: the pong comes late, and nothing is wrong."""
     it = scene(
         accept().wait(5.5).send("1", "2"),
@@ -133,73 +133,73 @@ def test_a_ping_under_way_is_given_up(virtual: VirtualClock, scene: Make) -> Non
     )
     closed: list[Closed] = []
     it.socket.closes.subscribe(closed.append)
-    reader = Reader(virtual, it.socket.messages, 30.0, high_water=1)
-    virtual.advance(100)
+    reader = Reader(clock, it.socket.messages, 30.0, high_water=1)
+    clock.advance(100)
     assert (reader.got, closed) == (["1", "2"], [])
     reader.task.cancel()
 
 
-def test_closing_resumes_and_discards(virtual: VirtualClock, scene: Make) -> None:
+def test_closing_resumes_and_discards(clock: VirtualClock, scene: Make) -> None:
     """The closing handshake is read at once; what was not read before is discarded."""
     it = scene(accept().wait(1.0).send("1", "2").wait(1.0).send("3"), watch=False)
-    reader = Reader(virtual, it.socket.messages, 10.0, high_water=1)
-    virtual.advance(5)
+    reader = Reader(clock, it.socket.messages, 10.0, high_water=1)
+    clock.advance(5)
     closing = it.socket.close()
-    virtual.advance(0.1)
+    clock.advance(0.1)
     assert closing.done
     assert [left.code for left in it.peer.closes] == [1000]
-    virtual.advance(30)
+    clock.advance(30)
     assert reader.got == ["1", "2"]
     assert reader.task.done()
 
 
-def test_a_change_of_credential_does_not_wait(virtual: VirtualClock, scene: Make) -> None:
+def test_a_change_of_credential_does_not_wait(clock: VirtualClock, scene: Make) -> None:
     """While reading is paused a change goes as ever; the new connection begins paused (C5)."""
     it = scene(accept().send("1", "2", "3"), accept().send("4"), auth=A, watch=False, latency=0.01)
     changed: list[Any] = []
     seen: list[str] = []
-    it.socket.opens.subscribe(lambda opened: changed.append((virtual.time(), opened.epoch)))
-    reader = Reader(virtual, it.socket.messages, 10.0, high_water=1)
-    virtual.advance(0)
+    it.socket.opens.subscribe(lambda opened: changed.append((clock.time(), opened.epoch)))
+    reader = Reader(clock, it.socket.messages, 10.0, high_water=1)
+    clock.advance(0)
     it.socket.messages.subscribe(seen.append)
-    virtual.advance(1)
+    clock.advance(1)
     it.socket.set_auth(B)
-    virtual.advance(1)
+    clock.advance(1)
     assert [epoch for _, epoch in changed] == [1, 2]
     assert changed[1][0] < 1.1
     assert "4" not in seen
-    virtual.advance(60)
+    clock.advance(60)
     assert (reader.got[-1], seen[-1]) == ("4", "4")
     reader.task.cancel()
 
 
-def test_a_drop_is_noticed_after_what_came_before(virtual: VirtualClock, scene: Make) -> None:
+def test_a_drop_is_noticed_after_what_came_before(clock: VirtualClock, scene: Make) -> None:
     """A lost link is behind the messages that were sent before: they are read first."""
     it = scene(accept().send("1", "2", "3").drop(), accept().send("4"), watch=False)
-    reader = Reader(virtual, it.socket.messages, 1.0, high_water=1)
-    virtual.advance(30)
+    reader = Reader(clock, it.socket.messages, 1.0, high_water=1)
+    clock.advance(30)
     assert reader.got == ["1", "2", "3", "4"]
     reader.task.cancel()
 
 
-def test_it_ends_when_the_stream_completes(virtual: VirtualClock, scene: Make) -> None:
+def test_it_ends_when_the_stream_completes(clock: VirtualClock, scene: Make) -> None:
     """After what waited; the peer's 1000 completes (C3)."""
     it = scene(accept().send("1", "2").close(), watch=False)
-    reader = Reader(virtual, it.socket.messages, 1.0)
-    virtual.advance(5)
+    reader = Reader(clock, it.socket.messages, 1.0)
+    clock.advance(5)
     assert (reader.got, reader.task.done()) == (["1", "2"], True)
 
 
-def test_it_raises_what_the_stream_fails_with(virtual: VirtualClock, scene: Make) -> None:
+def test_it_raises_what_the_stream_fails_with(clock: VirtualClock, scene: Make) -> None:
     """After what waited: a verdict FAIL is an exception of the loop (C3)."""
     it = scene(accept().send("1", "2").close(1010), watch=False)
-    reader = Reader(virtual, it.socket.messages, 1.0)
-    virtual.advance(5)
+    reader = Reader(clock, it.socket.messages, 1.0)
+    clock.advance(5)
     assert reader.got == ["1", "2"]
     assert isinstance(reader.task.exception(), SocketFailed)
 
 
-def test_events_and_sessions_can_be_read(virtual: VirtualClock, scene: Make) -> None:
+def test_events_and_sessions_can_be_read(clock: VirtualClock, scene: Make) -> None:
     """Every stream can be iterated over, nested ones too."""
     it = scene(accept().send("1", "2").wait(1.0).drop(), accept().send("3"), watch=False)
     by_epoch: list[tuple[int, Any]] = []
@@ -212,16 +212,16 @@ def test_events_and_sessions_can_be_read(virtual: VirtualClock, scene: Make) -> 
     async def look() -> list[Any]:
         return [event.data async for event in it.socket.events if isinstance(event, Message)]
 
-    reading, looking = virtual.create_task(read()), virtual.create_task(look())
-    virtual.advance(5)
+    reading, looking = clock.create_task(read()), clock.create_task(look())
+    clock.advance(5)
     it.socket.close()
-    virtual.advance(1)
+    clock.advance(1)
     assert by_epoch == [(1, "1"), (1, "2"), (2, "3")]
     assert looking.result() == ["1", "2", "3"]
     assert reading.done()
 
 
-def test_state_can_be_read_without_connecting(virtual: VirtualClock, scene: Make) -> None:
+def test_state_can_be_read_without_connecting(clock: VirtualClock, scene: Make) -> None:
     """Streams that only look give their current value first, and connect nothing (C1, C4)."""
     it = scene(watch=False)
 
@@ -229,11 +229,11 @@ def test_state_can_be_read_without_connecting(virtual: VirtualClock, scene: Make
         async with aclosing(it.socket.state.iterate()) as states:
             return await anext(states)
 
-    assert virtual.run(first()) is State.IDLE
+    assert clock.run(first()) is State.IDLE
     assert it.peer.handshakes == []
 
 
-def test_it_may_run_on_another_loop(virtual: VirtualClock, scene: Make) -> None:
+def test_it_may_run_on_another_loop(clock: VirtualClock, scene: Make) -> None:
     """A reader on a loop of another thread gets everything, and pauses the socket's loop (C25)."""
     it = scene(accept().send(*NUMBERS), watch=False)
     got: list[Any] = []
@@ -253,12 +253,12 @@ def test_it_may_run_on_another_loop(virtual: VirtualClock, scene: Make) -> None:
     thread.start()
     assert subscribed.wait(5)
     for _ in range(2000):
-        virtual.advance(0.001)
+        clock.advance(0.001)
         if len(got) == len(NUMBERS):
             break
         threading.Event().wait(0.001)
     it.socket.close()
-    virtual.advance(3)
+    clock.advance(3)
     thread.join(5)
     assert got == NUMBERS
 

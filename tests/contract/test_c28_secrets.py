@@ -22,12 +22,12 @@ CANARY = "canary/4711+0815=and a few more"
 
 @pytest.mark.parametrize("code", [1000, 1012, 4401])
 def test_a_reason_is_masked_where_it_is_read(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, code: int
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
     """Events, the log, the history and the explanation have it masked, whatever follows the end."""
     caplog.set_level(logging.DEBUG)
     it = scene(accept().close(code, f"bad {CANARY}!"), auth={"token": CANARY, "room": 7})
-    virtual.advance(0.1)
+    clock.advance(0.1)
     closed = next(event for event in it.events if isinstance(event, Closed))
     assert closed.reason == "bad ***!"
     shown = [repr(it.events), repr(history(it.socket)), caplog.text]
@@ -36,24 +36,24 @@ def test_a_reason_is_masked_where_it_is_read(
     assert not [text for text in shown if "canary" in text]
 
 
-def test_what_was_tried_is_masked(virtual: VirtualClock, scene: Make) -> None:
+def test_what_was_tried_is_masked(clock: VirtualClock, scene: Make) -> None:
     """The exception that ends the socket has the masked reasons of all attempts."""
     verdicts = standard().override({1012: Verdict.RECONNECT})
     scripts = [accept().close(1012, f"{number} {CANARY}") for number in range(3)]
     it = scene(*scripts, auth=CANARY, verdicts=verdicts, max_attempts=3)
     ends: list[Exception] = []
     it.socket.messages.subscribe(on_error=ends.append)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     (end,) = ends
     assert isinstance(end, SocketFailed) and len(end.tried) == 3
     assert all(f"{number} ***" in one.outcome for number, one in enumerate(end.tried))
     assert "canary" not in str(end) + repr(end.tried)
 
 
-def test_short_values_and_other_texts_stay(virtual: VirtualClock, scene: Make) -> None:
+def test_short_values_and_other_texts_stay(clock: VirtualClock, scene: Make) -> None:
     """A value of three characters is too little to be told from other text: it masks nothing."""
     it = scene(accept().close(1012, "room 7 is full, try 77"), auth={"token": CANARY, "room": "7"})
-    virtual.advance(0.1)
+    clock.advance(0.1)
     closed = next(event for event in it.events if isinstance(event, Closed))
     assert closed.reason == "room 7 is full, try 77"
 

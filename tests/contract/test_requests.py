@@ -19,7 +19,7 @@ from rxsocket import (
 from rxsocket.testing import VirtualClock, accept, unreachable
 
 
-class Heard:
+class Answers:
     """An observer that writes down the answers, and how it ended."""
 
     def __init__(self, request: Any) -> None:
@@ -36,75 +36,75 @@ def pending(it: Scene) -> int:
     return open_requests(it.socket)
 
 
-def say(it: Scene, virtual: VirtualClock, *messages: Any) -> None:
+def say(it: Scene, clock: VirtualClock, *messages: Any) -> None:
     """Let the peer send JSON."""
     it.peer.push(*map(json.dumps, messages))
-    virtual.advance(0)
+    clock.advance(0)
 
 
-def test_the_matching_message_is_the_answer(virtual: VirtualClock, scene: Make) -> None:
+def test_the_matching_message_is_the_answer(clock: VirtualClock, scene: Make) -> None:
     """It is sent when subscribed, completes with the answer, and leaves nothing."""
     it = scene(auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     request = it.socket.request("time?", match=lambda message: message.startswith("time"))
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.peer.received == []
-    heard = Heard(request)
-    virtual.advance(1.0)
+    heard = Answers(request)
+    clock.advance(1.0)
     it.peer.push("noise", "time 12", "time 13")
-    virtual.advance(0)
+    clock.advance(0)
     assert it.peer.received == [(1, "time?")]
     assert heard.all == ["time 12", "|"]
     assert pending(it) == 0
 
 
-def test_it_is_awaited(virtual: VirtualClock, scene: Make) -> None:
+def test_it_is_awaited(clock: VirtualClock, scene: Make) -> None:
     """``await`` sends it and gives the answer."""
     it = scene(accept().echo(), auth=A)
 
     async def ask() -> Any:
         return await it.socket.request("ping", match=lambda message: message == "ping")
 
-    assert virtual.run(ask()) == "ping"
+    assert clock.run(ask()) == "ping"
 
 
-def test_ids_tell_answers_apart(virtual: VirtualClock, scene: Make) -> None:
+def test_ids_tell_answers_apart(clock: VirtualClock, scene: Make) -> None:
     """Answers out of order find their requests; a missing id is filled in."""
     it = scene(auth=A)
-    virtual.advance(1.0)
-    heard = [Heard(it.socket.request({"q": n}, id="id")) for n in range(3)]
-    virtual.advance(1.0)
+    clock.advance(1.0)
+    heard = [Answers(it.socket.request({"q": n}, id="id")) for n in range(3)]
+    clock.advance(1.0)
     ids = [json.loads(message)["id"] for _, message in it.peer.received]
     assert len(set(ids)) == 3
-    say(it, virtual, *({"id": id, "of": n} for n, id in reversed(list(enumerate(ids)))))
+    say(it, clock, *({"id": id, "of": n} for n, id in reversed(list(enumerate(ids)))))
     assert [json.loads(one.all[0])["of"] for one in heard] == [0, 1, 2]
     assert pending(it) == 0
 
 
-def test_an_id_of_ones_own(virtual: VirtualClock, scene: Make) -> None:
+def test_an_id_of_ones_own(clock: VirtualClock, scene: Make) -> None:
     """A function that finds it in the request and in the answer."""
     it = scene(auth=A)
-    virtual.advance(1.0)
-    heard = Heard(it.socket.request("7 sum 1 2", id=lambda message: message.split()[0]))
-    virtual.advance(1.0)
+    clock.advance(1.0)
+    heard = Answers(it.socket.request("7 sum 1 2", id=lambda message: message.split()[0]))
+    clock.advance(1.0)
     it.peer.push("8 is 4", "", "7 is 3")
-    virtual.advance(0)
+    clock.advance(0)
     assert heard.all == ["7 is 3", "|"]
 
 
-def test_no_answer_in_time(virtual: VirtualClock, scene: Make) -> None:
+def test_no_answer_in_time(clock: VirtualClock, scene: Make) -> None:
     """``TimeoutError`` at its limit, and a late answer is a message like any other."""
     it = scene(auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     messages: list[Any] = []
     it.socket.messages.subscribe(messages.append)
-    heard = Heard(it.socket.request("q", match=lambda message: message == "a", timeout=2.0))
-    virtual.advance(1.9)
+    heard = Answers(it.socket.request("q", match=lambda message: message == "a", timeout=2.0))
+    clock.advance(1.9)
     assert heard.all == []
-    virtual.advance(0.2)
+    clock.advance(0.2)
     assert heard.all == [TimeoutError]
     it.peer.push("a")
-    virtual.advance(0)
+    clock.advance(0)
     assert (messages, pending(it)) == (["a"], 0)
 
 
@@ -112,118 +112,118 @@ def test_no_answer_in_time(virtual: VirtualClock, scene: Make) -> None:
     "script", [accept().wait(2.0).drop(), accept().wait(2.0).close(1012)], ids=["lost", "closed"]
 )
 def test_a_lost_connection_fails_it_at_once(
-    virtual: VirtualClock, scene: Make, script: Script
+    clock: VirtualClock, scene: Make, script: Script
 ) -> None:
     """It does not wait for its timeout, and is not answered by the next connection."""
     it = scene(script, auth=A)
-    virtual.advance(1.0)
-    heard = Heard(it.socket.request("q", match=lambda message: message == "a", timeout=30.0))
-    virtual.advance(1.01)
+    clock.advance(1.0)
+    heard = Answers(it.socket.request("q", match=lambda message: message == "a", timeout=30.0))
+    clock.advance(1.01)
     assert heard.all == [ConnectionLost]
-    virtual.advance(5.0)
+    clock.advance(5.0)
     it.peer.push("a")
-    virtual.advance(0)
+    clock.advance(0)
     assert (heard.all, pending(it)) == ([ConnectionLost], 0)
 
 
-def test_an_idempotent_one_is_asked_again(virtual: VirtualClock, scene: Make) -> None:
+def test_an_idempotent_one_is_asked_again(clock: VirtualClock, scene: Make) -> None:
     """On the next connection, with the same id; its timeout goes on."""
     it = scene(accept().wait(2.0).drop(), auth=A)
-    virtual.advance(1.0)
-    heard = Heard(it.socket.request({"q": 1}, id="id", timeout=30.0, idempotent=True))
-    virtual.advance(6.0)
+    clock.advance(1.0)
+    heard = Answers(it.socket.request({"q": 1}, id="id", timeout=30.0, idempotent=True))
+    clock.advance(6.0)
     assert [epoch for epoch, _ in it.peer.received] == [1, 2]
     first, second = (json.loads(message)["id"] for _, message in it.peer.received)
     assert first == second
-    say(it, virtual, {"id": first})
+    say(it, clock, {"id": first})
     assert heard.all[1:] == ["|"]
 
 
-def test_it_is_not_asked_again_as_somebody_else(virtual: VirtualClock, scene: Make) -> None:
+def test_it_is_not_asked_again_as_somebody_else(clock: VirtualClock, scene: Make) -> None:
     """C14: another identity fails it, idempotent or not."""
     it = scene(auth=A)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     heard = [
-        Heard(it.socket.request("q", match=bool, idempotent=idempotent))
+        Answers(it.socket.request("q", match=bool, idempotent=idempotent))
         for idempotent in (True, False)
     ]
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.set_auth(B)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert [one.all for one in heard] == [[IdentityChanged]] * 2
     assert [epoch for epoch, _ in it.peer.received] == [1, 1]
 
 
-def test_it_connects_and_lets_go(virtual: VirtualClock, scene: Make) -> None:
+def test_it_connects_and_lets_go(clock: VirtualClock, scene: Make) -> None:
     """C1: on an idle socket a request connects until it is answered."""
     it = scene(accept().echo(), watch=False, auth=A)
-    heard = Heard(it.socket.request("q", match=bool))
-    virtual.advance(2.0)
+    heard = Answers(it.socket.request("q", match=bool))
+    clock.advance(2.0)
     assert heard.all == ["q", "|"]
     assert it.socket.state.value is State.IDLE
 
 
-def test_nothing_opens(virtual: VirtualClock, scene: Make) -> None:
+def test_nothing_opens(clock: VirtualClock, scene: Make) -> None:
     """C21: it waits as every message does, and fails with the reason."""
     it = scene(*[unreachable()] * 5, auth=A)
-    heard = Heard(it.socket.request("q", match=bool))
-    virtual.advance(5.1)
+    heard = Answers(it.socket.request("q", match=bool))
+    clock.advance(5.1)
     assert heard.all == [NotConnected]
 
 
-def test_a_disposed_one_is_forgotten(virtual: VirtualClock, scene: Make) -> None:
+def test_a_disposed_one_is_forgotten(clock: VirtualClock, scene: Make) -> None:
     """C26: also by cancelling what awaits it; nothing is left of it."""
     it = scene(auth=A)
-    virtual.advance(1.0)
-    heard = Heard(it.socket.request("q", match=bool))
-    virtual.advance(1.0)
+    clock.advance(1.0)
+    heard = Answers(it.socket.request("q", match=bool))
+    clock.advance(1.0)
     assert pending(it) == 1
     heard.asking.dispose()
     it.peer.push("a")
-    virtual.advance(0)
+    clock.advance(0)
     assert (heard.all, pending(it)) == ([], 0)
 
 
 @pytest.mark.parametrize("end", ["close", "fail"])
-def test_it_ends_with_the_socket(virtual: VirtualClock, scene: Make, end: str) -> None:
+def test_it_ends_with_the_socket(clock: VirtualClock, scene: Make, end: str) -> None:
     """C3: whatever ends the socket, the request says so."""
     it = scene(accept(), auth=A)
-    virtual.advance(1.0)
-    heard = Heard(it.socket.request("q", match=bool))
-    virtual.advance(1.0)
+    clock.advance(1.0)
+    heard = Answers(it.socket.request("q", match=bool))
+    clock.advance(1.0)
     it.socket.close() if end == "close" else it.peer.close(1009)
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert heard.all == [ConnectionLost]
     assert pending(it) == 0
 
 
-def test_more_than_one_answer(virtual: VirtualClock, scene: Make) -> None:
+def test_more_than_one_answer(clock: VirtualClock, scene: Make) -> None:
     """As many as were asked for; the timeout is that of each."""
     it = scene(auth=A)
-    virtual.advance(1.0)
-    two = Heard(it.socket.request("q", match=bool, answers=2, timeout=2.0))
-    endless = Heard(it.socket.request("q", match=bool, answers=None, timeout=2.0))
-    virtual.advance(1.5)
+    clock.advance(1.0)
+    two = Answers(it.socket.request("q", match=bool, answers=2, timeout=2.0))
+    endless = Answers(it.socket.request("q", match=bool, answers=None, timeout=2.0))
+    clock.advance(1.5)
     it.peer.push("1")
-    virtual.advance(1.5)
+    clock.advance(1.5)
     it.peer.push("2", "3")
-    virtual.advance(1.9)
+    clock.advance(1.9)
     assert (two.all, endless.all) == (["1", "2", "|"], ["1", "2", "3"])
-    virtual.advance(0.2)
+    clock.advance(0.2)
     assert endless.all[3:] == [TimeoutError]
 
 
-def test_who_raises_at_an_answer_is_reported(virtual: VirtualClock, scene: Make) -> None:
+def test_who_raises_at_an_answer_is_reported(clock: VirtualClock, scene: Make) -> None:
     """C23: the others get theirs."""
     it = scene(auth=A)
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.request("q", match=bool).subscribe(lambda answer: 1 // 0)
-    heard = Heard(it.socket.request("q", match=bool))
-    virtual.advance(1.0)
+    heard = Answers(it.socket.request("q", match=bool))
+    clock.advance(1.0)
     it.peer.push("a")
-    virtual.advance(0)
+    clock.advance(0)
     assert heard.all == ["a", "|"]
     assert [type(problem) for problem in problems] == [ObserverFailed]
     assert pending(it) == 0
@@ -244,13 +244,13 @@ def test_arguments_are_checked(scene: Make) -> None:
         request("no object", id="id")
 
 
-def test_what_cannot_be_sent_fails_the_request(virtual: VirtualClock, scene: Make) -> None:
+def test_what_cannot_be_sent_fails_the_request(clock: VirtualClock, scene: Make) -> None:
     """It is encoded when it is sent, so that every interceptor sees it once."""
     it = scene(auth=A)
     seen: list[Any] = []
     it.socket.before_send(lambda text: seen.append(text) or text)
-    virtual.advance(1.0)
-    heard = [Heard(it.socket.request(payload, match=bool)) for payload in (object(), "q")]
-    virtual.advance(0)
+    clock.advance(1.0)
+    heard = [Answers(it.socket.request(payload, match=bool)) for payload in (object(), "q")]
+    clock.advance(0)
     assert [one.all for one in heard] == [[TypeError], []]
     assert seen == ["q"]

@@ -42,24 +42,24 @@ def enveloped(topic: str, data: Any) -> str:
     return json.dumps({"topic": topic, "data": data})
 
 
-def push(it: Scene, virtual: VirtualClock, *messages: tuple[str, Any]) -> None:
+def push(it: Scene, clock: VirtualClock, *messages: tuple[str, Any]) -> None:
     """Let the peer send messages of topics."""
     it.peer.push(*(enveloped(topic, data) for topic, data in messages))
-    virtual.advance(0)
+    clock.advance(0)
 
 
 # --- listeners
 
 
-def test_a_listener_hears_its_topic_alone(virtual: VirtualClock, scene: Make) -> None:
+def test_a_listener_hears_its_topic_alone(clock: VirtualClock, scene: Make) -> None:
     """C1: subscribing connects; payloads come as values of the type, and of no other topic."""
     it = scene(watch=False, auth=A)
     heard: list[Any] = []
     it.socket.listener("chat/1", type=ChatMessage).subscribe(heard.append)
-    virtual.advance(1.0)
-    push(it, virtual, ("chat/1", {"text": "a"}), ("chat/2", {"text": "b"}), ("news", 1))
+    clock.advance(1.0)
+    push(it, clock, ("chat/1", {"text": "a"}), ("chat/2", {"text": "b"}), ("news", 1))
     it.peer.push("no envelope", b"\xff", "[1]", "null")
-    virtual.advance(0)
+    clock.advance(0)
     assert heard == [ChatMessage("a")]
 
 
@@ -73,18 +73,18 @@ def test_a_listener_hears_its_topic_alone(virtual: VirtualClock, scene: Make) ->
     ],
 )
 def test_a_payload_becomes_a_value_of_the_type(
-    virtual: VirtualClock, scene: Make, type: Any, data: Any, value: Any
+    clock: VirtualClock, scene: Make, type: Any, data: Any, value: Any
 ) -> None:
     """Dataclasses, generics and plain types; without a type, what JSON says."""
     it = scene(watch=False, auth=A)
     heard: list[Any] = []
     it.socket.listener("t", type=type).subscribe(heard.append)
-    virtual.advance(1.0)
-    push(it, virtual, ("t", data))
+    clock.advance(1.0)
+    push(it, clock, ("t", data))
     assert heard == [value]
 
 
-def test_parameters_are_bound(virtual: VirtualClock, scene: Make) -> None:
+def test_parameters_are_bound(clock: VirtualClock, scene: Make) -> None:
     """``with_params`` binds; unbound, every topic that fits is heard."""
     it = scene(watch=False, auth=A)
     chat = it.socket.listener("chat/:room")
@@ -92,52 +92,50 @@ def test_parameters_are_bound(virtual: VirtualClock, scene: Make) -> None:
     every: list[Any] = []
     chat.with_params(room=1).subscribe(one.append)
     chat.subscribe(every.append)
-    virtual.advance(1.0)
-    push(it, virtual, ("chat/1", "a"), ("chat/2", "b"), ("chat", "c"), ("chat/1/x", "d"))
+    clock.advance(1.0)
+    push(it, clock, ("chat/1", "a"), ("chat/2", "b"), ("chat", "c"), ("chat/1/x", "d"))
     assert (one, every) == (["a"], ["a", "b"])
 
 
-def test_a_listener_outlives_reconnects(virtual: VirtualClock, scene: Make) -> None:
+def test_a_listener_outlives_reconnects(clock: VirtualClock, scene: Make) -> None:
     """C3: the same subscription hears the next connection."""
     it = scene(watch=False, auth=A)
     heard: list[Any] = []
     it.socket.listener("t").subscribe(heard.append)
-    virtual.advance(1.0)
-    push(it, virtual, ("t", 1))
+    clock.advance(1.0)
+    push(it, clock, ("t", 1))
     it.peer.drop()
-    virtual.advance(5.0)
-    push(it, virtual, ("t", 2))
+    clock.advance(5.0)
+    push(it, clock, ("t", 2))
     assert heard == [1, 2]
 
 
-def test_a_first_message_waits_for_a_listener(virtual: VirtualClock, scene: Make) -> None:
+def test_a_first_message_waits_for_a_listener(clock: VirtualClock, scene: Make) -> None:
     """C4: a welcome that came before anybody listened is heard by the first who does."""
     it = scene(accept().send(enveloped("welcome", 1)).stay(), watch=False, auth=A)
     it.socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     heard: list[Any] = []
     it.socket.listener("welcome").subscribe(heard.append)
-    virtual.advance(0)
+    clock.advance(0)
     assert heard == [1]
 
 
-def test_the_last_listener_that_leaves_lets_the_socket_go(
-    virtual: VirtualClock, scene: Make
-) -> None:
+def test_the_last_listener_that_leaves_lets_the_socket_go(clock: VirtualClock, scene: Make) -> None:
     """C1: listeners hold the connection as every subscriber does."""
     it = scene(watch=False, auth=A)
     first = it.socket.listener("a").subscribe()
     second = it.socket.listener("b").subscribe()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     first.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.socket.state.value is State.OPEN
     second.dispose()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert it.socket.state.value is State.IDLE
 
 
-def test_what_does_not_decode_is_a_problem_of_its_topic(virtual: VirtualClock, scene: Make) -> None:
+def test_what_does_not_decode_is_a_problem_of_its_topic(clock: VirtualClock, scene: Make) -> None:
     """One event with the topic; the messages around it, and other listeners, lose nothing."""
     it = scene(watch=False, auth=A)
     typed: list[Any] = []
@@ -146,8 +144,8 @@ def test_what_does_not_decode_is_a_problem_of_its_topic(virtual: VirtualClock, s
     it.socket.errors.subscribe(problems.append)
     it.socket.listener("chat", type=ChatMessage).subscribe(typed.append)
     it.socket.listener("chat").subscribe(plain.append)
-    virtual.advance(1.0)
-    push(it, virtual, ("chat", {"text": "a"}), ("chat", {"text": 7}), ("chat", {"text": "c"}))
+    clock.advance(1.0)
+    push(it, clock, ("chat", {"text": "a"}), ("chat", {"text": 7}), ("chat", {"text": "c"}))
     assert typed == [ChatMessage("a"), ChatMessage("c")]
     assert plain == [{"text": "a"}, {"text": 7}, {"text": "c"}]
     [problem] = problems
@@ -163,16 +161,16 @@ class Kind(Enum):
 
 
 def test_nothing_of_a_payload_that_does_not_decode_is_shown(
-    virtual: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """C28: a decoder that quotes the payload is told by its name, without a traceback."""
     caplog.set_level(logging.DEBUG)
     it = scene(auth=A)
     for pattern in ("t", ":any"):
         it.socket.listener(pattern, type=Kind).subscribe(lambda _: None)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push('{"topic": "t", "data": "canary"}')
-    virtual.advance(0)
+    clock.advance(0)
     problems = [event for event in it.events if isinstance(event, TopicFailed)]
     assert [str(problem.error) for problem in problems] == ["ValidationError"] * 2
     assert all(problem.error.__traceback__ is None for problem in problems)
@@ -180,7 +178,7 @@ def test_nothing_of_a_payload_that_does_not_decode_is_shown(
     assert "topic 't'" in shown and "canary" not in shown
 
 
-def test_a_listener_that_raises_harms_nobody(virtual: VirtualClock, scene: Make) -> None:
+def test_a_listener_that_raises_harms_nobody(clock: VirtualClock, scene: Make) -> None:
     """C23: it alone is detached."""
     it = scene(watch=False, auth=A)
     heard: list[Any] = []
@@ -188,13 +186,13 @@ def test_a_listener_that_raises_harms_nobody(virtual: VirtualClock, scene: Make)
     it.socket.errors.subscribe(problems.append)
     it.socket.listener("t").subscribe(lambda value: 1 // value)
     it.socket.listener("t").subscribe(heard.append)
-    virtual.advance(1.0)
-    push(it, virtual, ("t", 0), ("t", 0))
+    clock.advance(1.0)
+    push(it, clock, ("t", 0), ("t", 0))
     assert heard == [0, 0]
     assert [type(problem) for problem in problems] == [ObserverFailed]
 
 
-def test_listeners_end_with_the_socket(virtual: VirtualClock, scene: Make) -> None:
+def test_listeners_end_with_the_socket(clock: VirtualClock, scene: Make) -> None:
     """C3: they complete on ``close()``, fail on FAIL, and start afresh when subscribed again."""
     it = scene(accept(), accept().wait(1.0).close(1009), accept(), watch=False, auth=A)
     listener = it.socket.listener("t")
@@ -204,16 +202,16 @@ def test_listeners_end_with_the_socket(virtual: VirtualClock, scene: Make) -> No
         listener.subscribe(lambda value: ends.append(value), ends.append, lambda: ends.append("|"))
 
     listen()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
     assert ends == ["|"]
     listen()
-    virtual.advance(3.0)
+    clock.advance(3.0)
     assert isinstance(ends[1], SocketFailed)
     listen()
-    virtual.advance(2.0)
-    push(it, virtual, ("t", 3))
+    clock.advance(2.0)
+    push(it, clock, ("t", 3))
     assert ends[2:] == [3]
 
 
@@ -264,7 +262,7 @@ class Hashed(Counting):
 
 @pytest.mark.parametrize("topics", [1, 10, 1000])
 def test_a_message_costs_one_look_up(
-    virtual: VirtualClock, scene: Make, topics: int, monkeypatch: pytest.MonkeyPatch
+    clock: VirtualClock, scene: Make, topics: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the number of topics and listeners: one decode of the envelope, one look-up."""
     envelope = Hashed()
@@ -280,15 +278,15 @@ def test_a_message_costs_one_look_up(
         "matches",
         lambda pattern, topic: matched.append(topic) or matches(pattern, topic),
     )
-    virtual.advance(1.0)
+    clock.advance(1.0)
     Topic.hashed = 0
-    push(it, virtual, *[("t/0", number) for number in range(100)])
+    push(it, clock, *[("t/0", number) for number in range(100)])
     assert heard == [number for number in range(100) for _ in range(2)]
     assert (envelope.count, Topic.hashed, matched) == (100, 100, [])
 
 
 def test_a_pattern_is_asked_once_for_each_topic(
-    virtual: VirtualClock, scene: Make, monkeypatch: pytest.MonkeyPatch
+    clock: VirtualClock, scene: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unbound pattern costs a comparison at the first message of a topic, and none later."""
     it = scene(watch=False, auth=A)
@@ -301,24 +299,24 @@ def test_a_pattern_is_asked_once_for_each_topic(
         "matches",
         lambda pattern, topic: matched.append(topic) or matches(pattern, topic),
     )
-    virtual.advance(1.0)
-    push(it, virtual, *[(f"chat/{number % 2}", number) for number in range(10)], ("news", 1))
+    clock.advance(1.0)
+    push(it, clock, *[(f"chat/{number % 2}", number) for number in range(10)], ("news", 1))
     assert heard == list(range(10))
     assert matched == ["chat/0", "chat/1", "news"]
 
 
-def test_nothing_is_unwrapped_without_listeners(virtual: VirtualClock, scene: Make) -> None:
+def test_nothing_is_unwrapped_without_listeners(clock: VirtualClock, scene: Make) -> None:
     """Messages are looked at only while somebody listens to a topic."""
     envelope = Counting()
     it = scene(watch=False, auth=A, envelope=envelope)
     it.socket.messages.subscribe()
-    virtual.advance(1.0)
-    push(it, virtual, ("t", 1))
+    clock.advance(1.0)
+    push(it, clock, ("t", 1))
     assert envelope.count == 0
     listening = it.socket.listener("t").subscribe()
-    push(it, virtual, ("t", 1))
+    push(it, clock, ("t", 1))
     listening.dispose()
-    push(it, virtual, ("t", 1))
+    push(it, clock, ("t", 1))
     assert envelope.count == 1
 
 
@@ -336,7 +334,7 @@ class Pair:
         return topic, data
 
 
-def test_the_envelope_is_replaceable(virtual: VirtualClock, scene: Make) -> None:
+def test_the_envelope_is_replaceable(clock: VirtualClock, scene: Make) -> None:
     """Any object with both methods; what it cannot unwrap is reported, and nothing else lost."""
     it = scene(watch=False, auth=A, envelope=Pair())
     heard: list[Any] = []
@@ -344,9 +342,9 @@ def test_the_envelope_is_replaceable(virtual: VirtualClock, scene: Make) -> None
     it.socket.errors.subscribe(problems.append)
     it.socket.listener("t", type=Point).subscribe(heard.append)
     it.socket.emitter("t").emit([1, 2])
-    virtual.advance(1.0)
+    clock.advance(1.0)
     it.peer.push('["t", {"x": 1, "y": 2}]', "no pair", '["t", {"x": 3, "y": 4}]')
-    virtual.advance(0)
+    clock.advance(0)
     assert heard == [Point(1, 2), Point(3, 4)]
     assert [(type(problem), problem.stream) for problem in problems] == [
         (ObserverFailed, "listeners")
@@ -367,13 +365,13 @@ def test_an_envelope_has_both_methods(envelope: Any) -> None:
 # --- emitters
 
 
-def test_an_emitter_sends_to_its_topic(virtual: VirtualClock, scene: Make) -> None:
+def test_an_emitter_sends_to_its_topic(clock: VirtualClock, scene: Make) -> None:
     """With parameters and mapper; the receipt is that of a send."""
     it = scene(auth=A)
     emitter = it.socket.emitter("chat/:room", lambda text: {"text": text})
     receipt = emitter.emit("hello", params={"room": 1})
     emitter.with_params(room=2).emit("hi")
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert receipt.result() == Sent(1)
     assert [json.loads(message) for _, message in it.peer.received] == [
         {"topic": "chat/1", "data": {"text": "hello"}},
@@ -381,27 +379,27 @@ def test_an_emitter_sends_to_its_topic(virtual: VirtualClock, scene: Make) -> No
     ]
 
 
-def test_an_emitter_is_an_observer(virtual: VirtualClock, scene: Make) -> None:
+def test_an_emitter_is_an_observer(clock: VirtualClock, scene: Make) -> None:
     """A stream is piped into it; its end is not the socket's, and what fails is on errors."""
     it = scene(auth=A)
     problems: list[Any] = []
     it.socket.errors.subscribe(problems.append)
     emitter = it.socket.emitter("n", lambda number: 6 // number)
     reactivex.of(1, 0, 2).subscribe(emitter)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert [json.loads(message)["data"] for _, message in it.peer.received] == [6, 3]
     assert [type(problem.error) for problem in problems] == [ZeroDivisionError]
     assert it.socket.state.value is State.OPEN
 
 
-def test_a_listener_and_an_emitter_of_a_struct(virtual: VirtualClock, scene: Make) -> None:
+def test_a_listener_and_an_emitter_of_a_struct(clock: VirtualClock, scene: Make) -> None:
     """What is emitted comes back as the same value from a server that echoes."""
     it = scene(accept().echo(), watch=False, auth=A)
     heard: list[Any] = []
     listener: Listener[ChatMessage] = it.socket.listener("chat/:room", type=ChatMessage)
     listener.with_params(room="a").pipe(ops.map(lambda m: m.text)).subscribe(heard.append)
     it.socket.emitter("chat/:room").emit(ChatMessage("x"), params={"room": "a"})
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert heard == ["x"]
 
 

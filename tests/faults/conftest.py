@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .stage import Process, Proxy
+from .server_process import BadProxy, Process
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_*.py"]  # there are no SIGSTOP and SIGKILL
@@ -37,8 +37,8 @@ def doomed() -> Iterator[Process]:
 
 
 @pytest.fixture
-def proxy(far: Process) -> Iterator[Proxy]:
+def proxy(far: Process) -> Iterator[BadProxy]:
     """A proxy before the server."""
-    made = Proxy(far.address)
+    made = BadProxy(far.address)
     yield made
     made.stop()

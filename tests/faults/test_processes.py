@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from load import took, within
-from wire.kit import Watch, quick
+from deadlines import took, within
+from wire.wire_helpers import Watch, quick
 
 from rxsocket import (
     Aborted,
@@ -31,7 +31,7 @@ from rxsocket import (
     history,
 )
 
-from .stage import Process, until
+from .server_process import Process, until
 
 REFUSED = ConnectionRefusedError
 DYING = (REFUSED, ConnectionResetError, HandshakeInvalid)

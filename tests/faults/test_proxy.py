@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from load import took, within
-from wire.kit import Inbox, Watch, quick
+from deadlines import took, within
+from wire.wire_helpers import Inbox, Watch, quick
 
 from rxsocket import Cause, Closed, Opened, Sent, Socket, Stale, Verdict, heartbeat
 
-from .stage import Process, Proxy, until
+from .server_process import BadProxy, Process, until
 
 
-def test_a_black_hole_is_noticed(far: Process, proxy: Proxy) -> None:
+def test_a_black_hole_is_noticed(far: Process, proxy: BadProxy) -> None:
     """C17: both sides stay open and nothing comes through: SILENT, then a new connection."""
     socket = Socket(proxy.url, ping_interval=0.2, ping_timeout=0.3, backoff=quick())
     watch = Watch(socket)
@@ -27,7 +27,7 @@ def test_a_black_hole_is_noticed(far: Process, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("times", [5])
-def test_a_cut_is_a_lost_link_each_time(far: Process, proxy: Proxy, times: int) -> None:
+def test_a_cut_is_a_lost_link_each_time(far: Process, proxy: BadProxy, times: int) -> None:
     """C16: one attempt for each cut, no more."""
     socket = Socket(proxy.url, backoff=quick())
     watch = Watch(socket)
@@ -41,7 +41,7 @@ def test_a_cut_is_a_lost_link_each_time(far: Process, proxy: Proxy, times: int) 
     until(lambda: far.seen["open"] == 0)
 
 
-def test_a_slow_way_is_no_dead_one(far: Process, proxy: Proxy) -> None:
+def test_a_slow_way_is_no_dead_one(far: Process, proxy: BadProxy) -> None:
     """C17: 0.15 s each way is measured as latency, and nothing is closed for it."""
     proxy.delay = 0.15
     socket = Socket(proxy.url, ping_interval=0.2, ping_timeout=1.0, backoff=quick())
@@ -55,7 +55,7 @@ def test_a_slow_way_is_no_dead_one(far: Process, proxy: Proxy) -> None:
     socket.close().result(5)
 
 
-def test_a_throttled_way_brings_everything(far: Process, proxy: Proxy) -> None:
+def test_a_throttled_way_brings_everything(far: Process, proxy: BadProxy) -> None:
     """C17: a message of 20 kB at 40 kB/s takes its time; pongs behind it are waited for."""
     proxy.rate = 40_000.0
     socket = Socket(proxy.url, ping_interval=0.3, ping_timeout=3.0, compression=None)
@@ -69,7 +69,7 @@ def test_a_throttled_way_brings_everything(far: Process, proxy: Proxy) -> None:
     socket.close().result(5)
 
 
-def test_a_heartbeat_through_a_black_hole(far: Process, proxy: Proxy) -> None:
+def test_a_heartbeat_through_a_black_hole(far: Process, proxy: BadProxy) -> None:
     """C17: without pings the heartbeat finds it, and closes with 3008."""
     beat = heartbeat(send="hb", expect="hb", interval=0.1, timeout=0.3)
     socket = Socket(
@@ -87,7 +87,7 @@ def test_a_heartbeat_through_a_black_hole(far: Process, proxy: Proxy) -> None:
     until(lambda: far.seen["open"] == 0)
 
 
-def test_stale_data_with_pongs_flowing(far: Process, proxy: Proxy) -> None:
+def test_stale_data_with_pongs_flowing(far: Process, proxy: BadProxy) -> None:
     """C17: one Stale, no reconnect; the link answers its pings all the time."""
     socket = Socket(proxy.url, ping_interval=0.1, ping_timeout=1.0, stale_after=0.3)
     watch, latencies = Watch(socket), Inbox()
@@ -100,7 +100,7 @@ def test_stale_data_with_pongs_flowing(far: Process, proxy: Proxy) -> None:
     socket.close().result(5)
 
 
-def test_stale_data_reconnects_if_asked(far: Process, proxy: Proxy) -> None:
+def test_stale_data_reconnects_if_asked(far: Process, proxy: BadProxy) -> None:
     """C17: the old connection is closed properly, and a new one made."""
     socket = Socket(proxy.url, stale_after=0.3, on_stale="reconnect", backoff=quick())
     watch = Watch(socket)

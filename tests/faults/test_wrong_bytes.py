@@ -6,8 +6,8 @@ import struct
 from typing import Any
 
 import pytest
-from load import took, within
-from wire.kit import CLOSE, TEXT, Watch, frame, quick
+from deadlines import took, within
+from wire.wire_helpers import CLOSE, TEXT, Watch, frame, quick
 
 from rxsocket import (
     Aborted,
@@ -29,7 +29,7 @@ from rxsocket import (
     standard,
 )
 
-from .stage import Process, until
+from .server_process import Process, until
 
 RECONNECT, AWAIT, COMPLETE, FAIL = (
     Verdict.RECONNECT,

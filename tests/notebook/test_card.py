@@ -43,12 +43,12 @@ class Strict(HTMLParser):
         self.text += data
 
 
-def test_a_socket_that_was_never_used(virtual: VirtualClock) -> None:
+def test_a_socket_that_was_never_used(clock: VirtualClock) -> None:
     """It is idle, has no connection, and nothing is counted; looking does not connect (C1)."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="secret-token")
     bundle = socket._repr_mimebundle_()
-    virtual.advance(10)
+    clock.advance(10)
     assert peer.handshakes == []
     now = shown(socket)
     assert (now.state, now.since, now.epoch, now.rate) == (State.IDLE, None, 0, None)
@@ -56,34 +56,34 @@ def test_a_socket_that_was_never_used(virtual: VirtualClock) -> None:
     assert "call connect()" in bundle["text/plain"]
 
 
-def test_an_open_socket_with_messages(virtual: VirtualClock) -> None:
+def test_an_open_socket_with_messages(clock: VirtualClock) -> None:
     """State, epoch, rate and the last five messages, newest first; old ones leave the rate."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth={"token": "secret-token"})
     watching = tape_of(socket._engine).watch()
     with socket:
-        virtual.advance(2)
+        clock.advance(2)
         for number in range(20):
             peer.push(f"message {number}")
-            virtual.advance(0.1)
+            clock.advance(0.1)
         now = shown(socket)
         assert (now.state, now.epoch, now.received) == (State.OPEN, 1, 20)
         assert [line.text for line in now.messages] == [f"message {n}" for n in range(19, 14, -1)]
         assert now.rate is not None
         assert 4 <= now.rate <= 10
         assert now.credential.label == "token=***"
-        virtual.advance(10)
+        clock.advance(10)
         assert shown(socket).rate == 0
         assert "open for 14 s" in card_text(shown(socket))
     watching.dispose()
 
 
-def test_what_went_wrong_is_explained(virtual: VirtualClock) -> None:
+def test_what_went_wrong_is_explained(clock: VirtualClock) -> None:
     """After a refusal the card has the last error, what it means, and what one can do."""
     peer = fake(reject(401))
     socket = Socket(peer.url, transport=peer, auth={"token": "refused-token"})
     with socket:
-        virtual.advance(1)
+        clock.advance(1)
         now = shown(socket)
         assert now.state is State.AWAITING_AUTH
         assert now.trouble is not None
@@ -94,9 +94,9 @@ def test_what_went_wrong_is_explained(virtual: VirtualClock) -> None:
         assert "awaiting auth" in html
 
 
-def test_the_expiry_of_a_token(virtual: VirtualClock) -> None:
+def test_the_expiry_of_a_token(clock: VirtualClock) -> None:
     """A JSON Web Token says when it expires; so does what a provider answered (C12)."""
-    wall = virtual.wall_time()
+    wall = clock.wall_time()
     claims = base64.urlsafe_b64encode(jsonlib.dumps({"exp": wall + 90}).encode()).decode()
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth={"token": f"x.{claims.rstrip('=')}.y"})
@@ -106,22 +106,22 @@ def test_the_expiry_of_a_token(virtual: VirtualClock) -> None:
     source = refreshing(lambda: {"access_token": "opaque", "expires_in": 600})
     other = Socket(peer.url, transport=peer, auth=source)
     with other:
-        virtual.advance(1)
+        clock.advance(1)
         expires = shown(other).expires
         assert expires is not None
-        assert 598 <= expires - virtual.wall_time() <= 600
+        assert 598 <= expires - clock.wall_time() <= 600
 
 
-def test_html_is_whole_and_escaped(virtual: VirtualClock) -> None:
+def test_html_is_whole_and_escaped(clock: VirtualClock) -> None:
     """Every element is closed, nothing runs or is fetched, and what a peer says is text."""
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'"
     peer = fake(accept().send(evil).wait(1).close(4000, "<b>reason"))
     socket = Socket(peer.url, transport=peer, auth={"<i>token": "secret-token"})
     watching = tape_of(socket._engine).watch()
     with socket:
-        virtual.advance(0.5)
+        clock.advance(0.5)
         first = card_html(shown(socket), 0.0)
-        virtual.advance(1)
+        clock.advance(1)
         for html in (first, card_html(shown(socket), 0.0)):
             parser = Strict()
             parser.feed(html)
@@ -133,7 +133,7 @@ def test_html_is_whole_and_escaped(virtual: VirtualClock) -> None:
     watching.dispose()
 
 
-def test_the_card_is_legible_on_any_ground(virtual: VirtualClock) -> None:
+def test_the_card_is_legible_on_any_ground(clock: VirtualClock) -> None:
     """No colour of text is set but on a ground of its own: light and dark pages give theirs."""
     peer = fake()
     html = card_html(shown(Socket(peer.url, transport=peer, auth="secret-token")), 0.0)
@@ -185,19 +185,19 @@ def test_the_core_does_not_import_it() -> None:
     run(code)
 
 
-def test_advice_is_given_once(virtual: VirtualClock) -> None:
+def test_advice_is_given_once(clock: VirtualClock) -> None:
     """What helps now and what helped the last error are often the same."""
     peer = fake(tokens=["good-token"])
     socket = Socket(peer.url, transport=peer, auth="other-token")
     with socket:
-        virtual.advance(5)
+        clock.advance(5)
         text = Strict()
         text.feed(card_html(shown(socket), 0.0))
     assert text.text.count("call set_auth(") == 1
     assert "last error" in text.text
 
 
-def test_a_socket_with_a_name(virtual: VirtualClock) -> None:
+def test_a_socket_with_a_name(clock: VirtualClock) -> None:
     """It is called so in each form of its card, and in its repr."""
     socket = Socket("ws://fake.test/", transport=fake(), name="prices <b>")
     bundle = socket._repr_mimebundle_()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from deadlines import within
 from extras import needs
 from kernels import Kernel
-from load import within
 
 from rxsocket.testing import server
 

@@ -87,14 +87,14 @@ def test_an_empty_table_and_a_stream_that_failed() -> None:
     assert "text/html" in table._repr_mimebundle_()
 
 
-def test_a_plot_of_the_last_seconds(virtual: VirtualClock) -> None:
+def test_a_plot_of_the_last_seconds(clock: VirtualClock) -> None:
     """What is older than the window is forgotten; a function may say what is plotted."""
     pytest.importorskip("matplotlib")
     stream: Subject[Any] = Subject()
     picture = plot(stream, y=["price", lambda trade: trade["price"] * 2], window=10)
     for number in range(30):
-        virtual.call_later(float(number), stream.on_next, {"price": number})
-    virtual.advance(30)
+        clock.call_later(float(number), stream.on_next, {"price": number})
+    clock.advance(30)
     (axes,) = picture.figure.axes
     first, second = (list(line.get_ydata()) for line in axes.lines)
     assert first == [*range(20, 30)]
@@ -103,7 +103,7 @@ def test_a_plot_of_the_last_seconds(virtual: VirtualClock) -> None:
     assert "image/png" in picture._repr_mimebundle_()
     picture.dispose()
     assert not stream.observers
-    virtual.advance(60)
+    clock.advance(60)
     assert len(picture.values()) == 10  # what is over stays
 
 
@@ -138,18 +138,18 @@ def test_a_plot_on_any_ground() -> None:
     picture.dispose()
 
 
-def test_the_times_of_a_plot_are_local(virtual: VirtualClock) -> None:
+def test_the_times_of_a_plot_are_local(clock: VirtualClock) -> None:
     """Seconds of what is shown, as in a timeline, and what the clock said."""
     pytest.importorskip("matplotlib")
     stream: Subject[Any] = Subject()
     picture = plot(stream)
     for number in range(40):
         stream.on_next(number)
-        virtual.advance(0.1)
+        clock.advance(0.1)
     axes = picture.figure.axes[0]
     texts = [text.get_text() for text in axes.get_xticklabels()]
     assert texts == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s", "2.5 s", "3.0 s", "3.5 s"]
-    now = datetime.fromtimestamp(virtual.wall_time())
+    now = datetime.fromtimestamp(clock.wall_time())
     assert axes.get_xlabel().startswith(f"{now:%H:%M}:00 – ")
     picture.dispose()
 

@@ -23,16 +23,16 @@ from rxsocket.render.view import Drawn, View, Window
 from rxsocket.testing import VirtualClock, fake
 
 
-class Screen:
+class FrontEnd:
     """A front end that does what it is told to."""
 
-    def __init__(self, virtual: VirtualClock, again: float | None = None) -> None:
+    def __init__(self, clock: VirtualClock, again: float | None = None) -> None:
         self.changed: Callable[[], None] | None = None
         self.shown: list[tuple[float, str]] = []
         self.content = 0
         self.again = again
-        self._virtual = virtual
-        loop: Any = virtual
+        self._clock = clock
+        loop: Any = clock
         self.pace = Pace(self._watch, self._draw, self._show, loop, loop)
 
     def change(self) -> None:
@@ -53,26 +53,26 @@ class Screen:
         return Drawn(str(self.content), self.again)
 
     def _show(self, drawn: Drawn) -> None:
-        self.shown.append((self._virtual.time(), drawn.html))
+        self.shown.append((self._clock.time(), drawn.html))
 
 
 @pytest.fixture
-def screen(virtual: VirtualClock) -> Iterator[Screen]:
-    made = Screen(virtual)
+def screen(clock: VirtualClock) -> Iterator[FrontEnd]:
+    made = FrontEnd(clock)
     made.pace.begin()
-    virtual.advance(0)
+    clock.advance(0)
     yield made
     made.pace.rest()
-    virtual.advance(0)
+    clock.advance(0)
 
 
-def test_at_most_four_times_a_second(virtual: VirtualClock, screen: Screen) -> None:
+def test_at_most_four_times_a_second(clock: VirtualClock, screen: FrontEnd) -> None:
     """1,000 changes a second for 10 s are 40 drawings, and the last one shows the last change."""
     for _ in range(10_000):
         screen.change()
         screen.pace.seen("one")
-        virtual.advance(0.001)
-    virtual.advance(1)
+        clock.advance(0.001)
+    clock.advance(1)
     times = [at for at, _ in screen.shown]
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert min(gaps) >= INTERVAL - 1e-9
@@ -81,50 +81,50 @@ def test_at_most_four_times_a_second(virtual: VirtualClock, screen: Screen) -> N
 
 
 def test_what_takes_long_to_draw_is_drawn_less_often(
-    virtual: VirtualClock, screen: Screen, monkeypatch: pytest.MonkeyPatch
+    clock: VirtualClock, screen: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A picture that takes 0.1 s to draw is drawn every 2 s: a twentieth of the loop's time."""
     draw = screen.pace._draw
 
     def slowly() -> Drawn:
-        virtual.block(0.1)
+        clock.block(0.1)
         return draw()
 
     monkeypatch.setattr(screen.pace, "_draw", slowly)
     for _ in range(2000):
         screen.change()
         screen.pace.seen("one")
-        virtual.advance(0.01)
+        clock.advance(0.01)
     times = [at for at, _ in screen.shown[2:]]
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert len(gaps) >= 7
     assert all(1.99 <= gap <= 2.1 for gap in gaps)
 
 
-def test_nothing_happens_when_nothing_happens(virtual: VirtualClock, screen: Screen) -> None:
+def test_nothing_happens_when_nothing_happens(clock: VirtualClock, screen: FrontEnd) -> None:
     """Without a change there is one drawing, and no timer of its own is left."""
     screen.pace.seen("one")
-    virtual.advance(60)
+    clock.advance(60)
     assert len(screen.shown) == 1
-    assert virtual.pending == 0
+    assert clock.pending == 0
 
 
-def test_it_rests_when_it_is_hidden(virtual: VirtualClock, screen: Screen) -> None:
+def test_it_rests_when_it_is_hidden(clock: VirtualClock, screen: FrontEnd) -> None:
     """Hidden, it is subscribed to nothing; seen again, it shows at once what it missed."""
     screen.pace.seen("one")
     screen.pace.hidden("one")
-    virtual.advance(0)
+    clock.advance(0)
     assert screen.changed is None
     screen.change()
-    virtual.advance(60)
+    clock.advance(60)
     assert len(screen.shown) == 1
-    assert virtual.pending == 0
+    assert clock.pending == 0
     screen.pace.seen("one")
-    virtual.advance(INTERVAL)
+    clock.advance(INTERVAL)
     assert screen.shown[-1][1] == "1"
 
 
-def test_it_goes_on_for_the_other_one(virtual: VirtualClock, screen: Screen) -> None:
+def test_it_goes_on_for_the_other_one(clock: VirtualClock, screen: FrontEnd) -> None:
     """Of two places that show it, one may be hidden."""
     screen.pace.seen("one")
     screen.pace.seen("two")
@@ -134,35 +134,35 @@ def test_it_goes_on_for_the_other_one(virtual: VirtualClock, screen: Screen) -> 
     assert not screen.pace.awake
 
 
-def test_a_front_end_that_is_gone(virtual: VirtualClock, screen: Screen) -> None:
+def test_a_front_end_that_is_gone(clock: VirtualClock, screen: FrontEnd) -> None:
     """15 s after an update that nobody answered it rests, whatever happens meanwhile."""
     screen.pace.seen("one")
     for _ in range(40 * 4):
         screen.change()
-        virtual.advance(0.25)
+        clock.advance(0.25)
     assert not screen.pace.awake
     assert screen.changed is None
     last = screen.shown[-1][0]
     assert PATIENCE - 1 <= last <= PATIENCE + 1
-    assert virtual.pending == 0
+    assert clock.pending == 0
 
 
-def test_one_that_was_never_there(virtual: VirtualClock) -> None:
+def test_one_that_was_never_there(clock: VirtualClock) -> None:
     """A kernel without front end, as of nbclient: it rests by itself."""
-    screen = Screen(virtual, again=1.0)
+    screen = FrontEnd(clock, again=1.0)
     screen.pace.begin()
-    virtual.advance(PATIENCE + 1)
+    clock.advance(PATIENCE + 1)
     assert not screen.pace.awake
-    assert virtual.pending == 0
+    assert clock.pending == 0
 
 
-def test_answers_keep_it_awake(virtual: VirtualClock, screen: Screen) -> None:
+def test_answers_keep_it_awake(clock: VirtualClock, screen: FrontEnd) -> None:
     """A front end that answers every 5 s is followed for as long as it does."""
     for number in range(400):
         screen.change()
         if number % 20 == 0:
             screen.pace.seen("one")
-        virtual.advance(0.25)
+        clock.advance(0.25)
     assert screen.pace.awake
     assert len(screen.shown) >= 390
 
@@ -174,7 +174,7 @@ def test_a_busy_kernel_is_no_missing_front_end() -> None:
         from rxsocket.testing import clock
 
         with clock() as virtual:
-            screen = Screen(virtual)
+            screen = FrontEnd(virtual)
             loop: Any = virtual
             pace = Pace(screen._watch, screen._draw, screen._show, kernel, loop)
             pace.begin()
@@ -189,74 +189,74 @@ def test_a_busy_kernel_is_no_missing_front_end() -> None:
         kernel.close()
 
 
-def test_what_changes_by_itself_is_drawn_again(virtual: VirtualClock) -> None:
+def test_what_changes_by_itself_is_drawn_again(clock: VirtualClock) -> None:
     """A picture that says so is drawn once a second, and sent only if it looks different."""
-    screen = Screen(virtual, again=1.0)
+    screen = FrontEnd(clock, again=1.0)
     screen.pace.begin()
     screen.pace.seen("one")
-    virtual.advance(0)
+    clock.advance(0)
     drawings = screen.pace.drawings
     for _ in range(10):
-        virtual.advance(1)
+        clock.advance(1)
         screen.pace.seen("one")
     assert screen.pace.drawings - drawings == 10
     assert len(screen.shown) == 1
     screen.pace.rest()
-    virtual.advance(0)
+    clock.advance(0)
 
 
 Make = Callable[[Socket], View]
 
 
 @pytest.mark.parametrize("make", [lambda socket: CardView(socket._engine), timeline])
-def test_a_resting_view_subscribes_to_nothing(virtual: VirtualClock, make: Make) -> None:
+def test_a_resting_view_subscribes_to_nothing(clock: VirtualClock, make: Make) -> None:
     """A hidden card takes no events; a hidden timeline goes on remembering, but is not drawn."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="secret-token")
     view = make(socket)
     drawn: list[Drawn] = []
-    loop: Any = virtual
+    loop: Any = clock
     pace = Pace(view.watch, lambda: view.drawn(Window()), drawn.append, loop, loop)
     pace.begin()
     with socket:
         for _ in range(8):
-            virtual.advance(0.5)
+            clock.advance(0.5)
             peer.push("hello")
             pace.seen("one")
         assert 8 <= len(drawn) <= 20
         pace.hidden("one")
-        virtual.advance(0)
+        clock.advance(0)
         count = len(drawn)
         for _ in range(8):
-            virtual.advance(0.5)
+            clock.advance(0.5)
             peer.push("hello")
         assert len(drawn) == count
         assert f"events: {amount(int(make is timeline), 'observer')}>" in repr(socket.events)
-    virtual.advance(3)
+    clock.advance(3)
 
 
-def test_zoom(virtual: VirtualClock) -> None:
+def test_zoom(clock: VirtualClock) -> None:
     """A window says how many seconds are drawn, and how long ago they ended."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="secret-token")
     picture = timeline(socket)
     with socket:
-        virtual.advance(100)
+        clock.advance(100)
         assert picture.drawn(Window()).span == pytest.approx(100)
         near = picture.scene(Window(10.0, 30.0))
-        assert (near.end - near.begin, virtual.wall_time() - near.end) == (10.0, 30.0)
+        assert (near.end - near.begin, clock.wall_time() - near.end) == (10.0, 30.0)
         assert picture.drawn(Window()).again == 1.0
         assert picture.drawn(Window(10.0, 30.0)).again is None
-    virtual.advance(3)
+    clock.advance(3)
     assert picture.drawn(Window()).again is None
 
 
-def test_marbles(virtual: VirtualClock) -> None:
+def test_marbles(clock: VirtualClock) -> None:
     """One lane for each Observable: its values, then how it ended."""
-    numbers = reactivex.interval(0.5, scheduler=virtual.scheduler).pipe(ops.take(4))
+    numbers = reactivex.interval(0.5, scheduler=clock.scheduler).pipe(ops.take(4))
     failing = numbers.pipe(ops.map(lambda number: 6 // (2 - number)))
     picture = marbles(numbers=numbers, failing=failing, last=60)
-    virtual.advance(5)
+    clock.advance(5)
     first, second = picture.scene().lanes
     assert [mark.text for mark in first.marks if mark.shape == "marble"] == ["0", "1", "2", "3"]
     assert [mark.shape for mark in first.marks if mark.shape != "marble"] == ["end"]
@@ -266,23 +266,23 @@ def test_marbles(virtual: VirtualClock) -> None:
     assert picture.drawn(Window()).again is None
 
 
-def test_a_lane_ends_with_its_stream(virtual: VirtualClock) -> None:
+def test_a_lane_ends_with_its_stream(clock: VirtualClock) -> None:
     """As in any marble diagram; that of a stream that goes on is drawn to the edge."""
     ending: Subject[int] = Subject()
     picture = marbles(ending=ending, lasting=reactivex.never())
-    virtual.advance(1)
+    clock.advance(1)
     ending.on_completed()
-    virtual.advance(3)
+    clock.advance(3)
     scene = picture.scene()
     assert [lane.until for lane in scene.lanes] == [scene.end - 3, float("inf")]
 
 
-def test_many_marbles_are_a_density(virtual: VirtualClock) -> None:
+def test_many_marbles_are_a_density(clock: VirtualClock) -> None:
     """More than 90 are counted; what was disposed has not completed."""
-    picture = marbles(reactivex.interval(0.01, scheduler=virtual.scheduler))
-    virtual.advance(5)
+    picture = marbles(reactivex.interval(0.01, scheduler=clock.scheduler))
+    clock.advance(5)
     picture.dispose()
-    virtual.advance(5)
+    clock.advance(5)
     (lane,) = picture.scene().lanes
     assert lane.name == "values"
     assert lane.density is not None

@@ -17,40 +17,40 @@ from rxsocket.notebook import ask, peek
 from rxsocket.testing import VirtualClock, accept, fake
 
 
-def test_it_returns_as_many_as_were_asked_for(virtual: VirtualClock) -> None:
+def test_it_returns_as_many_as_were_asked_for(clock: VirtualClock) -> None:
     """The socket is let go then: nothing stays connected."""
     feed = fake(accept().send("a", "b", "c", "d").stay())
     socket = Socket(feed.url, transport=feed)
-    assert virtual.run(peek(socket.messages, 3)) == ["a", "b", "c"]
-    virtual.advance(3)
+    assert clock.run(peek(socket.messages, 3)) == ["a", "b", "c"]
+    clock.advance(3)
     assert socket.state.value is State.IDLE
 
 
-def test_it_returns_in_time_what_came(virtual: VirtualClock) -> None:
+def test_it_returns_in_time_what_came(clock: VirtualClock) -> None:
     """Two seconds are over: it is not waited for the rest."""
     stream: Subject[int] = Subject()
-    virtual.call_later(1.0, stream.on_next, 1)
-    virtual.call_later(2.5, stream.on_next, 2)
-    assert virtual.run(peek(stream, 5, within=2)) == [1]
-    assert virtual.time() == 2.0
+    clock.call_later(1.0, stream.on_next, 1)
+    clock.call_later(2.5, stream.on_next, 2)
+    assert clock.run(peek(stream, 5, within=2)) == [1]
+    assert clock.time() == 2.0
     assert not stream.observers
-    virtual.advance(1.0)
+    clock.advance(1.0)
 
 
 @pytest.mark.parametrize("values", [[], [1, 2]])
-def test_a_stream_that_ends_first(virtual: VirtualClock, values: list[int]) -> None:
+def test_a_stream_that_ends_first(clock: VirtualClock, values: list[int]) -> None:
     """What it had is returned at once."""
-    assert virtual.run(peek(reactivex.from_iterable(values), within=None)) == values
-    assert virtual.time() == 0.0
+    assert clock.run(peek(reactivex.from_iterable(values), within=None)) == values
+    assert clock.time() == 0.0
 
 
-def test_a_stream_that_fails(virtual: VirtualClock) -> None:
+def test_a_stream_that_fails(clock: VirtualClock) -> None:
     """Its error is raised."""
     with pytest.raises(ValueError, match="no feed"):
-        virtual.run(peek(reactivex.throw(ValueError("no feed"))))
+        clock.run(peek(reactivex.throw(ValueError("no feed"))))
 
 
-def test_an_interrupt_leaves_the_stream(virtual: VirtualClock) -> None:
+def test_an_interrupt_leaves_the_stream(clock: VirtualClock) -> None:
     """A cell that is interrupted is a task that is cancelled."""
     left: list[str] = []
     endless: Observable[int] = Observable(lambda *_: Disposable(lambda: left.append("left")))
@@ -62,17 +62,17 @@ def test_an_interrupt_leaves_the_stream(virtual: VirtualClock) -> None:
         await asyncio.wait((looking,))
         assert looking.cancelled()
 
-    virtual.run(cell())
+    clock.run(cell())
     assert left == ["left"]
 
 
-def test_progress(virtual: VirtualClock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress(clock: VirtualClock, capsys: pytest.CaptureFixture[str]) -> None:
     """A bar that ends where the values did."""
     pytest.importorskip("tqdm")
     stream: Subject[int] = Subject()
     for number in range(3):
-        virtual.call_later(1.0 + number, stream.on_next, number)
-    assert virtual.run(peek(stream, 4, within=5, progress=True)) == [0, 1, 2]
+        clock.call_later(1.0 + number, stream.on_next, number)
+    assert clock.run(peek(stream, 4, within=5, progress=True)) == [0, 1, 2]
     assert "3/4" in capsys.readouterr().out
 
 
@@ -84,11 +84,11 @@ def test_progress(virtual: VirtualClock, capsys: pytest.CaptureFixture[str]) -> 
         ({"within": 0}, "within: pass"),
     ],
 )
-def test_wrong_arguments(virtual: VirtualClock, arguments: dict[str, Any], told: str) -> None:
+def test_wrong_arguments(clock: VirtualClock, arguments: dict[str, Any], told: str) -> None:
     """They are told at once."""
     stream: Observable[int] = reactivex.never().pipe(ops.map(int))
     with pytest.raises((TypeError, ValueError), match=told):
-        virtual.run(peek(**{"stream": stream, **arguments}))
+        clock.run(peek(**{"stream": stream, **arguments}))
 
 
 def test_a_secret_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import stretched, within
 from extras import needs
 from kernels import executed
-from load import stretched, within
 
 ROOT = Path(__file__).parents[2]
 GUIDE = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -31,37 +31,37 @@ def texts(svg: str) -> list[str]:
 
 
 @pytest.fixture
-def story(virtual: VirtualClock) -> Iterator[tuple[Any, Socket, VirtualClock]]:
+def story(clock: VirtualClock) -> Iterator[tuple[Any, Socket, VirtualClock]]:
     """A change of credential, a lost link, a refusal and a recovery."""
     peer = fake(tokens=["token-a", "token-b", "token-c"])
     socket = Socket(peer.url, transport=peer, auth=A)
     with socket:
-        yield peer, socket, virtual
+        yield peer, socket, clock
 
 
-def live_through(peer: Any, socket: Socket, virtual: VirtualClock) -> None:
-    virtual.advance(1)
+def live_through(peer: Any, socket: Socket, clock: VirtualClock) -> None:
+    clock.advance(1)
     for _ in range(3):
         peer.push("message of a")
-        virtual.advance(1)
+        clock.advance(1)
     socket.send("hello")
     socket.set_auth(B)
-    virtual.advance(6)
+    clock.advance(6)
     peer.push("message of b")
-    virtual.advance(1)
+    clock.advance(1)
     peer.close(1012, "restart")
-    virtual.advance(4)
+    clock.advance(4)
     socket.set_auth({"token": "token-wrong"})
-    virtual.advance(2)
+    clock.advance(2)
     socket.set_auth(C)
-    virtual.advance(2)
+    clock.advance(2)
 
 
 def test_what_really_happened(story: tuple[Any, Socket, VirtualClock]) -> None:
     """Credentials, connections with how they ended, pauses, messages in their colour, sends."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     picture = timeline(socket)
-    live_through(peer, socket, virtual)
+    live_through(peer, socket, clock)
     scene = picture.scene()
     of = lanes(scene)
     assert [bar.text for bar in of["credential"].bars] == [f"{n} · token=***" for n in (1, 2, 3, 4)]
@@ -96,47 +96,47 @@ def test_what_really_happened(story: tuple[Any, Socket, VirtualClock]) -> None:
 
 def test_what_came_before_is_known(story: tuple[Any, Socket, VirtualClock]) -> None:
     """A timeline that is made at the end has all credentials and connections, but no messages."""
-    peer, socket, virtual = story
-    live_through(peer, socket, virtual)
+    peer, socket, clock = story
+    live_through(peer, socket, clock)
     of = lanes(timeline(socket).scene())
     assert [bar.colour for bar in of["credential"].bars] == [1, 2, 3, 4]
     assert len([bar for bar in of["connection"].bars if bar.look == "full"]) == 4
     assert of["messages"].note == "none"
 
 
-def test_it_only_looks(virtual: VirtualClock) -> None:
+def test_it_only_looks(clock: VirtualClock) -> None:
     """C1: a timeline does not connect, and does not keep anybody connected."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth=A)
     picture = timeline(socket)
     picture.svg()
-    virtual.advance(5)
+    clock.advance(5)
     assert peer.handshakes == []
     held = socket.connect()
-    virtual.advance(1)
+    clock.advance(1)
     held.dispose()
-    virtual.advance(5)
+    clock.advance(5)
     assert [left.code for left in peer.closes] == [1000]
     assert lanes(picture.scene())["connection"].words[0].text == "nobody left"
 
 
-def test_it_goes_on_after_the_end(virtual: VirtualClock) -> None:
+def test_it_goes_on_after_the_end(clock: VirtualClock) -> None:
     """C3: a socket that ended and is started afresh is drawn on, with its messages."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth=A)
     picture = timeline(socket)
     for _ in range(2):
         with socket:
-            virtual.advance(1)
+            clock.advance(1)
             peer.push("hello")
-            virtual.advance(1)
-        virtual.advance(3)
+            clock.advance(1)
+        clock.advance(3)
     of = lanes(picture.scene())
     assert len(of["messages"].marks) == 2
     assert len([bar for bar in of["connection"].bars if bar.look == "full"]) == 2
 
 
-def test_a_handover_is_drawn_side_by_side(virtual: VirtualClock) -> None:
+def test_a_handover_is_drawn_side_by_side(clock: VirtualClock) -> None:
     """C13: the next connection is dialled beside the old one, in a row of its own."""
     peer = fake(latency=0.5)
     socket = Socket(
@@ -144,29 +144,29 @@ def test_a_handover_is_drawn_side_by_side(virtual: VirtualClock) -> None:
     )
     picture = timeline(socket)
     with socket:
-        virtual.advance(5)
+        clock.advance(5)
         socket.set_auth(B)
-        virtual.advance(5)
+        clock.advance(5)
         bars = lanes(picture.scene())["connection"].bars
         opened = [bar for bar in bars if bar.look == "full"]
         assert [(bar.row, bar.colour) for bar in opened] == [(0, 1), (1, 2)]
         words = [words.text for words in lanes(picture.scene())["connection"].words]
         assert words == ["handed over"]
-    virtual.advance(3)
+    clock.advance(3)
 
 
 def test_a_recording_is_drawn_on_its_own_clock(
     story: tuple[Any, Socket, VirtualClock], tmp_path: Path
 ) -> None:
     """Credentials change where the connections do, however much faster it is played, and later."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     with record(socket, tmp_path / "session.jsonl"):
-        live_through(peer, socket, virtual)
-    virtual.advance(100)
+        live_through(peer, socket, clock)
+    clock.advance(100)
     again = replay(tmp_path / "session.jsonl", speed=10).socket()
     picture = timeline(again)
     again.messages.subscribe(on_error=print)
-    virtual.advance(10)
+    clock.advance(10)
     drawn = lanes(picture.scene())
     changes = [bar.begin for bar in drawn["credential"].bars][1:]
     lived = lanes(timeline(socket).scene())
@@ -176,12 +176,12 @@ def test_a_recording_is_drawn_on_its_own_clock(
 
 def test_many_messages_are_a_density(story: tuple[Any, Socket, VirtualClock]) -> None:
     """More than 90 in view are drawn as a density; zoomed in, those in view are marks again."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     picture = timeline(socket)
-    virtual.advance(1)
+    clock.advance(1)
     for _ in range(500):
         peer.push("tick")
-        virtual.advance(0.02)
+        clock.advance(0.02)
     whole = lanes(picture.scene())["messages"]
     assert whole.density is not None
     assert sum(count for _, _, count in whole.density.bins) == 500
@@ -206,10 +206,10 @@ def test_memory_is_bounded() -> None:
 
 def test_the_file_stands_alone(story: tuple[Any, Socket, VirtualClock]) -> None:
     """It is XML with a size and a ground of its own, without script, style sheet or reference."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     picture = timeline(socket)
     peer.push("<script>alert(1)</script>")
-    live_through(peer, socket, virtual)
+    live_through(peer, socket, clock)
     svg = picture.svg()
     root = ET.fromstring(svg)
     assert root.get("width")
@@ -222,12 +222,12 @@ def test_the_file_stands_alone(story: tuple[Any, Socket, VirtualClock]) -> None:
 
 def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:
     """However many connections end, the labels that are drawn are apart from each other."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     picture = timeline(socket)
-    virtual.advance(1)
+    clock.advance(1)
     for _ in range(25):
         peer.close(1012, "restart of the service")
-        virtual.advance(6)
+        clock.advance(6)
     rows: dict[float, list[tuple[float, float]]] = {}
     for one in ET.fromstring(picture.svg()).findall(".//{*}text"):
         left, text = float(one.get("x", "0")), "".join(one.itertext())
@@ -277,27 +277,27 @@ def test_urgent_labels_come_first() -> None:
 
 def test_calling_again_is_the_same_picture(story: tuple[Any, Socket, VirtualClock]) -> None:
     """A cell that is run ten times has one memory, and one subscription."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     pictures = {id(timeline(socket)) for _ in range(10)}
     assert len(pictures) == 1
-    virtual.advance(1)
+    clock.advance(1)
     peer.push("once")
-    virtual.advance(1)
+    clock.advance(1)
     assert len(lanes(timeline(socket).scene())["messages"].marks) == 1
 
 
 def test_disposed_it_remembers_no_more(story: tuple[Any, Socket, VirtualClock]) -> None:
     """After dispose() nobody is subscribed for it; asked for again, it goes on."""
-    peer, socket, virtual = story
+    peer, socket, clock = story
     picture = timeline(socket)
-    virtual.advance(1)
+    clock.advance(1)
     picture.dispose()
     peer.push("unseen")
-    virtual.advance(1)
+    clock.advance(1)
     assert "0 observers" in repr(socket.events)
     assert lanes(timeline(socket).scene())["messages"].note == "none"
     peer.push("seen")
-    virtual.advance(1)
+    clock.advance(1)
     assert lanes(picture.scene())["messages"].note == "1"
 
 
@@ -314,25 +314,23 @@ def drawn_of(scene: Scene) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("speed", [10, "max"])
-def test_a_replay_is_on_the_clock_of_then(
-    virtual: VirtualClock, tmp_path: Path, speed: Any
-) -> None:
+def test_a_replay_is_on_the_clock_of_then(clock: VirtualClock, tmp_path: Path, speed: Any) -> None:
     """What plays days later, at any speed, is drawn with the times at which it happened."""
     peer = fake(tokens=["token-a", "token-b", "token-c"])
     socket = Socket(peer.url, transport=peer, auth=A)
     picture = timeline(socket)
     with record(socket, tmp_path / "s.jsonl"), socket:
-        live_through(peer, socket, virtual)
-    virtual.advance(3)
+        live_through(peer, socket, clock)
+    clock.advance(3)
     recorded = picture.scene()
-    virtual.advance(3 * 86400)
+    clock.advance(3 * 86400)
     again = replay(tmp_path / "s.jsonl", speed).socket()
     picture = timeline(again)
     again.messages.subscribe(lambda _: None)
     if speed != "max":
-        virtual.advance(1)
+        clock.advance(1)
         assert picture.scene().end == pytest.approx(recorded.begin + 10, abs=0.1)
-    virtual.advance(10)
+    clock.advance(10)
     assert again.state.value is State.CLOSED
     replayed = picture.scene()
     assert (replayed.begin, replayed.end) == pytest.approx((recorded.begin, recorded.end))
@@ -344,7 +342,7 @@ def test_a_replay_is_on_the_clock_of_then(
             assert new[2:] == old[2:] and str(new[1]) == str(old[1])
 
 
-def test_wrong_arguments(virtual: VirtualClock) -> None:
+def test_wrong_arguments(clock: VirtualClock) -> None:
     """What is no socket, and no time, is refused by name."""
     peer = fake()
     with pytest.raises(TypeError, match="pass a Socket"):
@@ -353,11 +351,11 @@ def test_wrong_arguments(virtual: VirtualClock) -> None:
         timeline(Socket(peer.url, transport=peer), last=0)
 
 
-def test_first_epoch_that_never_opened(virtual: VirtualClock) -> None:
+def test_first_epoch_that_never_opened(clock: VirtualClock) -> None:
     """A refusal at the first attempt is drawn, and the wait for a credential after it."""
     peer = fake(reject(403), accept())
     socket = Socket(peer.url, transport=peer, auth=A)
     picture = timeline(socket)
     with socket:
-        virtual.advance(20)
+        clock.advance(20)
         assert {"HTTP 403", "awaiting a credential"} <= set(texts(picture.svg()))

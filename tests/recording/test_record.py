@@ -33,17 +33,17 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
 
 
-def test_it_only_looks(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_it_only_looks(clock: VirtualClock, tmp_path: Path) -> None:
     """Recording does not connect, and keeps nobody connected (C1)."""
     feed = fake()
     socket = Socket(feed.url, transport=feed)
     recorder = record(socket, tmp_path / "session.jsonl")
-    virtual.advance(1)
+    clock.advance(1)
     assert feed.dials == 0 and socket.state.value is State.IDLE
     held = socket.connect()
-    virtual.advance(1)
+    clock.advance(1)
     held.dispose()
-    virtual.advance(1)
+    clock.advance(1)
     assert socket.state.value is State.IDLE
     recorder.dispose()
     assert [line["type"] for line in lines(recorder.path)] == [
@@ -56,36 +56,36 @@ def test_it_only_looks(virtual: VirtualClock, tmp_path: Path) -> None:
     ]
 
 
-def test_the_first_messages_are_held_all_the_same(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_the_first_messages_are_held_all_the_same(clock: VirtualClock, tmp_path: Path) -> None:
     """Who subscribes to the messages later still gets the first ones (C4), recorder or not."""
     feed = fake(accept().send("welcome"))
     socket = Socket(feed.url, transport=feed)
     with record(socket, tmp_path / "session.jsonl") as recorder:
         held = socket.connect()
-        virtual.advance(1)
+        clock.advance(1)
         received: list[Any] = []
         subscription = socket.messages.subscribe(received.append)
         assert received == ["welcome"]
         subscription.dispose()
         held.dispose()
-        virtual.advance(1)
+        clock.advance(1)
     assert recorder.messages == 1
 
 
-def test_every_event_is_a_line(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_every_event_is_a_line(clock: VirtualClock, tmp_path: Path) -> None:
     """Events, binary payloads, changes of the credential: in the order in which they came."""
     feed = fake(accept().send("text", b"\x00\xff").close(1012), tokens={"tok-a", "tok-b"})
     socket = Socket(feed.url + "?room=7", auth={"token": "tok-a"}, transport=feed)
     events: list[Event] = []
     with record(socket, tmp_path / "session.jsonl") as recorder:
         socket.events.subscribe(events.append)
-        virtual.advance(10)
+        clock.advance(10)
         socket.set_auth({"token": "tok-b"})
-        virtual.advance(1)
+        clock.advance(1)
         socket.set_auth({"token": "tok-a"})
-        virtual.advance(1)
+        clock.advance(1)
         socket.close()
-        virtual.advance(1)
+        clock.advance(1)
     written = lines(recorder.path)
     head, auth, *_ = written
     assert head["version"] == 1 and head["url"] == "ws://fake.test/?room=***"
@@ -138,7 +138,7 @@ def wait_for(happened: Any, timeout: float = 8.0) -> None:
 
 
 def test_other_secrets_are_masked_by_a_function(
-    virtual: VirtualClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """``mask=`` sees each payload; when it raises, the payload is left out, of the log too."""
     feed = fake(accept().send("password=hunter2", "plain", "boom 4711"))
@@ -150,18 +150,18 @@ def test_other_secrets_are_masked_by_a_function(
         return payload.replace("hunter2", "?")
 
     with record(socket, tmp_path / "session.jsonl", mask=mask) as recorder, socket:
-        virtual.advance(1)
+        clock.advance(1)
     data = [entry.data for entry in read_entries(recorder.path) if isinstance(entry, Message)]
     assert data == ["password=?", "plain", "***"]
     assert "mask= raised ValueError" in caplog.text and "4711" not in caplog.text
 
 
-def test_what_a_codec_decoded_is_masked(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_what_a_codec_decoded_is_masked(clock: VirtualClock, tmp_path: Path) -> None:
     """A credential is found in decoded payloads, too, in their texts and keys (C28)."""
     feed = fake(accept().send(f'{{"echo": ["{SECRET}"], "{SECRET}": 1, "price": 2.5}}'))
     socket = Socket(feed.url, auth={"token": SECRET}, transport=feed, codec=json_codec())
     with record(socket, tmp_path / "session.jsonl") as recorder, socket:
-        virtual.advance(1)
+        clock.advance(1)
     data = [e.data for e in read_entries(recorder.path) if isinstance(e, Message)]
     assert data == [{"echo": ["***"], "***": 1, "price": 2.5}]
 
@@ -178,36 +178,36 @@ def test_what_a_codec_decoded_is_masked(virtual: VirtualClock, tmp_path: Path) -
     ],
 )
 def test_masked_json_is_still_json(
-    virtual: VirtualClock, tmp_path: Path, payload: str, written: str
+    clock: VirtualClock, tmp_path: Path, payload: str, written: str
 ) -> None:
     """A value of digits may turn up as a number: what is written instead can be parsed."""
     feed = fake(accept().send(payload))
     socket = Socket(feed.url, auth={"token": "123456"}, transport=feed)
     with record(socket, tmp_path / "session.jsonl") as recorder, socket:
-        virtual.advance(1)
+        clock.advance(1)
     assert [e.data for e in read_entries(recorder.path) if isinstance(e, Message)] == [written]
 
 
 def test_a_credential_of_before_the_recording_is_masked(
-    virtual: VirtualClock, tmp_path: Path
+    clock: VirtualClock, tmp_path: Path
 ) -> None:
     """The server may repeat one that was replaced before the recording began (C28)."""
     feed = fake()
     socket = Socket(feed.url, auth={"token": SECRET}, transport=feed)
     held = socket.connect()
-    virtual.advance(1)
+    clock.advance(1)
     socket.set_auth({"token": "another"})
-    virtual.advance(1)
+    clock.advance(1)
     with record(socket, tmp_path / "session.jsonl") as recorder:
         feed.push(f"you were {SECRET}")
-        virtual.advance(1)
+        clock.advance(1)
     held.dispose()
-    virtual.advance(1)
+    clock.advance(1)
     data = [e.data for e in read_entries(recorder.path) if isinstance(e, Message)]
     assert data == ["you were ***"]
 
 
-def test_control_characters_stay_in_their_line(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_control_characters_stay_in_their_line(clock: VirtualClock, tmp_path: Path) -> None:
     """A line break, an escape sequence or half a surrogate pair forges no line, and is kept."""
     odd = 'a\n{"type": "End", "at": 0}\r\x1b[31m\u2028\ud800'
     feed = fake(accept().send(odd).close(4000, odd))
@@ -215,40 +215,40 @@ def test_control_characters_stay_in_their_line(virtual: VirtualClock, tmp_path: 
     events: list[Event] = []
     socket.events.subscribe(events.append)
     with record(socket, tmp_path / "session.jsonl") as recorder:
-        virtual.advance(0.5)
+        clock.advance(0.5)
         socket.close()
-        virtual.advance(1)
+        clock.advance(1)
     kept = [e for e in read_entries(recorder.path) if not isinstance(e, AuthSeen)]
     assert kept == events
     assert all(line.isprintable() for line in recorder.path.read_text("ascii").splitlines())
 
 
-def test_a_short_value_masks_nothing(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_a_short_value_masks_nothing(clock: VirtualClock, tmp_path: Path) -> None:
     """A value such as ``7`` is no secret that could be told from other text."""
     feed = fake(accept().send("7 days"))
     socket = Socket(feed.url, auth={"token": "abc", "device": 7}, transport=feed)
     with record(socket, tmp_path / "session.jsonl") as recorder, socket:
-        virtual.advance(1)
+        clock.advance(1)
     assert [e.data for e in read_entries(recorder.path) if isinstance(e, Message)] == ["7 days"]
 
 
 @pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz"])
-def test_rotation_by_size(virtual: VirtualClock, tmp_path: Path, name: str) -> None:
+def test_rotation_by_size(clock: VirtualClock, tmp_path: Path, name: str) -> None:
     """A big recording is several files, which are read as one."""
     feed = fake()
     socket = Socket(feed.url, transport=feed)
     noise = random.Random(1)
     sent = [f"{number} {noise.randbytes(80).hex()}" for number in range(2000)]
     with record(socket, tmp_path / name, rotate_size=40_000) as recorder, socket:
-        virtual.advance(1)
+        clock.advance(1)
         feed.push(*sent)
-        virtual.advance(1)
+        clock.advance(1)
     files = sorted(tmp_path.iterdir())
     assert len(files) > 2
     assert {path.name.partition(".")[2] for path in files} >= {name.partition(".")[2]}
     received: list[Any] = []
     replay(tmp_path / name, "max").events.subscribe(received.append)
-    virtual.advance(0)
+    clock.advance(0)
     assert [event.data for event in received if isinstance(event, Message)] == sent
     assert recorder.size == sum(path.stat().st_size for path in files)
     files[1].unlink()
@@ -256,21 +256,21 @@ def test_rotation_by_size(virtual: VirtualClock, tmp_path: Path, name: str) -> N
         replay(tmp_path / name)
     received.clear()
     replay(tmp_path / name, "max", partial=True).events.subscribe(received.append)
-    virtual.advance(0)
+    clock.advance(0)
     assert 0 < len(received) < 2000
     with pytest.raises(BadRecording, match="pass the path of part 1"):
         replay(files[0])
 
 
-def test_rotation_by_age(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_rotation_by_age(clock: VirtualClock, tmp_path: Path) -> None:
     """A file that is old enough is followed by the next one."""
     feed = fake()
     socket = Socket(feed.url, transport=feed, ping_interval=None)
     with record(socket, tmp_path / "s.jsonl", rotate_after=3600) as recorder, socket:
         for _ in range(3):
-            virtual.advance(3600)
+            clock.advance(3600)
             feed.push("tick")
-            virtual.advance(0)
+            clock.advance(0)
             size = recorder.size
             wait_for(lambda size=size: recorder.size > size)
     assert [path.name for path in sorted(tmp_path.iterdir())] == [
@@ -349,7 +349,7 @@ def test_wrong_arguments(options: dict[str, Any], error: str, tmp_path: Path) ->
 
 
 def test_what_comes_too_fast_is_counted(
-    virtual: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The buffer is bounded; what does not fit is a number in the file, and events are kept."""
     monkeypatch.setattr(writer, "MAX_ENTRIES", 10)
@@ -358,9 +358,9 @@ def test_what_comes_too_fast_is_counted(
     socket = Socket(feed.url, transport=feed)
     with record(socket, tmp_path / "s.jsonl") as recorder, socket:
         socket.messages.subscribe(lambda _: None)
-        virtual.advance(1)
+        clock.advance(1)
         feed.push(*map(str, range(100)))
-        virtual.advance(1)
+        clock.advance(1)
     kept = list(read_entries(recorder.path))
     messages = [entry for entry in kept if isinstance(entry, Message)]
     lost = [entry.count for entry in kept if isinstance(entry, LostMessages)]
@@ -399,7 +399,7 @@ def test_the_size_of_a_decoded_payload_is_that_of_all_in_it() -> None:
 
 
 def test_decoded_payloads_count_by_their_size(
-    virtual: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits to be written is bounded in bytes, with a codec, too."""
     monkeypatch.setattr(writer, "MAX_BYTES", 1_000_000)
@@ -408,14 +408,14 @@ def test_decoded_payloads_count_by_their_size(
     socket = Socket(feed.url, transport=feed, codec=json_codec())
     with record(socket, tmp_path / "s.jsonl") as recorder, socket:
         socket.messages.subscribe(lambda _: None)
-        virtual.advance(1)
+        clock.advance(1)
         feed.push(*[json.dumps({"text": "x" * 100_000})] * 20)
-        virtual.advance(1)
+        clock.advance(1)
     assert recorder.messages == 20 and 10 <= recorder.lost <= 12
 
 
 def test_a_full_disk_ends_the_recording_and_nothing_else(
-    virtual: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure is on ``errors`` (C23), ``wait()`` raises it, and the socket goes on."""
     feed = fake()
@@ -429,15 +429,15 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
 
     monkeypatch.setattr(recorder._writer._file, "write_lines", full)
     held = socket.connect()
-    virtual.advance(1)
+    clock.advance(1)
     with pytest.raises(OSError, match="No space left"):
         recorder.wait(5)
     feed.push("more")
-    virtual.advance(1)
+    clock.advance(1)
     assert [problem.error.errno for problem in problems] == [28]  # type: ignore[attr-defined]
     assert socket.state.value is State.OPEN
     held.dispose()
-    virtual.advance(1)
+    clock.advance(1)
 
 
 def test_in_a_coroutine(tmp_path: Path) -> None:
@@ -468,16 +468,16 @@ def test_the_end_of_the_program_ends_the_file(tmp_path: Path) -> None:
     assert replay(path).url == "ws://example.test/"
 
 
-def test_a_refused_handshake_is_kept_with_its_kind(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_a_refused_handshake_is_kept_with_its_kind(clock: VirtualClock, tmp_path: Path) -> None:
     """What failed compares equal to what failed then."""
     feed = fake(reject(503, {"Retry-After": "3"}), accept())
     socket = Socket(feed.url, transport=feed)
     seen: list[Event] = []
     socket.events.subscribe(seen.append)
     with record(socket, tmp_path / "s.jsonl") as recorder:
-        virtual.advance(10)
+        clock.advance(10)
         socket.close()
-        virtual.advance(1)
+        clock.advance(1)
     failed = [entry for entry in read_entries(recorder.path) if "ConnectFailed" in repr(entry)]
     assert failed == [event for event in seen if "ConnectFailed" in repr(event)]
     assert failed[0].error.retry_after == "3"  # type: ignore[union-attr]

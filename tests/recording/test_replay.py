@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import within
+from deadlines import within
 from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
@@ -37,11 +37,11 @@ from rxsocket.testing import Grammar, VirtualClock, accept, clock, fake, reject,
 from rxsocket.testing.fake import Fake
 
 
-class Session:
+class RecordedSocket:
     """A socket with a fake peer, recorded from its first event on."""
 
-    def __init__(self, virtual: VirtualClock, path: Path, feed: Fake, **options: Any) -> None:
-        self.virtual = virtual
+    def __init__(self, clock: VirtualClock, path: Path, feed: Fake, **options: Any) -> None:
+        self.clock = clock
         self.feed = feed
         self.socket = Socket(feed.url, transport=feed, **options)
         self.recorder: Recorder = record(self.socket, path)
@@ -49,51 +49,51 @@ class Session:
         self.auth: list[Credential] = []
         self.socket.auth.subscribe(self.auth.append)
         self.socket.events.subscribe(self.events.append, lambda _: None)
-        virtual.advance(0.001)
+        clock.advance(0.001)
 
     def end(self) -> None:
         self.socket.close()
-        self.virtual.advance(3)
+        self.clock.advance(3)
         self.recorder.wait(10)
 
 
-def eventful(virtual: VirtualClock, path: Path) -> Session:
+def eventful(clock: VirtualClock, path: Path) -> RecordedSocket:
     """Drops, changes of the credential, refusals, failures, a reconnect, a logout."""
     feed = fake(tokens={"token-a", "token-b"})
-    session = Session(virtual, path, feed, auth={"token": "token-a"})
+    session = RecordedSocket(clock, path, feed, auth={"token": "token-a"})
     socket = session.socket
 
     def messages(name: str) -> None:
         for number in range(5):
             feed.push(f"{name} {number}", f"{name} {number}".encode())
-            virtual.advance(0.25)
+            clock.advance(0.25)
 
     messages("one")
     socket.set_auth({"token": "token-b"})
-    virtual.advance(1)
+    clock.advance(1)
     messages("two")
     feed.drop()
-    virtual.advance(10)
+    clock.advance(10)
     messages("three")
     feed.script(reject(503), unreachable())
     feed.close(1012, "restart")
-    virtual.advance(60)
+    clock.advance(60)
     messages("four")
     socket.set_auth({"token": "wrong"})
-    virtual.advance(20)
+    clock.advance(20)
     socket.set_auth({"token": "token-a"})
-    virtual.advance(5)
+    clock.advance(5)
     socket.set_auth({"token": "wrong"})  # not tried again
-    virtual.advance(5)
+    clock.advance(5)
     socket.reconnect()  # but for this
-    virtual.advance(5)
+    clock.advance(5)
     socket.set_auth({"token": "token-b"})
-    virtual.advance(5)
+    clock.advance(5)
     messages("five")
     socket.set_auth(None)
-    virtual.advance(30)
+    clock.advance(30)
     socket.set_auth({"token": "token-a"})
-    virtual.advance(5)
+    clock.advance(5)
     messages("six")
     session.end()
     return session
@@ -105,7 +105,7 @@ def test_many_messages_at_max_through_a_test_scheduler(tmp_path: Path, count: in
     path = tmp_path / "s.jsonl.gz"
     tokens = [f"token-{number}" for number in range(20)]
     with clock() as virtual:
-        session = Session(virtual, path, fake(tokens=set(tokens)), auth={"token": tokens[0]})
+        session = RecordedSocket(virtual, path, fake(tokens=set(tokens)), auth={"token": tokens[0]})
         for number, token in enumerate(tokens):
             for batch in range(count // 20 // 100):
                 session.feed.push(*(f"{number}.{batch}.{i}" for i in range(100)))
@@ -135,10 +135,10 @@ def test_many_messages_at_max_through_a_test_scheduler(tmp_path: Path, count: in
 
 @pytest.mark.parametrize("speed", [1.0, 3, "max"])
 def test_a_socket_to_which_it_happens_again(
-    virtual: VirtualClock, tmp_path: Path, speed: Any
+    clock: VirtualClock, tmp_path: Path, speed: Any
 ) -> None:
     """Every stream of it tells the same as the original's, waits of the backoff included."""
-    session = eventful(virtual, tmp_path / "s.jsonl")
+    session = eventful(clock, tmp_path / "s.jsonl")
     socket = replay(tmp_path / "s.jsonl", speed).socket()
     seen: dict[str, list[Any]] = {}
     for name in ("events", "messages", "opens", "closes", "errors", "auth", "state"):
@@ -146,7 +146,7 @@ def test_a_socket_to_which_it_happens_again(
         getattr(socket, name).subscribe(values.append, lambda _: None)
     sessions: list[Any] = []
     socket.sessions.pipe(ops.flat_map(lambda s: s.pipe(ops.to_list()))).subscribe(sessions.append)
-    virtual.advance(500)
+    clock.advance(500)
     assert seen["events"] == session.events
     of = {kind: [e for e in session.events if isinstance(e, kind)] for kind in (Message, Opened)}
     payloads = [message.data for message in of[Message]]
@@ -163,32 +163,32 @@ def test_a_socket_to_which_it_happens_again(
     grammar.done()
 
 
-def test_at_its_own_pace(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_at_its_own_pace(clock: VirtualClock, tmp_path: Path) -> None:
     """Speed 1.0 takes as long as it took, speed 10 a tenth of that; ``scheduler=`` is obeyed."""
-    session = eventful(virtual, tmp_path / "s.jsonl")
+    session = eventful(clock, tmp_path / "s.jsonl")
     took = session.events[-1].at - session.events[0].at
-    start = virtual.time()
-    for speed, scheduler in ((1.0, None), (10, None), (10, virtual.scheduler)):
+    start = clock.time()
+    for speed, scheduler in ((1.0, None), (10, None), (10, clock.scheduler)):
         at: list[float] = []
         recording = replay(tmp_path / "s.jsonl", speed, scheduler)
-        recording.events.subscribe(lambda _, at=at: at.append(virtual.time()))
-        start = virtual.time()
-        virtual.advance(took * 2)
+        recording.events.subscribe(lambda _, at=at: at.append(clock.time()))
+        start = clock.time()
+        clock.advance(took * 2)
         assert len(at) == len(session.events)
         assert at[-1] - start == pytest.approx(took / speed, abs=1e-3)
 
 
-def test_a_socket_of_ones_own_is_served(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_a_socket_of_ones_own_is_served(clock: VirtualClock, tmp_path: Path) -> None:
     """As a transport it opens, sends, closes and refuses as it did then, epoch for epoch.
 
     With ``auth=recording.auth`` the credential changes as it did; the waits are the socket's own.
     """
-    session = eventful(virtual, tmp_path / "s.jsonl")
+    session = eventful(clock, tmp_path / "s.jsonl")
     recording = replay(tmp_path / "s.jsonl")
     socket = Socket(recording.url, transport=recording, auth=recording.auth)
     events: list[Event] = []
     socket.events.subscribe(events.append)
-    virtual.advance(600)
+    clock.advance(600)
 
     def story(events: list[Event]) -> list[Any]:
         told: list[Any] = []
@@ -233,69 +233,69 @@ def test_served_in_real_time(tmp_path: Path) -> None:
         again.close().result(5)
 
 
-def test_what_is_done_to_it_meanwhile(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_what_is_done_to_it_meanwhile(clock: VirtualClock, tmp_path: Path) -> None:
     """Sending, a new credential, leaving, coming back and closing keep to the grammar (C2)."""
-    session = eventful(virtual, tmp_path / "s.jsonl")
+    session = eventful(clock, tmp_path / "s.jsonl")
     socket = replay(tmp_path / "s.jsonl").socket()
     events: list[Event] = []
     first = socket.events.subscribe(events.append)
-    virtual.advance(1)
+    clock.advance(1)
     receipt = socket.send("hello")
-    virtual.advance(0)
+    clock.advance(0)
     assert receipt.done and receipt.result().epoch == 1
     first.dispose()
-    virtual.advance(1)
+    clock.advance(1)
     assert socket.state.value is State.IDLE
     assert socket.closes is not None
     second = socket.events.subscribe(events.append)
-    virtual.advance(1)
+    clock.advance(1)
     assert [e.epoch for e in events if isinstance(e, Opened)] == [1, 2]
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
     assert isinstance(events[-1], Ended) and events[-1].cause is Cause.CLOSE
     second.dispose()
     assert session.events
 
 
-def test_leaving_a_served_connection_early(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_leaving_a_served_connection_early(clock: VirtualClock, tmp_path: Path) -> None:
     """The rest of a connection that the socket left is skipped; the next dial gets the next."""
-    eventful(virtual, tmp_path / "s.jsonl")
+    eventful(clock, tmp_path / "s.jsonl")
     socket = Socket("ws://x.test/", transport=replay(tmp_path / "s.jsonl"))
     received: list[Any] = []
     socket.messages.subscribe(received.append)
-    virtual.advance(0.1)
+    clock.advance(0.1)
     socket.reconnect()
-    virtual.advance(2)
+    clock.advance(2)
     assert received[:2] == ["one 0", b"one 0"]
     assert received[2] == "two 0"
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_a_refusal_is_served_as_one(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_a_refusal_is_served_as_one(clock: VirtualClock, tmp_path: Path) -> None:
     """The socket's own policy meets it: the value is not tried again (C9)."""
     feed = fake(tokens={"good-one"})
-    session = Session(virtual, tmp_path / "s.jsonl", feed, auth="bad-one")
-    virtual.advance(10)
+    session = RecordedSocket(clock, tmp_path / "s.jsonl", feed, auth="bad-one")
+    clock.advance(10)
     session.socket.set_auth("good-one")
-    virtual.advance(1)
+    clock.advance(1)
     feed.push("in")
-    virtual.advance(1)
+    clock.advance(1)
     session.end()
     socket = Socket("ws://x.test/", auth="mine", transport=replay(tmp_path / "s.jsonl"))
     received: list[Any] = []
     socket.messages.subscribe(received.append)
-    virtual.advance(100)
+    clock.advance(100)
     assert socket.state.value is State.AWAITING_AUTH
     socket.set_auth("another of mine")
-    virtual.advance(100)
+    clock.advance(100)
     assert received == ["in"] and socket.state.value is State.CLOSED
 
 
-def test_a_failure_is_told_as_one(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_a_failure_is_told_as_one(clock: VirtualClock, tmp_path: Path) -> None:
     """A socket that failed then fails again, with the same words (C3)."""
-    session = Session(virtual, tmp_path / "s.jsonl", fake(reject(410)))
-    virtual.advance(1)
+    session = RecordedSocket(clock, tmp_path / "s.jsonl", fake(reject(410)))
+    clock.advance(1)
     session.recorder.wait(5)
     for socket in (
         replay(tmp_path / "s.jsonl").socket(),
@@ -303,36 +303,36 @@ def test_a_failure_is_told_as_one(virtual: VirtualClock, tmp_path: Path) -> None
     ):
         failures: list[Exception] = []
         socket.messages.subscribe(on_error=failures.append)
-        virtual.advance(5)
+        clock.advance(5)
         assert [type(error_to_json) for error_to_json in failures] == [SocketFailed]
         assert "HTTP 410" in str(failures[0])
     assert isinstance(session.events[-1], Ended)
 
 
 def test_a_recording_that_began_and_ended_in_the_middle(
-    virtual: VirtualClock, tmp_path: Path
+    clock: VirtualClock, tmp_path: Path
 ) -> None:
     """What is missing of the first and the last connection is made up, so that it is whole."""
     feed = fake()
     socket = Socket(feed.url, transport=feed)
     held = socket.connect()
-    virtual.advance(1)
+    clock.advance(1)
     with record(socket, tmp_path / "s.jsonl"):
         feed.push("middle")
-        virtual.advance(1)
+        clock.advance(1)
     held.dispose()
-    virtual.advance(1)
+    clock.advance(1)
     story = replay(tmp_path / "s.jsonl").socket()
     events: list[Event] = []
     story.events.subscribe(events.append)
-    virtual.advance(10)
+    clock.advance(10)
     names = [type(event).__name__ for event in events]
     assert names == ["Connecting", "Opened", "Message", "Closed", "Ended"]
     assert events[-1] == Ended(verdict=Verdict.COMPLETE, cause=Cause.RECORDING_OVER)
     served = Socket("ws://x.test/", transport=replay(tmp_path / "s.jsonl"))
     received: list[Any] = []
     served.messages.subscribe(received.append)
-    virtual.advance(10)
+    clock.advance(10)
     assert received == ["middle"] and served.state.value is State.CLOSED
 
 
@@ -340,7 +340,7 @@ def test_in_a_coroutine(tmp_path: Path) -> None:
     """On a running loop, a long replay at ``max`` lets others have their turn."""
     path = tmp_path / "s.jsonl"
     with clock() as virtual:
-        session = Session(virtual, path, fake())
+        session = RecordedSocket(virtual, path, fake())
         session.feed.push(*map(str, range(5000)))
         virtual.advance(1)
         session.end()
@@ -361,8 +361,8 @@ def test_in_a_coroutine(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def whole(virtual: VirtualClock, tmp_path: Path) -> list[str]:
-    eventful(virtual, tmp_path / "s.jsonl")
+def whole(clock: VirtualClock, tmp_path: Path) -> list[str]:
+    eventful(clock, tmp_path / "s.jsonl")
     return (tmp_path / "s.jsonl").read_text().splitlines(keepends=True)
 
 
@@ -393,7 +393,7 @@ DAMAGES = {
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file(
-    whole: list[str], virtual: VirtualClock, tmp_path: Path, damage: str, packed: bool
+    whole: list[str], clock: VirtualClock, tmp_path: Path, damage: str, packed: bool
 ) -> None:
     """The error names the line; ``partial=True`` plays what is whole before it."""
     change, line, why = DAMAGES[damage]
@@ -405,12 +405,12 @@ def test_a_damaged_file(
     assert caught.value.line == line and caught.value.path == path
     events: list[Event] = []
     replay(path, "max", partial=True).events.subscribe(events.append)
-    virtual.advance(0)
+    clock.advance(0)
     before = whole[: line if damage == "cut between lines" else line - 1]
     assert len(events) == sum("AuthSeen" not in text for text in before) - 1
 
 
-def test_a_damaged_archive(whole: list[str], virtual: VirtualClock, tmp_path: Path) -> None:
+def test_a_damaged_archive(whole: list[str], clock: VirtualClock, tmp_path: Path) -> None:
     """Of a cut or damaged gzip file, what can be unpacked is played."""
     noise = random.Random(3)
     lines = [
@@ -431,7 +431,7 @@ def test_a_damaged_archive(whole: list[str], virtual: VirtualClock, tmp_path: Pa
             replay(path)
         events: list[Event] = []
         replay(path, "max", partial=True).events.subscribe(events.append)
-        virtual.advance(0)
+        clock.advance(0)
         assert 100 < len(events) < 3000
 
 
@@ -493,14 +493,14 @@ def test_errors_of_unknown_classes_keep_their_name_and_text() -> None:
     assert isinstance(error_from_json(error_to_json(OSError(111, "no"))), ConnectionRefusedError)
 
 
-def test_waits_and_reasons_are_the_recorded_ones(virtual: VirtualClock, tmp_path: Path) -> None:
+def test_waits_and_reasons_are_the_recorded_ones(clock: VirtualClock, tmp_path: Path) -> None:
     """Delays that chance drew are the same each time."""
-    session = eventful(virtual, tmp_path / "s.jsonl")
+    session = eventful(clock, tmp_path / "s.jsonl")
     runs = []
     for _ in range(2):
         events: list[Event] = []
         replay(tmp_path / "s.jsonl", "max").socket().events.subscribe(events.append)
-        virtual.advance(0)
+        clock.advance(0)
         runs.append([e for e in events if isinstance(e, (Waiting, AwaitingAuth, Connecting))])
     assert runs[0] == runs[1]
     assert runs[0] == [

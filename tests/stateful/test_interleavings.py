@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from machines import BehaviorAuth, ProviderAuth, SocketMachine, SubjectAuth, ValueAuth
+from socket_machine import BehaviorAuth, ProviderAuth, SocketMachine, SubjectAuth, ValueAuth
 
 MACHINES = (ValueAuth, BehaviorAuth, SubjectAuth, ProviderAuth)
 EXAMPLES = {ValueAuth: 80, BehaviorAuth: 60, SubjectAuth: 40, ProviderAuth: 80}

@@ -7,9 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from renewing import HandingOver, InBand, Renewing
+from renewal_machine import HandoverRenewals, InBandRenewals, RenewalMachine
 
-MACHINES = (HandingOver, InBand)
+MACHINES = (HandoverRenewals, InBandRenewals)
 QUICK = settings(
     max_examples=40,
     stateful_step_count=25,
@@ -23,7 +23,7 @@ QUICK = settings(
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_any_renewals(machine: type[Renewing]) -> None:
+def test_any_renewals(machine: type[RenewalMachine]) -> None:
     """Always the same ones."""
     run_state_machine_as_test(machine, settings=QUICK)
 
@@ -32,7 +32,7 @@ def test_any_renewals(machine: type[Renewing]) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif("EXPLORE" not in os.environ, reason="EXPLORE=1 looks for new trouble")
 @pytest.mark.parametrize("machine", MACHINES)
-def test_ten_times_as_many_renewals(machine: type[Renewing]) -> None:
+def test_ten_times_as_many_renewals(machine: type[RenewalMachine]) -> None:
     """Others each time."""
     many = settings(QUICK, derandomize=False, max_examples=400)
     run_state_machine_as_test(machine, settings=many)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import reactivex
-from load import took
+from deadlines import took
 from reactivex import operators as ops
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 from reactivex.testing import ReactiveTest

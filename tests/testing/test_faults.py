@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import reactivex
-from load import took
+from deadlines import took
 
 from rxsocket import Backoff, Closed, ConnectFailed, Message, Opened, Socket, State, Waiting
 from rxsocket.recording import record, replay
@@ -35,109 +35,109 @@ def chatty() -> Any:
     return feed
 
 
-def test_drop_every_some_messages(virtual: VirtualClock) -> None:
+def test_drop_every_some_messages(clock: VirtualClock) -> None:
     """Each link is lost without a close frame when it delivered that many."""
     feed = chatty()
     socket = Socket(feed.url, transport=drop_every(3)(feed))
     seen = watch(socket)
-    virtual.advance(10)
+    clock.advance(10)
     assert seen.messages[:6] == ["0", "1", "2", "0", "1", "2"]
     assert {closed.code for closed in seen.of(Closed)} == {1006}
     assert feed.connections == 0 or seen.of(Opened)[-1].epoch > 2
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_drop_every_some_seconds(virtual: VirtualClock) -> None:
+def test_drop_every_some_seconds(clock: VirtualClock) -> None:
     """Each link lives that long."""
     feed = fake()
     socket = Socket(feed.url, transport=drop_every(seconds=30)(feed))
     seen = watch(socket)
-    virtual.advance(120)
+    clock.advance(120)
     assert [closed.uptime for closed in seen.of(Closed)] == pytest.approx([30.0] * 3)
     assert [left.code for left in feed.closes] == [1006] * 3
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_refuse(virtual: VirtualClock) -> None:
+def test_refuse(clock: VirtualClock) -> None:
     """The first dials never reach the server."""
     feed = fake()
     refusing = refuse(503, times=2)
     socket = Socket(feed.url, transport=refusing(feed))
     seen = watch(socket)
-    virtual.advance(30)
+    clock.advance(30)
     assert [failed.status for failed in seen.of(ConnectFailed)] == [503, 503]
     assert feed.dials == 1 and socket.state.value is State.OPEN
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
     again = Socket(feed.url, transport=refuse(error=ConnectionRefusedError("no"))(feed))
     seen = watch(again)
     seen.wait(Opened)
     assert [type(failed.error) for failed in seen.of(ConnectFailed)] == [ConnectionRefusedError]
     again.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_slow(virtual: VirtualClock) -> None:
+def test_slow(clock: VirtualClock) -> None:
     """Everything arrives later, and in order."""
     feed = fake(accept().send("a").wait(1).send("b", "c").close(1000))
     socket = Socket(feed.url, transport=slow(0.5)(feed))
     seen = watch(socket)
-    virtual.advance(10)
+    clock.advance(10)
     times = [(at, what.data) for at, what in seen.entries if isinstance(what, Message)]
     assert times == [(0.5, "a"), (1.5, "b"), (1.5, "c")]
     assert seen.completed and seen.of(Closed)[0].code == 1000
 
 
-def test_leaving_what_is_slow(virtual: VirtualClock) -> None:
+def test_leaving_what_is_slow(clock: VirtualClock) -> None:
     """Nothing of what is on its way is left behind (C26)."""
     feed = chatty()
     socket = Socket(feed.url, transport=slow(60)(feed))
     seen = watch(socket)
-    virtual.advance(61)
+    clock.advance(61)
     feed.push("never")
-    virtual.advance(1)
+    clock.advance(1)
     socket.close()
-    virtual.advance(1)
-    assert "never" not in seen.messages and virtual.pending == 0
+    clock.advance(1)
+    assert "never" not in seen.messages and clock.pending == 0
 
 
-def test_corrupt(virtual: VirtualClock) -> None:
+def test_corrupt(clock: VirtualClock) -> None:
     """Every second message is cut in half, or damaged as told."""
     feed = fake(accept().send("one!", "two!", b"\x00\x01", b"\x02\x03"))
     socket = Socket(feed.url, transport=corrupt(every=2)(feed))
     seen = watch(socket)
-    virtual.advance(1)
+    clock.advance(1)
     assert seen.messages == ["one!", "tw", b"\x00\x01", b"\x02"]
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
     feed.script(accept().send("one!"))
     other = Socket(feed.url, transport=corrupt(damage=lambda data: "{")(feed))
     seen = watch(other)
-    virtual.advance(1)
+    clock.advance(1)
     assert seen.messages == ["{"]
     other.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_together_round_a_replay(virtual: VirtualClock, tmp_path: Any) -> None:
+def test_together_round_a_replay(clock: VirtualClock, tmp_path: Any) -> None:
     """Faults go round each other, and round a recording."""
     feed = chatty()
     original = Socket(feed.url, transport=feed)
     with record(original, tmp_path / "s.jsonl"), original:
-        virtual.advance(1)
+        clock.advance(1)
         feed.close(1012)
-        virtual.advance(10)
+        clock.advance(10)
     recording = replay(tmp_path / "s.jsonl", "max")
     transport = reactivex.pipe(recording, drop_every(4), slow(0.1), refuse(503))
     socket = Socket("ws://again.test/", transport=transport)
     seen = watch(socket)
-    virtual.advance(60)
+    clock.advance(60)
     assert seen.messages[:8] == ["0", "1", "2", "3"] * 2
     assert len(seen.of(ConnectFailed)) == 1
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
 def test_round_a_real_connection() -> None:

@@ -25,7 +25,7 @@ class _Longest(Random):
 
 
 @pytest.fixture
-def seen(virtual: VirtualClock) -> Watch:
+def seen(clock: VirtualClock) -> Watch:
     """Two credentials, a lost link, a refusal, a failed attempt, an end."""
     feed = fake(
         accept().wait(2).send("1").wait(1).send("hello", "3").wait(2).drop(),
@@ -36,19 +36,19 @@ def seen(virtual: VirtualClock) -> Watch:
     backoff = Backoff(random=_Longest())
     socket = Socket(feed.url, auth={"token": "first"}, transport=feed, backoff=backoff)
     kept = watch(socket)
-    virtual.advance(15)
+    clock.advance(15)
     socket.set_auth({"token": "second"})
-    virtual.advance(2)
+    clock.advance(2)
     feed.push("4", "5")
-    virtual.advance(1)
+    clock.advance(1)
     socket.set_auth({"token": "wrong"})
-    virtual.advance(2)
+    clock.advance(2)
     socket.set_auth({"token": "first"})
-    virtual.advance(2)
+    clock.advance(2)
     socket.set_auth(None)
-    virtual.advance(1)
+    clock.advance(1)
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
     return kept
 
 
@@ -76,29 +76,29 @@ def test_one_picture(seen: Watch) -> None:
     assert [line.rstrip("-") for line in drawn.splitlines()] == wanted
 
 
-def test_states(virtual: VirtualClock) -> None:
+def test_states(clock: VirtualClock) -> None:
     """The row of states shows what the socket was doing."""
     feed = fake(accept().wait(30).close(1001))
     backoff = Backoff(first=20.0, random=_Longest())
     socket = Socket(feed.url, transport=feed, backoff=backoff)
     kept = watch(socket)
-    virtual.advance(60)
+    clock.advance(60)
     assert_marbles(kept, "state  (ico)-w---(co)", tick=5)
     assert marbles(kept, "state", tick=5) == "state     (ico)-w---(co)"
     assert marbles(kept, "state", tick=30) == "state     0:i 0:c 0:o 1:w 1:c 1:o"
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_the_columns_may_be_shorter(virtual: VirtualClock) -> None:
+def test_the_columns_may_be_shorter(clock: VirtualClock) -> None:
     """``tick`` is the time of a column; a moment that floats miss by a hair is not missed."""
     feed = fake(accept().wait(0.1).send("a").wait(0.2).send("b").wait(0.3).send("c"))
     socket = Socket(feed.url, transport=feed)
     kept = watch(socket)
-    virtual.advance(1)
+    clock.advance(1)
     assert_marbles(kept, "messages  -a-b--c", tick=0.1)
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
 def test_a_mismatch_shows_both_one_above_the_other(seen: Watch) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from clients import Network, Play, SeamClient, over_tcp, over_the_seam
-from load import within
+from deadlines import within
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage
 from websockets.sync.client import connect as connect_sync

@@ -10,7 +10,7 @@ from rxsocket import ConnectFailed, Opened, Socket, State
 from rxsocket.testing import VirtualClock, fake, server, watch
 
 
-def test_expect_in_virtual_time(virtual: VirtualClock) -> None:
+def test_expect_in_virtual_time(clock: VirtualClock) -> None:
     """It takes one message after the other, whatever it is told to expect."""
     feed = fake()
     socket = Socket(feed.url, transport=feed)
@@ -26,7 +26,7 @@ def test_expect_in_virtual_time(virtual: VirtualClock) -> None:
     with pytest.raises(AssertionError, match="no message of a client came within 2 s"):
         feed.expect("f", timeout=2)
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
 def test_expect_on_a_real_connection() -> None:
@@ -41,7 +41,7 @@ def test_expect_on_a_real_connection() -> None:
         socket.close().result(5)
 
 
-def test_reject(virtual: VirtualClock) -> None:
+def test_reject(clock: VirtualClock) -> None:
     """The next handshakes are refused, then things are as before."""
     feed = fake()
     feed.reject(429, {"Retry-After": "7"}, times=2)
@@ -49,26 +49,26 @@ def test_reject(virtual: VirtualClock) -> None:
     seen = watch(socket)
     seen.wait(Opened, timeout=60)
     assert [failed.status for failed in seen.of(ConnectFailed)] == [429, 429]
-    assert virtual.time() >= 14
+    assert clock.time() >= 14
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_delay(virtual: VirtualClock) -> None:
+def test_delay(clock: VirtualClock) -> None:
     """Handshakes are answered later, refused ones too."""
     feed = fake(tokens={"good"})
     feed.delay(3)
     socket = Socket(feed.url, transport=feed, auth="bad")
     seen = watch(socket)
-    virtual.advance(2.9)
+    clock.advance(2.9)
     assert socket.state.value is State.CONNECTING
-    virtual.advance(0.2)
+    clock.advance(0.2)
     assert socket.state.value is State.AWAITING_AUTH
     feed.delay(0)
     socket.set_auth("good")
-    virtual.advance(0.1)
+    clock.advance(0.1)
     assert len(seen.of(Opened)) == 1
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
     with pytest.raises(ValueError, match="0 seconds or more"):
         feed.delay(-1)

@@ -36,19 +36,19 @@ def test_in_a_coroutine() -> None:
     asyncio.run(main())
 
 
-def test_in_virtual_time(virtual: VirtualClock) -> None:
+def test_in_virtual_time(clock: VirtualClock) -> None:
     """Waiting lets virtual time pass, and no more than it needs."""
     feed = fake(accept().wait(100).send("late"))
     socket = Socket(feed.url, transport=feed)
     seen = watch(socket)
     seen.wait(Message, timeout=200)
-    assert virtual.time() == 100
+    assert clock.time() == 100
     assert [round(at) for at, what in seen.entries if isinstance(what, Message)] == [100]
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_what_does_not_happen_is_told_with_what_did(virtual: VirtualClock) -> None:
+def test_what_does_not_happen_is_told_with_what_did(clock: VirtualClock) -> None:
     """The assertion shows the events, with their times."""
     feed = fake(accept().send("one").wait(1).close(4000, "enough"))
     socket = Socket(feed.url, transport=feed)
@@ -60,20 +60,20 @@ def test_what_does_not_happen_is_told_with_what_did(virtual: VirtualClock) -> No
     assert "0.000  Message(epoch=1, data='one')" in text
     assert "1.000  Closed(epoch=1, code=4000, reason='enough'" in text
     socket.close()
-    virtual.advance(1)
+    clock.advance(1)
 
 
-def test_looking_only(virtual: VirtualClock) -> None:
+def test_looking_only(clock: VirtualClock) -> None:
     """``connect=False`` does not connect, and sees what others make happen (C1)."""
     feed = fake()
     socket = Socket(feed.url, transport=feed)
     seen = watch(socket, connect=False)
-    virtual.advance(10)
+    clock.advance(10)
     assert feed.dials == 0 and socket.state.value is State.IDLE
     held = socket.connect()
-    virtual.advance(1)
+    clock.advance(1)
     assert seen.names == ["Connecting", "Opened"]
     seen.dispose()
     held.dispose()
-    virtual.advance(1)
+    clock.advance(1)
     assert seen.names == ["Connecting", "Opened"]

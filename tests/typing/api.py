@@ -174,7 +174,7 @@ class Subscribe:
     topic: str
 
 
-class Lines:
+class LinesCodec:
     def encode(self, value: list[str]) -> str:
         return "\n".join(value)
 
@@ -211,7 +211,7 @@ def decoded() -> None:
     untyped = Socket("ws://host/", codec=json())
     assert_type(untyped.messages, Stream[Any])
     untyped.send({"op": "subscribe"})
-    lines = Socket("ws://host/", codec=Lines())
+    lines = Socket("ws://host/", codec=LinesCodec())
     assert_type(lines, Socket[tuple[str, ...], list[str]])
     assert_type(lines.messages.pipe(ops.map(_first)), Observable[str])
     Socket("ws://host/", codec=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

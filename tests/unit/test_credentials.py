@@ -21,7 +21,7 @@ from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING
 HIDDEN = "hunter2"
 
 
-class Token(str, Enum):  # noqa: UP042 - a StrEnum would print as its value
+class TokenEnum(str, Enum):  # noqa: UP042 - a StrEnum would print as its value
     """A text that str() would not give."""
 
     A = HIDDEN
@@ -38,8 +38,8 @@ EQUAL: list[tuple[Any, Any]] = [
     ({"a": math.nan}, {"a": math.nan}),
     ({}, {}),
     ("", ""),
-    (HIDDEN, Token.A),
-    ({"token": HIDDEN}, {"token": Token.A}),
+    (HIDDEN, TokenEnum.A),
+    ({"token": HIDDEN}, {"token": TokenEnum.A}),
     (None, None),
 ]
 DIFFERENT: list[tuple[Any, Any]] = [
@@ -113,9 +113,9 @@ def test_it_is_frozen() -> None:
 
 def test_a_text_of_a_subclass_is_what_it_holds() -> None:
     """A member of an Enum of texts is its value, not its name."""
-    assert str(Token.A) != HIDDEN
-    assert str(Credential.of(Token.A).reveal()) == HIDDEN
-    assert [str(v) for v in dict(Credential.of({"t": Token.A}).reveal()).values()] == [HIDDEN]
+    assert str(TokenEnum.A) != HIDDEN
+    assert str(Credential.of(TokenEnum.A).reveal()) == HIDDEN
+    assert [str(v) for v in dict(Credential.of({"t": TokenEnum.A}).reveal()).values()] == [HIDDEN]
 
 
 SHOWN = [Credential.of(HIDDEN), Credential.of({"token": HIDDEN, "n": [HIDDEN]}), Secret(HIDDEN)]

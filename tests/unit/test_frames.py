@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from bytestreams import (
+from byte_stream_client import (
     BINARY,
     CLOSE,
     LIMIT,

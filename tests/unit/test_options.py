@@ -111,12 +111,12 @@ def test_a_name() -> None:
     assert socket.url == "ws://host/?token=***"
 
 
-def test_a_name_in_the_log(virtual: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_in_the_log(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
     """One of fifty sockets at one address is told from the others."""
     peer = fake(reject(503))
     socket = Socket(peer.url, transport=peer, name="quotes")
     with socket:
-        virtual.advance(1)
+        clock.advance(1)
     assert caplog.messages[0].startswith("quotes ws://fake.test/: cannot connect")
 
 
@@ -170,7 +170,7 @@ def test_arguments_go_by_name() -> None:
         Socket("ws://host/", atuh="a")  # type: ignore[call-arg]
 
 
-def test_the_transport_is_told_everything(virtual: VirtualClock) -> None:
+def test_the_transport_is_told_everything(clock: VirtualClock) -> None:
     """Options arrive at the transport under their names, frozen."""
     requests: list[Request] = []
     peer = fake()
@@ -195,7 +195,7 @@ def test_the_transport_is_told_everything(virtual: VirtualClock) -> None:
     )
     headers["X-A"] = "2"
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     [request] = requests
     assert request.url == "ws://host/feed?room=1&token=a"
     assert request.options == Options(
@@ -214,7 +214,7 @@ def test_the_transport_is_told_everything(virtual: VirtualClock) -> None:
     assert handshake.headers["X-A"] == "1" and handshake.headers["Origin"] == "https://example.com"
     assert handshake.headers["User-Agent"].startswith("rxsocket")
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 def test_making_one_starts_nothing() -> None:

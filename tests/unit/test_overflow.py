@@ -137,7 +137,7 @@ def test_the_source_may_emit_within_subscribe() -> None:
     assert [message.value.kind for message in result.messages] == ["N", "N", "N", "C"]
 
 
-def test_each_subscriber_has_a_line_of_its_own(virtual: VirtualClock) -> None:
+def test_each_subscriber_has_a_line_of_its_own(clock: VirtualClock) -> None:
     """Two subscribers of one pipeline share nothing but the counter."""
     source: Subject[int] = Subject()
     drops = Drops()
@@ -148,24 +148,24 @@ def test_each_subscriber_has_a_line_of_its_own(virtual: VirtualClock) -> None:
     pipeline.subscribe(second.append)
     source.on_next(1)
     source.on_next(2)
-    virtual.advance(0)
+    clock.advance(0)
     assert (first, second, drops.value) == ([2], [2], 2)
 
 
-def test_the_loop_does_other_things_between_two_values(virtual: VirtualClock) -> None:
+def test_the_loop_does_other_things_between_two_values(clock: VirtualClock) -> None:
     """Each value is a turn of the loop on which they came: what else is due comes in between."""
     source: Subject[int] = Subject()
     story: list[Any] = []
     source.pipe(buffer_up_to(9, overflow="error")).subscribe(story.append)
     source.on_next(1)
     source.on_next(2)
-    virtual.call_soon(story.append, "other")
+    clock.call_soon(story.append, "other")
     assert story == []
-    virtual.advance(0)
+    clock.advance(0)
     assert story == [1, "other", 2]
 
 
-def test_what_comes_in_while_the_observer_is_busy_waits(virtual: VirtualClock) -> None:
+def test_what_comes_in_while_the_observer_is_busy_waits(clock: VirtualClock) -> None:
     """A value emitted from inside ``on_next`` is delivered after it, never in the middle."""
     source: Subject[int] = Subject()
     story: list[Any] = []
@@ -179,11 +179,11 @@ def test_what_comes_in_while_the_observer_is_busy_waits(virtual: VirtualClock) -
 
     source.pipe(latest()).subscribe(busy)
     source.on_next(1)
-    virtual.advance(0)
+    clock.advance(0)
     assert story == [1, "done", 4, "done"]
 
 
-def test_an_observer_that_raises_is_detached(virtual: VirtualClock) -> None:
+def test_an_observer_that_raises_is_detached(clock: VirtualClock) -> None:
     """Its exception goes to the loop, the source is left, and what waits is let go."""
     source: Subject[int] = Subject()
     got: list[int] = []
@@ -196,14 +196,14 @@ def test_an_observer_that_raises_is_detached(virtual: VirtualClock) -> None:
     source.on_next(1)
     source.on_next(2)
     with pytest.raises(LookupError):
-        virtual.advance(0)
+        clock.advance(0)
     assert not source.observers
     source.on_next(3)
-    virtual.advance(0)
+    clock.advance(0)
     assert got == [1]
 
 
-def test_the_context_of_the_subscriber_is_kept(virtual: VirtualClock) -> None:
+def test_the_context_of_the_subscriber_is_kept(clock: VirtualClock) -> None:
     """Deliveries see the context of the emission: for a socket that of the ``subscribe`` (C24)."""
     variable = contextvars.ContextVar("variable", default="")
     source: Subject[int] = Subject()
@@ -215,7 +215,7 @@ def test_the_context_of_the_subscriber_is_kept(virtual: VirtualClock) -> None:
         source.on_next(1)
 
     contextvars.copy_context().run(emit)
-    virtual.advance(0)
+    clock.advance(0)
     assert seen == ["mine"]
 
 
@@ -334,22 +334,22 @@ def test_an_observer_of_drops_that_raises_harms_nobody(caplog: pytest.LogCapture
     assert "an observer of dropped values raised and was detached" in caplog.text
 
 
-def test_an_async_consumer_is_ready_when_it_has_returned(virtual: VirtualClock) -> None:
+def test_an_async_consumer_is_ready_when_it_has_returned(clock: VirtualClock) -> None:
     """Directly in front of ``concat_map_async``, values are taken when the one before is done."""
     source: Subject[str] = Subject()
     stored: list[tuple[float, str]] = []
 
     async def store(value: str) -> None:
         await asyncio.sleep(1.0)
-        stored.append((virtual.time(), value))
+        stored.append((clock.time(), value))
 
     drops = Drops()
     source.pipe(conflate(letter, drops=drops), concat_map_async(store)).subscribe()
     for value in ("a1", "b1", "a2", "b2", "a3"):
         source.on_next(value)
-    virtual.advance(1.5)
+    clock.advance(1.5)
     source.on_next("b3")
-    virtual.advance(3)
+    clock.advance(3)
     assert stored == [(1.0, "a1"), (2.0, "b2"), (3.0, "a3"), (4.0, "b3")]
     assert drops.value == 2
 

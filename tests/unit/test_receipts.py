@@ -132,31 +132,31 @@ def test_a_raising_observer_is_reported() -> None:
     assert "failing" in observer and stream == "receipt" and isinstance(error, KeyError)
 
 
-def test_awaiting(virtual: VirtualClock) -> None:
+def test_awaiting(clock: VirtualClock) -> None:
     """Await it before or after, as often as you like."""
     receipt, _ = make()
 
     async def main() -> list[str]:
-        virtual.call_later(5.0, receipt.settle, "yes")
+        clock.call_later(5.0, receipt.settle, "yes")
         return [await receipt, await receipt, *await asyncio.gather(_wait(receipt), _wait(receipt))]
 
-    assert virtual.run(main()) == ["yes"] * 4
-    assert virtual.time() == 5.0
+    assert clock.run(main()) == ["yes"] * 4
+    assert clock.time() == 5.0
 
 
 async def _wait(receipt: Receipt[str]) -> str:
     return await receipt
 
 
-def test_awaiting_a_failure(virtual: VirtualClock) -> None:
+def test_awaiting_a_failure(clock: VirtualClock) -> None:
     """The exception is raised where it is awaited."""
     receipt, _ = make()
-    virtual.call_later(1.0, receipt.fail, NotConnected("not sent"))
+    clock.call_later(1.0, receipt.fail, NotConnected("not sent"))
     with pytest.raises(NotConnected):
-        virtual.run(_wait(receipt))
+        clock.run(_wait(receipt))
 
 
-def test_cancelling_a_wait_cancels_nothing(virtual: VirtualClock) -> None:
+def test_cancelling_a_wait_cancels_nothing(clock: VirtualClock) -> None:
     """A wait with a timeout may be given up; the outcome comes for the others."""
     receipt, _ = make()
 
@@ -165,11 +165,11 @@ def test_cancelling_a_wait_cancels_nothing(virtual: VirtualClock) -> None:
             await receipt
 
     with pytest.raises(TimeoutError):
-        virtual.run(impatient())
+        clock.run(impatient())
     assert not receipt.done
     receipt.settle("yes")
-    assert virtual.run(_wait(receipt)) == "yes"
-    virtual.advance(0.0)
+    assert clock.run(_wait(receipt)) == "yes"
+    clock.advance(0.0)
 
 
 def test_a_loop_that_is_gone_is_no_trouble() -> None:
@@ -186,20 +186,20 @@ def test_a_loop_that_is_gone_is_no_trouble() -> None:
     assert receipt.result() == "yes"
 
 
-def test_blocking_the_sockets_own_loop_is_refused(virtual: VirtualClock) -> None:
+def test_blocking_the_sockets_own_loop_is_refused(clock: VirtualClock) -> None:
     """On the loop of the socket ``result`` would wait for itself: it says to await."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="a")
     socket.connect()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     receipt = socket.set_auth("b")
     with pytest.raises(RuntimeError, match="await the receipt"):
         receipt.result()
-    virtual.advance(1.0)
+    clock.advance(1.0)
     assert receipt.done
     receipt.result()
     socket.close()
-    virtual.advance(2.0)
+    clock.advance(2.0)
 
 
 def test_a_socket_that_does_not_run() -> None:

@@ -11,7 +11,7 @@ import reactivex
 from reactivex import Observable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from told import Told
+from recording_observer import RecordingObserver
 
 from rxsocket import BufferOverflow, Session, Socket, json
 from rxsocket.operators import resync
@@ -78,66 +78,66 @@ def test_as_marbles() -> None:
     ]
 
 
-def test_a_drop_during_the_fetch(virtual: VirtualClock) -> None:
+def test_a_drop_during_the_fetch(clock: VirtualClock) -> None:
     """The fetch is cancelled, nothing comes of its session, and the next one begins anew (C18)."""
     network = fake(
         accept().send('"a"').wait(1.0).drop(), accept().send('"b"').wait(2.0).send('"c"')
     )
     socket = Socket(network.url, transport=network, codec=json(type=str))
-    snapshots = Snapshots(virtual, 5.0, 1.0)
-    told = Told(socket.sessions.pipe(resync(snapshots, append)))
-    virtual.advance(20)
+    snapshots = Snapshots(clock, 5.0, 1.0)
+    told = RecordingObserver(socket.sessions.pipe(resync(snapshots, append)))
+    clock.advance(20)
     socket.close()
-    virtual.advance(2)
+    clock.advance(2)
     assert told.values == ["s2:", "s2:b", "s2:bc"]
     assert (snapshots.cancelled, len(snapshots.begun)) == ([1.0], 2)
     assert told.completed
 
 
-def test_a_drop_after_the_fetch(virtual: VirtualClock) -> None:
+def test_a_drop_after_the_fetch(clock: VirtualClock) -> None:
     """Each connection has a snapshot of its own; no delta of one is applied to the other's."""
     network = fake(
         accept().send('"a"').wait(2.0).send('"b"').drop(), accept().send('"c"'), latency=0.1
     )
     socket = Socket(network.url, transport=network, codec=json(type=str))
-    told = Told(socket.sessions.pipe(resync(Snapshots(virtual, 1.0, 1.0), append)))
-    virtual.advance(20)
+    told = RecordingObserver(socket.sessions.pipe(resync(Snapshots(clock, 1.0, 1.0), append)))
+    clock.advance(20)
     socket.close()
-    virtual.advance(2)
+    clock.advance(2)
     assert told.values == ["s1:", "s1:a", "s1:ab", "s2:", "s2:c"]
 
 
-def test_dispose_cancels_the_fetch(virtual: VirtualClock) -> None:
+def test_dispose_cancels_the_fetch(clock: VirtualClock) -> None:
     """Leaving lets go of session and fetch."""
     sessions: Subject[Observable[str]] = Subject()
     deltas: Subject[str] = Subject()
-    snapshots = Snapshots(virtual, 5.0)
-    told = Told(sessions.pipe(resync(snapshots, append)))
+    snapshots = Snapshots(clock, 5.0)
+    told = RecordingObserver(sessions.pipe(resync(snapshots, append)))
     sessions.on_next(deltas)
-    virtual.advance(1)
+    clock.advance(1)
     told.subscription.dispose()
-    virtual.advance(10)
+    clock.advance(10)
     assert (told.values, snapshots.cancelled, deltas.observers) == ([], [1.0], [])
 
 
-def test_a_new_session_cancels_the_fetch_of_the_one_before(virtual: VirtualClock) -> None:
+def test_a_new_session_cancels_the_fetch_of_the_one_before(clock: VirtualClock) -> None:
     """Also when the one before has not completed."""
     sessions: Subject[Observable[str]] = Subject()
     first: Subject[str] = Subject()
     second: Subject[str] = Subject()
-    snapshots = Snapshots(virtual, 5.0, 1.0)
-    told = Told(sessions.pipe(resync(snapshots, append)))
+    snapshots = Snapshots(clock, 5.0, 1.0)
+    told = RecordingObserver(sessions.pipe(resync(snapshots, append)))
     sessions.on_next(first)
     first.on_next("a")
-    virtual.advance(1)
+    clock.advance(1)
     sessions.on_next(second)
     first.on_next("b")
     second.on_next("c")
-    virtual.advance(10)
+    clock.advance(10)
     assert (told.values, snapshots.cancelled) == (["s2:", "s2:c"], [1.0])
 
 
-def test_the_fetch_may_ask_for_the_session(virtual: VirtualClock) -> None:
+def test_the_fetch_may_ask_for_the_session(clock: VirtualClock) -> None:
     """A function of one argument gets the session, whose ``epoch`` says which connection it is."""
     network = fake(accept().wait(1.0).drop(), accept())
     socket = Socket(network.url, transport=network)
@@ -145,45 +145,45 @@ def test_the_fetch_may_ask_for_the_session(virtual: VirtualClock) -> None:
     async def fetch(session: Session[Any]) -> int:
         return session.epoch
 
-    told = Told(socket.sessions.pipe(resync(fetch, lambda state, delta: state)))
-    virtual.advance(5)
+    told = RecordingObserver(socket.sessions.pipe(resync(fetch, lambda state, delta: state)))
+    clock.advance(5)
     socket.close()
-    virtual.advance(2)
+    clock.advance(2)
     assert told.values == [1, 2]
 
 
-def test_a_fetch_that_is_cancelled_before_its_first_step(virtual: VirtualClock) -> None:
+def test_a_fetch_that_is_cancelled_before_its_first_step(clock: VirtualClock) -> None:
     """A connection that is lost in the instant it opened leaves nothing of its fetch."""
     network = fake(accept().drop(), accept())
     socket = Socket(network.url, transport=network)
-    told = Told(socket.sessions.pipe(resync(Snapshots(virtual, 1.0), append)))
-    virtual.advance(5)
+    told = RecordingObserver(socket.sessions.pipe(resync(Snapshots(clock, 1.0), append)))
+    clock.advance(5)
     socket.close()
-    virtual.advance(2)
+    clock.advance(2)
     assert told.values == ["s1:"]
 
 
-def test_a_fetch_that_was_cancelled_elsewhere_is_an_error(virtual: VirtualClock) -> None:
+def test_a_fetch_that_was_cancelled_elsewhere_is_an_error(clock: VirtualClock) -> None:
     """It does not end the stream in silence."""
 
     async def give_up() -> str:
         raise asyncio.CancelledError
 
-    told = Told(reactivex.of(reactivex.never()).pipe(resync(give_up, append)))
-    virtual.advance(0)
+    told = RecordingObserver(reactivex.of(reactivex.never()).pipe(resync(give_up, append)))
+    clock.advance(0)
     assert "was cancelled" in str(told.error)
 
 
 def test_the_end_of_the_loop_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     """A fetch that runs when ``asyncio.run`` ends is cancelled without noise (C26)."""
-    told: list[Told] = []
+    told: list[RecordingObserver] = []
 
     async def fetch() -> str:
         await asyncio.sleep(3600)
         return ""
 
     async def main() -> None:
-        told.append(Told(reactivex.of(reactivex.never()).pipe(resync(fetch, append))))
+        told.append(RecordingObserver(reactivex.of(reactivex.never()).pipe(resync(fetch, append))))
         await asyncio.sleep(0)
 
     asyncio.run(main())
@@ -199,21 +199,21 @@ def raises_at_once() -> Awaitable[str]:
 
 
 @pytest.mark.parametrize("fetch", [raises, raises_at_once, lambda: reactivex.throw(LookupError())])
-def test_a_fetch_that_fails_is_an_error(virtual: VirtualClock, fetch: Callable[[], Any]) -> None:
+def test_a_fetch_that_fails_is_an_error(clock: VirtualClock, fetch: Callable[[], Any]) -> None:
     """However it fails."""
-    told = Told(reactivex.of(reactivex.never()).pipe(resync(fetch, append)))
-    virtual.advance(0)
+    told = RecordingObserver(reactivex.of(reactivex.never()).pipe(resync(fetch, append)))
+    clock.advance(0)
     assert isinstance(told.error, LookupError)
 
 
-def test_an_apply_that_raises_is_an_error(virtual: VirtualClock) -> None:
+def test_an_apply_that_raises_is_an_error(clock: VirtualClock) -> None:
     """It ends the result and leaves the session."""
     deltas: Subject[str] = Subject()
 
     def apply(state: str, delta: str) -> str:
         raise LookupError(delta)
 
-    told = Told(reactivex.of(deltas).pipe(resync(lambda: reactivex.just("s"), apply)))
+    told = RecordingObserver(reactivex.of(deltas).pipe(resync(lambda: reactivex.just("s"), apply)))
     deltas.on_next("a")
     assert isinstance(told.error, LookupError)
     assert (told.values, deltas.observers) == (["s"], [])
@@ -221,19 +221,19 @@ def test_an_apply_that_raises_is_an_error(virtual: VirtualClock) -> None:
 
 def test_an_observable_without_a_value_is_an_error() -> None:
     """A snapshot that does not come is not silence."""
-    told = Told(reactivex.of(reactivex.never()).pipe(resync(reactivex.empty, append)))
+    told = RecordingObserver(reactivex.of(reactivex.never()).pipe(resync(reactivex.empty, append)))
     assert told.error is not None
 
 
-def test_the_deltas_that_wait_are_bounded(virtual: VirtualClock) -> None:
+def test_the_deltas_that_wait_are_bounded(clock: VirtualClock) -> None:
     """One more is a BufferOverflow, and the fetch is cancelled (C27)."""
     deltas: Subject[str] = Subject()
-    snapshots = Snapshots(virtual, 5.0)
-    told = Told(reactivex.of(deltas).pipe(resync(snapshots, append, max_waiting=2)))
+    snapshots = Snapshots(clock, 5.0)
+    told = RecordingObserver(reactivex.of(deltas).pipe(resync(snapshots, append, max_waiting=2)))
     for delta in "abc":
-        virtual.advance(0)
+        clock.advance(0)
         deltas.on_next(delta)
-    virtual.advance(10)
+    clock.advance(10)
     assert isinstance(told.error, BufferOverflow)
     assert (told.values, len(snapshots.cancelled)) == ([], 1)
 
@@ -258,7 +258,7 @@ def test_a_delta_from_inside_an_observer_keeps_the_order() -> None:
 
 def test_without_a_loop_it_says_what_to_do() -> None:
     """An async fetch needs a loop where the sessions arrive."""
-    told = Told(reactivex.of(reactivex.never()).pipe(resync(raises, append)))
+    told = RecordingObserver(reactivex.of(reactivex.never()).pipe(resync(raises, append)))
     assert "return an Observable" in str(told.error)
 
 
@@ -278,5 +278,5 @@ def test_bad_arguments_fail_at_once(make: Any, error: type[Exception], text: str
 
 def test_a_fetch_that_returns_a_plain_value_is_refused() -> None:
     """The error says what to pass."""
-    told = Told(reactivex.of(reactivex.never()).pipe(resync(lambda: 7, append)))  # type: ignore[arg-type, return-value]
+    told = RecordingObserver(reactivex.of(reactivex.never()).pipe(resync(lambda: 7, append)))  # type: ignore[arg-type, return-value]
     assert "fetch: pass an async function" in str(told.error)

@@ -33,7 +33,7 @@ def test_a_stream_shows_what_a_user_can_do_with_it(
     assert own(kind) == names
 
 
-def test_streams_of_one_name_are_equal(virtual: object) -> None:
+def test_streams_of_one_name_are_equal(clock: object) -> None:
     """Asked for twice, a stream of a socket is equal; it says its name and how many listen."""
     peer = fake()
     socket = Socket(peer.url, transport=peer)

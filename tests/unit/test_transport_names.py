@@ -40,20 +40,20 @@ def broken(*_: object) -> Any:
     ],
 )
 def test_a_function_that_does_not_work(
-    virtual: VirtualClock, transport: Callable[..., Any], why: str
+    clock: VirtualClock, transport: Callable[..., Any], why: str
 ) -> None:
     """Whatever it does, it is a failed attempt like any other, and the socket tries again."""
     socket = Socket("ws://example.com/", transport=transport)
     events: list[Event] = []
     socket.events.subscribe(events.append)
-    virtual.advance(60.0)
+    clock.advance(60.0)
     failed = [event for event in events if isinstance(event, ConnectFailed)]
     assert len(failed) > 2
     assert all(why in str(event.error) for event in failed)
     assert {event.verdict for event in failed} == {Verdict.RECONNECT}
     socket.close()
-    virtual.advance(3.0)
-    assert not virtual.tasks
+    clock.advance(3.0)
+    assert not clock.tasks
 
 
 def test_a_transport_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

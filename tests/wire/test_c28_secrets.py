@@ -56,7 +56,7 @@ from rxsocket import (
 )
 from rxsocket.testing import Handshake, accept, reject, server, unreachable
 
-from .kit import Peer, Watch, quick, raw
+from .wire_helpers import Peer, Watch, quick, raw
 
 
 class Canary:

@@ -26,7 +26,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .kit import CLOSE, Inbox, Peer, Watch, answer_to, frame, quick, raw
+from .wire_helpers import CLOSE, Inbox, Peer, Watch, answer_to, frame, quick, raw
 
 
 class Dialled:
@@ -88,7 +88,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 SIZE = 2**18
 
 
-class Slow(asyncio.Protocol):
+class SlowServer(asyncio.Protocol):
     """A server's end that answers the handshake, and reads what follows only when it is told to.
 
     Byte by byte: the test kit's server is frozen as a whole, and then reads nothing more.
@@ -116,12 +116,12 @@ class Slow(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def slow() -> AsyncIterator[tuple[str, list[Slow]]]:
+async def slow() -> AsyncIterator[tuple[str, list[SlowServer]]]:
     """A server of slow peers, and those that came."""
-    peers: list[Slow] = []
+    peers: list[SlowServer] = []
 
-    def met() -> Slow:
-        peers.append(Slow())
+    def met() -> SlowServer:
+        peers.append(SlowServer())
         return peers[-1]
 
     listening = await asyncio.get_running_loop().create_server(met, "127.0.0.1", 0)
@@ -261,7 +261,7 @@ async def gated(gate: Gate) -> AsyncIterator[tuple[str, list[bool], asyncio.Even
     reads: list[bool] = []
     lost = asyncio.Event()
 
-    class Met(Slow):
+    class Met(SlowServer):
         def data_received(self, data: bytes) -> None:
             reads.append(gate.open.is_set())
             super().data_received(data)

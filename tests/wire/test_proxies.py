@@ -10,7 +10,7 @@ import trustme
 
 from rxsocket.testing import accept, server
 
-from .relay import relaying
+from .proxy_servers import serving_proxy
 from .test_links import dialled, run
 
 pytest.importorskip("python_socks")
@@ -54,7 +54,7 @@ def test_a_proxy_of_a_kind(
         target = server(accept().echo(), ssl=certified(authority) if secure else None)
         with target as peer:
             url = peer.url.replace("127.0.0.1", "localhost")
-            async with relaying(kind, behind) as relay:
+            async with serving_proxy(kind, behind) as relay:
                 async with dialled(transport, url, proxy=relay.url, ssl=context) as made:
                     link = await made.link
                     await link.send("through")

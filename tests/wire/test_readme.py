@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import took
+from deadlines import took
 
 from rxsocket import Socket
 from rxsocket.testing import accept, server
@@ -88,7 +88,7 @@ def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(text)
     seconds: list[float] = []
 
-    class SlowConsumerDetector:
+    class CpuTime:
         @pytest.hookimpl(wrapper=True)
         def pytest_runtest_protocol(self) -> Generator[None, object, object]:
             start = time.process_time()  # others may be using the machine
@@ -97,7 +97,7 @@ def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
             return result
 
     arguments = ("-q", "-p", "no:randomly", "-p", "no:rerunfailures", "-W", "error")
-    pytester.inline_run(*arguments, plugins=[SlowConsumerDetector()]).assertoutcome(passed=3)
+    pytester.inline_run(*arguments, plugins=[CpuTime()]).assertoutcome(passed=3)
     assert len(seconds) == 3
     took(sum(seconds), 0.5)
 

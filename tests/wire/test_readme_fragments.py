@@ -22,7 +22,7 @@ import rxsocket.testing
 from rxsocket import Socket
 from rxsocket.testing import accept, server
 
-from .kit import Inbox
+from .wire_helpers import Inbox
 
 pytestmark = pytest.mark.only("websockets")  # nothing of it is the transport's
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

@@ -11,15 +11,25 @@ from internals import transport_for
 
 from rxsocket import Link, Options, PeerClosed, Request, Signal, Transport
 
-from .kit import answer_to
-from .wirebytes import CLOSE, MAX_SIZE, PING, PONG, TEXT, VIOLATIONS, Stream, frame, streams
+from .frame_streams import (
+    CLOSE,
+    MAX_SIZE,
+    PING,
+    PONG,
+    TEXT,
+    VIOLATIONS,
+    FrameStream,
+    frame,
+    streams,
+)
+from .wire_helpers import answer_to
 
 pytest.importorskip("picows")
 pytestmark = pytest.mark.only("websockets")  # these compare it with the other one
 
 
 @dataclass
-class Heard:
+class Received:
     """What came of a stream.
 
     Attributes:
@@ -41,7 +51,7 @@ class Player(asyncio.Protocol):
     The bytes are right and wrong ones, in pieces of any size; the test kit sends whole frames.
     """
 
-    def __init__(self, stream: Stream, heard: Heard) -> None:
+    def __init__(self, stream: FrameStream, heard: Received) -> None:
         self._stream = stream
         self._heard = heard
         self._data = b""
@@ -98,10 +108,10 @@ class Player(asyncio.Protocol):
                 self.closed.set()
 
 
-async def play(stream: Stream, transport: Transport) -> Heard:
+async def play(stream: FrameStream, transport: Transport) -> Received:
     """Let a transport dial a server that plays a stream."""
     loop = asyncio.get_running_loop()
-    heard = Heard()
+    heard = Received()
     players: list[Player] = []
     links: list[Link] = []
 
@@ -143,7 +153,7 @@ async def play(stream: Stream, transport: Transport) -> Heard:
     return heard
 
 
-def meaning(heard: Heard, stream: Stream) -> object:
+def meaning(heard: Received, stream: FrameStream) -> object:
     """What must be the same on every transport; the words of a failure may differ."""
     ended = heard.ended
     assert ended is not None
@@ -157,7 +167,7 @@ def meaning(heard: Heard, stream: Stream) -> object:
 def test_a_violation(name: str, each_byte: bool) -> None:
     """RFC 6455, sections 5, 7.4: what came before is delivered, and the code says what broke."""
     code, data = VIOLATIONS[name]
-    stream = Stream((frame(TEXT, b"before"), data, frame(TEXT, b"after")), (), each_byte, True)
+    stream = FrameStream((frame(TEXT, b"before"), data, frame(TEXT, b"after")), (), each_byte, True)
     for transport in ("websockets", "picows"):
         heard = asyncio.run(play(stream, transport_for(transport)))
         assert heard.messages == ["before"]
@@ -179,10 +189,12 @@ def test_any_stream_in_any_pieces(examples: int) -> None:
     )
     @given(stream=streams())
     @example(  # refused while the handshake is still being handed on
-        stream=Stream((frame(TEXT, b"x"), frame(TEXT, b"y" * (MAX_SIZE + 1))), (), False, True)
+        stream=FrameStream((frame(TEXT, b"x"), frame(TEXT, b"y" * (MAX_SIZE + 1))), (), False, True)
     )
-    @example(stream=Stream((frame(PING, b"p"), frame(TEXT, b"y", mask=b"abcd")), (), True, True))
-    def agree(stream: Stream) -> None:
+    @example(
+        stream=FrameStream((frame(PING, b"p"), frame(TEXT, b"y", mask=b"abcd")), (), True, True)
+    )
+    def agree(stream: FrameStream) -> None:
         found = {
             name: meaning(asyncio.run(play(stream, transport)), stream)
             for name, transport in each.items()

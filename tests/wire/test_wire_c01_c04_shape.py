@@ -28,7 +28,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, hang, reject, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 
 def ignore(_: object = None) -> None:

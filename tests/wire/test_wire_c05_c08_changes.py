@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from load import took, within
+from deadlines import took, within
 
 from rxsocket import (
     Aborted,
@@ -28,7 +28,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, hang, reject, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 

@@ -36,7 +36,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 REFUSALS: dict[str, Script] = {
     "401": reject(401),

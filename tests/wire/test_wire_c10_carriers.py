@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from carriage import CARRIERS
+from carriers import CARRIERS
 from reactivex import Subject
 
 from rxsocket import (
@@ -21,7 +21,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .kit import Watch, quick
+from .wire_helpers import Watch, quick
 
 
 @pytest.mark.parametrize("name", CARRIERS)

@@ -26,10 +26,10 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 
-class Mint:
+class TokenEndpoint:
     """A token endpoint with rotating refresh tokens: each is good for one call.
 
     Attributes:
@@ -75,7 +75,7 @@ def credentials(peer: Any) -> list[str | None]:
 
 def test_a_connection_follows_a_renewal() -> None:
     """C12: a token that lives 1.5 s is renewed while it lives; the connection changes with it."""
-    mint = Mint(life=1.5)
+    mint = TokenEndpoint(life=1.5)
     with server() as peer:
         socket = Socket(peer.url, auth=refreshing(mint), stable_after=0.1, backoff=quick())
         watch = Watch(socket)
@@ -89,7 +89,7 @@ def test_a_connection_follows_a_renewal() -> None:
 
 def test_drops_make_no_calls() -> None:
     """C10, C12: while a credential lives each attempt takes it."""
-    mint = Mint()
+    mint = TokenEndpoint()
     with server(*[accept().drop()] * 5) as peer:
         socket = Socket(peer.url, auth=refreshing(mint), backoff=quick())
         watch = Watch(socket)
@@ -101,7 +101,7 @@ def test_drops_make_no_calls() -> None:
 
 def test_a_refusal_brings_another() -> None:
     """C9, C12: a refused credential is replaced at once; the provider is told the status."""
-    mint = Mint()
+    mint = TokenEndpoint()
     with server(reject(401)) as peer:
         socket = Socket(peer.url, auth=refreshing(mint))
         watch = Watch(socket)
@@ -116,7 +116,7 @@ def test_a_refusal_brings_another() -> None:
 
 def test_fifty_sockets_are_dropped_at_once() -> None:
     """C10, C12: the session is revoked: one call at a time, no used token, all 50 recover."""
-    mint = Mint(takes=0.1)
+    mint = TokenEndpoint(takes=0.1)
     with server() as peer:
         peer.tokens = mint.valid
         tokens = refreshing(mint)
@@ -138,7 +138,7 @@ def test_fifty_sockets_are_dropped_at_once() -> None:
 
 def test_sockets_on_several_loops() -> None:
     """C12, C25: three threads with a loop of their own and the background thread share one."""
-    mint = Mint(life=1.5, takes=0.05)
+    mint = TokenEndpoint(life=1.5, takes=0.05)
     tokens = refreshing(mint)
     opened: dict[str, Inbox] = {name: Inbox() for name in ("one", "two", "three")}
     finish = threading.Event()
@@ -172,7 +172,7 @@ def test_sockets_on_several_loops() -> None:
 def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """C12, C25: the socket that lent its loop is gone; the other one still gets credentials."""
     set_poll_interval(monkeypatch, 0.05)
-    mint = Mint(life)
+    mint = TokenEndpoint(life)
     tokens = refreshing(mint)
     began, finish = threading.Event(), threading.Event()
 
@@ -203,7 +203,7 @@ def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch)
 
 def test_one_loop_after_another() -> None:
     """C12, C26: left open at the end of asyncio.run, it begins anew on the next loop."""
-    mint = Mint()
+    mint = TokenEndpoint()
     tokens = refreshing(mint)
 
     async def use() -> None:

@@ -26,7 +26,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .kit import Watch
+from .wire_helpers import Watch
 
 
 def same(_: Any) -> str:

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from time import time
 
 import pytest
-from load import took
+from deadlines import took
 
 from rxsocket import (
     AwaitingAuth,
@@ -32,7 +32,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .kit import BINARY, Peer, Watch, frame, quick, raw
+from .wire_helpers import BINARY, Peer, Watch, frame, quick, raw
 
 
 def test_what_was_queued_goes_to_nobody_else() -> None:

@@ -11,7 +11,7 @@ from rxsocket import Cause, Closed, Connecting, Opened, Resumed, Session, Socket
 from rxsocket.operators import resync
 from rxsocket.testing import accept, reject, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 

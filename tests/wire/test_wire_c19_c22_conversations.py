@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from deadlines import within
 from internals import open_requests
-from load import within
 from reactivex import operators as ops
 
 from rxsocket import ConnectionLost, Opened, Socket, State, SubscriptionRefused, TopicFailed
 from rxsocket.testing import accept, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 SUB, UNSUB = '{"sub":"t"}', '{"unsub":"t"}'
 

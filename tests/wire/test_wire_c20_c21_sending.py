@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import reactivex
-from load import within
+from deadlines import within
 from reactivex import operators as ops
 
 from rxsocket import (
@@ -27,7 +27,7 @@ from rxsocket import (
 )
 from rxsocket.testing import reject, server
 
-from .kit import BINARY, CONTINUATION, TEXT, Peer, Watch, frame, quick, raw
+from .wire_helpers import BINARY, CONTINUATION, TEXT, Peer, Watch, frame, quick, raw
 
 THREADS = 8
 

@@ -31,7 +31,7 @@ from rxsocket import (
 from rxsocket.operators import concat_map_async, latest
 from rxsocket.testing import accept, server
 
-from .kit import Inbox, Watch, quick
+from .wire_helpers import Inbox, Watch, quick
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 

@@ -16,7 +16,7 @@ from reactivex import operators as ops
 from rxsocket import Socket
 from rxsocket.testing import accept, server
 
-from .kit import Inbox
+from .wire_helpers import Inbox
 
 pytestmark = pytest.mark.only("websockets")  # nothing of it is the transport's
 

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from deadlines import took, within
 from internals import Script, Server
-from load import took, within
 from reactivex import operators as ops
 
 from rxsocket import Opened, Socket, State
 from rxsocket.testing import accept, hang, reject, server
 
-from .kit import Raw, Watch, raw
 from .test_wire_messages import flood
+from .wire_helpers import Raw, Watch, raw
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT = 1.5

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import trustme
+from deadlines import stretched, within
 from internals import HIGH_WATER
-from load import stretched, within
 from reactivex import operators as ops
 
 from rxsocket import Cause, Closed, Socket, State, json
@@ -29,7 +29,7 @@ KEYS = 10
 PADDING = "x" * 1000
 
 
-class Hub:
+class Flood:
     """Messages ``[number, key, padding]``, for some seconds, as a server's script.
 
     Attributes:
@@ -48,7 +48,7 @@ class Hub:
             yield f'[{self.sent - 1},{(self.sent - 1) % KEYS},"{PADDING}"]'
 
 
-class RunState:
+class MemoryGrowth:
     """The most that this process grew by, in bytes; 0 where the system does not tell."""
 
     def __init__(self) -> None:
@@ -105,10 +105,10 @@ def in_order_of_keys(numbers: list[int]) -> bool:
 
 @pytest.mark.only("websockets")  # the policies are above the transport
 def test_each_policy_under_ten_times_overload(seconds: float) -> None:
-    """RunState stays, drops are counted exactly, and the order within a key is kept."""
+    """Memory stays, drops are counted exactly, and the order within a key is kept."""
 
     async def main() -> None:
-        feed = Hub(seconds, rate=4000)
+        feed = Flood(seconds, rate=4000)
         policies: dict[str, Callable[[Drops], Any]] = {
             "latest": lambda drops: latest(drops=drops),
             "conflate": lambda drops: conflate(key, drops=drops),
@@ -127,7 +127,7 @@ def test_each_policy_under_ten_times_overload(seconds: float) -> None:
 
         with server(feed.script) as serving:
             socket = Socket(serving.url, codec=json(), compression=None)
-            memory = RunState()
+            memory = MemoryGrowth()
             done = [
                 socket.messages.pipe(policy(drops[name]), storing(name), ops.count())
                 for name, policy in policies.items()
@@ -156,7 +156,7 @@ def test_async_for_slows_the_server_down(seconds: float, small_buffers: int) -> 
     """Ten times overload: nothing is lost, memory stays, the server sends as it is read."""
 
     async def main() -> None:
-        feed = Hub(seconds)
+        feed = Flood(seconds)
         got: list[int] = []
         others: list[int] = []
         lag = 0
@@ -165,7 +165,7 @@ def test_async_for_slows_the_server_down(seconds: float, small_buffers: int) -> 
             closes: list[Closed] = []
             socket.closes.subscribe(closes.append)
             watching = socket.messages.subscribe(lambda value: others.append(number(value)))
-            memory = RunState()
+            memory = MemoryGrowth()
             end = time.monotonic() + seconds
             async for value in socket.messages:
                 got.append(number(value))
@@ -192,7 +192,7 @@ def test_over_tls(tmp_path: Path) -> None:
     authority.configure_trust(trusting)
 
     async def main() -> None:
-        feed = Hub(1.0)
+        feed = Flood(1.0)
         with server(feed.script, ssl=inside) as serving:
             socket = Socket(serving.url, codec=json(), compression=None, ssl=trusting)
             got: list[int] = []
@@ -209,7 +209,7 @@ def test_a_pause_is_no_silence_and_closing_is_quick() -> None:
     """Paused far longer than a ping may take: the link is alive, and closes at once (C17, C26)."""
 
     async def main() -> None:
-        feed = Hub(30.0)
+        feed = Flood(30.0)
         with server(feed.script) as serving:
             socket = Socket(serving.url, compression=None, ping_interval=0.1, ping_timeout=0.1)
             closes: list[Closed] = []

@@ -8,7 +8,7 @@ import pytest
 from rxsocket import Codec, DecodeFailed, Sent, Socket, State, json, messagepack
 from rxsocket.testing import accept, server
 
-from .kit import Inbox
+from .wire_helpers import Inbox
 
 
 class Trade(msgspec.Struct):

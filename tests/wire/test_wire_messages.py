@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from deadlines import stretched, within
 from internals import websockets_transport
-from load import stretched, within
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -27,7 +27,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, server
 
-from .kit import BINARY, CLOSE, CONTINUATION, TEXT, Inbox, Peer, Watch, frame, quick, raw
+from .wire_helpers import BINARY, CLOSE, CONTINUATION, TEXT, Inbox, Peer, Watch, frame, quick, raw
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pytest
 import trustme
-from load import within
+from deadlines import within
 
 from rxsocket import (
     Closed,
@@ -21,7 +21,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, hang, server
 
-from .kit import Inbox, Peer, Watch, quick, raw
+from .wire_helpers import Inbox, Peer, Watch, quick, raw
 
 
 @pytest.fixture(scope="module")

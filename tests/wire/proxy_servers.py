@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Relay:
+class ProxyServer:
     """A proxy that passes on what it is asked to.
 
     Attributes:
@@ -120,9 +120,11 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def relaying(kind: str, context: ssl.SSLContext | None = None) -> AsyncIterator[Relay]:
+async def serving_proxy(
+    kind: str, context: ssl.SSLContext | None = None
+) -> AsyncIterator[ProxyServer]:
     """A proxy of a kind: ``http``, ``https``, ``socks4``, ``socks4a``, ``socks5``, ``socks5h``."""
-    relay = Relay(kind)
+    relay = ProxyServer(kind)
     serving: set[asyncio.Task[None]] = set()
 
     def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

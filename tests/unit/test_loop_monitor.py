@@ -9,7 +9,7 @@ from rxsocket.runtime.loop_monitor import loop_monitor
 from rxsocket.testing import VirtualClock, fake
 
 
-class Told:
+class RecordingListener:
     def __init__(self) -> None:
         self.what: list[tuple[str, float]] = []
 
@@ -20,33 +20,33 @@ class Told:
         self.what.append(("jumped", seconds))
 
 
-def test_it_beats_only_while_somebody_listens(virtual: VirtualClock) -> None:
+def test_it_beats_only_while_somebody_listens(clock: VirtualClock) -> None:
     """Two listeners share one timer; leaving twice does no harm."""
-    pulse, told, other = loop_monitor(virtual), Told(), Told()
-    assert virtual.pending == 0
+    pulse, told, other = loop_monitor(clock), RecordingListener(), RecordingListener()
+    assert clock.pending == 0
     pulse.add(told)
     pulse.add(other)
-    assert virtual.pending == 1
-    virtual.advance(100.0)
-    assert virtual.pending == 1 and told.what == []
+    assert clock.pending == 1
+    clock.advance(100.0)
+    assert clock.pending == 1 and told.what == []
     pulse.remove(told)
     pulse.remove(told)
-    assert virtual.pending == 1
+    assert clock.pending == 1
     pulse.remove(other)
-    assert virtual.pending == 0
+    assert clock.pending == 0
 
 
-def test_a_hundred_sockets_have_one_pulse(virtual: VirtualClock) -> None:
+def test_a_hundred_sockets_have_one_pulse(clock: VirtualClock) -> None:
     """An open socket costs one timer, its keepalive; the pulse is one more for all of them."""
     network = fake()
     sockets = [Socket(network.url, transport=network) for _ in range(100)]
     held = [socket.connect() for socket in sockets]
-    virtual.advance(1.0)
-    assert network.connections == 100 and virtual.pending == 101
+    clock.advance(1.0)
+    assert network.connections == 100 and clock.pending == 101
     for hold in held:
         hold.dispose()
-    virtual.advance(2.0)
-    assert virtual.pending == 0
+    clock.advance(2.0)
+    assert clock.pending == 0
 
 
 @pytest.mark.parametrize(
@@ -62,28 +62,28 @@ def test_a_hundred_sockets_have_one_pulse(virtual: VirtualClock) -> None:
         (2.5, -9.0, ["blocked"]),
     ],
 )
-def test_what_it_tells(virtual: VirtualClock, block: float, jump: float, what: list[str]) -> None:
+def test_what_it_tells(clock: VirtualClock, block: float, jump: float, what: list[str]) -> None:
     """Late by 1 s is a block, ahead by more than 3 s is a jump; each is told once."""
-    pulse, told = loop_monitor(virtual), Told()
+    pulse, told = loop_monitor(clock), RecordingListener()
     pulse.add(told)
-    virtual.advance(0.5)
-    virtual.jump(jump)
-    virtual.block(block)
-    virtual.advance(60.0)
+    clock.advance(0.5)
+    clock.jump(jump)
+    clock.block(block)
+    clock.advance(60.0)
     assert [kind for kind, _ in told.what] == what
     pulse.remove(told)
 
 
-def test_it_remembers_the_last_block_while_it_beats(virtual: VirtualClock) -> None:
+def test_it_remembers_the_last_block_while_it_beats(clock: VirtualClock) -> None:
     """Who waited through a block learns of it, during and after; who came later does not."""
-    pulse, told = loop_monitor(virtual), Told()
+    pulse, told = loop_monitor(clock), RecordingListener()
     pulse.add(told)
-    virtual.advance(0.5)
-    began = virtual.time()
-    virtual.block(10.0)
+    clock.advance(0.5)
+    began = clock.time()
+    clock.block(10.0)
     assert pulse.blocked_since(began) == pytest.approx(9.5)
-    virtual.advance(5.0)
+    clock.advance(5.0)
     assert pulse.blocked_since(began) == pytest.approx(9.5)
-    assert pulse.blocked_since(virtual.time()) == 0.0
+    assert pulse.blocked_since(clock.time()) == 0.0
     pulse.remove(told)
     assert pulse.blocked_since(began) == 0.0

@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Process", "Proxy"]
+__all__ = ["BadProxy", "Process"]
 
 
 class Process:
-    """A server in another process; see ``peer.py``.
+    """A server in another process; see ``server_program.py``.
 
     Attributes:
         address: Host and port where it listens.
@@ -27,7 +27,7 @@ class Process:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("peer.py"))],
+            [sys.executable, str(Path(__file__).with_name("server_program.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -95,7 +95,7 @@ class Process:
                     pipe.close()
 
 
-class Proxy:
+class BadProxy:
     """A TCP proxy on loopback that delays, throttles, cuts and black-holes.
 
     It has no idea of WebSocket: the faults of the test kit are above TCP, these are below it.

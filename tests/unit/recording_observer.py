@@ -7,7 +7,7 @@ from typing import Any
 from reactivex import Observable
 
 
-class Told:
+class RecordingObserver:
     """An observer that writes down what it is told."""
 
     def __init__(self, source: Observable[Any]) -> None:

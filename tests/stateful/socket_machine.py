@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 from internals import engine_of
-from ledger import ANONYMOUS, PENDING, PROVIDER, Ledger, Peer
+from model import ANONYMOUS, PENDING, PROVIDER, Model, ModelPeer
 from reactivex.subject import BehaviorSubject, Subject
 
 from rxsocket import Backoff, ObserverFailed, Socket, Unauthorized
@@ -60,7 +60,7 @@ def act(**strategies: Any) -> Any:
         def action(
             self: SocketMachine, *, awake: bool, then: float | None, **arguments: Any
         ) -> None:
-            if awake and not self.ledger.holders:
+            if awake and not self.model.holders:
                 self.do_connect()
             function(self, **arguments)
             if then is not None:
@@ -83,14 +83,14 @@ class Watching:
     def __init__(
         self, machine: SocketMachine, name: str, deed: str | None, after: int, value: str | None
     ) -> None:
-        self.machine, self.ledger, self.name = machine, machine.ledger, name
+        self.machine, self.model, self.name = machine, machine.model, name
         self.number = machine.number()
         self.label = f"{name}#{self.number}"
         self.deed, self.after, self.value = deed, after, value
         self.over = False
         self._last: Any = None
         if name in HOLDING:
-            self.ledger.hold(self.number)
+            self.model.hold(self.number)
         self._subscription: Any = None
         stream = getattr(machine.socket, name)
         self._subscription = stream.subscribe(self.on_next, self.on_error, self.on_completed)
@@ -100,25 +100,25 @@ class Watching:
             return  # still subscribing: it has nothing to dispose yet
         if not self.over:
             self.over = True
-            self.ledger.let_go(self.number)
+            self.model.let_go(self.number)
         self._subscription.dispose()
 
     def on_next(self, value: Any) -> None:
-        ledger = self.ledger
-        ledger.expect(not self.over, f"C23: {self.label} is told {value!r} after its end")
-        ledger.expect(ledger.depth == 0, f"C24: {self.label} is called within another observer")
+        model = self.model
+        model.expect(not self.over, f"C23: {self.label} is told {value!r} after its end")
+        model.expect(model.depth == 0, f"C24: {self.label} is called within another observer")
         self._look(value)
         self.after -= 1
         if self.deed is None or self.after >= 0:
             return
         deed, self.deed = self.deed, None
-        ledger.activity += 1
-        ledger.note(f"  {self.label}, told {value!r}: {deed}")
-        ledger.depth += 1
+        model.activity += 1
+        model.note(f"  {self.label}, told {value!r}: {deed}")
+        model.depth += 1
         try:
             self._do(deed)
         finally:
-            ledger.depth -= 1
+            model.depth -= 1
 
     def on_error(self, error: Exception) -> None:
         self._ended()
@@ -127,37 +127,37 @@ class Watching:
         self._ended()
 
     def _ended(self) -> None:
-        self.ledger.expect(not self.over, f"C23: {self.label} ends after its end")
-        self.ledger.expect(
-            self.number not in self.ledger.holders,
+        self.model.expect(not self.over, f"C23: {self.label} ends after its end")
+        self.model.expect(
+            self.number not in self.model.holders,
             f"C3: {self.label} has ended, but it came after what ended the socket",
         )
         self.over = True
 
     def _look(self, value: Any) -> None:
-        ledger = self.ledger
+        model = self.model
         if self.name == "messages":
             number = int(value.partition(":")[2])
-            ledger.expect(number > (self._last or 0), f"C4: {value} after {self._last}")
+            model.expect(number > (self._last or 0), f"C4: {value} after {self._last}")
             self._last = number
         elif self.name == "state":
-            ledger.expect(value is not self._last, f"C4: {value!r} twice in a row")
+            model.expect(value is not self._last, f"C4: {value!r} twice in a row")
             current = self.machine.socket.state.value
-            ledger.expect(value is current, f"C4: told {value!r}, it is {current!r}")
+            model.expect(value is current, f"C4: told {value!r}, it is {current!r}")
             self._last = value
         elif self.name == "sessions":
             session = Inner(self, value.epoch)
             value.subscribe(session.on_next, None, session.on_completed)
         elif self.name == "errors" and isinstance(value, ObserverFailed):
-            ledger.expect(isinstance(value.error, Deliberate), f"C23: {value.error!r}")
+            model.expect(isinstance(value.error, Deliberate), f"C23: {value.error!r}")
 
     def _do(self, deed: str) -> None:
         machine = self.machine
         match deed:
             case "raise":
                 self.over = True
-                self.ledger.raised += 1
-                self.ledger.let_go(self.number)
+                self.model.raised += 1
+                self.model.let_go(self.number)
                 raise Deliberate(self.label)
             case "set_auth":
                 machine.do_set_auth(self.value)
@@ -185,13 +185,13 @@ class Inner:
     """An observer of one session."""
 
     def __init__(self, outer: Watching, epoch: int) -> None:
-        self.ledger, self.label, self.epoch = outer.ledger, f"{outer.label}/{epoch}", epoch
+        self.model, self.label, self.epoch = outer.model, f"{outer.label}/{epoch}", epoch
         self.over = False
 
     def on_next(self, message: str) -> None:
-        mine = self.ledger.visits.get(self.epoch)
-        self.ledger.expect(not self.over, f"C2: {self.label} is told {message} after its end")
-        self.ledger.expect(message.startswith(f"{mine}:"), f"C2: {self.label} is told {message}")
+        mine = self.model.visits.get(self.epoch)
+        self.model.expect(not self.over, f"C2: {self.label} is told {message} after its end")
+        self.model.expect(message.startswith(f"{mine}:"), f"C2: {self.label} is told {message}")
 
     def on_completed(self) -> None:
         self.over = True
@@ -205,13 +205,13 @@ class Holding:
     """A ``connect()``."""
 
     def __init__(self, machine: SocketMachine) -> None:
-        self.ledger, self.number = machine.ledger, machine.number()
+        self.model, self.number = machine.model, machine.number()
         self.label = f"connect#{self.number}"
-        self.ledger.hold(self.number)
+        self.model.hold(self.number)
         self._connected = machine.socket.connect()
 
     def dispose(self) -> None:
-        self.ledger.let_go(self.number)
+        self.model.let_go(self.number)
         self._connected.dispose()
 
 
@@ -243,9 +243,9 @@ class SocketMachine(RuleBasedStateMachine):
     def begin(
         self, latency: float, linger: float, seed: int, first: str | None, connected: bool
     ) -> None:
-        peer = Peer(latency)
+        peer = ModelPeer(latency)
         self.peer, self.first = peer, first
-        self.ledger = Ledger(self.clock, peer, linger)
+        self.model = Model(self.clock, peer, linger)
         self.socket = Socket(
             peer.url,
             transport=peer,
@@ -253,7 +253,7 @@ class SocketMachine(RuleBasedStateMachine):
             linger=linger,
             **self.make_auth(),
         )
-        self.ledger.follow(self.socket)
+        self.model.follow(self.socket)
         self.watch()
         self.begun = True
         if connected:
@@ -264,23 +264,23 @@ class SocketMachine(RuleBasedStateMachine):
         return self._count
 
     def note(self, line: str) -> None:
-        self.ledger.note(f"> {line}")
+        self.model.note(f"> {line}")
 
     # --- what may also be done from within an observer
 
     def do_set_auth(self, value: str | None) -> None:
         self.note(f"set_auth({value!r})")
-        asleep, sequence = self.ledger.asleep, self.ledger.pushed(value)
-        self.ledger.will_set(value, sequence, asleep, self.socket.set_auth(auth(value)))
+        asleep, sequence = self.model.asleep, self.model.pushed(value)
+        self.model.will_set(value, sequence, asleep, self.socket.set_auth(auth(value)))
 
     def do_close(self) -> None:
         self.note("close()")
-        self.ledger.closes()
-        self.ledger.farewells.append((self.clock.time(), self.socket.close()))
+        self.model.closes()
+        self.model.farewells.append((self.clock.time(), self.socket.close()))
 
     def do_reconnect(self) -> None:
         self.note("reconnect()")
-        self.ledger.reconnects()
+        self.model.reconnects()
         self.socket.reconnect()
 
     def do_subscribe(
@@ -303,7 +303,7 @@ class SocketMachine(RuleBasedStateMachine):
     def do_pass(self, seconds: float) -> None:
         self.note(f"{seconds:g} s pass")
         self.clock.advance(seconds)
-        self.ledger.between()
+        self.model.between()
 
     # --- the rules
 
@@ -377,7 +377,7 @@ class SocketMachine(RuleBasedStateMachine):
         self.note("the peer freezes")
         for visit in self.peer._copy(self.peer._visits):
             visit.freeze()
-        self.ledger.froze()
+        self.model.froze()
 
     @act(times=st.integers(1, 3))
     def peer_speaks(self, times: int) -> None:
@@ -389,16 +389,16 @@ class SocketMachine(RuleBasedStateMachine):
         self.note("all is quiet")
         self.peer.calm()
         for _ in range(20):
-            before = self.ledger.activity
+            before = self.model.activity
             self.clock.advance(700)
-            if self.ledger.activity == before:
+            if self.model.activity == before:
                 break
-        self.ledger.settled()
+        self.model.settled()
 
     @invariant()
     def the_contract_holds(self) -> None:
         if self.begun:
-            self.ledger.between()
+            self.model.between()
 
     def teardown(self) -> None:
         try:
@@ -414,19 +414,19 @@ class SocketMachine(RuleBasedStateMachine):
                 self.do_leave_all()
                 self.do_close()
                 self.clock.advance(12.0)
-                if not (self.ledger.holders or self.things):
+                if not (self.model.holders or self.things):
                     break
-            if not self.ledger.failed:
-                self.ledger.done()
+            if not self.model.failed:
+                self.model.done()
         finally:
-            self.ledger.leave()
+            self.model.leave()
 
 
 class ValueAuth(SocketMachine):
     """The credential is a plain value."""
 
     def make_auth(self) -> dict[str, Any]:
-        self.ledger.begin(self.first)
+        self.model.begin(self.first)
         return {} if self.first == ANONYMOUS else {"auth": auth(self.first)}
 
 
@@ -439,10 +439,10 @@ class _SourceAuth(SocketMachine):
 
     def do_emit(self, value: str | None) -> None:
         self.note(f"the source emits {value!r}")
-        self.ledger.activity += 1
+        self.model.activity += 1
         if self.source.observers:
             self.seen = value
-            self.ledger.pushed(value)
+            self.model.pushed(value)
         self.source.on_next(auth(value))
 
     @act(value=VALUES)
@@ -470,7 +470,7 @@ class SubjectAuth(_SourceAuth):
     """An Observable that replays nothing."""
 
     def make_auth(self) -> dict[str, Any]:
-        self.ledger.begin(PENDING)
+        self.model.begin(PENDING)
         self.source = Subject()
         return {"auth": self.source}
 
@@ -481,7 +481,7 @@ class BehaviorAuth(_SourceAuth):
     def make_auth(self) -> dict[str, Any]:
         first = None if self.first == ANONYMOUS else self.first
         self.seen = first
-        self.ledger.begin(first)
+        self.model.begin(first)
         self.source = BehaviorSubject(auth(first))
         return {"auth": self.source}
 
@@ -495,7 +495,7 @@ class BehaviorAuth(_SourceAuth):
             if not self.ended and value not in (self.seen, RUBBISH):
                 self.note(f"the source replays {value!r}")
                 self.seen = value
-                self.ledger.begin(value)
+                self.model.begin(value)
             return follow()
 
         engine.auth._follow = followed
@@ -505,15 +505,15 @@ class ProviderAuth(SocketMachine):
     """The credential is asked for before each attempt."""
 
     def make_auth(self) -> dict[str, Any]:
-        self.ledger.begin(PROVIDER)
-        self.ledger.provided = True
+        self.model.begin(PROVIDER)
+        self.model.provided = True
         self.answers: list[tuple[float, str]] = []
         return {"auth": self.provide}
 
     async def provide(self) -> dict[str, str] | None:
         delay, answer = self.answers.pop(0) if self.answers else (0.0, "fresh")
-        self.ledger.note(f"the provider is asked: {answer} in {delay:g} s")
-        self.ledger.activity += 1
+        self.model.note(f"the provider is asked: {answer} in {delay:g} s")
+        self.model.activity += 1
         await asyncio.sleep(delay)
         match answer:
             case "fails":
@@ -521,14 +521,14 @@ class ProviderAuth(SocketMachine):
             case "cancelled":
                 raise asyncio.CancelledError
             case "gives up":
-                self.ledger.gave_up = True
+                self.model.gave_up = True
                 raise Unauthorized("the provider gave up")
             case "nobody":
                 return None
             case "fresh":
                 answer = f"p{self.number()}"
-        self.ledger.note(f"the provider says {answer}")
-        self.ledger.minted.append(answer)
+        self.model.note(f"the provider says {answer}")
+        self.model.minted.append(answer)
         return auth(answer)
 
     @act(

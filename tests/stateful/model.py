@@ -41,7 +41,7 @@ from rxsocket import (
 )
 from rxsocket.testing import Grammar, GrammarError, Handshake, VirtualClock, accept, reject
 
-__all__ = ["ANONYMOUS", "PENDING", "PROVIDER", "Broken", "Ledger", "Peer"]
+__all__ = ["ANONYMOUS", "PENDING", "PROVIDER", "Broken", "Model", "ModelPeer"]
 
 EPS = 2e-5
 """The clock counts whole microseconds; a few of them add up."""
@@ -64,21 +64,21 @@ class Broken(AssertionError):
     """A rule of the contract does not hold."""
 
 
-class Peer(Fake):
-    """A fake server that tells the ledger of each dial, and refuses some credentials."""
+class ModelPeer(Fake):
+    """A fake server that tells the model of each dial, and refuses some credentials."""
 
-    ledger: Ledger
+    model: Model
 
     def __init__(self, latency: float) -> None:
         super().__init__((), None, latency)
         self._count = 0
 
     def __call__(self, request: Request) -> Observable[Signal]:
-        self.ledger.dial(request.url.partition("token=")[2] or ANONYMOUS)
+        self.model.dial(request.url.partition("token=")[2] or ANONYMOUS)
 
         async def go() -> None:
             await request.go()
-            self.ledger.handshake()
+            self.model.handshake()
 
         return super().__call__(replace(request, go=go))
 
@@ -119,12 +119,12 @@ class _Listening(logging.Handler):
             self._broken(f"the library caught a bug of its own: {text}: {error!r}")
 
 
-class Ledger:
+class Model:
     """Writes everything down, and checks each event against what was asked for."""
 
-    def __init__(self, clock: VirtualClock, peer: Peer, linger: float) -> None:
+    def __init__(self, clock: VirtualClock, peer: ModelPeer, linger: float) -> None:
         self.clock, self.peer, self.linger = clock, peer, linger
-        peer.ledger = self
+        peer.model = self
         self.lines: list[str] = []
         self.broken: list[str] = []
         self.failed = False

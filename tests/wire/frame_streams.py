@@ -36,7 +36,7 @@ def frame(
 
 
 @dataclass(frozen=True)
-class Stream:
+class FrameStream:
     """What a server sends, and how it is cut.
 
     Attributes:
@@ -144,7 +144,7 @@ violation = st.one_of(
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> Stream:
+def streams(draw: st.DrawFn) -> FrameStream:
     """Good frames, then maybe a bad one or a close frame, then maybe more good ones."""
     good = st.lists(st.one_of(message(), control), max_size=5)
     frames = draw(good)
@@ -155,4 +155,4 @@ def streams(draw: st.DrawFn) -> Stream:
         frames += [draw(good_close), *draw(good)]
     each_byte = draw(st.booleans())
     cuts = () if each_byte else tuple(draw(st.lists(st.integers(0, 1000), max_size=8)))
-    return Stream(tuple(frames), cuts, each_byte, turn == "break")
+    return FrameStream(tuple(frames), cuts, each_byte, turn == "break")

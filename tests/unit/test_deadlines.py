@@ -1,13 +1,13 @@
-"""How tests judge what takes time: see ``load.py``."""
+"""How tests judge what takes time: see ``deadlines.py``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from load import AGAIN, TooSlow, took, within
+from deadlines import AGAIN, TooSlow, took, within
 
-LOAD = Path(__file__).resolve().parents[1] / "load.py"
+LOAD = Path(__file__).resolve().parents[1] / "deadlines.py"
 
 
 def test_what_takes_no_longer_than_it_may_passes() -> None:
@@ -32,7 +32,7 @@ def test_what_takes_less_than_it_must_is_not_too_slow() -> None:
 
 SUITE = """
 import pytest
-from load import AGAIN, TooSlow
+from deadlines import AGAIN, TooSlow
 
 pytestmark = pytest.mark.flaky(**AGAIN)
 tries = {}

@@ -38,7 +38,7 @@ from rxsocket import (
 )
 from rxsocket.testing import Grammar, GrammarError, Handshake, accept, clock, hang, reject
 
-__all__ = ["HandingOver", "InBand", "Renewing"]
+__all__ = ["HandoverRenewals", "InBandRenewals", "RenewalMachine"]
 
 GOOD = ("ann-1", "ann-2", "ann-3", "bob-1", "bob-2")
 """Who it is, then which of their tokens."""
@@ -69,7 +69,7 @@ class Broken(AssertionError):
     """A rule of the contract does not hold."""
 
 
-class Peer(Fake):
+class LaggingPeer(Fake):
     """It knows which epoch has which connection, and how long each is on its way to us."""
 
     def __init__(self, latency: float, lags: random.Random) -> None:
@@ -137,7 +137,7 @@ class Peer(Fake):
             self._queue.clear()
 
 
-class Renewing(RuleBasedStateMachine):
+class RenewalMachine(RuleBasedStateMachine):
     """One socket, one peer, one clock; the strategy is in the subclasses."""
 
     most = 1
@@ -172,7 +172,7 @@ class Renewing(RuleBasedStateMachine):
         self.slept = 0
         self.last: str | None = "ann-1"
         self.grammar = Grammar()
-        self.peer = Peer(latency, random.Random(seed))
+        self.peer = LaggingPeer(latency, random.Random(seed))
         self.socket = Socket(
             self.peer.url,
             auth={"token": "ann-1"},
@@ -431,7 +431,7 @@ class Renewing(RuleBasedStateMachine):
         self.check()
 
 
-class HandingOver(Renewing):
+class HandoverRenewals(RenewalMachine):
     """The next connection is made ready beside the one that delivers."""
 
     most = 2
@@ -441,7 +441,7 @@ class HandingOver(Renewing):
         return handover(ready=ready, dedupe=int, timeout=3.0)
 
 
-class InBand(Renewing):
+class InBandRenewals(RenewalMachine):
     """The credential goes over the connection that is open."""
 
     def strategy(self) -> Any:
