@@ -123,12 +123,17 @@ class HandshakeRefused(HandshakeError):
     Attributes:
         status: The HTTP status code.
         retry_after: The ``Retry-After`` header as it was sent, if any.
+        proxy: Address of the proxy that answered in place of the server, without its password.
     """
 
-    def __init__(self, status: int, *, retry_after: str | None = None) -> None:
-        super().__init__(f"the server refused the handshake with HTTP {status}")
+    def __init__(
+        self, status: int, *, retry_after: str | None = None, proxy: str | None = None
+    ) -> None:
+        who = "the server refused the handshake" if proxy is None else f"the proxy {proxy} answered"
+        super().__init__(f"{who} with HTTP {status}")
         self.status = status
         self.retry_after = retry_after
+        self.proxy = proxy
 
 
 class HandshakeInvalid(HandshakeError):

@@ -320,7 +320,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _linked(self, link: Link) -> None:
         self.link = link
-        first_message = None if self._request is None else self._request.greeting
+        first_message = None if self._request is None else self._request.first_message
         if first_message is None:
             self._admit()
         else:

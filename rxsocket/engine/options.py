@@ -9,7 +9,6 @@ import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from rxsocket.auth.carrier import Carried, Carrier, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
@@ -22,6 +21,7 @@ from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.transports.base import Options, Request, Transport, at_once
 from rxsocket.transports.names import compression_for, transport_for
+from rxsocket.transports.proxies import check_proxy
 from rxsocket.url import Address
 from rxsocket.validation import (
     function_of_one,
@@ -160,12 +160,7 @@ def _proxy(proxy: Any) -> str | Literal[True] | None:
         return proxy
     if not isinstance(proxy, str):
         raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
-    parts = urlsplit(proxy)
-    if (
-        parts.scheme not in ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-        or not parts.hostname
-    ):
-        raise ValueError("proxy: pass an address such as 'http://proxy.example:3128'")
+    check_proxy(proxy)
     return proxy
 
 
@@ -275,7 +270,7 @@ class SocketOptions:
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
-            greeting=carried.greeting,
+            first_message=carried.greeting,
             options=_with(self.handshake, carried),
             go=go,
             redirected=redirected,

@@ -276,6 +276,8 @@ def error_to_json(error: BaseException) -> dict[str, Any]:
     kept: dict[str, Any] = {"type": type(error).__name__, "text": str(error)}
     if isinstance(error, HandshakeRefused):
         kept |= {"status": error.status, "retry_after": error.retry_after}
+        if error.proxy is not None:
+            kept["proxy"] = error.proxy
     elif isinstance(error, SocketFailed):
         kept["url"] = error.url
         kept["cause"] = None if error.cause is None else error_to_json(error.cause)
@@ -301,7 +303,8 @@ def error_from_json(kept: Mapping[str, Any]) -> Exception:
 def _make_error(name: str, text: str, kept: Mapping[str, Any]) -> Exception:
     known = _error_class(name)
     if known is HandshakeRefused:
-        return HandshakeRefused(kept["status"], retry_after=kept["retry_after"])
+        status, proxy = kept["status"], kept.get("proxy")
+        return HandshakeRefused(status, retry_after=kept["retry_after"], proxy=proxy)
     if known is SocketFailed:
         cause = kept["cause"]
         return SocketFailed(

@@ -76,8 +76,8 @@ class Request:
         headers: Headers that carry the credential. A secret.
         subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
-        greeting: What the socket says over the link as soon as it is there, which is nothing to the
-            transport.
+        first_message: What the socket sends as soon as the link is there. It is no concern of the
+            transport's.
         options: The options of the socket, with the cookies and fixed subprotocols that go with the
             credential.
         go: To be awaited before the request of the handshake is sent; it returns when that may be.
@@ -88,7 +88,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
-    greeting: FirstMessage | None = field(default=None, repr=False)
+    first_message: FirstMessage | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)

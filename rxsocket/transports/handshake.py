@@ -2,81 +2,113 @@
 
 ::
 
-    dial ── Redirect ── dial ── begin      within open_timeout, all together
-    dial ── X                              on_error, with nothing of the request in it (C28)
+    handshake ── Redirect ── handshake ── start      within open_timeout, all together
+    handshake ── X                                   on_error, with nothing of the request (C28)
 
-
-Following redirects: within the origin the credential goes along, to another one never (C28).
-
-User name and password of an address, as a header (RFC 7617).
-
-Done here, as only the newest versions of ``websockets`` decode what is percent-encoded.
-
-What a transport may say of itself: nothing that was on the wire (C28).
+A redirect within the origin takes the credential along; one to another origin never does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from reactivex import Observable, abc
 from websockets.exceptions import InvalidURI
+from websockets.uri import WebSocketURI, parse_uri
 
 from rxsocket.errors import HandshakeInvalid, RedirectRefused
 from rxsocket.runtime.direct import DirectObservable
+from rxsocket.transports.answers import Redirect
 from rxsocket.transports.base import Request, Signal
+from rxsocket.transports.proxies import Proxy, mention_proxy, proxy_address, proxy_for
 from rxsocket.url import Address
 
-__all__ = [
-    "Connection",
-    "Redirect",
-    "TransportLog",
-    "authorization",
-    "following",
-    "invalid_answer",
-    "opening",
-    "proxy_refused",
-    "without_user_info",
-]
+__all__ = ["LOG", "Start", "authorization", "from_handshake", "without_user_info"]
 
-T = TypeVar("T")
+Start: TypeAlias = Callable[[abc.ObserverBase[Signal]], None]
+Handshake: TypeAlias = Callable[[Request, WebSocketURI, Proxy | None, str | None], Awaitable[Start]]
 
 MAX_REDIRECTS = 10
 _DROPPED_ON_REDIRECT = ("authorization", "cookie", "proxy-authorization")
 
 
-class Redirect(Exception):
-    """The server answered with a redirect; ``location`` says where to."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
-
-
-async def following(request: Request, handshake: Callable[[Request], Awaitable[T]]) -> T:
-    """Make the handshake of a request, and that of each address it is redirected to.
+def from_handshake(
+    request: Request,
+    handshake: Handshake,
+    translate: Callable[[Exception, Proxy | None], Exception | None],
+) -> Observable[Signal]:
+    """One connection, cold.
 
     Args:
-        request: What to dial first.
-        handshake: Opens one connection, or raises :class:`Redirect`.
-
-    Raises:
-        RedirectRefused: If following would be unsafe, or endless.
+        request: What to dial.
+        handshake: Opens one connection, through a proxy if there is one, or raises ``Redirect``.
+            When it is cancelled, it leaves nothing behind. It returns what makes the connection
+            emit its link, then whatever comes.
+        translate: The error to show instead of one of the library's own; ``None`` for others.
     """
-    first = request
-    for _ in range(MAX_REDIRECTS):
+
+    def subscribe(
+        observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return _Dial(observer, request, handshake, translate)
+
+    return DirectObservable(subscribe)
+
+
+class _Dial(abc.DisposableBase):
+    __slots__ = ("_observer", "_proxy", "_task")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[Signal],
+        request: Request,
+        handshake: Handshake,
+        translate: Callable[[Exception, Proxy | None], Exception | None],
+    ) -> None:
+        self._observer = observer
+        self._proxy: Proxy | None = None
+        dial = self._run(request, handshake, translate)
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(dial)
+
+    def dispose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(
+        self,
+        request: Request,
+        handshake: Handshake,
+        translate: Callable[[Exception, Proxy | None], Exception | None],
+    ) -> None:
         try:
-            return await handshake(request)
-        except Redirect as redirect:
-            location = redirect.location
-        request = _redirected(request, Address.parse(first.url), location)
-    raise RedirectRefused(f"more than {MAX_REDIRECTS} redirects")
+            async with asyncio.timeout(request.options.open_timeout):
+                start = await self._follow_redirects(request, handshake)
+        except Exception as error:
+            failure = _without_secrets(error, translate, self._proxy)
+        else:
+            self._task = None  # all that it held to dial goes with it
+            start(self._observer)
+            return
+        self._observer.on_error(failure)
+
+    async def _follow_redirects(self, request: Request, handshake: Handshake) -> Start:
+        first = request
+        for _ in range(MAX_REDIRECTS):
+            uri = parse_uri(without_user_info(request.url))
+            url = proxy_for(uri, request.options.proxy)
+            self._proxy = None if url is None else proxy_address(url)
+            try:
+                return await handshake(request, uri, self._proxy, url)
+            except Redirect as redirect:
+                location = redirect.location
+            request = _redirected(request, Address.parse(first.url), location)
+        raise RedirectRefused(f"more than {MAX_REDIRECTS} redirects")
 
 
 def _redirected(request: Request, origin: Address, location: str) -> Request:
@@ -104,101 +136,30 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
     return Request(url=target.url, options=replace(request.options, additional_headers=kept))
 
 
-class Connection(Protocol):
-    """A connection whose handshake succeeded."""
-
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
-        """Emit the link, then whatever comes."""
-        ...
-
-
-def opening(
-    request: Request,
-    handshake: Callable[[Request], Awaitable[Connection]],
-    explained: Callable[[Exception], Exception | None],
-) -> Observable[Signal]:
-    """One connection, cold.
-
-    Args:
-        request: What to dial.
-        handshake: Opens one connection, or raises ``Redirect``. When it is cancelled, it leaves
-            nothing behind.
-        explained: The error to show instead of one of the library's own; ``None`` for others.
-    """
-
-    def subscribe(
-        observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return _Opening(observer, request, handshake, explained)
-
-    return DirectObservable(subscribe)
-
-
-class _Opening(abc.DisposableBase):
-    __slots__ = ("_observer", "_task")
-
-    def __init__(
-        self,
-        observer: abc.ObserverBase[Signal],
-        request: Request,
-        handshake: Callable[[Request], Awaitable[Connection]],
-        explained: Callable[[Exception], Exception | None],
-    ) -> None:
-        self._observer = observer
-        dial = self._dial(request, handshake, explained)
-        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(dial)
-
-    def dispose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _dial(
-        self,
-        request: Request,
-        handshake: Callable[[Request], Awaitable[Connection]],
-        explained: Callable[[Exception], Exception | None],
-    ) -> None:
-        try:
-            async with asyncio.timeout(request.options.open_timeout):
-                connection = await following(request, handshake)
-        except Exception as error:
-            failure = _masked(error, explained)
-        else:
-            self._task = None  # all that it held to dial goes with it
-            connection.begin(self._observer)
-            return
-        self._observer.on_error(failure)
-
-
-def invalid_answer(what: str) -> HandshakeInvalid:
-    """The answer to the handshake is none."""
-    return HandshakeInvalid(f"the answer to the handshake is not valid ({what})")
-
-
-def proxy_refused(status: int) -> HandshakeInvalid:
-    """The proxy did not let us through."""
-    return HandshakeInvalid(f"the proxy answered with HTTP {status}")
-
-
-def _masked(error: Exception, explained: Callable[[Exception], Exception | None]) -> Exception:
+def _without_secrets(
+    error: Exception,
+    translate: Callable[[Exception, Proxy | None], Exception | None],
+    proxy: Proxy | None,
+) -> Exception:
     """The error to show: without a traceback or a chain, whose frames hold the request (C28)."""
     shown: Exception
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and error.errno is None:
         shown = TimeoutError("the handshake took longer than open_timeout")
-    elif isinstance(error, ssl.SSLCertVerificationError):
-        shown = error
     elif isinstance(error, InvalidURI):
         shown = HandshakeInvalid("the address is not one that can be dialled")
     else:
-        shown = explained(error) or error
+        shown = translate(error, proxy) or error
+    if proxy is not None:
+        shown = mention_proxy(shown, proxy)
     shown.__cause__ = shown.__context__ = None
     return shown.with_traceback(None)
 
 
 def authorization(url: str) -> list[tuple[str, str]]:
-    """The header that carries the user info of an address; none if it has none."""
+    """The header that carries the user info of an address (RFC 7617); none if it has none."""
     if "@" not in url or (parts := urlsplit(url)).username is None:
         return []
+    # websockets decodes it in its newest versions only.
     name, password = (unquote_to_bytes(part) for part in (parts.username, parts.password or ""))
     return [("Authorization", f"Basic {b64encode(name + b':' + password).decode()}")]
 
@@ -221,10 +182,13 @@ class TransportLog(logging.LoggerAdapter[logging.Logger]):
         super().__init__(logging.getLogger("rxsocket.transport"), {})
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Write a record with its arguments masked."""
+        """Write a record with its arguments masked, as DEBUG: the socket says what matters."""
         kwargs.pop("exc_info", None)  # a traceback's message may quote what was parsed
-        super().log(level, msg, *map(_masked_argument, args), **kwargs)
+        super().log(min(level, logging.DEBUG), msg, *map(_masked_argument, args), **kwargs)
 
 
 def _masked_argument(argument: object) -> object:
     return argument if isinstance(argument, (int, float)) else "***"
+
+
+LOG = TransportLog()

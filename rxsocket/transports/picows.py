@@ -2,7 +2,9 @@
 
 Like the default one, with these differences, all of them of ``picows``: no compression; a message
 buffer that grows with the largest frame and stays so; where two frames in one read are invalid in
-two ways, the later one may be the one reported; masks that come from the C library's ``rand()``.
+two ways, the later one may be the one reported; masks that come from the C library's ``rand()``;
+an interim answer (100, 103) before the one that opens fails the handshake, and so does a peer that
+is no HTTP, but only when it sends an empty line, hangs up, or ``open_timeout`` is over.
 """
 
 from __future__ import annotations
@@ -23,40 +25,31 @@ from picows import (
 from python_socks import ProxyError
 from reactivex import Observable
 from websockets.headers import build_host
-from websockets.uri import WebSocketURI, parse_uri
+from websockets.uri import WebSocketURI
 
-from rxsocket.errors import HandshakeInvalid, HandshakeRefused
+from rxsocket.errors import HandshakeInvalid
+from rxsocket.transports.answers import AnswerReader, invalid_answer, unanswered
 from rxsocket.transports.base import Request, Signal
-from rxsocket.transports.handshake import (
-    Redirect,
-    TransportLog,
-    authorization,
-    invalid_answer,
-    opening,
-    proxy_refused,
-)
+from rxsocket.transports.handshake import LOG, Start, authorization, from_handshake
 from rxsocket.transports.picows_connection import PicowsConnection
-from rxsocket.transports.proxies import Proxy, proxy_for, through_socks
+from rxsocket.transports.proxies import Proxy, connect_through, proxy_error, proxy_refusal
 from rxsocket.transports.tcp import open_tcp
 
 __all__ = ["picows_transport"]
 
-LOG = TransportLog()
-
 
 def picows_transport(request: Request) -> Observable[Signal]:
     """One connection over ``picows``; see ``rxsocket.transports.base`` for what it emits."""
-    return opening(request, _handshake, _explained)
+    return from_handshake(request, _handshake, _translate)
 
 
-async def _handshake(request: Request) -> PicowsConnection:
-    uri = parse_uri(request.url)
-    proxy = proxy_for(uri, request.options.proxy)
+async def _handshake(
+    request: Request, uri: WebSocketURI, proxy: Proxy | None, proxy_url: str | None
+) -> Start:
     if proxy is None:
         tcp = await open_tcp(uri.host, uri.port)
-    elif proxy.socks:
-        tcp = await through_socks(proxy, uri.host, uri.port)
-        proxy = None
+    elif proxy.scheme != "https":
+        tcp, proxy_url = await connect_through(proxy, uri, request), None
     else:
         tcp = await open_tcp(proxy.host, proxy.port)
     try:
@@ -64,11 +57,12 @@ async def _handshake(request: Request) -> PicowsConnection:
     except BaseException:
         tcp.close()
         raise
-    return await _connect(request, uri, proxy, tcp)
+    connection = await _connect(request, uri, proxy_url, tcp)
+    return connection.start
 
 
 async def _connect(
-    request: Request, uri: WebSocketURI, proxy: Proxy | None, tcp: socket.socket
+    request: Request, uri: WebSocketURI, proxy_url: str | None, tcp: socket.socket
 ) -> PicowsConnection:
     options = request.options
     offered = (*options.subprotocols, *request.subprotocols)
@@ -93,12 +87,12 @@ async def _connect(
             max_frame_size=sys.maxsize if options.max_size is None else options.max_size,
             extra_headers=_headers(uri, request, offered),
             max_redirects=0,
-            proxy=None if proxy is None else proxy.url,
+            proxy=proxy_url,
             socket_factory=lambda _: tcp,
         )
         if made:
             return made[0]
-        failure = invalid_answer("the connection was closed")
+        failure = unanswered()
     except WSHandshakeError as error:
         _abandon(tcp, made)
         failure = _refused(error)
@@ -153,29 +147,27 @@ def _chosen(response: WSUpgradeResponse, offered: Iterable[str]) -> str | None:
 
 
 def _refused(error: WSHandshakeError) -> Exception:
-    """What an answer that is no 101 means. ``picows`` knows only the statuses Python has names for.
+    """What an answer means that ``picows`` does not take.
 
-    So the answer is read again, from the bytes.
+    It is read again from its bytes: ``picows`` knows only statuses that Python has names for, no
+    HTTP/1.0, and no interim answers.
     """
-    lines = (error.raw_header or b"").decode("latin-1").split("\r\n")
-    status = re.fullmatch(r"HTTP/1\.1 (\d{3})( .*)?", lines[0])
-    if status is None or (code := int(status[1])) == 101:
+    head, rest = error.raw_header or b"", error.raw_body or b""
+    try:
+        answer = AnswerReader().feed(head + b"\r\n\r\n" + rest)
+    except HandshakeInvalid as invalid:
+        return invalid
+    if answer is None or answer.status == 101:
         return invalid_answer(type(error).__name__)
-    headers = {
-        name.lower(): value.strip()
-        for name, _, value in (line.partition(":") for line in lines[1:])
-    }
-    if 300 <= code < 400 and "location" in headers:
-        return Redirect(headers["location"])
-    return HandshakeRefused(code, retry_after=headers.get("retry-after"))
+    return answer.refusal()
 
 
-def _explained(error: Exception) -> Exception | None:
+def _translate(error: Exception, proxy: Proxy | None) -> Exception | None:
     if isinstance(error, ProxyError):
         status = re.search(r"status (\d{3})$", str(error))
-        if status is not None:
-            return proxy_refused(int(status[1]))
-        return HandshakeInvalid("the proxy did not open the connection")
+        if status is not None and proxy is not None:
+            return proxy_refusal(proxy, int(status[1]))
+        return proxy_error(error)
     if isinstance(error, WSError):
         return invalid_answer(type(error).__name__)
     return None

@@ -102,9 +102,9 @@ class MessageAssembler(WSListener):
         if kind in (_TEXT, _BINARY, _CONTINUATION):
             self._fragment(kind, frame)
         elif kind is WSMsgType.PING:
-            self.pinged(frame.get_payload_as_bytes())
+            self.on_ping(frame.get_payload_as_bytes())
         elif kind is WSMsgType.PONG:
-            self.ponged(frame.get_payload_as_bytes())
+            self.on_pong(frame.get_payload_as_bytes())
         else:
             self._close(frame.get_payload_as_bytes())
 
@@ -129,15 +129,15 @@ class MessageAssembler(WSListener):
         """The peer broke a rule: no more messages are wanted."""
         raise NotImplementedError
 
-    def pinged(self, payload: bytes) -> None:
+    def on_ping(self, payload: bytes) -> None:
         """A ping came."""
         raise NotImplementedError
 
-    def ponged(self, payload: bytes) -> None:
+    def on_pong(self, payload: bytes) -> None:
         """A pong came."""
         raise NotImplementedError
 
-    def closed(self, code: int, reason: str, payload: bytes) -> None:
+    def on_close(self, code: int, reason: str, payload: bytes) -> None:
         """A close frame came; without a status, the code is 1005."""
         raise NotImplementedError
 
@@ -184,13 +184,13 @@ class MessageAssembler(WSListener):
 
     def _close(self, payload: bytes) -> None:
         if not payload:
-            self.closed(NO_STATUS, "", payload)
+            self.on_close(NO_STATUS, "", payload)
             return
         code = int.from_bytes(payload[:2])
         if code not in _SENDABLE and not 3000 <= code < 5000:
             self.fail(1002, "invalid close code")
             return
-        self.closed(code, payload[2:].decode(), payload)  # picows has checked the text
+        self.on_close(code, payload[2:].decode(), payload)  # picows has checked the text
 
 
 def _ignore(_: str | bytes) -> None:
@@ -206,12 +206,13 @@ class PicowsConnection(MessageAssembler):
 
     __slots__ = (
         "_answered",
-        "_broken",
         "_closing",
         "_ended",
+        "_failed",
         "_gone",
         "_loop",
         "_numbers",
+        "_pong_payload",
         "_pongs",
         "_subprotocol",
         "_transport",
@@ -224,13 +225,14 @@ class PicowsConnection(MessageAssembler):
         self._transport: WSTransport | None = None
         self._ended: PeerClosed | None = None
         self._closing = False
-        self._broken = False
+        self._failed = False
         self._loop = asyncio.get_running_loop()
         self._answered = asyncio.Event()
         self._gone = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
         self._numbers = itertools.count()
+        self._pong_payload: bytes | None = None
         self._pongs: dict[bytes, asyncio.Future[float]] = {}
 
     # --- from the handshake to the end
@@ -242,16 +244,16 @@ class PicowsConnection(MessageAssembler):
         protocol = cast(BufferedProtocol, tcp.get_protocol())
         tcp.set_protocol(_Watched(self, transport, protocol))
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def start(self, observer: abc.ObserverBase[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
-        self.broken()
+        self.check_failed()
         observer.on_next(self)
         self.observer = observer
         self.flush()
         if self._ended is not None:
             self._finish(self._ended)
 
-    def broken(self) -> bool:
+    def check_failed(self) -> bool:
         """Whether ``picows`` found an error in what came, and takes no more.
 
         It tells nobody but the peer, and it parses one frame ahead: only between two reads is it
@@ -261,13 +263,13 @@ class PicowsConnection(MessageAssembler):
         if not self._closing and transport is not None and transport.is_close_frame_sent:
             sent = transport.close_handshake.sent
             assert sent is not None
-            self._broken = self._closing = True
+            self._failed = self._closing = True
             self._end(PeerClosed(1006, sent.reason, sent=sent.code.value))
-        return self._broken
+        return self._failed
 
-    def lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """The TCP connection is gone."""
-        self.broken()
+        self.check_failed()
         self._closing = True
         for pong in self._pongs.values():
             if not pong.done():
@@ -307,18 +309,23 @@ class PicowsConnection(MessageAssembler):
         self._end(PeerClosed(1006, reason, sent=code))
         self._start_closing(code, reason)
 
-    def pinged(self, payload: bytes) -> None:
-        """Answer."""
-        if self._transport is not None and not self._closing:
+    def on_ping(self, payload: bytes) -> None:
+        """Answer; of pings that came while the peer reads nothing, only the newest.
+
+        That is enough (RFC 6455, section 5.5.3), and bounds the memory.
+        """
+        if not self._writable.is_set():
+            self._pong_payload = payload
+        elif self._transport is not None and not self._closing:
             self._transport.send_pong(payload)
 
-    def ponged(self, payload: bytes) -> None:
+    def on_pong(self, payload: bytes) -> None:
         """Settle the ping that it answers; one that nobody sent is no matter."""
         pong = self._pongs.get(payload)
         if pong is not None and not pong.done():
             pong.set_result(self._loop.time())
 
-    def closed(self, code: int, reason: str, payload: bytes) -> None:
+    def on_close(self, code: int, reason: str, payload: bytes) -> None:
         """Answer with the same status, unless this is an answer itself."""
         self._answered.set()
         sent = self._sent_first()
@@ -425,13 +432,16 @@ class PicowsConnection(MessageAssembler):
         if self._transport is not None:
             self._transport.underlying_transport.resume_reading()
 
-    def hold(self) -> None:
+    def pause_writing(self) -> None:
         """The write buffer is full."""
         self._writable.clear()
 
-    def go_on(self) -> None:
+    def resume_writing(self) -> None:
         """There is room in it again."""
         self._writable.set()
+        payload, self._pong_payload = self._pong_payload, None
+        if payload is not None:
+            self.on_ping(payload)
 
 
 def _kind(message: str | bytes) -> WSMsgType:
@@ -469,22 +479,22 @@ class _Watched(BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         transport = self._transport
-        if transport.is_close_frame_sent and self._connection.broken():
+        if transport.is_close_frame_sent and self._connection.check_failed():
             return  # its parser would take what it refused for a frame
         self._updated(nbytes)
         if transport.is_close_frame_sent:
-            self._connection.broken()
+            self._connection.check_failed()
         self._flush()
 
     def eof_received(self) -> bool | None:
         return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        self._connection.hold()
+        self._connection.pause_writing()
 
     def resume_writing(self) -> None:
-        self._connection.go_on()
+        self._connection.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.connection_lost(exc)
-        self._connection.lost(exc)
+        self._connection.connection_lost(exc)

@@ -1,103 +1,189 @@
-"""Which proxy to use, and a TCP connection through one that speaks SOCKS, by ``python-socks``."""
+"""Which proxy to use, and a TCP connection through one: HTTP CONNECT or SOCKS."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import unquote, urlsplit
+import ssl
+from importlib import import_module
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.request import getproxies, proxy_bypass
 
-from python_socks import ProxyConnectionError, ProxyType
-from python_socks.async_.asyncio import Proxy as Tunnel
+from websockets.exceptions import InvalidProxy
+from websockets.headers import build_authorization_basic, build_host
 from websockets.uri import WebSocketURI
 
-from rxsocket.errors import HandshakeInvalid
-from rxsocket.transports.tcp import addresses, proxied
+from rxsocket.errors import HandshakeInvalid, HandshakeRefused
+from rxsocket.transports.answers import AnswerReader
+from rxsocket.transports.base import Request
+from rxsocket.transports.tcp import AddressInfo, addresses, open_tcp, race
 
-__all__ = ["Proxy", "proxy_for", "through_socks"]
+if TYPE_CHECKING:
+    from websockets.proxy import Proxy, get_proxy, parse_proxy
+else:
+    try:
+        from websockets.proxy import Proxy, get_proxy, parse_proxy
+    except ImportError:  # before 16.0
+        from websockets.uri import Proxy, get_proxy, parse_proxy
 
-_SOCKS = {
-    "socks4": ProxyType.SOCKS4,
-    "socks4a": ProxyType.SOCKS4,
-    "socks5": ProxyType.SOCKS5,
-    "socks5h": ProxyType.SOCKS5,
-}
+__all__ = [
+    "Proxy",
+    "check_proxy",
+    "connect_through",
+    "mention_proxy",
+    "proxy_address",
+    "proxy_error",
+    "proxy_for",
+    "proxy_refusal",
+    "proxy_url",
+]
+
+_PASSED_ON = frozenset({407, 408, 425, 429, *range(500, 600)})
+"""Statuses of a proxy that mean the same as a server's; the others say that it will not."""
+
+_SOCKS_REFUSED = frozenset({1, 3, 4, 5, 6, 91})
+"""SOCKS replies about the network behind it (RFC 1928, section 6), which may change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy, with its credentials.
+def check_proxy(url: str) -> None:
+    """Check the address of a proxy.
 
-    Attributes:
-        url: Its whole address. A secret.
+    Raises:
+        ValueError: If it cannot be used; the text holds nothing of it (C28).
+        ModuleNotFoundError: If it speaks SOCKS and ``python-socks`` is not installed.
     """
-
-    url: str = field(repr=False)
-    scheme: str
-    host: str
-    port: int
-    username: str | None = field(repr=False)
-    password: str | None = field(repr=False)
-
-    @classmethod
-    def parse(cls, url: str) -> Proxy:
-        """Check an address.
-
-        Raises:
-            HandshakeInvalid: If it is not that of a proxy.
-        """
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port, parts = None, None, urlsplit("")
-        if parts.scheme not in ("http", "https", *_SOCKS) or not host:
-            raise HandshakeInvalid("the address of the proxy is not one that can be dialled")
-        username, password = parts.username, parts.password
-        return cls(
-            url,
-            parts.scheme,
-            host,
-            port or (443 if parts.scheme == "https" else 80),
-            None if username is None else unquote(username),
-            None if username is None else unquote(password or ""),
+    proxy = _parsed(url)
+    if proxy is None:
+        raise ValueError(
+            "proxy: pass an address such as 'http://user:password@proxy.example:3128', with what "
+            "is special in user and password percent-encoded"
         )
-
-    @property
-    def socks(self) -> bool:
-        """Whether it speaks SOCKS, rather than HTTP."""
-        return self.scheme in _SOCKS
+    if _is_socks(proxy):
+        _socks_library()
 
 
-def proxy_for(uri: WebSocketURI, wanted: str | Literal[True] | None) -> Proxy | None:
-    """The proxy to use for an address.
+def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | None:
+    """The address of the proxy to use for an address.
 
     Args:
         uri: What to dial.
-        wanted: The ``proxy`` option; ``True`` asks the environment, in the order of
-            ``websockets``: one for WebSockets, SOCKS, HTTPS, HTTP.
+        option: The ``proxy`` option; ``True`` asks the environment, in the order of
+            ``websockets``: one for WebSockets, SOCKS, HTTPS, HTTP; then one for everything.
+            It has no say about this machine itself.
     """
-    if isinstance(wanted, str):
-        return Proxy.parse(wanted)
-    if wanted is None or not proxied() or proxy_bypass(f"{uri.host}:{uri.port}"):
+    if option is not True:
+        return option
+    if _is_loopback(uri.host):
         return None
-    found = getproxies()
-    for scheme in ("wss", "socks", "https") if uri.secure else ("ws", "socks", "https", "http"):
-        if address := found.get(scheme):
-            if scheme == "socks" and address.startswith("http://"):
-                address = "socks5h://" + address.removeprefix("http://")
-            return Proxy.parse(address)
-    return None
+    url = get_proxy(uri)
+    if url is None and not proxy_bypass(f"{uri.host}:{uri.port}"):
+        url = getproxies().get("all")
+    if url is not None and "://" not in url:  # as curl and requests read it
+        scheme = "socks5h" if url == getproxies().get("socks") else "http"
+        url = f"{scheme}://{url}"
+    return url
 
 
-async def through_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
-    """Connect to a host through a SOCKS proxy; names are looked up as in ``dial``.
+def proxy_address(url: str) -> Proxy:
+    """The parts of a proxy's address.
 
     Raises:
-        OSError: If the proxy cannot be reached, or a name is unknown.
-        python_socks.ProxyError: If the proxy refuses.
+        HandshakeInvalid: If it cannot be used; the text holds nothing of it (C28).
     """
+    proxy = _parsed(url)
+    if proxy is None:
+        raise HandshakeInvalid("the address of the proxy is not one that can be dialled")
+    return proxy
+
+
+def _parsed(url: str) -> Proxy | None:
+    try:
+        return parse_proxy(url)
+    except (InvalidProxy, ValueError):
+        return None
+
+
+def proxy_url(proxy: Proxy) -> str:
+    """The address of a proxy without its password, to be shown."""
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return f"{proxy.scheme}://{host}:{proxy.port}"
+
+
+def _is_socks(proxy: Proxy) -> bool:
+    return proxy.scheme.startswith("socks")
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def connect_through(proxy: Proxy, uri: WebSocketURI, request: Request) -> socket.socket:
+    """Connect to a server through a proxy, other than one that is spoken to over TLS.
+
+    Raises:
+        OSError: If the proxy cannot be reached, hangs up, or cannot reach the server.
+        HandshakeError: If it will not.
+    """
+    if _is_socks(proxy):
+        return await _connect_socks(proxy, uri.host, uri.port)
+    return await _connect_http(proxy, uri, request.options.user_agent_header)
+
+
+async def _connect_http(proxy: Proxy, uri: WebSocketURI, user_agent: str | None) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    target = build_host(uri.host, uri.port, uri.secure, always_include_port=True)
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username is not None:
+        value = build_authorization_basic(proxy.username, proxy.password or "")
+        lines.append(f"Proxy-Authorization: {value}")
+    if user_agent is not None:
+        lines.append(f"User-Agent: {user_agent}")
+    tcp = await open_tcp(proxy.host, proxy.port)
+    try:
+        await loop.sock_sendall(tcp, "\r\n".join((*lines, "\r\n")).encode())
+        reader, answer = AnswerReader(), None
+        while answer is None:
+            data = await loop.sock_recv(tcp, 2**16)
+            if not data:
+                raise ConnectionError("the connection was closed without an answer")
+            answer = reader.feed(data)
+        if not 200 <= answer.status < 300:
+            raise proxy_refusal(proxy, answer.status, answer.header("retry-after"))
+    except BaseException:
+        tcp.close()
+        raise
+    return tcp
+
+
+def proxy_refusal(proxy: Proxy, status: int, retry_after: str | None = None) -> Exception:
+    """What it means that a proxy answered CONNECT with a status."""
+    if status in _PASSED_ON:
+        return HandshakeRefused(status, retry_after=retry_after, proxy=proxy_url(proxy))
+    return HandshakeInvalid(f"the proxy {proxy_url(proxy)} answered with HTTP {status}")
+
+
+def _socks_library() -> Any:
+    try:
+        return import_module("python_socks.async_.asyncio")
+    except ModuleNotFoundError as error:
+        missing = error.name
+    raise ModuleNotFoundError(
+        f"proxy: one that speaks SOCKS needs {missing}; run pip install 'python-socks[asyncio]'",
+        name=missing,
+    )
+
+
+async def _connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
+    library = _socks_library()
+    from python_socks import ProxyError, ProxyType
+
     if proxy.scheme in ("socks4", "socks5"):  # these leave the look-up to the client
         found = await addresses(host, port)
         if proxy.scheme == "socks4":
@@ -105,18 +191,45 @@ async def through_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
         if not found:
             raise OSError(f"no address found for {host!r} that the proxy can take")
         host = found[0][4][0]
-    failure: OSError = OSError(f"no address found for {proxy.host!r}")
-    for _, _, _, _, address in await addresses(proxy.host, proxy.port):
-        tunnel = Tunnel(
-            _SOCKS[proxy.scheme],
-            address[0],
+
+    def connect(found: AddressInfo) -> Any:
+        return library.Proxy(
+            ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5,
+            found[4][0],
             proxy.port,
             proxy.username,
             proxy.password,
             rdns=proxy.scheme in ("socks4a", "socks5h"),
-        )
-        try:
-            return await tunnel.connect(host, port)
-        except ProxyConnectionError as error:
-            failure = error
+        ).connect(host, port)
+
+    failure: Exception
+    try:
+        return await race(await addresses(proxy.host, proxy.port), connect)
+    except ProxyError as error:
+        failure = proxy_error(error)
     raise failure
+
+
+def proxy_error(error: BaseException) -> Exception:
+    """What an error of ``python-socks`` means: the network, or a proxy that will not."""
+    code = getattr(error, "error_code", None)
+    if code in _SOCKS_REFUSED:
+        return ConnectionError("it could not connect to the server")
+    if "closed" in str(error).lower():  # it has no class of its own for this
+        return ConnectionError("the connection was closed without an answer")
+    return HandshakeInvalid("it did not open the connection")
+
+
+def mention_proxy(error: Exception, proxy: Proxy) -> Exception:
+    """The same error, that says which proxy it happened at."""
+    shown = f"through the proxy {proxy_url(proxy)}"
+    if isinstance(error, ssl.SSLError):
+        return error  # its text is made of attributes that only OpenSSL sets
+    if isinstance(error, OSError):
+        text = error.strerror or str(error)
+        if error.errno is None:
+            return type(error)(f"{text}, {shown}")
+        return type(error)(error.errno, f"{text}, {shown}")
+    if isinstance(error, HandshakeInvalid) and "proxy" not in str(error):
+        return HandshakeInvalid(f"{error}, {shown}")
+    return error

@@ -1,4 +1,4 @@
-"""Opening the TCP connection: name look-up on a daemon thread, then one address after another.
+"""Opening the TCP connection: name look-up on a daemon thread, then a race of the addresses.
 
 asyncio looks names up on a pool whose threads the exit of the process waits for; a resolver that
 hangs would keep Ctrl-C waiting with it (C26).
@@ -7,33 +7,19 @@ hangs would keep Ctrl-C waiting with it (C26).
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
-import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain, zip_longest
 from typing import Any, TypeAlias
-from urllib.request import getproxies
 
 from rxsocket.runtime.threads import run_blocking
 
-__all__ = ["Found", "addresses", "open_tcp", "proxied"]
+__all__ = ["AddressInfo", "addresses", "connect_address", "open_tcp", "race"]
 
-Found: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
-
-_PROXIES = tuple(
-    variant(f"{scheme}_proxy")
-    for scheme in ("ws", "wss", "socks", "https", "http")
-    for variant in (str.lower, str.upper)
-)
-
-
-def proxied() -> bool:
-    """Whether the environment may name a proxy; which one, and for whom, is not decided here."""
-    if sys.platform in ("darwin", "win32"):  # these have settings besides the environment
-        return bool(getproxies())
-    return any(map(os.environ.get, _PROXIES))
+ATTEMPT_DELAY = 0.25
+"""Seconds after which the next address is tried beside those before it (RFC 8305, section 5)."""
 
 
 async def open_tcp(host: str, port: int) -> socket.socket:
@@ -42,46 +28,87 @@ async def open_tcp(host: str, port: int) -> socket.socket:
     Raises:
         OSError: If the name is unknown or no address of it answers; the last one's error.
     """
-    loop = asyncio.get_running_loop()
-    failures: list[OSError] = []
-    for family, kind, protocol, _, address in await addresses(host, port):
-        tcp = socket.socket(family, kind, protocol)
-        tcp.setblocking(False)
-        try:
-            await _connect(loop, tcp, address)
-        except OSError as error:
-            tcp.close()
-            failures.append(error)
-        except BaseException:
-            tcp.close()
-            raise
-        else:
-            return tcp
-    raise failures[-1] if failures else OSError(f"no address found for {host!r}")
+    return await race(await addresses(host, port), connect_address)
 
 
-async def _connect(loop: asyncio.AbstractEventLoop, tcp: socket.socket, address: Any) -> None:
-    if sys.platform == "linux":
-        # On loopback it is connected at once, but says so only when asked again; the loop asks
-        # first thing, and saves a turn. On other ways the loop finds the connect in progress.
-        begun = tcp.connect_ex(address)
-        if begun == 0:
-            return
-        if begun != errno.EINPROGRESS:
-            raise OSError(begun, os.strerror(begun))
-    await loop.sock_connect(tcp, address)
+async def race(
+    found: Sequence[AddressInfo], connect: Callable[[AddressInfo], Awaitable[socket.socket]]
+) -> socket.socket:
+    """Connect to the first of some addresses that answers (RFC 8305, "happy eyeballs").
+
+    An address that fails is followed by the next at once, one that is silent after a while.
+    """
+    if len(found) == 1:
+        return await connect(found[0])
+    failure: Exception = OSError("no address found that can be used")
+    waiting = iter(found)
+    running: set[asyncio.Task[socket.socket]] = set()
+    try:
+        while True:
+            if (address := next(waiting, None)) is not None:
+                running.add(asyncio.ensure_future(connect(address)))
+            if not running:
+                raise failure
+            patience = None if address is None else ATTEMPT_DELAY
+            done, running = await asyncio.wait(
+                running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            connected: list[socket.socket] = []
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    connected.append(task.result())
+                elif isinstance(error, Exception):
+                    failure = error
+            if connected:
+                for spare in connected[1:]:
+                    spare.close()
+                return connected[0]
+    finally:
+        for task in running:
+            task.add_done_callback(_close)
+            task.cancel()
 
 
-async def addresses(host: str, port: int) -> Sequence[Found]:
+def _close(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+async def connect_address(found: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, address = found
+    tcp = socket.socket(family, kind, protocol)
+    tcp.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(tcp, address)
+    except BaseException:
+        tcp.close()
+        raise
+    return tcp
+
+
+async def addresses(host: str, port: int) -> Sequence[AddressInfo]:
     """Look up the addresses of a host, in the order to try them.
 
     Raises:
         OSError: If the name is unknown.
     """
-    return _numeric(host, port) or await _looked_up(host, port)
+    found = _numeric(host, port) or _interleaved(await _looked_up(host, port))
+    if not found:
+        raise OSError(f"no address found for {host!r}")
+    return found
 
 
-def _numeric(host: str, port: int) -> Sequence[Found]:
+def _interleaved(found: Sequence[AddressInfo]) -> Sequence[AddressInfo]:
+    """One family after the other by turns: the network may route one of them nowhere."""
+    if not found:
+        return found
+    first = [one for one in found if one[0] == found[0][0]]
+    others = [one for one in found if one[0] != found[0][0]]
+    return [one for one in chain(*zip_longest(first, others)) if one is not None]
+
+
+def _numeric(host: str, port: int) -> Sequence[AddressInfo]:
     """A host that is an address needs no look-up, and no thread for it."""
     try:
         socket.inet_pton(socket.AF_INET, host)
@@ -95,7 +122,7 @@ def _numeric(host: str, port: int) -> Sequence[Found]:
         return []
 
 
-async def _looked_up(host: str, port: int) -> Sequence[Found]:
+async def _looked_up(host: str, port: int) -> Sequence[AddressInfo]:
     failure: socket.gaierror
     try:
         return await run_blocking(

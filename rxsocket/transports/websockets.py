@@ -4,45 +4,48 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from reactivex import Observable
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, ProtocolError
+from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, ProtocolError, ProxyError
 from websockets.typing import Origin, Subprotocol
+from websockets.uri import WebSocketURI
 
+from rxsocket.transports.answers import invalid_answer
 from rxsocket.transports.base import Request, Signal
 from rxsocket.transports.handshake import (
-    TransportLog,
+    LOG,
+    Start,
     authorization,
-    invalid_answer,
-    opening,
-    proxy_refused,
+    from_handshake,
     without_user_info,
 )
-from rxsocket.transports.tcp import open_tcp, proxied
+from rxsocket.transports.proxies import Proxy, connect_through, proxy_error, proxy_refusal
+from rxsocket.transports.tcp import addresses, open_tcp
 from rxsocket.transports.websockets_connection import WebSocketsConnection
 
 __all__ = ["websockets_transport"]
 
-LOG = TransportLog()
-
 
 def websockets_transport(request: Request) -> Observable[Signal]:
     """One connection over ``websockets``; see ``rxsocket.transports.base`` for what it emits."""
-    return opening(request, _handshake, _explained)
+    return from_handshake(request, _handshake, _translate)
 
 
-async def _handshake(request: Request) -> WebSocketsConnection:
-    options = request.options
-    if options.proxy is not None and (options.proxy is not True or proxied()):
-        return await _connect(request, proxy=options.proxy)
-    parts = urlsplit(request.url)
-    tcp = await open_tcp(parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80))
+async def _handshake(
+    request: Request, uri: WebSocketURI, proxy: Proxy | None, proxy_url: str | None
+) -> Start:
+    if proxy is None:
+        tcp = await open_tcp(uri.host, uri.port)
+    elif proxy.scheme != "https":
+        tcp = await connect_through(proxy, uri, request)
+    else:
+        await addresses(proxy.host, proxy.port)  # if this hangs, it is on a thread of ours (C26)
+        return await _connect(request, proxy=proxy_url)
     return await _connect(request, proxy=None, sock=tcp)
 
 
-async def _connect(request: Request, **arguments: Any) -> WebSocketsConnection:
+async def _connect(request: Request, **arguments: Any) -> Start:
     options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
     arguments["create_connection"] = partial(
@@ -71,12 +74,15 @@ async def _connect(request: Request, **arguments: Any) -> WebSocketsConnection:
         **arguments,
     )
     assert isinstance(connection, WebSocketsConnection)
-    return connection
+    return connection.start
 
 
-def _explained(error: Exception) -> Exception | None:
-    if isinstance(error, InvalidProxyStatus):
-        return proxy_refused(error.response.status_code)
+def _translate(error: Exception, proxy: Proxy | None) -> Exception | None:
+    if isinstance(error, InvalidProxyStatus) and proxy is not None:
+        response = error.response
+        return proxy_refusal(proxy, response.status_code, response.headers.get("Retry-After"))
+    if isinstance(error, ProxyError):
+        return proxy_error(error.__cause__ or error)
     if isinstance(error, (InvalidHandshake, ProtocolError, EOFError)):
         return invalid_answer(type(error).__name__)
     return None

@@ -14,11 +14,13 @@ What this stands on, all of it here:
 
 - ``connect(create_connection=...)`` with a subclass of ``ClientConnection`` that overrides
   ``handshake``, ``process_event``, ``data_received``, ``eof_received``, ``connection_made`` and
-  ``connection_lost``; its ``response``, ``send_data``, ``paused`` and ``drain``; and of its
-  ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``send_close``,
-  ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
-- For the cutter only, which is left out if they are not there (see :func:`cutting`): that bytes
-  come through ``data_received``, and ``parser_exc`` of the protocol.
+  ``connection_lost``, ``send_data`` and ``resume_writing``; its ``response``, ``response_rcvd``,
+  ``paused`` and ``drain``; and of its
+  ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``writes``,
+  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
+- For the frame reader only, which is left out if they are not there (see
+  :func:`can_read_frames`): that bytes come through ``data_received``, and ``parser_exc`` of the
+  protocol.
 - ``max_size`` of asyncio's transport, if it is there: how many bytes it reads at once.
 """
 
@@ -31,16 +33,16 @@ from typing import Any
 
 from reactivex import abc
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
-from rxsocket.errors import ConnectionLost, HandshakeRefused
+from rxsocket.errors import ConnectionLost, HandshakeInvalid
+from rxsocket.transports.answers import AnswerReader, unanswered
 from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
 from rxsocket.transports.frame_reader import FrameReader
-from rxsocket.transports.handshake import Redirect
 
-__all__ = ["WebSocketsConnection", "cutting"]
+__all__ = ["WebSocketsConnection", "can_read_frames"]
 
 MAX_FRAGMENTS = 4096
 """Of one message, as ``websockets`` has it."""
@@ -48,10 +50,11 @@ MAX_FRAGMENTS = 4096
 READ_SIZE = 120 * 2**10
 """Bytes to read at once. Above 128 KiB a C library maps and unmaps pages for each read."""
 
-_END_OF_HEADERS = b"\r\n\r\n"
+_PONG = b"\x8a"
+"""First byte of a pong, as ``websockets`` writes it."""
 
 
-def cutting(connection: ClientConnection) -> bool:
+def can_read_frames(connection: ClientConnection) -> bool:
     """Whether messages can be cut out in front of the parser of this connection.
 
     Not when a future ``websockets`` gets its bytes in another way or does not say when its parser
@@ -69,17 +72,19 @@ class WebSocketsConnection(ClientConnection):
 
     # The instance has a dict already, which is small while its keys are few.
     __slots__ = (
+        "_answer_reader",
         "_answered",
         "_closing",
-        "_cutter",
         "_early",
         "_ended",
         "_fragments",
+        "_frame_reader",
         "_go",
         "_limit",
         "_observer",
         "_opcode",
-        "_shaken",
+        "_pong",
+        "_refusal",
         "_waiter",
     )
 
@@ -96,8 +101,10 @@ class WebSocketsConnection(ClientConnection):
         self._observer: abc.ObserverBase[Signal] | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
-        self._cutter: FrameReader | None = None
-        self._shaken = b""
+        self._frame_reader: FrameReader | None = None
+        self._answer_reader: AnswerReader | None = AnswerReader()
+        self._refusal: Exception | None = None
+        self._pong = b""
         self._early: list[str | bytes] | None = None
         self._fragments: list[bytes] | None = None
         self._closing = False
@@ -112,21 +119,17 @@ class WebSocketsConnection(ClientConnection):
         It also keeps ``connect`` from following redirects by itself: it would drop the credential's
         query, or take other headers along to another origin.
         """
-        failure: Exception
         await self._go()
         self._go = at_once
         try:
             await super().handshake(*args, **kwargs)
-            return
-        except InvalidStatus as error:
-            status, headers = error.response.status_code, error.response.headers
-            if 300 <= status < 400 and "Location" in headers:
-                failure = Redirect(headers["Location"])
-            else:
-                failure = HandshakeRefused(status, retry_after=headers.get("Retry-After"))
-        raise failure
+        except Exception:
+            if self._refusal is None:
+                raise
+        if self._refusal is not None:
+            raise self._refusal
 
-    def begin(self, observer: abc.ObserverBase[Signal]) -> None:
+    def start(self, observer: abc.ObserverBase[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
         self._observer = observer
         observer.on_next(_WebSocketsLink(self))
@@ -157,41 +160,76 @@ class WebSocketsConnection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: of the handshake first, then of frames."""
-        if self._cutter is not None:
-            self._cutter.feed(data)
+        if self._frame_reader is not None:
+            self._frame_reader.feed(data)
         elif self.protocol.state is State.CONNECTING:
-            self._shake_hands(data)
+            self._read_answer(data)
         else:
             self._parse(data)
 
     def eof_received(self) -> None:
         """No more bytes will come."""
-        if self._cutter is not None:
-            self._cutter.give_up()  # a frame that is not whole is for the parser to complain of
+        if self._frame_reader is not None:
+            self._frame_reader.give_up()  # the parser complains of a frame that is not whole
+        self._refuse(unanswered())
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection is gone."""
+        self._refuse(exc if isinstance(exc, OSError) else unanswered())
         super().connection_lost(exc)
         self._answer()
         self._end(self._how_closed())
 
-    def _shake_hands(self, data: bytes) -> None:
-        """Leave the handshake to ``websockets``, and no byte of what follows it: frames begin."""
-        before = len(self._shaken)
-        self._shaken += data
-        end = self._shaken.find(_END_OF_HEADERS)
-        if end < 0:
-            self._shaken = self._shaken[-len(_END_OF_HEADERS) + 1 :]
-            self._parse(data)
+    def send_data(self) -> None:
+        """Write what is to be sent; of pongs that the peer does not read, keep the newest only.
+
+        That is enough of an answer (RFC 6455, section 5.5.3), and bounds the memory.
+        """
+        if self.paused:
+            frames: list[bytes] = []
+            for frame in self.protocol.data_to_send():
+                if frame[:1] == _PONG:
+                    self._pong = frame
+                else:
+                    frames.append(frame)
+            self.protocol.writes[:0] = frames
+        super().send_data()
+
+    def resume_writing(self) -> None:
+        """There is room in the write buffer again."""
+        super().resume_writing()
+        pong, self._pong = self._pong, b""
+        if pong and self.protocol.state is State.OPEN:
+            self.transport.write(pong)
+
+    def _read_answer(self, data: bytes) -> None:
+        """Read the answer to the handshake; ``websockets`` gets a 101 only, to check it."""
+        if self._answer_reader is None:
+            return  # refused already
+        try:
+            answer = self._answer_reader.feed(data)
+        except HandshakeInvalid as error:
+            self._refuse(error)
             return
-        end += len(_END_OF_HEADERS) - before
-        self._shaken = b""
-        self._parse(data[:end])
-        if self.protocol.state is State.OPEN and cutting(self):
-            self._cutter = FrameReader(self, self._limit)
-        if end < len(data):
-            self.data_received(data[end:])
+        if answer is None:
+            return
+        if answer.status != 101:
+            self._refuse(answer.refusal())
+            return
+        self._answer_reader = None
+        self._parse(answer.upgrade())
+        if self.protocol.state is State.OPEN and can_read_frames(self):
+            self._frame_reader = FrameReader(self, self._limit)
+        if answer.rest:
+            self.data_received(answer.rest)
+
+    def _refuse(self, error: Exception) -> None:
+        """End the handshake with an error, unless it ended already."""
+        if self._answer_reader is not None and not self.response_rcvd.done():
+            self._refusal = error
+            self.response_rcvd.set_result(None)
+        self._answer_reader = None
 
     def leave_to_parser(self, data: bytes) -> bool:
         """Leave bytes to the parser of ``websockets``; return whether it goes on after them."""
@@ -203,7 +241,12 @@ class WebSocketsConnection(ClientConnection):
         failed = self.protocol.close_sent
         if failed is not None and self._ended is None and not self._closing:
             self._closing = True
-            self._end(PeerClosed(1006, failed.reason, sent=failed.code))
+            closed = self.protocol.close_rcvd
+            if closed is not None:  # between the fragments of a message
+                self._answer()
+                self._end(PeerClosed(int(closed.code), closed.reason))
+            else:
+                self._end(PeerClosed(1006, failed.reason, sent=failed.code))
 
     def _data(self, frame: Frame) -> None:
         if self._ended is not None:
@@ -264,7 +307,7 @@ class WebSocketsConnection(ClientConnection):
         if received is None:
             reason = sent.reason if sent is not None else self._lost_because()
             return PeerClosed(1006, reason, ours, lost=True)
-        return PeerClosed(received.code, received.reason, ours)
+        return PeerClosed(int(received.code), received.reason, ours)
 
     def _lost_because(self) -> str:
         # Before 17.4 websockets called it recv_exc.

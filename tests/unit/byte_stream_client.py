@@ -192,8 +192,8 @@ async def pushing(
 
     chunks = chunks.copy()
     await _shake_hands(connection, outcome, deflate, chunks, handshake)
-    outcome.cut = connection._cutter is not None
-    connection.begin(Observer(on_next))
+    outcome.cut = connection._frame_reader is not None
+    connection.start(Observer(on_next))
     ping = await connection.ping(b"ours")
     await _play(connection, chunks, outcome, ping, eof)
     return outcome

@@ -26,7 +26,11 @@ from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
 from rxsocket.transports.frame_reader import FrameReader
-from rxsocket.transports.websockets_connection import MAX_FRAGMENTS, WebSocketsConnection, cutting
+from rxsocket.transports.websockets_connection import (
+    MAX_FRAGMENTS,
+    WebSocketsConnection,
+    can_read_frames,
+)
 
 FIN, MORE = 0x80, 0x00
 BAD = b"ab\xff\xfe"
@@ -265,9 +269,9 @@ def test_without_word_of_the_parser_nothing_is_cut_out() -> None:
 
     async def play() -> None:
         connection = WebSocketsConnection(ClientProtocol(parse_uri("ws://localhost/")))
-        assert cutting(connection)
+        assert can_read_frames(connection)
         del connection.protocol.parser_exc
-        assert not cutting(connection)
+        assert not can_read_frames(connection)
 
     asyncio.run(play())
 

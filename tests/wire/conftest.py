@@ -13,6 +13,7 @@ from internals import use_transport
 
 # What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
 CORE = (
+    "test_answers",
     "test_links",
     "test_proxies",
     "test_wire_c01_c04_shape",

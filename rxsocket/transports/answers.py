@@ -1,0 +1,121 @@
+"""The answer to an HTTP request that opens a connection: of a WebSocket server, or of a proxy.
+
+It is judged by its status line and its headers (RFC 9110), as soon as these are there. What
+follows them is not waited for: a body may be cut, packed, or never end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rxsocket.errors import HandshakeInvalid, HandshakeRefused
+
+__all__ = ["Answer", "AnswerReader", "Redirect", "invalid_answer", "unanswered"]
+
+MAX_HEAD = 2**16
+_STATUS_LINE = re.compile(r"HTTP/(1\.[01]) ([1-5]\d\d)(?: .*)?")
+_UPGRADE_HEADERS = ("connection", "upgrade")
+
+
+class Redirect(Exception):
+    """The server answered with a redirect; ``location`` says where to."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+
+def invalid_answer(what: str) -> HandshakeInvalid:
+    """The answer to the handshake is none."""
+    return HandshakeInvalid(f"the answer to the handshake is not valid ({what})")
+
+
+def unanswered() -> ConnectionError:
+    """The link ended before the answer: so does one to a TCP proxy whose server is down."""
+    return ConnectionError("the connection was closed before the handshake was answered")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and headers of an answer.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in lower case, and values.
+        rest: Bytes that came after the headers.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    rest: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first header of a name, in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def refusal(self) -> Exception:
+        """What an answer means that is no 101."""
+        location = self.header("location")
+        if 300 <= self.status < 400 and location is not None:
+            return Redirect(location)
+        return HandshakeRefused(self.status, retry_after=self.header("retry-after"))
+
+    def upgrade(self) -> bytes:
+        """A 101 with what RFC 6455 speaks of alone, for a parser with limits on all else."""
+        lines = [
+            f"{name}: {value}\r\n"
+            for name, value in self.headers
+            if name in _UPGRADE_HEADERS or name.startswith("sec-websocket-")
+        ]
+        return f"HTTP/1.1 101 Switching Protocols\r\n{''.join(lines)}\r\n".encode("latin-1")
+
+
+class AnswerReader:
+    """Reads an answer out of a stream of bytes; interim ones before it (1xx) are passed over."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def feed(self, data: bytes) -> Answer | None:
+        """Take the next bytes; return the answer as soon as its headers are whole.
+
+        Raises:
+            HandshakeInvalid: If these bytes cannot become an HTTP answer.
+        """
+        data = self._data + data
+        while True:
+            if not data.startswith(b"HTTP/1."[: len(data)]):
+                raise invalid_answer("not HTTP")
+            head, end, rest = data.partition(b"\r\n\r\n")
+            if len(head) > MAX_HEAD:
+                raise invalid_answer("its headers are too large")
+            if not end:
+                self._data = data
+                return None
+            answer = parse_answer(head, rest)
+            if answer.status >= 200 or answer.status == 101:
+                return answer
+            data = rest
+
+
+def parse_answer(head: bytes, rest: bytes = b"") -> Answer:
+    """Parse the status line and the headers of an answer, without the empty line after them.
+
+    Raises:
+        HandshakeInvalid: If it has no valid status line.
+    """
+    lines = head.decode("latin-1").split("\r\n")
+    status_line = _STATUS_LINE.fullmatch(lines[0])
+    if status_line is None:
+        raise invalid_answer("its status line")
+    version, status = status_line[1], int(status_line[2])
+    if status == 101 and version == "1.0":
+        raise invalid_answer("HTTP/1.0 has no 101")
+    headers = tuple(
+        (name.lower(), value.strip(" \t"))
+        for name, colon, value in (line.partition(":") for line in lines[1:])
+        if colon
+    )
+    return Answer(status, headers, rest)
