@@ -73,7 +73,7 @@ class Cause(Enum):
     LOST = "the link was lost"
     SILENT = "the peer stopped answering pings"
     BLOCKED = "the event loop was blocked"
-    """No pong was seen, but it may be because this side did not look."""
+    """No pong was seen, perhaps because this side did not read."""
     STALE = "no data came"
     HEARTBEAT = "the heartbeat was not answered"
     FAILED = "the attempt failed"
@@ -88,7 +88,7 @@ class Cause(Enum):
 FAULTS = frozenset(
     (Cause.LOST, Cause.SILENT, Cause.BLOCKED, Cause.STALE, Cause.HEARTBEAT, Cause.REFUSED)
 )
-"""Causes of an end that nobody wanted."""
+"""Causes of an unwanted end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +169,7 @@ class Closed(_Event):
             without one, ``None`` when we closed before the peer answered.
         reason: The peer's text, or ours when it had none.
         sent: The code that we sent first, if we did.
-        cause: Who or what ended it.
+        cause: What ended it.
         verdict: What the policy says follows; ``None`` when it was our own doing.
         uptime: Seconds the connection was open.
     """
@@ -240,7 +240,7 @@ class AwaitingAuth(_Event):
     Attributes:
         reason: Why, in words.
         cause: Why.
-        asks: Whether the provider is asked for one meanwhile.
+        asks: True if the provider is asked for one meanwhile.
     """
 
     reason: str
@@ -298,8 +298,8 @@ class ObserverFailed(_Failure):
         error: What it raised, with its traceback.
         observer: Its name.
         stream: The stream it was subscribed to, or ``"scheduler"``.
-        detached: Whether it gets nothing more. Of what an operator calls on ``socket.scheduler``,
-            that operator decides.
+        detached: True if it gets nothing more. About what an operator runs on
+            ``socket.scheduler``, the operator decides.
     """
 
     error: Exception
@@ -337,7 +337,7 @@ class RenewalFailed(_Event):
     Attributes:
         epoch: Number of the connection that goes on, with the credential it had.
         error: Why.
-        refused: Whether the server refused the new credential, or a second connection.
+        refused: True if the server refused the new credential, or a second connection.
         retry_in: Seconds until the change is tried again; ``None`` if it waits for the next attempt
             to connect.
     """
@@ -355,7 +355,7 @@ class DecodeFailed(_Event):
     Attributes:
         error: What was wrong, without anything that the message holds (C28).
         excerpt: The shape of its first 80 characters, letters as ``x`` and digits as ``0``; empty
-            for what is no text.
+            for a message that is not text.
     """
 
     epoch: int
@@ -365,7 +365,7 @@ class DecodeFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(_Event):
-    """Messages that nobody was subscribed to were dropped (C4)."""
+    """Messages without a subscriber were dropped (C4)."""
 
     epoch: int
     count: int
@@ -379,7 +379,7 @@ class SlowConsumer(_Event):
     It is named when it does so again within 10 s, and then once a minute at most.
 
     Attributes:
-        observer: Who subscribed it: function, line and module.
+        observer: What subscribed it: function, line and module.
         stream: The stream it is subscribed to.
         seconds: How long it took for the messages that had been read in one go; over 0.1.
     """

@@ -1,4 +1,4 @@
-"""What happened to a socket lately."""
+"""The last events of a socket."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
 
     The last 100 are kept, from construction on, whether or not anybody subscribes; an ended socket
     has them, too. Credentials are masked in them as everywhere (C28). The exception of an
-    ``ObserverFailed`` is kept as text, without its traceback. May be called from any thread.
+    ``ObserverFailed`` is kept as text, without its traceback. Safe to call from any thread.
 
     Args:
         socket: The socket.
         last: How many at most.
 
     Raises:
-        TypeError: If it is no socket, or ``last`` no whole number.
+        TypeError: If ``socket`` is not a socket, or ``last`` not a whole number.
         ValueError: If ``last`` is negative.
 
     Examples:

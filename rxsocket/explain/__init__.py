@@ -1,1 +1,1 @@
-"""What happened, and what to do about it, in words: for ``explain()`` and for the log."""
+"""Events and states in words: for ``explain()``, the log, the command line and the pictures."""

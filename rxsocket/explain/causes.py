@@ -26,14 +26,14 @@ from rxsocket.explain.format import span
 __all__ = [
     "advice_about",
     "advice_about_closing",
-    "begun",
+    "attempt_reason",
     "blocked",
     "closing",
     "describe",
-    "failed",
     "failure",
+    "kind_and_text",
     "meaning",
-    "raised",
+    "socket_failure",
 ]
 
 MEANINGS: Mapping[int, str] = {
@@ -82,7 +82,7 @@ OUR_CODES: Mapping[int, str] = {
     1007: "tell the server's operator: a text message came that was not UTF-8",
     1009: "raise max_size= if messages may be that large",
 }
-"""What helps when we closed with a code because of what came."""
+"""What helps when we closed with a code because of what the server sent."""
 
 STATUSES: Mapping[int, str] = {
     400: "compare the URL, headers and subprotocols with what the server expects",
@@ -129,18 +129,18 @@ BEGUN: Mapping[Cause, str] = {
 """Why there is an attempt, where the cause's own words do not say it."""
 
 
-def begun(cause: Cause) -> str:
+def attempt_reason(cause: Cause) -> str:
     """Why there is an attempt."""
     return BEGUN.get(cause, cause.value)
 
 
 def meaning(code: int) -> str:
-    """A close code with what it stands for: ``1012 (service restart)``."""
+    """A close code and its meaning: ``1012 (service restart)``."""
     return f"{code} ({MEANINGS[code]})" if code in MEANINGS else str(code)
 
 
 def closing(event: Closed) -> str:
-    """How a connection closed, in one line."""
+    """How a connection closed."""
     said = f" {event.reason!r}" if event.reason else ""
     cause: str = event.cause.value
     if event.cause in (Cause.PEER, Cause.LOST) and event.sent is not None and event.code != 1000:
@@ -166,15 +166,15 @@ def describe(error: Exception) -> str:
     return text if text else type(error).__name__
 
 
-def raised(error: Exception) -> str:
-    """An exception of a user's function, which is known by its kind: ``KeyError: 'px'``."""
+def kind_and_text(error: Exception) -> str:
+    """An exception of a user's function, in one line: ``KeyError: 'px'``."""
     if isinstance(error, Remembered):
         return str(error)
     text, kind = str(error), type(error).__name__
     return f"{kind}: {text}" if text else kind
 
 
-def failed(error: Exception) -> str:
+def socket_failure(error: Exception) -> str:
     """Why a socket failed, without the name and the address that its error begins with."""
     text = describe(error)
     if isinstance(error, SocketFailed):

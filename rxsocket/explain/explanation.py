@@ -36,10 +36,10 @@ from rxsocket.events import (
 from rxsocket.explain.causes import (
     CAUSES,
     NEW_CREDENTIAL,
-    begun,
+    attempt_reason,
     closing,
-    failed,
     failure,
+    socket_failure,
 )
 from rxsocket.explain.format import span
 from rxsocket.explain.wording import advice, sentence
@@ -60,8 +60,8 @@ class Explanation:
 
     Attributes:
         state: Its state.
-        since: Wall time at which it came to be so, in seconds since the epoch; ``None`` if nothing
-            has happened yet.
+        since: Wall time at which that began, in seconds since the epoch; ``None`` if nothing has
+            happened yet.
         doing: What it is doing, and for how long.
         why: What led to it.
         next: What comes next by itself, and when.
@@ -107,7 +107,7 @@ def explain(history: Sequence[Event], state: State, now: float) -> Explanation:
 
 
 class _Explainer:
-    """Explains one moment: a method for each state, and what they have to know of the history."""
+    """Explains one moment: a method for each state, then what these read from the history."""
 
     def __init__(self, history: tuple[Event, ...], state: State, now: float) -> None:
         self._history = history
@@ -144,7 +144,7 @@ class _Explainer:
         slow = self._since is not None and self._now - self._since >= SLOW
         return self._explained(
             doing=f"connecting{self._lasting}{f' (attempt {number})' if number > 1 else ''}",
-            why=self._outage() or begun(cause),
+            why=self._outage() or attempt_reason(cause),
             next="the server's answer",
             advice="check that the server can be reached, and how long auth= takes" if slow else "",
         )
@@ -180,7 +180,7 @@ class _Explainer:
         now = "" if asked else "call reconnect() to try at once"
         return self._explained(
             doing=f"waiting{self._lasting}",
-            why=why or begun(waiting.cause),
+            why=why or attempt_reason(waiting.cause),
             next=f"{number} in {span(due - self._now)}{asked}",
             due=due,
             advice="; or ".join(filter(None, (advice, now))),
@@ -227,7 +227,7 @@ class _Explainer:
             advice = self._advice()
             return self._explained(
                 doing=f"{doing} with an error",
-                why="" if ended.error is None else failed(ended.error),
+                why="" if ended.error is None else socket_failure(ended.error),
                 next="nothing",
                 advice="; then ".join(filter(None, (advice, again))),
             )
@@ -327,7 +327,8 @@ class _Explainer:
             return ""
         old = self._took_over(opened)
         if old is not None:
-            return f"took over from connection {old.epoch} without a gap: {begun(opened.cause)}"
+            reason = attempt_reason(opened.cause)
+            return f"took over from connection {old.epoch} without a gap: {reason}"
         attempts = "" if opened.attempts == 1 else f" and {opened.attempts} attempts"
         before = self._outage(opened)
         text = f"reconnected after {span(opened.gap)}{attempts}"

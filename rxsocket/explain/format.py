@@ -1,7 +1,4 @@
-"""Spans of time as people say them.
-
-How many of a thing, in words for people.
-"""
+"""Spans of time and numbers of things, as people say them."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def span(seconds: float) -> str:
-    """A span in at most two units, no finer than anybody would look at it.
+    """A span in at most two units, no finer than people would read it.
 
     Examples:
         >>> span(0.42), span(12.3), span(125), span(850), span(7300), span(190_000)
@@ -38,7 +35,7 @@ def _two(whole: int, large: int, name: str, small: int, smaller: str) -> str:
 
 
 def amount(count: int, thing: str) -> str:
-    """Say how many there are.
+    """A number of things.
 
     >>> amount(1, "message"), amount(2000, "message")
     ('1 message', '2,000 messages')

@@ -35,12 +35,12 @@ from rxsocket.events import (
 from rxsocket.explain.causes import (
     advice_about,
     advice_about_closing,
-    begun,
+    attempt_reason,
     closing,
     describe,
-    failed,
     failure,
-    raised,
+    kind_and_text,
+    socket_failure,
 )
 from rxsocket.explain.format import amount, span
 from rxsocket.policy.verdicts import Verdict
@@ -64,7 +64,7 @@ def sentence(event: Event, ago: str = "") -> str:
     match event:
         case Connecting(url=url, attempt=attempt, cause=cause):
             which = f", attempt {attempt}" if attempt > 1 else ""
-            return f"connecting to {url}{which}: {begun(cause)}"
+            return f"connecting to {url}{which}: {attempt_reason(cause)}"
         case Opened(epoch=epoch, gap=gap):
             return f"connection {epoch} is open" + ("" if gap is None else f", {_gap(gap)}")
         case Message(epoch=epoch):
@@ -84,7 +84,7 @@ def sentence(event: Event, ago: str = "") -> str:
             asked = "; the function given as auth= is asked for one" if asks else ""
             return f"waiting for {which} credential: {reason}{asked}"
         case Ended(error=error, cause=cause):
-            return f"the socket ended: {cause.value if error is None else failed(error)}"
+            return f"the socket ended: {cause.value if error is None else socket_failure(error)}"
         case Renewed(epoch=epoch):
             return f"connection {epoch} took another credential{then}, and goes on"
         case Stale(epoch=epoch, silence=silence):
@@ -133,7 +133,7 @@ def _problem(
             )
         case ObserverFailed(observer=observer, stream=stream, error=error, detached=detached):
             rest = " and gets nothing more" if detached else ""
-            return f"observer {observer} of {stream} raised {raised(error)}{then}{rest}"
+            return f"observer {observer} of {stream} raised {kind_and_text(error)}{then}{rest}"
         case SourceFailed(error=error):
             return f"what was given as auth= failed{then}: {describe(error)}"
         case SendFailed(error=error):

@@ -1,1 +1,1 @@
-"""Where what happens goes: the streams, the log, the past."""
+"""Where events go: the streams, the log, the history."""

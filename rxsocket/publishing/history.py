@@ -7,7 +7,7 @@ from dataclasses import replace
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.masks import Mask
 from rxsocket.events import Event, ObserverFailed, Remembered
-from rxsocket.explain.causes import raised
+from rxsocket.explain.causes import kind_and_text
 
 __all__ = ["History"]
 
@@ -35,7 +35,7 @@ class History:
 
     def add_event(self, event: Event) -> None:
         if isinstance(event, ObserverFailed):
-            event = replace(event, error=Remembered(raised(event.error)))
+            event = replace(event, error=Remembered(kind_and_text(event.error)))
         self.events = (*self.events[1 - KEPT :], event)
 
     def add_credential(self, credential: Credential, since: float) -> None:
