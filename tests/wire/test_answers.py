@@ -23,8 +23,8 @@ from rxsocket import (
 )
 from rxsocket.transports import tcp
 
-from .kit import CLOSE, Peer, Watch, frame, quick, raw
 from .test_links import dialled, run
+from .wire_helpers import CLOSE, Peer, Watch, frame, quick, raw
 
 LATER = b"HTTP/1.1 503 Unavailable\r\nRetry-After: 60\r\n"
 REFUSED = {
