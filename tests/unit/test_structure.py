@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,3 +46,28 @@ def _reached(tree: ast.Module) -> Iterator[str]:
 def test_what_is_private_comes_from_one_place(path: Path) -> None:
     """A test of behaviour takes what is not public from ``internals``."""
     assert list(_reached(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+RULES = re.split(r"^\*\*C(\d+) ", (TESTS / "CONTRACT.md").read_text("utf-8"), flags=re.MULTILINE)
+HELD_BY = re.compile(r"^virtual: (.*) · wire: (.*) · fault: (.*)$", re.MULTILINE)
+FOLDERS = ("contract", "wire", "faults")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), list(zip(RULES[1::2], RULES[2::2], strict=True)), ids=lambda part: part[:3]
+)
+def test_a_rule_says_which_files_hold_it(number: str, text: str) -> None:
+    """What is named exists and cites the rule; what has the rule in its name is named."""
+    (held_by,) = HELD_BY.findall(text)
+    for folder, names in zip(FOLDERS, held_by, strict=True):
+        named = set(re.findall(r"`(\w+)`", names))
+        for name in named:
+            cited = (TESTS / folder / f"{name}.py").read_text("utf-8")
+            assert re.search(rf"\bC{number}\b", cited), f"{name} does not cite C{number}"
+        own = {path.stem for path in (TESTS / folder).glob(f"test_*c{int(number):02}_*.py")}
+        assert own <= named, f"C{number} does not name {own - named}"
+        assert bool(named) == (names != "none")
+
+
+def test_each_rule_has_a_number_of_its_own() -> None:
+    assert sorted(map(int, RULES[1::2])) == list(range(1, len(RULES[1::2]) + 1))

@@ -1,4 +1,4 @@
-"""C19, C22 and the answers to requests, on real connections; topics from threads (C25)."""
+"""C19, C22 and requests (C30) on real connections; topics from threads (C25, C29)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests: an answer, a reason, or a timeout, and nothing left behind (C14, C20, C26)."""
+"""Requests: an answer, a reason, or a timeout, and nothing left behind (C30, C14, C20, C26)."""
 
 from __future__ import annotations
 

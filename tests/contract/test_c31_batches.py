@@ -1,4 +1,4 @@
-"""One read from the network, many messages: each rule holds for each message, and for lists."""
+"""C31: one read from the network, many messages; each rule holds for each, and for lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics: listeners and emitters, each message looked at once (C1, C3, C20, C23)."""
+"""Topics: listeners and emitters, each message decoded once (C29, C1, C3, C20, C23)."""
 
 from __future__ import annotations
 
