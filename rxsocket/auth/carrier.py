@@ -1,8 +1,7 @@
-"""What a credential adds to a handshake.
+"""What a credential adds to a handshake or says first, and how carriers combine (C10, C19).
 
-Carriers that combine with ``&``.
-
-A credential that goes as the first message of a connection, and the answer to it (C19).
+A carrier is a function from a credential's value to the :class:`Carried` that it adds. Those of the
+package are in ``carriers.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from rxsocket.auth.credentials import CredentialValue
+from rxsocket.auth.credentials import CredentialValue, for_user
 from rxsocket.validation import (
     cookie_name,
     cookie_value,
@@ -44,10 +43,10 @@ Predicate: TypeAlias = Callable[[Any], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstMessage:
-    """What is said as soon as a link is there, before the socket counts as open.
+    """The message that carries a credential, sent before the socket counts as open (C19).
 
     Attributes:
-        message: The message that carries the credential. A secret.
+        message: The message, a secret.
         accepted: Whether a message says that it was accepted; ``None`` if the server says nothing.
         rejected: Whether a message says that it was refused.
         timeout: Seconds to wait for either.
@@ -106,16 +105,19 @@ class Carried:
         fixed: Iterable[str] = (),
         greeting: FirstMessage | None = None,
     ) -> None:
-        put = object.__setattr__  # frozen
-        put(self, "query", _pairs("query", query, _parameter, _parameter))
-        put(self, "headers", _pairs("headers", headers, header_name, header_value))
-        put(self, "cookies", _pairs("cookies", cookies, cookie_name, cookie_value))
-        put(self, "subprotocols", _names("subprotocols", subprotocols))
-        put(self, "fixed", _names("fixed", fixed))
-        put(self, "greeting", greeting)
+        checked = {
+            "query": _pairs("query", query, _parameter, _parameter),
+            "headers": _pairs("headers", headers, header_name, header_value),
+            "cookies": _pairs("cookies", cookies, cookie_name, cookie_value),
+            "subprotocols": _names("subprotocols", subprotocols),
+            "fixed": _names("fixed", fixed),
+            "greeting": greeting,
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # frozen from here on
 
     def merged(self, other: Carried) -> Carried:
-        """Both.
+        """What this one and another add together.
 
         Raises:
             ValueError: If both set the same parameter, header or cookie.
@@ -141,7 +143,6 @@ _PLACES = {"query": "query parameter", "headers": "header", "cookies": "cookie"}
 
 
 def conflict(what: str) -> str:
-    """What to say when two carriers set the same."""
     return f"carrier: two of the combined carriers set the {what}; say what each carries with only="
 
 
@@ -221,7 +222,6 @@ class Combinable:
         return self._sets
 
     def __call__(self, value: CredentialValue) -> Carried:
-        """What the value adds to the handshake."""
         if self._only is not None and not isinstance(value, str):
             value = {name: entry for name, entry in value.items() if name in self._only}
         return carry(self._function, value)
@@ -237,7 +237,7 @@ class Combinable:
 
 
 def carrier(plain: Carrier) -> Combinable:
-    """Let a plain function be combined with ``&``, also with another plain function.
+    """Make a plain function combine with ``&``, also with another plain function.
 
     Next to ``query()``, ``header()``, ``cookie()`` or ``subprotocol()`` a plain function needs no
     such help.
@@ -246,7 +246,7 @@ def carrier(plain: Carrier) -> Combinable:
         plain: A function from the value of a credential to :class:`Carried`.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is no function, or an async one.
 
     Examples:
         >>> @carrier
@@ -260,13 +260,20 @@ def carrier(plain: Carrier) -> Combinable:
     return Combinable(plain, getattr(plain, "__qualname__", type(plain).__name__))
 
 
-def carry(plain: Carrier, value: CredentialValue) -> Carried:
-    """Ask a carrier.
+def carry(carrier: Carrier, value: CredentialValue) -> Carried:
+    """Call a carrier; whatever it raises, the socket's loop and thread go on.
 
     Raises:
-        TypeError: If it gives something else.
+        TypeError: If it returns something else.
+        RuntimeError: If it raised what ends a thread or a task, such as ``SystemExit``.
     """
-    carried: Any = plain(value)
+    carried: Any
+    try:
+        carried = carrier(for_user(value))
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
     if not isinstance(carried, Carried):
         raise TypeError(f"carrier(value): return a Carried, not {type(carried).__name__}")
     return carried

@@ -1,21 +1,8 @@
-"""The carrier that a socket is given.
-
-The credential in the query of the URL.
-
-The credential in headers.
-
-The credential in cookies (RFC 6265).
-
-The credential among the subprotocols, where browsers have to put it.
-
-The carrier for servers that want the credential as the first message.
-
-The entries of a credential, as texts.
-
-Carriers: how a credential is put on a connection (C10).
+"""Carriers: how a credential is put on a connection (C10).
 
 A carrier is a function from a credential's value, a string or a mapping, to the :class:`Carried`
-that it adds to the handshake. It is asked again for each attempt.
+that it adds to the handshake. It is called again for each attempt. Where it is left out, it is
+``query()``.
 
 Of a string, every carrier carries the string. Of a mapping it carries every entry, or those that
 ``only=`` names; what it cannot carry fails at once. So a mapping is split like this::
@@ -27,7 +14,7 @@ Of a string, every carrier carries the string. Of a mapping it carries every ent
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
 from rxsocket.auth.carrier import (
@@ -66,31 +53,82 @@ __all__ = [
     "header",
     "query",
     "subprotocol",
-    "texts",
     "with_cookies",
 ]
 
 
-def texts(value: CredentialValue, key: str) -> Iterator[tuple[str, str]]:
-    """Name and text of each entry.
+def query(key: str = "token", *, only: Only = None) -> Combinable:
+    """Carry the credential as query parameters of the URL, which is the default.
 
-    A list repeats its name, ``None`` is left out, booleans are ``true`` and ``false``; a string is
-    the entry ``key``.
+    A mapping's entries become parameters; a list repeats its name, ``None`` is left out, booleans
+    are ``true`` and ``false``. A string becomes the parameter ``key``.
+
+    URLs end up in the access logs of servers and proxies. Where the server takes a header, use
+    :func:`header`.
+
+    Args:
+        key: Name of the parameter for a credential that is a string.
+        only: The entries of a mapping that go this way; default all.
+
+    Raises:
+        TypeError: If ``key`` is no string.
+        ValueError: If ``key`` is empty.
+
+    Examples:
+        >>> socket = Socket("wss://example.com/feed?room=1", auth={"token": "abc"}, carrier=query())
+        >>> # dials wss://example.com/feed?room=1&token=abc
     """
-    if isinstance(value, str):
-        yield key, value
-        return
-    for name, entry in value.items():
-        for item in _items(entry):
-            if item is not None:
-                yield name, str(item).lower() if isinstance(item, bool) else str(item)
+    if not instance("query(key)", key, str, "the name of a query parameter, such as 'token'"):
+        raise ValueError("query(key): pass the name of a query parameter, such as 'token'")
+
+    def carry(value: CredentialValue) -> Carried:
+        return Carried(query=_texts(value, key))
+
+    sets = [f"query parameter {key!r}"]
+    return Combinable(carry, f"query({key!r})", names("query", only), sets)
 
 
-def _items(entry: Any) -> Sequence[Any]:
-    return entry if is_list(entry) else (entry,)
+def header(
+    name: str = "Authorization",
+    scheme: str | None = "Bearer",
+    key: str = "token",
+    *,
+    only: Only = None,
+) -> Combinable:
+    """Carry the credential in headers of the handshake.
 
+    A string goes into the header ``name``, after ``scheme``. Of a mapping, the entry ``key`` does,
+    and every other entry is a header of its own.
 
-_Headers = tuple[tuple[str, str], ...]
+    Args:
+        name: The header.
+        scheme: What stands before the value, such as ``"Bearer"``; ``None`` for the bare value.
+        key: The entry of a mapping that goes into that header.
+        only: The entries of a mapping that go this way; default all.
+
+    Raises:
+        ValueError: If a name or the scheme cannot stand in a header.
+
+    Examples:
+        >>> Socket(url, auth="abc", carrier=header())                 # Authorization: Bearer abc
+        >>> Socket(url, auth={"token": "abc", "X-Device": "7"}, carrier=header())
+        >>> Socket(url, auth={"X-Api-Key": "abc"}, carrier=header())  # X-Api-Key: abc
+        >>> Socket(url, auth="abc", carrier=header("X-Api-Key", scheme=None))
+    """
+    header_name("header(name)", name)
+    if scheme is not None:
+        header_value("header(scheme)", scheme)
+
+    def carry(value: CredentialValue) -> Carried:
+        return Carried(headers=[_header(*entry) for entry in _texts(value, key)])
+
+    def _header(given: str, text: str) -> tuple[str, str]:
+        if given == key:
+            return name, header_value(f"auth[{key!r}]", f"{scheme} {text}" if scheme else text)
+        return header_name(f"auth[{given!r}]", given), header_value(f"auth[{given!r}]", text)
+
+    sets = [f"header {name.title()!r}"]
+    return Combinable(carry, f"header({name!r})", names("header", only), sets)
 
 
 def cookie(name: str = "token", *, only: Only = None) -> Combinable:
@@ -115,7 +153,7 @@ def cookie(name: str = "token", *, only: Only = None) -> Combinable:
     cookie_name("cookie(name)", name)
 
     def carry(value: CredentialValue) -> Carried:
-        return Carried(cookies=[_cookie(*entry) for entry in texts(value, name)])
+        return Carried(cookies=[_cookie(*entry) for entry in _texts(value, name)])
 
     def _cookie(given: str, text: str) -> tuple[str, str]:
         argument = f"auth[{given!r}]"
@@ -123,19 +161,6 @@ def cookie(name: str = "token", *, only: Only = None) -> Combinable:
 
     sets = [f"cookie {name!r}"]
     return Combinable(carry, f"cookie({name!r})", names("cookie", only), sets)
-
-
-def with_cookies(headers: _Headers, cookies: tuple[tuple[str, str], ...]) -> _Headers:
-    """Headers with cookies among them: one ``Cookie`` header (RFC 6265, section 5.4).
-
-    A cookie that is in both is taken from ``cookies``.
-    """
-    replaced = {name for name, _ in cookies}
-    there = "; ".join(value for name, value in headers if name.lower() == "cookie")
-    pairs = [pair.strip() for pair in there.split(";")]
-    kept = [pair for pair in pairs if pair and pair.partition("=")[0].strip() not in replaced]
-    others = tuple(pair for pair in headers if pair[0].lower() != "cookie")
-    return (*others, ("Cookie", "; ".join([*kept, *(f"{name}={text}" for name, text in cookies)])))
 
 
 def first_message(
@@ -179,7 +204,7 @@ def first_message(
     for name, predicate in (("accepted", accepted), ("rejected", rejected)):
         if predicate is not None:
             function(f"first_message({name})", predicate)
-    patience = seconds("first_message(timeout)", timeout)
+    time_limit = seconds("first_message(timeout)", timeout)
 
     def carry(value: CredentialValue) -> Carried:
         message = encode(value)
@@ -188,87 +213,16 @@ def first_message(
         elif not isinstance(message, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
             kind = type(message).__name__
             raise TypeError(f"first_message(encode): return str or bytes, not {kind}")
-        greeting = FirstMessage(
-            message=message, accepted=accepted, rejected=rejected, timeout=patience
+        first = FirstMessage(
+            message=message, accepted=accepted, rejected=rejected, timeout=time_limit
         )
-        return Carried(greeting=greeting)
+        return Carried(greeting=first)
 
     only_these = names("first_message", only)
     return Combinable(carry, "first_message()", only_these, sets=("first message",))
 
 
-def header(
-    name: str = "Authorization",
-    scheme: str | None = "Bearer",
-    key: str = "token",
-    *,
-    only: Only = None,
-) -> Combinable:
-    """Carry the credential in headers of the handshake.
-
-    A string goes into the header ``name``, after ``scheme``. Of a mapping, the entry ``key`` does,
-    and every other entry is a header of its own.
-
-    Args:
-        name: The header.
-        scheme: What stands before the value, such as ``"Bearer"``; ``None`` for the bare value.
-        key: The entry of a mapping that goes into that header.
-        only: The entries of a mapping that go this way; default all.
-
-    Raises:
-        ValueError: If a name or the scheme cannot stand in a header.
-
-    Examples:
-        >>> Socket(url, auth="abc", carrier=header())                 # Authorization: Bearer abc
-        >>> Socket(url, auth={"token": "abc", "X-Device": "7"}, carrier=header())
-        >>> Socket(url, auth={"X-Api-Key": "abc"}, carrier=header())  # X-Api-Key: abc
-        >>> Socket(url, auth="abc", carrier=header("X-Api-Key", scheme=None))
-    """
-    header_name("header(name)", name)
-    if scheme is not None:
-        header_value("header(scheme)", scheme)
-
-    def carry(value: CredentialValue) -> Carried:
-        return Carried(headers=[_header(*entry) for entry in texts(value, key)])
-
-    def _header(given: str, text: str) -> tuple[str, str]:
-        if given == key:
-            return name, header_value(f"auth[{key!r}]", f"{scheme} {text}" if scheme else text)
-        return header_name(f"auth[{given!r}]", given), header_value(f"auth[{given!r}]", text)
-
-    sets = [f"header {name.title()!r}"]
-    return Combinable(carry, f"header({name!r})", names("header", only), sets)
-
-
-def query(key: str = "token", *, only: Only = None) -> Combinable:
-    """Carry the credential as query parameters of the URL, which is the default.
-
-    A mapping's entries become parameters; a list repeats its name, ``None`` is left out, booleans
-    are ``true`` and ``false``. A string becomes the parameter ``key``.
-
-    URLs end up in the access logs of servers and proxies. Where the server takes a header, use
-    :func:`header`.
-
-    Args:
-        key: Name of the parameter for a credential that is a string.
-        only: The entries of a mapping that go this way; default all.
-
-    Raises:
-        TypeError: If ``key`` is no string.
-        ValueError: If ``key`` is empty.
-
-    Examples:
-        >>> socket = Socket("wss://example.com/feed?room=1", auth={"token": "abc"}, carrier=query())
-        >>> # dials wss://example.com/feed?room=1&token=abc
-    """
-    if not instance("query(key)", key, str, "the name of a query parameter, such as 'token'"):
-        raise ValueError("query(key): pass the name of a query parameter, such as 'token'")
-
-    def carry(value: CredentialValue) -> Carried:
-        return Carried(query=texts(value, key))
-
-    sets = [f"query parameter {key!r}"]
-    return Combinable(carry, f"query({key!r})", names("query", only), sets)
+_BEARER = "base64url.bearer."
 
 
 def subprotocol(
@@ -321,7 +275,7 @@ def subprotocol(
 
     def carry(value: CredentialValue) -> Carried:
         return Carried(
-            subprotocols=[_offer(*entry) for entry in texts(value, key)],
+            subprotocols=[_offer(*entry) for entry in _texts(value, key)],
             fixed=() if name is None else (name,),
         )
 
@@ -335,9 +289,6 @@ def subprotocol(
 
     shown = "subprotocol()" if name is None else f"subprotocol({name!r})"
     return Combinable(carry, shown, names("subprotocol", only))
-
-
-_BEARER = "base64url.bearer."
 
 
 def _encoder(encode: Any) -> Callable[[str], str]:
@@ -355,8 +306,6 @@ def _base64url(text: str) -> str:
 
 
 _MAKERS: tuple[Any, ...] = (query, header, cookie, subprotocol, first_message)
-
-
 _query = query()
 
 
@@ -364,7 +313,7 @@ def carrier_or_query(given: Any) -> Carrier:
     """Check the argument ``carrier``; the default is ``query()``.
 
     Raises:
-        TypeError: If it is no function of a credential, or one that makes carriers, not called.
+        TypeError: If it is no function of a credential, or is ``query`` instead of ``query()``.
     """
     if given is None:
         return _query
@@ -373,3 +322,34 @@ def carrier_or_query(given: Any) -> Carrier:
     example = "query(), header(), cookie(), subprotocol(), first_message() or a function of yours"
     chosen: Carrier = function_of_one("carrier", given, example)
     return chosen
+
+
+_Headers = tuple[tuple[str, str], ...]
+
+
+def with_cookies(headers: _Headers, cookies: tuple[tuple[str, str], ...]) -> _Headers:
+    """Headers with cookies among them: one ``Cookie`` header (RFC 6265, section 5.4).
+
+    A cookie that is in both is taken from ``cookies``.
+    """
+    replaced = {name for name, _ in cookies}
+    there = "; ".join(value for name, value in headers if name.lower() == "cookie")
+    pairs = [pair.strip() for pair in there.split(";")]
+    kept = [pair for pair in pairs if pair and pair.partition("=")[0].strip() not in replaced]
+    others = tuple(pair for pair in headers if pair[0].lower() != "cookie")
+    return (*others, ("Cookie", "; ".join([*kept, *(f"{name}={text}" for name, text in cookies)])))
+
+
+def _texts(value: CredentialValue, key: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each entry.
+
+    A list repeats its name, ``None`` is left out, booleans are ``true`` and ``false``; a string is
+    the entry ``key``.
+    """
+    if isinstance(value, str):
+        yield key, value
+        return
+    for name, entry in value.items():
+        for item in entry if is_list(entry) else (entry,):
+            if item is not None:
+                yield name, str(item).lower() if isinstance(item, bool) else str(item)

@@ -6,19 +6,14 @@ What may be passed as ``auth``:
 - a string;
 - ``None``: logged out.
 
-Two credentials are equal when their values are; that is told by a fingerprint, a keyed hash that
-means nothing outside this process.
-
-
-Whether two credentials are the same somebody (C14).
-
-The memory of refused credentials: what a server refused once is not dialled again (C9).
+Two credentials are equal when their values are; a fingerprint says so, a keyed hash that means
+nothing outside this process. Whether two are of the same identity is another question (C14). What a
+server has refused is remembered by its fingerprint, and not dialled again (C9).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import secrets
@@ -39,6 +34,7 @@ __all__ = [
     "Identity",
     "RefusedCredentials",
     "Secret",
+    "for_user",
     "jwt_claims",
     "same_identity",
     "texts_of",
@@ -209,6 +205,11 @@ def _canonical(value: CredentialValue) -> str:
     return repr(value) if isinstance(value, str) else repr(sorted(value.items()))
 
 
+def for_user(value: CredentialValue) -> CredentialValue:
+    """A value as users' functions get it: a mapping is a ``dict``, which ``json.dumps`` takes."""
+    return value if isinstance(value, str) else dict(value)
+
+
 def texts_of(value: CredentialValue) -> Iterator[str]:
     """Every text and number in a credential's value, as a text."""
     for entry in (value,) if isinstance(value, str) else value.values():
@@ -221,10 +222,11 @@ Identity = Callable[[Any], Any]
 
 
 def same_identity(old: Credential, new: Credential, identity: Identity | None = None) -> bool:
-    """Whether ``new`` is a renewal of ``old`` rather than somebody else.
+    """Whether ``new`` is a renewal of ``old``, for the same identity.
 
     It is when the user's ``identity`` function gives the same for both, or when both are JSON Web
-    Tokens with the same ``sub``. What cannot be told is another identity, which is the safe answer.
+    Tokens with the same ``iss`` and ``sub``. Where that is not known they count as two identities,
+    which is the safe answer.
     """
     if not (old.known and new.known):
         return False
@@ -239,7 +241,7 @@ def jwt_claims(text: str) -> Mapping[str, Any] | None:
         return None
     try:
         claims: Any = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
+    except (ValueError, RecursionError):  # no base64, no UTF-8, no JSON, or too deeply nested
         return None
     return claims if is_mapping(claims) else None
 
@@ -247,7 +249,7 @@ def jwt_claims(text: str) -> Mapping[str, Any] | None:
 def _identity_of(credential: Credential, identity: Identity | None) -> Any:
     value = credential.reveal()
     if identity is not None:
-        return identity(value)
+        return identity(for_user(value))
     texts: Iterable[Any] = (value,) if isinstance(value, str) else value.values()
     for text in texts:
         claims = jwt_claims(text) if isinstance(text, str) else None
@@ -256,8 +258,8 @@ def _identity_of(credential: Credential, identity: Identity | None) -> Any:
     return None
 
 
-# A provider may mint refused tokens for weeks; the oldest fingerprints are forgotten first.
 LIMIT = 4096
+"""A provider may issue tokens that are refused for weeks: the oldest are forgotten first."""
 
 
 class RefusedCredentials:
@@ -267,7 +269,6 @@ class RefusedCredentials:
         self._known: dict[str, None] = {}
 
     def remember(self, credential: Credential) -> None:
-        """This one was refused."""
         self._known[credential.fingerprint] = None
         if len(self._known) > LIMIT:
             del self._known[next(iter(self._known))]
@@ -276,5 +277,5 @@ class RefusedCredentials:
         return credential.fingerprint in self._known
 
     def forget(self) -> None:
-        """Let every one be tried again (``reconnect()``)."""
+        """Allow each of them again (``reconnect()``)."""
         self._known.clear()

@@ -1,12 +1,8 @@
-"""Where credentials come from besides a plain value: providers that are asked, Observables that
-tell.
+"""Providers, which are asked for a credential, and Observables, which push one (C10).
 
-A provider is asked before every attempt (C10). One call runs at a time; whoever needs a credential
-meanwhile waits for the same call. A waiter that is overtaken is cancelled, the call is not; its
-late result goes nowhere.
-
-
-SingleFlight of a user's function: one at a time, with a time limit, and with errors to show (C10).
+A provider is asked before every attempt. One call runs at a time; whoever needs a credential
+meanwhile waits for the same call. A waiter that is superseded is cancelled, the call is not; its
+late result is dropped.
 """
 
 from __future__ import annotations
@@ -30,86 +26,6 @@ from rxsocket.validation import accepting_one, is_async
 __all__ = ["Ask", "FunctionProvider", "Provider", "Reason", "SingleFlight", "credentials_from"]
 
 T = TypeVar("T")
-
-
-class SingleFlight(Generic[T]):
-    """The calls of a provider.
-
-    Args:
-        argument: What the function was passed as, for errors.
-        function: Sync or async; takes an ``Ask`` or nothing. A sync one is called on a daemon
-            thread, so it may block.
-        timeout: Seconds that a call may take; ``None`` for as long as it likes.
-        read: What to make of an answer. A ``TypeError`` or ``ValueError`` of it is shown.
-
-    Attributes:
-        name: What the provider is called in errors.
-    """
-
-    def __init__(
-        self,
-        argument: str,
-        function: Callable[..., Any],
-        timeout: float | None,
-        read: Callable[[Any], T],
-    ) -> None:
-        self.name = f"<Provider {getattr(function, '__qualname__', type(function).__name__)}>"
-        self._async = is_async(function)
-        self._function = accepting_one(argument, function)
-        self._timeout = timeout
-        self._read = read
-        self._call: asyncio.Task[T] | None = None
-
-    def begin(self, ask: object) -> asyncio.Task[T]:
-        """The call that runs, or else a new one, which is told ``ask``.
-
-        The task fails with :class:`ProviderFailed` or :class:`Unauthorized`.
-        """
-        if self._call is None:
-            self._call = asyncio.get_running_loop().create_task(self._asked(ask))
-            self._call.add_done_callback(self._over)
-        return self._call
-
-    def cancel(self) -> None:
-        """Cancel a call that nobody waits for any more."""
-        call, self._call = self._call, None
-        if call is not None and not call.get_loop().is_closed():
-            call.cancel()
-
-    def _over(self, call: asyncio.Task[T]) -> None:
-        if self._call is call:
-            self._call = None
-        if not call.cancelled():
-            call.exception()  # retrieved: all who wanted it may be gone
-
-    async def _asked(self, ask: object) -> T:
-        failure: str
-        try:
-            async with asyncio.timeout(self._timeout):
-                return self._read(await self._given(ask))
-        except Unauthorized:
-            raise
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            failure = f"{self.name} was cancelled by itself"  # what it awaited was, not this call
-        except TimeoutError:
-            failure = f"{self.name} gave no credential within {self._timeout:g} s"
-        except (TypeError, ValueError) as error:
-            failure = f"{self.name} failed: {error}"
-        except Exception as error:
-            failure = f"{self.name} raised {type(error).__name__}: {error}"
-        raise ProviderFailed(failure)
-
-    async def _given(self, ask: object) -> Any:
-        # Apart from the above, whose frame is in the traceback of ProviderFailed (C28).
-        if self._async:
-            result = self._function(ask)
-        else:
-            loop = asyncio.get_running_loop()
-            result = await run_blocking(loop, lambda: self._function(ask))
-        return await result if inspect.isawaitable(result) else result
 
 
 class Reason(Enum):
@@ -147,7 +63,7 @@ class Provider(ABC):
 
     @abstractmethod
     async def ask(self, ask: Ask) -> Credential:
-        """The credential of the moment.
+        """The current credential.
 
         Raises:
             ProviderFailed: If it raised, took too long, or gave what is no credential.
@@ -158,13 +74,13 @@ class Provider(ABC):
     def cancel(self) -> None:
         """The socket stopped: cancel what nobody else waits for."""
 
-    def overtaken(self) -> None:
-        """A credential was pushed: what was asked for before comes too late."""
+    def discard_earlier(self) -> None:
+        """A credential was pushed, which is newer than what was asked for before."""
         return
 
 
 class FunctionProvider(Provider):
-    """A function that gives credentials to one socket.
+    """A user's function as the provider of one socket.
 
     Args:
         function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None``
@@ -179,15 +95,105 @@ class FunctionProvider(Provider):
         return self._single_flight.name
 
     async def ask(self, ask: Ask) -> Credential:
-        """The credential of the moment; who asks during a call shares it."""
         return await asyncio.shield(self._single_flight.begin(ask))
 
     def cancel(self) -> None:
-        """Cancel a call that nobody waits for any more."""
         self._single_flight.cancel()
 
     def _read(self, answer: Any) -> Credential:
         return Credential.of(answer, f"what {self!r} returned")
+
+
+class SingleFlight(Generic[T]):
+    """Calls a provider's function: one call at a time, with a time limit, and errors to show.
+
+    Whatever the function raises is a failed call, also what Python means for ending a thread or a
+    task, such as ``SystemExit``. Only ``KeyboardInterrupt`` goes on: that is the user's Ctrl-C.
+
+    Args:
+        argument: What the function was passed as, for errors.
+        function: Sync or async; takes an ``Ask`` or nothing. A sync one is called on a daemon
+            thread, so it may block.
+        timeout: Seconds that a call may take; ``None`` for as long as it likes.
+        read: What to make of an answer. A ``TypeError`` or ``ValueError`` of it is shown.
+
+    Attributes:
+        name: What the provider is called in errors.
+    """
+
+    def __init__(
+        self,
+        argument: str,
+        function: Callable[..., Any],
+        timeout: float | None,
+        read: Callable[[Any], T],
+    ) -> None:
+        self.name = f"<Provider {getattr(function, '__qualname__', type(function).__name__)}>"
+        self._async = is_async(function)
+        self._function = accepting_one(argument, function)
+        self._timeout = timeout
+        self._read = read
+        self._call: asyncio.Task[T] | None = None
+
+    def begin(self, ask: object) -> asyncio.Task[T]:
+        """The call that runs, or else a new one with ``ask``.
+
+        The task fails with :class:`ProviderFailed` or :class:`Unauthorized`.
+        """
+        if self._call is None:
+            self._call = asyncio.get_running_loop().create_task(self._called(ask))
+            self._call.add_done_callback(self._done)
+        return self._call
+
+    def cancel(self) -> None:
+        """Cancel a call that nobody waits for any more."""
+        call, self._call = self._call, None
+        if call is not None and not call.get_loop().is_closed():
+            call.cancel()
+
+    def _done(self, call: asyncio.Task[T]) -> None:
+        if self._call is call:
+            self._call = None
+        if not call.cancelled():
+            call.exception()  # retrieved: all who wanted it may be gone
+
+    async def _called(self, ask: object) -> T:
+        failure: str
+        limit = asyncio.timeout(self._timeout)
+        try:
+            async with limit:
+                return self._read(await self._answer(ask))
+        except (Unauthorized, KeyboardInterrupt, GeneratorExit):
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            failure = f"{self.name} was cancelled by itself"  # what it awaited was, not this call
+        except TimeoutError as error:
+            if limit.expired():
+                failure = f"{self.name} gave no credential within {self._timeout:g} s"
+            else:
+                failure = f"{self.name} raised {_described(error)}"
+        except (TypeError, ValueError) as error:
+            failure = f"{self.name} failed: {error}"
+        except BaseException as error:
+            failure = f"{self.name} raised {_described(error)}"
+        raise ProviderFailed(failure)
+
+    async def _answer(self, ask: object) -> Any:
+        # Apart from the above, whose frame is in the traceback of ProviderFailed (C28).
+        if self._async:
+            result = self._function(ask)
+        else:
+            loop = asyncio.get_running_loop()
+            result = await run_blocking(loop, lambda: self._function(ask))
+        return await result if inspect.isawaitable(result) else result
+
+
+def _described(error: BaseException) -> str:
+    text, kind = str(error), type(error).__name__
+    return f"{kind}: {text}" if text else kind
 
 
 def credentials_from(
@@ -198,7 +204,7 @@ def credentials_from(
 ) -> Callable[[], abc.DisposableBase]:
     """Follow an Observable of credentials.
 
-    A value that is no credential and an error are told to ``failed``; completion changes nothing.
+    A value that is no credential, and an error, go to ``failed``; completion changes nothing.
     What a replaying source repeats when it is subscribed to is no change; of what it replays, only
     the newest counts.
 

@@ -93,7 +93,7 @@ class SharedProvider(Provider, Follower):
     def cancel(self) -> None:
         """Do nothing: the call is everybody's, and ends with the last who follows."""
 
-    def overtaken(self) -> None:
+    def discard_earlier(self) -> None:
         """What was asked for until now comes too late for this socket."""
         self._overtaken = self._mint.calls
 

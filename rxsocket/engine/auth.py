@@ -223,7 +223,7 @@ class AuthManager:
     def _set_auth(self, credential: Credential, receipt: Receipt[AuthChange]) -> None:
         self._forget_renewal()
         if self.provider is not None:
-            self.provider.overtaken()
+            self.provider.discard_earlier()
         if not self._run_state.is_running:
             self._store(credential)
             receipt.settle(Stored())

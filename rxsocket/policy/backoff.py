@@ -1,10 +1,8 @@
-"""How long to wait before the next attempt, as pure functions (C15).
-
-How long an outage is put up with, as a pure function (C3, C15).
-"""
+"""How long to wait before the next attempt, and when to give up, as pure functions (C3, C15)."""
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +12,9 @@ from rxsocket.validation import seconds, seconds_or_none
 __all__ = ["NO_LIMITS", "Backoff", "Limits", "retry_after_seconds"]
 
 _shared = random.Random()
-"""Of all sockets that are not given one of their own: it takes 2.5 KiB."""
+"""Shared by all sockets that are given none of their own: it takes 2.5 KiB."""
+if hasattr(os, "register_at_fork"):  # forked workers must not all wait the same times
+    os.register_at_fork(after_in_child=_shared.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,11 @@ def retry_after_seconds(header: str | None, wall_time: float) -> float:
 
     try:
         due: datetime = parsedate_to_datetime(text)
-    except ValueError:
+        if due.tzinfo is None:  # the asctime format: it has no zone and means UTC
+            due = due.replace(tzinfo=UTC)
+        return max(0.0, due.timestamp() - wall_time)
+    except (ValueError, OverflowError):  # a year or a zone of twenty digits, too
         return 0.0
-    if due.tzinfo is None:  # the asctime format: it has no zone and means UTC
-        due = due.replace(tzinfo=UTC)
-    return max(0.0, due.timestamp() - wall_time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,13 +65,16 @@ def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> 
     def call() -> tuple[T | None, BaseException | None]:
         try:
             return context.run(function), None
-        except Exception as error:
+        except StopIteration as error:  # which no future takes
+            return None, RuntimeError(f"StopIteration: {error}".rstrip(": "))
+        except BaseException as error:  # SystemExit, too: whoever waits must not wait for ever
             return None, error
 
     def work() -> None:
         outcome = call()
         with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-            loop.call_soon_threadsafe(settle, *outcome)
+            # Not as arguments: asyncio's debug mode writes those down (C28).
+            loop.call_soon_threadsafe(lambda: settle(*outcome))
 
     if hasattr(loop, "wall_time"):
         settle(*call())

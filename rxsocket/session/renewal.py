@@ -17,7 +17,7 @@ from typing import Any
 
 from reactivex import Observable
 
-from rxsocket.auth.credentials import Credential
+from rxsocket.auth.credentials import Credential, for_user
 from rxsocket.auth.selector import Renewal
 from rxsocket.auth.strategies import Handover, InBand
 from rxsocket.codecs import encoded
@@ -213,7 +213,7 @@ class Renewals:
         try:
             if connection.link is not None:
                 with suppress(ConnectionLost):  # the transport is about to say how it ended
-                    message = self._encoded(strategy.encode(credential.reveal()))
+                    message = self._encoded(strategy.encode(for_user(credential.reveal())))
                     await connection.link.send(message)
             if strategy.accepted is None and not answered.done():
                 answered.set_result(True)

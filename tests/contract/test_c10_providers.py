@@ -27,6 +27,7 @@ from rxsocket import (
     Waiting,
     header,
     query,
+    refreshing,
 )
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
@@ -284,6 +285,80 @@ def test_a_failing_provider_is_a_failed_attempt(clock: VirtualClock, scene: Make
     assert all(isinstance(event.error, ProviderFailed) for event in failures)
     assert all(event.verdict is Verdict.RECONNECT for event in failures)
     assert it.peer.dials == 0
+
+
+RAISED: list[BaseException] = [
+    SystemExit("bye"),
+    asyncio.CancelledError("of another task"),
+    RecursionError("too deep"),
+    MemoryError("no room"),
+    StopIteration("no more tokens"),
+    pytest.fail.Exception("a failed test"),
+    TimeoutError("the token server is slow"),
+]
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "refreshing"])
+@pytest.mark.parametrize("raised", RAISED, ids=lambda error: type(error).__name__)
+def test_whatever_a_provider_raises_is_a_failed_attempt(
+    virtual: VirtualClock, scene: Make, raised: BaseException, kind: str
+) -> None:
+    """C10: also what ends threads and tasks; the next call is made, and its text is the user's."""
+    answers: list[Any] = [raised, "good"]
+
+    def provider() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def async_provider() -> Any:
+        return provider()
+
+    kinds = {"plain": provider, "async": async_provider, "refreshing": refreshing(provider)}
+    it = scene(auth=kinds[kind])
+    virtual.advance(10.0)
+    assert it.names[:5] == ["Connecting", "ConnectFailed", "Waiting", "Connecting", "Opened"]
+    failed = it.events[1]
+    assert isinstance(failed, ConnectFailed) and isinstance(failed.error, ProviderFailed)
+    assert it.dials == [(2.0, "good")]
+    if not isinstance(raised, (asyncio.CancelledError, StopIteration)):  # which Python replaces
+        assert str(raised) in str(failed.error)
+    assert "within" not in str(failed.error)
+
+
+@pytest.mark.parametrize("kind", ["a provider", "refreshing"])
+def test_its_own_timeout_without_a_time_limit(
+    virtual: VirtualClock, scene: Make, kind: str
+) -> None:
+    """C10: a ``TimeoutError`` of the provider's own is told as such where there is no limit."""
+    auth: Any = raises_timeout
+    if kind == "refreshing":
+        auth = refreshing(raises_timeout, timeout=None)
+    it = scene(auth=auth, auth_timeout=None)
+    virtual.advance(1.0)
+    failed = it.events[1]
+    assert isinstance(failed, ConnectFailed) and "raised TimeoutError" in str(failed.error)
+
+
+@pytest.mark.parametrize("raised", RAISED, ids=lambda error: type(error).__name__)
+def test_whatever_a_carrier_raises_is_a_failed_attempt(
+    virtual: VirtualClock, scene: Make, raised: BaseException
+) -> None:
+    """C10: it fails like the provider whose credential it was given."""
+    raising: list[BaseException] = [raised]
+
+    def carrier(value: Any) -> Carried:
+        if raising:
+            raise raising.pop()
+        return Carried(query={"token": value})
+
+    it = scene(auth=lambda: "good", carrier=carrier)
+    virtual.advance(10.0)
+    failed = it.events[1]
+    assert isinstance(failed, ConnectFailed) and isinstance(failed.error, ProviderFailed)
+    assert type(raised).__name__ in str(failed.error)
+    assert it.dials == [(2.0, "good")]
 
 
 @pytest.mark.parametrize("name", NO_CREDENTIALS)

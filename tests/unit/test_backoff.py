@@ -109,6 +109,8 @@ def _timezone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         ("Wed, 01 Jan 99999 00:00:00 GMT", 0.0),
         ("Wed, 99 Jan 2025 00:00:00 GMT", 0.0),
         ("Wed, 01 Jan 2025 00:01:00 +9999999", 0.0),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2025 07:28:00 +99999999999999999999", 0.0),
     ],
 )
 def test_retry_after(header: str | None, asked_for: float) -> None:

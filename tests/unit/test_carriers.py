@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import traceback
 from typing import Any
@@ -263,6 +264,16 @@ def test_what_cannot_be_carried_fails_at_once(kind: Carrier, value: Any, message
         (lambda: carrier(_later), TypeError, "carrier(function): pass a plain function"),
         (lambda: Carried(headers={"X": 7}), TypeError, "Carried(headers['X']): pass a string"),
         (lambda: Carried(headers={"X": "a\r\nb"}), ValueError, "Carried(headers['X']): holds CR"),
+        (
+            lambda: Carried(headers={"X": "\x1b[200~a"}),
+            ValueError,
+            "Carried(headers['X']): holds a c",
+        ),
+        (
+            lambda: Carried(headers={"X": "a\x7f"}),
+            ValueError,
+            "Carried(headers['X']): holds a contr",
+        ),
         (lambda: Carried(headers="X: 1"), TypeError, "Carried(headers): pass a mapping or pairs"),
         (lambda: Carried(query={"a": 1}), TypeError, "Carried(query['a']): pass a string"),
         (lambda: Carried(cookies={"a": "b;"}), ValueError, "Carried(cookies['a']): a cookie holds"),
@@ -399,3 +410,27 @@ def test_a_function_that_gives_something_else(kind: Any) -> None:
         TypeError, match=r"^carrier\(value\): return a Carried, not (str|NoneType)$"
     ):
         Socket("ws://host/", auth="abc", carrier=kind)
+
+
+@pytest.mark.parametrize("character", ["\x07", "\x1b", "\x7f", "\x1f"])
+def test_a_header_holds_no_control_character(character: str) -> None:
+    """RFC 9110, section 5.5: such a token fails at once, and the error does not show it."""
+    with pytest.raises(ValueError, match="control character") as caught:
+        Socket("ws://localhost", auth=f"{HIDDEN}{character}", carrier=header())
+    assert HIDDEN not in str(caught.value)
+    assert carried(header("X", scheme=None), "a\tb").headers == (("X", "a\tb"),)
+
+
+def test_a_mapping_reaches_a_users_function_as_a_dict() -> None:
+    """So ``json.dumps`` takes it; what the function does to it changes nothing."""
+    given: list[Any] = []
+
+    def own(value: Any) -> Carried:
+        given.append(value)
+        value["token"] = "changed"
+        return Carried(query={"v": json.dumps(value)})
+
+    credential = Credential.of({"token": "abc"})
+    Socket("ws://localhost", auth=credential, carrier=own)
+    assert type(given[0]) is dict
+    assert credential.reveal() == {"token": "abc"}

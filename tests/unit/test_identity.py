@@ -56,6 +56,7 @@ def test_the_url_safe_alphabet() -> None:
         token(b"{"),
         token(b"\xff\xfe"),
         token(b"null"),
+        token(b'{"a":' * 50_000),
     ],
 )
 def test_what_is_no_token_has_no_claims(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from typing import Any
 
 import pytest
 from internals import Script
@@ -365,3 +366,60 @@ def test_a_refusal_in_a_message() -> None:
         assert socket.set_auth("good").result(5) == InEffect(epoch=2)
         assert [handshake.credential for handshake in peer.handshakes] == ["bad", "good"]
         socket.close().result(5)
+
+
+@pytest.mark.parametrize("raised", [SystemExit(1), StopIteration()], ids=["exit", "stop"])
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_provider_that_exits_takes_nothing_down(raised: BaseException, kind: str) -> None:
+    """C10: on the shared thread, too: a failed attempt, and the other sockets go on."""
+    answers: list[str | BaseException] = [raised, "good"]
+
+    def provide() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def provide_async() -> str:
+        return provide()
+
+    with server() as peer:
+        other = Socket(peer.url)
+        watched = Watch(other)
+        watched.wait(Opened)
+        auth = provide if kind == "plain" else provide_async
+        socket = Socket(peer.url, auth=auth, backoff=quick())
+        watch = Watch(socket)
+        failed = watch.wait(ConnectFailed)
+        assert isinstance(failed.error, ProviderFailed)
+        watch.wait(Opened)
+        assert other.state.value is State.OPEN and len(watched.of(Opened)) == 1
+        socket.close().result(5)
+        other.close().result(5)
+
+
+def test_asyncio_in_debug_mode_shows_no_credential(caplog: pytest.LogCaptureFixture) -> None:
+    """C28: a handle that asyncio prints, as slow or as failed, has nothing of the answer in it."""
+    caplog.set_level(logging.DEBUG)
+    texts: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        threadsafe = loop.call_soon_threadsafe
+
+        def spy(*args: Any, **named: Any) -> asyncio.Handle:
+            handle = threadsafe(*args, **named)
+            texts.append(repr(handle))
+            return handle
+
+        loop.call_soon_threadsafe = spy  # type: ignore[method-assign]
+        async with Socket(peer.url, auth=lambda: "c4n4ry-4711") as socket:
+            opened = asyncio.Event()
+            socket.on_open(lambda: opened.set())
+            await opened.wait()
+            await socket.set_auth("c4n4ry-4712")
+
+    with server() as peer:
+        asyncio.run(main(), debug=True)
+        assert peer.handshakes[0].credential == "c4n4ry-4711"
+    assert texts and not [text for text in [*texts, caplog.text] if "c4n4ry" in text]
