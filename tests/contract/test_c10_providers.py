@@ -301,7 +301,7 @@ RAISED: list[BaseException] = [
 @pytest.mark.parametrize("kind", ["plain", "async", "refreshing"])
 @pytest.mark.parametrize("raised", RAISED, ids=lambda error: type(error).__name__)
 def test_whatever_a_provider_raises_is_a_failed_attempt(
-    virtual: VirtualClock, scene: Make, raised: BaseException, kind: str
+    clock: VirtualClock, scene: Make, raised: BaseException, kind: str
 ) -> None:
     """C10: also what ends threads and tasks; the next call is made, and its text is the user's."""
     answers: list[Any] = [raised, "good"]
@@ -317,7 +317,7 @@ def test_whatever_a_provider_raises_is_a_failed_attempt(
 
     kinds = {"plain": provider, "async": async_provider, "refreshing": refreshing(provider)}
     it = scene(auth=kinds[kind])
-    virtual.advance(10.0)
+    clock.advance(10.0)
     assert it.names[:5] == ["Connecting", "ConnectFailed", "Waiting", "Connecting", "Opened"]
     failed = it.events[1]
     assert isinstance(failed, ConnectFailed) and isinstance(failed.error, ProviderFailed)
@@ -328,22 +328,20 @@ def test_whatever_a_provider_raises_is_a_failed_attempt(
 
 
 @pytest.mark.parametrize("kind", ["a provider", "refreshing"])
-def test_its_own_timeout_without_a_time_limit(
-    virtual: VirtualClock, scene: Make, kind: str
-) -> None:
+def test_its_own_timeout_without_a_time_limit(clock: VirtualClock, scene: Make, kind: str) -> None:
     """C10: a ``TimeoutError`` of the provider's own is told as such where there is no limit."""
     auth: Any = raises_timeout
     if kind == "refreshing":
         auth = refreshing(raises_timeout, timeout=None)
     it = scene(auth=auth, auth_timeout=None)
-    virtual.advance(1.0)
+    clock.advance(1.0)
     failed = it.events[1]
     assert isinstance(failed, ConnectFailed) and "raised TimeoutError" in str(failed.error)
 
 
 @pytest.mark.parametrize("raised", RAISED, ids=lambda error: type(error).__name__)
 def test_whatever_a_carrier_raises_is_a_failed_attempt(
-    virtual: VirtualClock, scene: Make, raised: BaseException
+    clock: VirtualClock, scene: Make, raised: BaseException
 ) -> None:
     """C10: it fails like the provider whose credential it was given."""
     raising: list[BaseException] = [raised]
@@ -354,7 +352,7 @@ def test_whatever_a_carrier_raises_is_a_failed_attempt(
         return Carried(query={"token": value})
 
     it = scene(auth=lambda: "good", carrier=carrier)
-    virtual.advance(10.0)
+    clock.advance(10.0)
     failed = it.events[1]
     assert isinstance(failed, ConnectFailed) and isinstance(failed.error, ProviderFailed)
     assert type(raised).__name__ in str(failed.error)
