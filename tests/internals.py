@@ -39,7 +39,7 @@ from rxsocket.testing.server import Server
 from rxsocket.testing.virtual_loop import EPOCH
 from rxsocket.topics.subscriptions import Subscriptions
 from rxsocket.topics.topic import JsonEnvelope, Pattern
-from rxsocket.transports import names
+from rxsocket.transports import names, tcp
 from rxsocket.transports.base import at_once
 from rxsocket.transports.names import transport_for
 from rxsocket.transports.websockets import websockets_transport
@@ -82,6 +82,7 @@ __all__ = [
     "set_poll_interval",
     "set_prompt",
     "subscriptions_of",
+    "tcp",
     "transport_for",
     "use_transport",
     "websockets_transport",

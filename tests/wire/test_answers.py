@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from internals import tcp
 
 from rxsocket import (
     ConnectFailed,
@@ -21,7 +22,6 @@ from rxsocket import (
     Verdict,
     Waiting,
 )
-from rxsocket.transports import tcp
 
 from .test_links import dialled, run
 from .wire_helpers import CLOSE, Peer, Watch, frame, quick, raw
