@@ -1,0 +1,84 @@
+"""Which proxy is used for an address, and which addresses of proxies are taken."""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+import pytest
+from websockets.uri import parse_uri
+
+from rxsocket import Socket
+from rxsocket.transports.proxies import proxy_address, proxy_for, proxy_url
+
+FAR = "wss://example.test/feed"
+UNUSABLE = [
+    "proxy.example:3128",
+    "http://me:S3cretPass@",
+    "http://me:S3cretPass@proxy.example/path",
+    "http://me:S3cret#Pass@proxy.example:3128",
+    "http://me:S3cret/Pass@proxy.example:3128",
+    "http://me:S3cretPass@proxy.example:port",
+    "http://S3cretPass@proxy.example:3128",
+    "'http://me:S3cretPass@proxy.example:3128'",
+    "ftp://me:S3cretPass@proxy.example:3128",
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "url", "expected"),
+    [
+        ("https_proxy", "http://proxy.example:3128", FAR, "http://proxy.example:3128"),
+        ("https_proxy", "proxy.example:3128", FAR, "http://proxy.example:3128"),
+        ("http_proxy", "proxy.example:3128", "ws://example.test/", "http://proxy.example:3128"),
+        ("http_proxy", "http://proxy.example:3128", FAR, None),
+        ("all_proxy", "socks5://proxy.example:1080", FAR, "socks5://proxy.example:1080"),
+        ("ALL_PROXY", "proxy.example:3128", FAR, "http://proxy.example:3128"),
+        ("socks_proxy", "proxy.example:1080", FAR, "socks5h://proxy.example:1080"),
+    ],
+)
+def test_the_environment_names_a_proxy(
+    name: str, value: str, url: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One without a scheme is read as curl reads it."""
+    monkeypatch.setenv(name, value)
+    assert proxy_for(parse_uri(url), True) == expected
+
+
+def test_no_proxy_wins_over_all_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is exempt is exempt from every proxy."""
+    monkeypatch.setenv("all_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "example.test")
+    assert proxy_for(parse_uri(FAR), True) is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.8.9.1", "[::1]"])
+def test_a_loopback_address_needs_no_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment has no say about it; the argument has."""
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("all_proxy", "http://proxy.example:3128")
+    uri = parse_uri(f"ws://{host}:8080/")
+    assert proxy_for(uri, True) is None
+    assert proxy_for(uri, "http://mine.example:1") == "http://mine.example:1"
+
+
+@pytest.mark.parametrize("proxy", UNUSABLE)
+def test_an_unusable_proxy_is_an_error_of_the_socket(proxy: str) -> None:
+    """C28: at once, and its password is nowhere."""
+    with pytest.raises(ValueError, match=r"^proxy: ") as raised:
+        Socket(FAR, proxy=proxy)
+    assert "S3cret" not in "".join(traceback.format_exception_only(raised.value))
+    assert raised.value.__cause__ is None and raised.value.__context__ is None
+
+
+def test_a_proxy_is_shown_without_its_password() -> None:
+    """C28."""
+    proxy = proxy_address("http://me:S3cretPass@[2001:db8::1]:3128")
+    assert proxy_url(proxy) == "http://[2001:db8::1]:3128"
