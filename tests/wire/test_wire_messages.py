@@ -95,7 +95,7 @@ def test_fragments() -> None:
 
 
 def test_one_read_is_one_batch() -> None:
-    """C31: what came in one segment is one list; a frame that is not whole belongs to a later one."""
+    """C31: what came in one segment is one list; a frame that is not whole is of a later one."""
     written = threading.Event()
 
     def play(peer: Peer) -> None:
