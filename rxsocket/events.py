@@ -241,11 +241,14 @@ class AwaitingAuth(_Event):
         reason: Why, in words.
         cause: Why.
         asks: True if the provider is asked for one meanwhile.
+        retry_in: Seconds until the same one is tried again, as it was accepted before; ``None`` if
+            it is not.
     """
 
     reason: str
     cause: Cause
     asks: bool = False
+    retry_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

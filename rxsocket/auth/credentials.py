@@ -30,9 +30,9 @@ __all__ = [
     "PENDING",
     "AuthValue",
     "Credential",
+    "CredentialSet",
     "CredentialValue",
     "Identity",
-    "RefusedCredentials",
     "Secret",
     "for_user",
     "jwt_claims",
@@ -262,13 +262,14 @@ LIMIT = 4096
 """A provider may issue tokens that are refused for weeks: the oldest are forgotten first."""
 
 
-class RefusedCredentials:
-    """Fingerprints of the credentials that were refused."""
+class CredentialSet:
+    """Fingerprints of credentials: of those that were refused, or accepted."""
 
     def __init__(self) -> None:
         self._known: dict[str, None] = {}
 
     def remember(self, credential: Credential) -> None:
+        """Put one in; the oldest is dropped."""
         self._known[credential.fingerprint] = None
         if len(self._known) > LIMIT:
             del self._known[next(iter(self._known))]
@@ -276,6 +277,10 @@ class RefusedCredentials:
     def __contains__(self, credential: Credential) -> bool:
         return credential.fingerprint in self._known
 
+    def discard(self, credential: Credential) -> None:
+        """Take one out."""
+        self._known.pop(credential.fingerprint, None)
+
     def forget(self) -> None:
-        """Allow each of them again (``reconnect()``)."""
+        """Take all out."""
         self._known.clear()

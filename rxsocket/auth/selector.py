@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential, RefusedCredentials
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential, CredentialSet
 from rxsocket.auth.providers import Ask, Provider, Reason
 from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
 from rxsocket.events import Cause
@@ -53,7 +53,7 @@ class CredentialSelector:
     """
 
     def __init__(
-        self, source: CredentialSource, fallback: Provider | None, refusals: RefusedCredentials
+        self, source: CredentialSource, fallback: Provider | None, refusals: CredentialSet
     ) -> None:
         self.credential: Credential = source if isinstance(source, Credential) else ANONYMOUS
         self._pushed = source if isinstance(source, Credential) else None

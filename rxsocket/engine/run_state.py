@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from rxsocket.auth.credentials import RefusedCredentials
+from rxsocket.auth.credentials import CredentialSet
 from rxsocket.events import Cause
 from rxsocket.transports.base import Link
 
@@ -149,6 +149,7 @@ class RunState:
     Attributes:
         closing: Connections that are being closed.
         refusals: Credentials that were refused.
+        accepted: Credentials with which a connection was stable.
         epoch: Number of the last attempt.
         dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
             the loop's clock.
@@ -156,19 +157,27 @@ class RunState:
         is_running: Whether the socket runs.
         stop_reason: Why the run that is being stopped ends; written by the engine alone.
         closed_at: When the last connection ended, on the loop's clock.
+        was_stable: Whether a connection of this run was stable.
+        refused_retries: How often a credential that was accepted before was tried again after a
+            refusal, since the last stable connection.
     """
 
     closing: ClosingConnections
-    refusals: RefusedCredentials = field(default_factory=RefusedCredentials)
+    refusals: CredentialSet = field(default_factory=CredentialSet)
+    accepted: CredentialSet = field(default_factory=CredentialSet)
     epoch: int = 0
     dialled_at: float | None = None
     credential_changed: bool = False
     is_running: bool = False
     stop_reason: StopReason = StopReason(Cause.LEFT)
     closed_at: float | None = None
+    was_stable: bool = False
+    refused_retries: int = 0
 
     def start(self) -> None:
         """The socket starts."""
         self.is_running = True
         self.closed_at = None
+        self.was_stable = False
+        self.refused_retries = 0
         self.closing.reset()

@@ -211,11 +211,17 @@ class _Explainer:
         return self._explained(
             doing=doing,
             why=self._outage() or awaiting.reason,
-            next="the function given as auth= is asked for another one"
-            if awaiting.asks
-            else "nothing, until there is another one",
+            next=self._after_refusal(awaiting),
             advice=self._advice() or NEW_CREDENTIAL,
         )
+
+    def _after_refusal(self, awaiting: AwaitingAuth) -> str:
+        asked = "the function given as auth= is asked for another one"
+        if awaiting.retry_in is None:
+            return asked if awaiting.asks else "nothing, until there is another one"
+        left = max(0.0, awaiting.at + awaiting.retry_in - self._now)
+        again = f"this one, which was accepted before, is tried again in {span(left)}"
+        return f"{asked}; {again}" if awaiting.asks else again
 
     def _closed(self) -> Explanation:
         ended = self._last(Ended)

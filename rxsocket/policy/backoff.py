@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rxsocket.validation import seconds, seconds_or_none
+from rxsocket.validation import more_than_zero, seconds, seconds_or_none
 
 __all__ = ["NO_LIMITS", "Backoff", "Limits", "retry_after_seconds"]
 
@@ -30,6 +30,9 @@ class Backoff:
         cap: Widest window, in seconds.
         spacing: Least time between the starts of two attempts, in seconds.
         retry_after_cap: Longest ``Retry-After`` of a server that is honoured, in seconds.
+        refused_retry: Seconds until a credential that was accepted before, and was refused now, is
+            tried again: proxies and firewalls answer 403, too. It doubles each time, up to 15 times
+            as much. ``None``: not before ``reconnect()`` or another credential.
         random: Source of randomness; pass a seeded one to know every delay in advance.
 
     Raises:
@@ -45,11 +48,13 @@ class Backoff:
     cap: float = 40.0
     spacing: float = 1.0
     retry_after_cap: float = 300.0
+    refused_retry: float | None = 60.0
     random: random.Random = field(default=_shared, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("first", "base", "cap", "spacing", "retry_after_cap"):
             seconds(name, getattr(self, name))
+        more_than_zero("refused_retry", self.refused_retry)
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after ``failures`` earlier failures in a row (0 for the first)."""
@@ -58,6 +63,12 @@ class Backoff:
         # 2**31 is past any cap; a longer outage must not overflow the float.
         window = min(self.cap, self.base * 2.0 ** min(failures, 31))
         return self.random.uniform(window / 2, window)
+
+    def refused_delay(self, retries: int) -> float | None:
+        """Seconds until a credential that was accepted before is tried again after a refusal."""
+        if self.refused_retry is None:
+            return None
+        return self.refused_retry * min(15.0, 2.0 ** min(retries, 31))
 
 
 def retry_after_seconds(header: str | None, wall_time: float) -> float:

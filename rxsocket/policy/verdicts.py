@@ -59,6 +59,8 @@ class End:
         in_a_row: How many ends with this code, status or exception there were running, this one
             included.
         reason: What the peer said with its close code.
+        was_stable: Whether a connection of this run of the socket was stable, this one included.
+        carried: Whether the attempt carried a credential.
     """
 
     code: int | None = None
@@ -66,6 +68,8 @@ class End:
     stable: bool = False
     in_a_row: int = 1
     reason: str = ""
+    was_stable: bool = False
+    carried: bool = False
 
 
 Key: TypeAlias = int | range | type[Exception]
@@ -79,11 +83,15 @@ class Row:
         verdict: What follows.
         in_a_row: FAIL instead when the same end came that many times running.
         when_stable: The verdict instead when the connection had been stable.
+        once_stable: The verdict instead once a connection of this run was stable.
+        when_carried: The verdict instead when a credential was carried, before that.
     """
 
     verdict: Verdict
     in_a_row: int | None = None
     when_stable: Verdict | None = None
+    once_stable: Verdict | None = None
+    when_carried: Verdict | None = None
 
 
 RECONNECT = Row(Verdict.RECONNECT)
@@ -91,51 +99,59 @@ PATIENT = Row(Verdict.RECONNECT, in_a_row=5)
 AWAIT_AUTH = Row(Verdict.AWAIT_AUTH)
 COMPLETE = Row(Verdict.COMPLETE)
 FAIL = Row(Verdict.FAIL)
+# Of the standard table: what was good once may be good again, so nothing but the peer's 1000 ends
+# a socket that had a stable connection in this run (C3).
+FAIL_AT_FIRST = Row(Verdict.FAIL, once_stable=Verdict.RECONNECT)
+PATIENT_AT_FIRST = Row(Verdict.RECONNECT, in_a_row=5, once_stable=Verdict.RECONNECT)
+# Some servers refuse a token so: Vite's and socket.io's with 400, others redirect to a login page.
+FAIL_UNLESS_CARRIED = Row(
+    Verdict.FAIL, once_stable=Verdict.RECONNECT, when_carried=Verdict.AWAIT_AUTH
+)
 
 # Close codes begin at 1000 and HTTP statuses end at 599, so one mapping holds both.
 STANDARD: Mapping[Key, Row] = {
     # --- close codes (RFC 6455, section 7.4, and the IANA registry)
     1000: COMPLETE,  # normal closure: the peer says that it is done
     1001: RECONNECT,  # going away: restart, page change, session cap
-    1002: PATIENT,  # protocol error: a flaky proxy, or a server that will never work
-    1003: PATIENT,  # unsupported data
+    1002: PATIENT_AT_FIRST,  # protocol error: a flaky proxy, or a server that will never work
+    1003: PATIENT_AT_FIRST,  # unsupported data
     1005: RECONNECT,  # closed without a code
     1006: RECONNECT,  # link lost without a close frame
-    1007: PATIENT,  # invalid payload
+    1007: PATIENT_AT_FIRST,  # invalid payload
     1008: Row(
         Verdict.AWAIT_AUTH, when_stable=Verdict.RECONNECT
     ),  # policy: at the door, the credential
-    1009: FAIL,  # message too big: the same message would come again
-    1010: FAIL,  # the server lacks an extension that we asked for
+    1009: FAIL_AT_FIRST,  # message too big: the same message would come again
+    1010: FAIL_AT_FIRST,  # the server lacks an extension that we asked for
     1011: RECONNECT,  # internal error
     1012: RECONNECT,  # service restart
     1013: RECONNECT,  # try again later
     1014: RECONNECT,  # bad gateway
-    1015: FAIL,  # TLS
+    1015: FAIL_AT_FIRST,  # TLS
     3000: AWAIT_AUTH,  # unauthorized (IANA)
     3003: AWAIT_AUTH,  # forbidden (IANA)
     4401: AWAIT_AUTH,  # by custom: HTTP 401 as a close code
     4403: AWAIT_AUTH,  # by custom: HTTP 403 as a close code
     range(1000, 5000): RECONNECT,  # codes that say nothing to us: a private matter of the server
     # --- HTTP statuses of a refused handshake (RFC 9110)
-    400: FAIL,
+    400: FAIL_UNLESS_CARRIED,
     401: AWAIT_AUTH,
     403: AWAIT_AUTH,
-    404: PATIENT,  # a deploy may bring it back
-    405: FAIL,
+    404: PATIENT_AT_FIRST,  # a deploy may bring it back
+    405: FAIL_AT_FIRST,
     408: RECONNECT,
-    410: FAIL,
+    410: FAIL_AT_FIRST,
     425: RECONNECT,
-    426: FAIL,
+    426: FAIL_AT_FIRST,
     429: RECONNECT,
     range(500, 600): RECONNECT,
-    range(100, 600): PATIENT,  # not a WebSocket endpoint, as far as one can see
+    range(100, 600): PATIENT_AT_FIRST,  # not a WebSocket endpoint, as far as one can see
     # --- exceptions of an attempt that never opened; the nearest class decides
     Unauthorized: AWAIT_AUTH,
     CredentialRefused: AWAIT_AUTH,
-    ssl.SSLCertVerificationError: FAIL,
-    HandshakeInvalid: PATIENT,
-    RedirectRefused: FAIL,
+    ssl.SSLCertVerificationError: FAIL_AT_FIRST,
+    HandshakeInvalid: PATIENT_AT_FIRST,
+    RedirectRefused: FAIL_UNLESS_CARRIED,
     Exception: RECONNECT,  # OSError, TimeoutError, a provider that failed
 }
 
@@ -177,6 +193,10 @@ class Verdicts:
         row = self._row(end)
         if row.when_stable is not None and end.stable:
             return row.when_stable
+        if row.once_stable is not None and (end.stable or end.was_stable):
+            return row.once_stable
+        if row.when_carried is not None and end.carried:
+            return row.when_carried
         if row.in_a_row is not None and end.in_a_row >= row.in_a_row:
             return Verdict.FAIL
         return row.verdict

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from reactivex import abc
@@ -230,8 +231,16 @@ class Attempts:
 
     def _judge(self, connection: Connection, end: End, stable: bool) -> Verdict:
         try:
-            now = self._loop.event_loop.time()
-            verdict = self._retries_of(connection).judge(end, stable, now)
+            if stable:
+                self._on_stable(connection)
+            credential = connection.credential
+            end = replace(
+                end,
+                stable=stable,
+                was_stable=self._run_state.was_stable,
+                carried=credential is not None and credential.known,
+            )
+            verdict = self._retries_of(connection).judge(end, self._loop.event_loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently
             self.verdict_error = error
             return Verdict.FAIL
@@ -246,6 +255,12 @@ class Attempts:
         if connection.credential is not None:
             self._run_state.refusals.remember(connection.credential)
         return verdict
+
+    def _on_stable(self, connection: Connection) -> None:
+        self._run_state.was_stable = True
+        self._run_state.refused_retries = 0
+        if connection.credential is not None:
+            self._run_state.accepted.remember(connection.credential)
 
     def _retries_of(self, connection: Connection) -> RetryState:
         return self._beside.get(connection, self.retries)

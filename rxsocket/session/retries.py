@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.engine.options import SocketOptions
 from rxsocket.errors import Attempted, HandshakeRefused
@@ -48,27 +50,24 @@ class RetryState:
         """An attempt, or the connection that it became, ended."""
         self.tried = (*self.tried[1 - ATTEMPTS_KEPT :], attempt)
 
-    def judge(self, end: End, stable: bool, now: float) -> Verdict:
+    def judge(self, end: End, now: float) -> Verdict:
         """The verdict about an end.
 
         Args:
             end: Its close code and reason, or its exception.
-            stable: Whether it was a connection, and stable.
             now: When it ended.
 
         Raises:
             TypeError: If the user's function gave something else.
         """
-        if stable:
+        if end.stable:
             self.attempts = self.failures = self._in_a_row = 0
             self._asked_at_once = False
             self._since = now
             self.tried = ()
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
-        verdict = self._options.verdicts(
-            End(end.code, end.error, stable, self._in_a_row, end.reason)
-        )
+        verdict = self._options.verdicts(replace(end, in_a_row=self._in_a_row))
         if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
         if verdict is Verdict.COMPLETE and self._options.clean_close == "reconnect":

@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from reactivex import Observable, abc
 
+from rxsocket.auth.expiry import jwt_expiry
 from rxsocket.auth.groups import CredentialGroup
 from rxsocket.connection.connection import Connection
 from rxsocket.engine.auth import AuthUpdate
@@ -183,14 +185,36 @@ class _Supervisor(abc.DisposableBase):
         return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:
-        asks = self._attempts.selector.will_ask(cause)
-        self._attempts.emit(AwaitingAuth(cause=cause, reason=reason, asks=asks, at=self._now()))
-        await self._attempts.selector.another(
-            self._attempts.retries.ask,
-            cause,
-            self._attempts.retries.next_ask_delay,
-            lambda error: self._publisher.publish(SourceFailed(error=error, at=self._now())),
-        )
+        """Return when there is another credential, or when the refused one is tried again."""
+        selector, at = self._attempts.selector, self._now()
+        asks, retry_in = selector.will_ask(cause), self._retry_refused_in(cause)
+        event = AwaitingAuth(cause=cause, reason=reason, asks=asks, retry_in=retry_in, at=at)
+        self._attempts.emit(event)
+        refused = selector.credential
+        with suppress(TimeoutError):
+            async with asyncio.timeout(retry_in):
+                await selector.another(
+                    self._attempts.retries.ask,
+                    cause,
+                    self._attempts.retries.next_ask_delay,
+                    self._on_source_failed,
+                )
+                return
+        self._run_state.refused_retries += 1
+        self._run_state.refusals.discard(refused)
+
+    def _retry_refused_in(self, cause: Cause) -> float | None:
+        """Seconds until a refused credential is tried again, because it was good once (C9)."""
+        credential = self._attempts.selector.credential
+        if cause is not Cause.REFUSED or credential not in self._run_state.accepted:
+            return None
+        expiry = jwt_expiry(credential)
+        if expiry is not None and expiry <= self._now():
+            return None
+        return self._options.backoff.refused_delay(self._run_state.refused_retries)
+
+    def _on_source_failed(self, error: Exception) -> None:
+        self._publisher.publish(SourceFailed(error=error, at=self._now()))
 
     def _ended(
         self, end: EpochEnd, verdict: Verdict, cause: Cause, limit: str = "it cannot succeed"

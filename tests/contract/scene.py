@@ -35,8 +35,8 @@ class _Longest(Random):
 
 
 def known() -> Backoff:
-    """A backoff without chance: 2, 4, 8, 16, 32, 40, 40, ... seconds."""
-    return Backoff(random=_Longest())
+    """A backoff without chance: 2, 4, 8, 16, 32, 40, 40, ... seconds; a refusal is final."""
+    return Backoff(random=_Longest(), refused_retry=None)
 
 
 class Scene:

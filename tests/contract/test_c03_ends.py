@@ -131,11 +131,11 @@ def test_the_peers_1000_is_an_end_like_others_if_asked(clock: VirtualClock, scen
 @pytest.mark.parametrize(
     ("script", "options"),
     [
-        (reject(400), {}),
+        (reject(405), {}),
         (accept().close(1009), {}),
         (reject(503), {"verdicts": standard().override({503: Verdict.FAIL})}),
     ],
-    ids=["400", "1009", "override"],
+    ids=["405", "1009", "override"],
 )
 def test_only_fail_fails_the_streams(
     clock: VirtualClock, scene: Make, script: Any, options: dict[str, Any]
@@ -155,7 +155,7 @@ def test_only_fail_fails_the_streams(
 
 def test_a_failure_without_on_error_harms_nobody(clock: VirtualClock, scene: Make) -> None:
     """Who left ``on_error`` out hears nothing; the others are told all the same."""
-    it = scene(reject(400), watch=False, auth=A)
+    it = scene(reject(405), watch=False, auth=A)
     it.socket.messages.subscribe()
     it.socket.on_open(lambda: None)
     failures: list[Exception] = []
@@ -164,7 +164,7 @@ def test_a_failure_without_on_error_harms_nobody(clock: VirtualClock, scene: Mak
     assert len(failures) == 1
 
 
-@pytest.mark.parametrize("first", [accept().wait(1.0).close(), reject(400), accept()], ids=repr)
+@pytest.mark.parametrize("first", [accept().wait(1.0).close(), reject(405), accept()], ids=repr)
 def test_a_socket_that_ended_can_be_started_afresh(
     clock: VirtualClock, scene: Make, first: Any
 ) -> None:
@@ -194,7 +194,8 @@ def test_who_subscribes_in_on_completed_starts_it_afresh(
     clock: VirtualClock, scene: Make, end: str, stream: str
 ) -> None:
     """In any stream's end, before the others have heard of theirs: one new life, not ended too."""
-    it = scene(watch=False, auth=A)
+    fatal = standard().override({1009: Verdict.FAIL})
+    it = scene(watch=False, auth=A, verdicts=fatal)
     ends: list[str] = []
     opens: list[Opened] = []
 
@@ -356,12 +357,12 @@ def test_a_failure_is_an_error_in_the_log(
     clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """That it gave up for good is logged as an ERROR, also when only ``on_message`` listens."""
-    peer = fake(reject(400))
+    peer = fake(reject(405))
     socket = Socket(peer.url, auth=A, transport=peer)
     socket.on_message(lambda: None)
     clock.advance(1.0)
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "400" in record.message and "gave up" in record.message
+    assert "405" in record.message and "gave up" in record.message
     socket.close()
     clock.advance(1.0)
 
