@@ -32,7 +32,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .wire_helpers import BINARY, Peer, Watch, frame, quick, raw
+from .wire_helpers import BINARY, Inbox, Peer, Watch, frame, quick, raw
 
 
 def test_what_was_queued_goes_to_nobody_else() -> None:
@@ -258,3 +258,16 @@ def test_a_masked_frame_of_a_server_is_a_protocol_error() -> None:
         assert watch.of(Message)[0].data == b"fine"
         assert (closed.sent, closed.verdict) == (1002, Verdict.RECONNECT)
         socket.close().result(5)
+
+
+def test_a_proxy_that_refuses_for_a_while_ends_nothing() -> None:
+    """C3, C9: after a stable connection 404, 405, 403 and 400; the same subscriber goes on."""
+    answers = [reject(status) for status in (404, 405, 410, 400, 403)]
+    backoff = Backoff(first=0.01, base=0.01, cap=0.02, spacing=0.0, refused_retry=0.05)
+    with server(accept().send("1").wait(0.2).drop(), *answers, accept().send("2")) as peer:
+        options = {"auth": {"token": "good"}, "backoff": backoff, "stable_after": 0.05}
+        with Socket(peer.url, **options) as socket:
+            inbox = Inbox()
+            socket.on_message(inbox)
+            assert inbox.wait(2) == ["1", "2"]
+        assert len(peer.handshakes) == 7
