@@ -305,7 +305,7 @@ class ObserverFailed(_Failure):
             ``socket.scheduler``, the operator decides.
     """
 
-    error: Exception
+    error: BaseException
     observer: str
     stream: str
     detached: bool = True

@@ -47,7 +47,7 @@ from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.channels import Channel, Channels
 from rxsocket.topics.emitters import Emitter
 from rxsocket.topics.listeners import Listener, Topics
-from rxsocket.topics.requests import Request, Requests
+from rxsocket.topics.requests import Answers, Requests
 from rxsocket.topics.subscriptions import Answer
 from rxsocket.topics.topic import Envelope, envelope_or_default
 from rxsocket.transports.base import Transport
@@ -393,7 +393,7 @@ class Socket(Generic[T, S]):
         """
         with self._engine.loop.lock:
             if self._scheduler is None:
-                self._scheduler = LoopScheduler(self._engine.loop, self._publisher.publish)
+                self._scheduler = LoopScheduler(self._engine.loop, self._publisher.report)
         return self._scheduler
 
     def on_open(self, function: Callback) -> abc.DisposableBase:
@@ -558,7 +558,7 @@ class Socket(Generic[T, S]):
         timeout: float | None = 10.0,
         answers: int | None = 1,
         idempotent: bool = False,
-    ) -> Request:
+    ) -> Answers:
         """Ask something and wait for the answer: await it, or subscribe to it.
 
         It fails at once when the connection that carried it ends; no message of another one is

@@ -21,7 +21,7 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.streams.multicast import Report
+from rxsocket.runtime.reporting import Report
 from rxsocket.streams.receipts import Receipt
 
 __all__ = ["AuthChange", "Changes", "InEffect", "Overtaken", "Refused", "Stored"]

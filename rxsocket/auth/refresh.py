@@ -105,7 +105,7 @@ class TokenRefresher:
         self.calls = 0
 
     def __repr__(self) -> str:
-        observers = amount(self.credentials.observers + len(self._followers), "observer")
+        observers = amount(self.credentials.observer_count + len(self._followers), "observer")
         return f"<Refreshing {self._single_flight.name}: {observers}>"
 
     # --- from any thread
@@ -308,9 +308,14 @@ class TokenRefresher:
         asked = [follower for follower, _ in waiting]
         return [follower for follower in self._followers if follower not in asked]
 
-    def _observer_failed(self, observer: str, stream: str, error: Exception) -> None:
+    def _observer_failed(
+        self, observer: str, stream: str, error: BaseException, *, detached: bool = True
+    ) -> None:
         text = "observer %s of %s raised and was detached; the others go on"
+        if not detached:
+            text = "observer %s of %s raised"
         logger.warning(text, observer, stream, exc_info=error)
+        self._loop.exit_later(error)
 
 
 class Refreshing(Stream[Credential]):

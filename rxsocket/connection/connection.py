@@ -174,7 +174,7 @@ class Connection(abc.ObserverBase[Signal]):
         with self._loop.turn():
             self._first_filter = self._filtered if self._filters else None
             self._outbox.open(link, self.epoch)
-            self._publisher.read_gate.opened(link, self._watch(link))
+            self._publisher.read_gate.add_link(link, self._watch(link))
             request, self._request = self._request, None
             self._on_event(
                 self,
@@ -471,7 +471,7 @@ class Connection(abc.ObserverBase[Signal]):
         if self.link is not None:
             if self.opened_at is not None:
                 self._outbox.close()
-            self._publisher.read_gate.closed(self.link)
+            self._publisher.read_gate.remove_link(self.link)
         if self._auth_handshake is not None:
             self._auth_handshake.dispose()
         if self._stability is not None:

@@ -71,7 +71,7 @@ def _failure(data: str | bytes, error: Exception) -> Undecodable:
     return Undecodable(f"{what} does not decode: {why_undecodable(error)}")
 
 
-def why_undecodable(error: Exception) -> str:
+def why_undecodable(error: BaseException) -> str:
     """What is wrong with a message, as far as that can be said without its data (C28)."""
     text = str(error)
     # With a cause it is msgspec's wrapping of what a __post_init__ of the user's says.

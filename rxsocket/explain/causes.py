@@ -166,7 +166,7 @@ def describe(error: Exception) -> str:
     return text if text else type(error).__name__
 
 
-def kind_and_text(error: Exception) -> str:
+def kind_and_text(error: BaseException) -> str:
     """An exception of a user's function, in one line: ``KeyError: 'px'``."""
     if isinstance(error, Remembered):
         return str(error)

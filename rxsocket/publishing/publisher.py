@@ -53,7 +53,7 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.state import State, States
 from rxsocket.streams.iteration import ReadGate
 from rxsocket.streams.multicast import Connect, Hub, ReplayHub, ValueHub
-from rxsocket.streams.replay import MessageHub, Session, SessionHub
+from rxsocket.streams.replay import HoldingHub, Session, SessionHub
 from rxsocket.streams.slow_consumers import SlowConsumerDetector
 
 __all__ = ["Publisher"]
@@ -83,10 +83,12 @@ class Publisher:
         self._hooks = hooks
         self._report = report
         self.read_gate = gate = ReadGate(loop)
-        self.messages: MessageHub[Any] = MessageHub("messages", loop, report, self, connect, gate)
+        self.messages: HoldingHub[Any] = HoldingHub(
+            "messages", loop, report, self.dropped, connect, gate
+        )
         self.events: Hub[Event] = ReplayHub("events", loop, report, self.held, connect, gate)
         self.batches: Hub[list[Any]] = ReplayHub(
-            "batches", loop, report, self.messages.release_whole, connect, gate
+            "batches", loop, report, self.messages.take_held_batch, connect, gate
         )
         self.opens: Hub[Opened] = Hub("opens", loop, report, connect, gate)
         self.closes: Hub[Closed] = Hub("closes", loop, report, connect, gate)
@@ -154,8 +156,8 @@ class Publisher:
             came: What these were decoded from, if they were.
             at: When they came, if that is not now.
         """
-        if not self._slow_consumers.running:
-            self._slow_consumers.start()
+        if not self._slow_consumers.is_timing_burst:
+            self._slow_consumers.start_burst()
         loop, epoch, asked = self._loop, self.delivers, self._loop.pending
         with loop.turn():
             if self._hooks.after_receive:
@@ -168,7 +170,7 @@ class Publisher:
                 if self._takes_long_way():
                     more = self._emit_next(messages, sources, at)
                 else:
-                    more = not self.messages.pour(messages, asked)
+                    more = not self.messages.emit_until(messages, asked)
                 if asked:
                     loop.run_pending()
 
@@ -195,7 +197,7 @@ class Publisher:
             self.events.observed
             or self._session is not None
             or self.changes.awaiting_message
-            or self.messages.holding
+            or self.messages.is_holding
         )
 
     def _emit_next(
@@ -246,7 +248,8 @@ class Publisher:
     def end(self, error: Exception | None) -> None:
         """End every stream: what is about connections fails with ``error``, if there is one."""
         with self._loop.turn():
-            self.messages.let_go()
+            self._slow_consumers.stop()
+            self.messages.drop_held()
             for connecting in (self.events, self.opens, self.closes, self.sessions):
                 connecting.end(error)
             self.messages.end(error)
@@ -257,31 +260,39 @@ class Publisher:
 
     def abandon(self) -> None:
         """The last one left: nobody hears what is held, and changes wait for the next start."""
+        self._slow_consumers.stop()
         self.changes.abandon()
-        self.messages.let_go()
+        self.messages.drop_held()
 
-    def report(self, observer: str, stream: str, error: Exception) -> None:
-        """An observer raised and was detached (C23)."""
+    def report(
+        self, observer: str, stream: str, error: BaseException, *, detached: bool = True
+    ) -> None:
+        """An observer, or another function of the user's, raised (C23)."""
         at = self._loop.wall_time()
-        failed = ObserverFailed(observer=observer, stream=stream, error=error, at=at)
+        failed = ObserverFailed(
+            observer=observer, stream=stream, error=error, at=at, detached=detached
+        )
         self._reports.append((failed, copy_context()))  # in a notebook, that of its cell
         self._loop.run(self._publish_reports)  # when everybody has had the value that it raised at
+        self._loop.exit_later(error)
 
     def _publish_reports(self) -> None:
         while self._reports:
             self.publish(*self._reports.pop(0))
 
     def _open(self, event: Opened) -> None:
-        self.messages.let_go()  # of the epoch before
+        self.messages.drop_held()  # of the epoch before
         self._epoch = self.delivers = event.epoch
-        self._slow_consumers.reset()
+        self._slow_consumers.abandon_burst()
         if not self.sessions.observed:  # else a session holds by itself
-            has_audience = any(hub.attended for hub in (self.events, self.messages, self.batches))
-            if not has_audience:
-                self.messages.hold()
+            payloads = (self.events, self.messages, self.batches)
+            if not any(hub.has_audience for hub in payloads):
+                self.messages.start_holding()
         else:
-            self._session = SessionHub(event.epoch, self._loop, self._report, self, self.read_gate)
-            self._session.hold()
+            self._session = SessionHub(
+                event.epoch, self._loop, self._report, self.dropped, self.read_gate
+            )
+            self._session.start_holding()
         self.opens.emit(event)
         if self._session is not None:
             self.sessions.emit(Session(self._session))
@@ -293,7 +304,7 @@ class Publisher:
         if session is not None:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
-            self.messages.let_go("the credential changed before anybody subscribed")  # C5, C14
+            self.messages.drop_held("the credential changed before anybody subscribed")  # C5, C14
         if event.cause in FAULTS or event.code not in (None, 1000):
             self.errors.emit(event)
 
@@ -303,7 +314,7 @@ class Publisher:
 
     def held(self) -> list[Event]:
         """The messages that were held for the first subscriber, as events (C4)."""
-        held = self.messages.hand_out()
+        held = self.messages.take_held()
         return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
 
     def dropped(self, count: int, reason: str) -> None:

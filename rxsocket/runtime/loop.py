@@ -222,6 +222,20 @@ class SocketLoop:
                 return self._waiting.pop(0)
             return None
 
+    def exit_later(self, error: BaseException) -> None:
+        """Let a ``SystemExit`` or ``KeyboardInterrupt`` of a user's function end the program.
+
+        It is raised when the actions under way are over, where it ends the user's own loop or, if
+        none is bound, the call that led to it. The thread that sockets share goes on.
+        """
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            running = running_loop()
+            if running is None:
+                if self._loop is None:
+                    self.run(partial(_reraise, error))
+            elif not background.serves(running):
+                running.call_soon(_reraise, error)
+
     def turn(self) -> AbstractContextManager[None]:
         """For ``with``: what is asked for inside runs when the outermost turn ends."""
         return self
@@ -263,6 +277,10 @@ class SocketLoop:
             except Exception:
                 # A bug of ours; what was asked for after it must still happen.
                 logger.exception("an action of the socket failed unexpectedly")
+
+
+def _reraise(error: BaseException) -> None:
+    raise error
 
 
 def _give_nothing_back() -> None:

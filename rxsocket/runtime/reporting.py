@@ -1,4 +1,4 @@
-"""Whom to tell that an observer raised, when the emission that reached it is over (C23).
+"""Where it is reported that an observer raised, within an emission or after it (C23).
 
 A stream catches what its observers raise within an emission. An operator that lets a value wait
 calls its observer later, in a turn of its own; it keeps what :func:`reporter` gave it meanwhile.
@@ -15,20 +15,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context, ContextVar
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-__all__ = ["Reporter", "report_to", "reporter"]
+__all__ = ["Report", "Reporter", "report_to", "reporter"]
 
-Reporter: TypeAlias = Callable[[Exception], None]
+Reporter: TypeAlias = Callable[[BaseException], None]
+
+
+class Report(Protocol):
+    """Publishes that an observer raised, and lets a ``SystemExit`` end the loop; any thread."""
+
+    def __call__(
+        self, observer: str, stream: str, error: BaseException, *, detached: bool = True
+    ) -> None: ...
+
 
 _reporter: ContextVar[Reporter | None] = ContextVar("rxsocket_reporter", default=None)
 
 
 def report_to(context: Context, report: Reporter) -> None:
-    """Let what is called in a context, and what that leads to, find whom to tell of failures."""
+    """Set what :func:`reporter` returns in a context, and in those copied from it."""
     context.run(_reporter.set, report)
 
 
 def reporter() -> Reporter | None:
-    """Who is told that an observer raised; ``None`` outside the emissions of a socket."""
+    """What reports that an observer raised; ``None`` outside the emissions of a socket."""
     return _reporter.get()

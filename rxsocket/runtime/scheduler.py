@@ -1,4 +1,4 @@
-"""The scheduler of a socket's loop: for operators of RxPY in which time matters (C24)."""
+"""Schedulers of a socket's loop, for operators of RxPY in which time matters (C24)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from reactivex import abc, typing
 from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from rxsocket.events import ObserverFailed
 from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.reporting import Report
 from rxsocket.runtime.threads import running_loop, wall_clock
 
-__all__ = ["LoopScheduler"]
+__all__ = ["LoopScheduler", "StreamScheduler"]
 
 S = TypeVar("S")
-Publish: TypeAlias = Callable[[ObserverFailed], None]
 
 
 class LoopScheduler(PeriodicScheduler):
@@ -40,14 +40,14 @@ class LoopScheduler(PeriodicScheduler):
     that loop running when the socket has closed, so a value that ``delay`` holds still comes.
 
     Args:
-        home: Where the socket lives.
-        publish: Given what a scheduled action raised, on the loop.
+        loop: Where the socket lives.
+        report: Called for each scheduled action that raised.
     """
 
-    def __init__(self, loop: SocketLoop, publish: Publish) -> None:
+    def __init__(self, loop: SocketLoop, report: Report) -> None:
         super().__init__()
         self._loop = loop
-        self._publish = publish
+        self._report = report
         self._anchor: tuple[asyncio.AbstractEventLoop, datetime] | None = None
 
     @property
@@ -105,23 +105,27 @@ class LoopScheduler(PeriodicScheduler):
             with self._loop.turn() if self._loop.is_current else nullcontext():
                 try:
                     return self.invoke_action(action, state)
-                except Exception as error:
-                    self._failed(_named(action), error)
+                except BaseException as error:
+                    self._report(_named(action), "scheduler", error, detached=False)
                     return None
 
         item = _Item(invoke, *self._loop.acquire())
         item.start(seconds)
         return item
 
-    def _failed(self, observer: str, error: Exception) -> None:
-        event = ObserverFailed(
-            observer=observer,
-            stream="scheduler",
-            error=error,
-            at=self._loop.wall_time(),
-            detached=False,
-        )
-        self._loop.run(lambda: self._publish(event))
+
+class StreamScheduler(LoopScheduler):
+    """What a stream gives to the operators behind it, unless they were given another scheduler.
+
+    Those with a time in them stay on the socket's loop. What is due at once, such as the values of
+    ``start_with``, is scheduled on the current thread, as it would be without this scheduler.
+    """
+
+    def schedule(
+        self, action: typing.ScheduledAction[S], state: S | None = None
+    ) -> abc.DisposableBase:
+        """Run an action now, after those that run now have scheduled theirs before it."""
+        return CurrentThreadScheduler.singleton().schedule(action, state)
 
 
 class _Item(abc.DisposableBase):

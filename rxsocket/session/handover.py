@@ -76,7 +76,7 @@ class HandoverAttempt:
     def on_link(self, new: Connection) -> None:
         """The new one could open."""
         if new.link is not None:
-            self._read_gate.opened(new.link)  # both are paused together
+            self._read_gate.add_link(new.link)  # both are paused together
             self._answers = self._hooks.subscribe_early(new.link, new.epoch)
         if self._strategy.ready == "open" or self._is_acknowledged:
             self._on_ready()

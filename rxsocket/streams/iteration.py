@@ -1,20 +1,18 @@
-"""``async for`` over a stream: nothing is lost, and the server is made to wait (C27).
+"""``async for`` over a stream: nothing is lost, as reading is paused while values wait (C27).
 
 ::
 
     network    1 2 3 4 5 6 7 ‖ . . . ‖ 8 9        ‖ reading is paused, and goes on
     waiting    1 2 3 4 5 6 7           8 9        high-water mark 7, low-water mark 1
     loop body    1---2---3---4---5---6---7
-
-
-Reading from the network, stopped and continued as lossless consumers ask for it (C27).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from reactivex import Observable
@@ -26,15 +24,11 @@ __all__ = ["HIGH_WATER", "ReadGate", "iterate", "marks"]
 
 
 class Pausable(Protocol):
-    """What stops while nothing is read: a link, and who watches it for signs of life."""
+    """What stops while nothing is read: a link, and what checks that its peer is alive."""
 
-    def pause(self) -> None:
-        """Nothing is read for now."""
-        ...
+    def pause(self) -> None: ...
 
-    def resume(self) -> None:
-        """It is read again."""
-        ...
+    def resume(self) -> None: ...
 
 
 class ReadGate:
@@ -67,21 +61,21 @@ class ReadGate:
     def is_paused(self) -> bool:
         return bool(self._pausing)
 
-    def opened(self, link: Pausable, liveness: Pausable | None = None) -> None:
-        """A connection can be read from; ``liveness`` watches it for signs of life."""
+    def add_link(self, link: Pausable, liveness: Pausable | None = None) -> None:
+        """Pause a connection's link, and what checks that its peer is alive, with the others."""
         self._links[link] = liveness
         if self._pausing:
             self._pause(link)
 
-    def closed(self, link: Pausable) -> None:
-        """A connection is being closed, or gone: whatever it still says is read and discarded."""
+    def remove_link(self, link: Pausable) -> None:
+        """Leave the link of a connection that closes alone: what still comes is discarded."""
         if link in self._links:
             del self._links[link]
             if self._pausing:
                 link.resume()
 
     def pause(self, consumer: object) -> None:
-        """Read no more, until this consumer and all others have resumed."""
+        """Pause reading, until this consumer and all others have resumed."""
         is_first = not self._pausing
         self._pausing[consumer] = None
         if is_first:
@@ -89,7 +83,7 @@ class ReadGate:
                 self._pause(link)
 
     def resume(self, consumer: object) -> None:
-        """As far as this consumer goes, read on."""
+        """Resume reading, unless another consumer has paused it, too."""
         if consumer not in self._pausing:
             return
         del self._pausing[consumer]
@@ -133,7 +127,6 @@ def marks(high_water: int, low_water: int | None) -> tuple[int, int]:
 async def iterate(
     source: Observable[T], loop: SocketLoop, read_gate: ReadGate | None, high: int, low: int
 ) -> AsyncGenerator[T]:
-    """The values of a source, on whatever loop this runs."""
     reader: _Reader[T] = _Reader(loop, read_gate, high, low)
     subscription = source.subscribe(reader.on_next, reader.end, reader.end)
     try:
@@ -141,15 +134,15 @@ async def iterate(
             yield reader.take()
     finally:
         subscription.dispose()
-        reader.leave()
+        reader.close()
     if reader.error is not None:
         raise reader.error
 
 
 class _Reader(Generic[T]):
-    """Between the socket's loop, where values come, and the loop where they are read.
+    """Between the socket's loop, where values arrive, and the loop where they are read.
 
-    On the socket's loop: ``on_next``, ``end``, and whether the brake is held. Both may be one.
+    ``on_next``, ``end`` and ``_release`` run on the socket's loop; both may be the same.
     """
 
     def __init__(self, loop: SocketLoop, read_gate: ReadGate | None, high: int, low: int) -> None:
@@ -159,61 +152,57 @@ class _Reader(Generic[T]):
         self._low = low
         self._waiting: deque[T] = deque()
         self._reader_loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-        self._held = False
-        self._releasing = False
-        self._left = False
-        self._ended = False
+        self._changed = asyncio.Event()
+        self._is_pausing = False
+        self._is_releasing = False
+        self._is_closed = False
+        self._has_ended = False
         self.error: Exception | None = None
 
     def on_next(self, value: T) -> None:
         self._waiting.append(value)
-        if self._read_gate is not None and not self._held and len(self._waiting) >= self._high:
-            self._held = True
+        is_full = len(self._waiting) >= self._high
+        if is_full and not self._is_pausing and self._read_gate is not None:
+            self._is_pausing = True
             self._read_gate.pause(self)
-        self._tell()
+        self._wake()
 
     def end(self, error: Exception | None = None) -> None:
         self.error = error
-        self._ended = True
-        self._tell()
+        self._has_ended = True
+        self._wake()
 
     async def ready(self) -> bool:
         """Wait for a value; ``False`` when there will be none."""
         while not self._waiting:
-            self._news.clear()
+            self._changed.clear()
             if self._waiting:  # it came from another thread between the two lines
                 break
-            if self._ended:
+            if self._has_ended:
                 return bool(self._waiting)
-            await self._news.wait()
+            await self._changed.wait()
         return True
 
     def take(self) -> T:
         value = self._waiting.popleft()
-        if self._held and not self._releasing and len(self._waiting) <= self._low:
-            self._releasing = True
+        if self._is_pausing and not self._is_releasing and len(self._waiting) <= self._low:
+            self._is_releasing = True
             self._loop.run(self._release)
         return value
 
-    def leave(self) -> None:
-        self._left = True
+    def close(self) -> None:
+        self._is_closed = True
         self._loop.run(self._release)
 
     def _release(self) -> None:
-        self._releasing = False
-        if self._read_gate is not None and (self._left or len(self._waiting) <= self._low):
-            self._held = False
+        self._is_releasing = False
+        if self._read_gate is not None and (self._is_closed or len(self._waiting) <= self._low):
+            self._is_pausing = False
             self._read_gate.resume(self)
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         if self._loop.is_current and self._loop.event_loop is self._reader_loop:
-            self._news.set()
+            self._changed.set()
         else:
-            self._from_elsewhere(self._news.set)
-
-    def _from_elsewhere(self, function: Callable[[], None]) -> None:
-        try:
-            self._reader_loop.call_soon_threadsafe(function)
-        except RuntimeError:
-            return  # the loop of the reader is closed: nobody reads any more
+            with suppress(RuntimeError):  # the loop of the reader is closed: nobody reads any more
+                self._reader_loop.call_soon_threadsafe(self._changed.set)

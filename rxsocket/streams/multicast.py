@@ -1,18 +1,15 @@
-"""What a stream is fed by: its observers, each behind a fence of its own (C23, C24).
+"""Hubs: what a stream's observers subscribe to, each guarded from the others (C23, C24).
 
 ::
 
-    a room of the house ── emit, end ── Feed ──┬─ fence ── observer
-                                     subscribe └─ fence ── observer
-                                          │
-    a user ─────────────────────────── Stream
+    publisher ── emit, end ── Hub ──┬─ SafeObserver ── observer
+                        subscribe   └─ SafeObserver ── observer
+                             │
+    a user ────────────── Stream
 
-A raising observer is detached and reported; the others and the connection go on. Each observer is
+An observer that raises is detached and reported; the others and the connection go on. Each is
 called on the socket's loop, one value at a time, in the ``contextvars`` context captured when it
 subscribed, and never after it was disposed.
-
-
-The fence of one observer: what it raises goes no further (C23), its context is its own (C24).
 """
 
 from __future__ import annotations
@@ -26,17 +23,30 @@ from reactivex import Observable, abc
 from reactivex.observer import AutoDetachObserver
 
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.runtime.reporting import Reporter, report_to
+from rxsocket.runtime.reporting import Report, Reporter, report_to
+from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.streams.iteration import ReadGate
 
-__all__ = ["Connect", "Hub", "ReplayHub", "Report", "SafeObserver", "ValueHub", "observer_name"]
+__all__ = [
+    "Connect",
+    "Hub",
+    "HubSubscription",
+    "ReplayHub",
+    "RoutedHub",
+    "SafeObserver",
+    "ValueHub",
+    "observer_name",
+]
 
 T = TypeVar("T")
 PACKAGES = ("rxsocket.", "reactivex.")
 PLUMBING = ("rxsocket.streams.", "rxsocket.validation", "rxsocket.operators", "reactivex.")
 
+Connect = Callable[[], abc.DisposableBase]
+"""Keeps the socket connected until what it returns is disposed (C1)."""
 
-def observer_name(error: Exception) -> str:
+
+def observer_name(error: BaseException) -> str:
     """Name the observer that raised: in its traceback, the first function that is no plumbing."""
     trace = error.__traceback__
     while trace is not None:
@@ -48,8 +58,8 @@ def observer_name(error: Exception) -> str:
     return "an observer without on_error"
 
 
-def _subscriber() -> str:
-    """Name who subscribes: the innermost function on the stack that is no plumbing."""
+def _subscriber_name() -> str:
+    """Name the innermost function on the stack that is no plumbing."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_back is not None:
         if not str(frame.f_globals.get("__name__")).startswith(PACKAGES):
@@ -62,73 +72,77 @@ def _subscriber() -> str:
 
 
 class SafeObserver(Generic[T]):
-    """One observer of a stream.
+    """One observer: it runs in its own context (C24), and what it raises stops here (C23).
 
     Args:
         observer: The observer.
-        report: Told of what it raises within an emission; it is detached then.
-        audience: Whether it counts as somebody who listens (C4).
-        later: Told of what an observer raises behind an operator that let the value wait, and that
-            it has left by itself. Default: ``report``.
+        report: Called with what it raises within an emission, after it was detached.
+        report_later: Called with what it raises behind an operator that let the value wait, and
+            that detaches it itself. Default: ``report``.
 
     Attributes:
-        live: Whether it is to get anything: it has neither left nor raised nor had its end.
+        is_active: False once it was disposed, was detached or got its end.
         run: Calls a function in the observer's context.
-        next: The function that values are for.
-        audience: Whether it counts as somebody who listens (C4).
-        subscribed_by: Who it is, for people.
+        callback: The function that is called with each value.
+        subscribed_by: The code that subscribed it, for people.
     """
 
-    __slots__ = ("_observer", "_report", "audience", "live", "next", "run", "subscribed_by")
+    __slots__ = (
+        "__weakref__",
+        "_observer",
+        "_report",
+        "callback",
+        "is_active",
+        "run",
+        "subscribed_by",
+    )
 
     def __init__(
         self,
         observer: abc.ObserverBase[T],
         report: Reporter,
-        audience: bool = True,
-        later: Reporter | None = None,
+        report_later: Reporter | None = None,
     ) -> None:
         self._observer = observer
-        self.next = _direct(observer)
+        self.callback = _callback(observer)
         context = contextvars.copy_context()
-        report_to(context, later or report)
+        report_to(context, report_later or report)
         self.run = context.run
         self._report = report
-        self.live = True
-        self.audience = audience
-        self.subscribed_by = _subscriber()
+        self.is_active = True
+        self.subscribed_by = _subscriber_name()
 
     def on_next(self, value: T) -> None:
-        """Pass a value on, unless the observer left."""
-        if self.live:
+        """Call the observer, if it is active."""
+        if self.is_active:
             try:
-                self.run(self.next, value)
-            except Exception as error:
-                self.raised(error)
+                self.run(self.callback, value)
+            except BaseException as error:
+                self.detach(error)
 
-    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
-        """Pass values on until something is asked for; return whether there are no more.
+    def on_next_until(self, values: Iterator[T], pending: Collection[object]) -> bool:
+        """Call the active observer until something is pending; return whether no value is left.
 
-        Without a look at whether the observer left before the first one.
+        One guard and one entry of the context serve all the values.
         """
         try:
-            return self.run(self._pour, values, asked)
-        except Exception as error:
-            self.raised(error)
+            return self.run(self._on_next_until, values, pending)
+        except BaseException as error:
+            self.detach(error)
             return False
 
-    def _pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
-        on_next = self.next
+    def _on_next_until(self, values: Iterator[T], pending: Collection[object]) -> bool:
+        callback = self.callback
         for value in values:
-            on_next(value)
-            if asked or not self.live:
+            callback(value)
+            if pending or not self.is_active:
                 return False
         return True
 
     def end(self, error: Exception | None) -> None:
-        """Complete the observer, or fail it; it hears nothing more."""
-        if self.live:
-            self.live = False
+        """Complete the observer, or fail it, if it is active."""
+        if self.is_active:
+            self.is_active = False
             if error is None:
                 self._call(self._observer.on_completed)
             else:
@@ -137,26 +151,25 @@ class SafeObserver(Generic[T]):
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
             self.run(function, *arguments)
-        except Exception as error:
+        except BaseException as error:
             if error not in arguments:  # on_error was left out: RxPY raises what it was given
-                self.raised(error)
+                self.detach(error)
 
-    def raised(self, error: Exception) -> None:
-        """The observer raised: it is detached, and that is reported, in its context (C23)."""
-        self.live = False
+    def detach(self, error: BaseException) -> None:
+        """Call the observer no more, as it raised, and report that in its context."""
+        self.is_active = False
         # A copy: its own may be entered again by what the report leads to.
-        self.run(contextvars.copy_context).run(self.tell, error)
+        self.run(contextvars.copy_context).run(self._on_detached, error)
 
-    def tell(self, error: Exception) -> None:
-        """Let it be known what the observer raised, now that it is detached."""
+    def _on_detached(self, error: BaseException) -> None:
         self._report(error)
 
 
-def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
-    """The function that the user's values are for, without RxPY's check on the way to it.
+def _callback(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
+    """The user's function, without RxPY's check on the way to it.
 
     What ``Observable.subscribe`` wraps an observer in asks each time whether it has ended or was
-    disposed, which the fence knows already.
+    disposed, which ``is_active`` says already.
     """
     any_observer: Any = observer
     function: Callable[[T], None] = observer.on_next
@@ -165,163 +178,205 @@ def _direct(observer: abc.ObserverBase[T]) -> Callable[[T], None]:
     return function
 
 
-Report = Callable[[str, str, Exception], None]
-Connect = Callable[[], abc.DisposableBase]
-
-
 class Hub(Generic[T]):
     """The inner side of a stream; users hold the :class:`~rxsocket.streams.stream.Stream`.
 
     Args:
         name: The stream's name, for reports.
-        home: Where observers are called.
-        report: Told of each observer that raised: its name, the stream's, the exception.
-        hold: Keeps the socket connected until disposed; ``None`` for a stream that only looks (C1).
-        brake: Pauses reading for ``async for``; ``None`` for a stream that never does.
+        loop: Where observers are called.
+        report: Called for each observer that raised.
+        connect: Given to each observer; ``None`` for a stream that only looks (C1).
+        read_gate: Pauses reading for ``async for``; ``None`` for a stream that never does.
     """
 
-    __slots__ = ("_fences", "_hold", "_told", "loop", "name", "read_gate")
+    __slots__ = ("_connect", "_observers", "_report", "loop", "name", "read_gate")
 
     def __init__(
         self,
         name: str,
         loop: SocketLoop,
         report: Report,
-        hold: Connect | None = None,
+        connect: Connect | None = None,
         read_gate: ReadGate | None = None,
     ) -> None:
         self.name = name
         self.loop = loop
         self.read_gate = read_gate
-        self._told = report
-        self._hold = hold
-        self._fences: tuple[SafeObserver[T], ...] = ()
-
-    # --- who listens
+        self._report = report
+        self._connect = connect
+        self._observers: tuple[HubSubscription[T], ...] = ()
 
     @property
-    def observers(self) -> int:
-        """How many are subscribed."""
-        return len(self._fences)
+    def observer_count(self) -> int:
+        """How many observers are subscribed."""
+        return len(self._observers)
 
     @property
     def observed(self) -> bool:
-        """Whether anybody is subscribed."""
-        return bool(self._fences)
+        """Whether any observer is subscribed."""
+        return bool(self._observers)
 
     @property
-    def attended(self) -> bool:
-        """Whether anybody is subscribed who counts as audience (C4)."""
-        return any(fence.audience for fence in self._fences)
+    def has_audience(self) -> bool:
+        """Whether any observer is subscribed that counts as audience (C4)."""
+        return any(observer.is_audience for observer in self._observers)
 
-    def attach(
-        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    # --- subscribing, from any thread
+
+    def add_observer(
+        self, observer: abc.ObserverBase[T], *, is_passive: bool = False, is_audience: bool = True
     ) -> abc.DisposableBase:
-        """What subscribing to the stream does."""
-        return self._join(observer, self._hold)
+        """Subscribe an observer, and connect unless it is passive."""
+        connect = None if is_passive else self._connect
+        subscription = HubSubscription(self, observer, is_passive, is_audience)
+        self.loop.run(lambda: self._add(subscription))
+        if connect is not None and subscription.is_active:  # not disposed at what it got first
+            subscription.connection = connect()
+            if not subscription.is_active:
+                subscription.connection.dispose()
+        return subscription
+
+    def remove_observer(self, subscription: HubSubscription[T]) -> None:
+        """Call an observer no more."""
+        subscription.is_active = False
+        self.loop.run(lambda: self._remove(subscription))
 
     def passive(self, *, audience: bool = True) -> Observable[T]:
-        """See ``Stream.passive``."""
+        """The stream without connecting; see ``Stream.passive``."""
 
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return self._join(observer, None, audience=audience)
+            return self.add_observer(observer, is_passive=True, is_audience=audience)
 
         return Observable(subscribe)
 
-    def drop(self, fence: SafeObserver[T]) -> None:
-        """An observer left; from any thread."""
-        fence.live = False
-        self.loop.run(lambda: self._remove(fence))
+    def operator_scheduler(self) -> StreamScheduler:
+        """A scheduler for the operators of one ``pipe``."""
+        return StreamScheduler(self.loop, self._report)
 
-    def complain(self, error: Exception) -> None:
-        """An observer raised: report it (C23)."""
-        self._told(observer_name(error), self.name, error)
+    def report_raised(self, error: BaseException) -> None:
+        """Report what one of the observers raised."""
+        self._report(observer_name(error), self.name, error)
 
-    # --- what they hear
+    # --- emitting, on the loop
 
     def emit(self, value: T) -> None:
-        """Call every observer with a value; on the loop, within a turn."""
+        """Call every observer with a value; within a turn."""
         timing = self.loop.timing
         if timing is not None:
-            for fence in self._fences:
-                timing(fence, self.name, value)
+            for observer in self._observers:
+                timing(observer, self.name, value)
             return
-        for fence in self._fences:  # what SafeObserver.on_next does, without the call of it
-            if fence.live:
+        for observer in self._observers:  # what SafeObserver.on_next does, without the call of it
+            if observer.is_active:
                 try:
-                    fence.run(fence.next, value)
-                except Exception as error:
-                    fence.raised(error)
+                    observer.run(observer.callback, value)
+                except BaseException as error:
+                    observer.detach(error)
 
-    def pour(self, values: Iterator[T], asked: Collection[object]) -> bool:
-        """Emit values until something is asked for; return whether there are no more.
+    def emit_until(self, values: Iterator[T], pending: Collection[object]) -> bool:
+        """Emit values until something is pending; return whether no value is left.
 
         It is ``emit`` for each, at less cost when there is one observer.
         """
-        fences = self._fences
-        if len(fences) == 1 and fences[0].live and self.loop.timing is None:
-            return fences[0].pour(values, asked)
+        observers = self._observers
+        if len(observers) == 1 and observers[0].is_active and self.loop.timing is None:
+            return observers[0].on_next_until(values, pending)
         for value in values:
             self.emit(value)
-            if asked:
+            if pending:
                 return False
         return True
 
     def end(self, error: Exception | None = None) -> None:
         """Complete every observer, or fail it; later subscribers see a fresh stream (C3)."""
-        fences, self._fences = self._fences, ()
-        for fence in fences:
-            fence.end(error)
+        observers, self._observers = self._observers, ()
+        for observer in observers:
+            observer.end(error)
 
-    # --- coming and leaving
+    def _add(self, observer: HubSubscription[T]) -> None:
+        if observer.is_active:
+            self._observers = (*self._observers, observer)
 
-    def _join(
-        self, observer: abc.ObserverBase[T], hold: Connect | None, *, audience: bool = True
-    ) -> abc.DisposableBase:
-        seat = _Subscription(self, observer, audience)
-        self.loop.run(lambda: self._admit(seat))
-        if hold is not None and seat.live:  # it may have left at what it was given first
-            seat.held = hold()
-            if not seat.live:
-                seat.held.dispose()
-        return seat
-
-    def _admit(self, fence: SafeObserver[T]) -> None:
-        if fence.live:
-            self._fences = (*self._fences, fence)
-
-    def _remove(self, fence: SafeObserver[T]) -> None:
-        self._fences = tuple(other for other in self._fences if other is not fence)
+    def _remove(self, observer: HubSubscription[T]) -> None:
+        self._observers = tuple(other for other in self._observers if other is not observer)
 
 
-class _Subscription(SafeObserver[T], abc.DisposableBase):
-    """The place of one observer in a stream, until it leaves or raises.
+class HubSubscription(SafeObserver[T], abc.DisposableBase):
+    """One observer of a hub, until it is disposed or raises.
 
     Attributes:
-        held: What keeps the socket connected for it, if anything does.
+        is_passive: It only looks: it does not connect (C1).
+        is_audience: What is held for the first subscriber is for it (C4).
+        connection: Keeps the socket connected for it, if anything does.
     """
 
-    __slots__ = ("_feed", "held")
+    __slots__ = ("_hub", "connection", "is_audience", "is_passive")
 
-    def __init__(self, feed: Hub[T], observer: abc.ObserverBase[T], audience: bool) -> None:
-        super().__init__(observer, feed.complain, audience)
-        self._feed = feed
-        self.held: abc.DisposableBase | None = None
+    def __init__(
+        self, hub: Hub[T], observer: abc.ObserverBase[T], is_passive: bool, is_audience: bool
+    ) -> None:
+        super().__init__(observer, hub.report_raised)
+        self._hub = hub
+        self.is_passive = is_passive
+        self.is_audience = is_audience
+        self.connection: abc.DisposableBase | None = None
 
     def dispose(self) -> None:
-        self._feed.drop(self)
-        if self.held is not None:
-            self.held.dispose()
+        self._hub.remove_observer(self)
+        if self.connection is not None:
+            self.connection.dispose()
 
-    def tell(self, error: Exception) -> None:
+    def _on_detached(self, error: BaseException) -> None:
         self.dispose()
-        super().tell(error)
+        super()._on_detached(error)
+
+
+class RoutedHub(Hub[T]):
+    """A hub that values are routed to only while it has observers that are not passive.
+
+    Args:
+        on_first: Called with the hub, on the loop, when the first of them subscribed.
+        on_last: Called with the hub, on the loop, when the last of them was removed; not when the
+            hub ended.
+    """
+
+    __slots__ = ("_on_first", "_on_last")
+
+    def __init__(
+        self,
+        name: str,
+        loop: SocketLoop,
+        report: Report,
+        connect: Connect,
+        *,
+        on_first: Callable[[Any], None],
+        on_last: Callable[[Any], None],
+    ) -> None:
+        super().__init__(name, loop, report, connect)
+        self._on_first = on_first
+        self._on_last = on_last
+
+    def _add(self, observer: HubSubscription[T]) -> None:
+        was_routed = self._is_routed
+        super()._add(observer)
+        if self._is_routed and not was_routed:
+            self._on_first(self)
+
+    def _remove(self, observer: HubSubscription[T]) -> None:
+        was_routed = self._is_routed
+        super()._remove(observer)
+        if was_routed and not self._is_routed:
+            self._on_last(self)
+
+    @property
+    def _is_routed(self) -> bool:
+        return any(not observer.is_passive for observer in self._observers)
 
 
 class ValueHub(Hub[T]):
-    """A feed with a current value, which every new observer gets first (C4).
+    """A hub with a current value, which every new observer gets first (C4).
 
     Attributes:
         value: The current value; readable anywhere, from any thread.
@@ -338,18 +393,18 @@ class ValueHub(Hub[T]):
         self.value = value
         super().emit(value)
 
-    def _admit(self, fence: SafeObserver[T]) -> None:
-        fence.on_next(self.value)
-        super()._admit(fence)
+    def _add(self, observer: HubSubscription[T]) -> None:
+        observer.on_next(self.value)
+        super()._add(observer)
 
 
 class ReplayHub(Hub[T]):
-    """A feed with something for each observer before it hears the rest.
+    """A hub that gives each new observer earlier values first.
 
     Args:
-        earlier: Asked for it, on the loop.
-        for_all: Whether it is for onlookers, too, because it is not taken from others; if not, only
-            who counts as audience gets it (C4).
+        earlier: Returns them; called on the loop.
+        for_all: Whether every observer gets them, as nobody else loses them by that; if not, only
+            one that counts as audience does (C4).
     """
 
     __slots__ = ("_earlier", "_for_all")
@@ -360,17 +415,17 @@ class ReplayHub(Hub[T]):
         loop: SocketLoop,
         report: Report,
         earlier: Callable[[], Iterable[T]],
-        hold: Connect | None = None,
+        connect: Connect | None = None,
         read_gate: ReadGate | None = None,
         *,
         for_all: bool = False,
     ) -> None:
-        super().__init__(name, loop, report, hold, read_gate)
+        super().__init__(name, loop, report, connect, read_gate)
         self._earlier = earlier
         self._for_all = for_all
 
-    def _admit(self, fence: SafeObserver[T]) -> None:
-        if fence.audience or self._for_all:
+    def _add(self, observer: HubSubscription[T]) -> None:
+        if observer.is_audience or self._for_all:
             for value in self._earlier():
-                fence.on_next(value)
-        super()._admit(fence)
+                observer.on_next(value)
+        super()._add(observer)

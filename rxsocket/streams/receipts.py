@@ -13,8 +13,9 @@ from reactivex.disposable import Disposable
 
 from rxsocket.errors import SocketError
 from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.reporting import Report
 from rxsocket.runtime.threads import running_loop
-from rxsocket.streams.multicast import Report, SafeObserver, observer_name
+from rxsocket.streams.multicast import SafeObserver, observer_name
 
 __all__ = ["Receipt", "run_for"]
 
@@ -37,18 +38,18 @@ class Receipt(Observable[T]):
         >>> outcome = socket.set_auth({"token": "new"}).result(5)  # in a plain script
 
     Args:
-        home: Where the socket lives.
-        report: Told of observers that raise.
-        hurry: Called on the loop when somebody awaits it there: what may be done at once, should.
+        loop: Where the socket lives.
+        report: Called for observers that raised.
+        flush: Called on the loop before the receipt is awaited there: settles it now, if it can be.
     """
 
     def __init__(
-        self, loop: SocketLoop, report: Report, hurry: Callable[[], None] | None = None
+        self, loop: SocketLoop, report: Report, flush: Callable[[], None] | None = None
     ) -> None:
         super().__init__()
         self._loop = loop
-        self._told = report
-        self._hurry = hurry
+        self._report = report
+        self._flush = flush
         self._waiting: list[Callable[[], None]] | None = None
         self._done = False
         self._value: T | None = None
@@ -61,7 +62,7 @@ class Receipt(Observable[T]):
 
     @property
     def done(self) -> bool:
-        """Whether the outcome is there."""
+        """Whether the outcome is there, be it a value or an exception."""
         return self._done
 
     def result(self, timeout: float | None = None) -> T:
@@ -88,22 +89,22 @@ class Receipt(Observable[T]):
         return self._get()
 
     def __await__(self) -> Generator[Any, None, T]:
-        if not self._done and self._hurry is not None and self._loop.is_current:
-            self._hurry()
+        if not self._done and self._flush is not None and self._loop.is_current:
+            self._flush()
         if not self._done:
             yield from self._there(asyncio.get_running_loop()).__await__()
         return self._get()
 
     def settle(self, value: T) -> None:
-        """The outcome is there."""
+        """Set the value, unless there is an outcome already."""
         self._settle(value, None)
 
     def fail(self, error: Exception) -> None:
-        """There will be no outcome."""
+        """Set the exception, unless there is an outcome already."""
         self._settle(None, error)
 
     def when_done(self, function: Callable[[], None]) -> None:
-        """Call a function when the outcome is there, on the thread it comes on; now, if it is."""
+        """Call a function when the outcome is there, on the thread that sets it; now, if it is."""
         with _lock:
             if not self._done:
                 self._waiting = [*(self._waiting or ()), function]
@@ -155,26 +156,27 @@ class Receipt(Observable[T]):
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        fence = SafeObserver(
-            observer, lambda error: self._told(observer_name(error), "receipt", error)
+        safe_observer = SafeObserver(
+            observer, lambda error: self._report(observer_name(error), "receipt", error)
         )
 
         def deliver() -> None:
             if self._error is not None:
-                fence.end(self._error)
+                safe_observer.end(self._error)
             else:
-                fence.on_next(cast("T", self._value))
-                fence.end(None)
+                safe_observer.on_next(cast("T", self._value))
+                safe_observer.end(None)
 
         self.when_done(lambda: self._loop.run(deliver))
 
-        def leave() -> None:
-            fence.live = False
+        def dispose() -> None:
+            safe_observer.is_active = False
 
-        return Disposable(leave)
+        return Disposable(dispose)
 
 
 _lock = threading.Lock()
+"""One for all receipts: each is settled once, and there is a receipt for each message sent."""
 
 
 def run_for(receipt: Receipt[Any], loop: SocketLoop, action: Callable[[], None]) -> None:

@@ -13,8 +13,10 @@ has taken too long: then, for some seconds, each observer is.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.multicast import SafeObserver
@@ -30,56 +32,71 @@ AGAIN = 60.0
 
 
 class SlowConsumerDetector:
-    """Times the bursts of one socket. Its methods are called on the loop.
+    """Times the bursts of one socket; to be called on its loop.
 
     Args:
-        home: Where observers are called.
-        slow: Told of an observer that took too long: its name, its stream's, the seconds.
+        loop: Where observers are called.
+        on_slow: Called for an observer that took too long: its name, its stream's, the seconds.
     """
 
-    def __init__(self, loop: SocketLoop, slow: Callable[[str, str, float], None]) -> None:
+    def __init__(self, loop: SocketLoop, on_slow: Callable[[str, str, float], None]) -> None:
         self._loop = loop
-        self._slow = slow
-        self._began = 0.0
+        self._on_slow = on_slow
+        self._clock: Callable[[], float] = time.monotonic
+        self._started_at = 0.0
         self._suspicious_until = 0.0
-        self._spent: dict[SafeObserver[Any], tuple[str, float]] = {}
-        self._named: dict[SafeObserver[Any], float] = {}
-        self.running = False
+        self._spent: dict[SafeObserver[Any], tuple[str, float]] | None = None
+        self._named_until: WeakKeyDictionary[SafeObserver[Any], float] | None = None
+        self.is_timing_burst = False
 
-    def reset(self) -> None:
-        """A connection opens; the burst of one before may have ended with its loop."""
-        self.running = False
-
-    def start(self) -> None:
-        """The first message of a burst is about to be delivered."""
-        self.running = True
+    def start_burst(self) -> None:
+        """Time what is delivered until the loop's next turn."""
+        self.is_timing_burst = True
         loop = self._loop.event_loop
-        self._began = loop.time()
-        loop.call_soon(self._over, loop.time)
+        self._clock = clock = loop.time
+        self._started_at = clock()
+        loop.call_soon(self._end_burst, clock)
 
-    def _over(self, clock: Callable[[], float]) -> None:
-        """Everything that was read in one go is delivered."""
-        self.running = False
+    def abandon_burst(self) -> None:
+        """Forget the burst of a connection before: its loop may have ended in the middle of it."""
+        self.is_timing_burst = False
+
+    def stop(self) -> None:
+        """Suspect nobody, as the socket stopped; whatever it was bound to may go."""
+        self.abandon_burst()
+        self._clock = time.monotonic
+        self._loop.timing = self._spent = self._named_until = None
+
+    def _end_burst(self, clock: Callable[[], float]) -> None:
+        if clock is not self._clock and clock != self._clock:
+            return  # the socket stopped meanwhile
+        self.is_timing_burst = False
         now = clock()
-        if now - self._began > TOO_LONG:
+        if now - self._started_at > TOO_LONG:
             self._suspicious_until = now + SUSPICIOUS
-            self._loop.timing = self._timed
+            self._loop.timing = self._time_observer
         elif self._loop.timing is not None and now > self._suspicious_until:
-            self._loop.timing = None
-            self._named.clear()
-        if self._spent:
-            self._name(now)
+            self._loop.timing = self._named_until = None
+        self._name_slow_ones(now)
 
-    def _timed(self, fence: SafeObserver[Any], stream: str, value: Any) -> None:
-        clock = self._loop.event_loop.time
+    def _time_observer(self, observer: SafeObserver[Any], stream: str, value: Any) -> None:
+        clock = self._clock
         before = clock()
-        fence.on_next(value)
-        _, spent = self._spent.get(fence, (stream, 0.0))
-        self._spent[fence] = (stream, spent + clock() - before)
+        observer.on_next(value)
+        if self._loop.timing is None:
+            return  # the socket stopped in the middle of it
+        if self._spent is None:
+            self._spent = {}
+        _, spent = self._spent.get(observer, (stream, 0.0))
+        self._spent[observer] = (stream, spent + clock() - before)
 
-    def _name(self, now: float) -> None:
-        measured, self._spent = self._spent, {}
-        for fence, (stream, spent) in measured.items():
-            if spent > TOO_LONG and now >= self._named.get(fence, 0.0):
-                self._named[fence] = now + AGAIN
-                self._slow(fence.subscribed_by, stream, spent)
+    def _name_slow_ones(self, now: float) -> None:
+        measured, self._spent = self._spent, None
+        for observer, (stream, spent) in (measured or {}).items():
+            if spent <= TOO_LONG:
+                continue
+            if self._named_until is None:
+                self._named_until = WeakKeyDictionary()
+            if now >= self._named_until.get(observer, 0.0):
+                self._named_until[observer] = now + AGAIN
+                self._on_slow(observer.subscribed_by, stream, spent)

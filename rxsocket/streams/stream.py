@@ -1,7 +1,4 @@
-"""Streams: Observables that many observers share, as users hold them.
-
-Observables that refuse observers which would never be awaited.
-"""
+"""Streams as users hold them: Observables that many observers share."""
 
 from __future__ import annotations
 
@@ -22,18 +19,46 @@ T = TypeVar("T")
 PIPED = ".pipe(...)"
 
 
-class CheckedObservable(Observable[T]):
+class _ScheduledObservable(Observable[T]):
+    """What an operator made, with a scheduler for those that are subscribed to without one."""
+
+    def __init__(
+        self, subscribe: abc.Subscription[T] | None, scheduler: abc.SchedulerBase | None
+    ) -> None:
+        super().__init__(subscribe)
+        self._scheduler = scheduler
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        scheduler = scheduler or self._scheduler
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+
+class CheckedObservable(_ScheduledObservable[T]):
     """An Observable that refuses observers which would never be awaited (C23).
 
     So does what its ``pipe`` gives, and each of RxPY's methods that stand for one, such as ``map``.
+    Operators behind it that have a time in them stay on the socket's loop (C24).
 
     Args:
         name: Its name, for errors.
         subscribe: See ``reactivex.Observable``; a subclass may have ``_subscribe_core`` instead.
+        scheduler: For the operators that it is made of.
     """
 
-    def __init__(self, name: str, subscribe: abc.Subscription[T] | None = None) -> None:
-        super().__init__(subscribe)
+    def __init__(
+        self,
+        name: str,
+        subscribe: abc.Subscription[T] | None = None,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> None:
+        super().__init__(subscribe, scheduler)
         self._name = name
 
     def subscribe(
@@ -65,40 +90,54 @@ class CheckedObservable(Observable[T]):
 
         def pipe(self, *operators: Callable[[Any], Any]) -> Any:
             """Compose operators; see ``reactivex.Observable.pipe``."""
-            made = super().pipe(*operators)
+            if not operators:
+                return self
+            scheduler = self._operator_scheduler()
+            made: Any = self
+            for operator in operators[:-1]:
+                made = operator(made)
+                if type(made) is Observable:
+                    made = _ScheduledObservable(made._subscribe_core, scheduler)
+            made = operators[-1](made)
             if type(made) is not Observable:  # of a class with more to it, or no Observable at all
                 return made
-            return CheckedObservable(self._name.removesuffix(PIPED) + PIPED, made._subscribe_core)
+            name = self._name.removesuffix(PIPED) + PIPED
+            return CheckedObservable(name, made._subscribe_core, scheduler)
+
+    def _operator_scheduler(self) -> abc.SchedulerBase | None:
+        return self._scheduler
 
 
 class Stream(CheckedObservable[T]):
     """An Observable of what happens from now on.
 
-    Those of one feed are equal, but not the same object: ``socket.messages`` is made anew each
+    Those of one kind are equal, but not the same object: ``socket.messages`` is made anew each
     time, as a bound method is.
 
     An observer that raises is detached and reported, for a socket on its ``errors``; the others and
     the connection go on (C23). Each is called on one loop, for a socket on the socket's, one value
     at a time, in the context in which it subscribed, and never after it was disposed (C24).
 
+    Operators that it is piped into stay on that loop, too: ``debounce(1.0)`` needs no scheduler.
+
     Args:
-        feed: Where the values come from.
+        hub: Where the values come from.
     """
 
-    def __init__(self, feed: Hub[T]) -> None:
-        super().__init__(feed.name)
-        self._feed = feed
+    def __init__(self, hub: Hub[T]) -> None:
+        super().__init__(hub.name)
+        self._hub = hub
 
     def __repr__(self) -> str:
-        observers = amount(self._feed.observers, "observer")
+        observers = amount(self._hub.observer_count, "observer")
         return f"<{type(self).__name__} {self._name}: {observers}>"
 
     def __eq__(self, other: object) -> bool:
-        feed: Hub[Any] | None = getattr(other, "_feed", None)
-        return feed is self._feed if isinstance(other, Stream) else NotImplemented
+        hub: Hub[Any] | None = getattr(other, "_hub", None)
+        return hub is self._hub if isinstance(other, Stream) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._feed)
+        return hash(self._hub)
 
     def passive(self, *, audience: bool = True) -> Observable[T]:
         """The same stream, for looking only: subscribing to it does not connect (C1).
@@ -107,7 +146,13 @@ class Stream(CheckedObservable[T]):
             audience: Whether the first messages are taken as heard by who subscribes to it; if not,
                 they are held for somebody else all the same (C4).
         """
-        return self._feed.passive(audience=audience)
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return self._hub.add_observer(observer, is_passive=True, is_audience=audience)
+
+        return CheckedObservable(self._name, subscribe, self._operator_scheduler())
 
     def __aiter__(self) -> AsyncGenerator[T]:
         """Iterate with the default marks; see :meth:`iterate`."""
@@ -144,14 +189,17 @@ class Stream(CheckedObservable[T]):
             >>> async for message in socket.messages:
             ...     await store(message)
         """
-        return iterate(self, self._feed.loop, self._feed.read_gate, *marks(high_water, low_water))
+        return iterate(self, self._hub.loop, self._hub.read_gate, *marks(high_water, low_water))
 
     # A function of a class, which RxPY's own subclasses have, too: one that is passed to the
     # constructor, bound, would put each stream in a reference cycle.
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        return self._feed.attach(observer, scheduler)
+        return self._hub.add_observer(observer)
+
+    def _operator_scheduler(self) -> abc.SchedulerBase:
+        return self._hub.operator_scheduler()
 
 
 class ValueStream(Stream[T]):
@@ -164,12 +212,12 @@ class ValueStream(Stream[T]):
              late        b----c---
     """
 
-    _feed: ValueHub[T]
+    _hub: ValueHub[T]
 
-    def __init__(self, feed: ValueHub[T]) -> None:
-        super().__init__(feed)
+    def __init__(self, hub: ValueHub[T]) -> None:
+        super().__init__(hub)
 
     @property
     def value(self) -> T:
         """The current value; readable anywhere, from any thread."""
-        return self._feed.value
+        return self._hub.value

@@ -1,14 +1,9 @@
-"""Who subscribes to the channels of one socket, and which messages go to whom (C22).
+"""Channels: the messages that a server sends because it was asked to (C22).
 
 ::
 
     message ── by(message) ── keyed[by][key] ── its channels         one look-up for each ``by``
                         `──── each channel that has a ``match``
-
-All of it happens on the loop of the socket, but for ``channel`` and ``join``.
-
-
-Channels: messages that a server sends because it was asked to, by message (C22).
 """
 
 from __future__ import annotations
@@ -17,11 +12,10 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from reactivex import abc
-from reactivex.disposable import Disposable
 
 from rxsocket.engine.engine import Engine
-from rxsocket.runtime.loop import SocketLoop
-from rxsocket.streams.multicast import Hub, Report, observer_name
+from rxsocket.hooks import without
+from rxsocket.streams.multicast import RoutedHub, observer_name
 from rxsocket.streams.stream import Stream
 from rxsocket.topics.subscriptions import Answer, Subscription, Subscriptions
 from rxsocket.topics.topic import Envelope
@@ -30,14 +24,14 @@ from rxsocket.validation import callback
 __all__ = ["Channel", "ChannelHub", "Channels"]
 
 
-class ChannelHub(Hub[Any]):
-    """The observers of one channel, and what it is.
+class ChannelHub(RoutedHub[Any]):
+    """The observers of one channel.
 
     Attributes:
-        match: Whether a message is of this channel, when there is no key.
-        by: What a message's key is.
-        key: The key of this channel's messages.
         subscription: What is asked of the server.
+        match: Tells whether a message is of this channel, when there is no key.
+        by: Returns the key of a message.
+        key: The key of this channel's messages.
     """
 
     __slots__ = ("by", "key", "match", "subscription")
@@ -45,15 +39,20 @@ class ChannelHub(Hub[Any]):
     def __init__(
         self,
         name: str,
-        loop: SocketLoop,
-        report: Report,
-        join: Callable[[ChannelHub], abc.DisposableBase],
+        channels: Channels,
         subscription: Subscription,
         match: Callable[[Any], object] | None,
         by: Callable[[Any], Any],
         key: Hashable,
     ) -> None:
-        super().__init__(f"channel {name}", loop, report, lambda: join(self))
+        super().__init__(
+            f"channel {name}",
+            channels.loop,
+            channels.publisher.report,
+            channels.connect,
+            on_first=channels.add_hub,
+            on_last=channels.remove_hub,
+        )
         self.subscription = subscription
         self.match = match
         self.by = by
@@ -77,11 +76,11 @@ class Channel(Stream[Any]):
 
 
 class Channels:
-    """The channels of one socket.
+    """The channels of one socket: which hubs its messages are routed to.
 
     Args:
         engine: The running parts of the socket.
-        envelope: Where a message's topic is, the key of channels that say no other.
+        envelope: Where a message's topic is: the key of a channel that names none itself.
 
     Attributes:
         subscriptions: What they ask of the server.
@@ -90,11 +89,10 @@ class Channels:
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
         self.loop = engine.loop
         self.publisher = engine.publisher
+        self.connect = engine.connect
         self.subscriptions = Subscriptions(engine, self._fail, self._report)
         self._engine = engine
         self._envelope = envelope
-        self._joined: dict[object, ChannelHub] = {}
-        self._counts: dict[ChannelHub, int] = {}
         self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[ChannelHub, ...]]] = {}
         self._matching: tuple[ChannelHub, ...] = ()
         self._reported: set[Callable[..., Any]] = set()
@@ -109,7 +107,7 @@ class Channels:
         by: Callable[[Any], Any] | None,
         acknowledged: Answer | None,
     ) -> Channel:
-        """See ``Socket.channel``."""
+        """See ``Socket.channel``; from any thread."""
         if (match is None) == (key is None):
             raise ValueError(
                 "match, key: pass one of them, to tell which messages are of a channel"
@@ -122,116 +120,84 @@ class Channels:
         hash(key)  # what cannot be looked up fails here, at once
         subscription = self.subscriptions.subscription(subscribe, unsubscribe, acknowledged)
         name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
-        report = self.publisher.report
-        by = by or self._topic
-        return Channel(ChannelHub(name, self.loop, report, self.join, subscription, match, by, key))
+        return Channel(ChannelHub(name, self, subscription, match, by or self._topic_of, key))
 
-    def join(self, channel: ChannelHub) -> abc.DisposableBase:
-        """Want a channel, and stay connected, until disposed; from any thread."""
-        token = object()
-        self.loop.run(lambda: self._join(token, channel))
-        held = self._engine.connect()
+    # --- which hubs are routed to, on the loop
 
-        def leave() -> None:
-            self.loop.run(lambda: self._leave(token))
-            held.dispose()
-
-        return Disposable(leave)
-
-    # --- who subscribes
-
-    def _join(self, token: object, channel: ChannelHub) -> None:
-        self._joined[token] = channel
-        self._counts[channel] = self._counts.get(channel, 0) + 1
-        if self._counts[channel] == 1:
-            self._add(channel)
+    def add_hub(self, hub: ChannelHub) -> None:
+        """Route messages to a hub, and subscribe on the wire, as it is observed."""
         if self._messages is None:
             self._messages = self.publisher.messages.passive().subscribe(
-                self._message, self._ended, self._ended
+                self._on_message, self._end, self._end
             )
-        self.subscriptions.want(channel.subscription)
+        if hub.match is not None:
+            self._matching = (*self._matching, hub)
+        else:
+            keys = self._keyed.setdefault(hub.by, {})
+            keys[hub.key] = (*keys.get(hub.key, ()), hub)
+        self.subscriptions.add_channel(hub.subscription)
 
-    def _leave(self, token: object) -> None:
-        channel = self._joined.pop(token, None)
-        if channel is None:
-            return  # it was refused, or the socket ended since
-        self._counts[channel] -= 1
-        if not self._counts[channel]:
-            self._remove(channel)
-        self.subscriptions.want_no_more(channel.subscription)
-        self._rest()
+    def remove_hub(self, hub: ChannelHub) -> None:
+        """Route nothing to a hub, as it is not observed any more."""
+        self._stop_routing(hub)
+        self.subscriptions.remove_channel(hub.subscription)
 
-    def _rest(self) -> None:
-        if not self._joined and self._messages is not None:
+    def _stop_routing(self, hub: ChannelHub) -> None:
+        if hub.match is not None:
+            self._matching = without(self._matching, hub)
+        else:
+            keys = self._keyed[hub.by]
+            rest = without(keys.pop(hub.key), hub)
+            if rest:
+                keys[hub.key] = rest
+            elif not keys:
+                del self._keyed[hub.by]
+        if not (self._keyed or self._matching) and self._messages is not None:
             messages, self._messages = self._messages, None
             messages.dispose()
 
-    def _add(self, channel: ChannelHub) -> None:
-        if channel.match is not None:
-            self._matching = (*self._matching, channel)
-        else:
-            keys = self._keyed.setdefault(channel.by, {})
-            keys[channel.key] = (*keys.get(channel.key, ()), channel)
-
-    def _remove(self, channel: ChannelHub) -> None:
-        del self._counts[channel]
-        if channel.match is not None:
-            self._matching = tuple(other for other in self._matching if other is not channel)
-            return
-        keys = self._keyed[channel.by]
-        rest = tuple(other for other in keys.pop(channel.key) if other is not channel)
-        if rest:
-            keys[channel.key] = rest
-        elif not keys:
-            del self._keyed[channel.by]
+    def _hubs(self) -> tuple[ChannelHub, ...]:
+        keyed = (hub for keys in self._keyed.values() for hubs in keys.values() for hub in hubs)
+        return (*self._matching, *keyed)
 
     def _fail(self, subscription: Subscription, error: Exception) -> None:
-        """An error of the channels of one subscription alone."""
-        self.subscriptions.forget(subscription)
-        failed = {
-            token: channel
-            for token, channel in self._joined.items()
-            if channel.subscription is subscription
-        }
-        for token in failed:
-            del self._joined[token]
-        for channel in dict.fromkeys(failed.values()):
-            self._remove(channel)
-            channel.end(error)
-        self._rest()
+        """End the channels of one subscription alone."""
+        self.subscriptions.discard(subscription)
+        for hub in self._hubs():
+            if hub.subscription is subscription:
+                self._stop_routing(hub)
+                hub.end(error)
 
-    def _ended(self, error: Exception | None = None) -> None:
-        channels = tuple(self._counts)
+    def _end(self, error: Exception | None = None) -> None:
+        hubs = self._hubs()
         self.subscriptions.clear()
-        self._joined.clear()
-        self._counts.clear()
         self._keyed.clear()
         self._matching, self._messages = (), None
-        for channel in channels:
-            channel.end(error)
+        for hub in hubs:
+            hub.end(error)
 
-    # --- messages
+    # --- messages, on the loop
 
-    def _message(self, message: Any) -> None:
+    def _on_message(self, message: Any) -> None:
         epoch = self._engine.outbox.epoch
         if epoch is not None:
-            self.subscriptions.hear(epoch, message)
+            self.subscriptions.on_message(epoch, message)
         for by, keys in tuple(self._keyed.items()):
-            for channel in keys.get(self._key(by, message), ()):
-                channel.emit(message)
-        for channel in self._matching:
-            if channel.match is not None and self._matches(channel.match, message):
-                channel.emit(message)
+            for hub in keys.get(self._key_of(message, by), ()):
+                hub.emit(message)
+        for hub in self._matching:
+            if hub.match is not None and self._matches(hub.match, message):
+                hub.emit(message)
 
-    def _topic(self, message: Any) -> Any:
+    def _topic_of(self, message: Any) -> Any:
         unwrapped = self._envelope.unwrap(message)
         return None if unwrapped is None else unwrapped[0]
 
-    def _key(self, by: Callable[[Any], Any], message: Any) -> Hashable:
+    def _key_of(self, message: Any, by: Callable[[Any], Any]) -> Hashable:
         try:
             key: Hashable = by(message)
             hash(key)
-        except Exception as error:
+        except BaseException as error:
             self._report(by, error)
             return None
         return key
@@ -239,11 +205,13 @@ class Channels:
     def _matches(self, match: Callable[[Any], object], message: Any) -> bool:
         try:
             return bool(match(message))
-        except Exception as error:
+        except BaseException as error:
             self._report(match, error)
             return False
 
-    def _report(self, function: Callable[..., Any], error: Exception) -> None:
+    def _report(self, function: Callable[..., Any], error: BaseException) -> None:
         if function not in self._reported:  # once: it may raise at every message
             self._reported.add(function)
-            self.publisher.report(observer_name(error), "channel", error)
+            self.publisher.report(observer_name(error), "channel", error, detached=False)
+        else:
+            self.loop.exit_later(error)

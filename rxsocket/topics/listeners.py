@@ -1,17 +1,13 @@
 """Listeners: the payloads of a topic, as an Observable of their type.
 
-From a message to the listeners of its topic: one look-up, whatever the number of topics.
+From a message to the listeners of its topic there is one look-up, whatever the number of topics::
 
-::
-
-    message ── unwrap ── topic ── routes[topic] ──┬─ sink (topic, type) ── its listeners
-               once a message      one look-up    └─ sink (pattern, type)
+    message ── unwrap ── topic ── routes[topic] ──┬─ hub (topic, type) ── its listeners
+               once a message      one look-up    └─ hub (pattern, type)
 
 The first message of a topic asks each pattern with unbound parameters whether it matches; the
-answer is kept. A topic with one listener has a short way to it: what a message has to touch for
-each of many topics is what no cache holds.
-
-What a socket knows about topics: its envelope, and who listens to which.
+answer is kept. The route of a topic with one listener leads straight to it: what a message touches
+for each of many topics is in no cache.
 """
 
 from __future__ import annotations
@@ -21,214 +17,231 @@ from typing import Any, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from reactivex import abc
-from reactivex.disposable import Disposable
 
 from rxsocket.connection.decoding import why_undecodable
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import Undecodable
 from rxsocket.events import TopicFailed
-from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import SocketLoop
-from rxsocket.streams.multicast import Connect, Hub, SafeObserver
+from rxsocket.hooks import without
+from rxsocket.streams.multicast import HubSubscription, RoutedHub
 from rxsocket.streams.stream import CheckedObservable
 from rxsocket.topics.emitters import Emitter
 from rxsocket.topics.topic import Envelope, Pattern, converter
 from rxsocket.validation import function
 
-__all__ = ["Dispatch", "Listener", "Sink", "Topics"]
+__all__ = ["Listener", "TopicHub", "Topics"]
+
+T = TypeVar("T")
 
 MAX_ROUTES = 4096
 """Topics whose route is kept; a server may name ever new ones."""
+MAX_ROUTE_BYTES = 2**20
+"""Bytes of their names."""
 
 
-class Sink(Hub[Any]):
-    """All listeners of one pattern and type; a payload is converted once for all of them."""
+class TopicHub(RoutedHub[Any]):
+    """The listeners of one pattern and type; a payload is converted once for all of them.
 
-    __slots__ = ("__weakref__", "_dispatch", "convert", "pattern")
+    Attributes:
+        pattern: The topic, or what topics have to match.
+        convert: Makes a value of the type of a payload.
+    """
 
-    def __init__(self, pattern: Pattern, type: Any, dispatch: Dispatch) -> None:
+    __slots__ = ("__weakref__", "_topics", "convert", "pattern")
+
+    def __init__(self, pattern: Pattern, type: Any, topics: Topics) -> None:
         super().__init__(
             f"listener {pattern.text}",
-            dispatch.loop,
-            dispatch.publisher.report,
-            lambda: dispatch.join(self),
+            topics.loop,
+            topics.publisher.report,
+            topics.connect,
+            on_first=topics.add_hub,
+            on_last=topics.remove_hub,
         )
         self.pattern = pattern
         self.convert = converter(type)
-        self._dispatch = dispatch
+        self._topics = topics
 
     @property
-    def only(self) -> SafeObserver[Any] | None:
-        """The listener, if there is one and no other."""
-        return self._fences[0] if len(self._fences) == 1 else None
+    def only_observer(self) -> HubSubscription[Any] | None:
+        return self._observers[0] if len(self._observers) == 1 else None
 
-    def receive(self, topic: str, data: Any) -> None:
-        """A payload came: pass it on as a value, or report that it has none."""
-        try:
-            value = self.convert(data)
-        except Exception as error:
-            self._dispatch.failed(topic, error)
-            return
-        self.emit(value)
+    def _add(self, observer: HubSubscription[Any]) -> None:
+        super()._add(observer)
+        self._topics.refresh_route(self)
 
-    def _admit(self, fence: SafeObserver[Any]) -> None:
-        super()._admit(fence)
-        self._dispatch.changed(self)
-
-    def _remove(self, fence: SafeObserver[Any]) -> None:
-        super()._remove(fence)
-        self._dispatch.changed(self)
+    def _remove(self, observer: HubSubscription[Any]) -> None:
+        super()._remove(observer)
+        self._topics.refresh_route(self)
 
 
-_Route: TypeAlias = tuple[Callable[[Any], Any] | None, SafeObserver[Any] | None, tuple[Sink, ...]]
-"""The short way, if there is one, and all sinks."""
+_Route: TypeAlias = tuple[
+    tuple[TopicHub, ...], Callable[[Any], Any] | None, Callable[[Any], None] | None
+]
+"""All hubs of a topic; and ``convert`` and ``on_next`` of its only listener, if it has one."""
 
 
-class Dispatch:
-    """Passes the messages of one socket on to the listeners of their topics.
+class Topics:
+    """The topics of one socket: which hubs they are routed to.
 
     Args:
-        home: Where listeners are called.
-        publisher: Where messages come from, and failures go.
-        hold: Keeps the socket connected until disposed (C1).
-        envelope: Finds the topic in a message.
+        engine: The running parts of the socket.
+        envelope: How a topic and a payload are one message.
     """
 
-    def __init__(
-        self, loop: SocketLoop, publisher: Publisher, hold: Connect, envelope: Envelope
-    ) -> None:
-        self.loop = loop
-        self.publisher = publisher
-        self._hold = hold
+    def __init__(self, engine: Engine, envelope: Envelope) -> None:
+        self.loop = engine.loop
+        self.publisher = engine.publisher
+        self.connect = engine.connect
+        self._engine = engine
+        self._envelope = envelope
         self._unwrap = envelope.unwrap
-        self._joined: dict[object, Sink] = {}
-        self._counts: dict[Sink, int] = {}
-        self._exact: dict[Any, tuple[Sink, ...]] = {}
-        self._patterns: tuple[Sink, ...] = ()
-        self._routes: dict[Any, _Route] = {}
+        # A hub lives as long as there is a listener of it, or an observer of one.
+        self._hubs: WeakValueDictionary[tuple[str, Any], TopicHub] = WeakValueDictionary()
+        self._exact: dict[str, tuple[TopicHub, ...]] = {}
+        self._patterns: tuple[TopicHub, ...] = ()
+        self._routes: dict[str, _Route] = {}
+        self._route_bytes = 0
         self._messages: abc.DisposableBase | None = None
+        self._reported_in: int | None = None
 
-    def join(self, sink: Sink) -> abc.DisposableBase:
-        """Pass messages on to a sink, and stay connected, until disposed; from any thread."""
-        token = object()
-        self.loop.run(lambda: self._join(token, sink))
-        held = self._hold()
+    # --- from any thread
 
-        def leave() -> None:
-            self.loop.run(lambda: self._leave(token))
-            held.dispose()
+    def listener(self, topic: str, type: Any) -> Listener[Any]:
+        """See ``Socket.listener``."""
+        return Listener(self, Pattern(topic), type)
 
-        return Disposable(leave)
+    def emitter(self, topic: str, mapper: Callable[[T], Any] | None) -> Emitter[T]:
+        """See ``Socket.emitter``."""
+        checked = None if mapper is None else function("mapper", mapper)
+        engine, pattern = self._engine, Pattern(topic)
+        return Emitter(engine.send_value, engine.report_not_sent, self._envelope, pattern, checked)
 
-    def changed(self, sink: Sink) -> None:
-        """Somebody came to a sink, or left it."""
-        if not sink.pattern.unbound and sink.pattern.topic in self._routes:
-            self._routes[sink.pattern.topic] = self._route(sink.pattern.topic)
+    def hub(self, pattern: Pattern, type: Any) -> TopicHub:
+        """The one hub of all listeners of a pattern and type."""
+        key = (pattern.text, type)
+        with self.loop.lock:
+            hub = self._hubs.get(key)
+            if hub is None:
+                hub = self._hubs[key] = TopicHub(pattern, type, self)
+            return hub
 
-    def failed(self, topic: str, error: Exception) -> None:
-        """A payload has no value; what was raised has a text and frames that hold the payload."""
-        at, shown = self.loop.wall_time(), Undecodable(why_undecodable(error))
-        self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
+    # --- routes, on the loop
 
-    def _join(self, token: object, sink: Sink) -> None:
-        self._joined[token] = sink
-        self._counts[sink] = self._counts.get(sink, 0) + 1
-        if self._counts[sink] == 1:
-            self._add(sink)
+    def add_hub(self, hub: TopicHub) -> None:
+        """Route messages to a hub, as it is observed."""
         if self._messages is None:
             self._messages = self.publisher.messages.passive().subscribe(
-                self._message, self._ended, self._ended
+                self._on_message, self._end, self._end
             )
+        if hub.pattern.unbound:
+            self._patterns = (*self._patterns, hub)
+            self._forget_routes()
+        else:
+            topic = hub.pattern.topic
+            self._exact[topic] = (*self._exact.get(topic, ()), hub)
+            self._routes[topic] = self._find_route(topic)
 
-    def _leave(self, token: object) -> None:
-        sink = self._joined.pop(token, None)
-        if sink is None:
-            return  # the socket ended since
-        self._counts[sink] -= 1
-        if not self._counts[sink]:
-            del self._counts[sink]
-            self._remove(sink)
-        if not self._joined and self._messages is not None:
+    def remove_hub(self, hub: TopicHub) -> None:
+        """Route nothing to a hub, as it is not observed any more."""
+        if hub.pattern.unbound:
+            self._patterns = without(self._patterns, hub)
+            self._forget_routes()
+        else:
+            topic = hub.pattern.topic
+            rest = without(self._exact.pop(topic), hub)
+            self._routes.pop(topic)
+            if rest:
+                self._exact[topic] = rest
+                self._routes[topic] = self._find_route(topic)
+        if not (self._exact or self._patterns) and self._messages is not None:
             messages, self._messages = self._messages, None
             messages.dispose()
 
-    def _add(self, sink: Sink) -> None:
-        if sink.pattern.unbound:
-            self._patterns = (*self._patterns, sink)
-            self._route_all()
-        else:
-            topic = sink.pattern.topic
-            self._exact[topic] = (*self._exact.get(topic, ()), sink)
-            self._routes[topic] = self._route(topic)
+    def refresh_route(self, hub: TopicHub) -> None:
+        """Find the route of a hub's topic anew, as its observers are others."""
+        if not hub.pattern.unbound and hub.pattern.topic in self._exact:
+            self._routes[hub.pattern.topic] = self._find_route(hub.pattern.topic)
 
-    def _remove(self, sink: Sink) -> None:
-        if sink.pattern.unbound:
-            self._patterns = tuple(other for other in self._patterns if other is not sink)
-            self._route_all()
-            return
-        topic = sink.pattern.topic
-        rest = tuple(other for other in self._exact.pop(topic) if other is not sink)
-        self._routes.pop(topic)
-        if rest:
-            self._exact[topic] = rest
-            self._routes[topic] = self._route(topic)
+    def _forget_routes(self) -> None:
+        self._routes = {topic: self._find_route(topic) for topic in self._exact}
+        self._route_bytes = 0
 
-    def _route_all(self) -> None:
-        self._routes = {topic: self._route(topic) for topic in self._exact}
+    def _find_route(self, topic: str) -> _Route:
+        hubs = self._exact.get(topic, ())
+        hubs += tuple(hub for hub in self._patterns if hub.pattern.matches(topic))
+        observer = hubs[0].only_observer if len(hubs) == 1 else None
+        if observer is None or hubs[0].pattern.unbound:
+            return hubs, None, None
+        return hubs, hubs[0].convert, observer.on_next
 
-    def _route(self, topic: Any) -> _Route:
-        sinks = self._exact.get(topic, ()) + self._matching(topic)
-        if len(sinks) != 1 or sinks[0].pattern.unbound:
-            return None, None, sinks
-        return sinks[0].convert, sinks[0].only, sinks
+    # --- messages, on the loop
 
-    def _matching(self, topic: Any) -> tuple[Sink, ...]:
-        if not isinstance(topic, str):
-            return ()
-        return tuple(sink for sink in self._patterns if sink.pattern.matches(topic))
-
-    def _message(self, message: Any) -> None:
+    def _on_message(self, message: Any) -> None:
         try:
             unwrapped = self._unwrap(message)
             if unwrapped is None:
                 return
             topic, data = unwrapped
             route = self._routes.get(topic)
-        except Exception as error:  # a user's envelope; the message may be of no topic
-            self.publisher.report("envelope.unwrap", "listeners", error)
+            if route is None:
+                route = self._new_route(topic)
+        except BaseException as error:  # of a user's envelope; the message may be of no topic
+            self._report(error)
             return
-        if route is None:
-            route = self._route(topic)
-            if len(self._routes) < MAX_ROUTES:
-                self._routes[topic] = route
-        convert, fence, sinks = route
-        if fence is None or convert is None or self.loop.timing is not None:
-            for sink in sinks:
-                sink.receive(topic, data)
+        hubs, convert, on_next = route
+        if convert is None or on_next is None or self.loop.timing is not None:
+            for hub in hubs:
+                self._emit(hub, topic, data)
             return
         try:
             value = convert(data)
-        except Exception as error:
-            self.failed(topic, error)
+        except BaseException as error:
+            self._fail(topic, error)
             return
-        if fence.live:  # what SafeObserver.on_next does, without the call of it
-            try:
-                fence.run(fence.next, value)
-            except Exception as error:
-                fence.raised(error)
+        on_next(value)
 
-    def _ended(self, error: Exception | None = None) -> None:
-        sinks = tuple(self._counts)
-        self._joined.clear()
-        self._counts.clear()
+    def _new_route(self, topic: Any) -> _Route:
+        if not isinstance(topic, str):
+            raise TypeError(f"a topic is a string, not {type(topic).__name__}")
+        route = self._find_route(topic)
+        size = self._route_bytes + len(topic)
+        if len(self._routes) < MAX_ROUTES and size <= MAX_ROUTE_BYTES:
+            self._routes[topic] = route
+            self._route_bytes = size
+        return route
+
+    def _emit(self, hub: TopicHub, topic: str, data: Any) -> None:
+        try:
+            value = hub.convert(data)
+        except BaseException as error:
+            self._fail(topic, error)
+            return
+        hub.emit(value)
+
+    def _fail(self, topic: str, error: BaseException) -> None:
+        """Publish that a payload has no value, without the text and frames that may quote it."""
+        at, shown = self.loop.wall_time(), Undecodable(why_undecodable(error))
+        self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
+        self.loop.exit_later(error)
+
+    def _report(self, error: BaseException) -> None:
+        epoch = self.publisher.delivers
+        if epoch != self._reported_in or epoch is None:  # once: it may be so at every message
+            self._reported_in = epoch
+            self.publisher.report("envelope.unwrap", "listeners", error, detached=False)
+        else:
+            self.loop.exit_later(error)
+
+    def _end(self, error: Exception | None = None) -> None:
+        hubs = dict.fromkeys(hub for hubs in self._exact.values() for hub in hubs)
+        hubs.update(dict.fromkeys(self._patterns))
         self._exact.clear()
         self._routes.clear()
-        self._patterns, self._messages = (), None
-        for sink in sinks:
-            sink.end(error)
-
-
-T = TypeVar("T")
+        self._route_bytes = 0
+        self._patterns, self._messages, self._reported_in = (), None, None
+        for hub in hubs:
+            hub.end(error)
 
 
 class Listener(CheckedObservable[T]):
@@ -249,12 +262,10 @@ class Listener(CheckedObservable[T]):
         >>> chat.with_params(room=1).subscribe(lambda message: print(message.text))
     """
 
-    def __init__(
-        self, sink_for: Callable[[Pattern, Any], Sink], pattern: Pattern, type: Any
-    ) -> None:
-        sink = sink_for(pattern, type)  # an unusable type fails here, at once
-        super().__init__(f"listener {pattern.text}", sink.attach)
-        self._sink_for = sink_for
+    def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
+        super().__init__(f"listener {pattern.text}")
+        self._hub = topics.hub(pattern, type)  # an unusable type fails here, at once
+        self._topics = topics
         self._pattern = pattern
         self._type = type
 
@@ -267,39 +278,12 @@ class Listener(CheckedObservable[T]):
         Raises:
             ValueError: If there is no such parameter, or the value cannot be a segment.
         """
-        return Listener(self._sink_for, self._pattern.bind(params), self._type)
+        return Listener(self._topics, self._pattern.bind(params), self._type)
 
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self._hub.add_observer(observer)
 
-class Topics:
-    """The topics of one socket.
-
-    Args:
-        engine: The running parts of the socket.
-        envelope: How a topic and a payload are one message.
-    """
-
-    def __init__(self, engine: Engine, envelope: Envelope) -> None:
-        self._engine = engine
-        self._envelope = envelope
-        self._dispatch = Dispatch(engine.loop, engine.publisher, engine.connect, envelope)
-        # A sink lives as long as somebody has a listener of it, or is subscribed to one.
-        self._sinks: WeakValueDictionary[tuple[str, Any], Sink] = WeakValueDictionary()
-
-    def listener(self, topic: str, type: Any) -> Listener[Any]:
-        """See ``Socket.listener``."""
-        return Listener(self.sink, Pattern(topic), type)
-
-    def emitter(self, topic: str, mapper: Callable[[T], Any] | None) -> Emitter[T]:
-        """See ``Socket.emitter``."""
-        checked = None if mapper is None else function("mapper", mapper)
-        engine, pattern = self._engine, Pattern(topic)
-        return Emitter(engine.send_value, engine.report_not_sent, self._envelope, pattern, checked)
-
-    def sink(self, pattern: Pattern, type: Any) -> Sink:
-        """Who passes a topic's payloads on as values of a type: one for all of its listeners."""
-        key = (pattern.text, type)
-        with self._engine.loop.lock:
-            sink = self._sinks.get(key)
-            if sink is None:
-                sink = self._sinks[key] = Sink(pattern, type, self._dispatch)
-            return sink
+    def _operator_scheduler(self) -> abc.SchedulerBase:
+        return self._hub.operator_scheduler()

@@ -1,17 +1,10 @@
-"""The requests of one socket that wait for an answer (C20).
+"""Requests: a message that is sent, and the answers to it as an Observable (C20).
 
 ::
 
-    message ── id of it ── asked[id function][id] ── its request     one look-up for each function
+    message ── id of it ── by_id[id function][id] ── its request     one look-up for each function
             `─── each request that has a ``match``
     Closed(epoch) ── the requests that this connection carried: failed, or sent again
-
-
-One request and its answers, as an Observable.
-
-What a request asks, and how its answers are told from other messages.
-
-Requests, and their answers.
 """
 
 from __future__ import annotations
@@ -21,7 +14,6 @@ import itertools
 from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -32,6 +24,8 @@ from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged
 from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
+from rxsocket.hooks import without
+from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.runtime.threads import running_loop
 from rxsocket.sending.outbox import Sent
 from rxsocket.streams.multicast import SafeObserver, observer_name
@@ -40,14 +34,14 @@ from rxsocket.streams.stream import CheckedObservable
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import callback, is_mapping, seconds_or_none
 
-__all__ = ["Field", "IdOf", "Question", "Request", "Requests"]
+__all__ = ["Answers", "IdOf", "JsonField", "RequestOptions", "Requests"]
 
 IdOf = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked, and how its answers are told from other messages."""
+class RequestOptions:
+    """What is sent, and how its answers are told from other messages."""
 
     payload: Any
     match: Callable[[Any], object] | None
@@ -77,20 +71,19 @@ class Question:
         return id, payload
 
 
-class Field:
-    """What a JSON object has in a field; equal for equal fields."""
+class JsonField:
+    """Returns what a JSON object has in a field; equal for equal names of fields."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Field) and other._name == self._name
+        return isinstance(other, JsonField) and other._name == self._name
 
     def __hash__(self) -> int:
         return hash(self._name)
 
     def __call__(self, message: Any) -> Any:
-        """What the field of a message holds; ``None`` if it has none."""
         if isinstance(message, (str, bytes)):
             try:
                 message = msgspec.json.decode(message)
@@ -99,7 +92,7 @@ class Field:
         return message.get(self._name) if is_mapping(message) else None
 
 
-class Request(CheckedObservable[Any]):
+class Answers(CheckedObservable[Any]):
     """The answers to a request; ``socket.request``.
 
     Nothing is sent before it is subscribed to or awaited, and each subscription sends once.
@@ -117,19 +110,16 @@ class Request(CheckedObservable[Any]):
         >>> socket.request("time?", match=lambda message: message.startswith("time")).run()
     """
 
-    def __init__(self, ask: Callable[[abc.ObserverBase[Any]], abc.DisposableBase]) -> None:
-        def attach(
-            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            return ask(observer)
-
-        super().__init__("request", attach)
+    def __init__(self, requests: Requests, options: RequestOptions) -> None:
+        super().__init__("request")
+        self._requests = requests
+        self._options = options
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Send it, and wait for the last answer; on any loop."""
-        return self._answer().__await__()
+        return self._last_answer().__await__()
 
-    async def _answer(self) -> Any:
+    async def _last_answer(self) -> Any:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Any] = loop.create_future()
         last: list[Any] = [None]
@@ -152,30 +142,59 @@ class Request(CheckedObservable[Any]):
         def on_next(answer: Any) -> None:
             last[0] = answer
 
-        asking = self.subscribe(on_next, end, end)
+        subscription = self.subscribe(on_next, end, end)
         try:
             return await answered
         finally:
-            asking.dispose()
+            subscription.dispose()
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self._requests.send(self._options, observer)
+
+    def _operator_scheduler(self) -> abc.SchedulerBase:
+        return self._requests.operator_scheduler()
 
 
-class _Asked:
-    """A request that waits. ``epoch`` is the connection it was written to, if it was."""
+class _PendingRequest:
+    """A request that waits for its answers.
 
-    __slots__ = ("data", "epoch", "fence", "held", "id", "question", "size", "timer", "to_come")
+    Attributes:
+        epoch: The connection that it was written to; ``None`` until it was.
+        answers_left: How many are still to come; ``None`` for no limit.
+        connection: Keeps the socket connected for it.
+    """
+
+    __slots__ = (
+        "answers_left",
+        "connection",
+        "data",
+        "epoch",
+        "id",
+        "observer",
+        "options",
+        "size",
+        "timer",
+    )
 
     def __init__(
-        self, question: Question, fence: SafeObserver[Any], id: Any, data: Any, size: int
+        self,
+        options: RequestOptions,
+        observer: SafeObserver[Any],
+        id: Any,
+        data: str | bytes | Fragments,
+        size: int,
     ) -> None:
-        self.question = question
-        self.fence = fence
+        self.options = options
+        self.observer = observer
         self.id = id
-        self.data: str | bytes | Fragments = data
+        self.data = data
         self.size = size
         self.epoch: int | None = None
-        self.to_come = question.answers
+        self.answers_left = options.answers
         self.timer: asyncio.TimerHandle | None = None
-        self.held: abc.DisposableBase | None = None
+        self.connection: abc.DisposableBase | None = None
 
 
 class Requests:
@@ -190,14 +209,14 @@ class Requests:
         self._loop = engine.loop
         self._publisher = engine.publisher
         self._numbers = itertools.count(1)
-        self._asked: dict[_Asked, None] = {}
-        self._by_id: dict[IdOf, dict[Any, tuple[_Asked, ...]]] = {}
-        self._listening: abc.DisposableBase | None = None
+        self._pending: dict[_PendingRequest, None] = {}
+        self._by_id: dict[IdOf, dict[Any, tuple[_PendingRequest, ...]]] = {}
+        self._subscriptions: abc.DisposableBase | None = None
         hooks = engine.hooks
-        hooks.before_identity_change = (*hooks.before_identity_change, self._another_identity)
+        hooks.before_identity_change = (*hooks.before_identity_change, self._on_identity_change)
 
     def __len__(self) -> int:
-        return len(self._asked)
+        return len(self._pending)
 
     def request(
         self,
@@ -207,7 +226,7 @@ class Requests:
         timeout: float | None,
         answers: int | None,
         idempotent: bool,
-    ) -> Request:
+    ) -> Answers:
         """See ``Socket.request``."""
         if (match is None) == (id is None):
             raise ValueError("match, id: pass one of them, to tell which messages are the answer")
@@ -219,165 +238,164 @@ class Requests:
             raise TypeError(f"answers: pass a number or None, not {type(answers).__name__}")
         if answers is not None and answers < 1:
             raise ValueError(f"answers: pass 1 or more, or None, not {answers}")
-        question = Question(
+        options = RequestOptions(
             payload=payload,
             match=match,
-            id_of=Field(id) if isinstance(id, str) else id,
+            id_of=JsonField(id) if isinstance(id, str) else id,
             field=id if isinstance(id, str) else None,
             timeout=seconds_or_none("timeout", timeout),
             answers=answers,
             idempotent=idempotent,
         )
-        question.identified(self._numbers)  # what has no id fails here, at once
-        return Request(partial(self._ask, question))
+        options.identified(self._numbers)  # what has no id fails here, at once
+        return Answers(self, options)
 
-    def _ask(self, question: Question, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
-        """Send a request, and tell an observer its answers; from any thread."""
-        id, data, size = self._prepared(question)
+    def send(self, options: RequestOptions, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
+        """Send a request, and give its answers to an observer; from any thread."""
+        id, payload = options.identified(self._numbers)
+        data, size = self._engine.encode_value(payload)
 
-        def failed(error: Exception) -> None:
-            leave()
-            told(error)
+        def dispose() -> None:
+            safe_observer.is_active = False
+            self._loop.run(lambda: self._remove(request))
 
-        def told(error: Exception) -> None:
+        def report(error: BaseException) -> None:
             self._publisher.report(observer_name(error), "request", error)
 
-        def leave() -> None:
-            fence.live = False
-            self._loop.run(lambda: self._forget(asked))
+        def dispose_and_report(error: BaseException) -> None:
+            dispose()
+            report(error)
 
-        fence = SafeObserver(observer, failed, later=told)
-        asked = _Asked(question, fence, id, data, size)
-        asked.held = self._engine.connect()
-        self._loop.run(lambda: self._begin(asked))
-        return Disposable(leave)
+        safe_observer = SafeObserver(observer, dispose_and_report, report_later=report)
+        request = _PendingRequest(options, safe_observer, id, data, size)
+        request.connection = self._engine.connect()
+        self._loop.run(lambda: self._start(request))
+        return Disposable(dispose)
 
-    def _prepared(self, question: Question) -> tuple[Any, str | bytes | Fragments, int]:
-        """The id that the answer will have, and what goes on the wire."""
-        id, payload = question.identified(self._numbers)
-        return id, *self._engine.encode_value(payload)
+    def operator_scheduler(self) -> StreamScheduler:
+        """A scheduler for the operators of one ``pipe``."""
+        return StreamScheduler(self._loop, self._publisher.report)
 
     # --- on the loop
 
-    def _begin(self, asked: _Asked) -> None:
-        if not asked.fence.live:
-            self._release(asked)
+    def _start(self, request: _PendingRequest) -> None:
+        if not request.observer.is_active:
+            self._let_disconnect(request)
             return
-        self._asked[asked] = None
-        if asked.question.id_of is not None:
-            ids = self._by_id.setdefault(asked.question.id_of, {})
-            ids[asked.id] = (*ids.get(asked.id, ()), asked)
-        if self._listening is None:
-            self._listening = CompositeDisposable(
-                self._publisher.messages.passive().subscribe(self._message, lambda _: None),
-                self._publisher.closes.passive().subscribe(self._closed, self._ended, self._ended),
+        self._pending[request] = None
+        if request.options.id_of is not None:
+            ids = self._by_id.setdefault(request.options.id_of, {})
+            ids[request.id] = (*ids.get(request.id, ()), request)
+        if self._subscriptions is None:
+            self._subscriptions = CompositeDisposable(
+                self._publisher.messages.passive().subscribe(self._on_message, lambda _: None),
+                self._publisher.closes.passive().subscribe(self._on_closed, self._end, self._end),
             )
-        self._arm(asked)
-        self._send(asked)
+        self._start_timer(request)
+        self._write(request)
 
-    def _send(self, asked: _Asked) -> None:
-        asked.epoch = None
-        receipt = self._engine.send_encoded(asked.data, asked.size)
-        receipt.when_done(lambda: self._sent(asked, receipt))
+    def _write(self, request: _PendingRequest) -> None:
+        request.epoch = None
+        receipt = self._engine.send_encoded(request.data, request.size)
+        receipt.when_done(lambda: self._on_written(request, receipt))
 
-    def _sent(self, asked: _Asked, receipt: Receipt[Sent]) -> None:
-        if asked not in self._asked:
+    def _on_written(self, request: _PendingRequest, receipt: Receipt[Sent]) -> None:
+        if request not in self._pending:
             return
         try:
-            asked.epoch = receipt.result().epoch
+            request.epoch = receipt.result().epoch
         except Exception as error:
-            self._end(asked, error)
+            self._fail(request, error)
 
-    def _arm(self, asked: _Asked) -> None:
-        if asked.timer is not None:
-            asked.timer.cancel()
-        limit = asked.question.timeout
+    def _start_timer(self, request: _PendingRequest) -> None:
+        if request.timer is not None:
+            request.timer.cancel()
+        limit = request.options.timeout
         if limit is not None:
-            asked.timer = self._loop.event_loop.call_later(limit, self._silence, asked, limit)
+            request.timer = self._loop.event_loop.call_later(limit, self._expire, request, limit)
 
-    def _silence(self, asked: _Asked, limit: float) -> None:
+    def _expire(self, request: _PendingRequest, limit: float) -> None:
         with self._loop.turn():
-            self._end(asked, TimeoutError(f"no answer within {limit:g} s"))
+            self._fail(request, TimeoutError(f"no answer within {limit:g} s"))
 
-    def _message(self, message: Any) -> None:
+    def _on_message(self, message: Any) -> None:
         epoch = self._engine.outbox.epoch
         for id_of, ids in tuple(self._by_id.items()):
-            id = self._told(id_of, message)
+            id = self._result(id_of, message)
             if isinstance(id, Hashable):
-                for asked in ids.get(id, ()):
-                    self._answer(asked, epoch, message)
-        for asked in tuple(self._asked):
-            match = asked.question.match
-            if match is not None and asked.epoch == epoch and self._told(match, message):
-                self._answer(asked, epoch, message)
+                for request in ids.get(id, ()):
+                    self._on_answer(request, epoch, message)
+        for request in tuple(self._pending):
+            match = request.options.match
+            if match is not None and request.epoch == epoch and self._result(match, message):
+                self._on_answer(request, epoch, message)
 
-    def _told(self, function: Callable[[Any], Any], message: Any) -> Any:
-        """What a user's function says of a message; one that it raises at is no answer."""
+    def _result(self, function: Callable[[Any], Any], message: Any) -> Any:
+        """What a user's function returns for a message; ``None`` if it raises, which is no yes."""
         try:
             return function(message)
-        except Exception:
+        except BaseException as error:
+            self._loop.exit_later(error)
             return None
 
-    def _answer(self, asked: _Asked, epoch: int | None, message: Any) -> None:
-        if asked.epoch is None or asked.epoch != epoch:
-            return  # it was not asked on this connection
-        if asked.to_come is not None:
-            asked.to_come -= 1
-        if asked.to_come == 0:
-            self._forget(asked)
+    def _on_answer(self, request: _PendingRequest, epoch: int | None, message: Any) -> None:
+        if request.epoch is None or request.epoch != epoch:
+            return  # it was not sent on this connection
+        if request.answers_left is not None:
+            request.answers_left -= 1
+        if request.answers_left == 0:
+            self._remove(request)
         else:
-            self._arm(asked)
-        asked.fence.on_next(message)
-        if asked.to_come == 0:
-            asked.fence.end(None)
+            self._start_timer(request)
+        request.observer.on_next(message)
+        if request.answers_left == 0:
+            request.observer.end(None)
 
-    def _closed(self, event: Closed) -> None:
-        for asked in tuple(self._asked):
-            if asked.epoch != event.epoch:
+    def _on_closed(self, event: Closed) -> None:
+        for request in tuple(self._pending):
+            if request.epoch != event.epoch:
                 continue
-            if asked.question.idempotent:
-                self._send(asked)
+            if request.options.idempotent:
+                self._write(request)
             else:
                 lost = f"the connection closed before the answer came: {closing(event)}"
-                self._end(asked, ConnectionLost(lost))
+                self._fail(request, ConnectionLost(lost))
 
-    def _another_identity(self) -> None:
+    def _on_identity_change(self) -> None:
         """What was asked as one identity is not asked again as another (C14)."""
-        for asked in tuple(self._asked):
-            self._end(
-                asked, IdentityChanged("not answered: the credential is another identity's now")
-            )
+        text = "not answered: the credential is another identity's now"
+        for request in tuple(self._pending):
+            self._fail(request, IdentityChanged(text))
 
-    def _ended(self, error: Exception | None = None) -> None:
-        self._listening = None
-        for asked in tuple(self._asked):
-            self._end(asked, ConnectionLost("the socket ended before the answer came"))
+    def _end(self, error: Exception | None = None) -> None:
+        self._subscriptions = None
+        for request in tuple(self._pending):
+            self._fail(request, ConnectionLost("the socket ended before the answer came"))
 
-    def _end(self, asked: _Asked, error: Exception) -> None:
-        if asked in self._asked:
-            self._forget(asked)
-            asked.fence.end(error)
+    def _fail(self, request: _PendingRequest, error: Exception) -> None:
+        if request in self._pending:
+            self._remove(request)
+            request.observer.end(error)
 
-    def _forget(self, asked: _Asked) -> None:
-        """Leave nothing behind of it."""
-        if asked not in self._asked:
+    def _remove(self, request: _PendingRequest) -> None:
+        if request not in self._pending:
             return
-        del self._asked[asked]
-        if asked.timer is not None:
-            asked.timer.cancel()
-        id_of = asked.question.id_of
+        del self._pending[request]
+        if request.timer is not None:
+            request.timer.cancel()
+        id_of = request.options.id_of
         if id_of is not None:
             ids = self._by_id[id_of]
-            rest = tuple(other for other in ids.pop(asked.id) if other is not asked)
+            rest = without(ids.pop(request.id), request)
             if rest:
-                ids[asked.id] = rest
+                ids[request.id] = rest
             elif not ids:
                 del self._by_id[id_of]
-        if not self._asked and self._listening is not None:
-            listening, self._listening = self._listening, None
-            listening.dispose()
-        self._release(asked)
+        if not self._pending and self._subscriptions is not None:
+            subscriptions, self._subscriptions = self._subscriptions, None
+            subscriptions.dispose()
+        self._let_disconnect(request)
 
-    def _release(self, asked: _Asked) -> None:
-        if asked.held is not None:
-            asked.held.dispose()
+    def _let_disconnect(self, request: _PendingRequest) -> None:
+        if request.connection is not None:
+            request.connection.dispose()

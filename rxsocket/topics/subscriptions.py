@@ -1,13 +1,8 @@
-"""Which subscriptions the open connection has to carry, and what it answered (C19, C22).
+"""Subscriptions on the wire: which connection carries which, and what it answered (C19, C22).
 
 ::
 
-    open, epoch 2 ── greeting: a subscribe message for each that is wanted ── what was queued ── …
-
-All of it happens on the loop of the socket, but for ``subscription``.
-
-
-A subscription that a server keeps, as this side knows it: who wants it, what carried it.
+    open, epoch 2 ── a subscribe message for each that is wanted ── what was queued ── …
 """
 
 from __future__ import annotations
@@ -19,85 +14,84 @@ from weakref import WeakValueDictionary
 
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, SubscriptionRefused
-from rxsocket.streams.multicast import observer_name
 from rxsocket.transports.base import Link
 
-__all__ = ["Answer", "EarlySubscriptions", "Frame", "Subscription", "Subscriptions"]
+__all__ = ["Answer", "EarlySubscriptions", "Subscription", "Subscriptions"]
 
-Frame = Callable[[], "str | bytes"]
+MakeFrame = Callable[[], "str | bytes"]
 Answer = Callable[[Any], "bool | Exception | None"]
 
 
 class Subscription:
-    """One subscription on the wire, however many channels and subscribers share it (C22).
+    """One subscription on the wire, however many channels share it (C22).
 
     Attributes:
-        subscribe: Makes the message that asks for it.
-        unsubscribe: Makes the message that ends it, if there is one.
-        acknowledged: Says of a message whether it is the answer, and which.
-        wanted: How many subscribers there are.
+        subscribe: Makes the subscribe message.
+        unsubscribe: Makes the unsubscribe message, if there is one.
+        acknowledged: Tells whether a message is the answer: ``None`` if it is none.
+        channels: The number of channels with subscribers.
         carried: The epochs whose connection carried the subscribe message.
-        pending: The epochs on which the answer has not come yet.
+        unanswered: Those of them on which the answer has not come yet.
     """
 
     __slots__ = (
         "__weakref__",
         "acknowledged",
         "carried",
-        "pending",
+        "channels",
         "subscribe",
+        "unanswered",
         "unsubscribe",
-        "wanted",
     )
 
     def __init__(
-        self, subscribe: Frame, unsubscribe: Frame | None, acknowledged: Answer | None
+        self, subscribe: MakeFrame, unsubscribe: MakeFrame | None, acknowledged: Answer | None
     ) -> None:
         self.subscribe = subscribe
         self.unsubscribe = unsubscribe
         self.acknowledged = acknowledged
-        self.wanted = 0
+        self.channels = 0
         self.carried: set[int] = set()
-        self.pending: set[int] = set()
+        self.unanswered: set[int] = set()
 
-    def sent(self, epoch: int) -> None:
-        """The subscribe message is on its way on a connection."""
+    def add_epoch(self, epoch: int) -> None:
+        """A connection carries it: the subscribe message is on its way."""
         self.carried.add(epoch)
         if self.acknowledged is not None:
-            self.pending.add(epoch)
+            self.unanswered.add(epoch)
 
-    def gone(self, epoch: int) -> None:
+    def discard_epoch(self, epoch: int) -> None:
         """A connection does not carry it any more."""
         self.carried.discard(epoch)
-        self.pending.discard(epoch)
+        self.unanswered.discard(epoch)
 
-    def only(self, epoch: int) -> None:
-        """Every other connection is over."""
+    def keep_epoch(self, epoch: int) -> None:
+        """Every other connection has ended."""
         self.carried &= {epoch}
-        self.pending &= {epoch}
+        self.unanswered &= {epoch}
 
 
 class Subscriptions:
-    """The subscriptions of one socket.
+    """The subscriptions of one socket; on its loop, but for ``subscription``.
 
     Args:
         engine: The running parts of the socket.
-        failed: Told of a subscription that was refused, or cannot be asked for.
-        report: Told of a user's function that raised, and what it raised.
+        fail: Called with a subscription that was refused, or whose message cannot be made.
+        report: Called with a user's function that raised, and what it raised.
     """
 
     def __init__(
         self,
         engine: Engine,
-        failed: Callable[[Subscription, Exception], None],
-        report: Callable[[Callable[..., Any], Exception], None],
+        fail: Callable[[Subscription, Exception], None],
+        report: Callable[[Callable[..., Any], BaseException], None],
     ) -> None:
         self.loop = engine.loop
         self._engine = engine
         self._outbox = engine.outbox
         engine.hooks.opening_frames = self._opening_frames
         engine.hooks.subscribe_early = self.subscribe_early
-        self._failed = failed
+        self._fail = fail
         self._report = report
         self._known: WeakValueDictionary[Hashable, Subscription] = WeakValueDictionary()
         self._all: dict[Subscription, None] = {}
@@ -105,7 +99,7 @@ class Subscriptions:
     def subscription(
         self, subscribe: Any, unsubscribe: Any, acknowledged: Answer | None
     ) -> Subscription:
-        """What is asked of the server: the same message is asked for once, whoever wants it."""
+        """The one subscription of all channels with the same subscribe message; any thread."""
         asking = self._frame("subscribe", subscribe)
         ending = None if unsubscribe is None else self._frame("unsubscribe", unsubscribe)
         same: Hashable = subscribe if callable(subscribe) else asking()
@@ -115,106 +109,106 @@ class Subscriptions:
                 found = self._known[same] = Subscription(asking, ending, acknowledged)
             return found
 
-    def want(self, subscription: Subscription) -> None:
-        """One more wants it: ask for it, if the connection does not carry it."""
-        subscription.wanted += 1
+    def add_channel(self, subscription: Subscription) -> None:
+        """Subscribe for one more channel, unless the connection carries it already."""
+        subscription.channels += 1
         self._all[subscription] = None
         epoch = self._outbox.epoch
         if epoch is not None and epoch not in subscription.carried:
-            frame = self._asking(subscription)
+            frame = self._subscribe_frame(subscription)
             if frame is not None:
-                subscription.sent(epoch)
+                subscription.add_epoch(epoch)
                 self._outbox.write(frame)
 
-    def want_no_more(self, subscription: Subscription) -> None:
-        """One less wants it: end it with the last of them, where it is carried."""
-        subscription.wanted -= 1
-        if subscription.wanted:
+    def remove_channel(self, subscription: Subscription) -> None:
+        """Unsubscribe with the last of the channels, if the connection carries it."""
+        subscription.channels -= 1
+        if subscription.channels:
             return
         epoch = self._outbox.epoch
         if epoch is not None and epoch in subscription.carried:
-            for frame in self._ending(subscription):
+            for frame in self._unsubscribe_frames(subscription):
                 self._outbox.write(frame)
-            subscription.gone(epoch)
+            subscription.discard_epoch(epoch)
         if not subscription.carried:
             self._all.pop(subscription, None)
 
-    def forget(self, subscription: Subscription) -> None:
-        """The server does not keep it, and nobody wants it any more."""
+    def discard(self, subscription: Subscription) -> None:
+        """Drop one that the server does not keep, with all of its channels."""
         self._all.pop(subscription, None)
-        subscription.wanted = 0
+        subscription.channels = 0
 
     def clear(self) -> None:
-        """The socket ended."""
+        """Drop all, as the socket ended."""
         for subscription in tuple(self._all):
-            self.forget(subscription)
+            self.discard(subscription)
 
-    def hear(self, epoch: int, message: Any) -> None:
-        """See whether a message of a connection answers one of them."""
+    def on_message(self, epoch: int, message: Any) -> None:
+        """Take a message of a connection for an answer, if it is one."""
         for subscription in tuple(self._all):
-            if epoch not in subscription.pending:
+            if epoch not in subscription.unanswered:
                 continue
             answer = self.answer(subscription, message)
             if answer is None:
                 continue
-            subscription.pending.discard(epoch)
+            subscription.unanswered.discard(epoch)
             if answer is True:
                 continue
-            subscription.gone(epoch)
+            subscription.discard_epoch(epoch)
             refused = SubscriptionRefused("the server refused the subscription")
-            self._failed(subscription, answer if isinstance(answer, Exception) else refused)
+            self._fail(subscription, answer if isinstance(answer, Exception) else refused)
 
     def answer(self, subscription: Subscription, message: Any) -> bool | Exception | None:
-        """What a message says to a subscription, if it is an answer."""
+        """What a message says of a subscription; ``None`` if it is no answer."""
         if subscription.acknowledged is None:
             return None
         try:
             return subscription.acknowledged(message)
-        except Exception as error:  # of the user's function: no answer that it knows
+        except BaseException as error:  # of the user's function: no answer that it knows
             self._report(subscription.acknowledged, error)
             return None
 
     def received(self, message: Any) -> Any:
-        """What becomes of a message that is decoded, before observers get it."""
+        """What interceptors make of a message, before observers get it."""
         for intercept in self._engine.hooks.after_receive:
             message = intercept(message)
         return message
 
     def subscribe_early(self, link: Link, epoch: int) -> EarlySubscriptions:
-        """Ask for everything that is wanted on a connection that is not delivering yet (C13).
+        """Subscribe on a connection that is not delivering yet (C13).
 
-        What comes there is for :meth:`EarlySubscriptions.on_message`, until it delivers. It
-        is not asked again when the outbox opens it.
+        What comes there is for :meth:`EarlySubscriptions.on_message`, until it delivers. Nothing is
+        subscribed to again when the outbox opens it.
         """
-        frames = self._asked_for(epoch)
+        frames = self._subscribe_frames(epoch)
         if frames:
             with suppress(ConnectionLost):  # the transport is about to say how it ended
                 link.write(frames)
-        asked = [subscription for subscription in self._all if epoch in subscription.pending]
+        asked = [subscription for subscription in self._all if epoch in subscription.unanswered]
         return EarlySubscriptions(self, asked)
 
     def _opening_frames(self, epoch: int) -> list[str | bytes]:
-        """What a connection that delivers from now on is told first."""
-        frames = self._asked_for(epoch)
+        """What is written first on a connection that delivers from now on."""
+        frames = self._subscribe_frames(epoch)
         for subscription in tuple(self._all):
-            if not subscription.wanted:
+            if not subscription.channels:
                 del self._all[subscription]
                 if epoch in subscription.carried:
-                    frames.extend(self._ending(subscription))
-            subscription.only(epoch)
+                    frames.extend(self._unsubscribe_frames(subscription))
+            subscription.keep_epoch(epoch)
         return frames
 
-    def _asked_for(self, epoch: int) -> list[str | bytes]:
+    def _subscribe_frames(self, epoch: int) -> list[str | bytes]:
         frames: list[str | bytes] = []
         for subscription in tuple(self._all):
-            if subscription.wanted and epoch not in subscription.carried:
-                frame = self._asking(subscription)
+            if subscription.channels and epoch not in subscription.carried:
+                frame = self._subscribe_frame(subscription)
                 if frame is not None:
                     frames.append(frame)
-                    subscription.sent(epoch)
+                    subscription.add_epoch(epoch)
         return frames
 
-    def _frame(self, name: str, value: Any) -> Frame:
+    def _frame(self, name: str, value: Any) -> MakeFrame:
         make: Callable[[], Any] = value if callable(value) else lambda: value
 
         def frame() -> str | bytes:
@@ -227,26 +221,29 @@ class Subscriptions:
             frame()  # what cannot be sent fails here, at once
         return frame
 
-    def _asking(self, subscription: Subscription) -> str | bytes | None:
+    def _subscribe_frame(self, subscription: Subscription) -> str | bytes | None:
         try:
             return subscription.subscribe()
         except Exception as error:  # of the user's function: an error of its channels alone
             failure = error
-        self.loop.run(lambda: self._failed(subscription, failure))
+        except BaseException as error:  # no error that an observer can get
+            self._report(subscription.subscribe, error)
+            failure = RuntimeError(f"subscribe: raised {type(error).__name__}")
+        self.loop.run(lambda: self._fail(subscription, failure))
         return None
 
-    def _ending(self, subscription: Subscription) -> list[str | bytes]:
+    def _unsubscribe_frames(self, subscription: Subscription) -> list[str | bytes]:
         if subscription.unsubscribe is None:
             return []
         try:
             return [subscription.unsubscribe()]
-        except Exception as error:  # of the user's function: there is nobody left to fail
-            self._engine.publisher.report(observer_name(error), "channel", error)
+        except BaseException as error:  # of the user's function: no channel is left that could fail
+            self._report(subscription.unsubscribe, error)
             return []
 
 
 class EarlySubscriptions:
-    """What a connection that does not deliver yet was asked for; it is ready when all is answered.
+    """The answers on a connection that does not deliver yet, which is ready when all came.
 
     An answer takes effect when its message is delivered, which is after the switch: a refusal there
     must not fail a channel that the old connection still carries.
@@ -263,16 +260,17 @@ class EarlySubscriptions:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every subscription that is still wanted has its answer."""
-        return not any(subscription.wanted for subscription in self._unanswered)
+        """Whether every subscription that still has channels has its answer."""
+        return not any(subscription.channels for subscription in self._unanswered)
 
     def on_message(self, message: Any) -> None:
-        """The connection says something, decoded."""
+        """Take a message of the connection, decoded, for an answer, if it is one."""
         if not self._unanswered:
             return
         try:
             value = self._subscriptions.received(message)
-        except Exception:  # of the user's interceptor; reported when it is delivered
+        except BaseException as error:  # of the user's interceptor; reported at the delivery
+            self._subscriptions.loop.exit_later(error)
             return
         answer = self._subscriptions.answer
         self._unanswered = tuple(

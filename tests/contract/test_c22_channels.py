@@ -356,7 +356,7 @@ def test_opened_comes_after_the_subscriptions(clock: VirtualClock, scene: Make) 
     channel: Any = it.socket.channel(**of("t"))
     channel.subscribe()
     carried: list[set[int]] = []
-    it.socket.opens.subscribe(lambda _: carried.append(set(channel._feed.subscription.carried)))
+    it.socket.opens.subscribe(lambda _: carried.append(set(channel._hub.subscription.carried)))
     clock.advance(1.0)
     assert carried == [{1}]
     assert [type(event) for event in it.events if isinstance(event, Opened)] == []

@@ -463,15 +463,11 @@ def told(event: Event) -> str:
 
 def wrong(problem: Problem) -> str:
     match problem:
-        case (
-            ConnectFailed()
-            | Rejected()
-            | SourceFailed()
-            | SendFailed()
-            | ObserverFailed()
-            | DecodeFailed()
-        ):
+        case ConnectFailed() | Rejected() | SourceFailed() | SendFailed() | DecodeFailed():
             assert_type(problem.error, Exception)
+            return str(problem.error)
+        case ObserverFailed():
+            assert_type(problem.error, BaseException)
             return str(problem.error)
         case RenewalFailed(error=error):
             return str(error)
