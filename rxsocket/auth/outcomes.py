@@ -24,7 +24,7 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Report
 from rxsocket.streams.receipts import Receipt
 
-__all__ = ["AuthChange", "Changes", "InEffect", "Overtaken", "Refused", "Stored"]
+__all__ = ["AuthChange", "AuthChanges", "InEffect", "Overtaken", "Refused", "Stored"]
 
 # An open does not prove that the credential was good: many servers accept, then close at once.
 GRACE = 0.25
@@ -57,18 +57,21 @@ class Stored:
 AuthChange: TypeAlias = InEffect | Refused | Overtaken | Stored
 
 
-class Changes:
-    """The changes that were asked for and whose outcome is not there yet.
+class AuthChanges:
+    """The changes of the credential that somebody waits for.
 
     A change is in effect when its connection is open and the first message came, or when
-    0.25 s passed without a refusal.
+    0.25 s passed without a refusal. Changes are numbered: what comes into use supersedes those
+    before it, not one that was asked for since.
     """
 
     def __init__(self, loop: SocketLoop, report: Report) -> None:
         self._loop = loop
         self._report = report
+        self._number = 0
+        self._numbers: dict[Credential, int] = {}
         self._wanted: Credential | None = None
-        self._pending: tuple[Receipt[AuthChange], ...] = ()
+        self._pending: list[Receipt[AuthChange]] = []
         self._epoch: int | None = None
         self._after = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -77,25 +80,45 @@ class Changes:
         """A receipt for a change that is about to be made."""
         return Receipt(self._loop, self._report)
 
-    def wants(self, credential: Credential) -> bool:
-        """Whether a change to this credential is on its way."""
+    def is_pending(self, credential: Credential) -> bool:
+        """Whether somebody waits for a change to this credential."""
         return bool(self._pending) and credential == self._wanted
 
-    def begin(self, credential: Credential, receipt: Receipt[AuthChange], after: int) -> None:
-        """A change is on its way; those before it to another credential are overtaken.
+    @property
+    def awaits_message(self) -> bool:
+        """Whether the next message would settle something."""
+        return self._epoch is not None and bool(self._pending)
+
+    def add(self, credential: Credential, receipt: Receipt[AuthChange], after: int) -> None:
+        """Settle a receipt when it is known what became of the change.
 
         Args:
             credential: What to change to.
             receipt: To be settled.
             after: The last epoch that is not about it.
         """
-        self.overtake(credential)
-        if not self.wants(credential):
+        self.on_change(credential)
+        if not self.is_pending(credential):
             self._after = after
         self._wanted = credential
-        self._pending = (*self._pending, receipt)
+        self._pending.append(receipt)
 
-    def observe(self, event: Event) -> None:
+    def on_change(self, credential: Credential) -> None:
+        """The credential is changed: this is the newest, those before it are superseded."""
+        self._number += 1
+        self._numbers[credential] = self._number
+        if credential != self._wanted:
+            self._settle(Overtaken())
+
+    def on_use(self, credential: Credential) -> None:
+        """A credential comes into use, which may be one that was changed to some time ago."""
+        number = self._numbers.get(credential, self._number)
+        self._numbers = {one: at for one, at in self._numbers.items() if at >= number}
+        wanted = self._wanted
+        if wanted is not None and wanted != credential and number >= self._numbers.get(wanted, 0):
+            self._settle(Overtaken())
+
+    def on_event(self, event: Event) -> None:
         """Learn from an event what became of the changes."""
         if not self._pending:
             return
@@ -112,7 +135,7 @@ class Changes:
             case Closed(verdict=Verdict.AWAIT_AUTH, code=code, reason=reason):
                 self._settle(Refused(f"closed with {code} {reason}".rstrip()))
             case Closed():
-                self._disarm()
+                self._wait_for_opened()
             case Rejected(error=error):
                 self._settle(Refused(str(error)))
             case Renewed(epoch=epoch):
@@ -124,32 +147,22 @@ class Changes:
             case AwaitingAuth(reason=reason):
                 self._settle(Refused(reason))
             case Ended():
-                self.abandon()
+                self.on_stop()
             case _:
                 pass
 
-    @property
-    def awaiting_message(self) -> bool:
-        """Whether the next message would settle something."""
-        return self._epoch is not None and bool(self._pending)
-
-    def overtake(self, credential: Credential) -> None:
-        """A credential comes into use; changes to another one will not be in effect."""
-        if credential != self._wanted:
-            self._settle(Overtaken())
-
-    def abandon(self) -> None:
+    def on_stop(self) -> None:
         """The socket stopped: what was asked for is kept for its next start."""
         self._settle(Stored())
 
     def _settle(self, outcome: AuthChange) -> None:
-        self._disarm()
+        self._wait_for_opened()
         self._wanted = None
-        pending, self._pending = self._pending, ()
+        pending, self._pending = self._pending, []
         for receipt in pending:
             receipt.settle(outcome)
 
-    def _disarm(self) -> None:
+    def _wait_for_opened(self) -> None:
         self._epoch = None
         if self._timer is not None:
             self._timer.cancel()

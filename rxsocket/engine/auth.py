@@ -230,15 +230,15 @@ class AuthManager:
             return
         changes, epoch = self._publisher.changes, self._run_state.epoch
         is_newest = credential == (self.renewing or self._publisher.auth.value)
-        if is_newest and changes.wants(credential):
-            changes.begin(credential, receipt, epoch)  # settled with the one that is on its way
+        if is_newest and changes.is_pending(credential):
+            changes.add(credential, receipt, epoch)  # settled with the one that is on its way
         elif not is_newest or credential == self.renewing or self._is_awaited(credential):
-            changes.begin(credential, receipt, epoch)
+            changes.add(credential, receipt, epoch)
             self._change(credential)
         elif (outcome := self._outcome_of_unchanged(credential)) is not None:
             receipt.settle(outcome)
         else:
-            changes.begin(credential, receipt, epoch - 1)  # the attempt under way is about it
+            changes.add(credential, receipt, epoch - 1)  # the attempt under way is about it
 
     def _outcome_of_unchanged(self, credential: Credential) -> AuthChange | None:
         """What has become of the credential in use, as far as that is known."""
@@ -267,6 +267,7 @@ class AuthManager:
         is_same = self._is_same_identity(source)
         self._before_identity(is_same)
         self._run_state.credential_changed = True
+        self._publisher.changes.on_change(credential)
         if credential is LOGGED_OUT:
             self._emit(AuthUpdate(source, Cause.LOGGED_OUT))
         else:
@@ -274,8 +275,6 @@ class AuthManager:
             self._emit(AuthUpdate(source, Cause.AUTH_CHANGED, renews_connection=renews))
         if self.renewing is None:
             self._publisher.credential(credential)
-        else:
-            self._publisher.changes.overtake(credential)
 
     def _emit(self, update: AuthUpdate) -> None:
         self.renewing = _shown(update.source) if update.renews_connection else None

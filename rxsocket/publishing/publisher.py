@@ -25,7 +25,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from rxsocket.auth.credentials import PENDING, Credential
-from rxsocket.auth.outcomes import Changes
+from rxsocket.auth.outcomes import AuthChanges
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
     FAULTS,
@@ -97,7 +97,7 @@ class Publisher:
         self.state: ValueHub[State] = ValueHub("state", loop, report, State.IDLE)
         self.latency: ValueHub[float | None] = ValueHub("latency", loop, report, None)
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
-        self.changes = Changes(loop, report)
+        self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivers: int | None = None
         self._log = EventLog(label)
@@ -136,7 +136,7 @@ class Publisher:
                     self.errors.emit(event)
                 case _:
                     pass
-            self.changes.observe(event)
+            self.changes.on_event(event)
 
     def enter(self, state: State) -> None:
         """Be in a state."""
@@ -196,7 +196,7 @@ class Publisher:
         return (
             self.events.observed
             or self._session is not None
-            or self.changes.awaiting_message
+            or self.changes.awaits_message
             or self.messages.is_holding
         )
 
@@ -215,8 +215,8 @@ class Publisher:
             if self._session is not None:
                 self._session.emit(data, source)
             self.messages.emit(data, source)
-            if self.changes.awaiting_message:
-                self.changes.observe(Message(epoch=self._epoch, data=None))
+            if self.changes.awaits_message:
+                self.changes.on_event(Message(epoch=self._epoch, data=None))
             return True
         return False
 
@@ -225,7 +225,7 @@ class Publisher:
         at = self._loop.wall_time()
         with self._loop.turn():
             self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
-            self.changes.observe(Message(epoch=self._epoch, data=None))
+            self.changes.on_event(Message(epoch=self._epoch, data=None))
 
     def show_latency(self, latency: float) -> None:
         """Show how long a ping and its pong took."""
@@ -241,7 +241,7 @@ class Publisher:
         """Show which credential is in use."""
         with self._loop.turn():
             if credential != self.auth.value:
-                self.changes.overtake(credential)
+                self.changes.on_use(credential)
                 self.history.add_credential(credential, self._loop.wall_time())
                 self.auth.emit(credential)
 
@@ -261,7 +261,7 @@ class Publisher:
     def abandon(self) -> None:
         """The last one left: nobody hears what is held, and changes wait for the next start."""
         self._slow_consumers.stop()
-        self.changes.abandon()
+        self.changes.on_stop()
         self.messages.drop_held()
 
     def report(

@@ -7,10 +7,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from reactivex.subject import BehaviorSubject
 from scene import A, B, C, Make, connecting, opened
 
 from rxsocket import (
     Aborted,
+    AuthChange,
     Backoff,
     Cause,
     Closed,
@@ -20,6 +22,7 @@ from rxsocket import (
     Message,
     Opened,
     Overtaken,
+    Receipt,
     Refused,
     Rejected,
     RenewalFailed,
@@ -269,6 +272,35 @@ def test_a_newer_credential_overtakes_a_handover(clock: VirtualClock, scene: Mak
     clock.advance(1.0)
     assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=3))
     assert it.peer.connections == 1
+
+
+@pytest.mark.parametrize("source", ["set_auth", "an Observable"])
+def test_a_switch_to_an_older_one_overtakes_nothing(
+    clock: VirtualClock, scene: Make, source: str
+) -> None:
+    """C20: C is set in the moment in which B's connection is ready: B is used, then C is."""
+    changes: list[Receipt[AuthChange]] = []
+    auth = BehaviorSubject(A)
+    it = scene(auth=auth, on_auth_change=handover(dedupe=number), identity=same)
+    it.socket.messages.subscribe(lambda _: changes.append(it.socket.set_auth(C)))
+    clock.advance(10.0)
+    if source == "set_auth":
+        first = it.socket.set_auth(B).result
+    else:
+        auth.on_next(B)
+        first = Overtaken
+    clock.advance(1.0)
+    old, new = it.peer.visits
+    new.deliver("7")
+    clock.advance(0.1)
+    old.deliver("7")  # it came over both: the new one has caught up
+    clock.advance(1.0)
+    assert it.credentials == ["a", "b", "c"]
+    it.peer.visits[-1].deliver("8")
+    clock.advance(10.0)
+    epochs = [event.epoch for event in it.events if isinstance(event, Opened)]
+    assert epochs == [1, 2, 3] and it.socket.auth.value == Credential.of(C)
+    assert (first(), changes[0].result()) == (Overtaken(), InEffect(epoch=3))
 
 
 def test_back_to_the_one_in_use(clock: VirtualClock, scene: Make) -> None:
