@@ -687,14 +687,14 @@ one again
         return f"<Socket {self._engine.options.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from rxsocket.render.card import card_bundle  # only a notebook asks for it
+        from rxsocket.render.card_view import card_mimebundle  # only a notebook asks for it
 
-        return card_bundle(self._engine)
+        return card_mimebundle(self._engine)
 
     def _repr_html_(self) -> str:
-        from rxsocket.render.card import static_card
+        from rxsocket.render.card_view import CardView
 
-        return static_card(self._engine)["text/html"]
+        return CardView(self._engine).static()["text/html"]
 
     def _get_topics(self) -> Topics:
         with self._engine.loop.lock:

@@ -146,12 +146,17 @@ class Credential:
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
-    def __repr__(self) -> str:
+    @property
+    def masked(self) -> str:
+        """What may be shown of it: the names of its entries."""
         if not self.known:
-            return f"Credential({self._kind.value})"
+            return self._kind.value
         if isinstance(self._value, str):
-            return "Credential(***)"
-        return f"Credential({', '.join(f'{name}=***' for name in self._value)})"
+            return "***"
+        return ", ".join(f"{name}=***" for name in self._value)
+
+    def __repr__(self) -> str:
+        return f"Credential({self.masked})"
 
     def __reduce__(self) -> Any:
         raise TypeError("a Credential is not pickled: it would end up in a file in clear text")

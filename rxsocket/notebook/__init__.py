@@ -1,7 +1,7 @@
 """Exploring sockets and streams in a notebook: ``rxsocket[notebook]``.
 
-A socket that is the last line of a cell shows a card. Here is what is asked for: pictures, and ways
-to look at data.
+A socket that is the last line of a cell shows a card. Here are pictures of sockets and of streams,
+and ways to explore what streams emit.
 """
 
 from rxsocket.notebook.asking import ask

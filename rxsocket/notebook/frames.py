@@ -1,7 +1,4 @@
-"""A stream as a table that rolls: the last values as a DataFrame of pandas or polars.
-
-A value of a stream as a row of a table.
-"""
+"""The last values of a stream as a table: a DataFrame of pandas or polars."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ from typing import Any
 import msgspec
 from reactivex import Observable
 
-from rxsocket.notebook.stream_view import Following
-from rxsocket.render.mimebundle import bundle
-from rxsocket.render.view import Drawn, Window
+from rxsocket.notebook.stream_view import StreamView
+from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.validation import instance, is_list, whole_number
 
 __all__ = ["Frame", "frame", "row"]
@@ -25,8 +22,8 @@ __all__ = ["Frame", "frame", "row"]
 def row(value: Any) -> dict[str, Any]:
     """The columns of a value, by name.
 
-    Mappings, ``msgspec`` structs, dataclasses and named tuples have names; what is a list or a
-    tuple has ``0``, ``1``, ...; anything else is the column ``value``.
+    Mappings, ``msgspec`` structs, dataclasses and named tuples have names; the columns of a list or
+    a tuple are ``0``, ``1``, ...; anything else is one column, ``value``.
     """
     if isinstance(value, Mapping):
         return {str(name): entry for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
@@ -43,14 +40,14 @@ def row(value: Any) -> dict[str, Any]:
 
 
 SHOWN = 10
-"""Rows that a picture of it has."""
+"""Rows that are shown."""
 AS_OUTPUT = 'class="jp-RenderedHTMLCommon" style="width:max-content;max-width:100%"'
-"""What makes a table look as the output of a cell does in JupyterLab."""
+"""The style of a cell's output in JupyterLab."""
 LIBRARIES = ("pandas", "polars")
 
 
-class Frame(Following):
-    """The last values of a stream as a table. Made by :func:`frame`; dispose it to leave."""
+class Frame(StreamView):
+    """The last values of a stream as a table. Made by :func:`frame`; dispose it to unsubscribe."""
 
     def __init__(self, stream: Observable[Any], rows: int, library: Any) -> None:
         self._library = library
@@ -68,14 +65,15 @@ class Frame(Following):
         return f"<Frame {self.status}>\n{self._table(self._tail())}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return bundle(self, {"text/plain": repr(self), "text/html": self.drawn(Window()).html})
+        html = self.render(TimeWindow()).html
+        return mimebundle(self, {"text/plain": repr(self), "text/html": html})
 
-    def drawn(self, window: Window) -> Drawn:
+    def render(self, window: TimeWindow) -> Rendering:
         """Draw its last rows for a page."""
         tail = self._tail()
         table: str = self._table(tail)._repr_html_()
         note = f"rows: {self.status}" + (f"; the last {len(tail)}:" if self.count > SHOWN else "")
-        return Drawn(f"<div {AS_OUTPUT}>{escape(note)}{table}</div>")
+        return Rendering(f"<div {AS_OUTPUT}>{escape(note)}{table}</div>")
 
     def _tail(self) -> list[Any]:
         return [value for _, value in self.values()[-SHOWN:]]
@@ -91,7 +89,7 @@ def frame(stream: Observable[Any], rows: int = 5000) -> Frame:
     """Keep the last values of a stream as a table.
 
     It subscribes at once. Each value is a row: the columns are those of a mapping, a ``msgspec``
-    struct, a dataclass or a named tuple; what is missing in a row is empty. RunState is bounded by
+    struct, a dataclass or a named tuple; one that a row lacks is empty. Memory is bounded by
     ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live; ``.df`` is a
     DataFrame of pandas, or of polars where pandas is not installed.
 

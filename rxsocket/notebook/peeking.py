@@ -1,4 +1,4 @@
-"""A look at the next values of a stream, which ends by itself."""
+"""The next values of a stream, as a list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def peek(
 ) -> list[T]:
     """Return the next values of a stream: at most so many, and within so many seconds.
 
-    Whatever ends it, an interrupt of the kernel included, the stream is left.
+    However it ends, by an interrupt of the kernel, too, it unsubscribes from the stream.
 
     ::
 
@@ -64,25 +64,24 @@ async def peek(
         else:
             ended.set_exception(error)
 
-    def end(error: Exception | None = None) -> None:
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+    def on_end(error: Exception | None = None) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nothing awaits it any more
             loop.call_soon_threadsafe(settle, error)
 
     def on_next(value: T) -> None:
         if len(values) < count:
             values.append(value)
             if len(values) == count:
-                end()
+                on_end()
 
-    # What comes in this turn counts, although the loop sees it in the next one.
     bar = _bar(count) if progress else None
-    looking = stream.subscribe(on_next, end, end)
+    subscription = stream.subscribe(on_next, on_end, on_end)
     try:
         await _until(ended, seconds, lambda: bar and bar.update(len(values) - bar.n))
         if ended.done():
             ended.result()
     finally:
-        looking.dispose()
+        subscription.dispose()
         ended.cancel()
         if bar is not None:
             bar.close()
@@ -104,7 +103,7 @@ def _bar(count: int) -> Any:
 async def _until(
     ended: asyncio.Future[None], seconds: float | None, show: Callable[[], object]
 ) -> None:
-    """Wait in small steps: an interrupted kernel cancels a cell only when its loop wakes up."""
+    """Wait in small steps, as an interrupted kernel cancels a cell only when its loop wakes up."""
     loop = asyncio.get_running_loop()
     deadline = None if seconds is None else loop.time() + seconds
     while not ended.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import threading
 from collections.abc import Callable
@@ -13,32 +14,31 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxsocket.notebook.frames import row
-from rxsocket.notebook.stream_view import Following
-from rxsocket.render.mimebundle import bundle
-from rxsocket.render.scene import clock_time, ticks
-from rxsocket.render.view import Drawn, Window
+from rxsocket.notebook.stream_view import StreamView
+from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.validation import instance, is_list, more_than_zero
 
 __all__ = ["Plot", "plot"]
 
-Of: TypeAlias = str | Callable[[Any], Any] | None
+Column: TypeAlias = str | Callable[[Any], Any] | None
 
 POINTS = 20_000
 """Values that are kept at most."""
-INK = "#808080"
-"""What is written on the ground of a page, whose colour is not known here."""
+GREY = "#808080"
+"""Of all text and lines in a page, whose own colours are not known here."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, which everybody can tell apart."""
+"""Okabe and Ito's, which people who see colours differently can tell apart."""
 
 
-class Plot(Following):
-    """A plot of the last values of a stream. Made by :func:`plot`; dispose it to leave."""
+class Plot(StreamView):
+    """A plot of the last values of a stream. Made by :func:`plot`; dispose it to unsubscribe."""
 
     def __init__(
         self,
         stream: Observable[Any],
-        x: Of,
-        lines: tuple[Of, ...],
+        x: Column,
+        lines: tuple[Column, ...],
         window: float | None,
         figure: Callable[..., Any],
     ) -> None:
@@ -80,14 +80,14 @@ class Plot(Following):
         return figure
 
     def png(self) -> bytes:
-        """The plot as it is now, as a picture with a white ground."""
+        """The plot as it is now, as a picture on white."""
         return self._png()
 
     def _png(self, *, on_page: bool = False) -> bytes:
         with self._drawing:
             figure, picture = self.figure, io.BytesIO()
             if on_page:
-                _for_any_ground(figure.axes[0])
+                _recolour_for_page(figure.axes[0])
             figure.savefig(picture, format="png", transparent=on_page)
             return picture.getvalue()
 
@@ -96,38 +96,38 @@ class Plot(Following):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         png = base64.b64encode(self.png()).decode()
-        return bundle(self, {"text/plain": repr(self), "image/png": png})
+        return mimebundle(self, {"text/plain": repr(self), "image/png": png})
 
-    def drawn(self, window: Window) -> Drawn:
+    def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page, light or dark."""
         png = base64.b64encode(self._png(on_page=True)).decode()
-        moves = self._seconds is not None and not self.over and bool(self._values)
-        return Drawn(f'<img src="data:image/png;base64,{png}"/>', 1.0 if moves else None)
+        moves = self._seconds is not None and not self.is_ended and bool(self._values)
+        return Rendering(f'<img src="data:image/png;base64,{png}"/>', 1.0 if moves else None)
 
     def _point(self, value: Any) -> tuple[Any, tuple[Any, ...]]:
-        x = None if self._x is None else _of(self._x, value)
-        return x, tuple(_of(line, value) for line in self._lines)
+        x = None if self._x is None else _value_of(self._x, value)
+        return x, tuple(_value_of(line, value) for line in self._lines)
 
 
 def plot(
     stream: Observable[Any],
-    x: Of = None,
-    y: Of | list[str | Callable[[Any], Any]] = None,
+    x: Column = None,
+    y: Column | list[str | Callable[[Any], Any]] = None,
     *,
     window: float | None = 60.0,
 ) -> Plot:
     """Plot the values of a stream as they come.
 
     It subscribes at once. In a notebook with ``rxsocket[notebook]`` it is live, drawn at most 4
-    times a second, and not while nobody sees it; saved, it is a picture.
+    times a second while it is visible; saved, it is a picture.
 
     Args:
         stream: Any Observable.
         x: Where a value is on the x axis: the name of a column (see ``frame``) or a function; left
-            out, when it came.
+            out, the time at which it came.
         y: Where it is on the y axis: a name, a function, or a list of these for a line each; left
-            out, the value itself. A value that has none is left out; a function that
-            raises ends the plot, which says so.
+            out, the value itself. A value without one is left out; a function that raises ends the
+            plot, which says so.
         window: Seconds that are shown; ``None`` for everything, up to 20,000 values.
 
     Raises:
@@ -140,10 +140,11 @@ def plot(
     """
     instance("plot(stream)", stream, Observable, "an Observable")
     lines = _lines(y)
-    for name, of in (("x", x), *(("y", line) for line in lines)):
-        if not (of is None or isinstance(of, str) or callable(of)):
+    for name, column in (("x", x), *(("y", line) for line in lines)):
+        if not (column is None or isinstance(column, str) or callable(column)):
             raise TypeError(
-                f"plot({name}): pass the name of a column or a function, not {type(of).__name__}"
+                f"plot({name}): pass the name of a column or a function, "
+                f"not {type(column).__name__}"
             )
     try:
         from matplotlib.figure import Figure
@@ -155,31 +156,28 @@ def plot(
 
 
 def _time_axis(axes: Any, begin: datetime, end: datetime) -> None:
-    """As that of a timeline: seconds of what is shown, or what the clock said."""
-    end = max(end, begin + timedelta(seconds=0.1))
-    first, last, zone = begin.timestamp(), end.timestamp(), begin.tzinfo
-    ahead = (begin.utcoffset() or timedelta()).total_seconds()
-    where = list(ticks(first, last, ahead))
-    axes.set_xticks([datetime.fromtimestamp(at, zone) for at, _ in where], [t for _, t in where])
-    margin = (end - begin) * 0.03
-    axes.set_xlim(begin - margin, end + margin)
-    when = " – ".join(clock_time(at, ahead, last - first) for at in (first, last))
-    axes.set_xlabel(when, loc="right", fontsize=8, color="gray")
+    """Show the local time; the date stands once, at the end of the axis."""
+    dates: Any = importlib.import_module("matplotlib.dates")  # it has no types
+    locator = dates.AutoDateLocator(tz=begin.tzinfo)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=begin.tzinfo))
+    if begin == end:  # Matplotlib would show years around a single point
+        axes.set_xlim(begin, begin + timedelta(seconds=0.1))
 
 
-def _for_any_ground(axes: Any) -> None:
-    axes.tick_params(colors=INK, which="both")
+def _recolour_for_page(axes: Any) -> None:
+    axes.tick_params(colors=GREY, which="both")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_color(INK)
-        axis.get_offset_text().set_color(INK)
+        axis.label.set_color(GREY)
+        axis.get_offset_text().set_color(GREY)
     for spine in axes.spines.values():
-        spine.set_edgecolor(INK)
+        spine.set_edgecolor(GREY)
     legend = axes.get_legend()
     for text in () if legend is None else legend.get_texts():
-        text.set_color(INK)
+        text.set_color(GREY)
 
 
-def _lines(y: Any) -> tuple[Of, ...]:
+def _lines(y: Any) -> tuple[Column, ...]:
     if not is_list(y):
         return (y,)
     if not y:
@@ -187,13 +185,13 @@ def _lines(y: Any) -> tuple[Of, ...]:
     return tuple(y)
 
 
-def _of(of: Of, value: Any) -> Any:
-    if of is None:
+def _value_of(column: Column, value: Any) -> Any:
+    if column is None:
         return value
-    return row(value).get(of) if isinstance(of, str) else of(value)
+    return row(value).get(column) if isinstance(column, str) else column(value)
 
 
-def _name(of: Of) -> str:
-    if of is None:
+def _name(column: Column) -> str:
+    if column is None:
         return "value"
-    return of if isinstance(of, str) else getattr(of, "__name__", type(of).__name__)
+    return column if isinstance(column, str) else getattr(column, "__name__", type(column).__name__)

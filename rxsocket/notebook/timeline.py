@@ -1,4 +1,4 @@
-"""The timeline: the marble diagram of what really happened to a socket."""
+"""The timeline: a marble diagram of what a socket did."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from collections.abc import Callable
 from typing import Any
 
 from reactivex import abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import Disposable, SerialDisposable
 
 from rxsocket.explain.format import amount
-from rxsocket.render.activity import Tape, tape_of
-from rxsocket.render.mimebundle import bundle
-from rxsocket.render.scene import PAGE, Scene
+from rxsocket.render.activity import recorder_of
+from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.scene import LIVE, Scene
 from rxsocket.render.svg import svg
-from rxsocket.render.timeline_scene import begin_of, end_of, picture
-from rxsocket.render.view import Drawn, View, Window
+from rxsocket.render.timeline_scene import first_time, last_time, timeline_scene
+from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.socket import Socket
 from rxsocket.state import State
 from rxsocket.validation import instance, more_than_zero
 
 __all__ = ["Timeline", "timeline"]
 
-LEAST = 0.05
+SHORTEST = 0.05
 """Seconds that a picture spans at least."""
-ROOM = 0.03
-"""The part of a picture that is left free after the last thing that happened."""
+MARGIN = 0.03
+"""Part of a picture that is left free after the last thing that happened."""
 
-EVERYTHING = Window()
+EVERYTHING = TimeWindow()
 
 
 class Timeline(View):
-    """A picture of what happened to a socket. Made by :func:`timeline`.
+    """A picture of what a socket did. Made by :func:`timeline`.
 
     As the last line of a cell it is drawn; :meth:`svg` gives the picture for a file.
     """
 
     def __init__(self, socket: Socket[Any, Any], last: float | None) -> None:
         self._url = socket.url
-        self._tape = _tape(socket)
+        self._recorder = recorder_of(socket._engine)  # pyright: ignore[reportPrivateUsage]
         self._last = last
-        self._remembering: abc.DisposableBase = Disposable()
+        self._recording = SerialDisposable()
 
     def svg(self, *, last: float | None = None) -> str:
         """The picture as SVG: it needs nothing else, has no script, and holds no secret (C28).
@@ -48,55 +48,57 @@ class Timeline(View):
         Args:
             last: Only so many seconds before now; left out, what ``timeline()`` was given.
         """
-        return svg(self.scene(Window(more_than_zero("last", last))))
+        return svg(self.scene(TimeWindow(more_than_zero("last", last))))
 
-    def scene(self, window: Window = EVERYTHING) -> Scene:
+    def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
         """What the picture consists of, in a span of time."""
-        record = self._tape.record()
+        activity = self._recorder.activity()
         last = window.last or self._last
-        running = self._tape.state not in (State.IDLE, State.CLOSED)
-        first = begin_of(record)
-        newest = record.now if running else end_of(record)
+        is_running = self._is_running
+        newest = activity.now if is_running else last_time(activity)
         end = newest - window.ago
-        begin = first if last is None else end - last
-        if not running and not window.ago:
-            end += max((end - begin) * ROOM, LEAST)
-        begin = min(begin, end - LEAST)
-        return picture(self._url, record, begin, end, time.localtime(end).tm_gmtoff)
+        begin = first_time(activity) if last is None else end - last
+        if not is_running and not window.ago:
+            end += max((end - begin) * MARGIN, SHORTEST)
+        begin = min(begin, end - SHORTEST)
+        return timeline_scene(self._url, activity, begin, end, time.localtime(end).tm_gmtoff)
+
+    def record(self) -> None:
+        """Record messages from now on, if they are not recorded already."""
+        self._recording.disposable = self._recorder.record_messages()
 
     def dispose(self) -> None:
-        """Remember no more messages for this picture."""
-        self._remembering.dispose()
-
-    def remember(self) -> None:
-        """Remember messages from now on."""
-        before, self._remembering = self._remembering, self._tape.watch()
-        before.dispose()
+        """Record no more messages for this picture."""
+        self._recording.disposable = Disposable()
 
     def __repr__(self) -> str:
-        record = self._tape.record()
-        connections = amount(len(record.story.connections), "connection")
-        return f"<Timeline {self._url}: {connections}, {amount(record.count, 'message')}>"
+        activity = self._recorder.activity()
+        connections = amount(len(activity.model.connections), "connection")
+        messages = amount(activity.received_count, "message")
+        return f"<Timeline {self._url}: {connections}, {messages}>"
 
     # --- shown in a notebook
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return bundle(self, {"text/plain": repr(self), "image/svg+xml": self.svg()})
+        return mimebundle(self, {"text/plain": repr(self), "image/svg+xml": self.svg()})
 
-    def watch(self, changed: Callable[[], None]) -> abc.DisposableBase:
-        """Call back after each thing that happened to the socket, until disposed."""
-        return self._tape.watch(changed)
+    def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
+        """Call back after each thing that the socket did, until disposed."""
+        return self._recorder.record_messages(on_change)
 
-    def drawn(self, window: Window) -> Drawn:
+    def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page."""
         scene = self.scene(window)
-        moves = self._tape.state not in (State.IDLE, State.CLOSED) and not window.ago
-        again = 1.0 if moves else None
-        return Drawn(svg(scene, PAGE), again, scene.end - scene.begin)
+        moves = self._is_running and not window.ago
+        return Rendering(svg(scene, LIVE), 1.0 if moves else None, scene.end - scene.begin)
+
+    @property
+    def _is_running(self) -> bool:
+        return self._recorder.state not in (State.IDLE, State.CLOSED)
 
 
 def timeline(socket: Socket[Any, Any], *, last: float | None = None) -> Timeline:
-    """Draw what happened to a socket: its credentials, connections, messages, and what was sent.
+    """Draw what a socket did: its credentials, connections, messages, and what was sent.
 
     ::
 
@@ -106,14 +108,14 @@ def timeline(socket: Socket[Any, Any], *, last: float | None = None) -> Timeline
         messages     --1--2-----3------4------------5---6---7----------
         sent         -----^------------------------^-------------------
 
-    It only looks: it does not connect, and keeps nobody connected (C1). Connections and credentials
-    are known from before, too; messages are remembered from the first call on, in bounded memory:
-    the longer ago, the coarser. Calling it again draws the same memory again. In a notebook with
-    ``rxsocket[notebook]`` the picture is live, up to 4 times a second while somebody sees it, and
-    can be zoomed; saved, it is SVG.
+    It does not connect, and keeps nobody connected (C1). Earlier connections and credentials are in
+    the picture, too; messages are recorded from the first call on, in bounded memory: the longer
+    ago, the coarser. Calling it again draws the same recording. In a notebook with
+    ``rxsocket[notebook]`` the picture is live and can be zoomed; it is drawn up to 4 times a second
+    while it is visible. Saved, it is SVG.
 
     Args:
-        socket: What to look at.
+        socket: The socket.
         last: Only so many seconds before now.
 
     Raises:
@@ -126,13 +128,9 @@ def timeline(socket: Socket[Any, Any], *, last: float | None = None) -> Timeline
     """
     instance("timeline(socket)", socket, Socket, "a Socket")
     last = more_than_zero("last", last)
-    views = _tape(socket).views
+    views = recorder_of(socket._engine).views  # pyright: ignore[reportPrivateUsage]
     view = views.get(("timeline", last))
     if not isinstance(view, Timeline):
         view = views["timeline", last] = Timeline(socket, last)
-    view.remember()
+    view.record()
     return view
-
-
-def _tape(socket: Socket[Any, Any]) -> Tape:
-    return tape_of(socket._engine)  # pyright: ignore[reportPrivateUsage]

@@ -1,153 +1,83 @@
-"""What is kept of what happened to a socket, for pictures of it: bounded, and masked (C28).
+"""What a socket did, kept for pictures of it: in bounded memory, and redacted (C28).
 
 ::
 
-    socket's loop    on_next ── one append, one count                  nothing else
-    who draws        tape.record() ── a copy, and what masks it
+    loop of the socket      message ── one append, one count            no more than that
+    thread that draws       recorder.activity() ── a copy
 
-It only looks: it does not connect, and keeps nobody connected (C1).
-
-
-How many things happened when, in bounded memory: exact lately, coarser the longer ago.
-
-The beginning of a payload, in one line, without anything secret (C28).
+Recording does not connect, and keeps nobody connected (C1).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.subject import Subject
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.masks import Mask
 from rxsocket.engine.engine import Engine
 from rxsocket.events import Event, Message
-from rxsocket.render.timeline_model import Story
+from rxsocket.hooks import without
+from rxsocket.render.histogram import Bin, Histogram
+from rxsocket.render.preview import Redact
+from rxsocket.render.timeline_model import TimelineModel
 from rxsocket.render.view import View
-from rxsocket.runtime.loop import SocketLoop
 from rxsocket.state import State
-from rxsocket.validation import is_list, is_mapping
 
-__all__ = ["Density", "Record", "Tape", "cut", "excerpt", "tape_of"]
-
-WIDTHS = (0.1, 1.0, 10.0)
-"""Seconds of a bin, for what is new, older and old."""
-KEPT = 1200
-"""Bins of each width: 2 minutes of the finest, if something happens all the time."""
-
-
-class Density:
-    """Counts in bins of time; only those that hold something are kept.
-
-    ::
-
-        width     100 s     10 s    1 s  0.1 s
-        bins   [    |    ][ |  | ][||||][::::::] now
-    """
-
-    __slots__ = ("_levels", "_newest", "_oldest", "_width", "total")
-
-    def __init__(self) -> None:
-        self._levels: tuple[deque[list[int]], ...] = tuple(deque() for _ in WIDTHS)
-        self._oldest: list[list[int]] = []
-        self._newest = [-1, 0]
-        self._width = WIDTHS[-1] * 10
-        self.total = 0
-
-    def add(self, at: float, count: int = 1) -> None:
-        """Count something that happened at a wall time."""
-        self.total += count
-        newest = self._newest
-        if newest[0] == int(at / WIDTHS[0]):  # the short cut of what happens often
-            newest[1] += count
-            return
-        self._put(0, int(at / WIDTHS[0]), count)
-        self._newest = self._levels[0][-1]
-
-    def between(self, begin: float, end: float) -> Iterator[tuple[float, float, int]]:
-        """Bins that touch a span: where each begins, its width in seconds, its count."""
-        levels = ((self._oldest, self._width), *zip(self._levels[::-1], WIDTHS[::-1], strict=True))
-        for bins, width in levels:
-            for index, count in bins:
-                if (index + 1) * width > begin and index * width <= end:
-                    yield index * width, width, count
-
-    def _put(self, level: int, index: int, count: int) -> None:
-        bins = self._levels[level]
-        if bins and bins[-1][0] >= index:  # a wall clock that was set back counts as now
-            bins[-1][1] += count
-            return
-        bins.append([index, count])
-        if len(bins) <= KEPT:
-            return
-        index, count = bins.popleft()
-        if level + 1 < len(WIDTHS):
-            self._put(level + 1, int(index * WIDTHS[level] / WIDTHS[level + 1]), count)
-        else:
-            self._put_oldest(index * WIDTHS[level], count)
-
-    def _put_oldest(self, at: float, count: int) -> None:
-        index = int(at / self._width)
-        if self._oldest and self._oldest[-1][0] >= index:
-            self._oldest[-1][1] += count
-            return
-        self._oldest.append([index, count])
-        if len(self._oldest) > KEPT:
-            self._width *= 2
-            halved: dict[int, int] = {}
-            for old, many in self._oldest:
-                halved[old // 2] = halved.get(old // 2, 0) + many
-            self._oldest = [[old, many] for old, many in halved.items()]
-
+__all__ = ["Activity", "ActivityRecorder", "recorder_of"]
 
 T = TypeVar("T")
 
 EXACT = 600
 """Messages whose own time is kept."""
 PAYLOADS = 32
-"""Messages whose payload is kept, for an excerpt."""
+"""Messages whose payload is kept, for a preview."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What a tape holds at one moment.
+class Activity:
+    """What a recorder knew at one moment.
 
     Attributes:
         now: The wall time of that moment.
-        since: From when on messages were counted; ``None`` if they never were.
-        story: Credentials, connections and pauses.
-        heard: The last messages, oldest first: when, over which connection.
-        payloads: What was in the last of these.
-        written: When the last messages were sent.
-        received: All messages: bins of time, their width, how many.
-        sent: All that was sent, likewise.
-        count: How many messages came since ``since``.
-        mask: Hides every value of a credential that was in use.
+        counting_since: When messages began to be recorded; ``None`` if they never were.
+        model: Credentials, connections and pauses.
+        arrivals: When the last messages came, oldest first, and over which connection.
+        payloads: The payloads of the last of these.
+        send_times: When the last messages were sent.
+        received: All messages that came, counted.
+        sent: All messages that were sent, counted.
+        received_count: How many messages came since ``counting_since``.
+        redact: Hides every value of a credential that was in use.
     """
 
     now: float
-    since: float | None
-    story: Story
-    heard: tuple[tuple[float, int], ...]
+    counting_since: float | None
+    model: TimelineModel
+    arrivals: tuple[tuple[float, int], ...]
     payloads: tuple[Any, ...]
-    written: tuple[float, ...]
-    received: tuple[tuple[float, float, int], ...]
-    sent: tuple[tuple[float, float, int], ...]
-    count: int
-    mask: Callable[[Any], Any] = field(compare=False, repr=False)
+    send_times: tuple[float, ...]
+    received: tuple[Bin, ...]
+    sent: tuple[Bin, ...]
+    received_count: int
+    redact: Redact = field(compare=False, repr=False)
 
 
-class Tape:
-    """Looks at a socket while somebody wants it to, and remembers.
+class ActivityRecorder:
+    """Records what a socket does.
+
+    Credentials and connections are in the history of the socket, and are read from there. Messages
+    are recorded while a picture wants them.
 
     Args:
-        engine: The socket to look at.
+        engine: The socket.
 
     Attributes:
         views: Pictures of it, so that each is made once however often its cell is run.
@@ -156,228 +86,164 @@ class Tape:
     def __init__(self, engine: Engine) -> None:
         self._publisher = engine.publisher
         self._hooks = engine.hooks
-        self._loop: SocketLoop = engine.loop
+        self._loop = engine.loop
         self.views: dict[Hashable, View] = {}
         self._lock = threading.Lock()
-        self._watchers = 0
-        self._listeners: tuple[Callable[[], None], ...] = ()
-        self._looking = SerialDisposable()
-        self._since: float | None = None
-        self._story = Story()
-        self._mask = Mask()
-        self._event: Event | None = None
-        self._use: tuple[float, Credential] | None = None
-        self._heard: deque[tuple[float, int]] = deque(maxlen=EXACT)
+        self._users = 0
+        self._changes: Subject[None] = Subject()
+        self._subscription = SerialDisposable()
+        self._counting_since: float | None = None
+        self._model = TimelineModel()
+        self._redact = Mask()
+        self._last_event: Event | None = None
+        self._last_credential: tuple[float, Credential] | None = None
+        self._arrivals: deque[tuple[float, int]] = deque(maxlen=EXACT)
         self._payloads: deque[Any] = deque(maxlen=PAYLOADS)
-        self._written: deque[float] = deque(maxlen=EXACT)
-        self._received = Density()
-        self._sent = Density()
+        self._send_times: deque[float] = deque(maxlen=EXACT)
+        self._received = Histogram()
+        self._sent = Histogram()
 
     @property
-    def watched(self) -> bool:
-        """Whether anybody wants to know about messages."""
-        return self._watchers > 0
+    def is_recording(self) -> bool:
+        """Whether messages are recorded."""
+        return self._users > 0
 
     @property
     def state(self) -> State:
-        """The state of the socket."""
         return self._publisher.state.value
 
-    def watch(self, changed: Callable[[], None] | None = None) -> abc.DisposableBase:
-        """Remember messages, too, from now on and until disposed.
+    def record_messages(self, on_change: Callable[[], None] | None = None) -> abc.DisposableBase:
+        """Record messages, too, from now on and until disposed.
 
         Args:
-            changed: Called after each thing that was remembered, on the socket's loop.
+            on_change: Called after each thing that was recorded, on the socket's loop.
         """
+        notifying: abc.DisposableBase = Disposable()
+        if on_change is not None:
+            notifying = self._changes.subscribe(lambda _: on_change())
         with self._lock:
-            self._watchers += 1
-            first = self._watchers == 1
-            if changed is not None:
-                self._listeners = (*self._listeners, changed)
+            self._users += 1
+            first = self._users == 1
         if first:
-            self._look()
-        left = False
+            self._subscribe()
+        return CompositeDisposable(notifying, Disposable(self._release))
 
-        def leave() -> None:
-            nonlocal left
-            with self._lock:
-                if left:
-                    return
-                left = True
-                self._watchers -= 1
-                last = self._watchers == 0
-                self._listeners = tuple(one for one in self._listeners if one != changed)
-            if last:
-                self._looking.disposable = Disposable()
-
-        return Disposable(leave)
-
-    def record(self, begin: float = 0.0) -> Record:
-        """A copy of what is remembered; from any thread.
+    def activity(self, begin: float = 0.0) -> Activity:
+        """A copy of what was recorded; may be called from any thread.
 
         Args:
-            begin: Count messages from this wall time on only.
+            begin: The wall time from which messages are counted.
         """
         with self._lock:
-            self._catch_up()
+            self._read_history()
             now = self._loop.wall_time()
-            return Record(
+            return Activity(
                 now=now,
-                since=self._since,
-                story=self._story.copy(),
-                heard=tuple(self._heard),
+                counting_since=self._counting_since,
+                model=self._model.copy(),
+                arrivals=tuple(self._arrivals),
                 payloads=tuple(self._payloads),
-                written=tuple(self._written),
-                received=tuple(self._received.between(begin, now)),
-                sent=tuple(self._sent.between(begin, now)),
-                count=self._received.total,
-                mask=self._mask,
+                send_times=tuple(self._send_times),
+                received=tuple(self._received.bins_between(begin, now)),
+                sent=tuple(self._sent.bins_between(begin, now)),
+                received_count=self._received.total,
+                redact=self._redact,
             )
 
-    # --- looking
+    def _release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            self._subscription.disposable = Disposable()
 
-    def _look(self) -> None:
-        if self._since is None:
-            self._since = self._loop.wall_time()
-        self._hooks.on_written = (*self._hooks.on_written, self._wrote)
-        self._looking.disposable = CompositeDisposable(
-            self._publisher.events.passive(audience=False).subscribe(
-                self._happened, lambda _: self._again(), self._again
+    def _subscribe(self) -> None:
+        if self._counting_since is None:
+            self._counting_since = self._loop.wall_time()
+        publisher, hooks = self._publisher, self._hooks
+        on_written = self._on_written
+
+        def remove_hook() -> None:
+            hooks.on_written = without(hooks.on_written, on_written)
+
+        hooks.on_written = (*hooks.on_written, on_written)
+        self._subscription.disposable = CompositeDisposable(
+            publisher.events.passive(audience=False).subscribe(
+                self._on_event, lambda _: self._on_end(), self._on_end
             ),
-            self._publisher.auth.passive().subscribe(lambda _: self._changed()),
-            self._publisher.latency.passive().subscribe(lambda _: self._stir()),
-            Disposable(self._look_away),
+            publisher.auth.passive().subscribe(lambda _: self._on_auth()),
+            publisher.latency.passive().subscribe(lambda _: self._notify()),
+            Disposable(remove_hook),
         )
 
-    def _look_away(self) -> None:
-        self._hooks.on_written = tuple(one for one in self._hooks.on_written if one != self._wrote)
+    def _on_end(self) -> None:
+        """The streams ended; a socket that is started afresh is recorded, too."""
+        self._loop.run(self._resubscribe)
 
-    def _again(self) -> None:
-        """The streams ended. Who starts the socket afresh is looked at, too."""
-        self._loop.run(self._resume)
-
-    def _resume(self) -> None:
-        self._looking.disposable = Disposable()
-        if self._watchers:
-            self._look()
-        self._stir()
+    def _resubscribe(self) -> None:
+        self._subscription.disposable = Disposable()
+        if self._users:
+            self._subscribe()
+        self._notify()
 
     # --- on the socket's loop
 
-    def _happened(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         with self._lock:
             if type(event) is Message:
                 self._received.add(event.at)
-                self._heard.append((event.at, event.epoch))
+                self._arrivals.append((event.at, event.epoch))
                 self._payloads.append(event.data)
             else:
-                self._catch_up()
-        self._stir()
+                self._read_history()
+        self._notify()
 
-    def _changed(self) -> None:
+    def _on_auth(self) -> None:
         with self._lock:
-            self._catch_up()
-        self._stir()
+            self._read_history()
+        self._notify()
 
-    def _wrote(self, count: int) -> None:
+    def _on_written(self, count: int) -> None:
         now = self._loop.wall_time()
         with self._lock:
             self._sent.add(now, count)
-            self._written.extend([now] * min(count, EXACT))
-        self._stir()
+            self._send_times.extend([now] * min(count, EXACT))
+        self._notify()
 
-    def _stir(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def _notify(self) -> None:
+        self._changes.on_next(None)
 
-    def _catch_up(self) -> None:
-        """Take what the socket remembers by itself, and was not told yet."""
+    def _read_history(self) -> None:
+        """Bring the model up to date with the history of the socket."""
         history = self._publisher.history
-        uses = _after(history.credentials, self._use)
-        events = _after(history.events, self._event)
-        if uses:
-            self._use = uses[-1]
+        credentials = _newer_than(self._last_credential, history.credentials)
+        events = _newer_than(self._last_event, history.events)
+        if credentials:
+            self._last_credential = credentials[-1]
         if events:
-            self._event = events[-1]
-        for _, credential in uses:
-            self._mask.hide(credential)
-        steps: list[tuple[float, Credential | Event]] = [*uses, *((one.at, one) for one in events)]
+            self._last_event = events[-1]
+        for _, credential in credentials:
+            self._redact.hide(credential)
+        steps: list[tuple[float, Credential | Event]] = [*credentials]
+        steps.extend((event.at, event) for event in events)
         for at, step in sorted(steps, key=lambda step: step[0]):
             if isinstance(step, Credential):
-                self._story.uses(step, at)
+                self._model.on_credential(step, at)
             else:
-                self._story.tell(step)
+                self._model.on_event(step)
 
 
-def tape_of(engine: Engine) -> Tape:
-    """The one tape of a socket; it lives as long as the socket does."""
-    tape = engine.hooks.attached.get(Tape)
-    if not isinstance(tape, Tape):
-        tape = engine.hooks.attached[Tape] = Tape(engine)
-    return tape
+def recorder_of(engine: Engine) -> ActivityRecorder:
+    """The one recorder of a socket; it lives as long as the socket does."""
+    recorder = engine.hooks.attached.get(ActivityRecorder)
+    if not isinstance(recorder, ActivityRecorder):
+        recorder = engine.hooks.attached[ActivityRecorder] = ActivityRecorder(engine)
+    return recorder
 
 
-def _after(things: tuple[T, ...], last: T | None) -> tuple[T, ...]:
-    """Those that came after the last one known; all, if that is forgotten."""
-    for index in range(len(things) - 1, -1, -1):
-        if things[index] is last:
-            return things[index + 1 :]
-    return things
-
-
-LENGTH = 72
-LARGE = 2**16
-"""Characters of a text of which nothing is shown: masking all of it would take too long."""
-ITEMS = 8
-DEPTH = 4
-
-Masking = Callable[[Any], Any]
-
-
-def excerpt(value: Any, mask: Masking, length: int = LENGTH) -> str:
-    """A payload in one line.
-
-    Each text in it is masked as a whole, then cut: what is cut first would no longer be recognised.
-    """
-    if isinstance(value, str):
-        return cut(_text(value, mask), length)
-    if isinstance(value, (bytes, bytearray)):
-        return f"{len(value)} bytes"
-    return cut(str(mask(_written(value, mask, DEPTH))), length)
-
-
-def cut(text: str, length: int = LENGTH) -> str:
-    """A text in one line, and no longer than that."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * length])
-    line = " ".join(line.split())
-    return line if len(line) <= length and len(text) <= 4 * length else line[: length - 1] + "…"
-
-
-def _text(value: str, mask: Masking) -> str:
-    return f"{len(value)} characters" if len(value) > LARGE else str(mask(value))
-
-
-def _written(value: Any, mask: Masking, depth: int) -> str:
-    if isinstance(value, str):
-        return '"' + cut(_text(value, mask), LENGTH) + '"'
-    if is_mapping(value):
-        pairs = [
-            f"{_written(key, mask, 0)}: {_written(item, mask, depth - 1)}" if depth else "…"
-            for key, item in _first(value.items())
-        ]
-        return "{" + ", ".join(_more(pairs, len(value))) + "}"
-    if is_list(value) and not hasattr(value, "_fields"):
-        items = [_written(item, mask, depth - 1) if depth else "…" for item in _first(value)]
-        return "[" + ", ".join(_more(items, len(value))) + "]"
-    try:
-        return _text(repr(value), mask)
-    except Exception:  # the repr is the user's
-        return f"<{type(value).__name__}>"
-
-
-def _first(values: Any) -> list[Any]:
-    return [value for value, _ in zip(values, range(ITEMS), strict=False)]
-
-
-def _more(shown: list[str], count: int) -> list[str]:
-    return shown if count <= len(shown) else [*shown, "…"]
+def _newer_than(last: T | None, items: tuple[T, ...]) -> tuple[T, ...]:
+    """The items after the last known one; all of them, if that one is no longer kept."""
+    for index in range(len(items) - 1, -1, -1):
+        if items[index] is last:
+            return items[index + 1 :]
+    return items

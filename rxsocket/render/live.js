@@ -1,6 +1,6 @@
-// Shows what the kernel draws, and tells it whether anybody sees it.
+// Shows what the kernel draws, and reports to it whether the picture is visible.
 
-const AGAIN = 5000; // ms after which an update is answered anew
+const REPORT_AFTER = 5000; // ms after which an update is answered again
 const PLOT = 758 / 880; // the part of a picture that is the plot
 
 const COLOURS = {
@@ -25,8 +25,8 @@ const span = (seconds) => {
 function render({ model, el }) {
   const viewer = Math.random().toString(36).slice(2);
   const picture = document.createElement("div");
-  let told = null; // what was said last: seen or not
-  let said = 0;
+  let reported = null; // whether it was visible at the last report
+  let reportedAt = 0;
   let inSight = true;
   let drawnAt = performance.now();
   let zoom = { last: null, ago: 0 };
@@ -37,19 +37,20 @@ function render({ model, el }) {
     if (sources.some((one) => style.getPropertyValue(one))) el.style.setProperty(name, known);
   }
 
-  const tell = (force) => {
-    const seen = inSight && document.visibilityState !== "hidden";
+  const reportVisibility = (isUpdate) => {
+    const visible = inSight && document.visibilityState !== "hidden";
     const now = performance.now();
-    if (seen === told && !(seen && force && now - said > AGAIN)) return;
-    told = seen;
-    said = now;
-    model.send({ kind: seen ? "seen" : "hidden", viewer });
+    const isDue = visible && isUpdate && now - reportedAt > REPORT_AFTER;
+    if (visible === reported && !isDue) return;
+    reported = visible;
+    reportedAt = now;
+    model.send({ kind: visible ? "visible" : "hidden", viewer });
   };
 
   const draw = () => {
     drawnAt = performance.now();
     picture.innerHTML = model.get("html");
-    tell(true);
+    reportVisibility(true);
   };
 
   // What is "for 12 s" now is "for 13 s" in a second: no need to ask the kernel.
@@ -63,7 +64,7 @@ function render({ model, el }) {
     }
   };
 
-  const look = (last, ago) => {
+  const zoomTo = (last, ago) => {
     zoom = { last, ago: Math.max(0, ago) };
     model.send({ kind: "zoom", ...zoom });
   };
@@ -71,7 +72,7 @@ function render({ model, el }) {
   const scale = (factor, where = 0.5) => {
     const wide = shown();
     const next = Math.min(Math.max(wide * factor, 0.05), 1e7);
-    look(next, zoom.ago + (wide - next) * (1 - where));
+    zoomTo(next, zoom.ago + (wide - next) * (1 - where));
   };
 
   const buttons = () => {
@@ -87,13 +88,13 @@ function render({ model, el }) {
       button.addEventListener("click", action);
       bar.append(button);
     };
-    add("all", "everything", () => look(null, 0));
-    add("last 60 s", "the last minute", () => look(60, 0));
-    add("last 10 s", "the last 10 seconds", () => look(10, 0));
+    add("all", "everything", () => zoomTo(null, 0));
+    add("last 60 s", "the last minute", () => zoomTo(60, 0));
+    add("last 10 s", "the last 10 seconds", () => zoomTo(10, 0));
     add("+", "closer (Ctrl + wheel)", () => scale(0.5));
     add("−", "farther (Ctrl + wheel)", () => scale(2));
-    add("◀", "earlier (drag)", () => look(shown(), zoom.ago + shown() / 3));
-    add("▶", "later (drag)", () => look(shown(), zoom.ago - shown() / 3));
+    add("◀", "earlier (drag)", () => zoomTo(shown(), zoom.ago + shown() / 3));
+    add("▶", "later (drag)", () => zoomTo(shown(), zoom.ago - shown() / 3));
     return bar;
   };
 
@@ -119,18 +120,18 @@ function render({ model, el }) {
     picture.addEventListener("pointerup", (event) => {
       const moved = grabbed === null ? 0 : plotAt(event) - grabbed;
       grabbed = null;
-      if (Math.abs(moved) > 0.01) look(shown(), zoom.ago + moved * shown());
+      if (Math.abs(moved) > 0.01) zoomTo(shown(), zoom.ago + moved * shown());
     });
   }
   el.append(picture);
 
   const observer = new IntersectionObserver((entries) => {
     inSight = entries[entries.length - 1].isIntersecting;
-    tell(false);
+    reportVisibility(false);
   });
   observer.observe(picture);
-  const visibility = () => tell(false);
-  document.addEventListener("visibilitychange", visibility);
+  const onVisibilityChange = () => reportVisibility(false);
+  document.addEventListener("visibilitychange", onVisibilityChange);
   model.on("change:html", draw);
   const timer = setInterval(tick, 1000);
   draw();
@@ -139,9 +140,9 @@ function render({ model, el }) {
     inSight = false;
     clearInterval(timer);
     observer.disconnect();
-    document.removeEventListener("visibilitychange", visibility);
+    document.removeEventListener("visibilitychange", onVisibilityChange);
     model.off("change:html", draw);
-    tell(false);
+    reportVisibility(false);
   };
 }
 

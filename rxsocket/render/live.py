@@ -1,18 +1,16 @@
-"""A view in a front end, through anywidget.
+"""Live pictures in a notebook: a widget, and how often it is drawn.
 
-How often a live picture is drawn: at most 4 times a second, and not at all when nobody sees it.
+A picture is drawn at most 4 times a second, and not at all while nobody sees it::
 
-::
-
-    things happen     ..:::.:::::::::::::::::::::::::::::::
+    changes           ..:::.:::::::::::::::::::::::::::::::
     drawn             |   |   |   |   |   |           |   |
-    front end         seen        seen        hidden  seen
+    front end         visible     visible     hidden  visible
     subscribed        ========================x       o====
 
-The front end says "seen" when the picture comes into sight, and again when it got an update and has
-not said so for 5 s. It says "hidden" when the picture goes out of sight. One that is gone says
-nothing: 15 s after an update that nobody answered, the picture rests. It is subscribed to nothing
-then, and has no timer.
+The front end says "visible" when the picture comes into sight, and again when it got an update and
+has not said so for 5 s. It says "hidden" when the picture goes out of sight. One that is gone says
+nothing: 15 s after an update that was not answered, the picture is suspended. Then it is subscribed
+to nothing, and has no timer.
 
 The 15 s are counted on the kernel's own loop, where the answers come in: while a cell keeps that
 busy, no answer can come, and none is missed. Everything else is on the thread that sockets share,
@@ -35,195 +33,187 @@ import traitlets
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxsocket.render.view import Drawn, View, Window
+from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import background, kernel_loop
 
-__all__ = ["INTERVAL", "PATIENCE", "LiveWidget", "Pace", "widget_bundle"]
+__all__ = ["INTERVAL", "VIEWER_TIMEOUT", "LiveWidget", "RedrawThrottle", "widget_mimebundle"]
 
 INTERVAL = 0.25
 """Seconds between two drawings, at least."""
-SHARE = 0.05
-"""Of the loop's time that drawing may take: what takes long is drawn less often."""
-PATIENCE = 15.0
+LOAD = 0.05
+"""Part of the loop's time that drawing may take: a slow picture is drawn less often."""
+VIEWER_TIMEOUT = 15.0
 """Seconds after an unanswered update at which the front end is taken to be gone."""
+MIME = "application/vnd.jupyter.widget-view+json"
 
 
-class Pace:
-    """Draws one live picture.
+class RedrawThrottle:
+    """Decides when a live picture is drawn.
 
     Args:
-        watch: Subscribes to what it is about: calls back after each change, until disposed.
-        draw: Draws it.
-        send: Shows what was drawn.
+        subscribe: Subscribes to the changes of what it shows: calls back after each one.
+        render: Draws it.
+        show: Shows what was drawn.
         kernel: The loop on which the front end's answers come in.
         loop: Where to draw; left out, the thread that sockets share, for as long as needed.
 
     Attributes:
+        is_active: Whether it follows changes; if not, it costs nothing.
         drawings: How often it was drawn.
     """
 
     def __init__(
         self,
-        watch: Callable[[Callable[[], None]], abc.DisposableBase],
-        draw: Callable[[], Drawn],
-        send: Callable[[Drawn], None],
+        subscribe: Callable[[Callable[[], None]], abc.DisposableBase],
+        render: Callable[[], Rendering],
+        show: Callable[[Rendering], None],
         kernel: asyncio.AbstractEventLoop,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._watch = watch
-        self._draw = draw
-        self._send = send
+        self._subscribe = subscribe
+        self._render = render
+        self._show = show
         self._kernel = kernel
-        self._given = loop
+        self._given_loop = loop
         self._lock = threading.RLock()
         self._viewers: set[str] = set()
-        self._awake = False
-        self._watching: abc.DisposableBase | None = None
+        self._subscription: abc.DisposableBase | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._drawn_at = float("-inf")
         self._interval = INTERVAL
-        self._last: Drawn | None = None
-        self._patience: asyncio.TimerHandle | None = None
-        self._unanswered = False
+        self._shown: Rendering | None = None
+        self._viewer_timer: asyncio.TimerHandle | None = None
+        self._awaits_answer = False
+        self.is_active = False
         self.drawings = 0
-
-    @property
-    def awake(self) -> bool:
-        """Whether it follows what happens; if not, it costs nothing."""
-        return self._awake
 
     # --- what the front end says, on the kernel's loop
 
-    def begin(self) -> None:
-        """It is about to be shown, as far as anybody knows."""
-        self._wake()
+    def start(self) -> None:
+        """Draw it for a front end that is expected to say that it is visible."""
+        self._activate()
         self._expect_answer()
 
-    def seen(self, viewer: str) -> None:
-        """Somebody sees it."""
+    def on_visible(self, viewer: str) -> None:
         self._viewers.add(viewer)
-        self._unanswered = False
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        self._wake()
+        self._stop_waiting()
+        self._activate()
 
-    def hidden(self, viewer: str) -> None:
-        """Somebody sees it no more."""
+    def on_hidden(self, viewer: str) -> None:
         self._viewers.discard(viewer)
         if not self._viewers:
-            self.rest()
+            self.suspend()
 
-    def refresh(self) -> None:
-        """Draw it anew, because it is to look different."""
+    def invalidate(self) -> None:
+        """Draw and show it anew, because it is to look different."""
         with self._lock:
-            self._last = None
-        self._stir()
+            self._shown = None
+        self._on_change()
 
-    def rest(self) -> None:
-        """Follow nothing, until somebody sees it again."""
+    def suspend(self) -> None:
+        """Follow nothing until it is visible again."""
         with self._lock:
-            self._awake = False
+            self.is_active = False
             self._viewers.clear()
-            watching, self._watching = self._watching, None
-            self._unanswered = False
-            if self._patience is not None:
-                self._patience.cancel()
-                self._patience = None
+            subscription, self._subscription = self._subscription, None
+            self._stop_waiting()
             loop = self._loop
-        if watching is not None:
-            watching.dispose()
+        if subscription is not None:
+            subscription.dispose()
         if loop is not None:
-            with suppress(RuntimeError):  # it was closed
-                loop.call_soon_threadsafe(self._disarm)
+            with suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(self._release_loop)
 
     # --- from any thread
 
-    def _wake(self) -> None:
+    def _activate(self) -> None:
         with self._lock:
-            if self._awake:
+            if self.is_active:
                 return
-            self._awake = True
-        watching = self._watch(self._stir)
+            self.is_active = True
+        subscription = self._subscribe(self._on_change)
         with self._lock:
-            self._watching = watching
-        self._stir()
+            self._subscription = subscription
+        self._on_change()
 
-    def _stir(self) -> None:
-        """Something changed; this is called for every message."""
+    def _on_change(self) -> None:
+        """Have it drawn as soon as it may be; this is called for every message."""
         next_due = self._drawn_at + self._interval
         if self._due is None or self._due > next_due:
-            self._arm(next_due)
+            self._schedule(next_due)
 
-    def _arm(self, due: float) -> None:
+    def _schedule(self, due: float) -> None:
         with self._lock:
-            if not self._awake:
+            if not self.is_active:
                 return
             if self._loop is None:
-                self._loop = self._given or background.acquire()
+                self._loop = self._given_loop or background.acquire()
             self._due = due
-            self._loop.call_soon_threadsafe(self._set)
+            self._loop.call_soon_threadsafe(self._start_timer)
 
     # --- on the loop where it is drawn
 
-    def _set(self) -> None:
+    def _start_timer(self) -> None:
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
             if self._loop is not None and self._due is not None:
                 due = max(self._due, self._loop.time())
-                self._timer = self._loop.call_at(due, self._time)
+                self._timer = self._loop.call_at(due, self._redraw)
 
-    def _time(self) -> None:
+    def _redraw(self) -> None:
         with self._lock:
             loop = self._loop
-            if not self._awake or loop is None:
+            if not self.is_active or loop is None:
                 return
             self._timer, self._due = None, None
             self._drawn_at = loop.time()
-        drawn = self._draw()
+        rendering = self._render()
         self.drawings += 1
-        self._interval = max(INTERVAL, (loop.time() - self._drawn_at) / SHARE)
-        if self._last is None or drawn.html != self._last.html:
-            self._last = drawn
-            self._send(drawn)
+        self._interval = max(INTERVAL, (loop.time() - self._drawn_at) / LOAD)
+        if self._shown is None or rendering.html != self._shown.html:
+            self._shown = rendering
+            self._show(rendering)
             self._expect_answer()
-        if drawn.again is not None and self._due is None:
-            self._arm(self._drawn_at + max(drawn.again, self._interval))
+        if rendering.redraw_after is not None and self._due is None:
+            self._schedule(self._drawn_at + max(rendering.redraw_after, self._interval))
         elif self._due is None:
-            self._disarm()
+            self._release_loop()
 
-    def _disarm(self) -> None:
+    def _release_loop(self) -> None:
         with self._lock:
-            if self._awake and self._due is not None:
+            if self.is_active and self._due is not None:
                 return
             if self._timer is not None:
                 self._timer.cancel()
             self._timer, self._due = None, None
             loop, self._loop = self._loop, None
-        if loop is not None and self._given is None:
+        if loop is not None and self._given_loop is None:
             background.release(loop)
 
-    # --- is anybody there?
+    # --- whether the front end is still there
 
     def _expect_answer(self) -> None:
-        if not self._unanswered:
-            self._unanswered = True
+        if not self._awaits_answer:
+            self._awaits_answer = True
             with suppress(RuntimeError):  # the kernel ends
-                self._kernel.call_soon_threadsafe(self._be_patient)
+                self._kernel.call_soon_threadsafe(self._start_waiting)
 
-    def _be_patient(self) -> None:
-        if self._unanswered and self._patience is None:
-            self._patience = self._kernel.call_later(PATIENCE, self.rest)
+    def _start_waiting(self) -> None:
+        if self._awaits_answer and self._viewer_timer is None:
+            self._viewer_timer = self._kernel.call_later(VIEWER_TIMEOUT, self.suspend)
 
-
-MIME = "application/vnd.jupyter.widget-view+json"
+    def _stop_waiting(self) -> None:
+        self._awaits_answer = False
+        if self._viewer_timer is not None:
+            self._viewer_timer.cancel()
+            self._viewer_timer = None
 
 
 class LiveWidget(anywidget.AnyWidget):
-    """Shows what a view draws, for as long as a front end says that it is seen.
+    """Shows a view for as long as a front end says that it is visible.
 
     Args:
         view: What to show.
@@ -239,56 +229,56 @@ class LiveWidget(anywidget.AnyWidget):
     def __init__(self, view: View, kernel: asyncio.AbstractEventLoop) -> None:
         # The front end's registry keeps every widget for good, which must not keep the socket.
         self._view = weakref.ref(view)
-        self._window = Window()
-        self._drawn = view.drawn(self._window)
-        super().__init__(html=self._drawn.html, span=self._drawn.span)
-        self.pace = Pace(self._watch, self._draw, self._show, kernel)
-        self.on_msg(self._told)  # pyright: ignore[reportUnknownMemberType]
-        self.pace.begin()
+        self._window = TimeWindow()
+        self._rendering = view.render(self._window)
+        super().__init__(html=self._rendering.html, span=self._rendering.span)
+        self.throttle = RedrawThrottle(self._subscribe, self._render, self._show, kernel)
+        self.on_msg(self._on_message)  # pyright: ignore[reportUnknownMemberType]
+        self.throttle.start()
 
     def close(self) -> None:
-        """Stop following, and leave the front end."""
-        self.pace.rest()
+        """Follow nothing any more, and disappear from the front end."""
+        self.throttle.suspend()
         super().close()
 
-    def _watch(self, changed: Callable[[], None]) -> abc.DisposableBase:
+    def _subscribe(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         view = self._view()
-        return Disposable() if view is None else view.watch(changed)
+        return Disposable() if view is None else view.subscribe_changes(on_change)
 
-    def _draw(self) -> Drawn:
+    def _render(self) -> Rendering:
         view = self._view()
-        if view is not None:
-            self._drawn = view.drawn(self._window)
-        return self._drawn if view is not None else replace(self._drawn, again=None)
+        if view is None:
+            return replace(self._rendering, redraw_after=None)
+        self._rendering = view.render(self._window)
+        return self._rendering
 
-    def _show(self, drawn: Drawn) -> None:
+    def _show(self, rendering: Rendering) -> None:
         with self.hold_sync():
-            self.span = drawn.span
-            self.html = drawn.html
+            self.span = rendering.span
+            self.html = rendering.html
 
-    def _told(self, _: Any, content: Any, __: Any) -> None:
-        """The front end says something."""
+    def _on_message(self, _: Any, content: Any, __: Any) -> None:
         match content:
-            case {"kind": "seen", "viewer": str(viewer)}:
-                self.pace.seen(viewer)
+            case {"kind": "visible", "viewer": str(viewer)}:
+                self.throttle.on_visible(viewer)
             case {"kind": "hidden", "viewer": str(viewer)}:
-                self.pace.hidden(viewer)
+                self.throttle.on_hidden(viewer)
             case {"kind": "zoom", "last": last, "ago": float() | int() as ago}:
                 positive = isinstance(last, (int, float)) and last > 0
-                self._window = Window(float(last) if positive else None, max(0.0, float(ago)))
-                self.pace.refresh()
+                self._window = TimeWindow(float(last) if positive else None, max(0.0, float(ago)))
+                self.throttle.invalidate()
             case _:
                 pass
 
 
-def widget_bundle(view: View) -> dict[str, Any]:
+def widget_mimebundle(view: View) -> dict[str, Any]:
     """What a front end needs to show a view live; empty where there is no kernel."""
-    loop = kernel_loop()
-    if loop is None:
+    kernel = kernel_loop()
+    if kernel is None:
         return {}
     if view.widget is None:
-        view.widget = LiveWidget(view, loop)
+        view.widget = LiveWidget(view, kernel)
     else:
-        view.widget.pace.begin()
+        view.widget.throttle.start()
     widget: LiveWidget = view.widget
     return {MIME: {"version_major": 2, "version_minor": 1, "model_id": widget.model_id}}

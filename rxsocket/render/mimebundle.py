@@ -7,13 +7,13 @@ from typing import Any
 
 from rxsocket.render.view import View
 
-__all__ = ["bundle"]
+__all__ = ["mimebundle"]
 
 
-def bundle(view: View, static: Mapping[str, Any]) -> dict[str, Any]:
-    """A view in every form there is: for a live front end, for a saved notebook, as text."""
+def mimebundle(view: View, static: Mapping[str, Any]) -> dict[str, Any]:
+    """A view for a live front end, and in its static forms for a saved notebook and for text."""
     try:
-        from rxsocket.render.live import widget_bundle
+        from rxsocket.render.live import widget_mimebundle
     except ImportError:  # without rxsocket[notebook]
         return dict(static)
-    return dict(static) | widget_bundle(view)
+    return dict(static) | widget_mimebundle(view)

@@ -1,13 +1,8 @@
-"""What a picture over time consists of, before anything is drawn; plain data.
+"""What a picture over time consists of, before anything is drawn: data, colours, times on the axis.
 
-Colours of pictures.
-
-They are those of Okabe and Ito, which can be told apart by those who see colours differently; each
-is named by a number or a text besides. A picture that is saved has a ground of its own, so that it
-can be read on a dark page as on a light one; where it is shown live it takes the colours of the
-page.
-
-Where the ticks of a time axis are, and what is written at them.
+The colours are those of Okabe and Ito, which people who see colours differently can tell apart;
+besides, each thing is named by a number or a text. A saved picture has a background of its own, so
+that it can be read on a dark page as on a light one. A live picture takes the colours of the page.
 """
 
 from __future__ import annotations
@@ -17,42 +12,44 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from rxsocket.render.histogram import Bin
+
 __all__ = [
     "FAULT",
-    "PAGE",
-    "PAPER",
+    "LIVE",
+    "SAVED",
     "Bar",
+    "BarStyle",
     "Density",
+    "Label",
     "Lane",
-    "Look",
     "Mark",
+    "MarkShape",
     "Scene",
-    "Shape",
     "Theme",
-    "Words",
     "clock_time",
     "colour_of",
     "ticks",
 ]
 
-Look = Literal["full", "thin", "dashed", "hatched"]
-Shape = Literal["marble", "cross", "tick", "sent", "end", "start"]
+BarStyle = Literal["full", "thin", "dashed", "hatched"]
+MarkShape = Literal["marble", "cross", "tick", "sent", "end", "start"]
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of time.
+    """A span of time.
 
     Attributes:
         begin: Where it begins, as wall time.
         end: Where it ends.
         colour: Number of its colour; 0 for none.
         text: Written on it, if there is room.
-        brief: Written there instead if there is less room.
-        detail: Shown when somebody points at it.
-        look: How it is drawn.
+        detail: Shown when the mouse is on it.
+        style: How it is drawn.
         row: Which row of its lane.
-        goes_on: Whether it has not ended.
+        ongoing: Whether it has not ended.
+        short_text: Written on it instead if there is less room.
     """
 
     begin: float
@@ -60,10 +57,10 @@ class Bar:
     colour: int = 0
     text: str = ""
     detail: str = ""
-    look: Look = "full"
+    style: BarStyle = "full"
     row: int = 0
-    goes_on: bool = False
-    brief: str = ""
+    ongoing: bool = False
+    short_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class Mark:
     """A moment."""
 
     at: float
-    shape: Shape
+    shape: MarkShape
     colour: int = 0
     text: str = ""
     detail: str = ""
@@ -79,8 +76,8 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """A label under a lane, at a moment; of two that would overlap the more urgent one stays."""
+class Label:
+    """A text under a lane, at a moment; of two that would overlap, the urgent one stays."""
 
     at: float
     text: str
@@ -89,20 +86,32 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """Things too many to mark each.
+    """Things that are too many for a mark each, as a plot of how many there were.
 
     Attributes:
-        bins: When, the width of the bin in seconds, how many.
-        colours: From when on which colour.
+        bins: How many there were when.
+        colours: The times from which they have a colour, and its number.
     """
 
-    bins: tuple[tuple[float, float, int], ...]
+    bins: tuple[Bin, ...]
     colours: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One line of the picture; it is drawn up to ``until``, a wall time."""
+    """One line of the picture.
+
+    Attributes:
+        name: Written before it.
+        note: Written below the name.
+        rows: How many rows its bars have.
+        labelled: Whether there is room for labels under it.
+        bars: Its spans.
+        marks: Its moments.
+        labels: The texts under it.
+        density: What is drawn instead of marks.
+        until: The wall time up to which its line is drawn.
+    """
 
     name: str
     note: str = ""
@@ -110,14 +119,14 @@ class Lane:
     labelled: bool = False
     bars: tuple[Bar, ...] = ()
     marks: tuple[Mark, ...] = ()
-    words: tuple[Words, ...] = ()
+    labels: tuple[Label, ...] = ()
     density: Density | None = None
     until: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A picture: lanes over one span of time.
+    """Lanes over one span of time.
 
     Attributes:
         title: What it is a picture of.
@@ -141,34 +150,34 @@ PALETTE = (
     ("#cc79a7", "#000000"),
     ("#56b4e9", "#000000"),
 )
-"""Colours of credentials and what is written on them."""
+"""Colours of credentials, and of the text on them."""
 NEUTRAL = ("#8c959f", "#ffffff")
 FAULT = "#d55e00"
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of the ground and of what is written on it."""
+    """The background, the text on it, and lines."""
 
-    paper: str
-    ink: str
+    background: str
+    text: str
     muted: str
     line: str
 
 
-PAPER = Theme("#ffffff", "#1f2328", "#59636e", "#d1d9e0")
+SAVED = Theme("#ffffff", "#1f2328", "#59636e", "#d1d9e0")
 """For a picture that is saved."""
-PAGE = Theme(
+LIVE = Theme(
     "var(--rx-paper,#ffffff)",
     "var(--rx-ink,#1f2328)",
     "var(--rx-muted,#59636e)",
     "var(--rx-line,#d1d9e0)",
 )
-"""For one that is shown in a page: the page's own colours."""
+"""For a picture in a page: the colours of the page."""
 
 
 def colour_of(number: int) -> tuple[str, str]:
-    """The colour with a number and the one to write on it."""
+    """The colour with a number, and that of the text on it."""
     return PALETTE[(number - 1) % len(PALETTE)] if number else NEUTRAL
 
 
@@ -177,18 +186,19 @@ STEPS = (
     *(1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0),
     *(3600.0, 7200.0, 10800.0, 21600.0, 43200.0, 86400.0),
 )
-MOST = 10
+MAX_TICKS = 10
 RELATIVE = 120.0
-"""Seconds up to which ticks count from the beginning of the picture; longer ones are o'clock."""
+"""Seconds up to which ticks count from the beginning of the picture, not by the clock."""
 DAY = 86400.0
 
 
 def ticks(begin: float, end: float, zone: float) -> Iterator[tuple[float, str]]:
-    """The ticks of a span: where, and their text."""
+    """The ticks of a time axis: where they are, and their texts."""
     span = max(end - begin, 1e-6)
-    step = next((step for step in STEPS if span / step <= MOST), math.ceil(span / MOST / DAY) * DAY)
+    days = math.ceil(span / MAX_TICKS / DAY)
+    step = next((step for step in STEPS if span / step <= MAX_TICKS), days * DAY)
     relative = span <= RELATIVE
-    # Ticks that are o'clock are at whole steps of local time.
+    # Ticks by the clock are at whole steps of local time.
     first = begin if relative else math.ceil((begin + zone) / step) * step - zone
     for number in range(int((end - first) / step + 1e-9) + 1):
         at = first + number * step
@@ -196,7 +206,7 @@ def ticks(begin: float, end: float, zone: float) -> Iterator[tuple[float, str]]:
 
 
 def clock_time(at: float, zone: float, span: float, step: float = 1.0) -> str:
-    """A wall time as a clock shows it; with the day where the span has more than one."""
+    """A wall time as a clock shows it; with the day if the span is longer than one."""
     local = at + zone
     seconds = local % DAY
     text = f"{int(seconds // 3600):02d}:{int(seconds % 3600 // 60):02d}"

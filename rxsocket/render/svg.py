@@ -1,9 +1,4 @@
-"""From a scene to SVG: self-contained, without script, and with everything escaped.
-
-From bins of time to columns of a plot.
-
-Where labels go so that none covers another.
-"""
+"""A scene as SVG: self-contained, without script, and with everything escaped."""
 
 from __future__ import annotations
 
@@ -11,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 
+from rxsocket.render.histogram import column_rates, column_times
 from rxsocket.render.scene import (
     FAULT,
-    PAPER,
+    SAVED,
     Bar,
     Density,
     Lane,
@@ -25,126 +21,14 @@ from rxsocket.render.scene import (
     ticks,
 )
 
-__all__ = ["BOLD", "columns", "cut", "moments", "placed", "svg", "width_of"]
-
-
-def columns(density: Density, begin: float, span: float, count: int) -> list[float]:
-    """How many things a second there were, for each column of a plot.
-
-    A bin that is wider than a column is spread evenly over those that it covers.
-
-    Args:
-        density: The bins.
-        begin: Where the plot begins.
-        span: Seconds that it shows.
-        count: How many columns it has.
-    """
-    width = span / count
-    sums = [0.0] * count
-    for start, wide, many in density.bins:
-        first, last = (start - begin) / width, (start + wide - begin) / width
-        low, high = max(0, int(first)), min(count, int(last) + 1)
-        if high - low == 1 and first >= 0 and last <= count:
-            sums[low] += many
-            continue
-        for number in range(low, high):
-            share = (min(last, number + 1) - max(first, number)) / (last - first)
-            sums[number] += many * max(share, 0.0)
-    return [many / width for many in sums]
-
-
-def moments(density: Density, begin: float, span: float, count: int) -> list[float]:
-    """A moment for each column at which what it shows had come, for its colour.
-
-    That is its middle; but the first bin after a pause began before what is in it came.
-
-    Args: see :func:`columns`.
-    """
-    width = span / count
-    found = [begin + (number + 0.5) * width for number in range(count)]
-    before = float("-inf")
-    for start, wide, _ in density.bins:
-        if start > before + wide / 2:
-            low, high = int((start - begin) / width), int((start + wide - begin) / width) + 1
-            for number in range(max(0, low), min(count, high)):
-                found[number] = max(found[number], start + wide)
-        before = start + wide
-    return found
-
+__all__ = ["place_labels", "svg", "text_width"]
 
 NARROW = frozenset(" !'()*,-./:;I[\\]`fijlrt|·")
 BROAD = frozenset("%+<=>@MW_mw~—…")
-GAP = 8.0
-BOLD = 1.13
-"""How much wider bold text is."""
-
-
-def width_of(text: str) -> float:
-    """About how wide a text of 11 px is, rather too wide than too narrow: fonts differ."""
-    return sum(map(_width, text))
-
-
-def _width(letter: str) -> float:
-    if letter in NARROW:
-        return 4.6
-    if letter in BROAD:
-        return 10.0
-    if ord(letter) >= 0x2E80:  # as wide as tall, from here on
-        return 11.0
-    return 7.6 if letter.isupper() else 7.0
-
-
-def cut(text: str, room: float) -> str:
-    """As much of a text as there is room for."""
-    if width_of(text) <= room:
-        return text
-    kept = text
-    while kept and width_of(kept) > room - 10.0:
-        kept = kept[:-1]
-    return f"{kept}…"
-
-
-def placed(
-    labels: Sequence[tuple[float, str, bool]], left: float, right: float, lines: int
-) -> Iterator[tuple[float, int, str, bool]]:
-    """Place labels below what they are about.
-
-    Urgent ones first, then from left to right; each on the first line where it has room, cut if it
-    is longer than the room. What has no room anywhere is left out.
-
-    Args:
-        labels: Where each belongs, its text, whether it is urgent.
-        left: Where the lines begin.
-        right: Where they end.
-        lines: How many there are.
-
-    Returns:
-        Where each begins, its line, its text, whether it is urgent.
-    """
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(lines)]
-    for x, text, urgent in sorted(labels, key=lambda label: (not label[2], label[0])):
-        short = text if len(text) <= 28 else text[:27] + "…"
-        wide = width_of(short) * (BOLD if urgent else 1.0)
-        for line, spans in enumerate(taken):
-            start = _room(x, wide, spans, left, right)
-            if start is not None:
-                spans.append((start, start + wide))
-                yield start, line, short, urgent
-                break
-
-
-def _room(
-    x: float, wide: float, spans: list[tuple[float, float]], left: float, right: float
-) -> float | None:
-    for start in (x - wide / 2, x - 4, x - wide + 4):
-        inside = min(max(start, left), right - wide)
-        free = all(inside >= end + GAP or inside + wide + GAP <= begin for begin, end in spans)
-        if inside >= left and free:
-            return inside
-    return None
 
 
 WIDTH = 880
+"""Pixels, as all that follows."""
 GUTTER = 104
 MARGIN = 18
 PLOT = WIDTH - GUTTER - MARGIN
@@ -156,35 +40,38 @@ LANE_GAP = 10
 AXIS = 24
 COLUMN = 4.0
 ARM = 8.0
-"""Pixels that a mark takes on either side, at most."""
+"""How far a mark reaches to either side, at most."""
+LABEL_GAP = 8.0
+BOLD = 1.13
+"""How much wider bold text is."""
 
 
-def svg(scene: Scene, theme: Theme = PAPER) -> str:
+def svg(scene: Scene, theme: Theme = SAVED) -> str:
     """Draw a scene."""
-    return _Drawing(scene, theme).drawn()
+    return _SvgRenderer(scene, theme).render()
 
 
-class _Drawing:
+class _SvgRenderer:
     def __init__(self, scene: Scene, theme: Theme) -> None:
         self._scene = scene
         self._theme = theme
         self._span = max(scene.end - scene.begin, 1e-6)
 
-    def drawn(self) -> str:
+    def render(self) -> str:
         lanes: list[str] = []
         top = float(HEAD)
         for lane in self._scene.lanes:
             lanes.extend(self._lane(lane, top))
-            top += _height(lane) + LANE_GAP
+            top += _lane_height(lane) + LANE_GAP
         height = round(top + AXIS)
         scene, theme = self._scene, self._theme
         frame = (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
             f'viewBox="0 0 {WIDTH} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
-            f'fill="{theme.ink}"><title>{escape(scene.title)}</title>'
+            f'fill="{theme.text}"><title>{escape(scene.title)}</title>'
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6" '
-            f'fill="{theme.paper}" stroke="{theme.line}"/>'
+            f'fill="{theme.background}" stroke="{theme.line}"/>'
         )
         parts = [frame, *self._heading(), *self._axis(top), *lanes, "</svg>"]
         return "".join(parts)
@@ -195,8 +82,8 @@ class _Drawing:
         scene = self._scene
         begin, end = (clock_time(at, scene.zone, self._span) for at in (scene.begin, scene.end))
         when = f"{begin} – {end}"
-        room = WIDTH - 2 * MARGIN - width_of(when) - 20
-        title = cut(scene.title, room / (BOLD * 12 / 11))
+        room = WIDTH - 2 * MARGIN - text_width(when) - 20
+        title = _truncated(scene.title, room / (BOLD * 12 / 11))
         yield (
             f'<text x="{MARGIN - 4}" y="19" font-size="12" font-weight="600">{escape(title)}</text>'
         )
@@ -210,11 +97,11 @@ class _Drawing:
                 f'<path d="M{x:.1f} {HEAD - 4}V{bottom:.0f}" stroke="{theme.line}" '
                 'stroke-opacity=".6"/>'
             )
-            wide = width_of(text)
-            left = min(x - wide / 2, WIDTH - MARGIN - wide)
+            width = text_width(text)
+            left = min(x - width / 2, WIDTH - MARGIN - width)
             if left > written:
-                yield self._text(left + wide / 2, bottom + 13, text, anchor="middle", muted=True)
-                written = left + wide + 4
+                yield self._text(left + width / 2, bottom + 13, text, anchor="middle", muted=True)
+                written = left + width + 4
         yield (
             f'<path d="M{GUTTER} {bottom:.0f}H{WIDTH - MARGIN}" stroke="{theme.muted}" '
             'stroke-opacity=".7"/>'
@@ -224,7 +111,7 @@ class _Drawing:
 
     def _lane(self, lane: Lane, top: float) -> Iterator[str]:
         name = top + 12
-        shown = cut(lane.name, (GUTTER - MARGIN - ARM) / BOLD)
+        shown = _truncated(lane.name, (GUTTER - MARGIN - ARM) / BOLD)
         whole = _title(lane.name if shown != lane.name else "")
         yield (
             f'<text x="{MARGIN - 4}" y="{name:.0f}" font-weight="600">{whole}{escape(shown)}</text>'
@@ -245,71 +132,71 @@ class _Drawing:
         for mark in lane.marks:
             if self._scene.begin <= mark.at <= self._scene.end:
                 yield self._mark(mark, top + mark.row * ROW + ROW / 2)
-        yield from self._words(lane, top + lane.rows * ROW)
+        yield from self._lane_labels(lane, top + lane.rows * ROW)
 
-    def _words(self, lane: Lane, top: float) -> Iterator[str]:
+    def _lane_labels(self, lane: Lane, top: float) -> Iterator[str]:
         shown = [
-            (self._x(words.at), words.text, words.urgent)
-            for words in lane.words
-            if self._scene.begin <= words.at <= self._scene.end
+            (self._x(label.at), label.text, label.urgent)
+            for label in lane.labels
+            if self._scene.begin <= label.at <= self._scene.end
         ]
         if lane.labelled:
-            shown.extend(self._no_room_for(lane))
-        for x, line, text, urgent in placed(shown, GUTTER, WIDTH - MARGIN, lines=2):
+            shown.extend(self._labels_of_pauses(lane))
+        for x, line, text, urgent in place_labels(shown, GUTTER, WIDTH - MARGIN, lines=2):
             weight = ' font-weight="600"' if urgent else ""
             y = top + 10 + line * LINE
             yield f'<text x="{x:.1f}" y="{y:.1f}"{weight}>{escape(text)}</text>'
 
-    def _no_room_for(self, lane: Lane) -> Iterator[tuple[float, str, bool]]:
-        """What could not be written on a pause."""
+    def _labels_of_pauses(self, lane: Lane) -> Iterator[tuple[float, str, bool]]:
+        """What does not fit on the bar of a pause is written under it."""
         for bar in lane.bars:
             left, right = self._x(bar.begin), self._x(bar.end)
-            if bar.look == "full" or not bar.text or right - left <= 6:
+            if bar.style == "full" or not bar.text or right - left <= 6:
                 continue
-            if not _written(bar, right - left):
+            if not _bar_text(bar, right - left):
                 yield (left + right) / 2, bar.text, False
 
     def _bar(self, bar: Bar, top: float) -> Iterator[str]:
         left, right = self._x(bar.begin), self._x(bar.end)
-        wide = max(right - left, 1.5)
+        width = max(right - left, 1.5)
         fill, ink = colour_of(bar.colour)
-        y, tall = top + (ROW - BAR) / 2, BAR
+        y, height = top + (ROW - BAR) / 2, BAR
         middle = top + ROW / 2
         yield f"<g>{_title(bar.detail or bar.text)}"
-        if bar.look == "full":
+        if bar.style == "full":
             yield (
-                f'<rect x="{left:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall}" rx="3" '
+                f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" rx="3" '
                 f'fill="{fill}"/>'
             )
-            if bar.goes_on:  # the edge of now: an arrow
+            if bar.ongoing:  # the edge of now: an arrow
                 yield (
-                    f'<path d="M{right - 1:.1f} {y - 2:.1f}l6 {tall / 2 + 2:.1f}l-6 '
-                    f'{tall / 2 + 2:.1f}z" fill="{fill}"/>'
+                    f'<path d="M{right - 1:.1f} {y - 2:.1f}l6 {height / 2 + 2:.1f}l-6 '
+                    f'{height / 2 + 2:.1f}z" fill="{fill}"/>'
                 )
-        elif bar.look == "hatched":
+        elif bar.style == "hatched":
             yield (
-                f'<rect x="{left:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall}" rx="3" '
+                f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" rx="3" '
                 f'fill="none" stroke="{self._theme.muted}" stroke-opacity=".6"/>'
-                f'<path d="M{left:.1f} {middle:.1f}h{wide:.1f}" stroke="{self._theme.muted}" '
-                f'stroke-opacity=".35" stroke-width="{tall}" stroke-dasharray="1.5 5"/>'
+                f'<path d="M{left:.1f} {middle:.1f}h{width:.1f}" stroke="{self._theme.muted}" '
+                f'stroke-opacity=".35" stroke-width="{height}" stroke-dasharray="1.5 5"/>'
             )
         else:
-            dash = ' stroke-dasharray="2 4"' if bar.look == "dashed" else ""
-            colour = fill if bar.look == "thin" else self._theme.muted
+            dash = ' stroke-dasharray="2 4"' if bar.style == "dashed" else ""
+            colour = fill if bar.style == "thin" else self._theme.muted
             yield (
-                f'<path d="M{left:.1f} {middle:.1f}h{wide:.1f}" stroke="{colour}" '
+                f'<path d="M{left:.1f} {middle:.1f}h{width:.1f}" stroke="{colour}" '
                 f'stroke-width="2.5"{dash}/>'
             )
-        text = _written(bar, wide)
-        if text and bar.look == "full":
+        text = _bar_text(bar, width)
+        if text and bar.style == "full":
             yield (
                 f'<text x="{left + 7:.1f}" y="{middle + 4:.1f}" fill="{ink}">{escape(text)}</text>'
             )
         elif text:
-            half, x = width_of(text) / 2 + 4, (left + right) / 2
+            half, x = text_width(text) / 2 + 4, (left + right) / 2
             yield (
                 f'<rect x="{x - half:.1f}" y="{middle - 7:.1f}" width="{2 * half:.1f}" '
-                f'height="14" rx="3" fill="{self._theme.paper}"/>'
+                f'height="14" rx="3" fill="{self._theme.background}"/>'
                 f'<text x="{x:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{escape(text)}</text>'
             )
         yield "</g>"
@@ -318,7 +205,7 @@ class _Drawing:
         x = self._x(mark.at)
         fill, ink = colour_of(mark.colour)
         title = _title(mark.detail or mark.text)
-        edge = f'stroke="{self._theme.paper}" stroke-width="1"'
+        edge = f'stroke="{self._theme.background}" stroke-width="1"'
         match mark.shape:
             case "marble":
                 radius = 8.5 if mark.text else 4.5
@@ -339,45 +226,43 @@ class _Drawing:
                 )
             case "end":
                 shape = (
-                    f'<path d="M{x:.1f} {y - 11:.1f}v22" stroke="{self._theme.ink}" '
+                    f'<path d="M{x:.1f} {y - 11:.1f}v22" stroke="{self._theme.text}" '
                     'stroke-width="2.4"/>'
                 )
             case "start":
                 shape = (
-                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{self._theme.paper}" '
-                    f'stroke="{self._theme.ink}" stroke-width="1.4"/>'
+                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{self._theme.background}" '
+                    f'stroke="{self._theme.text}" stroke-width="1.4"/>'
                 )
             case "tick":
                 shape = (
-                    f'<path d="M{x:.1f} {y - 5:.1f}v10" stroke="{self._theme.ink}" '
+                    f'<path d="M{x:.1f} {y - 5:.1f}v10" stroke="{self._theme.text}" '
                     'stroke-width="1.4"/>'
                 )
         return f"<g>{title}{shape}</g>"
 
     def _density(self, density: Density, top: float) -> Iterator[str]:
         plot = self._scene.begin, self._span, round(PLOT / COLUMN)
-        rates, at = columns(density, *plot), moments(density, *plot)
+        rates, times = column_rates(density.bins, *plot), column_times(density.bins, *plot)
         peak = max(rates, default=0.0)
-        bottom, tall = top + ROW + 6, ROW + 2
+        bottom, height = top + ROW + 6, ROW + 2
         if not peak:
             return
-        yield f"<g>{_title(f'at most {_rate(peak)}')}"
-        for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, at[n])):
+        yield f"<g>{_title(f'at most {_rate_text(peak)}')}"
+        for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, times[n])):
             run = list(numbers)
             points = [f"M{GUTTER + run[0] * COLUMN:.1f} {bottom:.1f}"]
             for number in run:
-                y = bottom - (max(rates[number] / peak * tall, 1.2) if rates[number] else 0.0)
+                y = bottom - (max(rates[number] / peak * height, 1.2) if rates[number] else 0.0)
                 x = min(GUTTER + (number + 1) * COLUMN, WIDTH - MARGIN)
                 points.append(f"V{y:.1f}H{x:.1f}")
             yield f'<path d="{"".join(points)}V{bottom:.1f}Z" fill="{fill}" fill-opacity=".85"/>'
         yield "</g>"
-        yield self._text(MARGIN - 4, top + 38, f"peak {_rate(peak)}", muted=True)
+        yield self._text(MARGIN - 4, top + 38, f"peak {_rate_text(peak)}", muted=True)
 
     def _fill(self, density: Density, at: float) -> str:
         number = next((number for since, number in reversed(density.colours) if since <= at), 0)
         return colour_of(number)[0] if number else self._theme.muted
-
-    # ---
 
     def _x(self, at: float) -> float:
         inside = min(max(at, self._scene.begin), self._scene.end)
@@ -390,21 +275,87 @@ class _Drawing:
         return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{fill}>{escape(text)}</text>'
 
 
-def _height(lane: Lane) -> float:
-    tall = lane.rows * ROW + (2 * LINE if lane.labelled else 0)
+def _lane_height(lane: Lane) -> float:
+    height = lane.rows * ROW + (2 * LINE if lane.labelled else 0)
     least = 28 if lane.note else 0
-    return max(tall, ROW + 20 if lane.density is not None else 0, least)
+    return max(height, ROW + 20 if lane.density is not None else 0, least)
 
 
-def _written(bar: Bar, wide: float) -> str:
-    """What there is room for on a bar, between the marks at its ends."""
-    room = wide - (ARM + 3 if bar.look == "full" else 2 * ARM)
-    return next((one for one in (bar.text, bar.brief) if one and width_of(one) <= room), "")
+def _bar_text(bar: Bar, width: float) -> str:
+    """The text that fits on a bar, between the marks at its ends."""
+    room = width - (ARM + 3 if bar.style == "full" else 2 * ARM)
+    return next((one for one in (bar.text, bar.short_text) if one and text_width(one) <= room), "")
 
 
-def _rate(rate: float) -> str:
+def _rate_text(rate: float) -> str:
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
 
 
 def _title(text: str) -> str:
     return f"<title>{escape(text)}</title>" if text else ""
+
+
+def text_width(text: str) -> float:
+    """About how wide a text of 11 px is; rather too much than too little, as fonts differ."""
+    return sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> float:
+    if letter in NARROW:
+        return 4.6
+    if letter in BROAD:
+        return 10.0
+    if ord(letter) >= 0x2E80:  # letters of East Asia are as wide as tall
+        return 11.0
+    return 7.6 if letter.isupper() else 7.0
+
+
+def _truncated(text: str, room: float) -> str:
+    if text_width(text) <= room:
+        return text
+    kept = text
+    while kept and text_width(kept) > room - 10.0:
+        kept = kept[:-1]
+    return f"{kept}…"
+
+
+def place_labels(
+    labels: Sequence[tuple[float, str, bool]], left: float, right: float, lines: int
+) -> Iterator[tuple[float, int, str, bool]]:
+    """Place labels near their marks so that none covers another.
+
+    Urgent ones come first, then from left to right; each goes to the first line where it has room.
+    One that has no room anywhere is left out.
+
+    Args:
+        labels: Where the mark of each is, its text, whether it is urgent.
+        left: Where the lines begin.
+        right: Where they end.
+        lines: How many there are.
+
+    Returns:
+        Where each begins, its line, its text, whether it is urgent.
+    """
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(lines)]
+    for x, text, urgent in sorted(labels, key=lambda label: (not label[2], label[0])):
+        short = text if len(text) <= 28 else text[:27] + "…"
+        width = text_width(short) * (BOLD if urgent else 1.0)
+        for line, spans in enumerate(taken):
+            start = _free_place(x, width, spans, left, right)
+            if start is not None:
+                spans.append((start, start + width))
+                yield start, line, short, urgent
+                break
+
+
+def _free_place(
+    x: float, width: float, spans: list[tuple[float, float]], left: float, right: float
+) -> float | None:
+    for start in (x - width / 2, x - 4, x - width + 4):
+        inside = min(max(start, left), right - width)
+        free = all(
+            inside >= end + LABEL_GAP or inside + width + LABEL_GAP <= begin for begin, end in spans
+        )
+        if inside >= left and free:
+            return inside
+    return None

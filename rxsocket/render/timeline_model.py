@@ -1,4 +1,4 @@
-"""What happened to a socket, as stretches of time: credentials, connections, pauses (C2)."""
+"""The events of a socket as spans of time: credentials, connections, pauses (C2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.credentials import Credential
 from rxsocket.events import (
     FAULTS,
     Aborted,
@@ -33,14 +33,13 @@ from rxsocket.events import (
 from rxsocket.explain.causes import meaning
 from rxsocket.explain.format import span
 from rxsocket.explain.wording import sentence
-from rxsocket.validation import is_mapping
 
-__all__ = ["Connection", "Note", "Pause", "Story", "Token"]
+__all__ = ["ConnectionSpan", "CredentialUse", "Pause", "TimelineModel", "TimelineNote"]
 
 KEPT = 300
-"""Connections, pauses and notes; older ones are forgotten."""
+"""Credentials, connections, pauses and notes; older ones are forgotten."""
 
-SHORT = {
+END_LABELS: Mapping[Cause, str] = {
     Cause.AUTH_CHANGED: "new credential",
     Cause.HANDED_OVER: "handed over",
     Cause.LOGGED_OUT: "logged out",
@@ -56,9 +55,9 @@ SHORT = {
     Cause.MAX_AGE: "max_age",
     Cause.RECORDING_OVER: "recording over",
 }
-"""Ends of our own making, in as few words as stand under a bar."""
+"""Why this side ended a connection, in as few words as fit under a bar."""
 
-LABELS: Mapping[type[Event], str] = {
+NOTE_LABELS: Mapping[type[Event], str] = {
     RenewalFailed: "not renewed",
     Stale: "stale",
     Fresh: "fresh",
@@ -66,11 +65,11 @@ LABELS: Mapping[type[Event], str] = {
     ObserverFailed: "observer failed",
     SlowConsumer: "slow observer",
 }
-"""What happens at one moment, as briefly."""
+"""What happened at one moment, as briefly."""
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class CredentialUse:
     """A credential came into use; equal ones have the same number, none has the number 0."""
 
     at: float
@@ -79,42 +78,41 @@ class Token:
 
 
 @dataclass(slots=True)
-class Connection:
+class ConnectionSpan:
     """One epoch.
 
     Attributes:
-        tokens: The credential that it began with, and those it was renewed to: when, which.
+        credentials: The credential that it began with, and those it was renewed to: when, and the
+            number of which.
         ended: When it ended; ``None`` while it lives.
-        label: How, in few words.
-        detail: How, in all words.
-        fault: Whether nobody wanted that.
-        handed_over: Whether the next one took its place.
+        label: How it ended, in few words.
+        detail: How it ended, in a sentence.
+        fault: Whether it ended against the user's will.
     """
 
     epoch: int
     dialled: float
-    tokens: tuple[tuple[float, int], ...]
+    credentials: tuple[tuple[float, int], ...]
     opened: float | None = None
     ended: float | None = None
     label: str = ""
     detail: str = ""
     fault: bool = False
-    handed_over: bool = False
 
 
 @dataclass(slots=True)
 class Pause:
-    """No attempt is made meanwhile."""
+    """A span without an attempt to connect: until a delay is over, or a credential comes."""
 
     begin: float
     label: str
     detail: str
-    asleep: bool
+    awaits_credential: bool
     end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class TimelineNote:
     """Something that happened at one moment."""
 
     at: float
@@ -123,107 +121,105 @@ class Note:
 
 
 @dataclass(slots=True)
-class Story:
-    """Follows the events of one socket."""
+class TimelineModel:
+    """The spans of one socket, brought up to date by each credential and event."""
 
-    tokens: deque[Token] = field(default_factory=lambda: deque[Token](maxlen=KEPT))
-    connections: deque[Connection] = field(default_factory=lambda: deque[Connection](maxlen=KEPT))
+    credentials: deque[CredentialUse] = field(
+        default_factory=lambda: deque[CredentialUse](maxlen=KEPT)
+    )
+    connections: deque[ConnectionSpan] = field(
+        default_factory=lambda: deque[ConnectionSpan](maxlen=KEPT)
+    )
     pauses: deque[Pause] = field(default_factory=lambda: deque[Pause](maxlen=KEPT))
-    notes: deque[Note] = field(default_factory=lambda: deque[Note](maxlen=KEPT))
+    notes: deque[TimelineNote] = field(default_factory=lambda: deque[TimelineNote](maxlen=KEPT))
     _numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def copy(self) -> Self:
-        """As it is now; later events do not change it."""
+        """The model as it is now, which later events do not change."""
         return replace(
             self,
-            tokens=deque(self.tokens),
-            connections=deque(replace(one) for one in self.connections),
-            pauses=deque(replace(one) for one in self.pauses),
+            credentials=deque(self.credentials),
+            connections=deque(replace(connection) for connection in self.connections),
+            pauses=deque(replace(pause) for pause in self.pauses),
             notes=deque(self.notes),
         )
 
-    def uses(self, credential: Credential, at: float) -> None:
-        """A credential is in use from now on."""
+    def on_credential(self, credential: Credential, at: float) -> None:
         number = 0
         if credential.known:
             number = self._numbers.setdefault(credential.fingerprint, len(self._numbers) + 1)
-        self.tokens.append(Token(at, number, _masked(credential)))
-        dialling = self._connection(None)
-        if dialling is not None and dialling.opened is None:
-            dialling.tokens = ((dialling.dialled, number),)
+        self.credentials.append(CredentialUse(at, number, credential.masked))
+        newest = self._living()
+        if newest is not None and newest.opened is None:
+            newest.credentials = ((newest.dialled, number),)
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take an event that is no message."""
         match event:
             case Connecting(epoch=epoch, at=at):
-                self._resume(at)
-                number = self.tokens[-1].number if self.tokens else 0
-                self.connections.append(Connection(epoch, at, ((at, number),)))
+                self._end_pause(at)
+                self.connections.append(ConnectionSpan(epoch, at, ((at, self._number),)))
             case Opened(epoch=epoch, at=at):
-                one = self._connection(epoch)
-                if one is not None:
-                    one.opened = at
+                connection = self._living(epoch)
+                if connection is not None:
+                    connection.opened = at
             case Closed() | ConnectFailed() | Rejected() | Aborted():
-                self._end(event)
+                self._end_connection(event)
             case Waiting(delay=delay, at=at):
-                self._pause(at, f"wait {span(delay)}", sentence(event))
+                self._begin_pause(at, f"wait {span(delay)}", sentence(event))
             case AwaitingAuth(at=at):
-                self._pause(at, "awaiting a credential", sentence(event), asleep=True)
+                label = "awaiting a credential"
+                self._begin_pause(at, label, sentence(event), awaits_credential=True)
             case Ended(at=at):
-                self._resume(at)
-                self.notes.append(Note(at, "ended", sentence(event)))
+                self._end_pause(at)
+                self.notes.append(TimelineNote(at, "ended", sentence(event)))
             case Renewed(epoch=epoch, at=at):
-                one = self._connection(epoch)
-                if one is not None and self.tokens:
-                    one.tokens = (*one.tokens, (at, self.tokens[-1].number))
+                connection = self._living(epoch)
+                if connection is not None and self.credentials:
+                    connection.credentials = (*connection.credentials, (at, self._number))
             case _:
-                if type(event) in LABELS:
-                    self.notes.append(Note(event.at, LABELS[type(event)], sentence(event)))
+                label = NOTE_LABELS.get(type(event), "")
+                if label:
+                    self.notes.append(TimelineNote(event.at, label, sentence(event)))
 
-    def _end(self, event: EpochEnd) -> None:
-        one = self._connection(event.epoch)
-        if one is None:
+    @property
+    def _number(self) -> int:
+        return self.credentials[-1].number if self.credentials else 0
+
+    def _end_connection(self, event: EpochEnd) -> None:
+        connection = self._living(event.epoch)
+        if connection is None:
             return
-        one.ended, one.detail = event.at, sentence(event)
+        connection.ended, connection.detail = event.at, sentence(event)
         match event:
             case Closed(cause=cause):
-                one.label = _short(event)
-                one.handed_over = cause is Cause.HANDED_OVER
-                one.fault = cause not in SHORT or cause in FAULTS
+                connection.label = _end_label(event)
+                connection.fault = cause not in END_LABELS or cause in FAULTS
             case Aborted():
-                one.label = "given up"
+                connection.label = "given up"
             case ConnectFailed(error=error, status=status) | Rejected(error=error, status=status):
-                one.label = f"HTTP {status}" if status else type(error).__name__
-                one.fault = True
+                connection.label = f"HTTP {status}" if status else type(error).__name__
+                connection.fault = True
 
-    def _pause(self, at: float, label: str, detail: str, *, asleep: bool = False) -> None:
-        self._resume(at)
-        self.pauses.append(Pause(at, label, detail, asleep))
+    def _begin_pause(
+        self, at: float, label: str, detail: str, *, awaits_credential: bool = False
+    ) -> None:
+        self._end_pause(at)
+        self.pauses.append(Pause(at, label, detail, awaits_credential))
 
-    def _resume(self, at: float) -> None:
+    def _end_pause(self, at: float) -> None:
         if self.pauses and self.pauses[-1].end is None:
             self.pauses[-1].end = at
 
-    def _connection(self, epoch: int | None) -> Connection | None:
-        """The one of that number, or the newest, if it is there and has not ended."""
-        for one in reversed(self.connections):
-            if one.ended is None and epoch in (None, one.epoch):
-                return one
+    def _living(self, epoch: int | None = None) -> ConnectionSpan | None:
+        """The connection of an epoch, or the newest one, if it has not ended."""
+        for connection in reversed(self.connections):
+            if connection.ended is None and epoch in (None, connection.epoch):
+                return connection
         return None
 
 
-def _short(event: Closed) -> str:
+def _end_label(event: Closed) -> str:
     if event.code is None or event.cause not in (Cause.PEER, Cause.REFUSED):
-        return SHORT.get(event.cause, event.cause.value)
+        return END_LABELS.get(event.cause, event.cause.value)
     return f"{event.code} {event.reason}" if event.reason else meaning(event.code)
-
-
-def _masked(credential: Credential) -> str:
-    if credential is ANONYMOUS:
-        return "anonymous"
-    if credential is LOGGED_OUT:
-        return "logged out"
-    if credential is PENDING:
-        return "none yet"
-    value = credential.reveal()
-    return ", ".join(f"{name}=***" for name in value) if is_mapping(value) else "***"

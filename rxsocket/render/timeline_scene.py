@@ -1,56 +1,56 @@
-"""The marble diagram of what happened to a socket: from a record to a scene."""
+"""The marble diagram of a socket: from its activity to a scene."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from rxsocket.render.activity import Record, excerpt
-from rxsocket.render.scene import Bar, Density, Lane, Look, Mark, Scene, Shape, Words
-from rxsocket.render.timeline_model import Connection, Story, Token
+from rxsocket.render.activity import Activity
+from rxsocket.render.histogram import Bin
+from rxsocket.render.preview import Redact, preview
+from rxsocket.render.scene import Bar, BarStyle, Density, Label, Lane, Mark, MarkShape, Scene
+from rxsocket.render.timeline_model import ConnectionSpan, CredentialUse, TimelineModel
 
-__all__ = ["begin_of", "end_of", "picture"]
+__all__ = ["first_time", "last_time", "timeline_scene"]
 
 MARKED = 90
 """Messages that are marked one by one; more are shown as a density."""
 
-Masking = Callable[[Any], Any]
 
-
-def begin_of(record: Record) -> float:
+def first_time(activity: Activity) -> float:
     """When the first thing happened that a picture can show."""
-    story = record.story
+    model = activity.model
     firsts = [
-        *(one.dialled for one in list(story.connections)[:1]),
-        *(pause.begin for pause in list(story.pauses)[:1]),
-        *(note.at for note in list(story.notes)[:1]),
-        *(at for at, _, _ in record.received[:1] if not record.heard),
-        *(at for at, _ in record.heard[:1]),
-        *record.written[:1],
+        *(connection.dialled for connection in list(model.connections)[:1]),
+        *(pause.begin for pause in list(model.pauses)[:1]),
+        *(note.at for note in list(model.notes)[:1]),
+        *(one.start for one in activity.received[:1] if not activity.arrivals),
+        *(at for at, _ in activity.arrivals[:1]),
+        *activity.send_times[:1],
     ]
-    return min(firsts, default=record.now - 1.0)
+    return min(firsts, default=activity.now - 1.0)
 
 
-def end_of(record: Record) -> float:
+def last_time(activity: Activity) -> float:
     """When the last thing happened."""
-    story = record.story
+    model = activity.model
+    newest = list(model.connections)[-1:]
     lasts = [
-        *(one.ended for one in list(story.connections)[-1:] if one.ended is not None),
-        *(one.dialled for one in list(story.connections)[-1:]),
-        *(note.at for note in list(story.notes)[-1:]),
-        *(at for at, _ in record.heard[-1:]),
-        *record.written[-1:],
-        *(token.at for token in list(story.tokens)[-1:] if story.connections),
+        *(connection.ended for connection in newest if connection.ended is not None),
+        *(connection.dialled for connection in newest),
+        *(note.at for note in list(model.notes)[-1:]),
+        *(at for at, _ in activity.arrivals[-1:]),
+        *activity.send_times[-1:],
+        *(use.at for use in list(model.credentials)[-1:] if newest),
     ]
-    return max(lasts, default=record.now)
+    return max(lasts, default=activity.now)
 
 
-def picture(title: str, record: Record, begin: float, end: float, zone: float) -> Scene:
+def timeline_scene(title: str, activity: Activity, begin: float, end: float, zone: float) -> Scene:
     """Lay out what happened in a span of time.
 
     Args:
         title: What it is a picture of.
-        record: What happened.
+        activity: What happened.
         begin: Where the span begins, as wall time.
         end: Where it ends.
         zone: Seconds that local time is ahead of UTC.
@@ -61,185 +61,196 @@ def picture(title: str, record: Record, begin: float, end: float, zone: float) -
         end=end,
         zone=zone,
         lanes=(
-            _credentials(record, end),
-            _connections(record, end),
-            _messages(record, begin, end),
-            _sent(record, begin, end),
+            _credential_lane(activity, end),
+            _connection_lane(activity, end),
+            _message_lane(activity, begin, end),
+            _sent_lane(activity, begin, end),
         ),
     )
 
 
-def _credentials(record: Record, end: float) -> Lane:
-    now = min(end, record.now)
-    tokens = list(record.story.tokens)
-    until = [token.at for token in tokens[1:]] + [now]
+def _credential_lane(activity: Activity, end: float) -> Lane:
+    uses = list(activity.model.credentials)
+    ends = [use.at for use in uses[1:]] + [min(end, activity.now)]
     return Lane(
         name="credential",
         bars=tuple(
             Bar(
-                begin=token.at,
-                end=stop,
-                colour=token.number,
-                text=_named(token),
-                detail=_named(token),
-                look="full" if token.number else "dashed",
-                brief=str(token.number or ""),
+                begin=use.at,
+                end=use_end,
+                colour=use.number,
+                text=_numbered(use),
+                detail=_numbered(use),
+                style="full" if use.number else "dashed",
+                short_text=str(use.number or ""),
             )
-            for token, stop in zip(tokens, until, strict=True)
-            if stop > token.at
+            for use, use_end in zip(uses, ends, strict=True)
+            if use_end > use.at
         ),
     )
 
 
-def _named(token: Token) -> str:
-    return f"{token.number} · {token.label}" if token.number else token.label
+def _numbered(use: CredentialUse) -> str:
+    return f"{use.number} · {use.label}" if use.number else use.label
 
 
-def _connections(record: Record, end: float) -> Lane:
-    story, mask, now = record.story, record.mask, min(end, record.now)
+def _connection_lane(activity: Activity, end: float) -> Lane:
+    model, redact, now = activity.model, activity.redact, min(end, activity.now)
     bars: list[Bar] = []
     marks: list[Mark] = []
-    words: list[Words] = []
-    rows = _rows(story)
-    for one in story.connections:
-        row = rows[one.epoch]
-        bars.extend(_bars(one, row, now, mask))
-        if one.opened is not None:
-            detail = f"connection {one.epoch} opened"
-            marks.append(Mark(one.opened, "start", detail=detail, row=row))
-        if one.ended is not None:
-            label = str(mask(one.label))
-            detail = str(mask(one.detail))
-            shape: Shape = "cross" if one.fault else "end"
-            marks.append(Mark(one.ended, shape, detail=detail, row=row))
-            words.append(Words(one.ended, label, urgent=one.fault))
-    for pause in story.pauses:
-        stop = now if pause.end is None else pause.end
-        look: Look = "hatched" if pause.asleep else "dashed"
-        detail = str(mask(pause.detail))
-        brief = "awaiting" if pause.asleep else pause.label.removeprefix("wait ")
-        bars.append(Bar(pause.begin, stop, text=pause.label, detail=detail, look=look, brief=brief))
-    for note in story.notes:
-        detail = str(mask(note.detail))
-        words.append(Words(note.at, note.label))
-        if note.label == "ended":
-            marks.append(Mark(note.at, "end", detail=detail))
-        else:
-            marks.append(Mark(note.at, "tick", detail=detail))
+    labels: list[Label] = []
+    rows = _rows(model)
+    for connection in model.connections:
+        row = rows[connection.epoch]
+        bars.extend(_connection_bars(connection, row, now, redact))
+        if connection.opened is not None:
+            detail = f"connection {connection.epoch} opened"
+            marks.append(Mark(connection.opened, "start", detail=detail, row=row))
+        if connection.ended is not None:
+            detail = str(redact(connection.detail))
+            shape: MarkShape = "cross" if connection.fault else "end"
+            marks.append(Mark(connection.ended, shape, detail=detail, row=row))
+            label = str(redact(connection.label))
+            labels.append(Label(connection.ended, label, urgent=connection.fault))
+    for pause in model.pauses:
+        style: BarStyle = "hatched" if pause.awaits_credential else "dashed"
+        short = "awaiting" if pause.awaits_credential else pause.label.removeprefix("wait ")
+        bars.append(
+            Bar(
+                begin=pause.begin,
+                end=now if pause.end is None else pause.end,
+                text=pause.label,
+                detail=str(redact(pause.detail)),
+                style=style,
+                short_text=short,
+            )
+        )
+    for note in model.notes:
+        labels.append(Label(note.at, note.label))
+        shape = "end" if note.label == "ended" else "tick"
+        marks.append(Mark(note.at, shape, detail=str(redact(note.detail))))
     return Lane(
         name="connection",
         rows=max(rows.values(), default=0) + 1,
         labelled=True,
         bars=tuple(bars),
         marks=tuple(marks),
-        words=tuple(words),
+        labels=tuple(labels),
     )
 
 
-def _bars(one: Connection, row: int, now: float, mask: Masking) -> Iterator[Bar]:
-    stop = now if one.ended is None else one.ended
-    dialled = stop if one.opened is None else one.opened
-    colour = one.tokens[0][1]
-    detail = f"connection {one.epoch}"
-    yield Bar(one.dialled, dialled, colour, detail=f"{detail} is dialled", look="thin", row=row)
-    if one.opened is None:
+def _connection_bars(
+    connection: ConnectionSpan, row: int, now: float, redact: Redact
+) -> Iterator[Bar]:
+    """A thin bar while it is dialled, then a bar for each credential that it had."""
+    name, opened, ended = f"connection {connection.epoch}", connection.opened, connection.ended
+    end = now if ended is None else ended
+    yield Bar(
+        begin=connection.dialled,
+        end=end if opened is None else opened,
+        colour=connection.credentials[0][1],
+        detail=f"{name} is dialled",
+        style="thin",
+        row=row,
+    )
+    if opened is None:
         return
-    turns = [(max(at, one.opened), number) for at, number in one.tokens]
-    ends = [at for at, _ in turns[1:]] + [stop]
-    if one.ended is not None:
-        detail = str(mask(one.detail))
-    for (begin, number), end in zip(turns, ends, strict=True):
+    parts = [(max(at, opened), number) for at, number in connection.credentials]
+    ends = [at for at, _ in parts[1:]] + [end]
+    for (part_begin, number), part_end in zip(parts, ends, strict=True):
         yield Bar(
-            begin,
-            end,
-            number,
-            f"connection {one.epoch}",
-            detail,
+            begin=part_begin,
+            end=part_end,
+            colour=number,
+            text=name,
+            detail=name if ended is None else str(redact(connection.detail)),
             row=row,
-            goes_on=one.ended is None and end == stop,
-            brief=str(one.epoch),
+            ongoing=ended is None and part_end == end,
+            short_text=str(connection.epoch),
         )
 
 
-def _rows(story: Story) -> dict[int, int]:
-    """Two connections that are there at the same time are in two rows."""
+def _rows(model: TimelineModel) -> dict[int, int]:
+    """The row of each epoch: two connections that live at the same time are in two rows."""
     rows: dict[int, int] = {}
-    before: Connection | None = None
-    for one in story.connections:
-        beside = before is not None and (before.ended is None or before.ended > one.dialled)
-        rows[one.epoch] = 1 - rows[before.epoch] if before is not None and beside else 0
-        before = one
+    previous: ConnectionSpan | None = None
+    for connection in model.connections:
+        row = 0
+        if previous is not None and (previous.ended is None or previous.ended > connection.dialled):
+            row = 1 - rows[previous.epoch]
+        rows[connection.epoch] = row
+        previous = connection
     return rows
 
 
-def _messages(record: Record, begin: float, end: float) -> Lane:
-    bins = _within(record.received, begin, end)
-    count = sum(many for _, _, many in bins)
-    exact = [(at, epoch) for at, epoch in record.heard if begin <= at <= end]
-    note = _counted(count)
+def _message_lane(activity: Activity, begin: float, end: float) -> Lane:
+    bins = _within(activity.received, begin, end)
+    count = sum(one.total for one in bins)
+    shown = sum(begin <= at <= end for at, _ in activity.arrivals)
     if (
-        record.since is None
-        or len(exact) > MARKED
-        or (len(exact) < count and _hidden(record, begin))
+        activity.counting_since is None
+        or shown > MARKED
+        or (shown < count and _has_forgotten(activity, begin))
     ):
-        return Lane(name="messages", note=note, density=Density(bins, _turns(record)))
+        density = Density(bins, _message_colours(activity.model.connections))
+        return Lane(name="messages", note=_counted(count), density=density)
     payloads = dict(
         zip(
-            range(len(record.heard) - len(record.payloads), len(record.heard)),
-            record.payloads,
+            range(len(activity.arrivals) - len(activity.payloads), len(activity.arrivals)),
+            activity.payloads,
             strict=True,
         )
     )
-    colours = {one.epoch: one for one in record.story.connections}
+    connections = {connection.epoch: connection for connection in activity.model.connections}
     marks: list[Mark] = []
-    for index, (at, epoch) in enumerate(record.heard):
+    for index, (at, epoch) in enumerate(activity.arrivals):
         if not begin <= at <= end:
             continue
         detail = f"message over connection {epoch}"
         if index in payloads:
-            detail = f"{detail}: {excerpt(payloads[index], record.mask)}"
-        marks.append(Mark(at, "marble", _colour(colours.get(epoch), at), detail=detail))
-    return Lane(name="messages", note=_counted(len(exact)), marks=tuple(marks))
+            detail = f"{detail}: {preview(payloads[index], activity.redact)}"
+        colour = _credential_at(connections.get(epoch), at)
+        marks.append(Mark(at, "marble", colour, detail=detail))
+    return Lane(name="messages", note=_counted(shown), marks=tuple(marks))
 
 
-def _hidden(record: Record, begin: float) -> bool:
-    """Whether the span has messages whose own time is no longer kept."""
-    return bool(record.heard) and record.heard[0][0] > begin and record.count > len(record.heard)
+def _has_forgotten(activity: Activity, begin: float) -> bool:
+    """Whether the exact times of some messages after ``begin`` are no longer kept."""
+    arrivals = activity.arrivals
+    return bool(arrivals) and arrivals[0][0] > begin and activity.received_count > len(arrivals)
 
 
-def _colour(one: Connection | None, at: float) -> int:
+def _credential_at(connection: ConnectionSpan | None, at: float) -> int:
     number = 0
-    for since, token in () if one is None else one.tokens:
+    for since, credential in () if connection is None else connection.credentials:
         if since <= at or not number:
-            number = token
+            number = credential
     return number
 
 
-def _turns(record: Record) -> tuple[tuple[float, int], ...]:
-    """From when on messages came under which credential."""
-    turns = [
-        (max(at, one.opened), number)
-        for one in record.story.connections
-        if one.opened is not None
-        for at, number in one.tokens
+def _message_colours(connections: Iterable[ConnectionSpan]) -> tuple[tuple[float, int], ...]:
+    """The times from which messages came under another credential, and its number."""
+    changes = [
+        (max(at, connection.opened), number)
+        for connection in connections
+        if connection.opened is not None
+        for at, number in connection.credentials
     ]
-    return tuple(sorted(turns))
+    return tuple(sorted(changes))
 
 
-def _sent(record: Record, begin: float, end: float) -> Lane:
-    bins = _within(record.sent, begin, end)
-    count = sum(many for _, _, many in bins)
-    exact = [at for at in record.written if begin <= at <= end]
-    if len(exact) > MARKED or (count > len(exact) + 1 and len(record.written) >= MARKED):
+def _sent_lane(activity: Activity, begin: float, end: float) -> Lane:
+    bins = _within(activity.sent, begin, end)
+    count = sum(one.total for one in bins)
+    shown = [at for at in activity.send_times if begin <= at <= end]
+    if len(shown) > MARKED or (count > len(shown) + 1 and len(activity.send_times) >= MARKED):
         return Lane(name="sent", note=_counted(count), density=Density(bins))
-    marks = tuple(Mark(at, "sent", detail="sent") for at in exact)
-    return Lane(name="sent", note=_counted(len(exact)), marks=marks)
+    marks = tuple(Mark(at, "sent", detail="sent") for at in shown)
+    return Lane(name="sent", note=_counted(len(shown)), marks=marks)
 
 
-def _within(
-    bins: tuple[tuple[float, float, int], ...], begin: float, end: float
-) -> tuple[tuple[float, float, int], ...]:
-    return tuple(one for one in bins if one[0] + one[1] > begin and one[0] <= end)
+def _within(bins: tuple[Bin, ...], begin: float, end: float) -> tuple[Bin, ...]:
+    return tuple(one for one in bins if one.start + one.width > begin and one.start <= end)
 
 
 def _counted(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What can be shown in a notebook: drawn once, and live where there is a front end for it."""
+"""What can be shown in a notebook: drawn once, and again with every change where that is seen."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from reactivex import abc
 
-__all__ = ["Drawn", "View", "Window"]
+__all__ = ["Rendering", "TimeWindow", "View"]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What somebody zoomed to.
+class TimeWindow:
+    """The span of time that the user zoomed to.
 
     Attributes:
         last: Seconds that are shown; ``None`` for everything.
@@ -26,23 +26,23 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Rendering:
     """A picture at one moment.
 
     Attributes:
         html: The picture, everything in it escaped.
-        again: Seconds after which it looks different although nothing happened; ``None`` if it does
-            not.
+        redraw_after: Seconds after which it looks different although nothing happened; ``None`` if
+            it does not.
         span: Seconds that it shows; ``None`` if it cannot be zoomed.
     """
 
     html: str
-    again: float | None = None
+    redraw_after: float | None = None
     span: float | None = None
 
 
 class View(ABC):
-    """Something that can be drawn whenever it changed.
+    """A picture that can be drawn anew with every change.
 
     Attributes:
         widget: Its widget in the front end, once it has one.
@@ -51,9 +51,9 @@ class View(ABC):
     widget: Any = None
 
     @abstractmethod
-    def watch(self, changed: Callable[[], None]) -> abc.DisposableBase:
+    def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each change, on whatever thread, until disposed."""
 
     @abstractmethod
-    def drawn(self, window: Window) -> Drawn:
+    def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page, in the page's own colours; from any thread."""

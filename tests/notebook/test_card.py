@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from rxsocket import Socket, refreshing
-from rxsocket.render.activity import tape_of
-from rxsocket.render.card import Card, card, card_html, card_text
+from rxsocket.render.activity import recorder_of
+from rxsocket.render.card import Card, card_of
+from rxsocket.render.card_view import card_html, card_text
 from rxsocket.state import State
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 
 def shown(socket: Socket[Any, Any]) -> Card:
-    return card(socket._engine, tape_of(socket._engine))
+    return card_of(socket._engine)
 
 
 class Strict(HTMLParser):
@@ -60,7 +61,7 @@ def test_an_open_socket_with_messages(clock: VirtualClock) -> None:
     """State, epoch, rate and the last five messages, newest first; old ones leave the rate."""
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth={"token": "secret-token"})
-    watching = tape_of(socket._engine).watch()
+    recording = recorder_of(socket._engine).record_messages()
     with socket:
         clock.advance(2)
         for number in range(20):
@@ -75,7 +76,7 @@ def test_an_open_socket_with_messages(clock: VirtualClock) -> None:
         clock.advance(10)
         assert shown(socket).rate == 0
         assert "open for 14 s" in card_text(shown(socket))
-    watching.dispose()
+    recording.dispose()
 
 
 def test_what_went_wrong_is_explained(clock: VirtualClock) -> None:
@@ -86,8 +87,8 @@ def test_what_went_wrong_is_explained(clock: VirtualClock) -> None:
         clock.advance(1)
         now = shown(socket)
         assert now.state is State.AWAITING_AUTH
-        assert now.trouble is not None
-        assert "HTTP 401" in now.trouble.text
+        assert now.last_error is not None
+        assert "HTTP 401" in now.last_error.text
         assert "set_auth" in now.advice
         html = card_html(now, 0.0)
         assert "last error" in html
@@ -100,14 +101,14 @@ def test_the_expiry_of_a_token(clock: VirtualClock) -> None:
     claims = base64.urlsafe_b64encode(jsonlib.dumps({"exp": wall + 90}).encode()).decode()
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth={"token": f"x.{claims.rstrip('=')}.y"})
-    assert shown(socket).expires == wall + 90
+    assert shown(socket).expires_at == wall + 90
     assert "expires in" in card_text(shown(socket))
 
     source = refreshing(lambda: {"access_token": "opaque", "expires_in": 600})
     other = Socket(peer.url, transport=peer, auth=source)
     with other:
         clock.advance(1)
-        expires = shown(other).expires
+        expires = shown(other).expires_at
         assert expires is not None
         assert 598 <= expires - clock.wall_time() <= 600
 
@@ -117,7 +118,7 @@ def test_html_is_whole_and_escaped(clock: VirtualClock) -> None:
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'"
     peer = fake(accept().send(evil).wait(1).close(4000, "<b>reason"))
     socket = Socket(peer.url, transport=peer, auth={"<i>token": "secret-token"})
-    watching = tape_of(socket._engine).watch()
+    recording = recorder_of(socket._engine).record_messages()
     with socket:
         clock.advance(0.5)
         first = card_html(shown(socket), 0.0)
@@ -130,7 +131,7 @@ def test_html_is_whole_and_escaped(clock: VirtualClock) -> None:
             assert evil in parser.text
             assert "<i>token=***" in parser.text
         assert "<b>reason" in parser.text
-    watching.dispose()
+    recording.dispose()
 
 
 def test_the_card_is_legible_on_any_ground(clock: VirtualClock) -> None:

@@ -17,7 +17,7 @@ from reactivex.subject import Subject
 
 from rxsocket.notebook import frame, plot
 from rxsocket.notebook.frames import row
-from rxsocket.render.view import Window
+from rxsocket.render.view import TimeWindow
 from rxsocket.testing import VirtualClock
 
 PNG = b"\x89PNG\r\n"
@@ -63,7 +63,7 @@ def test_the_last_rows(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(df["x"])[2] == "y"
     assert len(table) == 3
     assert "3 of 5" in repr(table)
-    assert "<table" in table.drawn(Window()).html
+    assert "<table" in table.render(TimeWindow()).html
     table.dispose()
     assert not stream.observers
     assert list(table.df["n"]) == [2, 3, 4]
@@ -83,7 +83,7 @@ def test_an_empty_table_and_a_stream_that_failed() -> None:
     table = frame(stream)
     assert len(table.df) == 0
     stream.on_error(ValueError("<no feed>"))
-    assert "failed: ValueError: &lt;no feed&gt;" in table.drawn(Window()).html
+    assert "failed: ValueError: &lt;no feed&gt;" in table.render(TimeWindow()).html
     assert "text/html" in table._repr_mimebundle_()
 
 
@@ -129,7 +129,7 @@ def test_a_plot_on_any_ground() -> None:
     picture = plot(stream, y=["a", "b"])
     for number in range(5):
         stream.on_next({"a": number, "b": -number})
-    match = re.search('base64,([^"]+)', picture.drawn(Window()).html)
+    match = re.search('base64,([^"]+)', picture.render(TimeWindow()).html)
     assert match is not None
     live = image.imread(io.BytesIO(base64.b64decode(match[1])))
     saved = image.imread(io.BytesIO(picture.png()))
@@ -139,7 +139,7 @@ def test_a_plot_on_any_ground() -> None:
 
 
 def test_the_times_of_a_plot_are_local(clock: VirtualClock) -> None:
-    """Seconds of what is shown, as in a timeline, and what the clock said."""
+    """The hour is that of the local clock, and the date stands once, beside the axis."""
     pytest.importorskip("matplotlib")
     stream: Subject[Any] = Subject()
     picture = plot(stream)
@@ -148,9 +148,9 @@ def test_the_times_of_a_plot_are_local(clock: VirtualClock) -> None:
         clock.advance(0.1)
     axes = picture.figure.axes[0]
     texts = [text.get_text() for text in axes.get_xticklabels()]
-    assert texts == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s", "2.5 s", "3.0 s", "3.5 s"]
     now = datetime.fromtimestamp(clock.wall_time())
-    assert axes.get_xlabel().startswith(f"{now:%H:%M}:00 – ")
+    assert texts == ["59", f"{now:%H:%M}", "01", "02", "03", "04", "05"]
+    assert axes.xaxis.get_major_formatter().get_offset() == f"{now:%Y-%b-%d %H:%M}"
     picture.dispose()
 
 
@@ -160,12 +160,12 @@ def test_a_plot_changes_with_its_stream() -> None:
     stream: Subject[int] = Subject()
     picture = plot(stream)
     changes: list[int] = []
-    watching = picture.watch(lambda: changes.append(1))
+    watching = picture.subscribe_changes(lambda: changes.append(1))
     stream.on_next(1)
     stream.on_completed()
     watching.dispose()
     assert len(changes) == 2
-    assert picture.drawn(Window()).again is None
+    assert picture.render(TimeWindow()).redraw_after is None
 
 
 @pytest.mark.parametrize("make", [frame, plot])

@@ -51,9 +51,10 @@ socket
 CHANGE = 'socket.set_auth({"token": "second-token"}).result(5)'
 COUNT = (
     "from ipywidgets import Widget\n"
-    "paces = [w.pace for w in list(__import__('ipywidgets').widgets.widget._instances.values())"
-    " if hasattr(w, 'pace')]\n"
-    "print('drawings', sum(p.drawings for p in paces), 'awake', sum(p.awake for p in paces))"
+    "widgets = list(__import__('ipywidgets').widgets.widget._instances.values())\n"
+    "throttles = [w.throttle for w in widgets if hasattr(w, 'throttle')]\n"
+    "print('drawings', sum(t.drawings for t in throttles),"
+    " 'active', sum(t.is_active for t in throttles))"
 )
 SPACER = "print('\\n' * 120)"
 
@@ -186,5 +187,5 @@ def look(page: Any, folder: Path) -> None:
         page.keyboard.press("Control+Enter")
         page.wait_for_timeout(2500)
         counts.append(cell.nth(4).locator(".jp-OutputArea").inner_text())
-    assert "awake 0" in counts[1]
+    assert "active 0" in counts[1]
     assert counts[0] == counts[1], "what nobody sees is drawn"

@@ -94,7 +94,7 @@ def test_live_pictures_in_a_kernel(kernel: Kernel, canaries: list[str]) -> None:
     line, bundle = kernel.shows("timeline(socket)")
     assert set(bundle) == {"text/plain", "image/svg+xml", WIDGET}
     for model in (card, line):
-        kernel.tell(model, kind="seen", viewer="one")
+        kernel.tell(model, kind="visible", viewer="one")
     kernel.run(FLOOD)
     kernel.listen(0.5)
     began = time.monotonic()
@@ -110,7 +110,7 @@ def test_live_pictures_in_a_kernel(kernel: Kernel, canaries: list[str]) -> None:
     kernel.listen(1)
     quiet = kernel.listen(1.5)
     assert updates(quiet, card) == updates(quiet, line) == []
-    kernel.tell(card, kind="seen", viewer="two")
+    kernel.tell(card, kind="visible", viewer="two")
     assert updates(kernel.listen(1), card)
     kernel.run("going = False; feeder.join()")
 
@@ -118,7 +118,7 @@ def test_live_pictures_in_a_kernel(kernel: Kernel, canaries: list[str]) -> None:
 def test_nothing_that_leaves_the_kernel_holds_a_secret(kernel: Kernel, canaries: list[str]) -> None:
     """C28: an echo, a change, a refusal, a reason: no output or comm message has a credential."""
     line, _ = kernel.shows("timeline(socket)")
-    kernel.tell(line, kind="seen", viewer="one")
+    kernel.tell(line, kind="visible", viewer="one")
     kernel.run("socket.set_auth({'token': second}).result(5); state('open')")
     kernel.run(
         "peer.push('echo ' + first + ' and ' + second); peer.push(json.dumps([first, second]))\n"
@@ -170,7 +170,7 @@ def test_ten_runs_of_a_cell_are_one_model(kernel: Kernel) -> None:
 def test_a_zoom_is_drawn_anew(kernel: Kernel) -> None:
     """What the front end zooms to is drawn, and says how many seconds it spans."""
     model, _ = kernel.shows("timeline(socket)")
-    kernel.tell(model, kind="seen", viewer="one")
+    kernel.tell(model, kind="visible", viewer="one")
     kernel.listen(0.5)
     kernel.tell(model, kind="zoom", last=2.0, ago=1)
     said = kernel.listen(1)

@@ -17,9 +17,9 @@ from reactivex.subject import Subject
 from rxsocket import Socket
 from rxsocket.explain.format import amount
 from rxsocket.notebook import marbles, timeline
-from rxsocket.render.card import CardView
-from rxsocket.render.live import INTERVAL, PATIENCE, Pace
-from rxsocket.render.view import Drawn, View, Window
+from rxsocket.render.card_view import CardView
+from rxsocket.render.live import INTERVAL, VIEWER_TIMEOUT, RedrawThrottle
+from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.testing import VirtualClock, fake
 
 
@@ -33,7 +33,7 @@ class FrontEnd:
         self.again = again
         self._clock = clock
         loop: Any = clock
-        self.pace = Pace(self._watch, self._draw, self._show, loop, loop)
+        self.throttle = RedrawThrottle(self._watch, self._draw, self._show, loop, loop)
 
     def change(self) -> None:
         self.content += 1
@@ -49,20 +49,20 @@ class FrontEnd:
 
         return Disposable(leave)
 
-    def _draw(self) -> Drawn:
-        return Drawn(str(self.content), self.again)
+    def _draw(self) -> Rendering:
+        return Rendering(str(self.content), self.again)
 
-    def _show(self, drawn: Drawn) -> None:
+    def _show(self, drawn: Rendering) -> None:
         self.shown.append((self._clock.time(), drawn.html))
 
 
 @pytest.fixture
 def screen(clock: VirtualClock) -> Iterator[FrontEnd]:
     made = FrontEnd(clock)
-    made.pace.begin()
+    made.throttle.start()
     clock.advance(0)
     yield made
-    made.pace.rest()
+    made.throttle.suspend()
     clock.advance(0)
 
 
@@ -70,7 +70,7 @@ def test_at_most_four_times_a_second(clock: VirtualClock, screen: FrontEnd) -> N
     """1,000 changes a second for 10 s are 40 drawings, and the last one shows the last change."""
     for _ in range(10_000):
         screen.change()
-        screen.pace.seen("one")
+        screen.throttle.on_visible("one")
         clock.advance(0.001)
     clock.advance(1)
     times = [at for at, _ in screen.shown]
@@ -84,16 +84,16 @@ def test_what_takes_long_to_draw_is_drawn_less_often(
     clock: VirtualClock, screen: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A picture that takes 0.1 s to draw is drawn every 2 s: a twentieth of the loop's time."""
-    draw = screen.pace._draw
+    draw = screen.throttle._render
 
-    def slowly() -> Drawn:
+    def slowly() -> Rendering:
         clock.block(0.1)
         return draw()
 
-    monkeypatch.setattr(screen.pace, "_draw", slowly)
+    monkeypatch.setattr(screen.throttle, "_render", slowly)
     for _ in range(2000):
         screen.change()
-        screen.pace.seen("one")
+        screen.throttle.on_visible("one")
         clock.advance(0.01)
     times = [at for at, _ in screen.shown[2:]]
     gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -103,7 +103,7 @@ def test_what_takes_long_to_draw_is_drawn_less_often(
 
 def test_nothing_happens_when_nothing_happens(clock: VirtualClock, screen: FrontEnd) -> None:
     """Without a change there is one drawing, and no timer of its own is left."""
-    screen.pace.seen("one")
+    screen.throttle.on_visible("one")
     clock.advance(60)
     assert len(screen.shown) == 1
     assert clock.pending == 0
@@ -111,48 +111,48 @@ def test_nothing_happens_when_nothing_happens(clock: VirtualClock, screen: Front
 
 def test_it_rests_when_it_is_hidden(clock: VirtualClock, screen: FrontEnd) -> None:
     """Hidden, it is subscribed to nothing; seen again, it shows at once what it missed."""
-    screen.pace.seen("one")
-    screen.pace.hidden("one")
+    screen.throttle.on_visible("one")
+    screen.throttle.on_hidden("one")
     clock.advance(0)
     assert screen.changed is None
     screen.change()
     clock.advance(60)
     assert len(screen.shown) == 1
     assert clock.pending == 0
-    screen.pace.seen("one")
+    screen.throttle.on_visible("one")
     clock.advance(INTERVAL)
     assert screen.shown[-1][1] == "1"
 
 
 def test_it_goes_on_for_the_other_one(clock: VirtualClock, screen: FrontEnd) -> None:
     """Of two places that show it, one may be hidden."""
-    screen.pace.seen("one")
-    screen.pace.seen("two")
-    screen.pace.hidden("one")
-    assert screen.pace.awake
-    screen.pace.hidden("two")
-    assert not screen.pace.awake
+    screen.throttle.on_visible("one")
+    screen.throttle.on_visible("two")
+    screen.throttle.on_hidden("one")
+    assert screen.throttle.is_active
+    screen.throttle.on_hidden("two")
+    assert not screen.throttle.is_active
 
 
 def test_a_front_end_that_is_gone(clock: VirtualClock, screen: FrontEnd) -> None:
     """15 s after an update that nobody answered it rests, whatever happens meanwhile."""
-    screen.pace.seen("one")
+    screen.throttle.on_visible("one")
     for _ in range(40 * 4):
         screen.change()
         clock.advance(0.25)
-    assert not screen.pace.awake
+    assert not screen.throttle.is_active
     assert screen.changed is None
     last = screen.shown[-1][0]
-    assert PATIENCE - 1 <= last <= PATIENCE + 1
+    assert VIEWER_TIMEOUT - 1 <= last <= VIEWER_TIMEOUT + 1
     assert clock.pending == 0
 
 
 def test_one_that_was_never_there(clock: VirtualClock) -> None:
     """A kernel without front end, as of nbclient: it rests by itself."""
     screen = FrontEnd(clock, again=1.0)
-    screen.pace.begin()
-    clock.advance(PATIENCE + 1)
-    assert not screen.pace.awake
+    screen.throttle.start()
+    clock.advance(VIEWER_TIMEOUT + 1)
+    assert not screen.throttle.is_active
     assert clock.pending == 0
 
 
@@ -161,9 +161,9 @@ def test_answers_keep_it_awake(clock: VirtualClock, screen: FrontEnd) -> None:
     for number in range(400):
         screen.change()
         if number % 20 == 0:
-            screen.pace.seen("one")
+            screen.throttle.on_visible("one")
         clock.advance(0.25)
-    assert screen.pace.awake
+    assert screen.throttle.is_active
     assert len(screen.shown) >= 390
 
 
@@ -176,14 +176,14 @@ def test_a_busy_kernel_is_no_missing_front_end() -> None:
         with clock() as virtual:
             screen = FrontEnd(virtual)
             loop: Any = virtual
-            pace = Pace(screen._watch, screen._draw, screen._show, kernel, loop)
-            pace.begin()
+            throttle = RedrawThrottle(screen._watch, screen._draw, screen._show, kernel, loop)
+            throttle.start()
             for _ in range(60 * 4):
                 screen.change()
                 virtual.advance(0.25)
-            assert pace.awake
+            assert throttle.is_active
             assert len(screen.shown) >= 230
-            pace.rest()
+            throttle.suspend()
             virtual.advance(0)
     finally:
         kernel.close()
@@ -192,16 +192,16 @@ def test_a_busy_kernel_is_no_missing_front_end() -> None:
 def test_what_changes_by_itself_is_drawn_again(clock: VirtualClock) -> None:
     """A picture that says so is drawn once a second, and sent only if it looks different."""
     screen = FrontEnd(clock, again=1.0)
-    screen.pace.begin()
-    screen.pace.seen("one")
+    screen.throttle.start()
+    screen.throttle.on_visible("one")
     clock.advance(0)
-    drawings = screen.pace.drawings
+    drawings = screen.throttle.drawings
     for _ in range(10):
         clock.advance(1)
-        screen.pace.seen("one")
-    assert screen.pace.drawings - drawings == 10
+        screen.throttle.on_visible("one")
+    assert screen.throttle.drawings - drawings == 10
     assert len(screen.shown) == 1
-    screen.pace.rest()
+    screen.throttle.suspend()
     clock.advance(0)
 
 
@@ -214,17 +214,19 @@ def test_a_resting_view_subscribes_to_nothing(clock: VirtualClock, make: Make) -
     peer = fake()
     socket = Socket(peer.url, transport=peer, auth="secret-token")
     view = make(socket)
-    drawn: list[Drawn] = []
+    drawn: list[Rendering] = []
     loop: Any = clock
-    pace = Pace(view.watch, lambda: view.drawn(Window()), drawn.append, loop, loop)
-    pace.begin()
+    throttle = RedrawThrottle(
+        view.subscribe_changes, lambda: view.render(TimeWindow()), drawn.append, loop, loop
+    )
+    throttle.start()
     with socket:
         for _ in range(8):
             clock.advance(0.5)
             peer.push("hello")
-            pace.seen("one")
+            throttle.on_visible("one")
         assert 8 <= len(drawn) <= 20
-        pace.hidden("one")
+        throttle.on_hidden("one")
         clock.advance(0)
         count = len(drawn)
         for _ in range(8):
@@ -242,13 +244,13 @@ def test_zoom(clock: VirtualClock) -> None:
     picture = timeline(socket)
     with socket:
         clock.advance(100)
-        assert picture.drawn(Window()).span == pytest.approx(100)
-        near = picture.scene(Window(10.0, 30.0))
+        assert picture.render(TimeWindow()).span == pytest.approx(100)
+        near = picture.scene(TimeWindow(10.0, 30.0))
         assert (near.end - near.begin, clock.wall_time() - near.end) == (10.0, 30.0)
-        assert picture.drawn(Window()).again == 1.0
-        assert picture.drawn(Window(10.0, 30.0)).again is None
+        assert picture.render(TimeWindow()).redraw_after == 1.0
+        assert picture.render(TimeWindow(10.0, 30.0)).redraw_after is None
     clock.advance(3)
-    assert picture.drawn(Window()).again is None
+    assert picture.render(TimeWindow()).redraw_after is None
 
 
 def test_marbles(clock: VirtualClock) -> None:
@@ -262,8 +264,8 @@ def test_marbles(clock: VirtualClock) -> None:
     assert [mark.shape for mark in first.marks if mark.shape != "marble"] == ["end"]
     assert [mark.text for mark in second.marks if mark.shape == "marble"] == ["3", "6"]
     assert [mark.shape for mark in second.marks if mark.shape != "marble"] == ["cross"]
-    assert second.words[0].text.startswith("ZeroDivisionError")
-    assert picture.drawn(Window()).again is None
+    assert second.labels[0].text.startswith("ZeroDivisionError")
+    assert picture.render(TimeWindow()).redraw_after is None
 
 
 def test_a_lane_ends_with_its_stream(clock: VirtualClock) -> None:

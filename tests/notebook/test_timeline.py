@@ -14,9 +14,9 @@ import pytest
 from rxsocket import Socket, State, handover
 from rxsocket.notebook import timeline
 from rxsocket.recording import record, replay
-from rxsocket.render.activity import Density
+from rxsocket.render.histogram import Histogram
 from rxsocket.render.scene import Lane, Scene
-from rxsocket.render.svg import placed, svg, width_of
+from rxsocket.render.svg import place_labels, svg, text_width
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}
@@ -65,15 +65,15 @@ def test_what_really_happened(story: tuple[Any, Socket, VirtualClock]) -> None:
     scene = picture.scene()
     of = lanes(scene)
     assert [bar.text for bar in of["credential"].bars] == [f"{n} · token=***" for n in (1, 2, 3, 4)]
-    opened = [bar for bar in of["connection"].bars if bar.look == "full"]
+    opened = [bar for bar in of["connection"].bars if bar.style == "full"]
     assert [(bar.text, bar.colour) for bar in opened] == [
         ("connection 1", 1),
         ("connection 2", 2),
         ("connection 3", 2),
         ("connection 5", 4),
     ]
-    assert [bar.goes_on for bar in opened] == [False, False, False, True]
-    assert [words.text for words in of["connection"].words] == [
+    assert [bar.ongoing for bar in opened] == [False, False, False, True]
+    assert [label.text for label in of["connection"].labels] == [
         "new credential",
         "1012 restart",
         "new credential",
@@ -81,7 +81,7 @@ def test_what_really_happened(story: tuple[Any, Socket, VirtualClock]) -> None:
     ]
     assert [mark.shape for mark in of["connection"].marks].count("cross") == 2
     pauses = [
-        (bar.look, bar.text.split()[0]) for bar in of["connection"].bars if bar.look[0] in "dh"
+        (bar.style, bar.text.split()[0]) for bar in of["connection"].bars if bar.style[0] in "dh"
     ]
     assert pauses == [("dashed", "wait"), ("hatched", "awaiting")]
     assert [(mark.colour, mark.detail.partition(": ")[2]) for mark in of["messages"].marks] == [
@@ -100,7 +100,7 @@ def test_what_came_before_is_known(story: tuple[Any, Socket, VirtualClock]) -> N
     live_through(peer, socket, clock)
     of = lanes(timeline(socket).scene())
     assert [bar.colour for bar in of["credential"].bars] == [1, 2, 3, 4]
-    assert len([bar for bar in of["connection"].bars if bar.look == "full"]) == 4
+    assert len([bar for bar in of["connection"].bars if bar.style == "full"]) == 4
     assert of["messages"].note == "none"
 
 
@@ -117,7 +117,7 @@ def test_it_only_looks(clock: VirtualClock) -> None:
     held.dispose()
     clock.advance(5)
     assert [left.code for left in peer.closes] == [1000]
-    assert lanes(picture.scene())["connection"].words[0].text == "nobody left"
+    assert lanes(picture.scene())["connection"].labels[0].text == "nobody left"
 
 
 def test_it_goes_on_after_the_end(clock: VirtualClock) -> None:
@@ -133,7 +133,7 @@ def test_it_goes_on_after_the_end(clock: VirtualClock) -> None:
         clock.advance(3)
     of = lanes(picture.scene())
     assert len(of["messages"].marks) == 2
-    assert len([bar for bar in of["connection"].bars if bar.look == "full"]) == 2
+    assert len([bar for bar in of["connection"].bars if bar.style == "full"]) == 2
 
 
 def test_a_handover_is_drawn_side_by_side(clock: VirtualClock) -> None:
@@ -148,9 +148,9 @@ def test_a_handover_is_drawn_side_by_side(clock: VirtualClock) -> None:
         socket.set_auth(B)
         clock.advance(5)
         bars = lanes(picture.scene())["connection"].bars
-        opened = [bar for bar in bars if bar.look == "full"]
+        opened = [bar for bar in bars if bar.style == "full"]
         assert [(bar.row, bar.colour) for bar in opened] == [(0, 1), (1, 2)]
-        words = [words.text for words in lanes(picture.scene())["connection"].words]
+        words = [label.text for label in lanes(picture.scene())["connection"].labels]
         assert words == ["handed over"]
     clock.advance(3)
 
@@ -192,13 +192,13 @@ def test_many_messages_are_a_density(story: tuple[Any, Socket, VirtualClock]) ->
 
 def test_memory_is_bounded() -> None:
     """A day of 10 events a second is kept in a few thousand bins, and none is lost of the count."""
-    density = Density()
+    histogram = Histogram()
     for second in range(0, 86_400, 1):
-        density.add(second + 0.5, 10)
-    bins = list(density.between(0, 86_400))
+        histogram.add(second + 0.5, 10)
+    bins = list(histogram.bins_between(0, 86_400))
     assert sum(count for _, _, count in bins) == 864_000
     assert len(bins) <= 5000
-    fine = [width for _, width, _ in density.between(86_300, 86_400)]
+    fine = [width for _, width, _ in histogram.bins_between(86_300, 86_400)]
     assert max(fine) == pytest.approx(0.1)
     for before, after in itertools.pairwise(bins):
         assert before[0] < after[0] + 1e-6
@@ -231,7 +231,7 @@ def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:
     rows: dict[float, list[tuple[float, float]]] = {}
     for one in ET.fromstring(picture.svg()).findall(".//{*}text"):
         left, text = float(one.get("x", "0")), "".join(one.itertext())
-        wide = width_of(text)
+        wide = text_width(text)
         left -= {"end": wide, "middle": wide / 2}.get(one.get("text-anchor", ""), 0.0)
         rows.setdefault(float(one.get("y", "0")), []).append((left, left + wide))
     assert max(len(spans) for spans in rows.values()) >= 4
@@ -251,7 +251,7 @@ def test_times_do_not_overlap(span: float) -> None:
     assert len(times) >= 3
     spans = [
         (float(one.get("x", "0")) - wide / 2, float(one.get("x", "0")) + wide / 2)
-        for one, wide in ((one, width_of("".join(one.itertext()))) for one in times)
+        for one, wide in ((one, text_width("".join(one.itertext()))) for one in times)
     ]
     assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
     assert spans[-1][1] <= 880 - 18 + 0.1
@@ -264,13 +264,13 @@ def test_a_lane_with_a_long_name() -> None:
     shown = next(one for one in drawn.findall(".//{*}text") if "…" in "".join(one.itertext()))
     title = shown.find("{*}title")
     assert title is not None and title.text == name
-    assert str(title.tail).startswith("average") and width_of(str(title.tail)) < 100
+    assert str(title.tail).startswith("average") and text_width(str(title.tail)) < 100
 
 
 def test_urgent_labels_come_first() -> None:
     """Where there is room for one only, it is that of the fault."""
     here = [(100.0, "new credential", False), (101.0, "HTTP 401", True)]
-    assert [(text, urgent) for _, _, text, urgent in placed(here, 50, 190, lines=1)] == [
+    assert [(text, urgent) for _, _, text, urgent in place_labels(here, 50, 190, lines=1)] == [
         ("HTTP 401", True)
     ]
 
@@ -307,7 +307,7 @@ def drawn_of(scene: Scene) -> dict[str, list[Any]]:
         lane.name: [
             *((bar.begin, bar.end, bar.text, bar.colour) for bar in lane.bars),
             *((mark.at, mark.shape, mark.colour) for mark in lane.marks),
-            *((words.at, words.text) for words in lane.words),
+            *((label.at, label.text) for label in lane.labels),
         ]
         for lane in scene.lanes
     }

@@ -1,0 +1,133 @@
+"""How many things happened when: counted in bounded memory, and as the columns of a plot."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+__all__ = ["Bin", "Histogram", "column_rates", "column_times"]
+
+WIDTHS = (0.1, 1.0, 10.0)
+"""Seconds of a bin, for what is new, older and old."""
+KEPT = 1200
+"""Bins of each width: 2 minutes of the finest, if something happens all the time."""
+
+
+class Bin(NamedTuple):
+    """A span of time, and how many things happened in it."""
+
+    start: float
+    width: float
+    total: int
+
+
+class Histogram:
+    """Counts in bins of time: narrow bins lately, wider ones the longer ago, no empty ones.
+
+    ::
+
+        width     100 s     10 s    1 s  0.1 s
+        bins   [    |    ][ |  | ][||||][::::::] now
+    """
+
+    __slots__ = ("_levels", "_newest", "_oldest", "_oldest_width", "total")
+
+    def __init__(self) -> None:
+        self._levels: tuple[deque[list[int]], ...] = tuple(deque() for _ in WIDTHS)
+        self._oldest: list[list[int]] = []
+        self._oldest_width = WIDTHS[-1] * 10
+        self._newest = [-1, 0]
+        self.total = 0
+
+    def add(self, at: float, count: int = 1) -> None:
+        self.total += count
+        newest = self._newest
+        if newest[0] == int(at / WIDTHS[0]):  # short cut for frequent events
+            newest[1] += count
+            return
+        self._put(0, int(at / WIDTHS[0]), count)
+        self._newest = self._levels[0][-1]
+
+    def bins_between(self, begin: float, end: float) -> Iterator[Bin]:
+        """The bins that touch a span of time, oldest first."""
+        levels = (
+            (self._oldest, self._oldest_width),
+            *zip(self._levels[::-1], WIDTHS[::-1], strict=True),
+        )
+        for bins, width in levels:
+            for index, count in bins:
+                if (index + 1) * width > begin and index * width <= end:
+                    yield Bin(index * width, width, count)
+
+    def _put(self, level: int, index: int, count: int) -> None:
+        bins = self._levels[level]
+        if bins and bins[-1][0] >= index:  # a wall clock that was set back counts as now
+            bins[-1][1] += count
+            return
+        bins.append([index, count])
+        if len(bins) <= KEPT:
+            return
+        index, count = bins.popleft()
+        if level + 1 < len(WIDTHS):
+            self._put(level + 1, int(index * WIDTHS[level] / WIDTHS[level + 1]), count)
+        else:
+            self._put_oldest(index * WIDTHS[level], count)
+
+    def _put_oldest(self, at: float, count: int) -> None:
+        index = int(at / self._oldest_width)
+        if self._oldest and self._oldest[-1][0] >= index:
+            self._oldest[-1][1] += count
+            return
+        self._oldest.append([index, count])
+        if len(self._oldest) > KEPT:
+            self._oldest_width *= 2
+            merged: dict[int, int] = {}
+            for old, many in self._oldest:
+                merged[old // 2] = merged.get(old // 2, 0) + many
+            self._oldest = [[old, many] for old, many in merged.items()]
+
+
+def column_rates(bins: Sequence[Bin], begin: float, span: float, columns: int) -> list[float]:
+    """How many things a second there were, for each column of a plot.
+
+    A bin that is wider than a column is spread evenly over the columns that it covers.
+
+    Args:
+        bins: The bins.
+        begin: Where the plot begins.
+        span: Seconds that it shows.
+        columns: How many columns it has.
+    """
+    column = span / columns
+    sums = [0.0] * columns
+    for start, width, count in bins:
+        first, last = (start - begin) / column, (start + width - begin) / column
+        low, high = max(0, int(first)), min(columns, int(last) + 1)
+        if high - low == 1 and first >= 0 and last <= columns:
+            sums[low] += count
+            continue
+        for number in range(low, high):
+            share = (min(last, number + 1) - max(first, number)) / (last - first)
+            sums[number] += count * max(share, 0.0)
+    return [count / column for count in sums]
+
+
+def column_times(bins: Sequence[Bin], begin: float, span: float, columns: int) -> list[float]:
+    """A time for each column, by which its colour is chosen.
+
+    It is the middle of the column. But the first bin after a pause may begin before the connection
+    did over which its messages came: there it is the end of the bin.
+
+    Args: see :func:`column_rates`.
+    """
+    column = span / columns
+    times = [begin + (number + 0.5) * column for number in range(columns)]
+    previous_end = float("-inf")
+    for start, width, _ in bins:
+        if start > previous_end + width / 2:
+            low, high = int((start - begin) / column), int((start + width - begin) / column) + 1
+            for number in range(max(0, low), min(columns, high)):
+                times[number] = max(times[number], start + width)
+        previous_end = start + width
+    return times
