@@ -21,7 +21,6 @@ from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.transports.base import Options, Request, Transport, at_once
 from rxsocket.transports.names import compression_for, transport_for
-from rxsocket.transports.proxies import check_proxy
 from rxsocket.url import Address
 from rxsocket.validation import (
     function_of_one,
@@ -160,6 +159,8 @@ def _proxy(proxy: Any) -> str | Literal[True] | None:
         return proxy
     if not isinstance(proxy, str):
         raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
+    from rxsocket.transports.proxies import check_proxy  # it imports much of websockets
+
     check_proxy(proxy)
     return proxy
 
