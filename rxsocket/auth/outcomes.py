@@ -71,7 +71,7 @@ class AuthChanges:
         self._number = 0
         self._numbers: dict[Credential, int] = {}
         self._wanted: Credential | None = None
-        self._pending: list[Receipt[AuthChange]] = []
+        self._pending: tuple[Receipt[AuthChange], ...] = ()
         self._epoch: int | None = None
         self._after = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -101,7 +101,7 @@ class AuthChanges:
         if not self.is_pending(credential):
             self._after = after
         self._wanted = credential
-        self._pending.append(receipt)
+        self._pending = (*self._pending, receipt)
 
     def on_change(self, credential: Credential) -> None:
         """The credential is changed: this is the newest, those before it are superseded."""
@@ -158,7 +158,7 @@ class AuthChanges:
     def _settle(self, outcome: AuthChange) -> None:
         self._wait_for_opened()
         self._wanted = None
-        pending, self._pending = self._pending, []
+        pending, self._pending = self._pending, ()
         for receipt in pending:
             receipt.settle(outcome)
 

@@ -105,7 +105,7 @@ class Publisher:
         self._slow_consumers = SlowConsumerDetector(loop, self._on_slow_consumer)
         self._epoch = 0
         self._session: SessionHub[Any] | None = None
-        self._reports: list[tuple[ObserverFailed, Context]] = []
+        self._reports: tuple[tuple[ObserverFailed, Context], ...] = ()
 
     def publish(self, event: Event, context: Context | None = None) -> None:
         """Let an event be known: first the state it leads to, then the event.
@@ -272,13 +272,16 @@ class Publisher:
         failed = ObserverFailed(
             observer=observer, stream=stream, error=error, at=at, detached=detached
         )
-        self._reports.append((failed, copy_context()))  # in a notebook, that of its cell
+        context = copy_context()  # in a notebook, that of its cell
+        self._reports = (*self._reports, (failed, context))
         self._loop.run(self._publish_reports)  # when everybody has had the value that it raised at
         self._loop.exit_later(error)
 
     def _publish_reports(self) -> None:
         while self._reports:
-            self.publish(*self._reports.pop(0))
+            (event, context), *rest = self._reports
+            self._reports = tuple(rest)
+            self.publish(event, context)
 
     def _open(self, event: Opened) -> None:
         self.messages.drop_held()  # of the epoch before

@@ -290,12 +290,12 @@ def test_a_redirect_within_the_origin_takes_the_credential_along(far: Process) -
 
 
 def test_a_redirect_to_another_origin_does_not(far: Process, doomed: Process) -> None:
-    """C28: the other server never hears from us; it is final, and the error names the origin."""
+    """C28: the other server never hears from us, and the error names the origin."""
     far.plays(answered(302, f"Location: {doomed.url}"))
     watch = Watch(dialling(far, auth={"token": "canary"}))
-    failed = watch.wait(ConnectFailed)
+    failed = watch.wait(Rejected)
     assert isinstance(failed.error, RedirectRefused) and "canary" not in str(failed.error)
-    follow(far, watch, FAIL)
+    follow(far, watch, AWAIT)
     assert doomed.seen["dials"] == 0
 
 
@@ -309,12 +309,12 @@ def test_a_redirect_without_a_credential_is_followed(far: Process, doomed: Proce
 
 
 def test_redirects_in_a_circle_end(far: Process) -> None:
-    """C28: after ten it is given up for good."""
+    """C28: after ten the attempt has failed; a login page redirects so when a token is no good."""
     far.plays(*[answered(308, "Location: /feed")] * 50)
     watch = Watch(dialling(far, auth="token"))
-    failed = watch.wait(ConnectFailed)
+    failed = watch.wait(Rejected)
     assert isinstance(failed.error, RedirectRefused)
-    follow(far, watch, FAIL)
+    follow(far, watch, AWAIT)
     assert far.seen["dials"] == 10
 
 

@@ -180,7 +180,7 @@ class RenewalMachine(RuleBasedStateMachine):
             identity=identity,
             on_auth_change=self.strategy(),
             max_age=max_age,
-            backoff=Backoff(random=random.Random(seed)),
+            backoff=Backoff(random=random.Random(seed), refused_retry=None),
         )
         self.note(f"begin: latency {latency}, seed {seed}, max_age {max_age}, choice {choice}")
         self.watch("events", self.event)
@@ -388,7 +388,9 @@ class RenewalMachine(RuleBasedStateMachine):
                     tokens = self.peer.token_of.get(self.peer.visit_of.get(epoch, 0))
                     true = tokens == value or any(v != value for v in self.sets[number:])
                 case Refused():
-                    true = value in BAD or value in self.peer.refused
+                    # A peer that is frozen cannot answer, which is a no to a renewal in band.
+                    unanswered = any(visit.frozen for visit in self.peer.visits)
+                    true = value in BAD or value in self.peer.refused or unanswered
                 case Overtaken():
                     true = any(later != value for later in self.sets[number:])
                 case Stored():

@@ -249,7 +249,7 @@ class SocketMachine(RuleBasedStateMachine):
         self.socket = Socket(
             peer.url,
             transport=peer,
-            backoff=Backoff(random=random.Random(seed)),
+            backoff=Backoff(random=random.Random(seed), refused_retry=None),
             linger=linger,
             **self.make_auth(),
         )
