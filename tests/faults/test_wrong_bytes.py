@@ -199,7 +199,7 @@ def test_every_class_of_status_to_its_verdict(far: Process, status: int) -> None
     """C16: the status is on the event, and the table says what follows."""
     far.plays(answered(status))
     watch = Watch(dialling(far, auth="token"))
-    special = {401: AWAIT, 403: AWAIT} | dict.fromkeys((400, 405, 410, 426), FAIL)
+    special = dict.fromkeys((400, 401, 403), AWAIT) | dict.fromkeys((405, 410, 426), FAIL)
     verdict = special.get(status, RECONNECT)
     kind = Rejected if verdict is AWAIT else ConnectFailed
     failed = watch.wait(kind)
