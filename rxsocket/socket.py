@@ -382,14 +382,15 @@ class Socket(Generic[T, S]):
 
     @property
     def scheduler(self) -> LoopScheduler:
-        """The scheduler of the socket's loop, for operators in which time matters (C24).
+        """The scheduler of the socket's loop, for what is timed and made of no stream (C24).
 
-        Without it RxPY calls what is behind them on a thread of its own. Here observers stay on
-        the loop, one at a time, and virtual time is theirs, too. Asking for it does not connect.
+        Operators that a stream is piped into need none: unless they are given another one, they
+        stay on the socket's loop, and virtual time is theirs, too. Without it RxPY calls what is
+        made of something else on a thread of its own. Asking for it does not connect.
 
         Examples:
-            >>> socket.messages.pipe(ops.debounce(0.5, scheduler=socket.scheduler)).subscribe(print)
-            >>> socket.messages.pipe(ops.sample(1.0)).subscribe(print, scheduler=socket.scheduler)
+            >>> socket.messages.pipe(ops.debounce(0.5)).subscribe(print)
+            >>> reactivex.interval(1.0, scheduler=socket.scheduler).subscribe(socket.outgoing)
         """
         with self._engine.loop.lock:
             if self._scheduler is None:

@@ -1,7 +1,4 @@
-"""The way in of an operator that takes values when it is ready, not when they come.
-
-Waiting lines: what is kept of the values that a consumer was not ready for.
-"""
+"""Buffers: what is kept of the values that a consumer was not ready for (C27)."""
 
 from __future__ import annotations
 
@@ -17,15 +14,23 @@ from rxsocket.errors import BufferOverflow
 from rxsocket.operators.drops import Drops
 from rxsocket.runtime.reporting import Reporter, reporter
 
-__all__ = ["NOTHING", "Bounded", "Conflated", "Intake", "Latest", "Line", "OverflowPolicy"]
+__all__ = [
+    "NOTHING",
+    "BoundedBuffer",
+    "BufferedInput",
+    "ConflatingBuffer",
+    "LatestBuffer",
+    "OverflowPolicy",
+    "ValueBuffer",
+]
 
 T = TypeVar("T")
 
 OverflowPolicy: TypeAlias = Literal["drop_oldest", "drop_newest", "error"]
 
 
-class Line(Protocol[T]):
-    """Values in the order in which they are to be taken. Whoever calls it holds a lock."""
+class ValueBuffer(Protocol[T]):
+    """Values in the order in which they are to be taken. Its caller holds a lock."""
 
     def __len__(self) -> int: ...
 
@@ -38,16 +43,14 @@ class Line(Protocol[T]):
         """
         ...
 
-    def take(self) -> T:
-        """The value that is next, of a line that is not empty."""
+    def pop(self) -> T:
+        """Take the value that is next, of a buffer that is not empty."""
         ...
 
-    def clear(self) -> None:
-        """Let everything go."""
-        ...
+    def clear(self) -> None: ...
 
 
-class Latest(Generic[T]):
+class LatestBuffer(Generic[T]):
     """The newest value alone."""
 
     def __init__(self) -> None:
@@ -57,21 +60,18 @@ class Latest(Generic[T]):
         return len(self._values)
 
     def put(self, value: T) -> int:
-        """Let a value wait instead of the one that did."""
         dropped = len(self._values)
         self._values[:] = [value]
         return dropped
 
-    def take(self) -> T:
-        """The value that is next."""
+    def pop(self) -> T:
         return self._values.pop()
 
     def clear(self) -> None:
-        """Let everything go."""
         self._values.clear()
 
 
-class Conflated(Generic[T]):
+class ConflatingBuffer(Generic[T]):
     """The newest value of each key, in the place of the first that waited: no key starves."""
 
     def __init__(self, key: Callable[[T], Hashable]) -> None:
@@ -82,21 +82,18 @@ class Conflated(Generic[T]):
         return len(self._values)
 
     def put(self, value: T) -> int:
-        """Let a value wait instead of the one of its key."""
         before = len(self._values)
         self._values[self._key(value)] = value
         return 1 - (len(self._values) - before)
 
-    def take(self) -> T:
-        """The value that is next."""
+    def pop(self) -> T:
         return self._values.pop(next(iter(self._values)))
 
     def clear(self) -> None:
-        """Let everything go."""
         self._values.clear()
 
 
-class Bounded(Generic[T]):
+class BoundedBuffer(Generic[T]):
     """All values up to a number of them, then what the policy says."""
 
     def __init__(self, count: int, overflow: OverflowPolicy) -> None:
@@ -108,7 +105,6 @@ class Bounded(Generic[T]):
         return len(self._values)
 
     def put(self, value: T) -> int:
-        """Let a value wait if there is place, or do what the policy says."""
         if len(self._values) < self._count:
             self._values.append(value)
             return 0
@@ -119,12 +115,10 @@ class Bounded(Generic[T]):
             self._values.append(value)
         return 1
 
-    def take(self) -> T:
-        """The value that is next."""
+    def pop(self) -> T:
         return self._values.popleft()
 
     def clear(self) -> None:
-        """Let everything go."""
         self._values.clear()
 
 
@@ -132,106 +126,101 @@ NOTHING: Final[Any] = object()
 """What there is to take when nothing waits."""
 
 
-class Intake(Generic[T]):
-    """Subscribes to a source and lets its values wait in a line. Thread safe.
+class BufferedInput(Generic[T]):
+    """Subscribes to a source, and buffers its values until they are taken. Thread safe.
 
     ::
 
         source  --1-2-3-----4-|
         wake    --w-w-w-----w-w
-        take    ------1-2-3---4 over
+        take    ------1-2-3---4 finished
 
     Args:
-        line: Where the values wait.
+        buffer: Where the values wait.
         drops: Counts those that are dropped.
         wake: Called on the source's thread, outside any lock, when there is something to take, or
-            the source has ended. An error is told after what waited before it.
+            the source has ended. Its end comes after what waited before it.
     """
 
-    def __init__(self, line: Line[T], drops: Drops | None, wake: Callable[[], None]) -> None:
-        self._line = line
+    def __init__(
+        self, buffer: ValueBuffer[T], drops: Drops | None, wake: Callable[[], None]
+    ) -> None:
+        self._buffer = buffer
         self._drops = drops
         self._wake = wake
         self._lock = threading.RLock()
         self._source = SingleAssignmentDisposable()
-        self._ended = False
+        self._has_ended = False
         self._error: Exception | None = None
-        self._line_failed = False
+        self._buffer_failed = False
         self._report: Reporter | None = None
 
     @property
-    def over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing waits and nothing more comes."""
         with self._lock:
-            return self._ended and not len(self._line)
+            return self._has_ended and not len(self._buffer)
 
     @property
-    def waits(self) -> bool:
-        """Whether there is something to take or to tell."""
+    def is_ready(self) -> bool:
+        """Whether there is a value to take, or the end to pass on."""
         with self._lock:
-            return self._ended or len(self._line) > 0
+            return self._has_ended or len(self._buffer) > 0
 
-    @property
-    def error(self) -> Exception | None:
-        """What the source failed with, if it did."""
-        return self._error
-
-    def listen(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
-        """Subscribe to the source."""
+    def subscribe_to(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
         self._source.disposable = source.subscribe(
             self._on_next, self._end, self._end, scheduler=scheduler
         )
 
-    def end(self, observer: abc.ObserverBase[Any]) -> None:
-        """Complete an observer, or fail it, as the source ended; to be called when ``over``."""
+    def take(self) -> T:
+        """The value that is next, or ``NOTHING``."""
+        with self._lock:
+            return self._buffer.pop() if len(self._buffer) else NOTHING
+
+    def end_observer(self, observer: abc.ObserverBase[Any]) -> None:
+        """Complete an observer, or fail it, as the source ended; call it when ``is_finished``."""
         try:
             if self._error is None:
                 observer.on_completed()
             else:
                 observer.on_error(self._error)
-        except Exception as error:
-            if not self.told(error):
+        except BaseException as error:
+            if not self.report(error):
                 raise
 
-    def told(self, error: Exception) -> bool:
-        """Tell the socket that the values come from what an observer raised (C23).
+    def report(self, error: BaseException) -> bool:
+        """Report what an observer raised to the socket that the values come from (C23).
 
         The end of the source, raised by RxPY because there is no ``on_error``, is no failure.
 
         Returns:
-            Whether there is a socket to tell.
+            Whether there is such a socket.
         """
         if self._report is None:
             return False
-        if error is not self._error or self._line_failed:
+        if error is not self._error or self._buffer_failed:
             self._report(error)
         return True
 
-    def take(self) -> T:
-        """The value that is next, or ``NOTHING``."""
-        with self._lock:
-            return self._line.take() if len(self._line) else NOTHING
-
     def dispose(self) -> None:
-        """Leave the source, and let go of what waits."""
         self._source.dispose()
         with self._lock:
-            self._ended = True
-            self._line.clear()
+            self._has_ended = True
+            self._buffer.clear()
 
     def _on_next(self, value: T) -> None:
         failure: Exception | None = None
         dropped = 0
         with self._lock:
-            if self._ended:
+            if self._has_ended:
                 return
             self._report = self._report or reporter()
             try:
-                dropped = self._line.put(value)
+                dropped = self._buffer.put(value)
             except Exception as error:
                 failure = error
         if failure is not None:
-            self._line_failed = True
+            self._buffer_failed = True
             self._source.dispose()
             self._end(failure)
             return
@@ -241,8 +230,8 @@ class Intake(Generic[T]):
 
     def _end(self, error: Exception | None = None) -> None:
         with self._lock:
-            if self._ended:
+            if self._has_ended:
                 return
-            self._ended, self._error = True, error
+            self._has_ended, self._error = True, error
             self._report = self._report or reporter()
         self._wake()

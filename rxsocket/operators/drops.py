@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
+from collections.abc import Callable
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.subject import BehaviorSubject
+
+from rxsocket.runtime.threads import exit_soon
 
 __all__ = ["Drops"]
 
@@ -34,40 +37,44 @@ class Drops(Observable[int]):
     """
 
     def __init__(self) -> None:
-        super().__init__(self._attach)
-        self._guard = threading.RLock()
-        self._observers: tuple[abc.ObserverBase[int], ...] = ()
-        self._count = 0
+        super().__init__()
+        self._counts = BehaviorSubject(0)
 
     def __repr__(self) -> str:
-        return f"<Drops: {self._count}>"
+        return f"<Drops: {self.value}>"
 
     @property
     def value(self) -> int:
         """How many values were dropped so far; readable anywhere, from any thread."""
-        return self._count
+        return self._counts.value
 
     def add(self, dropped: int) -> None:
         """Count more of them; operators call it."""
-        if not dropped:
-            return
-        with self._guard:
-            self._count += dropped
-            for observer in self._observers:
-                try:
-                    observer.on_next(self._count)
-                except Exception:  # who counts harms nobody who is counted
-                    self._remove(observer)
-                    logger.exception("an observer of dropped values raised and was detached")
+        if dropped:
+            with self.lock:  # of RxPY's; held, so that observers get the counts in order
+                self._counts.on_next(self._counts.value + dropped)
 
-    def _attach(
+    def _subscribe_core(
         self, observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        with self._guard:
-            observer.on_next(self._count)
-            self._observers = (*self._observers, observer)
-        return Disposable(lambda: self._remove(observer))
+        subscription = SingleAssignmentDisposable()
+        with self.lock:
+            subscription.disposable = self._counts.subscribe(_guarded(observer, subscription))
+        return subscription
 
-    def _remove(self, observer: abc.ObserverBase[int]) -> None:
-        with self._guard:
-            self._observers = tuple(other for other in self._observers if other is not observer)
+
+def _guarded(
+    observer: abc.ObserverBase[int], subscription: abc.DisposableBase
+) -> Callable[[int], None]:
+    """The observer's ``on_next``; raising at a count must not stop what is counted."""
+
+    def on_next(count: int) -> None:
+        try:
+            observer.on_next(count)
+        except BaseException as error:
+            subscription.dispose()
+            logger.exception("an observer of dropped values raised and was detached")
+            if not exit_soon(error):
+                raise
+
+    return on_next

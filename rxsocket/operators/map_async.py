@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.operators.buffers import NOTHING, Bounded, Intake
-from rxsocket.operators.overflow import Waiting
+from rxsocket.operators.buffers import NOTHING, BoundedBuffer, BufferedInput
+from rxsocket.operators.overflow import BufferedObservable
 from rxsocket.runtime.threads import running_loop
 from rxsocket.validation import function, whole_number
 
@@ -72,8 +72,8 @@ def flat_map_async(
         def subscribe(
             observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            calls = _Calls(mapper, max_concurrent, loop, observer)
-            calls.begin(source, scheduler)
+            calls = _AsyncCalls(mapper, max_concurrent, loop, observer)
+            calls.start(source, scheduler)
             return Disposable(calls.dispose)
 
         return Observable(subscribe)
@@ -105,8 +105,8 @@ def concat_map_async(
     return flat_map_async(mapper, max_concurrent=1, loop=loop)
 
 
-class _Calls(Generic[T, U]):
-    """The calls of one subscriber. On the loop, but for ``begin``, ``dispose`` and ``_wake``."""
+class _AsyncCalls(Generic[T, U]):
+    """The calls for one subscriber; on the loop, but for ``start``, ``dispose`` and ``_wake``."""
 
     def __init__(
         self,
@@ -121,21 +121,21 @@ class _Calls(Generic[T, U]):
         self._subscribed_on = running_loop()
         self._observer = observer
         self._context = contextvars.copy_context()
-        self._intake: Intake[T]
+        self._input: BufferedInput[T]
         self._tasks: dict[asyncio.Task[None], None] = {}  # a set with an order
-        self._over = False
+        self._is_disposed = False
 
-    def begin(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
-        if isinstance(source, Waiting):
-            waiting: Waiting[T] = source
-            self._intake, source = waiting.intake(self._wake)
+    def start(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
+        if isinstance(source, BufferedObservable):
+            buffered: BufferedObservable[T] = source
+            self._input, source = buffered.new_input(self._wake), buffered.source
         else:
-            self._intake = Intake(Bounded(WAITING, "error"), None, self._wake)
-        self._intake.listen(source, scheduler)
+            self._input = BufferedInput(BoundedBuffer(WAITING, "error"), None, self._wake)
+        self._input.subscribe_to(source, scheduler)
 
     def dispose(self) -> None:
-        self._over = True
-        self._intake.dispose()
+        self._is_disposed = True
+        self._input.dispose()
         if self._loop is None or running_loop() is self._loop:
             self._cancel()
         else:
@@ -155,24 +155,25 @@ class _Calls(Generic[T, U]):
             text = "no asyncio loop runs where the values arrive: pass loop="
             self._fail(RuntimeError(f"flat_map_async: {text}"))
         elif running_loop() is self._loop:
-            self._fill()
+            self._start_calls()
         else:
-            self._loop.call_soon_threadsafe(self._fill)
+            self._loop.call_soon_threadsafe(self._start_calls)
 
-    def _fill(self) -> None:
+    def _start_calls(self) -> None:
         loop = self._loop
-        while loop is not None and not self._over and len(self._tasks) < self._max:
-            value = self._intake.take()
+        while loop is not None and not self._is_disposed and len(self._tasks) < self._max:
+            value = self._input.take()
             if value is NOTHING:
                 break
             task = loop.create_task(self._call(value), context=self._context.copy())
             self._tasks[task] = None
-            task.add_done_callback(self._done)
-        if not (self._over or self._tasks) and self._intake.over:
-            self._over = True
-            self._intake.end(self._observer)
+            task.add_done_callback(self._on_done)
+        if not (self._is_disposed or self._tasks) and self._input.is_finished:
+            self._is_disposed = True
+            self._input.end_observer(self._observer)
 
     async def _call(self, value: T) -> None:
+        task = asyncio.current_task()
         try:
             awaitable = self._mapper(value)
             if not inspect.isawaitable(awaitable):
@@ -180,36 +181,44 @@ class _Calls(Generic[T, U]):
                 raise TypeError(f"mapper: pass an async function; this one returned {kind}")
             result = await awaitable
         except asyncio.CancelledError:
-            task = asyncio.current_task()
             if task is None or not task.cancelling():
                 self._fail(RuntimeError("what the async mapper awaited was cancelled"))
             self.dispose()  # else the loop is being shut down, and nobody is told
             raise
         except Exception as error:
             self._fail(error)
+        except BaseException as error:  # none that an observer can get as an error
+            if running_loop() is None or asyncio.current_task() is not task:
+                raise  # the coroutine of a loop that has ended is being closed
+            self._detach(error)
         else:
-            if not self._over:
+            if not self._is_disposed:
                 self._emit(result)
 
     def _emit(self, result: U) -> None:
         try:
             self._observer.on_next(result)
-        except BaseException:
-            self.dispose()  # now: another call may be done in this turn
-            raise
+        except BaseException as error:
+            self._detach(error)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _detach(self, error: BaseException) -> None:
+        """Emit nothing more, and report what the observer, or the mapper, raised."""
+        self.dispose()  # now: another call may be done in this turn
+        if not self._input.report(error):
+            raise error
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
         error = None if task.cancelled() else task.exception()
-        if error is not None:  # the observer raised: nobody else would be told
+        if error is not None:  # the observer raised: nobody else would report it
             self.dispose()
-            if not (isinstance(error, Exception) and self._intake.told(error)):
+            if not self._input.report(error):
                 task.get_loop().call_exception_handler(
                     {"message": "an observer behind flat_map_async raised", "exception": error}
                 )
-        self._fill()
+        self._start_calls()
 
     def _fail(self, error: Exception) -> None:
-        if not self._over:
+        if not self._is_disposed:
             self.dispose()
             self._observer.on_error(error)

@@ -13,9 +13,6 @@ delivered, then the end; disposing lets go of it.
 
 An observer that raises is detached. When the values come from a socket, that is reported on its
 ``errors`` (C23); else the exception goes to whoever called the observer, such as the loop.
-
-
-An Observable whose values wait until its consumer is ready for the next one.
 """
 
 from __future__ import annotations
@@ -31,34 +28,35 @@ from reactivex.scheduler import EventLoopScheduler
 
 from rxsocket.operators.buffers import (
     NOTHING,
-    Bounded,
-    Conflated,
-    Intake,
-    Latest,
-    Line,
+    BoundedBuffer,
+    BufferedInput,
+    ConflatingBuffer,
+    LatestBuffer,
     OverflowPolicy,
+    ValueBuffer,
 )
 from rxsocket.operators.drops import Drops
+from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.stream import CheckedObservable
 from rxsocket.validation import function, whole_number
 
-__all__ = ["Waiting", "buffer_up_to", "conflate", "latest"]
+__all__ = ["BufferedObservable", "buffer_up_to", "conflate", "latest"]
 
 T = TypeVar("T")
 
 
-class Waiting(CheckedObservable[T]):
-    """Values that wait in a line.
+class BufferedObservable(CheckedObservable[T]):
+    """An Observable whose values wait in a buffer until its consumer is ready for the next one.
 
-    Subscribed to, it calls its observer one value at a time, each in a turn of its own of a
-    scheduler. An operator that knows when it is ready takes them through :meth:`intake` instead.
+    Subscribed to, it calls its observer one value at a time, each in a turn of its own. An operator
+    that knows when it is ready takes them through :meth:`new_input` instead.
 
     Args:
         name: Name of the operator that made it, for errors.
         source: Where the values come from.
-        line: Makes the line for a subscriber.
-        drops: Counts what the line drops.
+        new_buffer: Makes the buffer of a subscriber.
+        drops: Counts what the buffer drops.
         scheduler: Where the observer is called.
     """
 
@@ -66,57 +64,60 @@ class Waiting(CheckedObservable[T]):
         self,
         name: str,
         source: Observable[T],
-        line: Callable[[], Line[T]],
+        new_buffer: Callable[[], ValueBuffer[T]],
         drops: Drops | None = None,
         scheduler: abc.SchedulerBase | None = None,
     ) -> None:
-        super().__init__(name, self._deliver)
-        self._source = source
-        self._line = line
+        super().__init__(name)
+        self.source = source
+        self._new_buffer = new_buffer
         self._drops = drops
-        self._scheduler = scheduler
+        self._deliver_on = scheduler
 
-    def intake(self, wake: Callable[[], None]) -> tuple[Intake[T], Observable[T]]:
-        """A new line to take values from, and the source that it is to listen to."""
-        return Intake(self._line(), self._drops, wake), self._source
+    def new_input(self, wake: Callable[[], None]) -> BufferedInput[T]:
+        """A buffer of its own to take values from, which is to be subscribed to the source."""
+        return BufferedInput(self._new_buffer(), self._drops, wake)
 
-    def _deliver(
+    def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        delivery = _Delivery(self, observer, self._scheduler or scheduler)
-        delivery.intake.listen(self._source, scheduler)
+        deliver_on = self._deliver_on
+        if deliver_on is None and not isinstance(scheduler, StreamScheduler):
+            deliver_on = scheduler  # a stream's own is for operators with a time in them
+        delivery = _TurnDelivery(self, observer, deliver_on)
+        delivery.input.subscribe_to(self.source, scheduler)
         return Disposable(delivery.dispose)
 
 
-class _Delivery(Generic[T]):
-    """Calls one observer, a value a turn."""
+class _TurnDelivery(Generic[T]):
+    """Calls one observer, each value in a turn of its own."""
 
     def __init__(
         self,
-        waiting: Waiting[T],
+        buffered: BufferedObservable[T],
         observer: abc.ObserverBase[T],
         scheduler: abc.SchedulerBase | None,
     ) -> None:
-        self.intake, _ = waiting.intake(self._wake)
+        self.input = buffered.new_input(self._wake)
         self._observer = observer
         self._scheduler = scheduler
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
-        self._due = False
-        self._over = False
+        self._is_scheduled = False
+        self._is_disposed = False
 
     def dispose(self) -> None:
-        self._over = True
-        self.intake.dispose()
+        self._is_disposed = True
+        self.input.dispose()
 
     def _wake(self) -> None:
         with self._lock:
-            if self._due or self._over:
+            if self._is_scheduled or self._is_disposed:
                 return
-            self._due = True
-        self._next_turn()
+            self._is_scheduled = True
+        self._schedule_turn()
 
-    def _next_turn(self) -> None:
+    def _schedule_turn(self) -> None:
         if self._scheduler is None and self._loop is None:
             self._loop = running_loop()
             if self._loop is None:
@@ -129,25 +130,25 @@ class _Delivery(Generic[T]):
             self._loop.call_soon_threadsafe(self._turn)
 
     def _turn(self) -> None:
-        if self._over:
+        if self._is_disposed:
             return
-        value = self.intake.take()
+        value = self.input.take()
         if value is not NOTHING:
             try:
                 self._observer.on_next(value)
             except BaseException as error:
                 self.dispose()
-                if not isinstance(error, Exception) or not self.intake.told(error):
+                if not self.input.report(error):
                     raise
                 return
-            self._next_turn()  # whatever else is due comes in between
-        elif self.intake.over:
-            self._over = True
-            self.intake.end(self._observer)
+            self._schedule_turn()  # whatever else is due comes in between
+        elif self.input.is_finished:
+            self._is_disposed = True
+            self.input.end_observer(self._observer)
         else:
             with self._lock:
-                self._due = False
-            if self.intake.waits:
+                self._is_scheduled = False
+            if self.input.is_ready:
                 self._wake()  # it came between the last two looks
 
 
@@ -176,7 +177,7 @@ def latest(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting("latest", source, Latest, drops, scheduler)
+        return BufferedObservable("latest", source, LatestBuffer, drops, scheduler)
 
     return operator
 
@@ -210,7 +211,9 @@ def conflate(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting("conflate", source, lambda: Conflated(key), drops, scheduler)
+        return BufferedObservable(
+            "conflate", source, lambda: ConflatingBuffer(key), drops, scheduler
+        )
 
     return operator
 
@@ -256,7 +259,9 @@ def buffer_up_to(
     _checked(drops)
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Waiting("buffer_up_to", source, lambda: Bounded(count, overflow), drops, scheduler)
+        return BufferedObservable(
+            "buffer_up_to", source, lambda: BoundedBuffer(count, overflow), drops, scheduler
+        )
 
     return operator
 

@@ -69,36 +69,36 @@ def resync(
     function("apply", apply)
     whole_number("max_waiting", max_waiting)
 
-    def followed(session: Observable[D]) -> Observable[S]:
+    def states(session: Observable[D]) -> Observable[S]:
         def subscribe(
             observer: abc.ObserverBase[S], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            following = _Following(apply, max_waiting, observer)
+            state = _SessionState(apply, max_waiting, observer)
             # The deltas first: what a session held comes at once.
-            following.leaving.add(
+            state.subscriptions.add(
                 session.subscribe(
-                    following.delta, observer.on_error, following.session_over, scheduler=scheduler
+                    state.on_delta, observer.on_error, state.on_session_end, scheduler=scheduler
                 )
             )
-            if not following.leaving.is_disposed:
+            if not state.subscriptions.is_disposed:
                 snapshot = _snapshot(fetching, session)
-                following.leaving.add(
+                state.subscriptions.add(
                     snapshot.pipe(ops.first()).subscribe(
-                        following.snapshot, observer.on_error, scheduler=scheduler
+                        state.on_snapshot, observer.on_error, scheduler=scheduler
                     )
                 )
-            return following.leaving
+            return state.subscriptions
 
         return Observable(subscribe)
 
     def operator(sessions: Observable[Observable[D]]) -> Observable[S]:
-        return sessions.pipe(ops.map(followed), ops.switch_latest())
+        return sessions.pipe(ops.map(states), ops.switch_latest())
 
     return operator
 
 
-class _Following(Generic[S, D]):
-    """One session. Session and snapshot may come on different threads: one at a time."""
+class _SessionState(Generic[S, D]):
+    """The state of one session; its snapshot and its deltas may come on different threads."""
 
     def __init__(
         self, apply: Callable[[S, D], S], max_waiting: int, observer: abc.ObserverBase[S]
@@ -109,45 +109,45 @@ class _Following(Generic[S, D]):
         self._lock = threading.RLock()
         self._waiting: deque[D] = deque()
         self._state: list[S] = []  # empty until there is one, which may be None
-        self._applying = False
-        self._ended = False
-        self.leaving = CompositeDisposable()
+        self._is_applying = False
+        self._has_ended = False
+        self.subscriptions = CompositeDisposable()
 
-    def delta(self, delta: D) -> None:
+    def on_delta(self, delta: D) -> None:
         with self._lock:
             if not self._state and len(self._waiting) == self._max:
                 self._fail(BufferOverflow(self._max))
                 return
             self._waiting.append(delta)
-            self._catch_up()
+            self._apply_waiting()
 
-    def snapshot(self, state: S) -> None:
+    def on_snapshot(self, state: S) -> None:
         with self._lock:
             self._state.append(state)
-            self._applying = True
+            self._is_applying = True
             try:
                 self._observer.on_next(state)
             except BaseException:
-                self.leaving.dispose()
+                self.subscriptions.dispose()
                 raise
-            self._applying = False
-            self._catch_up()
+            self._is_applying = False
+            self._apply_waiting()
 
-    def session_over(self) -> None:
+    def on_session_end(self) -> None:
         with self._lock:
-            self._ended = True
+            self._has_ended = True
             if not self._state:
-                self.leaving.dispose()
+                self.subscriptions.dispose()
                 self._observer.on_completed()
             else:
-                self._catch_up()
+                self._apply_waiting()
 
-    def _catch_up(self) -> None:
-        if self._applying or not self._state:
-            return  # whoever applies goes on with what is new
-        self._applying = True
+    def _apply_waiting(self) -> None:
+        if self._is_applying or not self._state:
+            return  # the call that applies goes on with what is new
+        self._is_applying = True
         try:
-            while self._waiting and not self.leaving.is_disposed:
+            while self._waiting and not self.subscriptions.is_disposed:
                 try:
                     state = self._apply(self._state[0], self._waiting.popleft())
                 except Exception as error:
@@ -156,17 +156,17 @@ class _Following(Generic[S, D]):
                 self._state[0] = state
                 self._observer.on_next(state)
         finally:
-            self._applying = False
-        if self._ended:
+            self._is_applying = False
+        if self._has_ended:
             self._observer.on_completed()
 
     def _fail(self, error: Exception) -> None:
-        self.leaving.dispose()
+        self.subscriptions.dispose()
         self._observer.on_error(error)
 
 
 def _snapshot(fetch: Callable[[Any], Any], session: Observable[Any]) -> Observable[Any]:
-    """What a fetch gives, as an Observable that is cancelled when it is left."""
+    """The result of a fetch; disposing the subscription cancels it."""
     try:
         fetched = fetch(session)
     except Exception as error:
@@ -199,15 +199,15 @@ def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
         task = asyncio.ensure_future(awaitable, loop=loop)
         report = reporter()
 
-        def done(task: asyncio.Future[Any]) -> None:
+        def on_done(task: asyncio.Future[Any]) -> None:
             try:
-                tell(task)
-            except Exception as error:  # the observer raised, long after the session came (C23)
+                emit(task)
+            except BaseException as error:  # the observer raised, long after the session came (C23)
                 if report is None:
                     raise
                 report(error)
 
-        def tell(task: asyncio.Future[Any]) -> None:
+        def emit(task: asyncio.Future[Any]) -> None:
             if isinstance(task, asyncio.Task) and task.cancelling():
                 return  # the loop is being shut down
             if task.cancelled():
@@ -217,15 +217,19 @@ def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
                 observer.on_completed()
             elif isinstance(error, Exception):
                 observer.on_error(error)
+            else:  # the loop has raised it, if it is for the loop to raise
+                failure = RuntimeError(f"the fetch raised {type(error).__name__}")
+                failure.__cause__ = error
+                observer.on_error(failure)
 
         def cancel() -> None:
-            task.remove_done_callback(done)
+            task.remove_done_callback(on_done)
             if loop is running_loop():
                 task.cancel()
             elif not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
 
-        task.add_done_callback(done)
+        task.add_done_callback(on_done)
         return Disposable(cancel)
 
     return Observable(subscribe)

@@ -184,8 +184,8 @@ class Publisher:
             try:
                 for interceptor in self._hooks.after_receive:
                     value = interceptor(value)
-            except Exception as error:
-                self.report("after_receive", "messages", error)
+            except BaseException as error:
+                self.report("after_receive", "messages", error, detached=False)
             else:
                 values.append(value)
                 sources.append(source)

@@ -29,7 +29,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import abc
 
-from rxsocket.runtime.threads import background, kernel_loop, running_loop, wall_clock
+from rxsocket.runtime.threads import background, exit_soon, kernel_loop, running_loop, wall_clock
 
 __all__ = ["SocketLoop", "run_in_task"]
 
@@ -223,18 +223,17 @@ class SocketLoop:
             return None
 
     def exit_later(self, error: BaseException) -> None:
-        """Let a ``SystemExit`` or ``KeyboardInterrupt`` of a user's function end the program.
+        """Let a ``SystemExit`` or ``KeyboardInterrupt`` that was caught end the user's program.
 
-        It is raised when the actions under way are over, where it ends the user's own loop or, if
-        none is bound, the call that led to it. The thread that sockets share goes on.
+        It is raised when the actions under way are over: on the user's own loop, or where no loop
+        is bound, in the call that led to it.
         """
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):
-            running = running_loop()
-            if running is None:
-                if self._loop is None:
-                    self.run(partial(_reraise, error))
-            elif not background.serves(running):
-                running.call_soon(_reraise, error)
+
+        def reraise() -> None:
+            raise error
+
+        if not exit_soon(error) and self._loop is None:
+            self.run(reraise)
 
     def turn(self) -> AbstractContextManager[None]:
         """For ``with``: what is asked for inside runs when the outermost turn ends."""
@@ -277,10 +276,6 @@ class SocketLoop:
             except Exception:
                 # A bug of ours; what was asked for after it must still happen.
                 logger.exception("an action of the socket failed unexpectedly")
-
-
-def _reraise(error: BaseException) -> None:
-    raise error
 
 
 def _give_nothing_back() -> None:

@@ -14,7 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["background", "kernel_loop", "run_blocking", "running_loop", "wall_clock"]
+__all__ = [
+    "background",
+    "exit_soon",
+    "kernel_loop",
+    "run_blocking",
+    "running_loop",
+    "wall_clock",
+]
 
 logger = logging.getLogger("rxsocket")
 
@@ -183,6 +190,27 @@ class _DaemonExecutor(ThreadPoolExecutor):
 
 
 background = Background()
+
+
+def exit_soon(error: BaseException) -> bool:
+    """Let a ``SystemExit`` or ``KeyboardInterrupt`` that was caught end the loop that runs here.
+
+    It is raised in a turn of its own. The thread that sockets share goes on.
+
+    Returns:
+        False if it is one of these and no loop runs here: it is for the caller to raise.
+    """
+    if not isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return True
+    loop = running_loop()
+    if loop is not None and not background.serves(loop):
+        loop.call_soon(_reraise, error)
+    return loop is not None
+
+
+def _reraise(error: BaseException) -> None:
+    raise error
+
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=background.forget)

@@ -1,7 +1,4 @@
-"""Functions that see, and may replace, everything that goes out or comes in.
-
-An observer to pipe a stream into (C20).
-"""
+"""What messages pass on their way: interceptors that may replace them, and ``outgoing`` (C20)."""
 
 from __future__ import annotations
 

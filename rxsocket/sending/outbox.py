@@ -21,7 +21,7 @@ from rxsocket.events import SendFailed
 from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop, run_in_task
-from rxsocket.sending.payload import Parts
+from rxsocket.sending.payload import AsyncFragments
 from rxsocket.state import State
 from rxsocket.streams.multicast import Connect
 from rxsocket.streams.receipts import Receipt
@@ -148,7 +148,7 @@ class Outbox:
             busy.dispose()
         item, self._fragmented = self._fragmented, None
         if item is not None:
-            failure = item.data.failure if isinstance(item.data, Parts) else None
+            failure = item.data.failure if isinstance(item.data, AsyncFragments) else None
             lost = ConnectionLost("the connection ended in the middle of the message")
             self.fail(item, failure or lost)
         for waiting in self._queue:

@@ -1,4 +1,4 @@
-"""What may be sent: text, bytes, or one message in fragments."""
+"""What can be sent: text, bytes, or one message in fragments."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import msgspec
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import is_mapping
 
-__all__ = ["Parts", "Sendable", "json_text", "payload"]
+__all__ = ["AsyncFragments", "Sendable", "json_text", "payload"]
 
 Sendable: TypeAlias = "str | bytes | bytearray | memoryview | Fragments"
 
 
 def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
-    """Check a message, on the thread of who sends it, and say how many bytes it counts for.
+    """Check a message, on the thread that sends it; return it with the bytes that it counts for.
 
     Fragments of an async iterable are asked for when their turn comes, and count for nothing.
 
     Raises:
-        TypeError: If it is none of the types that can be sent.
+        TypeError: If it is of no type that can be sent.
         ValueError: If a text has no encoding, or there are no fragments.
     """
     if isinstance(value, str):
@@ -32,7 +32,7 @@ def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
         copy = bytes(cast("bytearray", value))  # it may be written later, when that has changed
         return copy, len(copy)
     if _is_async_iterable(value):
-        return Parts(value), 0
+        return AsyncFragments(value), 0
     if _is_iterable(value) and not is_mapping(value):
         return _fragments(name, list(value))
     raise TypeError(
@@ -67,11 +67,11 @@ def _size(name: str, part: str | bytes) -> int:
     raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
 
 
-class Parts:
+class AsyncFragments:
     """The fragments of an async iterable, checked as they come.
 
     Attributes:
-        failure: What the iterable raised, or what is wrong with what it gave.
+        failure: What the iterable raised, or what is wrong with what it yielded.
     """
 
     def __init__(self, fragments: AsyncIterable[Any]) -> None:

@@ -40,7 +40,13 @@ __all__ = [
 
 T = TypeVar("T")
 PACKAGES = ("rxsocket.", "reactivex.")
-PLUMBING = ("rxsocket.streams.", "rxsocket.validation", "rxsocket.operators", "reactivex.")
+PLUMBING = (
+    "rxsocket.operators",
+    "rxsocket.streams.",
+    "rxsocket.topics.",
+    "rxsocket.validation",
+    "reactivex.",
+)
 
 Connect = Callable[[], abc.DisposableBase]
 """Keeps the socket connected until what it returns is disposed (C1)."""

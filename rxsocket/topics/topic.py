@@ -1,7 +1,4 @@
-"""How a topic and its payload are put into one message, and found in one.
-
-Names of topics with parameters in them: ``chat/:room``.
-"""
+"""Topics: their names, with parameters as in ``chat/:room``, and their place in a message."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ __all__ = ["Envelope", "JsonEnvelope", "Pattern", "converter", "envelope_or_defa
 
 
 class Envelope(Protocol):
-    """What stands for ``envelope=``: any object with these two methods.
+    """How a topic and its payload are one message; ``envelope=`` takes any object like this.
 
     Examples:
         >>> class Pair:  # ["chat/1", {...}]
@@ -31,7 +28,7 @@ class Envelope(Protocol):
     """
 
     def wrap(self, topic: str, data: Any) -> Any:
-        """What is sent for a payload of a topic."""
+        """The message for a payload of a topic."""
         ...
 
     def unwrap(self, message: Any) -> tuple[Any, Any] | None:
@@ -39,12 +36,12 @@ class Envelope(Protocol):
         ...
 
 
-class _Text(msgspec.Struct):
+class _TopicText(msgspec.Struct):
     topic: Any
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_decode = msgspec.json.Decoder(_Text).decode
+_decode = msgspec.json.Decoder(_TopicText).decode
 """One for all sockets: making it takes as long as some handshakes."""
 
 
@@ -94,7 +91,7 @@ def envelope_or_default(envelope: Envelope | None) -> Envelope:
 
 @functools.lru_cache(maxsize=256)
 def converter(type: Any) -> Callable[[Any], Any]:
-    """What makes values of a type of payloads: one for all listeners of that type.
+    """The function that makes values of a type of payloads, one for all listeners of the type.
 
     It raises ``ValueError`` for a payload that has no such value.
 

@@ -11,6 +11,7 @@ import reactivex
 from internals import LoopScheduler, Script
 from reactivex import Observable
 from reactivex import operators as ops
+from reactivex.scheduler import HistoricalScheduler
 
 from rxsocket import ObserverFailed, Socket
 from rxsocket.operators import latest
@@ -198,3 +199,98 @@ def test_order_and_depth_of_what_is_scheduled(clock: VirtualClock) -> None:
         "inside first",
         "inside second",
     ]
+
+
+# --- without a scheduler
+
+
+@pytest.mark.parametrize(
+    ("operators", "expected"),
+    [
+        ([ops.delay(0.5)], [(0.5, "a"), (1.5, "b"), (4.5, "c"), (5.5, "d"), (10.5, "|")]),
+        ([ops.debounce(2)], [(3, "b"), (7, "d"), (10, "|")]),
+        ([ops.sample(3), ops.map(str.upper)], [(3, "B"), (6, "D"), (12, "|")]),
+        ([ops.timeout(2)], [(0, "a"), (1, "b"), (3, "Exception")]),
+        ([ops.debounce(2), ops.share()], [(3, "b"), (7, "d"), (10, "|")]),
+        ([ops.debounce(2), latest()], [(3, "b"), (7, "d"), (10, "|")]),
+        ([latest(), ops.debounce(2), ops.filter(bool)], [(3, "b"), (7, "d"), (10, "|")]),
+        (
+            [ops.flat_map(lambda value: reactivex.timer(2.0).pipe(ops.map(lambda _: value)))],
+            [(2, "a"), (3, "b"), (6, "c"), (7, "d"), (10, "|")],
+        ),
+    ],
+    ids=str.split(
+        "delay debounce sample timeout shared before-latest behind-latest inside-flat_map"
+    ),
+)
+def test_streams_give_their_operators_the_loop(
+    clock: VirtualClock,
+    operators: list[Callable[[Observable[Any]], Observable[Any]]],
+    expected: list[tuple[float, Any]],
+) -> None:
+    """Nothing has to be passed: what is piped behind a stream goes by the loop of its socket."""
+    seen = timed(clock, feed(FIVE.close(1000)).messages.pipe(*operators))
+    clock.advance(20.0)
+    assert [(round(when, 6), what) for when, what in seen] == expected
+
+
+@pytest.mark.parametrize("name", ["passive", "session", "listener", "request", "method"])
+def test_each_stream_gives_its_operators_the_loop(clock: VirtualClock, name: str) -> None:
+    """So do sessions, listeners, requests, and RxPY's methods that stand for operators."""
+    message = '{"topic": "t", "data": "a"}'
+    socket = feed(accept().wait(1).send(message).wait(9))
+    half = ops.delay(0.5)
+    streams: dict[str, Callable[[], Observable[Any]]] = {
+        "passive": lambda: socket.messages.passive().pipe(half),
+        "session": lambda: socket.sessions.pipe(ops.flat_map(lambda session: session.pipe(half))),
+        "listener": lambda: socket.listener("t").pipe(half),
+        "request": lambda: socket.request("?", match=bool).pipe(half),
+        "method": lambda: socket.messages.delay(0.5),
+    }
+    socket.connect()
+    seen = timed(clock, streams[name]())
+    clock.advance(5.0)
+    data = "a" if name == "listener" else message
+    assert seen[0] == (1.5, data)
+    socket.close()
+    clock.advance(2.0)
+
+
+def test_operators_without_a_time_are_called_at_once(clock: VirtualClock) -> None:
+    """What needs no time is not put off to another turn of the loop, and keeps its order."""
+    socket = feed(accept().send("a", "b").wait(9))
+    story: list[Any] = []
+    doubled = ops.flat_map(lambda value: reactivex.of(value, value.upper()))
+    socket.messages.pipe(ops.start_with("first"), doubled).subscribe(story.append)
+    assert story == ["first", "FIRST"]
+    socket.messages.subscribe(story.append)
+    clock.advance(1.0)
+    assert story[2:] == ["a", "A", "a", "b", "B", "b"]
+    socket.close()
+    clock.advance(2.0)
+
+
+def test_behind_latest_each_value_has_a_turn_of_its_own(clock: VirtualClock) -> None:
+    """The scheduler of the stream does not call an observer in the middle of an emission."""
+    socket = feed(accept().send("a", "b").wait(9))
+    story: list[str] = []
+    socket.messages.pipe(latest(), ops.filter(bool)).subscribe(lambda value: story.append(value))
+    socket.messages.subscribe(lambda value: story.append(f"direct {value}"))
+    clock.advance(1.0)
+    assert story == ["direct a", "direct b", "b"]
+    socket.close()
+    clock.advance(2.0)
+
+
+def test_a_scheduler_that_is_given_is_used(clock: VirtualClock) -> None:
+    """To an operator, or for all of them to ``subscribe``."""
+    other = HistoricalScheduler()
+    socket = feed(FIVE.close(1000))
+    seen: list[str] = []
+    socket.messages.pipe(ops.delay(1.0, other)).subscribe(seen.append)
+    socket.messages.pipe(ops.delay(1.0)).subscribe(seen.append, scheduler=other)
+    clock.advance(3.0)
+    assert seen == []
+    other.advance_by(1.0)
+    assert sorted(seen) == ["a", "a", "b", "b"]
+    clock.advance(20.0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import tracemalloc
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -318,6 +320,46 @@ def test_nothing_is_unwrapped_without_listeners(clock: VirtualClock, scene: Make
     listening.dispose()
     push(it, clock, ("t", 1))
     assert envelope.count == 1
+
+
+def test_what_is_kept_of_topics_is_bounded(clock: VirtualClock, scene: Make) -> None:
+    """A server that names ever new topics, long ones too, does not fill the memory."""
+    it = scene(watch=False, auth=A)
+    heard: list[Any] = []
+    it.socket.listener("chat/:room").subscribe(heard.append)
+    clock.advance(1.0)
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            push(it, clock, (f"{number}" + "x" * 100_000, number))
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 8_000_000  # of 20,000,000 that came
+    push(it, clock, *[(f"chat/{number}", number) for number in range(3)])
+    assert heard == [0, 1, 2]
+
+
+@pytest.mark.parametrize("topic", [[1], {"a": 1}, 7, None])
+def test_a_topic_that_is_no_string_is_reported_once(
+    clock: VirtualClock, scene: Make, topic: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each connection; nobody was detached, and the topics that are some are heard."""
+    it = scene(watch=False, auth=A)
+    heard: list[Any] = []
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+    it.socket.listener("t").subscribe(heard.append)
+    clock.advance(1.0)
+    push(it, clock, *[(topic, number) for number in range(50)], ("t", 1))
+    assert [(type(problem), problem.detached) for problem in problems] == [(ObserverFailed, False)]
+    assert caplog.text.count("raised TypeError") == 1 and "gets nothing more" not in caplog.text
+    it.peer.drop()
+    clock.advance(5.0)
+    push(it, clock, (topic, 2), ("t", 2), (topic, 3))
+    assert heard == [1, 2]
+    assert sum(isinstance(problem, ObserverFailed) for problem in problems) == 2
 
 
 # --- envelopes

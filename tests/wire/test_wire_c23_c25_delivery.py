@@ -493,3 +493,53 @@ def _enter_and_leave(socket: Socket) -> None:
 
 def _ignore(_: object = None) -> None:
     """Do nothing."""
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_an_exit_on_the_shared_thread_ends_nothing(kind: type[BaseException]) -> None:
+    """C23: the observer is detached and reported; all sockets of the thread go on, and new ones."""
+
+    def failing(_: object) -> None:
+        raise kind("enough")
+
+    with server(*[accept().echo()] * 3) as peer:
+        first, second = Socket(peer.url), Socket(peer.url)
+        problems, got = Inbox(), Inbox()
+        first.errors.subscribe(problems)
+        first.on_message(failing)
+        first.on_message(got)
+        second.on_message(got)
+        for socket in (first, second):
+            socket.send("hello").result(5)
+        assert got.wait(2) == ["hello", "hello"]
+        (problem,) = problems.wait(1)
+        assert (type(problem.error), problem.detached) == (kind, True)
+        first.send("again").result(5)
+        third = Socket(peer.url)
+        third.on_message(got)
+        third.send("new").result(5)
+        assert sorted(got.wait(4)[2:]) == ["again", "new"]
+        for socket in (first, second, third):
+            socket.close().result(5)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_an_exit_on_ones_own_loop_ends_the_program(kind: type[BaseException]) -> None:
+    """C23: ``sys.exit()`` in an observer does what it does anywhere, when it was reported."""
+    problems: list[Any] = []
+    heard: list[str] = []
+
+    def failing(_: object) -> None:
+        raise kind("enough")
+
+    async def main(url: str) -> None:
+        async with Socket(url) as socket:
+            socket.errors.subscribe(problems.append)
+            socket.on_message(failing)
+            socket.on_message(heard.append)
+            await asyncio.Event().wait()
+
+    with server(accept().send("hello").stay()) as peer, pytest.raises(kind):
+        asyncio.run(main(peer.url))
+    assert heard == ["hello"]
+    assert [type(problem.error) for problem in problems] == [kind]

@@ -157,3 +157,18 @@ def test_a_socket_started_in_a_callback_outlives_the_first() -> None:
         first.messages.subscribe(follow)
         assert seen.wait(1) == ["second"]
         second.close().result(5)
+
+
+def test_without_a_scheduler_they_stay_there_too() -> None:
+    """Operators with a time in them are called on the thread of the sockets by default (C24)."""
+    seen, threads = Inbox(), set[str]()
+    with server(accept().send("1").stay()) as feed, Socket(feed.url) as socket:
+
+        def note(value: str) -> None:
+            threads.add(threading.current_thread().name)
+            seen(value)
+
+        piped = socket.messages.pipe(ops.delay(0.05), ops.timeout(60))
+        with piped.subscribe(note):
+            assert seen.wait(1) == ["1"]
+    assert threads == {"rxsocket"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from internals import loop_of
 from reactivex import operators as ops
 
-from rxsocket import ObserverFailed, SlowConsumer, Socket
+from rxsocket import NotConnected, ObserverFailed, SlowConsumer, Socket, State
 from rxsocket.testing import accept, server
 
 
@@ -89,3 +91,71 @@ def test_a_quick_observer_is_never_timed() -> None:
 
     assert run(attach) == []
     assert timings == [None, None, None]
+
+
+def test_a_suspicion_ends_with_the_run() -> None:
+    """After a slow observer a socket that is idle, restarted or closed works as before (C20)."""
+
+    async def main() -> None:
+        async with server(accept().echo()) as peer:
+            socket = Socket(peer.url)
+            states: list[State] = []
+            credentials: list[object] = []
+            failed: list[object] = []
+            socket.state.subscribe(states.append)
+            socket.auth.subscribe(credentials.append)
+            socket.errors.subscribe(failed.append)
+            for _ in range(2):
+                arrived = asyncio.Event()
+
+                def hold_the_loop(_: str, arrived: asyncio.Event = arrived) -> None:
+                    time.sleep(0.15)
+                    arrived.set()
+
+                subscription = socket.messages.subscribe(hold_the_loop)
+                await peer.await_for(lambda peer: peer.connections == 1)
+                peer.push("slow")
+                await arrived.wait()
+                await asyncio.sleep(0.01)
+                assert socket._engine.loop.timing is not None
+                subscription.dispose()
+                await peer.await_for(lambda peer: peer.connections == 0)
+                await asyncio.sleep(0.05)
+                assert states[-1] is State.IDLE and socket._engine.loop.timing is None
+            await asyncio.wait_for(socket.close(), 5)
+            assert states[-1] is State.CLOSED
+            with pytest.raises(NotConnected):
+                await asyncio.wait_for(socket.send("late"), 5)
+            assert [type(problem) for problem in failed] == []
+            await asyncio.wait_for(socket.set_auth("another"), 5)
+
+    asyncio.run(main())
+
+
+def test_a_slow_observer_is_not_kept_alive() -> None:
+    """What was named is remembered for as long as it is subscribed."""
+
+    class Slow:
+        def __call__(self, _: str) -> None:
+            time.sleep(0.15)
+
+    gone: list[bool] = []
+
+    def attach(socket: Socket) -> None:
+        slow = Slow()
+        alive = weakref.ref(slow)
+        subscriptions = [socket.messages.subscribe(slow)]
+
+        def on_problem(_: object) -> None:
+            subscriptions.pop().dispose()
+            asyncio.get_running_loop().call_later(0.05, check)
+
+        def check() -> None:
+            gc.collect()
+            gone.append(alive() is None and socket._engine.loop.timing is not None)
+
+        socket.errors.subscribe(on_problem)
+
+    (named,) = run(attach, pushes=12)
+    assert named.stream == "messages"
+    assert gone == [True]
