@@ -302,7 +302,8 @@ class ObserverFailed(_Failure):
         observer: Its name.
         stream: The stream it was subscribed to, or ``"scheduler"``.
         detached: True if it gets nothing more. About what an operator runs on
-            ``socket.scheduler``, the operator decides.
+            ``socket.scheduler``, the operator decides; an envelope, or another function that
+            messages go through, is called for the next one again.
     """
 
     error: BaseException

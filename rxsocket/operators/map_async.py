@@ -183,7 +183,7 @@ class _AsyncCalls(Generic[T, U]):
         except asyncio.CancelledError:
             if task is None or not task.cancelling():
                 self._fail(RuntimeError("what the async mapper awaited was cancelled"))
-            self.dispose()  # else the loop is being shut down, and nobody is told
+            self.dispose()  # else the loop is being shut down, which is no error
             raise
         except Exception as error:
             self._fail(error)

@@ -12,7 +12,7 @@ Values that are taken come in the order in which they came. What still waits whe
 delivered, then the end; disposing lets go of it.
 
 An observer that raises is detached. When the values come from a socket, that is reported on its
-``errors`` (C23); else the exception goes to whoever called the observer, such as the loop.
+``errors`` (C23); else the exception goes to the caller of the observer, such as the loop.
 """
 
 from __future__ import annotations

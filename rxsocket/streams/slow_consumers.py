@@ -62,7 +62,7 @@ class SlowConsumerDetector:
         self.is_timing_burst = False
 
     def stop(self) -> None:
-        """Suspect nobody, as the socket stopped; whatever it was bound to may go."""
+        """Stop timing observers, as the socket stopped, and let go of its loop."""
         self.abandon_burst()
         self._clock = time.monotonic
         self._loop.timing = self._spent = self._named_until = None

@@ -248,8 +248,8 @@ class Listener(CheckedObservable[T]):
     """The payloads of one topic; ``socket.listener``.
 
     Subscribing connects (C1), and outlives every reconnect. A payload that does not decode into the
-    type is a ``TopicFailed`` on ``errors``; nothing else is lost. With unbound parameters it hears
-    every topic that fits.
+    type is a ``TopicFailed`` on ``errors``; nothing else is lost. With unbound parameters it
+    gets every topic that matches.
 
     ::
 

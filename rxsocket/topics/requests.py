@@ -41,7 +41,7 @@ IdOf = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """What is sent, and how its answers are told from other messages."""
+    """What is sent, and which messages are its answers."""
 
     payload: Any
     match: Callable[[Any], object] | None

@@ -49,7 +49,7 @@ class JsonEnvelope:
     """The default: ``{"topic": ..., "data": ...}``.
 
     On a socket without a codec it is JSON text, and a payload is left as it is until a listener
-    wants it: a topic that nobody listens to costs no more than finding its name.
+    wants it: a topic without listeners costs no more than finding its name.
     """
 
     def wrap(self, topic: str, data: Any) -> Any:
