@@ -102,7 +102,7 @@ class Publisher:
         self.delivers: int | None = None
         self._log = EventLog(label)
         self._states = States()
-        self._slow_consumers = SlowConsumerDetector(loop, self._on_slow_consumer)
+        self._slow_consumers: SlowConsumerDetector | None = None  # made for the first messages
         self._epoch = 0
         self._session: SessionHub[Any] | None = None
         self._reports: tuple[tuple[ObserverFailed, Context], ...] = ()
@@ -156,8 +156,12 @@ class Publisher:
             came: What these were decoded from, if they were.
             at: When they came, if that is not now.
         """
-        if not self._slow_consumers.is_timing_burst:
-            self._slow_consumers.start_burst()
+        detector = self._slow_consumers
+        if detector is None:
+            detector = SlowConsumerDetector(self._loop, self._on_slow_consumer)
+            self._slow_consumers = detector
+        if not detector.is_timing_burst:
+            detector.start_burst()
         loop, epoch, asked = self._loop, self.delivers, self._loop.pending
         with loop.turn():
             if self._hooks.after_receive:
@@ -248,7 +252,7 @@ class Publisher:
     def end(self, error: Exception | None) -> None:
         """End every stream: what is about connections fails with ``error``, if there is one."""
         with self._loop.turn():
-            self._slow_consumers.stop()
+            self._stop_detector()
             self.messages.drop_held()
             for connecting in (self.events, self.opens, self.closes, self.sessions):
                 connecting.end(error)
@@ -260,7 +264,7 @@ class Publisher:
 
     def abandon(self) -> None:
         """The last one left: nobody hears what is held, and changes wait for the next start."""
-        self._slow_consumers.stop()
+        self._stop_detector()
         self.changes.on_stop()
         self.messages.drop_held()
 
@@ -286,7 +290,8 @@ class Publisher:
     def _open(self, event: Opened) -> None:
         self.messages.drop_held()  # of the epoch before
         self._epoch = self.delivers = event.epoch
-        self._slow_consumers.abandon_burst()
+        if self._slow_consumers is not None:
+            self._slow_consumers.abandon_burst()
         if not self.sessions.observed:  # else a session holds by itself
             payloads = (self.events, self.messages, self.batches)
             if not any(hub.has_audience for hub in payloads):
@@ -310,6 +315,10 @@ class Publisher:
             self.messages.drop_held("the credential changed before anybody subscribed")  # C5, C14
         if event.cause in FAULTS or event.code not in (None, 1000):
             self.errors.emit(event)
+
+    def _stop_detector(self) -> None:
+        if self._slow_consumers is not None:
+            self._slow_consumers.stop()
 
     def _on_slow_consumer(self, observer: str, stream: str, seconds: float) -> None:
         at = self._loop.wall_time()

@@ -33,9 +33,12 @@ class HoldingHub(Hub[T]):
 
     Args:
         on_dropped: Called with the number of messages that nobody will get, and the reason.
+
+    Attributes:
+        is_holding: Whether it holds what comes.
     """
 
-    __slots__ = ("_held", "_held_bytes", "_on_dropped", "_timer")
+    __slots__ = ("_held", "_held_bytes", "_on_dropped", "_timer", "is_holding")
 
     def __init__(
         self,
@@ -48,21 +51,18 @@ class HoldingHub(Hub[T]):
     ) -> None:
         super().__init__(name, loop, report, connect, read_gate)
         self._on_dropped = on_dropped
-        self._held: list[tuple[T, float]] | None = None
+        self._held: list[tuple[T, float]] | None = None  # an idle socket has no list
         self._held_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_holding(self) -> bool:
-        return self._held is not None
+        self.is_holding = False
 
     def start_holding(self) -> None:
         """Hold what comes, until the first observer that counts as audience."""
-        self._held = self._held or []
+        self.is_holding = True
 
     def take_held(self) -> list[tuple[T, float]]:
         """Stop holding; return what was held, each message with the time it came at."""
-        held, self._held, self._held_bytes = self._held, None, 0
+        held, self._held, self._held_bytes, self.is_holding = self._held, None, 0, False
         self._cancel_timer()
         return held or []
 
@@ -79,15 +79,16 @@ class HoldingHub(Hub[T]):
 
     def emit(self, value: T, raw: str | bytes | None = None) -> None:
         """Call every observer, and hold the value if need be; ``raw`` is its undecoded form."""
-        if self._held is not None:
-            self._held.append((value, self.loop.wall_time()))
-            self._bound(self._held, value if raw is None else raw)
+        if self.is_holding:
+            self._hold(value, value if raw is None else raw)
         super().emit(value)
 
-    def _bound(self, held: list[tuple[T, float]], message: Any) -> None:
-        """Let go of everything past a limit: part of it would be taken for the whole."""
+    def _hold(self, value: T, message: Any) -> None:
+        """Hold a message; past a limit drop all, as part of them would be taken for the whole."""
+        self._held = self._held or []
+        self._held.append((value, self.loop.wall_time()))
         self._held_bytes += len(message.encode() if isinstance(message, str) else message)
-        if len(held) > MAX_MESSAGES:
+        if len(self._held) > MAX_MESSAGES:
             self.drop_held(f"more than {MAX_MESSAGES} messages came before anybody subscribed")
         elif self._held_bytes > MAX_BYTES:
             self.drop_held(f"more than {MAX_BYTES} bytes came before anybody subscribed")

@@ -13,7 +13,7 @@ has taken too long: then, for some seconds, each observer is.
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -42,7 +42,7 @@ class SlowConsumerDetector:
     def __init__(self, loop: SocketLoop, on_slow: Callable[[str, str, float], None]) -> None:
         self._loop = loop
         self._on_slow = on_slow
-        self._clock: Callable[[], float] = time.monotonic
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self._started_at = 0.0
         self._suspicious_until = 0.0
         self._spent: dict[SafeObserver[Any], tuple[str, float]] | None = None
@@ -52,10 +52,9 @@ class SlowConsumerDetector:
     def start_burst(self) -> None:
         """Time what is delivered until the loop's next turn."""
         self.is_timing_burst = True
-        loop = self._loop.event_loop
-        self._clock = clock = loop.time
-        self._started_at = clock()
-        loop.call_soon(self._end_burst, clock)
+        self._event_loop = loop = self._loop.event_loop
+        self._started_at = loop.time()
+        loop.call_soon(self._end_burst, loop)
 
     def abandon_burst(self) -> None:
         """Forget the burst of a connection before: its loop may have ended in the middle of it."""
@@ -64,14 +63,13 @@ class SlowConsumerDetector:
     def stop(self) -> None:
         """Stop timing observers, as the socket stopped, and let go of its loop."""
         self.abandon_burst()
-        self._clock = time.monotonic
-        self._loop.timing = self._spent = self._named_until = None
+        self._event_loop = self._loop.timing = self._spent = self._named_until = None
 
-    def _end_burst(self, clock: Callable[[], float]) -> None:
-        if clock is not self._clock and clock != self._clock:
+    def _end_burst(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is not self._event_loop:
             return  # the socket stopped meanwhile
         self.is_timing_burst = False
-        now = clock()
+        now = loop.time()
         if now - self._started_at > TOO_LONG:
             self._suspicious_until = now + SUSPICIOUS
             self._loop.timing = self._time_observer
@@ -80,15 +78,15 @@ class SlowConsumerDetector:
         self._name_slow_ones(now)
 
     def _time_observer(self, observer: SafeObserver[Any], stream: str, value: Any) -> None:
-        clock = self._clock
-        before = clock()
+        loop = self._event_loop
+        before = 0.0 if loop is None else loop.time()
         observer.on_next(value)
-        if self._loop.timing is None:
+        if loop is None or loop is not self._event_loop:
             return  # the socket stopped in the middle of it
         if self._spent is None:
             self._spent = {}
         _, spent = self._spent.get(observer, (stream, 0.0))
-        self._spent[observer] = (stream, spent + clock() - before)
+        self._spent[observer] = (stream, spent + loop.time() - before)
 
     def _name_slow_ones(self, now: float) -> None:
         measured, self._spent = self._spent, None

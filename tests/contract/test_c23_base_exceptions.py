@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -289,16 +290,16 @@ def test_an_interceptor(clock: VirtualClock, kind: type[BaseException]) -> None:
 def test_a_type_that_raises(clock: VirtualClock, kind: type[BaseException]) -> None:
     """A payload that cannot be converted is a problem of its topic, whatever was raised."""
 
+    @dataclass
     class Value:
-        pass
+        x: int
 
-    socket, problems = make(accept().send('{"topic": "t", "data": 1}').wait(9))
+        def __post_init__(self) -> None:
+            raise kind("enough")
+
+    socket, problems = make(accept().send('{"topic": "t", "data": {"x": 1}}').wait(9))
     heard: list[Any] = []
-    topics = socket._get_topics()
-    socket.listener("t", type=Any).subscribe(print)
-    [hub] = topics._exact["t"]
-    hub.convert = Raising(kind)
-    topics.refresh_route(hub)
+    socket.listener("t", type=Value).subscribe(print)
     socket.messages.subscribe(heard.append)
     with ending(kind):
         clock.advance(1.0)

@@ -117,11 +117,11 @@ def test_a_suspicion_ends_with_the_run() -> None:
                 peer.push("slow")
                 await arrived.wait()
                 await asyncio.sleep(0.01)
-                assert socket._engine.loop.timing is not None
+                assert loop_of(socket).timing is not None
                 subscription.dispose()
                 await peer.await_for(lambda peer: peer.connections == 0)
                 await asyncio.sleep(0.05)
-                assert states[-1] is State.IDLE and socket._engine.loop.timing is None
+                assert states[-1] is State.IDLE and loop_of(socket).timing is None
             await asyncio.wait_for(socket.close(), 5)
             assert states[-1] is State.CLOSED
             with pytest.raises(NotConnected):
@@ -152,7 +152,7 @@ def test_a_slow_observer_is_not_kept_alive() -> None:
 
         def check() -> None:
             gc.collect()
-            gone.append(alive() is None and socket._engine.loop.timing is not None)
+            gone.append(alive() is None and loop_of(socket).timing is not None)
 
         socket.errors.subscribe(on_problem)
 
