@@ -75,10 +75,12 @@ class TopicHub(RoutedHub[Any]):
         self._topics.refresh_route(self)
 
 
-_Route: TypeAlias = tuple[
-    tuple[TopicHub, ...], Callable[[Any], Any] | None, Callable[[Any], None] | None
-]
-"""All hubs of a topic; and ``convert`` and ``on_next`` of its only listener, if it has one."""
+_Route: TypeAlias = tuple[tuple[TopicHub, ...], Callable[[Any], Any], Callable[[Any], None] | None]
+"""All hubs of a topic; ``convert`` of the first, and ``on_next`` of the listener if it is one."""
+
+
+def _keep(data: Any) -> Any:
+    return data
 
 
 class Topics:
@@ -170,9 +172,11 @@ class Topics:
     def _find_route(self, topic: str) -> _Route:
         hubs = self._exact.get(topic, ())
         hubs += tuple(hub for hub in self._patterns if hub.pattern.matches(topic))
-        observer = hubs[0].only_observer if len(hubs) == 1 else None
-        if observer is None or hubs[0].pattern.unbound:
-            return hubs, None, None
+        if not hubs:
+            return hubs, _keep, None
+        observer = hubs[0].only_observer
+        if observer is None or len(hubs) > 1 or hubs[0].pattern.unbound:
+            return hubs, hubs[0].convert, None
         return hubs, hubs[0].convert, observer.on_next
 
     # --- messages, on the loop
@@ -190,7 +194,7 @@ class Topics:
             self._report(error)
             return
         hubs, convert, on_next = route
-        if convert is None or on_next is None or self.loop.timing is not None:
+        if on_next is None or self.loop.timing is not None:
             for hub in hubs:
                 self._emit(hub, topic, data)
             return

@@ -58,7 +58,7 @@ class JsonEnvelope:
 
     def unwrap(self, message: Any) -> tuple[Any, Any] | None:
         """The topic and the payload; ``None`` if the message has not the form of an envelope."""
-        if isinstance(message, (str, bytes)):
+        if type(message) is str or isinstance(message, (str, bytes)):  # the first is much quicker
             try:
                 text = _decode(message)
             except (msgspec.DecodeError, UnicodeError):
