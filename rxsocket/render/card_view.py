@@ -147,9 +147,9 @@ def _fact(name: str, text: str, card: Card) -> str:
     number = card.credential.number
     badge = ""
     if number:
-        fill, ink = colour_of(number)
+        fill, text_colour = colour_of(number)
         badge = (
-            f'<span style="background:{fill};color:{ink};border-radius:8px;padding:0 7px;'
+            f'<span style="background:{fill};color:{text_colour};border-radius:8px;padding:0 7px;'
             f'margin-right:6px">{number}</span>'
         )
     left = None if card.expires_at is None else card.expires_at - card.now
@@ -174,12 +174,13 @@ def _messages_html(card: Card, zone: float) -> str:
 
 def _error_html(card: Card, error: CardError) -> str:
     age = card.now - error.at
-    advice = f'<div style="{MUTED}">you can: {escape(error.advice)}</div>'
-    said = error.advice in card.advice  # it stands above, or there is none
+    advice = ""
+    if error.advice not in card.advice:  # else it stands above, or there is none
+        advice = f'<div style="{MUTED}">you can: {escape(error.advice)}</div>'
     return (
         '<div style="margin-top:6px;border-top:1px solid rgba(127,127,127,.25);padding-top:5px">'
         f'<span style="color:{FAULT}">✕</span> last error, <span data-age="{age:.2f}">{span(age)}'
-        f"</span> ago: {escape(error.text)}{'' if said else advice}</div>"
+        f"</span> ago: {escape(error.text)}{advice}</div>"
     )
 
 

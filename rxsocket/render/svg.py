@@ -23,10 +23,6 @@ from rxsocket.render.scene import (
 
 __all__ = ["place_labels", "svg", "text_width"]
 
-NARROW = frozenset(" !'()*,-./:;I[\\]`fijlrt|·")
-BROAD = frozenset("%+<=>@MW_mw~—…")
-
-
 WIDTH = 880
 """Pixels, as all that follows."""
 GUTTER = 104
@@ -44,6 +40,8 @@ ARM = 8.0
 LABEL_GAP = 8.0
 BOLD = 1.13
 """How much wider bold text is."""
+NARROW = frozenset(" !'()*,-./:;I[\\]`fijlrt|·")
+BROAD = frozenset("%+<=>@MW_mw~—…")
 
 
 def svg(scene: Scene, theme: Theme = SAVED) -> str:
@@ -90,7 +88,7 @@ class _SvgRenderer:
         yield self._text(WIDTH - MARGIN, 19, when, anchor="end", muted=True)
 
     def _axis(self, bottom: float) -> Iterator[str]:
-        theme, written = self._theme, 0.0
+        theme, free_from = self._theme, 0.0
         for at, text in ticks(self._scene.begin, self._scene.end, self._scene.zone):
             x = self._x(at)
             yield (
@@ -99,9 +97,9 @@ class _SvgRenderer:
             )
             width = text_width(text)
             left = min(x - width / 2, WIDTH - MARGIN - width)
-            if left > written:
+            if left > free_from:
                 yield self._text(left + width / 2, bottom + 13, text, anchor="middle", muted=True)
-                written = left + width + 4
+                free_from = left + width + 4
         yield (
             f'<path d="M{GUTTER} {bottom:.0f}H{WIDTH - MARGIN}" stroke="{theme.muted}" '
             'stroke-opacity=".7"/>'
@@ -159,7 +157,7 @@ class _SvgRenderer:
     def _bar(self, bar: Bar, top: float) -> Iterator[str]:
         left, right = self._x(bar.begin), self._x(bar.end)
         width = max(right - left, 1.5)
-        fill, ink = colour_of(bar.colour)
+        fill, text_colour = colour_of(bar.colour)
         y, height = top + (ROW - BAR) / 2, BAR
         middle = top + ROW / 2
         yield f"<g>{_title(bar.detail or bar.text)}"
@@ -168,7 +166,7 @@ class _SvgRenderer:
                 f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" rx="3" '
                 f'fill="{fill}"/>'
             )
-            if bar.ongoing:  # the edge of now: an arrow
+            if bar.ongoing:  # an arrow at the present
                 yield (
                     f'<path d="M{right - 1:.1f} {y - 2:.1f}l6 {height / 2 + 2:.1f}l-6 '
                     f'{height / 2 + 2:.1f}z" fill="{fill}"/>'
@@ -190,7 +188,8 @@ class _SvgRenderer:
         text = _bar_text(bar, width)
         if text and bar.style == "full":
             yield (
-                f'<text x="{left + 7:.1f}" y="{middle + 4:.1f}" fill="{ink}">{escape(text)}</text>'
+                f'<text x="{left + 7:.1f}" y="{middle + 4:.1f}" fill="{text_colour}">'
+                f"{escape(text)}</text>"
             )
         elif text:
             half, x = text_width(text) / 2 + 4, (left + right) / 2
@@ -203,14 +202,14 @@ class _SvgRenderer:
 
     def _mark(self, mark: Mark, y: float) -> str:
         x = self._x(mark.at)
-        fill, ink = colour_of(mark.colour)
+        fill, text_colour = colour_of(mark.colour)
         title = _title(mark.detail or mark.text)
         edge = f'stroke="{self._theme.background}" stroke-width="1"'
         match mark.shape:
             case "marble":
                 radius = 8.5 if mark.text else 4.5
                 inside = (
-                    f'<text x="{x:.1f}" y="{y + 3.5:.1f}" fill="{ink}" font-size="10" '
+                    f'<text x="{x:.1f}" y="{y + 3.5:.1f}" fill="{text_colour}" font-size="10" '
                     f'text-anchor="middle">{escape(mark.text)}</text>'
                     if mark.text
                     else ""
