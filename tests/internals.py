@@ -79,7 +79,6 @@ __all__ = [
     "outbox_of",
     "request_of",
     "same_identity",
-    "set_poll_interval",
     "set_prompt",
     "subscriptions_of",
     "tcp",
@@ -137,11 +136,6 @@ def open_requests(socket: Socket) -> int:
 def use_transport(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Sockets that name no transport have this one, so that each test runs on both."""
     monkeypatch.setitem(names._PLACES, "websockets", names._PLACES[name])
-
-
-def set_poll_interval(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Wall time is looked at every 30 s (C12), for which a test on real time does not wait."""
-    monkeypatch.setattr("rxsocket.auth.shared_provider.LOOK", seconds)
 
 
 def set_prompt(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:

@@ -43,8 +43,8 @@ class IssuedToken:
     expires_at: float | None
     number: int = 0
 
-    def live(self, now: float) -> bool:
-        """Whether it has not expired at a wall time."""
+    def is_live(self, now: float) -> bool:
+        """Whether it has not expired at this wall time."""
         return self.expires_at is None or now < self.expires_at
 
 

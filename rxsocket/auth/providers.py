@@ -23,7 +23,14 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.threads import run_blocking
 from rxsocket.validation import accepting_one, is_async
 
-__all__ = ["Ask", "FunctionProvider", "Provider", "Reason", "SingleFlight", "credentials_from"]
+__all__ = [
+    "Ask",
+    "FunctionProvider",
+    "Provider",
+    "ProviderFunction",
+    "Reason",
+    "credentials_from",
+]
 
 T = TypeVar("T")
 
@@ -80,7 +87,7 @@ class Provider(ABC):
 
 
 class FunctionProvider(Provider):
-    """A user's function as the provider of one socket.
+    """A user's function as the provider of one socket: who asks during a call shares it.
 
     Args:
         function: Sync or async; takes an :class:`Ask` or nothing; returns a credential, ``None``
@@ -89,26 +96,38 @@ class FunctionProvider(Provider):
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
-        self._single_flight = SingleFlight("auth (a provider)", function, timeout, self._read)
+        self._function = ProviderFunction("auth (a provider)", function, timeout, self._read)
+        self._call: asyncio.Task[Credential] | None = None
 
     def __repr__(self) -> str:
-        return self._single_flight.name
+        return self._function.name
 
     async def ask(self, ask: Ask) -> Credential:
-        return await asyncio.shield(self._single_flight.begin(ask))
+        if self._call is None:
+            self._call = asyncio.get_running_loop().create_task(self._function.call(ask))
+            self._call.add_done_callback(self._on_done)
+        return await asyncio.shield(self._call)
 
     def cancel(self) -> None:
-        self._single_flight.cancel()
+        call, self._call = self._call, None
+        if call is not None and not call.get_loop().is_closed():
+            call.cancel()
+
+    def _on_done(self, call: asyncio.Task[Credential]) -> None:
+        if self._call is call:
+            self._call = None
+        if not call.cancelled():
+            call.exception()  # retrieved: all who wanted it may be gone
 
     def _read(self, answer: Any) -> Credential:
         return Credential.of(answer, f"what {self!r} returned")
 
 
-class SingleFlight(Generic[T]):
-    """Calls a provider's function: one call at a time, with a time limit, and errors to show.
+class ProviderFunction(Generic[T]):
+    """A user's function that gives credentials, with a time limit, and errors to show.
 
-    Whatever the function raises is a failed call, also what Python means for ending a thread or a
-    task, such as ``SystemExit``. Only ``KeyboardInterrupt`` goes on: that is the user's Ctrl-C.
+    Whatever it raises is a failed call, also what Python means for ending a thread or a task, such
+    as ``SystemExit``. Only ``KeyboardInterrupt`` goes on: that is the user's Ctrl-C.
 
     Args:
         argument: What the function was passed as, for errors.
@@ -133,31 +152,14 @@ class SingleFlight(Generic[T]):
         self._function = accepting_one(argument, function)
         self._timeout = timeout
         self._read = read
-        self._call: asyncio.Task[T] | None = None
 
-    def begin(self, ask: object) -> asyncio.Task[T]:
-        """The call that runs, or else a new one with ``ask``.
+    async def call(self, ask: object) -> T:
+        """Call it, on the loop that runs.
 
-        The task fails with :class:`ProviderFailed` or :class:`Unauthorized`.
+        Raises:
+            ProviderFailed: If it raised, took too long, or gave what is no credential.
+            Unauthorized: If it gave up.
         """
-        if self._call is None:
-            self._call = asyncio.get_running_loop().create_task(self._called(ask))
-            self._call.add_done_callback(self._done)
-        return self._call
-
-    def cancel(self) -> None:
-        """Cancel a call that nobody waits for any more."""
-        call, self._call = self._call, None
-        if call is not None and not call.get_loop().is_closed():
-            call.cancel()
-
-    def _done(self, call: asyncio.Task[T]) -> None:
-        if self._call is call:
-            self._call = None
-        if not call.cancelled():
-            call.exception()  # retrieved: all who wanted it may be gone
-
-    async def _called(self, ask: object) -> T:
         failure: str
         limit = asyncio.timeout(self._timeout)
         try:

@@ -1,124 +1,88 @@
-"""One socket's share of what a mint makes for many (C10, C12)."""
+"""The provider of a socket whose credentials many sockets share (C10, C12)."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from reactivex import abc
-from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import IssuedToken
 from rxsocket.auth.providers import Ask, Provider
-from rxsocket.auth.refresh import Follower, TokenRefresher
-from rxsocket.auth.refresh_schedule import LOOK
+from rxsocket.auth.token_refresher import Follower, TokenRefresher
 from rxsocket.errors import Unauthorized
 from rxsocket.runtime.loop import SocketLoop
 
 __all__ = ["SharedProvider"]
 
 
-class SharedProvider(Provider, Follower):
+class SharedProvider(Provider):
     """A provider that answers with the credential that others have, too.
 
-    ::
-
-        ask       the current credential, if it has not expired and this socket was not refused
-                  with it; else one call of the provider, for all who ask
-        renewed   told, unless this socket gets it as the answer to what it asked, or had another
-                  one pushed since that call began
+    Tokens have the number of the call that they came of. One number is compared with it: that of
+    the newest call when a credential was pushed, which all tokens up to it are older than.
 
     Args:
-        mint: What it is a share of; maybe on another loop.
-        home: Where the socket lives.
-        refused: Whether the socket was refused with a credential; called on any thread.
-        renewed: Called on the socket's loop with a credential that came unasked.
-        failed: Called with the failure of a refresh ahead of the expiry.
+        refresher: Fetches the credentials, on whatever loop.
+        loop: Where the socket lives.
+        is_refused: Whether the socket was refused with a credential; called on any thread.
+        on_renewed: Called on the socket's loop with a credential that was not asked for.
+        on_error: Called on the socket's loop with the failure of a refresh ahead of the expiry.
 
     Attributes:
-        parked: Whether the last answer was that there is no credential; the socket's loop sets it.
+        is_awaiting: Whether the last answer was that there is no credential.
     """
 
     def __init__(
         self,
-        mint: TokenRefresher,
+        refresher: TokenRefresher,
         loop: SocketLoop,
-        refused: Callable[[Credential], bool],
-        renewed: Callable[[Credential], None],
-        failed: Callable[[Exception], None],
+        is_refused: Callable[[Credential], bool],
+        on_renewed: Callable[[Credential], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
-        self._mint = mint
+        self._refresher = refresher
         self._loop = loop
-        self._refused = refused
-        self._told = renewed
-        self._told_failure = failed
-        self._asking = 0
+        self._is_refused = is_refused
+        self._on_renewed = on_renewed
+        self._on_error = on_error
+        self._follower: Follower | None = None
         self._newest: IssuedToken | None = None
-        self._overtaken = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self.awaiting = False
+        self._pushed_after = 0
+        self.is_awaiting = False
 
     def __repr__(self) -> str:
-        return f"<Share of {self._mint!r}>"
-
-    # --- for the socket
+        return f"<SharedProvider of {self._refresher!r}>"
 
     def expires_at(self, credential: Credential) -> float | None:
-        """When a credential of the mint expires, as wall time; ``None`` if that is not known."""
-        return self._mint.expires_at(credential)
+        """When a credential expires, as wall time; ``None`` if that is not known."""
+        return self._refresher.expires_at(credential)
 
     def follow(self) -> abc.DisposableBase:
-        """Be told of renewals, until disposed."""
-        self._look()
-        return CompositeDisposable(self._mint.follow(self), Disposable(self._disarm))
+        """Follow the renewals, until disposed."""
+        self._follower = Follower(self._refresher, self._loop, self._on_token, self._on_error)
+        return self._follower
 
     async def ask(self, ask: Ask) -> Credential:
-        """The credential of the moment, which others share."""
-        self.awaiting = False
-        self._asking += 1
+        self.is_awaiting = False
         try:
-            answer = await self._mint.ask(ask, self, self._refused)
+            token = await self._refresher.token(ask, self._follower, self._is_refused)
         except Unauthorized:
-            self.awaiting = True
+            self.is_awaiting = True
             raise
-        finally:
-            self._asking -= 1
-        newest, self._newest = self._newest, None
-        if newest is not None and newest.number > answer.number:
-            answer = newest  # it came while the answer was on its way from another loop
-        self.awaiting = not answer.credential.known
-        return answer.credential
+        newest = self._newest
+        if newest is not None and newest.number > token.number:
+            token = newest  # it came while the answer was on its way from another loop
+        self.is_awaiting = not token.credential.known
+        return token.credential
 
     def cancel(self) -> None:
-        """Do nothing: the call is everybody's, and ends with the last who follows."""
+        """Do nothing: the call is everybody's, and ends with the last follower."""
 
     def discard_earlier(self) -> None:
-        """What was asked for until now comes too late for this socket."""
-        self._overtaken = self._mint.calls
+        self._pushed_after = self._refresher.calls
 
-    # --- for the mint, on its loop
-
-    def renewed(self, renewal: IssuedToken) -> None:
-        """There is another credential."""
-        self._loop.run(lambda: self._renewed(renewal))
-
-    def failed(self, error: Exception) -> None:
-        """A refresh ahead of the expiry failed."""
-        self._loop.run(lambda: self._told_failure(error))
-
-    def _look(self) -> None:
-        """The mint may live on the loop of another socket, which may end before this one."""
-        self._mint.revive()
-        self._timer = self._loop.event_loop.call_later(LOOK, self._look)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _renewed(self, renewal: IssuedToken) -> None:
-        if self._asking:
-            self._newest = renewal
-        elif renewal.number > self._overtaken:
-            self._told(renewal.credential)
+    def _on_token(self, token: IssuedToken) -> None:
+        self._newest = token
+        if token.number > self._pushed_after:
+            self._on_renewed(token.credential)

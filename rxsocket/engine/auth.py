@@ -28,7 +28,7 @@ from rxsocket.auth.carrier import carry
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential, same_identity
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.providers import FunctionProvider, Provider, credentials_from
-from rxsocket.auth.refresh import Refreshing, refresher_of
+from rxsocket.auth.refresh import Refreshing
 from rxsocket.auth.selector import CredentialSource, Renewal
 from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.auth.strategies import Reconnect
@@ -156,9 +156,12 @@ class AuthManager:
 
     def _source_of(self, auth: Any) -> tuple[CredentialSource, Callable[[], abc.DisposableBase]]:
         if isinstance(auth, Refreshing):  # before the Observable that it is, too
-            refresher, failed = refresher_of(auth), self._on_source_failed
             shared = SharedProvider(
-                refresher, self._loop, self._is_refused, self._on_renewed, failed
+                auth._refresher,  # pyright: ignore[reportPrivateUsage]
+                self._loop,
+                self._is_refused,
+                self._on_renewed,
+                self._on_source_failed,
             )
             return shared, shared.follow
         if _is_observable(auth):
@@ -212,7 +215,7 @@ class AuthManager:
         if isinstance(source, Credential):  # pushed; one that waits for its turn is superseded
             waits = self._publisher.state.value in (State.CONNECTING, State.WAITING)
             return source.known and waits
-        return isinstance(self.provider, SharedProvider) and self.provider.awaiting
+        return isinstance(self.provider, SharedProvider) and self.provider.is_awaiting
 
     def _forget_renewal(self) -> None:
         if self._pending_renewal is not None:

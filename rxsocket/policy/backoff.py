@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 from rxsocket.validation import more_than_zero, seconds, seconds_or_none
 
-__all__ = ["NO_LIMITS", "Backoff", "Limits", "retry_after_seconds"]
+__all__ = ["NO_LIMITS", "Backoff", "Limits", "retry_after_seconds", "shared_random"]
 
-_shared = random.Random()
+shared_random = random.Random()
 """Shared by all sockets that are given none of their own: it takes 2.5 KiB."""
 if hasattr(os, "register_at_fork"):  # forked workers must not all wait the same times
-    os.register_at_fork(after_in_child=_shared.seed)
+    os.register_at_fork(after_in_child=shared_random.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Backoff:
     spacing: float = 1.0
     retry_after_cap: float = 300.0
     refused_retry: float | None = 60.0
-    random: random.Random = field(default=_shared, repr=False)
+    random: random.Random = field(default=shared_random, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("first", "base", "cap", "spacing", "retry_after_cap"):

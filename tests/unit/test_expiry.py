@@ -44,8 +44,8 @@ def test_a_known_expiry(answer: Any, lifetime: float) -> None:
     made = issued_token(answer, NOW)
     assert made.lifetime == lifetime
     assert made.expires_at == NOW + lifetime
-    assert made.live(NOW + lifetime - 0.01)
-    assert not made.live(NOW + lifetime)
+    assert made.is_live(NOW + lifetime - 0.01)
+    assert not made.is_live(NOW + lifetime)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_unknown_expiry(answer: Any) -> None:
     """What says nothing, or nothing about the future, is an expiry that is not known."""
     made = issued_token(answer, NOW)
     assert (made.lifetime, made.expires_at) == (None, None)
-    assert made.live(NOW + 10**9)
+    assert made.is_live(NOW + 10**9)
 
 
 @pytest.mark.parametrize(

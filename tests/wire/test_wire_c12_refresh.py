@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 import pytest
-from internals import set_poll_interval
 
 from rxsocket import (
     Ask,
     AwaitingAuth,
     Cause,
     Closed,
+    Credential,
     InEffect,
     Opened,
     Reason,
+    Refreshing,
     Socket,
     SourceFailed,
     State,
@@ -169,9 +172,8 @@ def test_sockets_on_several_loops() -> None:
 
 
 @pytest.mark.parametrize("life", [900.0, 2.0], ids=["asked for", "ahead"])
-def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_it_began_on_ends(life: float) -> None:
     """C12, C25: the socket that lent its loop is gone; the other one still gets credentials."""
-    set_poll_interval(monkeypatch, 0.05)
     mint = TokenEndpoint(life)
     tokens = refreshing(mint)
     began, finish = threading.Event(), threading.Event()
@@ -199,6 +201,123 @@ def test_the_loop_it_began_on_ends(life: float, monkeypatch: pytest.MonkeyPatch)
             watch.wait(Opened, 3)
             assert mint.asked[-1].reason is Reason.EXPIRING
         socket.close().result(5)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[asyncio.AbstractEventLoop]:
+    """A user's loop, on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=_run, args=(loop,), daemon=True)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+async def _opened(url: str, tokens: Refreshing) -> Socket:
+    socket = Socket(url, auth=tokens, backoff=quick())
+    opened = asyncio.Event()
+    socket.on_open(lambda: opened.set())
+    await opened.wait()
+    return socket
+
+
+async def _closed(socket: Socket) -> None:
+    await socket.close()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("state", ["stopped", "blocked"])
+def test_the_loop_it_began_on_does_not_answer(
+    state: str, kind: str, elsewhere: asyncio.AbstractEventLoop
+) -> None:
+    """C12: a loop that its user stopped or blocks holds up no socket of another loop."""
+    mint, release, blocked = TokenEndpoint(), threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        release.wait(30)
+
+    def provide(ask: Ask) -> dict[str, Any]:
+        return asyncio.run(mint(ask))
+
+    tokens = refreshing(mint if kind == "async" else provide)
+    with server() as peer:
+        first = asyncio.run_coroutine_threadsafe(_opened(peer.url, tokens), elsewhere).result(5)
+        if state == "blocked":
+            elsewhere.call_soon_threadsafe(block)
+            assert blocked.wait(5)
+        else:
+            elsewhere.call_soon_threadsafe(elsewhere.stop)
+        watch = Watch(Socket(peer.url, auth=tokens, backoff=quick()))
+        watch.wait(Opened)  # with the current one
+        peer.close(4401)
+        watch.wait(Opened, 2, timeout=8.0)
+        assert credentials(peer)[:2] == ["access-1", "access-1"]
+        assert watch.socket.auth.value == Credential.of("access-2")
+        assert tokens.calls == 2
+        watch.socket.close().result(5)
+        release.set()
+        if state == "blocked":
+            first.close().result(5)
+        else:
+            while elsewhere.is_running():
+                time.sleep(0.01)
+            elsewhere.run_until_complete(_closed(first))
+
+
+def test_a_refresh_ahead_while_the_loop_it_began_on_is_blocked(
+    elsewhere: asyncio.AbstractEventLoop,
+) -> None:
+    """C12: another socket's timer is due, too, and the call is made on its loop."""
+    mint, release, blocked = TokenEndpoint(life=2.0), threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        release.wait(30)
+
+    tokens = refreshing(mint)
+    with server() as peer:
+        first = asyncio.run_coroutine_threadsafe(_opened(peer.url, tokens), elsewhere).result(5)
+        elsewhere.call_soon_threadsafe(block)
+        watch = Watch(Socket(peer.url, auth=tokens, stable_after=0.1, backoff=quick()))
+        second = watch.wait(Opened, 2, timeout=8.0)
+        assert second.cause is Cause.AUTH_CHANGED
+        watch.socket.close().result(5)
+        release.set()
+        first.close().result(5)
+
+
+def test_an_async_provider_stays_on_the_loop_that_needed_it_first(
+    elsewhere: asyncio.AbstractEventLoop,
+) -> None:
+    """C12: it may be bound to that loop; sockets of other loops wait for the call there."""
+    mint = TokenEndpoint(takes=0.05)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def provide(ask: Ask) -> dict[str, Any]:
+        loops.append(asyncio.get_running_loop())
+        return await mint(ask)
+
+    tokens = refreshing(provide)
+    with server() as peer:
+        first = asyncio.run_coroutine_threadsafe(_opened(peer.url, tokens), elsewhere).result(5)
+        watch = Watch(Socket(peer.url, auth=tokens, backoff=quick()))
+        watch.wait(Opened)
+        peer.tokens = mint.valid
+        for count in (2, 3):
+            mint.valid.clear()
+            peer.close(4401)
+            watch.wait(Opened, count)
+        assert loops == [elsewhere] * len(loops) and len(loops) >= 3
+        watch.socket.close().result(5)
+        first.close().result(5)
 
 
 def test_one_loop_after_another() -> None:
