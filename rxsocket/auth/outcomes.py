@@ -61,15 +61,14 @@ class AuthChanges:
     """The changes of the credential that somebody waits for.
 
     A change is in effect when its connection is open and the first message came, or when
-    0.25 s passed without a refusal. Changes are numbered: what comes into use supersedes those
-    before it, not one that was asked for since.
+    0.25 s passed without a refusal. What comes into use supersedes the changes before it, not one
+    that was made since.
     """
 
     def __init__(self, loop: SocketLoop, report: Report) -> None:
         self._loop = loop
         self._report = report
-        self._number = 0
-        self._numbers: dict[Credential, int] = {}
+        self._order: tuple[Credential, ...] = ()  # the one in use, and the changes since
         self._wanted: Credential | None = None
         self._pending: tuple[Receipt[AuthChange], ...] = ()
         self._epoch: int | None = None
@@ -105,17 +104,15 @@ class AuthChanges:
 
     def on_change(self, credential: Credential) -> None:
         """The credential is changed: this is the newest, those before it are superseded."""
-        self._number += 1
-        self._numbers[credential] = self._number
+        self._order = (*(one for one in self._order if one != credential), credential)
         if credential != self._wanted:
             self._settle(Overtaken())
 
     def on_use(self, credential: Credential) -> None:
         """A credential comes into use, which may be one that was changed to some time ago."""
-        number = self._numbers.get(credential, self._number)
-        self._numbers = {one: at for one, at in self._numbers.items() if at >= number}
-        wanted = self._wanted
-        if wanted is not None and wanted != credential and number >= self._numbers.get(wanted, 0):
+        is_known = credential in self._order
+        self._order = self._order[self._order.index(credential) :] if is_known else (credential,)
+        if self._wanted is not None and self._wanted not in self._order:
             self._settle(Overtaken())
 
     def on_event(self, event: Event) -> None:
