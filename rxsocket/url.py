@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, quote_plus, unquote_plus, urljoin, urlsplit
+from urllib.parse import SplitResult, quote_plus, unquote, unquote_plus, urljoin, urlsplit
 
 from rxsocket.validation import one_line
 
@@ -89,6 +89,17 @@ class Address:
     def has_user_info(self) -> bool:
         """Whether the URL itself carries a user name and password."""
         return urlsplit(self.url).username is not None
+
+    @property
+    def secrets(self) -> list[tuple[str, str]]:
+        """User info, and the parameters of the query, decoded: what ``shown`` leaves out."""
+        parts = urlsplit(self.url)
+        info = [("user", parts.username), ("password", parts.password)]
+        pairs = [(name, pair.partition("=")[2]) for name, pair in self._query]
+        return [
+            *((name, unquote(text)) for name, text in info if text),
+            *((name, unquote_plus(text)) for name, text in pairs if name and text),
+        ]
 
     def with_query(self, parameters: Sequence[tuple[str, str]]) -> str:
         """The URL with query parameters merged into those it has.

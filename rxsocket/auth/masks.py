@@ -1,31 +1,50 @@
-"""Values of credentials, kept out of what is shown or written down (C28)."""
+"""Secrets, kept out of what is shown or written down (C28).
+
+The rule for what counts as a secret: of a credential that is a string, that string; of a mapping,
+the user info and the query of the URL, and ``additional_headers``, each text. No secrets by
+themselves are numbers, booleans, texts of fewer than four characters, and words of fewer than eight
+letters, such as a symbol or a flag, unless the name of the entry says that it is one (``token``,
+``password``, ``api_key``). Masking those would destroy what a server says, and protect nothing.
+
+A secret is found as it is, in upper and lower case, percent-encoded, escaped for HTML, JSON or
+Python, in hexadecimal, and in base64, alone or as a part, as in ``user:token``.
+"""
 
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from rxsocket.auth.credentials import Credential, texts_of
+from rxsocket.auth.credentials import Credential, CredentialValue
+from rxsocket.validation import is_list
 
 __all__ = ["MOST", "Mask"]
 
 SHORTEST = 4
-"""Characters of a value that can be told from other text; a shorter one would mask everything."""
+"""Characters of a text that can be told from another one; a shorter one would mask everything."""
+WORD = 8
+"""Letters from which a word of them alone is a secret."""
 BEGINNING = 12
-"""Characters by which a value that was cut is recognised."""
-MOST = 1000
+"""Characters by which a value that was cut is recognised anywhere; at the end four are enough."""
+ENCODED = 10
+"""Characters of base64 or hexadecimal by which a part of something encoded is recognised."""
+MOST = 3000
 """Texts that are looked for; a socket that is renewed for months forgets the oldest."""
+
+_SECRET_NAME = re.compile("token|pass|pwd|secret|key|auth|credential|session|sid|sig|jwt|code")
 
 
 class Mask:
-    """Replaces the values of credentials, wherever they turn up: an echo, a reason, an error.
+    """Replaces secrets, wherever they turn up: an echo, a reason, an error.
 
     Args:
-        credentials: Whose values are masked from the start.
+        credentials: Whose secrets are masked from the start.
     """
 
     def __init__(self, credentials: Iterable[Credential] = ()) -> None:
@@ -34,23 +53,22 @@ class Mask:
         self._escaped: tuple[str, ...] = ()
         self._bytes: tuple[bytes, ...] = ()
         for credential in credentials:
-            self._learn(credential)
+            self._add(credential)
         self._prepare()
 
     def hide(self, credential: Credential) -> None:
-        """From now on the values of this credential are masked."""
-        self._learn(credential)
+        """From now on the secrets of this credential are masked."""
+        self._add(credential)
         self._prepare()
 
-    def _learn(self, credential: Credential) -> None:
-        for text in texts_of(credential.reveal()):
-            if len(text) >= SHORTEST:
-                self._known |= dict.fromkeys(_forms(text))
+    def _add(self, credential: Credential) -> None:
+        for text in _secrets(credential.reveal()):
+            self._known |= dict.fromkeys(_forms(text))
         for old in list(self._known)[:-MOST]:
             del self._known[old]
 
     def _prepare(self) -> None:
-        # A longer value first: one may begin with another.
+        # A longer one first: one may begin with another.
         self._forms = tuple(sorted(self._known, key=len, reverse=True))
         self._escaped = tuple(json.dumps(form)[1:-1] for form in self._forms)
         self._bytes = tuple(form.encode() for form in self._forms)
@@ -64,13 +82,17 @@ class Mask:
         return masked
 
     def _beginnings(self, text: str) -> Iterator[tuple[int, int]]:
-        """Length and place of each beginning of a value in a text."""
+        """Length and place of each beginning of a secret in a text."""
         for form in self._forms:
             if len(form) > BEGINNING and (start := text.find(form[:BEGINNING])) >= 0:
-                yield _in_common(text[start:], form), start
+                yield _length_in_common(text[start:], form), start
+            for length in range(min(BEGINNING, len(form) - 1, len(text)), SHORTEST - 1, -1):
+                if text.endswith(form[:length]):
+                    yield length, len(text) - length
+                    break
 
     def in_line(self, lines: str) -> bool:
-        """Whether a value may be in encoded lines; quick, and never wrongly ``False``."""
+        """Whether a secret may be in encoded lines; quick, and never wrongly ``False``."""
         return any(form in lines for form in self._escaped)
 
     def __call__(self, value: Any) -> Any:
@@ -85,20 +107,58 @@ class Mask:
         return value
 
 
+def _secrets(value: CredentialValue) -> Iterator[str]:
+    if isinstance(value, str):
+        if len(value) >= SHORTEST:
+            yield value
+        return
+    for name, entry in value.items():
+        is_named = _SECRET_NAME.search(name.lower()) is not None
+        for item in entry if is_list(entry) else (entry,):
+            if not isinstance(item, str) or len(item) < SHORTEST:
+                continue
+            if is_named or not _is_short_word(item):
+                yield item
+
+
+def _is_short_word(text: str) -> bool:
+    return text.isalpha() and len(text) < WORD
+
+
 def _forms(text: str) -> Iterator[str]:
-    """A value as it is, as in a URL, as in JSON, as in a ``repr`` and in base64."""
-    yield from (text, quote(text), quote(text, safe=""), quote_plus(text))
+    for one in (text, text.lower(), text.upper()):
+        yield one
+        yield from _percent_encoded(one)
+    yield from (html.escape(text), html.escape(text, quote=False))
     yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
     # Which quotes are escaped depends on what stands around it.
     quoted = repr(text + "'\"")[1:-4]
     yield from (quoted, quoted.replace("\\'", "'"))
     octets = text.encode()
+    if len(octets) * 2 >= ENCODED:
+        yield from (octets.hex(), octets.hex().upper())
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(octets).decode()
         yield from (encoded, encoded.rstrip("="))
+        yield from _parts_of_base64(octets, encode)
 
 
-def _in_common(one: str, other: str) -> int:
-    """How many characters two texts begin with together."""
+def _percent_encoded(text: str) -> Iterator[str]:
+    for encoded in (quote(text), quote(text, safe=""), quote_plus(text)):
+        yield encoded
+        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
+
+
+def _parts_of_base64(octets: bytes, encode: Any) -> Iterator[str]:
+    """What base64 of something longer has in it, whatever stands before and after."""
+    for before in range(3):
+        first = (before * 8 + 5) // 6  # characters that say something of what stands before
+        last = (before + len(octets)) * 8 // 6  # and from here on of what follows
+        part = encode(bytes(before) + octets).decode()[first:last]
+        if len(part) >= ENCODED:
+            yield part
+
+
+def _length_in_common(one: str, other: str) -> int:
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

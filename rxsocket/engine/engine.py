@@ -20,7 +20,7 @@ from reactivex import Observable, abc
 
 from rxsocket.codecs import encoded
 from rxsocket.engine.auth import AuthManager
-from rxsocket.engine.options import SocketOptions
+from rxsocket.engine.options import SocketOptions, written_secrets
 from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
 from rxsocket.errors import NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
@@ -71,6 +71,7 @@ class Engine:
         self._references = RefCount(loop, self._start, self._stop, options.linger)
         connect = self.connect  # one for all of them
         self.publisher = Publisher(loop, connect, options.label, hooks)
+        self.publisher.history.written = written_secrets(options)
         self.outbox = Outbox(loop, self.publisher, connect, options.queue_for, hooks)
         self.loop_listener = LoopListener(loop, self.publisher)
         self.auth = AuthManager(

@@ -5,6 +5,7 @@ The names are those that ``websockets`` uses.
 
 from __future__ import annotations
 
+import re
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from rxsocket.auth.carrier import Carried, Carrier, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
-from rxsocket.auth.credentials import Credential, Identity
+from rxsocket.auth.credentials import ANONYMOUS, Credential, Identity
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.liveness.heartbeat import Heartbeat
@@ -36,7 +37,7 @@ from rxsocket.validation import (
 )
 from rxsocket.version import VERSION
 
-__all__ = ["USER_AGENT", "Headers", "SocketOptions"]
+__all__ = ["USER_AGENT", "Headers", "SocketOptions", "written_secrets"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -300,3 +301,19 @@ def _with(options: Options, carried: Carried) -> Options:
         headers = with_cookies(options.additional_headers, carried.cookies)
         options = replace(options, additional_headers=headers)
     return options
+
+
+_PUBLIC_HEADERS = frozenset(("accept", "accept-language", "cache-control", "origin", "user-agent"))
+
+
+def written_secrets(options: SocketOptions) -> Credential:
+    """What of the URL and of ``additional_headers`` is masked when a server repeats it (C28)."""
+    found: dict[str, list[str]] = {}
+    for name, value in options.address.secrets:
+        found.setdefault(name, []).append(value)
+    for name, value in options.handshake.additional_headers:
+        if name.lower() not in _PUBLIC_HEADERS:
+            # The token of "Bearer token", and the value of each cookie.
+            parts = (part.partition("=")[2] or part for part in re.split("[ ;]+", value))
+            found.setdefault(name, []).extend((value, *parts))
+    return Credential.of(found) if found else ANONYMOUS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rxsocket.auth.credentials import Credential
+from rxsocket.auth.credentials import ANONYMOUS, Credential
 from rxsocket.auth.masks import Mask
 from rxsocket.events import Event, ObserverFailed, Remembered
 from rxsocket.explain.causes import kind_and_text
@@ -24,14 +24,16 @@ class History:
         events: The events, oldest first.
         credentials: The credentials, and the wall time from which each was in use.
         sent_credentials: Those that went to the server, which may repeat them.
+        written: What the URL and ``additional_headers`` hold, as a credential.
     """
 
-    __slots__ = ("credentials", "events", "sent_credentials")
+    __slots__ = ("credentials", "events", "sent_credentials", "written")
 
     def __init__(self) -> None:
         self.events: tuple[Event, ...] = ()
         self.credentials: tuple[tuple[float, Credential], ...] = ()
         self.sent_credentials: tuple[Credential, ...] = ()
+        self.written: Credential = ANONYMOUS
 
     def add_event(self, event: Event) -> None:
         if isinstance(event, ObserverFailed):
@@ -45,6 +47,11 @@ class History:
         if credential not in self.sent_credentials:
             self.sent_credentials = (*self.sent_credentials[1 - CREDENTIALS_KEPT :], credential)
 
+    @property
+    def secrets(self) -> tuple[Credential, ...]:
+        """Whatever the server may repeat."""
+        return (self.written, *self.sent_credentials)
+
     def redacted(self, text: str) -> str:
-        """A text of the server's or of a provider's, without the credentials that were sent."""
-        return Mask(self.sent_credentials).in_reason(text) if text else text
+        """A text of the server's or of a provider's, without the secrets that were sent."""
+        return Mask(self.secrets).in_reason(text) if text else text

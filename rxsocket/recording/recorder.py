@@ -72,7 +72,7 @@ class Recorder(abc.DisposableBase):
         self._messages = 0
         self._last: Event | None = None
         history = socket._publisher.history  # pyright: ignore[reportPrivateUsage]
-        self._buffer.hide(history.sent_credentials)
+        self._buffer.hide(history.secrets)
         _in_progress.add(self)
         self._subscriptions = CompositeDisposable(
             socket.auth.passive().subscribe(self._on_credential),

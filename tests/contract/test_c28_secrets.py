@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
+import re
 from collections.abc import Callable
 from urllib.parse import quote_plus
 
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 from internals import BEGINNING, Mask
 from scene import Make
 
-from rxsocket import Closed, Credential, SocketFailed, Verdict, history, standard
-from rxsocket.testing import VirtualClock, accept
+from rxsocket import Closed, Credential, Socket, SocketFailed, Verdict, history, standard
+from rxsocket.testing import VirtualClock, accept, fake
 
 CANARY = "canary/4711+0815=and a few more"
 
@@ -81,3 +83,75 @@ def test_a_reason_that_was_cut_is_recognised(
     written = way(value)[:length]
     masked = Mask([Credential.of(value)]).in_reason(f"no {written}")
     assert masked.startswith("no ") and len(masked) <= 3 + 3 + 4
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "percent, lower case": lambda text: re.sub(
+        "%..", lambda found: found[0].lower(), quote_plus(text)
+    ),
+    "HTML": lambda text: html.escape(text),
+    "hex": lambda text: text.encode().hex(),
+    "base64 of user:token": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "base64 in the middle": lambda text: base64.b64encode(f"ab{text}xyz".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_encoded_it_is_found_too(name: str) -> None:
+    """C28: whatever a server makes of it, of the value itself nothing is left to see."""
+    value = 'c4n4ry/"4711"&0815+more'
+    written = ENCODINGS[name](value)
+    masked = Mask([Credential.of({"token": value})])(f"no {written} here")
+    assert masked.startswith("no ") and masked.endswith(" here") and "***" in masked
+    assert len(masked) <= len("no *** here") + 12  # what is left is of its surroundings
+
+
+@pytest.mark.parametrize("length", range(4, 12))
+def test_a_short_secret_that_was_cut(length: int) -> None:
+    """C28: of a secret of 12 characters that ends with the text no beginning shows."""
+    mask = Mask([Credential.of("c4n4ry-47115")])
+    assert mask.in_reason(f"bad {'c4n4ry-47115'[:length]}") == "bad ***"
+
+
+def test_what_is_no_secret_by_itself() -> None:
+    """C28: numbers, booleans and short words stay; a short word that is named as one does not."""
+    mask = Mask(
+        [
+            Credential.of(
+                {
+                    "token": "hunter2!",
+                    "user": 1000,
+                    "live": True,
+                    "symbol": "BTCUSD",
+                    "password": "sesame",
+                    "word": "longenough",
+                }
+            )
+        ]
+    )
+    text = 'True {"price": 1000, "p": 21000.5, "s": "BTCUSD"}'
+    assert mask(text) == text
+    assert mask("hunter2! sesame longenough") == "*** *** ***"
+
+
+REPEATED = ["s3cret-pw", "k3y-of-the-url", "h3ader-value", "c00kie-value", "Bearer h3ader-value"]
+
+
+@pytest.mark.parametrize("repeated", REPEATED)
+def test_what_is_written_in_the_address_or_the_headers(clock: VirtualClock, repeated: str) -> None:
+    """C28: user info, query values and additional headers are masked when a server repeats them."""
+    peer = fake(accept().close(1012, f"no {repeated} here"))
+    socket = Socket(
+        "ws://user:s3cret-pw@fake.test/?api=k3y-of-the-url",
+        additional_headers={"X-Auth": "Bearer h3ader-value", "Cookie": "a=b; sid=c00kie-value"},
+        transport=peer,
+    )
+    closed: list[Closed] = []
+    socket.closes.subscribe(closed.append)
+    clock.advance(0.1)
+    assert [event.reason for event in closed] == ["no *** here"]
+    assert repeated not in str(socket.explain())
+    socket.close()
+    clock.advance(3.0)
