@@ -69,14 +69,17 @@ def issued_token(
         TypeError: If there is no credential in it, or a function gave what it may not.
         ValueError: Likewise, or a function raised.
     """
-    chosen = _chosen(answer) if credential is None else _call("credential", credential, answer)
+    if credential is None:
+        chosen = _credential_in(answer)
+    else:
+        chosen = _result_of("credential", credential, answer)
     if is_mapping(chosen) and "refresh_token" in chosen:
         chosen = {name: entry for name, entry in chosen.items() if name != "refresh_token"}
     made = Credential.of(chosen, "what the provider returned")
     if not made.known:
         return IssuedToken(made, LOGGED_OUT_FOR, now + LOGGED_OUT_FOR)
     if expires is not None:
-        lifetime = _told(_call("expires", expires, answer), now)
+        lifetime = _lifetime_until(_result_of("expires", expires, answer), now)
     else:
         lifetime = _expires_in(answer) or _jwt_lifetime(made.reveal(), now)
     if lifetime is None or not lifetime > 0:
@@ -84,7 +87,7 @@ def issued_token(
     return IssuedToken(made, lifetime, now + lifetime)
 
 
-def _chosen(answer: Any) -> Any:
+def _credential_in(answer: Any) -> Any:
     """The credential in an answer: the access token, or the mapping without what is about it."""
     if not is_mapping(answer):
         return answer
@@ -93,7 +96,7 @@ def _chosen(answer: Any) -> Any:
     return {name: entry for name, entry in answer.items() if name not in _ABOUT}
 
 
-def _call(argument: str, function: Callable[[Any], Any], answer: Any) -> Any:
+def _result_of(argument: str, function: Callable[[Any], Any], answer: Any) -> Any:
     failure: str
     try:
         return function(answer)
@@ -102,7 +105,7 @@ def _call(argument: str, function: Callable[[Any], Any], answer: Any) -> Any:
     raise ValueError(failure)
 
 
-def _told(when: Any, now: float) -> float | None:
+def _lifetime_until(when: Any, now: float) -> float | None:
     if when is None:
         return None
     if isinstance(when, timedelta):

@@ -1,4 +1,4 @@
-"""The credential of the moment, for one lease (C9, C10).
+"""The credential of each attempt, for one group of credentials (C9, C10).
 
 A credential that was pushed (``set_auth``, an Observable, a plain value) is used until it is
 refused. Without one, or once it was refused, the provider is asked, if there is one.
@@ -21,7 +21,7 @@ __all__ = ["Abandoned", "CredentialSelector", "CredentialSource", "Renewal"]
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A credential that the provider minted by itself, ahead of the expiry of the last (C12).
+    """A credential that the provider issued by itself, ahead of the expiry of the last (C12).
 
     It is the same identity as before. It was not pushed: each attempt asks the provider, which has
     this one or a newer one.
@@ -31,7 +31,7 @@ class Renewal:
 
 
 CredentialSource: TypeAlias = Credential | Renewal | Provider
-"""What a lease is for: a credential that was pushed, one that was renewed, or the provider."""
+"""Where a group begins: a credential that was pushed, one that was renewed, or the provider."""
 
 SAME_AGAIN = 300.0
 """Seconds until a provider that repeats a refused credential is asked again."""
@@ -58,27 +58,27 @@ class CredentialSelector:
         self.credential: Credential = source if isinstance(source, Credential) else ANONYMOUS
         self._pushed = source if isinstance(source, Credential) else None
         self._provider = source if isinstance(source, Provider) else fallback
-        self._minted: Credential | None = None
+        self._issued: Credential | None = None
         self._refusals = refusals
         self._gave_up = False
 
     @property
     def pushed(self) -> bool:
-        """Whether the credential in use was pushed, not minted by a provider."""
+        """Whether the credential in use was pushed, not issued by a provider."""
         return self._pushed is not None
 
     @property
     def newest(self) -> Credential:
         """The credential that the next attempt would carry, as far as is known."""
-        return self._pushed or self._minted or self.credential
+        return self._pushed or self._issued or self.credential
 
     def push(self, credential: Credential) -> None:
-        """Another one was pushed, for the same lease."""
-        self._pushed, self._minted = credential, None
+        """Another one was pushed, for the same group."""
+        self._pushed, self._issued = credential, None
 
     def renew(self, credential: Credential) -> None:
-        """The provider minted another one by itself, for the same lease."""
-        self._pushed, self._minted = None, credential
+        """The provider issued another one by itself, for the same group."""
+        self._pushed, self._issued = None, credential
 
     def nothing_to_dial(self) -> tuple[Cause, str] | None:
         """Why there is nothing to dial with before anything was tried, if there is not."""
@@ -92,14 +92,14 @@ class CredentialSelector:
 
     def is_at_hand(self) -> bool:
         """Whether the credential for an attempt is there already."""
-        return self._pushed is not None or self._minted is not None or self._provider is None
+        return self._pushed is not None or self._issued is not None or self._provider is None
 
     def take(self) -> Credential:
         """The credential at hand, for one attempt."""
         if self._pushed is not None:
             self.credential = self._pushed
-        elif self._minted is not None:
-            self.credential, self._minted = self._minted, None
+        elif self._issued is not None:
+            self.credential, self._issued = self._issued, None
         return self.credential
 
     async def ask(self, ask: Ask) -> Credential:
@@ -111,7 +111,7 @@ class CredentialSelector:
             Unauthorized: If it gave up.
         """
         if self._provider is not None:
-            self.credential = await self._asked(self._provider, ask)
+            self.credential = await self._ask_provider(self._provider, ask)
         if self.credential is LOGGED_OUT:
             raise Abandoned(Cause.LOGGED_OUT)
         if self.credential in self._refusals:
@@ -132,13 +132,13 @@ class CredentialSelector:
     ) -> None:
         """Return when there is a credential that was not refused; it is for the next attempt.
 
-        Without a provider that is never: the lease ends when another credential is pushed.
+        Without a provider that is never: the group ends when another credential is pushed.
 
         Args:
             ask: What to tell the provider.
             cause: Why another one is needed.
             delays: Seconds to wait before the provider is asked the next time.
-            failed: Told of each failure of the provider.
+            failed: Called with each failure of the provider.
         """
         if self._provider is None or not self.will_ask(cause):
             await _forever()
@@ -150,7 +150,7 @@ class CredentialSelector:
         while True:
             await asyncio.sleep(delay)
             try:
-                credential = await self._asked(self._provider, ask)
+                credential = await self._ask_provider(self._provider, ask)
             except ProviderFailed as error:
                 failed(error)
                 delay = delays()
@@ -158,11 +158,11 @@ class CredentialSelector:
                 await _forever()
             else:
                 if credential.known and credential not in self._refusals:
-                    self._minted = credential
+                    self._issued = credential
                     return
                 delay = SAME_AGAIN
 
-    async def _asked(self, provider: Provider, ask: Ask) -> Credential:
+    async def _ask_provider(self, provider: Provider, ask: Ask) -> Credential:
         try:
             return await provider.ask(ask)
         except Unauthorized:
