@@ -33,7 +33,7 @@ from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.sending.outbox import MAX_BYTES, MAX_MESSAGES, Outbox
 from rxsocket.streams.iteration import HIGH_WATER
 from rxsocket.testing.fake import Fake
-from rxsocket.testing.peer_connection import Visit
+from rxsocket.testing.peer_connection import PeerConnection
 from rxsocket.testing.script import Accept, Payload, Script
 from rxsocket.testing.server import Server
 from rxsocket.testing.virtual_loop import EPOCH
@@ -62,12 +62,12 @@ __all__ = [
     "Mask",
     "Pattern",
     "Payload",
+    "PeerConnection",
     "Publisher",
     "Script",
     "Server",
     "SocketLoop",
     "Subscriptions",
-    "Visit",
     "at_once",
     "auth_provider",
     "current_source",

@@ -18,9 +18,9 @@ from rxsocket.testing.fake import fake
 from rxsocket.testing.faults import Faults, corrupt, drop_every, faults, refuse, slow
 from rxsocket.testing.grammar import Grammar, GrammarError
 from rxsocket.testing.marbles import assert_marbles, marbles
-from rxsocket.testing.peer_connection import Handshake
 from rxsocket.testing.script import accept, hang, reject, unreachable
 from rxsocket.testing.server import server
+from rxsocket.testing.server_log import Handshake
 from rxsocket.testing.watch import Watch, watch
 
 __all__ = [

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from rxsocket.testing.virtual_loop import VirtualLoop, aclose
-from rxsocket.testing.virtual_scheduler import whole
+from rxsocket.testing.virtual_scheduler import to_microseconds
 
 __all__ = ["Stuck", "VirtualClock", "clock"]
 
@@ -46,7 +46,7 @@ class VirtualClock(VirtualLoop):
     def __init__(self) -> None:
         super().__init__()
         self._stepping = False
-        self._outside: _Outside | None = None
+        self._before: _RunningBefore | None = None
         self._given_up: list[asyncio.Future[Any]] = []  # kept from the garbage collector
 
     @property
@@ -76,7 +76,7 @@ class VirtualClock(VirtualLoop):
         """
         if seconds < 0:
             raise ValueError(f"advance: time does not go back; pass 0 or more, not {seconds}")
-        target = whole(self.time() + seconds)
+        target = to_microseconds(self.time() + seconds)
         with self._driving():
             while self._step(target):
                 pass
@@ -92,7 +92,7 @@ class VirtualClock(VirtualLoop):
         """
         if seconds < 0:
             raise ValueError(f"block: time does not go back; pass 0 or more, not {seconds}")
-        self.scheduler.skip_to(whole(self.time() + seconds))
+        self.scheduler.skip_to(to_microseconds(self.time() + seconds))
 
     def jump(self, seconds: float) -> None:
         """Move the wall clock, and not the loop's: the computer slept, or its clock was set.
@@ -122,7 +122,7 @@ class VirtualClock(VirtualLoop):
         """
         with self._driving():
             future = asyncio.ensure_future(awaitable, loop=self)
-            target = whole(self.time() + within)
+            target = to_microseconds(self.time() + within)
             while not future.done():
                 if not self._step(target):
                     self._given_up.append(future)
@@ -135,7 +135,7 @@ class VirtualClock(VirtualLoop):
         if self._entered or self._closed:
             raise RuntimeError("a clock is entered once; make another one with clock()")
         self._entered = True
-        self._outside = _Outside()
+        self._before = _RunningBefore()
         asyncio._set_running_loop(self)
         sys.set_asyncgen_hooks(self._generators.add, self._finalize)
         return self
@@ -152,8 +152,8 @@ class VirtualClock(VirtualLoop):
             self._closed = True
             self._entered = False
             self._given_up.clear()
-            if self._outside is not None:
-                self._outside.restore()
+            if self._before is not None:
+                self._before.restore()
         if error is not None:
             for other in self._errors:
                 error.add_note(f"and on the virtual clock: {other!r}")
@@ -220,7 +220,7 @@ class VirtualClock(VirtualLoop):
         return f"{why}, at t={self.time():g} s: {future!r}\ntasks that wait:\n{waiting}"
 
 
-class _Outside:
+class _RunningBefore:
     """What ran on this thread before: a loop, its current task, its hooks for async generators."""
 
     def __init__(self) -> None:

@@ -1,7 +1,4 @@
-"""A scripted server without sockets: a transport, for virtual time.
-
-A connection of the fake server, both ends of it.
-"""
+"""A scripted server without sockets: a transport, for virtual time."""
 
 from __future__ import annotations
 
@@ -17,63 +14,63 @@ from reactivex.disposable import Disposable
 from websockets.datastructures import Headers
 
 from rxsocket.errors import ConnectionLost, HandshakeInvalid, HandshakeRefused
-from rxsocket.testing.peer_connection import Handshake, Visit
+from rxsocket.testing.peer_connection import PeerConnection
 from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
-from rxsocket.testing.scripted_server import Book, Scripted
+from rxsocket.testing.scripted_server import ScriptedServer
+from rxsocket.testing.server_log import Handshake, ServerLog
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 from rxsocket.transports.handshake import authorization
 
-__all__ = ["Fake", "FakeLink", "FakeVisit", "fake"]
+__all__ = ["Fake", "FakeLink", "FakePeerConnection", "fake"]
 
 
-class FakeVisit(Visit):
+class FakePeerConnection(PeerConnection):
     """The server's end."""
 
     link: FakeLink
 
-    def __init__(self, book: Book, handshake: Handshake) -> None:
-        super().__init__(book, handshake)
-        self._book = book
-        self.player = asyncio.current_task()
+    def __init__(self, server: Fake, handshake: Handshake) -> None:
+        super().__init__(server.log, handshake)
+        self._server = server
+        self._script = asyncio.current_task()
 
-    def _deliver(self, message: Payload) -> None:
+    def _write(self, message: Payload) -> None:
         self.link.receive(message)
 
-    async def _send(self, message: Payload) -> bool:
+    async def _write_and_drain(self, message: Payload) -> bool:
         self.link.receive(message)
-        await self.link.room()
+        await self.link.wait_until_read()
         return True
 
-    def _close(self, code: int, reason: str) -> None:
-        self.link.told_to_close(code, reason)
+    def _write_close(self, code: int, reason: str) -> None:
+        self.link.receive_close(code, reason)
 
-    def _drop(self) -> None:
-        self.link.cut()
-        self.ended()
+    def _cut(self) -> None:
+        self.link.receive_cut()
+        self._remove()
 
-    def _freeze(self) -> None:
-        """Nothing to do: what comes is looked at only when not frozen."""
+    def _stop_reading(self) -> None:
+        """Nothing to do: what comes is taken only when not frozen."""
 
-    def close_came(self, code: int, reason: str) -> None:
-        """The client's close frame is here: an answer to ours, or to be answered at once."""
+    def on_close_frame(self, code: int, reason: str) -> None:
+        """Take the client's close frame: an answer to ours, or to be answered at once."""
         if self.frozen or self.dropped:
             return
         self.closing = True
-        self._book.left(self, code, reason)
+        self._log.add_close(self.number, code, reason)
         self.link.end(PeerClosed(code, reason, sent=code))
-        self.ended()
+        self._remove()
 
-    def cut(self) -> None:
-        """The client is gone without a close frame."""
+    def on_connection_lost(self) -> None:
+        """The client left without a close frame."""
         self.closing = True
-        self._book.left(self, 1006, "")
-        self.ended()
+        self._log.add_close(self.number, 1006, "")
+        self._remove()
 
-    def ended(self) -> None:
-        """Nothing is left of the connection."""
-        self._book.gone(self)
-        if self.player is not None:
-            self.player.cancel()
+    def _remove(self) -> None:
+        self._server.remove_connection(self)
+        if self._script is not None:
+            self._script.cancel()
 
 
 class FakeLink:
@@ -85,28 +82,26 @@ class FakeLink:
 
     def __init__(
         self,
-        visit: FakeVisit,
+        peer: FakePeerConnection,
         observer: abc.ObserverBase[Signal],
         subprotocol: str | None,
         latency: float,
     ) -> None:
-        self._visit = visit
+        self._peer = peer
         self._observer: abc.ObserverBase[Signal] | None = observer
         self._loop = asyncio.get_running_loop()
         self._subprotocol = subprotocol
         self._latency = latency
-        self._on_the_way: deque[Callable[[], None]] = deque()
+        self._in_transit: deque[Callable[[], None]] = deque()
         self._pongs: set[asyncio.Future[None]] = set()
         self._closing = False
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
         self._paused = False
-        self._reading: asyncio.Future[None] | None = None
+        self._read_again: asyncio.Future[None] | None = None
         self._unread: deque[Callable[[], None]] = deque()
 
     def __repr__(self) -> str:
-        return f"<fake link {self._visit.number}>"
-
-    # --- the seam
+        return f"<fake link {self._peer.number}>"
 
     @property
     def subprotocol(self) -> str | None:
@@ -117,7 +112,7 @@ class FakeLink:
         """Let messages arrive at the server after the latency; there is always room for more."""
         self._check_open()
         for message in messages:
-            self._travel(partial(self._visit.heard, message))
+            self._send_to_server(partial(self._peer.on_message, message))
         return True
 
     async def drain(self) -> None:
@@ -126,10 +121,10 @@ class FakeLink:
     async def send(self, data: Payload | Fragments) -> None:
         """Let a message arrive at the server after the latency; fragments arrive as one."""
         if not isinstance(data, (str, bytes)):
-            data = await self._whole(data)
+            data = await self._join(data)
         self.write([data])
 
-    async def _whole(self, fragments: Fragments) -> Payload:
+    async def _join(self, fragments: Fragments) -> Payload:
         parts: list[Any] = []
         try:
             if isinstance(fragments, AsyncIterable):
@@ -140,15 +135,15 @@ class FakeLink:
             whole: Payload = type(parts[0])().join(parts)
         except Exception:
             self._closing = True  # what was begun cannot be ended (RFC 6455, section 5.4)
-            self._loop.call_soon(self._broken)
+            self._loop.call_soon(self._fail_fragmented)
             raise
         return whole
 
-    def _broken(self) -> None:
-        if not self._gone.is_set():
+    def _fail_fragmented(self) -> None:
+        if not self._ended.is_set():
             reason = "error in fragmented message"
             self.end(PeerClosed(1006, reason, sent=1011, lost=True))
-            self._visit.cut()
+            self._peer.on_connection_lost()
 
     async def ping(self) -> float:
         """Wait for a pong, for ever if the server is frozen."""
@@ -156,7 +151,7 @@ class FakeLink:
         start = self._loop.time()
         pong: asyncio.Future[None] = self._loop.create_future()
         self._pongs.add(pong)
-        self._travel(lambda: self._pong(pong))
+        self._send_to_server(lambda: self._pong(pong))
         try:
             await pong
         finally:
@@ -171,118 +166,116 @@ class FakeLink:
         """Read on, in the next turn of the loop."""
         if self._paused:
             self._paused = False
-            self._loop.call_soon(self._read_on)
+            self._loop.call_soon(self._resume_reading)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame."""
         if not self._closing:
-            self._closing = self._visit.closing = True
-            self._travel(lambda: self._visit.close_came(code, reason))
+            self._closing = self._peer.closing = True
+            self._send_to_server(lambda: self._peer.on_close_frame(code, reason))
 
     async def answered(self) -> None:
         """Wait for the answer to it, for ever if the server is frozen."""
-        await self._gone.wait()
+        await self._ended.wait()
 
     async def wait_closed(self) -> None:
         """Wait until the close was answered, or the connection was cut."""
-        await self._gone.wait()
+        await self._ended.wait()
 
     def abort(self) -> None:
         """Cut the connection."""
-        if not self._gone.is_set():
+        if not self._ended.is_set():
             self.end(PeerClosed(1006, lost=True))
-            self._visit.cut()
-
-    # --- from the observer and the server
+            self._peer.on_connection_lost()
 
     def detach(self) -> None:
-        """The observer left: it is told nothing more."""
+        """Emit nothing more."""
         self._observer = None
 
     def receive(self, signal: Signal) -> None:
-        """Pass something on to the observer."""
-        self._read(lambda: self._emit(signal))
+        """Something comes from the server."""
+        self._when_reading(lambda: self._emit(signal))
 
-    async def room(self) -> None:
+    async def wait_until_read(self) -> None:
         """Wait until the client reads on; let other things come in between in any case."""
         await asyncio.sleep(0)
         while self._paused:
-            if self._reading is None:
-                self._reading = self._loop.create_future()
-            await self._reading
+            if self._read_again is None:
+                self._read_again = self._loop.create_future()
+            await self._read_again
 
-    def told_to_close(self, code: int, reason: str) -> None:
-        """The server's close frame came: the last thing the observer hears; answer it."""
-        self._read(lambda: self._answer(code, reason))
+    def receive_close(self, code: int, reason: str) -> None:
+        """The server's close frame comes, the last thing that is emitted; answer it."""
+        self._when_reading(lambda: self._answer_close(code, reason))
 
-    def cut(self) -> None:
+    def receive_cut(self) -> None:
         """The server cut the connection."""
-        self._read(lambda: self.end(PeerClosed(1006, lost=True)))
+        self._when_reading(lambda: self.end(PeerClosed(1006, lost=True)))
 
-    def _answer(self, code: int, reason: str) -> None:
-        if self._gone.is_set():
+    def _answer_close(self, code: int, reason: str) -> None:
+        if self._ended.is_set():
             return
         crossing, self._closing = self._closing, True
-        self._finish(PeerClosed(code, reason))
+        self._complete(PeerClosed(code, reason))
         if not crossing:
-            self._travel(lambda: self._visit.close_came(code, reason))
+            self._send_to_server(lambda: self._peer.on_close_frame(code, reason))
 
     def end(self, signal: PeerClosed) -> None:
         """Nothing more comes."""
         self._closing = True
-        self._gone.set()
-        self._on_the_way.clear()
+        self._ended.set()
+        self._in_transit.clear()
         for pong in self._pongs:
             if not pong.done():
                 pong.set_exception(ConnectionLost("the connection ended before the pong came"))
-        self._finish(signal)
+        self._complete(signal)
 
-    def _read(self, what: Callable[[], None]) -> None:
-        """Something is there to be read, now or when reading goes on."""
+    def _when_reading(self, what: Callable[[], None]) -> None:
+        """Do something with what is there to be read: now, or when reading goes on."""
         if self._paused or self._unread:
             self._unread.append(what)
         else:
             what()
 
-    def _read_on(self) -> None:
+    def _resume_reading(self) -> None:
         while self._unread and not self._paused:
             self._unread.popleft()()
-        if self._reading is not None and not self._paused:
-            self._reading.set_result(None)
-            self._reading = None
+        if self._read_again is not None and not self._paused:
+            self._read_again.set_result(None)
+            self._read_again = None
 
     def _emit(self, signal: Signal) -> None:
         if self._observer is not None:
             self._observer.on_next(signal)
 
-    def _finish(self, signal: PeerClosed) -> None:
+    def _complete(self, signal: PeerClosed) -> None:
         observer, self._observer = self._observer, None
         if observer is not None:
             observer.on_next(signal)
             observer.on_completed()
 
     def _pong(self, pong: asyncio.Future[None]) -> None:
-        if not self._visit.frozen:
-            self._read(lambda: None if pong.done() else pong.set_result(None))
+        if not self._peer.frozen:
+            self._when_reading(lambda: None if pong.done() else pong.set_result(None))
 
-    def _travel(self, arrival: Callable[[], None]) -> None:
+    def _send_to_server(self, arrival: Callable[[], None]) -> None:
         """Let something arrive at the server after the latency, in order."""
-        self._on_the_way.append(arrival)
+        self._in_transit.append(arrival)
         if self._latency:
-            self._loop.call_later(self._latency, self._arrive)
+            self._loop.call_later(self._latency, self._arrive_at_server)
         else:
-            self._loop.call_soon(self._arrive)
+            self._loop.call_soon(self._arrive_at_server)
 
-    def _arrive(self) -> None:
-        if self._on_the_way:
-            self._on_the_way.popleft()()
+    def _arrive_at_server(self) -> None:
+        if self._in_transit:
+            self._in_transit.popleft()()
 
     def _check_open(self) -> None:
         if self._closing:
             raise ConnectionLost("the connection is closing or closed")
 
 
-class Fake(Scripted):
+class Fake(ScriptedServer):
     """See :func:`fake`."""
 
     url = "ws://fake.test/"
@@ -290,7 +283,7 @@ class Fake(Scripted):
     def __init__(
         self, scripts: tuple[Script, ...], tokens: Iterable[str] | None, latency: float
     ) -> None:
-        super().__init__(scripts, tokens)
+        super().__init__(ServerLog(), scripts, tokens)
         self._latency = latency
 
     def __call__(self, request: Request) -> Observable[Signal]:
@@ -309,14 +302,14 @@ class _Dial:
     """From the subscription to the end of the script."""
 
     def __init__(
-        self, book: Book, request: Request, observer: abc.ObserverBase[Signal], latency: float
+        self, server: Fake, request: Request, observer: abc.ObserverBase[Signal], latency: float
     ) -> None:
-        self._book = book
+        self._server = server
         self._request = request
         self._observer = observer
         self._latency = latency
         self._link: FakeLink | None = None
-        self._task = asyncio.get_running_loop().create_task(self._live())
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     def dispose(self) -> None:
         if self._link is None:
@@ -324,30 +317,30 @@ class _Dial:
         else:
             self._link.detach()
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
             async with asyncio.timeout(self._request.options.open_timeout):
-                handshake, script = await self._handshake()
+                handshake, script = await self._shake_hands()
         except TimeoutError:
             self._observer.on_error(TimeoutError("timed out during opening handshake"))
             return
         except (HandshakeRefused, HandshakeInvalid, ConnectionRefusedError) as error:
             self._observer.on_error(error)
             return
-        visit = FakeVisit(self._book, handshake)
+        peer = FakePeerConnection(self._server, handshake)
         chosen = script.subprotocol or handshake.fixed_subprotocol
-        self._link = visit.link = FakeLink(visit, self._observer, chosen, self._latency)
-        self._book.opened(visit)
-        visit.link.receive(visit.link)
+        self._link = peer.link = FakeLink(peer, self._observer, chosen, self._latency)
+        self._server.add_connection(peer)
+        peer.link.receive(peer.link)
         # Without a suspension in between: a first message can be there in the instant of the link.
-        await visit.play(script.steps)
+        await peer.run_script(script.steps)
 
-    async def _handshake(self) -> tuple[Handshake, Accept]:
+    async def _shake_hands(self) -> tuple[Handshake, Accept]:
         await self._request.go()
         if self._latency:
             await asyncio.sleep(self._latency)
         target, headers = _as_sent(self._request)
-        handshake, script = self._book.dialled(target, headers)
+        handshake, script = self._server.accept_dial(target, headers)
         if handshake is None or isinstance(script, Unreachable):
             raise ConnectionRefusedError("the fake server is unreachable")
         if isinstance(script, Hang):
@@ -356,7 +349,7 @@ class _Dial:
         if script.pause:
             await asyncio.sleep(script.pause)
         if isinstance(script, Reject):
-            self._book.note(f"#{handshake.number} refused: {script.status}")
+            self._server.log.add_line(f"#{handshake.number} refused: {script.status}")
             raise HandshakeRefused(script.status, retry_after=script.header("Retry-After"))
         if script.subprotocol is not None and script.subprotocol not in handshake.subprotocols:
             raise HandshakeInvalid("the server chose a subprotocol that was not offered")

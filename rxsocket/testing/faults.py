@@ -13,10 +13,6 @@ They go round any transport: the real one, ``fake()``, ``replay()``, or another 
     Socket(url, transport=drop_every(100)(slow(0.2)(websockets_transport)))
     Socket(feed.url, transport=reactivex.pipe(feed, slow(0.2), drop_every(100)))
 
-
-Faults by hand, at a prompt or in a notebook.
-
-What comes of one dial, on its way through a fault.
 """
 
 from __future__ import annotations
@@ -39,14 +35,10 @@ __all__ = [
     "Fault",
     "Faults",
     "Payload",
-    "Relay",
-    "Slow",
     "corrupt",
     "drop_every",
     "faults",
-    "halved",
     "refuse",
-    "refused",
     "slow",
 ]
 
@@ -56,117 +48,106 @@ Damage: TypeAlias = Callable[[Payload], Payload]
 LOST = PeerClosed(1006, lost=True)
 
 
-class Relay(abc.ObserverBase[Signal]):
+class ForwardingObserver(abc.ObserverBase[Signal]):
     """Passes on what comes of one dial; subclasses do something to it."""
 
     def __init__(self, observer: abc.ObserverBase[Signal]) -> None:
         self.observer = observer
         self.link: Link | None = None
-        self.over = False
+        self.is_stopped = False
 
     def on_next(self, value: Signal) -> None:
-        """Something came: the link, a message, or the end."""
-        if self.over:
+        if self.is_stopped:
             return
         if isinstance(value, (str, bytes)):
-            self.message(value)
+            self.forward_message(value)
         elif isinstance(value, list):
             for message in value:
-                self.message(message)
+                self.forward_message(message)
         elif isinstance(value, PeerClosed):
             self.observer.on_next(value)
         else:
             self.link = value
-            self.opened(value)
+            self.forward_link(value)
 
     def on_error(self, error: Exception) -> None:
-        """The link was not opened, or was lost."""
-        if not self.over:
+        if not self.is_stopped:
             self.observer.on_error(error)
 
     def on_completed(self) -> None:
-        """Nothing more comes."""
-        if not self.over:
+        if not self.is_stopped:
             self.observer.on_completed()
 
-    def opened(self, link: Link) -> None:
-        """The link is open."""
+    def forward_link(self, link: Link) -> None:
         self.observer.on_next(link)
 
-    def message(self, data: Payload) -> None:
-        """A message came."""
+    def forward_message(self, data: Payload) -> None:
         self.observer.on_next(data)
 
     def drop(self) -> None:
         """Cut the link, as if the network had."""
-        if self.link is None or self.over:
+        if self.link is None or self.is_stopped:
             return
-        self.over = True
+        self.is_stopped = True
         self.link.abort()
         self.observer.on_next(LOST)
         self.observer.on_completed()
 
-    def leave(self) -> None:
-        """The socket left."""
-        self.over = True
+    def dispose(self) -> None:
+        self.is_stopped = True
 
 
-class Slow(Relay):
+class DelayingObserver(ForwardingObserver):
     """Passes everything on later, in order."""
 
-    def __init__(self, observer: abc.ObserverBase[Signal], late: Callable[[], float]) -> None:
+    def __init__(self, observer: abc.ObserverBase[Signal], delay: Callable[[], float]) -> None:
         super().__init__(observer)
-        self._late = late
-        self._way: deque[Callable[[], None]] = deque()
+        self._delay = delay
+        self._in_transit: deque[Callable[[], None]] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
         self._arrives = 0.0
 
     def on_next(self, value: Signal) -> None:
-        """Pass it on later."""
-        self._later(lambda: super(Slow, self).on_next(value))
+        self._do_later(lambda: super(DelayingObserver, self).on_next(value))
 
     def on_error(self, error: Exception) -> None:
-        """Pass it on later."""
-        self._later(lambda: super(Slow, self).on_error(error))
+        self._do_later(lambda: super(DelayingObserver, self).on_error(error))
 
     def on_completed(self) -> None:
-        """Pass it on later."""
-        self._later(super().on_completed)
+        self._do_later(super().on_completed)
 
-    def leave(self) -> None:
-        """The socket left: what is on its way does not arrive."""
-        super().leave()
+    def dispose(self) -> None:
+        super().dispose()
         for timer in self._timers:
             timer.cancel()
 
-    def _later(self, action: Callable[[], None]) -> None:
-        if self.over:
+    def _do_later(self, action: Callable[[], None]) -> None:
+        if self.is_stopped:
             return
         loop = asyncio.get_running_loop()
-        self._arrives = max(self._arrives, loop.time() + self._late())
-        if self._arrives <= loop.time() and not self._way:
+        self._arrives = max(self._arrives, loop.time() + self._delay())
+        if self._arrives <= loop.time() and not self._in_transit:
             action()
             return
 
         def arrive() -> None:
             self._timers.discard(timer)
-            self._way.popleft()()
+            self._in_transit.popleft()()
 
-        self._way.append(action)
+        self._in_transit.append(action)
         timer = loop.call_at(self._arrives, arrive)
         self._timers.add(timer)
 
 
-def halved(data: Payload) -> Payload:
-    """The first half of a message."""
+def first_half(data: Payload) -> Payload:
     return data[: len(data) // 2]
 
 
 Fault: TypeAlias = Callable[[Transport], Transport]
 
 
-def _through(make: Callable[[abc.ObserverBase[Signal]], Relay]) -> Fault:
-    """A fault that lets every dial go through a relay."""
+def _observed_by(make: Callable[[abc.ObserverBase[Signal]], ForwardingObserver]) -> Fault:
+    """A fault that is in the observer of each dial."""
 
     def apply(transport: Transport) -> Transport:
         def faulty(request: Request) -> Observable[Signal]:
@@ -175,9 +156,10 @@ def _through(make: Callable[[abc.ObserverBase[Signal]], Relay]) -> Fault:
             def subscribe(
                 observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
             ) -> abc.DisposableBase:
-                relay = make(observer)
+                forwarding = make(observer)
                 return CompositeDisposable(
-                    source.subscribe(relay, scheduler=scheduler), Disposable(relay.leave)
+                    source.subscribe(forwarding, scheduler=scheduler),
+                    Disposable(forwarding.dispose),
                 )
 
             return Observable(subscribe)
@@ -202,42 +184,42 @@ def drop_every(messages: int | None = None, *, seconds: float | None = None) -> 
         raise TypeError("drop_every: pass a number of messages, or seconds=")
     if messages is not None:
         _positive("drop_every(messages)", messages)
-    life = None if seconds is None else checked("drop_every(seconds)", seconds)
-    return _through(lambda observer: _Dropping(observer, messages, life))
+    lifetime = None if seconds is None else checked("drop_every(seconds)", seconds)
+    return _observed_by(lambda observer: _DroppingObserver(observer, messages, lifetime))
 
 
-class _Dropping(Relay):
+class _DroppingObserver(ForwardingObserver):
     def __init__(
-        self, observer: abc.ObserverBase[Signal], messages: int | None, life: float | None
+        self, observer: abc.ObserverBase[Signal], messages: int | None, lifetime: float | None
     ) -> None:
         super().__init__(observer)
         self._left = messages
-        self._life = life
+        self._lifetime = lifetime
         self._timer: asyncio.TimerHandle | None = None
 
-    def opened(self, link: Link) -> None:
-        if self._life is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._life, self.drop)
-        super().opened(link)
+    def forward_link(self, link: Link) -> None:
+        if self._lifetime is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._lifetime, self.drop)
+        super().forward_link(link)
 
-    def message(self, data: Payload) -> None:
+    def forward_message(self, data: Payload) -> None:
         if self._left is None:
-            super().message(data)
+            super().forward_message(data)
         elif self._left == 0:
             self.drop()
         else:
             self._left -= 1
-            super().message(data)
+            super().forward_message(data)
 
     def on_completed(self) -> None:
-        self.stop()
+        self._cancel_timer()
         super().on_completed()
 
-    def leave(self) -> None:
-        self.stop()
-        super().leave()
+    def dispose(self) -> None:
+        self._cancel_timer()
+        super().dispose()
 
-    def stop(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
@@ -265,7 +247,7 @@ def refuse(status: int = 503, *, times: int = 1, error: Exception | None = None)
                 if left == 0:
                     return transport(request).subscribe(observer, scheduler=scheduler)
                 left -= 1
-                return refused(observer, HandshakeRefused(status) if error is None else error)
+                return fail_dial(observer, HandshakeRefused(status) if error is None else error)
 
             return Observable(subscribe)
 
@@ -274,8 +256,7 @@ def refuse(status: int = 503, *, times: int = 1, error: Exception | None = None)
     return apply
 
 
-def refused(observer: abc.ObserverBase[Signal], error: Exception) -> abc.DisposableBase:
-    """Fail a dial."""
+def fail_dial(observer: abc.ObserverBase[Signal], error: Exception) -> abc.DisposableBase:
     # Not at once: no network answers before the question was asked.
     return Disposable(asyncio.get_running_loop().call_soon(observer.on_error, error).cancel)
 
@@ -286,8 +267,8 @@ def slow(seconds: float) -> Fault:
     Examples:
         >>> Socket(url, transport=slow(0.2)(websockets_transport))
     """
-    late = checked("slow(seconds)", seconds)
-    return _through(lambda observer: Slow(observer, lambda: late))
+    delay = checked("slow(seconds)", seconds)
+    return _observed_by(lambda observer: DelayingObserver(observer, lambda: delay))
 
 
 def corrupt(every: int = 1, *, damage: Damage | None = None) -> Fault:
@@ -301,24 +282,24 @@ def corrupt(every: int = 1, *, damage: Damage | None = None) -> Fault:
         >>> Socket(feed.url, transport=corrupt(every=10)(feed))
     """
     _positive("corrupt(every)", every)
-    spoil = halved if damage is None else damage
+    apply = first_half if damage is None else damage
     count = 0
 
-    def spoiled(data: Payload) -> Payload:
+    def damaged(data: Payload) -> Payload:
         nonlocal count
         count += 1
-        return data if count % every else spoil(data)
+        return data if count % every else apply(data)
 
-    return _through(lambda observer: _Corrupting(observer, spoiled))
+    return _observed_by(lambda observer: _CorruptingObserver(observer, damaged))
 
 
-class _Corrupting(Relay):
-    def __init__(self, observer: abc.ObserverBase[Signal], spoiled: Damage) -> None:
+class _CorruptingObserver(ForwardingObserver):
+    def __init__(self, observer: abc.ObserverBase[Signal], damage: Damage) -> None:
         super().__init__(observer)
-        self._spoiled = spoiled
+        self._apply_damage = damage
 
-    def message(self, data: Payload) -> None:
-        super().message(self._spoiled(data))
+    def forward_message(self, data: Payload) -> None:
+        super().forward_message(self._apply_damage(data))
 
 
 def _positive(name: str, value: int) -> None:
@@ -329,13 +310,13 @@ def _positive(name: str, value: int) -> None:
 
 
 class Faults:
-    """Faults by hand: a transport, and the hand on it. Made by :func:`faults`."""
+    """A transport whose faults are made by hand. Made by :func:`faults`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._relays: set[_ByHand] = set()
+        self._observers: set[_ControlledObserver] = set()
         self._refusal: Exception | None = None
-        self._late = 0.0
+        self._delay = 0.0
         self._damage: Damage | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -347,24 +328,24 @@ class Faults:
         ) -> abc.DisposableBase:
             self._loop = asyncio.get_running_loop()
             if self._refusal is not None:
-                return refused(observer, self._refusal)
-            relay = _ByHand(observer, lambda: self._late, self._spoiled)
-            self._relays.add(relay)
+                return fail_dial(observer, self._refusal)
+            controlled = _ControlledObserver(observer, lambda: self._delay, self._damaged)
+            self._observers.add(controlled)
             dialled = SerialDisposable()
 
-            def leave() -> None:
-                self._relays.discard(relay)
-                relay.leave()
+            def dispose() -> None:
+                self._observers.discard(controlled)
+                controlled.dispose()
 
-            dialled.disposable = self._transport(request).subscribe(relay, scheduler=scheduler)
-            return CompositeDisposable(dialled, Disposable(leave))
+            dialled.disposable = self._transport(request).subscribe(controlled, scheduler=scheduler)
+            return CompositeDisposable(dialled, Disposable(dispose))
 
         return Observable(subscribe)
 
     def drop(self) -> None:
         """Lose every link that is open, now."""
-        for relay in tuple(self._relays):
-            self._on_the_loop(relay.drop)
+        for observer in tuple(self._observers):
+            self._call_on_loop(observer.drop)
 
     def refuse(self, status: int = 503, *, error: Exception | None = None) -> None:
         """From now on refuse every dial."""
@@ -372,33 +353,33 @@ class Faults:
 
     def slow(self, seconds: float) -> None:
         """From now on let everything arrive some seconds later."""
-        self._late = checked("slow(seconds)", seconds)
+        self._delay = checked("slow(seconds)", seconds)
 
     def corrupt(self, damage: Damage | None = None) -> None:
         """From now on damage every message."""
-        self._damage = damage or halved
+        self._damage = damage or first_half
 
     def heal(self) -> None:
         """From now on no faults."""
-        self._refusal, self._late, self._damage = None, 0.0, None
+        self._refusal, self._delay, self._damage = None, 0.0, None
 
-    def _spoiled(self, data: Payload) -> Payload:
+    def _damaged(self, data: Payload) -> Payload:
         return data if self._damage is None else self._damage(data)
 
-    def _on_the_loop(self, action: Callable[[], None]) -> None:
+    def _call_on_loop(self, action: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(action)
 
 
-class _ByHand(Slow):
+class _ControlledObserver(DelayingObserver):
     def __init__(
-        self, observer: abc.ObserverBase[Signal], late: Callable[[], float], spoiled: Damage
+        self, observer: abc.ObserverBase[Signal], delay: Callable[[], float], damage: Damage
     ) -> None:
-        super().__init__(observer, late)
-        self._spoiled = spoiled
+        super().__init__(observer, delay)
+        self._apply_damage = damage
 
-    def message(self, data: Payload) -> None:
-        super().message(self._spoiled(data))
+    def forward_message(self, data: Payload) -> None:
+        super().forward_message(self._apply_damage(data))
 
 
 def faults(transport: Transport = websockets_transport) -> Faults:

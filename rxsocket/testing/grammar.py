@@ -31,7 +31,7 @@ from rxsocket.events import (
 __all__ = ["Grammar", "GrammarError"]
 
 
-class Phase(Enum):
+class EpochPhase(Enum):
     """Where an epoch is."""
 
     NEW = "has not begun"
@@ -40,17 +40,17 @@ class Phase(Enum):
     OVER = "is over"
 
 
-NEXT: Mapping[Phase, Mapping[type, Phase]] = MappingProxyType(
+NEXT_PHASE: Mapping[EpochPhase, Mapping[type, EpochPhase]] = MappingProxyType(
     {
-        Phase.NEW: {Connecting: Phase.DIALLING},
-        Phase.DIALLING: {
-            Opened: Phase.OPEN,
-            ConnectFailed: Phase.OVER,
-            Rejected: Phase.OVER,
-            Aborted: Phase.OVER,
+        EpochPhase.NEW: {Connecting: EpochPhase.DIALLING},
+        EpochPhase.DIALLING: {
+            Opened: EpochPhase.OPEN,
+            ConnectFailed: EpochPhase.OVER,
+            Rejected: EpochPhase.OVER,
+            Aborted: EpochPhase.OVER,
         },
-        Phase.OPEN: {Message: Phase.OPEN, Closed: Phase.OVER},
-        Phase.OVER: {},
+        EpochPhase.OPEN: {Message: EpochPhase.OPEN, Closed: EpochPhase.OVER},
+        EpochPhase.OVER: {},
     }
 )
 """The phase that each event leads to; what is not here is an error."""
@@ -92,7 +92,7 @@ class Grammar:
 
     def __init__(self, *, first: int = 1) -> None:
         self._next_epoch = first
-        self._phases: dict[int, Phase] = {}
+        self._phases: dict[int, EpochPhase] = {}
         self._history: deque[Event] = deque(maxlen=SHOWN)
         self._error: GrammarError | None = None
         self._stale: int | None = None
@@ -107,7 +107,7 @@ class Grammar:
         if isinstance(event, EpochEvent):
             self._advance(event)
         elif isinstance(event, (Stale, Fresh)):
-            self._aged(event)
+            self._check_staleness(event)
 
     __call__ = check
 
@@ -122,10 +122,10 @@ class Grammar:
         for epoch, phase in self._phases.items():
             self._fail(f"epoch {epoch} {phase.value} at the end", None)
 
-    def _aged(self, event: Stale | Fresh) -> None:
+    def _check_staleness(self, event: Stale | Fresh) -> None:
         name = type(event).__name__
-        phase = self._phases.get(event.epoch, Phase.OVER)
-        if phase is not Phase.OPEN:
+        phase = self._phases.get(event.epoch, EpochPhase.OVER)
+        if phase is not EpochPhase.OPEN:
             self._fail(f"{name} of epoch {event.epoch}, which {phase.value}", event)
         if isinstance(event, Fresh) is not (self._stale == event.epoch):
             self._fail(f"{name} of epoch {event.epoch}, which was so already", event)
@@ -135,22 +135,22 @@ class Grammar:
         epoch, name = event.epoch, type(event).__name__
         if isinstance(event, Connecting) and epoch != self._next_epoch:
             self._fail(f"epoch {epoch} begins; {self._next_epoch} is the next", event)
-        before = Phase.OVER if epoch < self._next_epoch else Phase.NEW
+        before = EpochPhase.OVER if epoch < self._next_epoch else EpochPhase.NEW
         phase = self._phases.get(epoch, before)
-        after = NEXT[phase].get(type(event))
+        after = NEXT_PHASE[phase].get(type(event))
         if after is None:
             self._fail(f"{name} of epoch {epoch}, which {phase.value}", event)
-        if after is Phase.OPEN:
+        if after is EpochPhase.OPEN:
             others = [
                 other
                 for other, where in self._phases.items()
-                if where is Phase.OPEN and other != epoch
+                if where is EpochPhase.OPEN and other != epoch
             ]
             if others:
                 self._fail(f"{name} of epoch {epoch} while epoch {others[0]} is open", event)
         if isinstance(event, Connecting):
             self._next_epoch += 1
-        if after is Phase.OVER:
+        if after is EpochPhase.OVER:
             del self._phases[epoch]
         else:
             self._phases[epoch] = after

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from rxsocket.auth.credentials import Credential
 from rxsocket.events import Closed, ConnectFailed, Message, Opened, Rejected
 from rxsocket.state import State
-from rxsocket.testing.watch import Entry, StreamsEnded, Watch
+from rxsocket.testing.watch import StreamsEnded, Watch, WatchEntry
 
 __all__ = ["assert_marbles", "marbles"]
 
@@ -69,10 +69,10 @@ class _Legend:
         return self._credentials[credential]
 
 
-_Look = Callable[[Any, _Legend], str | None]
+_ToSymbol = Callable[[Any, _Legend], str | None]
 
 
-def _when(*kinds: type, symbol: str) -> _Look:
+def _when(*kinds: type, symbol: str) -> _ToSymbol:
     return lambda what, _: symbol if isinstance(what, kinds) else None
 
 
@@ -82,7 +82,7 @@ def _end(what: Any) -> str | None:
     return None
 
 
-ROWS: Mapping[str, _Look] = {
+ROWS: Mapping[str, _ToSymbol] = {
     "auth": lambda what, legend: legend.credential(what) if isinstance(what, Credential) else None,
     "state": lambda what, _: _STATES[what] if isinstance(what, State) else None,
     "opens": lambda what, _: "o" if isinstance(what, Opened) else _end(what),
@@ -113,8 +113,8 @@ def marbles(
         auth: Credentials by the letter that stands for them; left out, A, B, … as they came.
     """
     names = rows or tuple(ROWS)
-    told = _told(seen.entries, names, tick, _Legend(values or {}, auth or {}))
-    shown = {name: row for name, row in told.items() if row or rows}
+    drawn = _to_rows(seen.entries, names, tick, _Legend(values or {}, auth or {}))
+    shown = {name: row for name, row in drawn.items() if row or rows}
     width = _width(shown.values())
     return "\n".join(f"{name:<9} {_drawn(row, width)}" for name, row in shown.items())
 
@@ -156,7 +156,7 @@ def assert_marbles(
         raise ValueError(f"tick: pass seconds, more than 0, not {tick!r}")
     expected = _parsed(diagram)
     legend = _Legend(values or {}, auth or {})
-    actual = _told(seen.entries, tuple(expected), tick, legend)
+    actual = _to_rows(seen.entries, tuple(expected), tick, legend)
     if actual == expected:
         return
     width = _width((*actual.values(), *expected.values()))
@@ -181,8 +181,8 @@ def assert_marbles(
     )
 
 
-def _told(
-    entries: list[Entry], names: tuple[str, ...], tick: float, legend: _Legend
+def _to_rows(
+    entries: list[WatchEntry], names: tuple[str, ...], tick: float, legend: _Legend
 ) -> dict[str, _Row]:
     rows: dict[str, _Row] = {name: [] for name in names}
     for at, what in entries:

@@ -6,9 +6,6 @@
 
 A test fails when a socket of it was left open, or when the events of one broke the grammar. A test
 that is marked ``leaves_sockets_open`` may leave them; they are closed all the same.
-
-
-What holds for every test with sockets: the grammar of events (C2), and none left open (C26).
 """
 
 from __future__ import annotations
@@ -29,11 +26,14 @@ from rxsocket.testing.fake import Fake
 from rxsocket.testing.grammar import Grammar
 from rxsocket.testing.server import Server
 
-__all__ = ["Oversight", "fake_socket", "oversight", "virtual_clock", "websocket_server"]
+__all__ = ["SocketChecks", "fake_socket", "virtual_clock", "websocket_server"]
 
 
-class Oversight:
-    """Watches the sockets that are made while a test runs.
+MARK = "leaves_sockets_open"
+
+
+class SocketChecks:
+    """Checks the sockets that are made while a test runs: grammar (C2), none left open (C26).
 
     Attributes:
         paused: Whether those that are made now live longer than the test.
@@ -47,7 +47,7 @@ class Oversight:
         self._installed = False
 
     def install(self) -> None:
-        """Look over every socket from now on; a second time does nothing."""
+        """Check every socket from now on; a second time does nothing."""
         if self._installed:
             return
         self._installed = True
@@ -60,14 +60,14 @@ class Oversight:
                 self._grammars[engine.publisher] = Grammar()
 
         def watched_publish(publisher: Publisher, event: Event, *rest: Any, **more: Any) -> None:
-            self._check(publisher, event)
+            self._check_event(publisher, event)
             publish(publisher, event, *rest, **more)
 
         def watched_deliver(
             publisher: Publisher, batch: list[Any], *rest: Any, **more: Any
         ) -> None:
             if publisher in self._grammars:
-                batch = _Looked(batch, partial(self._message, publisher))
+                batch = _CheckedBatch(batch, partial(self._check_message, publisher))
             deliver(publisher, batch, *rest, **more)
 
         replaced: tuple[tuple[type[Any], str, Any], ...] = (
@@ -78,20 +78,20 @@ class Oversight:
         for owner, name, function in replaced:
             setattr(owner, name, function)
 
-    def begin(self) -> None:
-        """A test begins."""
+    def start_test(self) -> None:
+        """Forget the sockets of the test before."""
         self._engines.clear()
         self._grammars.clear()
         self._broken.clear()
 
-    def end(self, *, may_stay_open: bool = False) -> None:
-        """A test is over: close what it left open.
+    def finish_test(self, *, may_stay_open: bool = False) -> None:
+        """Close what the test left open.
 
         Raises:
             AssertionError: If a socket was left open, or its events broke the grammar.
         """
         engines, grammars, broken = list(self._engines), dict(self._grammars), list(self._broken)
-        self.begin()
+        self.start_test()
         left = [engine for engine in engines if _runs(engine)]
         for engine in left:
             if not engine.loop.event_loop.is_closed():
@@ -100,16 +100,19 @@ class Oversight:
             raise broken[0]
         if left and not may_stay_open:
             shown = ", ".join(engine.options.label for engine in left)
-            raise AssertionError(f"left open: {shown}; close() the socket, or use it in a with")
+            raise AssertionError(
+                f"left open: {shown}; close() the socket, or use it in a with; "
+                f"@pytest.mark.{MARK} allows it"
+            )
         for engine in engines:
             if engine not in left:
                 grammars[engine.publisher].done()
 
-    def _message(self, publisher: Publisher, data: Any) -> None:
+    def _check_message(self, publisher: Publisher, data: Any) -> None:
         epoch: int = publisher._epoch  # pyright: ignore[reportPrivateUsage]
-        self._check(publisher, Message(epoch=epoch, data=data))
+        self._check_event(publisher, Message(epoch=epoch, data=data))
 
-    def _check(self, publisher: Publisher, event: Event) -> None:
+    def _check_event(self, publisher: Publisher, event: Event) -> None:
         grammar = self._grammars.get(publisher)
         if grammar is None:
             return
@@ -119,16 +122,16 @@ class Oversight:
             self._broken.append(error)
 
 
-class _Looked(list[Any]):
-    """Messages of one read; each is looked at when it is taken to be delivered."""
+class _CheckedBatch(list[Any]):
+    """Messages of one read; each is checked when it is taken to be delivered."""
 
-    def __init__(self, batch: list[Any], look: Callable[[Any], None]) -> None:
+    def __init__(self, batch: list[Any], check: Callable[[Any], None]) -> None:
         super().__init__(batch)
-        self._look = look
+        self._check = check
 
     def __iter__(self) -> Iterator[Any]:
         for message in super().__iter__():
-            self._look(message)
+            self._check(message)
             yield message
 
 
@@ -137,23 +140,19 @@ def _runs(engine: Engine) -> bool:
     return engine.is_used
 
 
-oversight = Oversight()
-"""The one of this process."""
-
-
-MARK = "leaves_sockets_open"
+checks = SocketChecks()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known, and look over every socket from now on."""
+    """Make the mark known, and check every socket from now on."""
     config.addinivalue_line("markers", f"{MARK}: sockets that the test left open do not fail it")
-    oversight.install()
+    checks.install()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Begin to look over the sockets of a test, those of its fixtures included."""
-    oversight.begin()
+    """Begin to check the sockets of a test, those of its fixtures included."""
+    checks.start_test()
     return (yield)
 
 
@@ -162,18 +161,18 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
     """A socket of a fixture for several tests is not one that the first of them left open."""
     if fixturedef.scope == "function":
         return (yield)
-    before, oversight.paused = oversight.paused, True
+    before, checks.paused = checks.paused, True
     try:
         return (yield)
     finally:
-        oversight.paused = before
+        checks.paused = before
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Judge the sockets of a test when its fixtures are gone."""
     result = yield
-    oversight.end(may_stay_open=item.get_closest_marker(MARK) is not None)
+    checks.finish_test(may_stay_open=item.get_closest_marker(MARK) is not None)
     return result
 
 

@@ -35,21 +35,21 @@ Messages: TypeAlias = Iterable[Payload] | Callable[[], Iterable[Payload]]
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendStep:
     message: Payload
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamStep:
     messages: Messages
     rate: float | None
 
-    def begin(self) -> Iterable[Payload]:
+    def open_messages(self) -> Iterable[Payload]:
         return self.messages() if callable(self.messages) else self.messages
 
 
 @dataclass(frozen=True, slots=True)
-class Expect:
+class ExpectStep:
     what: Payload | Predicate | None
 
     def matches(self, message: Payload) -> bool:
@@ -61,38 +61,48 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitStep:
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseStep:
     code: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class DropStep:
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Freeze:
+class FreezeStep:
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Echo:
+class EchoStep:
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class StayStep:
     pass
 
 
-Step: TypeAlias = Send | Stream | Expect | Wait | Close | Drop | Freeze | Echo | Stay
-LAST = (Close, Drop, Freeze, Echo, Stay)
+Step: TypeAlias = (
+    SendStep
+    | StreamStep
+    | ExpectStep
+    | WaitStep
+    | CloseStep
+    | DropStep
+    | FreezeStep
+    | EchoStep
+    | StayStep
+)
+FINAL_STEPS = (CloseStep, DropStep, FreezeStep, EchoStep, StayStep)
 """Steps that nothing can follow."""
 
 
@@ -113,7 +123,7 @@ class Accept:
         for message in messages:
             if not isinstance(message, (str, bytes)):
                 raise TypeError(f"send: pass str or bytes, not {type(message).__name__}")
-        return self._then(*map(Send, messages))
+        return self._with_steps(*map(SendStep, messages))
 
     def stream(self, messages: Messages, rate: float | None = None) -> Accept:
         """Send many messages, each when the client has read enough of those before it.
@@ -135,7 +145,7 @@ class Accept:
             raise TypeError(f"stream: pass an iterable of messages, or a function, not {kind}")
         if rate is not None and not rate > 0:
             raise ValueError(f"stream: pass a rate of more than 0 a second, or None, not {rate}")
-        return self._then(Stream(messages, rate))
+        return self._with_steps(StreamStep(messages, rate))
 
     def expect(self, message: Payload | Predicate | None = None) -> Accept:
         """Wait for one message of the client; ``None`` takes any.
@@ -146,35 +156,35 @@ class Accept:
         Args:
             message: The message, or a function that says whether it is the right one.
         """
-        return self._then(Expect(message))
+        return self._with_steps(ExpectStep(message))
 
     def wait(self, seconds: float) -> Accept:
         """Do nothing for some seconds: ``accept().wait(2).send("late")``."""
-        return self._then(Wait(duration(seconds)))
+        return self._with_steps(WaitStep(duration(seconds)))
 
     def close(self, code: int = 1000, reason: str = "") -> Accept:
         """Close: ``accept().close(4401, "expired")``; 1005 sends a close frame without a code."""
-        return self._then(Close(closing_code(code), reason))
+        return self._with_steps(CloseStep(closing_code(code), reason))
 
     def drop(self) -> Accept:
         """Cut the TCP connection, without a close frame."""
-        return self._then(Drop())
+        return self._with_steps(DropStep())
 
     def freeze(self) -> Accept:
         """Never read or answer again: no pong, no close frame, but TCP stays up."""
-        return self._then(Freeze())
+        return self._with_steps(FreezeStep())
 
     def echo(self) -> Accept:
         """Send back whatever comes, until the client leaves."""
-        return self._then(Echo())
+        return self._with_steps(EchoStep())
 
     def stay(self) -> Accept:
         """Stay open, until the client leaves or the test closes it: the end of any script."""
-        return self._then(Stay())
+        return self._with_steps(StayStep())
 
-    def _then(self, *steps: Step) -> Accept:
-        if self.steps and isinstance(self.steps[-1], LAST):
-            last = type(self.steps[-1]).__name__.lower()
+    def _with_steps(self, *steps: Step) -> Accept:
+        if self.steps and isinstance(self.steps[-1], FINAL_STEPS):
+            last = type(self.steps[-1]).__name__.removesuffix("Step").lower()
             raise ValueError(f"script: nothing can follow {last}(); make it the last step")
         return replace(self, steps=(*self.steps, *steps))
 

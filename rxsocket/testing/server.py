@@ -1,7 +1,4 @@
-"""A scripted WebSocket server on a free port of this machine, on a thread of its own.
-
-A connection of the real server, down to TCP.
-"""
+"""A scripted WebSocket server on a free port of this machine, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -23,83 +20,81 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from rxsocket.testing.peer_connection import Handshake, Visit
+from rxsocket.testing.peer_connection import PeerConnection
 from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
-from rxsocket.testing.scripted_server import Book, Scripted
+from rxsocket.testing.scripted_server import ScriptedServer
+from rxsocket.testing.server_log import Handshake, ServerLog
 
-__all__ = ["Door", "RealVisit", "Server", "server"]
+__all__ = ["Server", "server"]
 
 
-class Door(ServerConnection):
+class TrackedConnection(ServerConnection):
     """A connection that the server knows from its first byte on, to be able to cut it off."""
 
-    server_doors: set[Door]
+    tracked: set[TrackedConnection]
     script: Accept
-    handshake_seen: Handshake
-    visit: RealVisit | None = None
+    client_handshake: Handshake
+    peer: TcpPeerConnection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TCP, and TLS if it is used, is there."""
         super().connection_made(transport)
-        self.server_doors.add(self)
+        self.tracked.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """TCP is gone."""
         super().connection_lost(exc)
-        self.server_doors.discard(self)
-        if self.visit is not None:
-            self.visit.ended()
+        self.tracked.discard(self)
+        if self.peer is not None:
+            self.peer.on_connection_lost()
 
 
-class RealVisit(Visit):
-    """The server's end of an accepted connection."""
+class TcpPeerConnection(PeerConnection):
+    """The server's end of an accepted connection, down to TCP."""
 
-    def __init__(self, book: Book, door: Door) -> None:
-        super().__init__(book, door.handshake_seen)
-        self._door = door
-        self._book = book
-        self._farewell: asyncio.Task[None] | None = None
+    def __init__(self, server: Server, connection: TrackedConnection) -> None:
+        super().__init__(server.log, connection.client_handshake)
+        self._server = server
+        self._connection = connection
+        self._closing: asyncio.Task[None] | None = None
         # Its first step comes in the next turn of the loop, when the answer is on its way.
-        self._player = self.loop.create_task(self.play(door.script.steps))
+        self._script = self.loop.create_task(self.run_script(connection.script.steps))
 
-    def ended(self) -> None:
-        """TCP is gone."""
-        self._player.cancel()
+    def on_connection_lost(self) -> None:
+        self._script.cancel()
         self.closing = True
-        close = self._door.protocol.close_rcvd
+        close = self._connection.protocol.close_rcvd
         if close is not None:
-            self._book.left(self, close.code, close.reason)
+            self._log.add_close(self.number, close.code, close.reason)
         elif not self.dropped:
-            self._book.left(self, 1006, "")
-        self._book.gone(self)
+            self._log.add_close(self.number, 1006, "")
+        self._server.remove_connection(self)
 
-    def _deliver(self, message: Payload) -> None:
-        broadcast([self._door], message)
+    def _write(self, message: Payload) -> None:
+        broadcast([self._connection], message)
 
-    async def _send(self, message: Payload) -> bool:
+    async def _write_and_drain(self, message: Payload) -> bool:
         try:
-            await self._door.send(message)
+            await self._connection.send(message)
         except ConnectionClosed:
             return False
         return True
 
-    def _close(self, code: int, reason: str) -> None:
+    def _write_close(self, code: int, reason: str) -> None:
         # websockets spells "a close frame without a code" None.
         sent = cast(int, None if code == 1005 else code)
-        self._farewell = self.loop.create_task(self._door.close(sent, reason))
+        self._closing = self.loop.create_task(self._connection.close(sent, reason))
 
-    def _drop(self) -> None:
-        self._door.transport.abort()
+    def _cut(self) -> None:
+        self._connection.transport.abort()
 
-    def _freeze(self) -> None:
-        self._door.transport.pause_reading()
+    def _stop_reading(self) -> None:
+        self._connection.transport.pause_reading()
 
 
 # Registered nowhere and above every level: websockets logs handshakes, with what they carry (C28).
 SILENT = logging.Logger("rxsocket.testing", logging.CRITICAL + 1)
 
 
-class Server(Scripted):
+class Server(ScriptedServer):
     """See :func:`server`."""
 
     def __init__(
@@ -109,13 +104,13 @@ class Server(Scripted):
         ssl: ssl_module.SSLContext | None,
         host: str,
     ) -> None:
-        super().__init__(scripts, tokens)
+        super().__init__(ServerLog(), scripts, tokens)
         self._ssl = ssl
         self._host = host
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event = asyncio.Event()
-        self._doors: set[Door] = set()
+        self._tracked: set[TrackedConnection] = set()
         self._port: int | None = None
 
     @property
@@ -191,14 +186,14 @@ class Server(Scripted):
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         listening = await serve(
-            self._read,
+            self._read_messages,
             self._host,
             self._port or 0,
-            process_request=self._answer,
-            process_response=self._opened,
+            process_request=self._answer_handshake,
+            process_response=self._on_answered,
             select_subprotocol=_subprotocol,
             # Called, never subclassed: any factory will do.
-            create_connection=cast("type[ServerConnection]", self._door),
+            create_connection=cast("type[ServerConnection]", self._track),
             ssl=self._ssl,
             open_timeout=None,
             ping_interval=None,
@@ -211,66 +206,69 @@ class Server(Scripted):
         with suppress(NotImplementedError):  # on Windows
             for port in listening.sockets:
                 self._loop.remove_reader(port)
-        # What was accepted by now gets its door, to be closed, in the next two turns of the loop;
-        # of a port that is closed before, or a loop that ends, asyncio would leave it open.
+        # What was accepted by now is tracked, to be closed, in the next two turns of the loop; of a
+        # port that is closed before, or a loop that ends, asyncio would leave it open.
         for _ in range(2):
             await asyncio.sleep(0)
         listening.close(close_connections=False)
-        doors = list(self._doors)
-        for door in doors:
-            if door.visit is not None:
-                door.visit.dropped = True
-            door.transport.abort()
-        if doors:
-            await asyncio.wait(
-                [asyncio.ensure_future(door.wait_closed()) for door in doors], timeout=0.5
-            )
+        tracked = list(self._tracked)
+        for connection in tracked:
+            if connection.peer is not None:
+                connection.peer.dropped = True
+            connection.transport.abort()
+        if tracked:
+            closed = [asyncio.ensure_future(connection.wait_closed()) for connection in tracked]
+            await asyncio.wait(closed, timeout=0.5)
 
-    def _door(self, *arguments: Any, **options: Any) -> Door:
-        door = Door(*arguments, **options)
-        door.server_doors = self._doors
-        return door
+    def _track(self, *arguments: Any, **options: Any) -> TrackedConnection:
+        connection = TrackedConnection(*arguments, **options)
+        connection.tracked = self._tracked
+        return connection
 
-    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        door = cast(Door, connection)
-        handshake, script = self.dialled(request.path, request.headers)
+    async def _answer_handshake(
+        self, server_connection: ServerConnection, request: Request
+    ) -> Response | None:
+        connection = cast(TrackedConnection, server_connection)
+        handshake, script = self.accept_dial(request.path, request.headers)
         if handshake is None or isinstance(script, Unreachable):
-            door.transport.abort()
+            connection.transport.abort()
             return None
         if isinstance(script, Hang):
-            await door.wait_closed()
+            await connection.wait_closed()
             return None
         if script.pause:
             await asyncio.sleep(script.pause)
         if isinstance(script, Reject):
-            self.note(f"#{handshake.number} refused: {script.status}")
+            self.log.add_line(f"#{handshake.number} refused: {script.status}")
             return _response(script)
-        door.handshake_seen, door.script = handshake, script
+        connection.client_handshake, connection.script = handshake, script
         return None
 
-    def _opened(self, connection: ServerConnection, request: Request, response: Response) -> None:
-        """A client is let in: known before it can know, so that a push at once reaches it."""
-        door = cast(Door, connection)
-        if response.status_code == 101 and door.protocol.state is State.CONNECTING:
-            door.visit = RealVisit(self, door)
-            self.opened(door.visit)
+    def _on_answered(
+        self, server_connection: ServerConnection, request: Request, response: Response
+    ) -> None:
+        """Add a client before it knows that it is accepted, so that a push at once reaches it."""
+        connection = cast(TrackedConnection, server_connection)
+        if response.status_code == 101 and connection.protocol.state is State.CONNECTING:
+            connection.peer = TcpPeerConnection(self, connection)
+            self.add_connection(connection.peer)
 
-    async def _read(self, connection: ServerConnection) -> None:
-        visit = cast(Door, connection).visit
-        if visit is None:
-            raise AssertionError("a client was let in without an answer")
+    async def _read_messages(self, connection: ServerConnection) -> None:
+        peer = cast(TrackedConnection, connection).peer
+        if peer is None:
+            raise AssertionError("a client was accepted without an answer")
         try:
             async for message in connection:
-                visit.heard(message)
+                peer.on_message(message)
         except ConnectionClosed:
             pass
 
 
 def _subprotocol(
-    connection: ServerConnection, offered: Sequence[Subprotocol]
+    server_connection: ServerConnection, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    door = cast(Door, connection)
-    chosen = door.script.subprotocol or door.handshake_seen.fixed_subprotocol
+    connection = cast(TrackedConnection, server_connection)
+    chosen = connection.script.subprotocol or connection.client_handshake.fixed_subprotocol
     return None if chosen is None else Subprotocol(chosen)
 
 

@@ -1,6 +1,4 @@
-"""The asyncio side of the virtual clock: a loop whose callbacks are items of a timeline."""
-
-# ruff: noqa: D102 - these methods are those of asyncio.AbstractEventLoop
+"""The asyncio side of the virtual clock: a loop that runs on a ``TestScheduler``."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from contextvars import Context
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
-from rxsocket.testing.virtual_scheduler import Call, Timeline, whole
+from rxsocket.testing.virtual_scheduler import ScheduledCall, SteadyTestScheduler, to_microseconds
 
 __all__ = ["Handler", "VirtualLoop", "aclose"]
 
@@ -23,10 +21,10 @@ EPOCH = 1_735_689_600.0
 
 
 class _Handle(asyncio.TimerHandle):
-    """A callback that is an item of the timeline, and is cancelled with it."""
+    """A callback that is an item of the scheduler, and is cancelled with it."""
 
     __slots__ = ("item",)
-    item: Call
+    item: ScheduledCall
     _loop: VirtualLoop
     _when: float
     _cancelled: bool
@@ -36,8 +34,8 @@ class _Handle(asyncio.TimerHandle):
         self.item.cancel()
 
     def invoke(self) -> None:
-        # Below the resolution of the timeline, time goes with the timers: never early.
-        self._loop.reached(self._when)
+        # Times that the scheduler rounds go with the timers: none is early.
+        self._loop.advance_past(self._when)
         if not self._cancelled:
             self._run()
 
@@ -50,7 +48,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self) -> None:
-        self.scheduler = Timeline()
+        self.scheduler = SteadyTestScheduler()
         self._reached = 0.0
         self._entered = False
         self._closed = False
@@ -91,7 +89,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         return self.call_at(self.time(), callback, *args, context=context)
 
-    # The timeline has a lock of its own; the callback runs at the next advance() or run().
+    # The scheduler has a lock of its own; the callback runs at the next advance() or run().
     call_soon_threadsafe = call_soon
 
     def call_later(
@@ -103,7 +101,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         # Three sleeps of 0.1 s end at 0.3 s, not at 0.30000000000000004.
         exact = self.time() + delay
-        when = whole(exact)
+        when = to_microseconds(exact)
         return self.call_at(
             exact if when <= self.time() else when, callback, *args, context=context
         )
@@ -118,11 +116,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = _Handle(when, callback, args, self, context)
-        handle.item = self.scheduler.call_at(whole(when), handle.invoke)
+        handle.item = self.scheduler.call_at(to_microseconds(when), handle.invoke)
         return handle
 
-    def reached(self, when: float) -> None:
-        """A timer is due: it is that time at least."""
+    def advance_past(self, when: float) -> None:
+        """A timer is due, so it is that time at least."""
         if when > self._reached:
             self._reached = when
 

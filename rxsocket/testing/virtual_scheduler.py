@@ -1,4 +1,4 @@
-"""A ``TestScheduler`` whose time moves only when it is told to.
+"""A ``TestScheduler`` whose time moves only when a test moves it.
 
 RxPY's own one adds a second for every 100 items without a delay in ``start()``, and runs nothing in
 ``advance_to(now)``; both are replaced here, below ``TestScheduler``, so that everything else of it
@@ -19,24 +19,29 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.scheduleditem import ScheduledItem
 from reactivex.testing import TestScheduler
 
-__all__ = ["BUSY", "Busy", "Call", "Timeline", "whole"]
+__all__ = [
+    "EndlessLoop",
+    "ScheduledCall",
+    "SteadyTestScheduler",
+    "to_microseconds",
+]
 
 S = TypeVar("S")
 
-BUSY = 1_000_000
+MAX_AT_ONE_INSTANT = 1_000_000
 """Items that may run at one instant before it is taken for an endless loop."""
 
 
-def whole(seconds: float) -> float:
-    """A time in whole microseconds: what a ``datetime`` can tell apart."""
+def to_microseconds(seconds: float) -> float:
+    """Round a time in seconds to what a ``datetime`` can tell apart."""
     return round(seconds, 6)
 
 
-class Busy(AssertionError):
+class EndlessLoop(AssertionError):
     """Something schedules itself for ever without letting time pass."""
 
 
-class Call:
+class ScheduledCall:
     """A callback of the loop."""
 
     __slots__ = ("_cancelled", "invoke")
@@ -46,18 +51,16 @@ class Call:
         self._cancelled = False
 
     def cancel(self) -> None:
-        """Do not call it any more."""
         self._cancelled = True
 
     def is_cancelled(self) -> bool:
-        """Whether it was cancelled."""
         return self._cancelled
 
 
-Item: TypeAlias = Call | ScheduledItem
+Item: TypeAlias = ScheduledCall | ScheduledItem
 
 
-class _Steady(VirtualTimeScheduler):
+class _SteadyScheduler(VirtualTimeScheduler):
     """Virtual time without surprises: items run by their time, then in the order they came.
 
     Every callback of a day in virtual time comes by here, so the heap is one of plain tuples.
@@ -88,21 +91,21 @@ class _Steady(VirtualTimeScheduler):
         state: S | None = None,
     ) -> abc.DisposableBase:
         """Schedule an action; what was due in the past is due now, behind what already is."""
-        due = max(whole(self.to_seconds(duetime)), self.seconds)
+        due = max(to_microseconds(self.to_seconds(duetime)), self.seconds)
         item = ScheduledItem(self, state, action, self.to_datetime(due))
-        self._add(due, item)
+        self._push(due, item)
         return item.disposable
 
-    def call_at(self, time: float, call: Callable[[], object]) -> Call:
+    def call_at(self, time: float, call: Callable[[], object]) -> ScheduledCall:
         """Schedule a callback, in whole microseconds: :meth:`schedule_absolute` for less."""
         now = self.seconds
-        item = Call(call)
-        self._add(time if time > now else now, item)
+        item = ScheduledCall(call)
+        self._push(time if time > now else now, item)
         return item
 
     def step(self, until: float = inf) -> bool:
         """Run the next item, if it is due by a time in seconds; return whether there was one."""
-        item = self._next(until)
+        item = self._pop(until)
         if item is None:
             return False
         item.invoke()
@@ -115,22 +118,22 @@ class _Steady(VirtualTimeScheduler):
 
     def advance_to(self, time: typing.AbsoluteTime) -> None:
         """Run everything that is due up to a time and at it; it is that time afterwards."""
-        target = whole(self.to_seconds(time))
+        target = to_microseconds(self.to_seconds(time))
         if target < self.seconds:
             raise ArgumentOutOfRangeException()
         while self.step(target):
             pass
-        self._move(target)
+        self._move_to(target)
 
     def skip_to(self, time: typing.AbsoluteTime) -> None:
         """Be at a time without running what is due before it."""
-        self._move(whole(self.to_seconds(time)))
+        self._move_to(to_microseconds(self.to_seconds(time)))
 
-    def _add(self, due: float, item: Item) -> None:
+    def _push(self, due: float, item: Item) -> None:
         with self._lock:
             heappush(self._items, (due, next(self._order), item))
 
-    def _next(self, until: float) -> Item | None:
+    def _pop(self, until: float) -> Item | None:
         items = self._items
         with self._lock:
             while items:
@@ -138,29 +141,29 @@ class _Steady(VirtualTimeScheduler):
                 if not item.is_cancelled():
                     if due > until:
                         return None
-                    self._move(due)
-                    self._count()
+                    self._move_to(due)
+                    self._count_at_instant()
                     heappop(items)
                     return item
                 heappop(items)
         return None
 
-    def _count(self) -> None:
+    def _count_at_instant(self) -> None:
         self._at_this_instant += 1
-        if self._at_this_instant > BUSY:
+        if self._at_this_instant > MAX_AT_ONE_INSTANT:
             self._at_this_instant = 0
-            raise Busy(
-                f"{BUSY} callbacks ran at t={self.seconds:g} s without time passing: "
+            raise EndlessLoop(
+                f"{MAX_AT_ONE_INSTANT} callbacks ran at t={self.seconds:g} s without time passing: "
                 "something schedules itself in an endless loop"
             )
 
-    def _move(self, time: float) -> None:
+    def _move_to(self, time: float) -> None:
         if time > self.seconds:
             self._clock = time
             self._at_this_instant = 0
 
 
-class Timeline(TestScheduler, _Steady):
+class SteadyTestScheduler(TestScheduler, _SteadyScheduler):
     """The ``TestScheduler`` of a :class:`~rxsocket.testing.clock.VirtualClock`."""
 
     __test__ = False

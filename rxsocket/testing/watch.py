@@ -1,14 +1,8 @@
-"""What happens to a socket, kept and waited for: on a thread, in a coroutine, in virtual time.
-
-Waiting for something to be true, on a thread, in a coroutine or in virtual time.
-"""
+"""What happens to a socket, kept and waited for: on a thread, in a coroutine, in virtual time."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from reactivex import Observable, abc
@@ -20,77 +14,9 @@ from rxsocket.runtime.threads import running_loop
 from rxsocket.socket import Socket
 from rxsocket.state import State
 from rxsocket.streams.stream import Stream
-from rxsocket.testing.clock import VirtualClock
+from rxsocket.testing.condition import ChangeCondition
 
-__all__ = ["Entry", "Happenings", "StreamsEnded", "Watch", "watch"]
-
-
-class Happenings:
-    """Asks whoever waits again whenever something happened; a lock, too, for what it is about.
-
-    The lock can be taken again by the thread that has it: a predicate may read every member.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: list[Callable[[], None]] = []
-
-    def __enter__(self) -> None:
-        self._changed.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._changed.release()
-
-    def tell(self) -> None:
-        """Something happened."""
-        with self._changed:
-            self._changed.notify_all()
-            for wake in self._waiting:
-                wake()
-
-    def wait(self, holds: Callable[[], object], timeout: float) -> bool:
-        """Block until something holds, or virtual time passes; return whether it does.
-
-        Args:
-            holds: Asked at once, and whenever something happened.
-            timeout: Seconds.
-        """
-        loop = asyncio._get_running_loop()
-        if isinstance(loop, VirtualClock):
-            return loop.run(self.come(holds, timeout))
-        with self._changed:
-            return bool(self._changed.wait_for(holds, timeout))
-
-    async def come(
-        self,
-        holds: Callable[[], object],
-        timeout: float,  # noqa: ASYNC109 - the twin of wait
-    ) -> bool:
-        """Like :meth:`wait`, without blocking the loop."""
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop was closed with this coroutine on it
-                loop.call_soon_threadsafe(changed.set)
-
-        with self._changed:
-            self._waiting.append(wake)
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._holds(holds):
-                    await changed.wait()
-                    changed.clear()
-        except TimeoutError:
-            return False
-        finally:
-            with self._changed:
-                self._waiting.remove(wake)
-        return True
-
-    def _holds(self, holds: Callable[[], object]) -> bool:
-        with self._changed:
-            return bool(holds())
+__all__ = ["StreamsEnded", "Watch", "WatchEntry", "watch"]
 
 
 T = TypeVar("T")
@@ -105,7 +31,7 @@ class StreamsEnded(NamedTuple):
     error: Exception | None
 
 
-class Entry(NamedTuple):
+class WatchEntry(NamedTuple):
     """Something that happened, and when: seconds since the watch began."""
 
     at: float
@@ -113,7 +39,7 @@ class Entry(NamedTuple):
 
 
 class Watch(abc.DisposableBase):
-    """A diary of a socket. Made by :func:`watch`; dispose it to leave.
+    """What happened to a socket. Made by :func:`watch`; dispose it to stop watching.
 
     Attributes:
         socket: The socket.
@@ -121,28 +47,26 @@ class Watch(abc.DisposableBase):
 
     def __init__(self, socket: Socket, *, connect: bool = True) -> None:
         self.socket = socket
-        self._changed = Happenings()
-        self._entries: list[Entry] = []
+        self._changed = ChangeCondition()
+        self._entries: list[WatchEntry] = []
         self._began: float | None = None
         self._end: StreamsEnded | None = None
 
-        def seen(stream: Stream[Any]) -> Observable[Any]:
+        def observed(stream: Stream[Any]) -> Observable[Any]:
             return stream if connect else stream.passive()
 
         self._subscription = CompositeDisposable(
             socket.auth.subscribe(self._add),
             socket.state.subscribe(self._add),
-            seen(socket.events).subscribe(
+            observed(socket.events).subscribe(
                 self._add,
                 lambda error: self._add(StreamsEnded(error)),
                 lambda: self._add(StreamsEnded(None)),
             ),
         )
 
-    # --- looking
-
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[WatchEntry]:
         """Everything, with its time: events, credentials, states, the end."""
         with self._changed:
             return list(self._entries)
@@ -185,8 +109,6 @@ class Watch(abc.DisposableBase):
         lines = [f"{at:10.3f}  {what!r}" for at, what in self.entries if isinstance(what, Event)]
         left_out = [f"... {len(lines) - SHOWN} before"] if len(lines) > SHOWN else []
         return "\n  ".join([*left_out, *lines[-SHOWN:]]) or "nothing"
-
-    # --- waiting
 
     def wait(self, kind: type[T], count: int = 1, timeout: float = 8.0) -> T:
         """Block until there is a ``count``-th event of a kind, and return it.
@@ -232,7 +154,7 @@ class Watch(abc.DisposableBase):
             AssertionError: If it is not true in time, with what happened.
         """
         __tracebackhide__ = True
-        if not self._changed.wait(lambda: predicate(self), timeout):
+        if not self._changed.wait_until(lambda: predicate(self), timeout):
             raise AssertionError(self._not_yet(timeout, message))
 
     async def happens(
@@ -243,11 +165,11 @@ class Watch(abc.DisposableBase):
     ) -> None:
         """Like :meth:`until`, without blocking the loop."""
         __tracebackhide__ = True
-        if not await self._changed.come(lambda: predicate(self), timeout):
+        if not await self._changed.await_until(lambda: predicate(self), timeout):
             raise AssertionError(self._not_yet(timeout, message))
 
     def dispose(self) -> None:
-        """Leave."""
+        """Stop watching."""
         self._subscription.dispose()
 
     def _add(self, what: Any) -> None:
@@ -257,10 +179,10 @@ class Watch(abc.DisposableBase):
                 self._began = loop.time()
             began = self._began
             at = 0.0 if loop is None or began is None else loop.time() - began
-            self._entries.append(Entry(at, what))
+            self._entries.append(WatchEntry(at, what))
             if isinstance(what, StreamsEnded):
                 self._end = what
-            self._changed.tell()
+            self._changed.notify()
 
     def _not_yet(self, timeout: float, message: str) -> str:
         state = self.socket.state.value

@@ -82,27 +82,27 @@ class ModelPeer(Fake):
 
         return super().__call__(replace(request, go=go))
 
-    def dialled(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
-        handshake, script = super().dialled(target, headers)
+    def accept_dial(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
+        handshake, script = super().accept_dial(target, headers)
         if handshake is not None and isinstance(script, Accept):
             script = DOORS.get(handshake.credential, script)
         return handshake, script
 
     def speak(self, times: int) -> None:
         """Send messages that tell which connection they are of: ``handshake:number``."""
-        for visit in self._copy(self._visits):
+        for visit in self.visits:
             for _ in range(times):
                 self._count += 1
                 visit.deliver(f"{visit.number}:{self._count}")
 
     def calm(self) -> None:
         """From now on accept at once."""
-        with self._changed:
+        with self.log.changed:
             self._queue.clear()
 
     @property
     def frozen(self) -> bool:
-        return any(visit.frozen for visit in self._copy(self._visits))
+        return any(visit.frozen for visit in self.visits)
 
 
 class _Listening(logging.Handler):

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from internals import Accept, Fake, Payload, Script, Visit
+from internals import Accept, Fake, Payload, PeerConnection, Script
 from reactivex import Observable, operators
 from websockets.datastructures import Headers
 
@@ -75,7 +75,7 @@ class LaggingPeer(Fake):
     def __init__(self, latency: float, lags: random.Random) -> None:
         super().__init__((), None, latency)
         self.epoch = 0
-        self.visit_of: dict[int, int] = {}
+        self.peer_of: dict[int, int] = {}
         self.token_of: dict[int, str | None] = {}
         self.refused: set[str | None] = set()
         self.answers: list[str | None] = []
@@ -86,14 +86,14 @@ class LaggingPeer(Fake):
         epoch = self.epoch
 
         def linked(signal: Signal) -> None:
-            visit = getattr(signal, "_visit", None)
-            if visit is not None:
-                self.visit_of[epoch] = visit.number
+            peer = getattr(signal, "_peer", None)
+            if peer is not None:
+                self.peer_of[epoch] = peer.number
 
         return super().__call__(request).pipe(operators.do_action(linked))
 
-    def dialled(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
-        handshake, script = super().dialled(target, headers)
+    def accept_dial(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
+        handshake, script = super().accept_dial(target, headers)
         if handshake is not None:
             if isinstance(script, Accept):
                 script = DOORS.get(handshake.credential, script)
@@ -104,36 +104,40 @@ class LaggingPeer(Fake):
                 self.cut_at = handshake.at + 0.01
         return handshake, script
 
-    def opened(self, visit: Visit) -> None:
-        lag, link = self._lags.choice(LAGS), getattr(visit, "link")  # noqa: B009
-        read = link._read
+    def add_connection(self, connection: PeerConnection) -> None:
+        lag, link = self._lags.choice(LAGS), getattr(connection, "link")  # noqa: B009
+        read, take = link._when_reading, connection.on_message
 
         def late(what: Callable[[], None]) -> None:
-            if lag and visit.number in self.visit_of.values():
-                visit.loop.call_later(lag, read, what)
+            if lag and connection.number in self.peer_of.values():
+                connection.loop.call_later(lag, read, what)
             else:
                 read(what)  # the link itself, first of all
 
-        link._read = late
-        super().opened(visit)
+        def answered(message: Payload) -> None:
+            take(message)
+            self._answer(connection, message)
 
-    def heard(self, visit: Visit, message: Payload) -> None:
-        super().heard(visit, message)
+        link._when_reading = late
+        connection.on_message = answered  # type: ignore[method-assign]
+        super().add_connection(connection)
+
+    def _answer(self, connection: PeerConnection, message: Payload) -> None:
         token = str(message).removeprefix(AUTH)
         answer = self.answers.pop(0) if self.answers else "yes"
         if token in BAD:
             answer = "no"
         if answer == "yes":
-            self.token_of[visit.number] = token
+            self.token_of[connection.number] = token
         else:
             self.refused.add(token)
         if answer is not None:
-            visit.deliver(answer)
+            connection.deliver(answer)
 
     def calm(self) -> None:
         """From now on let in who is good."""
         self.answers.clear()
-        with self._changed:
+        with self.log.changed:
             self._queue.clear()
 
 
@@ -222,8 +226,8 @@ class RenewalMachine(RuleBasedStateMachine):
             case Opened(epoch=epoch):
                 self.opens.append(epoch)
             case Closed(epoch=epoch, cause=cause):
-                if epoch in self.peer.visit_of:
-                    self.left[self.peer.visit_of[epoch]] = self.clock.time()
+                if epoch in self.peer.peer_of:
+                    self.left[self.peer.peer_of[epoch]] = self.clock.time()
                 if cause is not Cause.HANDED_OVER:
                     self.due.clear()
             case ObserverFailed():
@@ -274,7 +278,7 @@ class RenewalMachine(RuleBasedStateMachine):
         now, live = self.clock.time(), [v for v in self.peer.visits if not v.closing]
         frozen = any(visit.frozen for visit in self.peer.visits)
         delivers = self.socket.state.value is State.OPEN and any(
-            visit.number == self.peer.visit_of.get(self.opens[-1]) for visit in live
+            visit.number == self.peer.peer_of.get(self.opens[-1]) for visit in live
         )
         for _ in range(times):
             self.number += 1
@@ -357,7 +361,7 @@ class RenewalMachine(RuleBasedStateMachine):
             self.expect(state is State.AWAITING_AUTH, f"C11: {state!r}, although logged out")
         elif not refused:
             self.expect(state is State.OPEN, f"C13: {state!r}, with {self.last}")
-            in_use = self.peer.token_of.get(self.peer.visit_of.get(self.opens[-1], 0))
+            in_use = self.peer.token_of.get(self.peer.peer_of.get(self.opens[-1], 0))
             self.expect(in_use == self.last, f"C13: {in_use} is in use, the last is {self.last}")
 
     @invariant()
@@ -385,7 +389,7 @@ class RenewalMachine(RuleBasedStateMachine):
                 case InEffect(epoch=None):
                     true = value is None
                 case InEffect(epoch=epoch):
-                    tokens = self.peer.token_of.get(self.peer.visit_of.get(epoch, 0))
+                    tokens = self.peer.token_of.get(self.peer.peer_of.get(epoch, 0))
                     true = tokens == value or any(v != value for v in self.sets[number:])
                 case Refused():
                     # A peer that is frozen cannot answer, which is a no to a renewal in band.

@@ -375,7 +375,7 @@ class SocketMachine(RuleBasedStateMachine):
     @act()
     def peer_freezes(self) -> None:
         self.note("the peer freezes")
-        for visit in self.peer._copy(self.peer._visits):
+        for visit in self.peer.visits:
             visit.freeze()
         self.model.froze()
 

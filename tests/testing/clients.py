@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 from rxsocket.errors import HandshakeRefused
 from rxsocket.testing import clock, fake, server
 from rxsocket.testing.fake import Fake
-from rxsocket.testing.scripted_server import Scripted
+from rxsocket.testing.scripted_server import ScriptedServer
 from rxsocket.transports.base import Link, Options, PeerClosed, Request, Signal
 
 
@@ -104,7 +104,7 @@ class TcpClient:
 class Network:
     """A scripted server, and how one dials it."""
 
-    def __init__(self, scripted: Scripted, url: str) -> None:
+    def __init__(self, scripted: ScriptedServer, url: str) -> None:
         self.server = scripted
         self._url = url
 

@@ -74,7 +74,9 @@ def test_a_socket_that_was_left_open(pytester: pytest.Pytester) -> None:
         "--strict-markers",
     )
     result.assert_outcomes(passed=3, errors=1)
-    result.stdout.fnmatch_lines(["*left open: ws://127.0.0.1:*; close() the socket*"])
+    result.stdout.fnmatch_lines(
+        ["*left open: ws://127.0.0.1:*; close() the socket*leaves_sockets_open*"]
+    )
     result.stdout.fnmatch_lines(["ERROR *test_leaves_one*"])
 
 
