@@ -211,7 +211,7 @@ def record(
     does, or when the recorder is disposed. Nothing is written on the socket's loop; what was
     recorded is on its way to the disk 0.25 s later, so that a killed process loses no more than its
     last second. More than 64 MiB or 500,000 entries that are not yet written are not kept: what is
-    left out then is counted in the file.
+    left out then is counted in the file. A decoded message counts with its size in memory.
 
     The file is JSON Lines; see ``rxsocket.recording.format``. Of credentials it says which were the
     same and which were not; a value of one that turns up in a message, a reason or an error is

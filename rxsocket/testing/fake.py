@@ -292,13 +292,13 @@ class Fake(ScriptedServer):
         def subscribe(
             observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            dial = _Dial(self, request, observer, self._latency)
+            dial = _FakeDial(self, request, observer, self._latency)
             return Disposable(dial.dispose)
 
         return Observable(subscribe)
 
 
-class _Dial:
+class _FakeDial:
     """From the subscription to the end of the script."""
 
     def __init__(
