@@ -170,14 +170,17 @@ class Topics:
         self._route_bytes = 0
 
     def _find_route(self, topic: str) -> _Route:
-        hubs = self._exact.get(topic, ())
-        hubs += tuple(hub for hub in self._patterns if hub.pattern.matches(topic))
+        hubs = [
+            *self._exact.get(topic, ()),
+            *(hub for hub in self._patterns if hub.pattern.matches(topic)),
+        ]
         if not hubs:
-            return hubs, _keep, None
-        observer = hubs[0].only_observer
-        if observer is None or len(hubs) > 1 or hubs[0].pattern.unbound:
-            return hubs, hubs[0].convert, None
-        return hubs, hubs[0].convert, observer.on_next
+            return (), _keep, None
+        first, *others = hubs
+        observer = first.only_observer
+        if observer is None or others or first.pattern.unbound:
+            return tuple(hubs), first.convert, None
+        return (first,), first.convert, observer.on_next
 
     # --- messages, on the loop
 
