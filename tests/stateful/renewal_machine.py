@@ -379,6 +379,10 @@ class RenewalMachine(RuleBasedStateMachine):
             )
         self.check()
 
+    def is_frozen(self, number: int) -> bool:
+        """Whether that peer's end stands still: it has a token that it never said a word about."""
+        return any(visit.frozen for visit in self.peer.visits if visit.number == number)
+
     def settle(self) -> None:
         for item in [item for item in self.receipts if item[2].done]:
             self.receipts.remove(item)
@@ -389,12 +393,13 @@ class RenewalMachine(RuleBasedStateMachine):
                 case InEffect(epoch=None):
                     true = value is None
                 case InEffect(epoch=epoch):
-                    tokens = self.peer.token_of.get(self.peer.peer_of.get(epoch, 0))
-                    true = tokens == value or any(v != value for v in self.sets[number:])
+                    peer = self.peer.peer_of.get(epoch, 0)
+                    true = self.peer.token_of.get(peer) == value or self.is_frozen(peer)
+                    true = true or any(v != value for v in self.sets[number:])
                 case Refused():
-                    # A peer that is frozen cannot answer, which is a no to a renewal in band.
-                    unanswered = any(visit.frozen for visit in self.peer.visits)
-                    true = value in BAD or value in self.peer.refused or unanswered
+                    # A frozen peer does not answer, which is a no to a renewal in band.
+                    peer = self.peer.peer_of.get(self.opens[-1], 0) if self.opens else 0
+                    true = value in BAD or value in self.peer.refused or self.is_frozen(peer)
                 case Overtaken():
                     true = any(later != value for later in self.sets[number:])
                 case Stored():
