@@ -34,6 +34,7 @@ ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHO
 NOT_ON_LOWEST = (
     "tests/cli",
     "tests/typing",
+    "tests/notebook/test_live.py",
     "tests/faults/test_soak.py",
     "tests/wire/test_wire_c24_environments.py",
 )

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import msgspec
 from bench_server import Peer, allow_files, messages, peer, pin
-from contestants import CHANGING, CONTESTANTS, Changes, Contestant, Decode, Meter, Quote
+from contestants import CHANGING, CONTESTANTS, ChangeTimer, Contestant, Decode, Meter, Quote
 
 MICRO = 1e6
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
@@ -190,7 +190,7 @@ class Bench:
         for _ in range(self._scale.rounds):
             for row in rows:
                 url = self._server.url("ticks") + "&"
-                found: Changes = asyncio.run(named[row.contestant].change(url, each))
+                found: ChangeTimer = asyncio.run(named[row.contestant].change(url, each))
                 row.wall += [taken * MICRO for taken in found.taken]
                 missed[row.contestant].wall += found.missed
         self.rows += missed.values()

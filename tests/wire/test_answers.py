@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from extras import needs
 from internals import tcp
 
 from rxsocket import (
@@ -201,7 +202,11 @@ class SocksServer:
 
 @pytest.mark.parametrize(
     ("scheme", "play"),
-    [("http", http_hangs_up), ("socks5h", http_hangs_up), ("socks5h", socks_refuses)],
+    [
+        ("http", http_hangs_up),
+        pytest.param("socks5h", http_hangs_up, marks=needs("python_socks")),
+        pytest.param("socks5h", socks_refuses, marks=needs("python_socks")),
+    ],
 )
 def test_a_proxy_that_fails_like_the_network(scheme: str, play: Callable[[Peer], object]) -> None:
     """C16: it is retried without a limit, and says which proxy it was."""

@@ -232,6 +232,7 @@ async def _closed(socket: Socket) -> None:
     await socket.close()
 
 
+@pytest.mark.only("websockets")  # picows binds a connection to the thread that made it
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("state", ["stopped", "blocked"])
 def test_the_loop_it_began_on_does_not_answer(
