@@ -18,8 +18,6 @@ from rxsocket.cli.output import JsonOutput, TextOutput, silence
 from rxsocket.recording.player import Speed
 from rxsocket.version import VERSION
 
-__all__ = ["app"]
-
 app = typer.Typer(
     name="rxsocket",
     help="Authenticated WebSockets as observable streams.",

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from rxsocket.auth.credentials import Secret
 
-__all__ = ["Entries", "UsageError", "from_line", "from_options"]
-
 
 class UsageError(Exception):
     """Wrong usage of the command line; one line says what to do, and quotes no secret."""

@@ -35,8 +35,6 @@ from rxsocket.streams.receipts import Receipt
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
 
-__all__ = ["DemoOutput", "Expectations", "StepFailed", "demo", "run_steps"]
-
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 

@@ -26,17 +26,6 @@ from rxsocket.events import Event, Message
 from rxsocket.explain.causes import describe
 from rxsocket.socket import Socket
 
-__all__ = [
-    "OutputQueue",
-    "StreamEnded",
-    "enqueue",
-    "listen",
-    "open_socket",
-    "read_stdin",
-    "set_auth_from_stdin",
-    "write_all",
-]
-
 CLOSE_TIMEOUT = 0.5
 """Seconds that closing may take: Ctrl-C has to end the command within one."""
 

@@ -38,21 +38,6 @@ from rxsocket.events import (
 from rxsocket.explain.causes import describe
 from rxsocket.explain.wording import sentence
 
-__all__ = [
-    "JsonOutput",
-    "Notice",
-    "Output",
-    "OutputItem",
-    "TextOutput",
-    "as_json",
-    "console",
-    "in_words",
-    "payload",
-    "printable",
-    "silence",
-    "style",
-]
-
 SHOWN_BYTES = 32
 
 

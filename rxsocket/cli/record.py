@@ -28,8 +28,6 @@ from rxsocket.explain.format import amount
 from rxsocket.recording import BadRecording, Recorder, record, replay
 from rxsocket.recording.player import Speed
 
-__all__ = ["record_socket", "replay_file"]
-
 TERMINAL_INTERVAL = 0.25
 """Seconds between two updates of the progress on a terminal."""
 PIPE_INTERVAL = 1.0

@@ -7,8 +7,6 @@ from getpass import getpass
 from rxsocket.auth.credentials import Secret
 from rxsocket.validation import instance
 
-__all__ = ["ask"]
-
 
 def ask(name: str) -> Secret:
     """Prompt for a secret without echo; in a notebook, in a field under the cell.

@@ -16,8 +16,6 @@ from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.validation import instance, is_list, whole_number
 
-__all__ = ["Frame", "frame", "row"]
-
 
 def row(value: Any) -> dict[str, Any]:
     """The columns of a value, by name.

@@ -22,8 +22,6 @@ from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import running_loop, wall_clock
 from rxsocket.validation import instance, more_than_zero
 
-__all__ = ["Marbles", "marbles"]
-
 MARKED = 90
 """Values that are marked one by one; more are shown as a density."""
 INSIDE = 3

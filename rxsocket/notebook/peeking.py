@@ -13,8 +13,6 @@ from reactivex import Observable
 
 from rxsocket.validation import instance, more_than_zero, whole_number
 
-__all__ = ["peek"]
-
 T = TypeVar("T")
 
 REFRESH = 0.1

@@ -19,8 +19,6 @@ from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.validation import instance, is_list, more_than_zero
 
-__all__ = ["Plot", "plot"]
-
 Column: TypeAlias = str | Callable[[Any], Any] | None
 
 POINTS = 20_000

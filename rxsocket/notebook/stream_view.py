@@ -15,8 +15,6 @@ from rxsocket.explain.causes import describe
 from rxsocket.render.view import View
 from rxsocket.runtime.threads import running_loop, wall_clock
 
-__all__ = ["StreamView"]
-
 
 class StreamView(View):
     """Keeps the last values of a stream, with when they came.

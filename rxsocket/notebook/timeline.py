@@ -20,8 +20,6 @@ from rxsocket.socket import Socket
 from rxsocket.state import State
 from rxsocket.validation import instance, more_than_zero
 
-__all__ = ["Timeline", "timeline"]
-
 SHORTEST = 0.05
 """Seconds that a picture spans at least."""
 MARGIN = 0.03

@@ -14,16 +14,6 @@ from rxsocket.errors import BufferOverflow
 from rxsocket.operators.drops import Drops
 from rxsocket.runtime.reporting import Reporter, reporter
 
-__all__ = [
-    "NOTHING",
-    "BoundedBuffer",
-    "BufferedInput",
-    "ConflatingBuffer",
-    "LatestBuffer",
-    "OverflowPolicy",
-    "ValueBuffer",
-]
-
 T = TypeVar("T")
 
 OverflowPolicy: TypeAlias = Literal["drop_oldest", "drop_newest", "error"]

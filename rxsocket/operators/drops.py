@@ -11,8 +11,6 @@ from reactivex.subject import BehaviorSubject
 
 from rxsocket.runtime.threads import exit_soon
 
-__all__ = ["Drops"]
-
 logger = logging.getLogger("rxsocket")
 
 

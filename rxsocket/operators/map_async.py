@@ -17,8 +17,6 @@ from rxsocket.operators.overflow import BufferedObservable
 from rxsocket.runtime.threads import running_loop
 from rxsocket.validation import function, whole_number
 
-__all__ = ["concat_map_async", "flat_map_async"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 Mapper = Callable[[T], Awaitable[U]]

@@ -41,8 +41,6 @@ from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.stream import CheckedObservable
 from rxsocket.validation import function, whole_number
 
-__all__ = ["BufferedObservable", "buffer_up_to", "conflate", "latest"]
-
 T = TypeVar("T")
 
 

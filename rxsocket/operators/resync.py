@@ -19,8 +19,6 @@ from rxsocket.runtime.reporting import reporter
 from rxsocket.runtime.threads import running_loop
 from rxsocket.validation import accepting_one, function, whole_number
 
-__all__ = ["resync"]
-
 D = TypeVar("D")
 S = TypeVar("S")
 

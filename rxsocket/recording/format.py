@@ -39,24 +39,6 @@ from rxsocket.events import Cause, Event, Message
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.validation import is_list, is_mapping
 
-__all__ = [
-    "FORMAT_NAME",
-    "FORMAT_VERSION",
-    "AuthSeen",
-    "EndOfFile",
-    "Entry",
-    "Header",
-    "LostMessages",
-    "Masking",
-    "RecordedError",
-    "UnreadableLine",
-    "decode_entry",
-    "encode_entry",
-    "error_from_json",
-    "error_to_json",
-    "mask_payload",
-]
-
 FORMAT_NAME = "rxsocket recording"
 FORMAT_VERSION = 1
 

@@ -14,8 +14,6 @@ from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 from rxsocket.recording.format import Entry
 from rxsocket.runtime.threads import running_loop
 
-__all__ = ["Speed", "play", "scheduler_or_default", "speed_of"]
-
 Speed: TypeAlias = float | Literal["max"]
 
 AT_A_TIME = 256

@@ -18,8 +18,6 @@ from rxsocket.recording.format import (
 )
 from rxsocket.recording.writer import part_path
 
-__all__ = ["BadRecording", "read_entries", "read_header"]
-
 CHUNK = 2**16
 GZIP = b"\x1f\x8b"
 

@@ -9,8 +9,6 @@ from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.events import AwaitingAuth, Connecting, EpochEnd, EpochEvent, Opened
 from rxsocket.recording.format import AuthSeen, Entry
 
-__all__ = ["RecordedConnections", "recorded_credential"]
-
 _WITHOUT_VALUE = {"anonymous": ANONYMOUS, "logged out": LOGGED_OUT, "none yet": PENDING}
 
 

@@ -30,8 +30,6 @@ from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock
 from rxsocket.socket import Socket
 from rxsocket.validation import function, instance, is_mapping, seconds_or_none
 
-__all__ = ["Recorder", "auth_seen", "record"]
-
 
 def auth_seen(credential: Credential, at: float, numbers: dict[str, int]) -> AuthSeen:
     """What a recording says of a credential: which ones are the same (C28).

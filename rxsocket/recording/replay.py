@@ -19,8 +19,6 @@ from rxsocket.recording.replay_transport import ReplayTransport
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Request, Signal
 
-__all__ = ["Replay", "replay"]
-
 
 class Replay:
     """A recording to play; a transport. Made by :func:`replay`.

@@ -43,8 +43,6 @@ from rxsocket.recording.replay_transport import RecordedLink
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Request, Signal
 
-__all__ = ["ReplayClock", "ReplaySocket"]
-
 
 class ReplayClock:
     """Wall time as it was then.

@@ -27,8 +27,6 @@ from rxsocket.recording.player import play, scheduler_or_default
 from rxsocket.recording.recorded_connections import RecordedConnections, recorded_credential
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 
-__all__ = ["RecordedLink", "ReplayTransport"]
-
 RECORDING_OVER = "the recording is over"
 
 

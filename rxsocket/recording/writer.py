@@ -32,8 +32,6 @@ from rxsocket.recording.format import (
 )
 from rxsocket.validation import is_mapping
 
-__all__ = ["EntryBuffer", "RotatingFile", "WriterThread", "part_path", "size_in_memory"]
-
 logger = logging.getLogger("rxsocket")
 
 PERIOD = 0.25

@@ -31,8 +31,6 @@ from rxsocket.render.timeline_model import TimelineModel
 from rxsocket.render.view import View
 from rxsocket.state import State
 
-__all__ = ["Activity", "ActivityRecorder", "recorder_of"]
-
 T = TypeVar("T")
 
 EXACT = 600

@@ -15,8 +15,6 @@ from rxsocket.render.preview import Redact, preview
 from rxsocket.render.timeline_model import CredentialUse
 from rxsocket.state import State
 
-__all__ = ["Card", "CardError", "CardMessage", "card_of"]
-
 RATE_WINDOW = 5.0
 """Seconds over which the rate is taken."""
 MESSAGES = 5

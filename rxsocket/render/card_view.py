@@ -21,8 +21,6 @@ from rxsocket.render.scene import FAULT, clock_time, colour_of
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.state import State
 
-__all__ = ["CardView", "card_html", "card_mimebundle", "card_text"]
-
 STATE_STYLES: dict[State, tuple[str, str]] = {
     State.IDLE: ("#6e7781", "○"),
     State.CONNECTING: ("#56b4e9", "◔"),

@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["Bin", "Histogram", "column_rates", "column_times"]
-
 WIDTHS = (0.1, 1.0, 10.0)
 """Seconds of a bin, for what is new, older and old."""
 KEPT = 1200

@@ -36,8 +36,6 @@ from reactivex.disposable import Disposable
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import background, kernel_loop
 
-__all__ = ["INTERVAL", "VIEWER_TIMEOUT", "LiveWidget", "RedrawThrottle", "widget_mimebundle"]
-
 INTERVAL = 0.25
 """Seconds between two drawings, at least."""
 LOAD = 0.05

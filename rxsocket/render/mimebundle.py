@@ -7,8 +7,6 @@ from typing import Any
 
 from rxsocket.render.view import View
 
-__all__ = ["mimebundle"]
-
 
 def mimebundle(view: View, static: Mapping[str, Any]) -> dict[str, Any]:
     """A view for a live front end, and in its static forms for a saved notebook and for text."""

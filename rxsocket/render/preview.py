@@ -8,8 +8,6 @@ from typing import Any
 
 from rxsocket.validation import is_list, is_mapping
 
-__all__ = ["Redact", "preview"]
-
 LENGTH = 72
 LARGE = 2**16
 """Characters of a text of which nothing is shown: redacting all of it would take too long."""

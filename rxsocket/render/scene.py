@@ -14,24 +14,6 @@ from typing import Literal
 
 from rxsocket.render.histogram import Bin
 
-__all__ = [
-    "FAULT",
-    "LIVE",
-    "SAVED",
-    "Bar",
-    "BarStyle",
-    "Density",
-    "Label",
-    "Lane",
-    "Mark",
-    "MarkShape",
-    "Scene",
-    "Theme",
-    "clock_time",
-    "colour_of",
-    "ticks",
-]
-
 BarStyle = Literal["full", "thin", "dashed", "hatched"]
 MarkShape = Literal["marble", "cross", "tick", "sent", "end", "start"]
 

@@ -21,8 +21,6 @@ from rxsocket.render.scene import (
     ticks,
 )
 
-__all__ = ["place_labels", "svg", "text_width"]
-
 WIDTH = 880
 """Pixels, as all that follows."""
 GUTTER = 104

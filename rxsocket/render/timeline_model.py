@@ -34,8 +34,6 @@ from rxsocket.explain.causes import meaning
 from rxsocket.explain.format import span
 from rxsocket.explain.wording import sentence
 
-__all__ = ["ConnectionSpan", "CredentialUse", "Pause", "TimelineModel", "TimelineNote"]
-
 KEPT = 300
 """Credentials, connections, pauses and notes; older ones are forgotten."""
 

@@ -10,8 +10,6 @@ from rxsocket.render.preview import Redact, preview
 from rxsocket.render.scene import Bar, BarStyle, Density, Label, Lane, Mark, MarkShape, Scene
 from rxsocket.render.timeline_model import ConnectionSpan, CredentialUse, TimelineModel
 
-__all__ = ["first_time", "last_time", "timeline_scene"]
-
 MARKED = 90
 """Messages that are marked one by one; more are shown as a density."""
 

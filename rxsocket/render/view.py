@@ -9,8 +9,6 @@ from typing import Any
 
 from reactivex import abc
 
-__all__ = ["Rendering", "TimeWindow", "View"]
-
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:

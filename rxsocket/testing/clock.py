@@ -24,8 +24,6 @@ from typing import Any, Self, TypeVar, cast
 from rxsocket.testing.virtual_loop import VirtualLoop, aclose
 from rxsocket.testing.virtual_scheduler import to_microseconds
 
-__all__ = ["Stuck", "VirtualClock", "clock"]
-
 T = TypeVar("T")
 
 HOUR = 3600.0

@@ -9,8 +9,6 @@ from contextlib import suppress
 
 from rxsocket.testing.clock import VirtualClock
 
-__all__ = ["ChangeCondition"]
-
 
 class ChangeCondition:
     """A lock, and a way to wait until a predicate about what it protects is true.

@@ -21,8 +21,6 @@ from rxsocket.testing.server_log import Handshake, ServerLog
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 from rxsocket.transports.handshake import authorization
 
-__all__ = ["Fake", "FakeLink", "FakePeerConnection", "fake"]
-
 
 class FakePeerConnection(PeerConnection):
     """The server's end."""

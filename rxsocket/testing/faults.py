@@ -30,18 +30,6 @@ from rxsocket.transports.base import Link, PeerClosed, Request, Signal, Transpor
 from rxsocket.transports.websockets import websockets_transport
 from rxsocket.validation import seconds as checked
 
-__all__ = [
-    "Damage",
-    "Fault",
-    "Faults",
-    "Payload",
-    "corrupt",
-    "drop_every",
-    "faults",
-    "refuse",
-    "slow",
-]
-
 Payload: TypeAlias = str | bytes
 Damage: TypeAlias = Callable[[Payload], Payload]
 

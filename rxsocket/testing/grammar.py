@@ -28,8 +28,6 @@ from rxsocket.events import (
     Stale,
 )
 
-__all__ = ["Grammar", "GrammarError"]
-
 
 class EpochPhase(Enum):
     """Where an epoch is."""

@@ -24,8 +24,6 @@ from rxsocket.events import Closed, ConnectFailed, Message, Opened, Rejected
 from rxsocket.state import State
 from rxsocket.testing.watch import StreamsEnded, Watch, WatchEntry
 
-__all__ = ["assert_marbles", "marbles"]
-
 _STATES = {
     State.IDLE: "i",
     State.CONNECTING: "c",

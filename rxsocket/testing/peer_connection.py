@@ -20,8 +20,6 @@ from rxsocket.testing.script import (
 )
 from rxsocket.testing.server_log import Handshake, ServerLog, without_content
 
-__all__ = ["PeerConnection"]
-
 
 class PeerConnection(ABC):
     """The server's end of an accepted connection. Its methods are called on its loop.

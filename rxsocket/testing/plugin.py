@@ -26,9 +26,6 @@ from rxsocket.testing.fake import Fake
 from rxsocket.testing.grammar import Grammar
 from rxsocket.testing.server import Server
 
-__all__ = ["SocketChecks", "fake_socket", "virtual_clock", "websocket_server"]
-
-
 MARK = "leaves_sockets_open"
 
 

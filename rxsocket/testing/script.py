@@ -16,19 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-__all__ = [
-    "Accept",
-    "Hang",
-    "Reject",
-    "Script",
-    "Step",
-    "Unreachable",
-    "accept",
-    "hang",
-    "reject",
-    "unreachable",
-]
-
 Payload: TypeAlias = str | bytes
 Predicate: TypeAlias = Callable[[Payload], object]
 Messages: TypeAlias = Iterable[Payload] | Callable[[], Iterable[Payload]]

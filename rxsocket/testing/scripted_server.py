@@ -28,8 +28,6 @@ from rxsocket.testing.script import (
 )
 from rxsocket.testing.server_log import ClientClose, Handshake, ReceivedMessage, ServerLog
 
-__all__ = ["ScriptedServer"]
-
 T = TypeVar("T")
 
 

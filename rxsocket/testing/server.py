@@ -25,8 +25,6 @@ from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unrea
 from rxsocket.testing.scripted_server import ScriptedServer
 from rxsocket.testing.server_log import Handshake, ServerLog
 
-__all__ = ["Server", "server"]
-
 
 class TrackedConnection(ServerConnection):
     """A connection that the server knows from its first byte on, to be able to cut it off."""

@@ -16,15 +16,6 @@ from rxsocket.testing.clock import VirtualClock
 from rxsocket.testing.condition import ChangeCondition
 from rxsocket.testing.script import Payload
 
-__all__ = [
-    "ClientClose",
-    "Handshake",
-    "ReceivedMessage",
-    "ServerLog",
-    "masked_address",
-    "without_content",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Handshake:

@@ -10,8 +10,6 @@ from weakref import WeakSet
 
 from rxsocket.testing.virtual_scheduler import ScheduledCall, SteadyTestScheduler, to_microseconds
 
-__all__ = ["Handler", "VirtualLoop", "aclose"]
-
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]

@@ -19,13 +19,6 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.scheduleditem import ScheduledItem
 from reactivex.testing import TestScheduler
 
-__all__ = [
-    "EndlessLoop",
-    "ScheduledCall",
-    "SteadyTestScheduler",
-    "to_microseconds",
-]
-
 S = TypeVar("S")
 
 MAX_AT_ONE_INSTANT = 1_000_000

@@ -16,9 +16,6 @@ from rxsocket.state import State
 from rxsocket.streams.stream import Stream
 from rxsocket.testing.condition import ChangeCondition
 
-__all__ = ["StreamsEnded", "Watch", "WatchEntry", "watch"]
-
-
 T = TypeVar("T")
 
 SHOWN = 30

@@ -21,8 +21,6 @@ from rxsocket.topics.subscriptions import Answer, Subscription, Subscriptions
 from rxsocket.topics.topic import Envelope
 from rxsocket.validation import callback
 
-__all__ = ["Channel", "ChannelHub", "Channels"]
-
 
 class ChannelHub(RoutedHub[Any]):
     """The observers of one channel.

@@ -10,8 +10,6 @@ from rxsocket.sending.outbox import Sent
 from rxsocket.streams.receipts import Receipt
 from rxsocket.topics.topic import Envelope, Pattern
 
-__all__ = ["Emitter"]
-
 T = TypeVar("T")
 
 

@@ -29,8 +29,6 @@ from rxsocket.topics.emitters import Emitter
 from rxsocket.topics.topic import Envelope, Pattern, converter
 from rxsocket.validation import function
 
-__all__ = ["Listener", "TopicHub", "Topics"]
-
 T = TypeVar("T")
 
 MAX_ROUTES = 4096

@@ -34,8 +34,6 @@ from rxsocket.streams.stream import CheckedObservable
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import callback, is_mapping, seconds_or_none
 
-__all__ = ["Answers", "IdOf", "JsonField", "RequestOptions", "Requests"]
-
 IdOf = Callable[[Any], Any]
 
 

@@ -16,8 +16,6 @@ from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, SubscriptionRefused
 from rxsocket.transports.base import Link
 
-__all__ = ["Answer", "EarlySubscriptions", "Subscription", "Subscriptions"]
-
 MakeFrame = Callable[[], "str | bytes"]
 Answer = Callable[[Any], "bool | Exception | None"]
 

@@ -11,8 +11,6 @@ import msgspec
 
 from rxsocket.validation import is_mapping
 
-__all__ = ["Envelope", "JsonEnvelope", "Pattern", "converter", "envelope_or_default"]
-
 
 class Envelope(Protocol):
     """How a topic and its payload are one message; ``envelope=`` takes any object like this.
