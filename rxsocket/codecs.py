@@ -17,8 +17,6 @@ import msgspec
 
 from rxsocket.validation import is_async
 
-__all__ = ["Codec", "codec_or_none", "encoded", "json", "messagepack"]
-
 T = TypeVar("T")
 S = TypeVar("S")
 In = TypeVar("In", contravariant=True)

@@ -31,26 +31,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "Attempted",
-    "BufferOverflow",
-    "ConnectionLost",
-    "CredentialRefused",
-    "HandshakeError",
-    "HandshakeInvalid",
-    "HandshakeRefused",
-    "IdentityChanged",
-    "NotConnected",
-    "ProviderFailed",
-    "QueueFull",
-    "RedirectRefused",
-    "SocketError",
-    "SocketFailed",
-    "SubscriptionRefused",
-    "Unauthorized",
-    "Undecodable",
-]
-
 
 class SocketError(Exception):
     """Base class of everything rxsocket raises on its own account."""

@@ -22,38 +22,6 @@ from typing import Any, TypeAlias
 
 from rxsocket.policy.verdicts import Verdict
 
-__all__ = [
-    "FAULTS",
-    "Aborted",
-    "AwaitingAuth",
-    "Cause",
-    "Closed",
-    "ConnectFailed",
-    "Connecting",
-    "DecodeFailed",
-    "Dropped",
-    "Ended",
-    "EpochEnd",
-    "EpochEvent",
-    "Event",
-    "Fresh",
-    "Message",
-    "ObserverFailed",
-    "Opened",
-    "Problem",
-    "Rejected",
-    "Remembered",
-    "RenewalFailed",
-    "Renewed",
-    "Resumed",
-    "SendFailed",
-    "SlowConsumer",
-    "SourceFailed",
-    "Stale",
-    "TopicFailed",
-    "Waiting",
-]
-
 
 class Cause(Enum):
     """Why an epoch began, or ended."""

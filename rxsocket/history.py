@@ -5,8 +5,6 @@ from __future__ import annotations
 from rxsocket.events import Event
 from rxsocket.socket import Socket
 
-__all__ = ["history"]
-
 
 def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
     """The last events of a socket, oldest first: everything but messages.

@@ -11,8 +11,6 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from rxsocket.transports.base import Link
 
-__all__ = ["EarlyAnswers", "Hooks", "without"]
-
 T = TypeVar("T")
 
 

@@ -64,8 +64,6 @@ if sys.version_info >= (3, 13):
 else:
     from typing_extensions import TypeVar
 
-__all__ = ["Socket"]
-
 T = TypeVar("T", default=str | bytes)
 S = TypeVar("S", default=T)
 P = TypeVar("P")

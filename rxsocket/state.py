@@ -25,8 +25,6 @@ from rxsocket.events import (
 )
 from rxsocket.policy.verdicts import Verdict
 
-__all__ = ["State", "States"]
-
 
 class State(Enum):
     """What a socket is doing."""

@@ -9,8 +9,6 @@ from urllib.parse import SplitResult, quote_plus, unquote, unquote_plus, urljoin
 
 from rxsocket.validation import one_line
 
-__all__ = ["Address"]
-
 _MEANT = {"http": "ws", "https": "wss"}
 
 

@@ -14,32 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, MethodType
 from typing import Any, TypeGuard, TypeVar
 
-__all__ = [
-    "accepting_one",
-    "callback",
-    "code_to_send",
-    "cookie_name",
-    "cookie_value",
-    "encodable",
-    "function",
-    "function_of_one",
-    "function_of_one_or_none",
-    "header_name",
-    "header_value",
-    "instance",
-    "is_async",
-    "is_list",
-    "is_mapping",
-    "more_than_zero",
-    "name_or_none",
-    "one_line",
-    "reason_to_send",
-    "seconds",
-    "seconds_or_none",
-    "subprotocol_name",
-    "whole_number",
-]
-
 T = TypeVar("T")
 
 _UNSAFE = {"\r": "CR", "\n": "LF", "\0": "NUL"}

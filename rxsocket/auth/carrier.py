@@ -23,20 +23,6 @@ from rxsocket.validation import (
     subprotocol_name,
 )
 
-__all__ = [
-    "Carried",
-    "Carrier",
-    "Combinable",
-    "FirstMessage",
-    "Only",
-    "Pairs",
-    "Predicate",
-    "carrier",
-    "carry",
-    "conflict",
-    "names",
-]
-
 Predicate: TypeAlias = Callable[[Any], object]
 """A function of a message; what it returns is taken for true or false."""
 

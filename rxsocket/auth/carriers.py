@@ -24,7 +24,6 @@ from rxsocket.auth.carrier import (
     FirstMessage,
     Only,
     Predicate,
-    carrier,
     names,
 )
 from rxsocket.auth.credentials import CredentialValue
@@ -41,20 +40,6 @@ from rxsocket.validation import (
     seconds,
     subprotocol_name,
 )
-
-__all__ = [
-    "Carried",
-    "Carrier",
-    "Combinable",
-    "carrier",
-    "carrier_or_query",
-    "cookie",
-    "first_message",
-    "header",
-    "query",
-    "subprotocol",
-    "with_cookies",
-]
 
 
 def query(key: str = "token", *, only: Only = None) -> Combinable:

@@ -24,22 +24,6 @@ from typing import Any, TypeAlias
 
 from rxsocket.validation import is_list, is_mapping, one_line
 
-__all__ = [
-    "ANONYMOUS",
-    "LOGGED_OUT",
-    "PENDING",
-    "AuthValue",
-    "Credential",
-    "CredentialSet",
-    "CredentialValue",
-    "Identity",
-    "Secret",
-    "for_user",
-    "jwt_claims",
-    "same_identity",
-    "texts_of",
-]
-
 _KEY = secrets.token_bytes(32)
 
 

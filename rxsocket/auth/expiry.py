@@ -15,8 +15,6 @@ from typing import Any, TypeAlias
 from rxsocket.auth.credentials import Credential, CredentialValue, jwt_claims, texts_of
 from rxsocket.validation import is_mapping
 
-__all__ = ["Expires", "IssuedToken", "issued_token", "jwt_expiry"]
-
 Expires: TypeAlias = Callable[[Any], float | datetime | timedelta | None]
 """From a provider's answer to when it expires: seconds since 1970 or an aware ``datetime``; how
 long it lives: a ``timedelta``; ``None`` when that is not known."""

@@ -10,8 +10,6 @@ from reactivex.subject import Subject
 
 from rxsocket.runtime.direct import DirectObservable
 
-__all__ = ["CredentialGroup", "group_renewals"]
-
 T = TypeVar("T")
 
 

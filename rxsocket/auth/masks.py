@@ -24,8 +24,6 @@ from urllib.parse import quote, quote_plus
 from rxsocket.auth.credentials import Credential, CredentialValue
 from rxsocket.validation import is_list
 
-__all__ = ["MOST", "Mask"]
-
 SHORTEST = 4
 """Characters of a text that can be told from another one; a shorter one would mask everything."""
 WORD = 8

@@ -24,8 +24,6 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Report
 from rxsocket.streams.receipts import Receipt
 
-__all__ = ["AuthChange", "AuthChanges", "InEffect", "Overtaken", "Refused", "Stored"]
-
 # An open does not prove that the credential was good: many servers accept, then close at once.
 GRACE = 0.25
 

@@ -23,15 +23,6 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.threads import run_blocking
 from rxsocket.validation import accepting_one, is_async
 
-__all__ = [
-    "Ask",
-    "FunctionProvider",
-    "Provider",
-    "ProviderFunction",
-    "Reason",
-    "credentials_from",
-]
-
 T = TypeVar("T")
 
 

@@ -31,8 +31,6 @@ from rxsocket.streams.multicast import Hub, ReplayHub
 from rxsocket.streams.stream import Stream
 from rxsocket.validation import function, instance, seconds, seconds_or_none
 
-__all__ = ["Refreshing", "refreshing"]
-
 logger = logging.getLogger("rxsocket")
 
 

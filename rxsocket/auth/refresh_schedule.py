@@ -10,8 +10,6 @@ from rxsocket.auth.expiry import IssuedToken
 from rxsocket.policy.backoff import Backoff
 from rxsocket.runtime.loop import SocketLoop
 
-__all__ = ["RefreshSchedule", "WallClockTimer"]
-
 SOONEST = 1.0
 """Seconds between a credential and the call for the next one, however short its life."""
 RETRY = (5.0, 10.0)

@@ -16,8 +16,6 @@ from rxsocket.auth.providers import Ask, Provider, Reason
 from rxsocket.errors import ProviderFailed, SocketError, Unauthorized
 from rxsocket.events import Cause
 
-__all__ = ["Abandoned", "CredentialSelector", "CredentialSource", "Renewal"]
-
 
 @dataclass(frozen=True, slots=True)
 class Renewal:

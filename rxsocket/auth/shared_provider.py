@@ -13,8 +13,6 @@ from rxsocket.auth.token_refresher import Follower, TokenRefresher
 from rxsocket.errors import Unauthorized
 from rxsocket.runtime.loop import SocketLoop
 
-__all__ = ["SharedProvider"]
-
 
 class SharedProvider(Provider):
     """A provider that answers with the credential that others have, too.

@@ -22,19 +22,6 @@ from rxsocket.auth.carrier import Predicate
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.validation import function, seconds
 
-__all__ = [
-    "Handover",
-    "InBand",
-    "Ready",
-    "Reconnect",
-    "Strategy",
-    "handover",
-    "in_band",
-    "reconnect",
-    "strategy",
-]
-
-
 Ready: TypeAlias = Literal["open", "message", "acknowledged"] | Predicate
 """When the next connection is ready to take over."""
 

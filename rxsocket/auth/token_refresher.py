@@ -27,8 +27,6 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import running_loop, wall_clock
 
-__all__ = ["Follower", "TokenRefresher"]
-
 PATIENCE = 1.0
 """Seconds in which a loop must answer before what it was to do is done on another one."""
 

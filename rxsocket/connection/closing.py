@@ -15,8 +15,6 @@ from rxsocket.explain.causes import blocked
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.transports.base import PeerClosed
 
-__all__ = ["JUST_NOW", "TIMEOUT", "did_not_open", "lost_why"]
-
 JUST_NOW = 2.0
 """Seconds after a block in which an end may be due to it."""
 LONG = 5.0

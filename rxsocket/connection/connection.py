@@ -46,8 +46,6 @@ from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.runtime.loop import run_in_task
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
-__all__ = ["Connection"]
-
 Filter: TypeAlias = Callable[[str | bytes], bool]
 """Sees a message as it came; returns whether nobody else gets it."""
 

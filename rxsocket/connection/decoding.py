@@ -20,8 +20,6 @@ from rxsocket.codecs import Codec
 from rxsocket.errors import Undecodable
 from rxsocket.publishing.publisher import Publisher
 
-__all__ = ["decoding", "masked", "why_undecodable"]
-
 EXCERPT = 80
 """Characters of a message that an excerpt shows."""
 

@@ -11,8 +11,6 @@ from rxsocket.errors import ConnectionLost, CredentialRefused
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.transports.base import Link
 
-__all__ = ["AuthHandshake", "refusal_filter"]
-
 
 class AuthHandshake:
     """Sends the credential as the first message, and waits for the answer (C19).

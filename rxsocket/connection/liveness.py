@@ -14,8 +14,6 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.transports.base import Link
 
-__all__ = ["Liveness"]
-
 
 class Liveness:
     """Watches one connection, from its opening to its end.

@@ -44,8 +44,6 @@ from rxsocket.sending.outbox import Outbox
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt, run_for
 
-__all__ = ["AuthManager", "AuthUpdate"]
-
 logger = logging.getLogger("rxsocket")
 
 STABLE_AFTER = 5.0

@@ -37,8 +37,6 @@ from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.transports.base import Fragments
 
-__all__ = ["Engine"]
-
 logger = logging.getLogger("rxsocket")
 
 INTERRUPTED = 0.5

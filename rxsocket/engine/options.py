@@ -37,8 +37,6 @@ from rxsocket.validation import (
 )
 from rxsocket.version import VERSION
 
-__all__ = ["USER_AGENT", "Headers", "SocketOptions", "written_secrets"]
-
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 

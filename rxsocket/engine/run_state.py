@@ -11,8 +11,6 @@ from rxsocket.auth.credentials import CredentialSet
 from rxsocket.events import Cause
 from rxsocket.transports.base import Link
 
-__all__ = ["ClosingConnections", "RunState", "StopReason"]
-
 
 class ClosingConnections:
     """The connections of one socket that are being closed, each within a bound.

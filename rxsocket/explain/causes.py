@@ -23,19 +23,6 @@ from rxsocket.errors import (
 from rxsocket.events import Cause, Closed, Remembered
 from rxsocket.explain.format import span
 
-__all__ = [
-    "advice_about",
-    "advice_about_closing",
-    "attempt_reason",
-    "blocked",
-    "closing",
-    "describe",
-    "failure",
-    "kind_and_text",
-    "meaning",
-    "socket_failure",
-]
-
 MEANINGS: Mapping[int, str] = {
     # RFC 6455, section 7.4.1, and the IANA registry
     1000: "normal closure",

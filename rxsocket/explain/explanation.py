@@ -46,8 +46,6 @@ from rxsocket.explain.wording import advice, sentence
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.state import State, States
 
-__all__ = ["Explanation", "explain", "notes_about"]
-
 T = TypeVar("T")
 
 SLOW = 5.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["amount", "span"]
-
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 

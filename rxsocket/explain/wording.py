@@ -45,8 +45,6 @@ from rxsocket.explain.causes import (
 from rxsocket.explain.format import amount, span
 from rxsocket.policy.verdicts import Verdict
 
-__all__ = ["advice", "sentence"]
-
 
 def sentence(event: Event, ago: str = "") -> str:
     """What happened.

@@ -12,8 +12,6 @@ from rxsocket.explain.format import span
 from rxsocket.transports.base import Link
 from rxsocket.validation import seconds
 
-__all__ = ["Heartbeat", "Heartbeating", "heartbeat"]
-
 Payload: TypeAlias = str | bytes
 
 

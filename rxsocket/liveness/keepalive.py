@@ -16,8 +16,6 @@ from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.transports.base import Link
 
-__all__ = ["Keepalive", "Staleness"]
-
 PROBE = 2.0
 """Seconds that a peer has to answer after the computer slept."""
 GRACE = 1.0

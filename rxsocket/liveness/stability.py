@@ -20,8 +20,6 @@ from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.validation import seconds
 
-__all__ = ["Stability", "StableAfter", "stable_after_argument"]
-
 StableAfter: TypeAlias = (
     float | Observable[Any] | Callable[[Observable[str | bytes]], Observable[Any]]
 )

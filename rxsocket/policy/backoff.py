@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 
 from rxsocket.validation import more_than_zero, seconds, seconds_or_none
 
-__all__ = ["NO_LIMITS", "Backoff", "Limits", "retry_after_seconds", "shared_random"]
-
 shared_random = random.Random()
 """Shared by all sockets that are given none of their own: it takes 2.5 KiB."""
 if hasattr(os, "register_at_fork"):  # forked workers must not all wait the same times

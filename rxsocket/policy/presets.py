@@ -11,8 +11,6 @@ from collections.abc import Mapping
 
 from rxsocket.policy.verdicts import Key, Row, Verdict, Verdicts, standard
 
-__all__ = ["centrifugo", "graphql_transport_ws", "jupyter_kernel"]
-
 RECONNECT, AWAIT_AUTH, FAIL = Verdict.RECONNECT, Verdict.AWAIT_AUTH, Verdict.FAIL
 PATIENT = Row(RECONNECT, in_a_row=5)
 

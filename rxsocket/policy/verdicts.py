@@ -28,8 +28,6 @@ from rxsocket.errors import (
 )
 from rxsocket.validation import is_mapping
 
-__all__ = ["End", "Row", "Verdict", "Verdicts", "standard"]
-
 
 class Verdict(Enum):
     """What the policy says after an end."""

@@ -9,8 +9,6 @@ from rxsocket.auth.masks import Mask
 from rxsocket.events import Event, ObserverFailed, Remembered
 from rxsocket.explain.causes import kind_and_text
 
-__all__ = ["History"]
-
 KEPT = 100
 CREDENTIALS_KEPT = 20
 

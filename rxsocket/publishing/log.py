@@ -32,8 +32,6 @@ from rxsocket.events import (
 from rxsocket.explain.wording import advice, sentence
 from rxsocket.policy.verdicts import Verdict
 
-__all__ = ["EventLog"]
-
 logger = logging.getLogger("rxsocket")
 
 LEVELS: Mapping[type[Event], int] = {

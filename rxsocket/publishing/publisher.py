@@ -56,8 +56,6 @@ from rxsocket.streams.multicast import Connect, Hub, ReplayHub, ValueHub
 from rxsocket.streams.replay import HoldingHub, Session, SessionHub
 from rxsocket.streams.slow_consumers import SlowConsumerDetector
 
-__all__ = ["Publisher"]
-
 
 class Publisher:
     """The one place that feeds the streams of a socket.

@@ -29,8 +29,6 @@ from reactivex import abc
 
 from rxsocket.runtime.threads import running_loop
 
-__all__ = ["adopt", "keep"]
-
 _kept: ContextVar[bool] = ContextVar("rxsocket_kept", default=False)
 _owned: dict[str, tuple[str, list[abc.DisposableBase]]] = {}
 _named: dict[str, abc.DisposableBase] = {}

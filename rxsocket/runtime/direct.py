@@ -16,8 +16,6 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.subject import BehaviorSubject
 
-__all__ = ["DirectBehaviorSubject", "DirectObservable", "switch_map"]
-
 A = TypeVar("A")
 B = TypeVar("B")
 T = TypeVar("T")

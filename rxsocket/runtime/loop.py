@@ -31,8 +31,6 @@ from reactivex import abc
 
 from rxsocket.runtime.threads import background, exit_soon, kernel_loop, running_loop, wall_clock
 
-__all__ = ["SocketLoop", "run_in_task"]
-
 logger = logging.getLogger("rxsocket")
 
 T = TypeVar("T")

@@ -22,8 +22,6 @@ from rxsocket.events import Resumed
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import wall_clock
 
-__all__ = ["LoopListener", "LoopMonitor", "loop_monitor"]
-
 PERIOD = 1.0
 """Seconds between two looks."""
 BLOCKED = 1.0

@@ -13,8 +13,6 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-__all__ = ["add_shutdown", "remove_shutdown"]
-
 Shutdown: TypeAlias = Callable[[], Iterable[asyncio.Future[Any]]]
 """Closes what is open; returns what the loop is to run on for."""
 

@@ -9,8 +9,6 @@ from reactivex import abc
 
 from rxsocket.runtime.loop import SocketLoop
 
-__all__ = ["RefCount"]
-
 
 class _Reference(abc.DisposableBase):
     """It counts at once, and is active when its turn on the loop has come."""

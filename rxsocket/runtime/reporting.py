@@ -17,8 +17,6 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Protocol, TypeAlias
 
-__all__ = ["Report", "Reporter", "report_to", "reporter"]
-
 Reporter: TypeAlias = Callable[[BaseException], None]
 
 

@@ -18,8 +18,6 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Report
 from rxsocket.runtime.threads import running_loop, wall_clock
 
-__all__ = ["LoopScheduler", "StreamScheduler"]
-
 S = TypeVar("S")
 
 

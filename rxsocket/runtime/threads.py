@@ -14,15 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = [
-    "background",
-    "exit_soon",
-    "kernel_loop",
-    "run_blocking",
-    "running_loop",
-    "wall_clock",
-]
-
 logger = logging.getLogger("rxsocket")
 
 T = TypeVar("T")

@@ -11,8 +11,6 @@ from reactivex.disposable import Disposable
 from rxsocket.hooks import Hooks, without
 from rxsocket.validation import function, is_async
 
-__all__ = ["Interceptor", "Interceptors", "Outgoing"]
-
 Interceptor: TypeAlias = Callable[[Any], Any]
 
 

@@ -30,8 +30,6 @@ from rxsocket.transports.base import Fragments, Link
 if TYPE_CHECKING:
     from reactivex import abc
 
-__all__ = ["Outbox", "Queued", "Sent"]
-
 MAX_MESSAGES = 256
 MAX_BYTES = 2**21
 CHUNK = 2**16

@@ -10,8 +10,6 @@ import msgspec
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import is_mapping
 
-__all__ = ["AsyncFragments", "Sendable", "json_text", "payload"]
-
 Sendable: TypeAlias = "str | bytes | bytearray | memoryview | Fragments"
 
 

@@ -25,9 +25,6 @@ from rxsocket.policy.verdicts import End, Verdict
 from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 
-__all__ = ["CHANGE_SPACING", "Attempts"]
-
-
 CHANGE_SPACING = 0.05
 """Seconds that an old peer has to answer our close, and between two dials in a burst of changes."""
 

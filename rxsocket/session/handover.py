@@ -30,8 +30,6 @@ from rxsocket.engine.engine import Engine
 from rxsocket.errors import SocketError
 from rxsocket.hooks import EarlyAnswers
 
-__all__ = ["HandoverAttempt"]
-
 PATIENCE = 2.0
 """Seconds of silence, or without a pong, after which the old connection has nothing more to say."""
 SILENCE = 0.1

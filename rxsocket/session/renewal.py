@@ -31,8 +31,6 @@ from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.handover import HandoverAttempt
 from rxsocket.session.retries import RetryState
 
-__all__ = ["Renewals"]
-
 YOUNGEST = 0.9
 """A connection is renewed at 0.9 to 1 times ``max_age``, so that not all are at once."""
 

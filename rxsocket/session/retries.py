@@ -9,8 +9,6 @@ from rxsocket.engine.options import SocketOptions
 from rxsocket.errors import Attempted, HandshakeRefused
 from rxsocket.policy.verdicts import End, Verdict, kind
 
-__all__ = ["RetryState"]
-
 FIRST_ASK = Ask(1, Reason.FIRST)
 ATTEMPTS_KEPT = 20
 """Attempts that a failure shows."""

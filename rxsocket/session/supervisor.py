@@ -51,8 +51,6 @@ from rxsocket.runtime.direct import DirectObservable
 from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.renewal import Renewals
 
-__all__ = ["session"]
-
 
 def session(group: CredentialGroup[AuthUpdate], engine: Engine) -> Observable[Event]:
     """The events of one group of credentials: connection after connection, until disposed or ended.

@@ -20,8 +20,6 @@ from reactivex import Observable
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.validation import whole_number
 
-__all__ = ["HIGH_WATER", "ReadGate", "iterate", "marks"]
-
 
 class Pausable(Protocol):
     """What stops while nothing is read: a link, and what checks that its peer is alive."""

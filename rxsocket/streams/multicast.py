@@ -27,17 +27,6 @@ from rxsocket.runtime.reporting import Report, Reporter, report_to
 from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.streams.iteration import ReadGate
 
-__all__ = [
-    "Connect",
-    "Hub",
-    "HubSubscription",
-    "ReplayHub",
-    "RoutedHub",
-    "SafeObserver",
-    "ValueHub",
-    "observer_name",
-]
-
 T = TypeVar("T")
 PACKAGES = ("rxsocket.", "reactivex.")
 PLUMBING = (

@@ -17,8 +17,6 @@ from rxsocket.runtime.reporting import Report
 from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.multicast import SafeObserver, observer_name
 
-__all__ = ["Receipt", "run_for"]
-
 T = TypeVar("T")
 
 

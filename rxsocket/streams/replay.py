@@ -18,8 +18,6 @@ from rxsocket.streams.iteration import ReadGate
 from rxsocket.streams.multicast import Connect, Hub, HubSubscription
 from rxsocket.streams.stream import Stream
 
-__all__ = ["HoldingHub", "Session", "SessionHub"]
-
 T = TypeVar("T")
 OnDropped: TypeAlias = Callable[[int, str], None]
 

@@ -21,8 +21,6 @@ from weakref import WeakKeyDictionary
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.multicast import SafeObserver
 
-__all__ = ["SlowConsumerDetector"]
-
 TOO_LONG = 0.1
 """Seconds of one burst."""
 SUSPICIOUS = 10.0

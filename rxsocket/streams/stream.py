@@ -13,8 +13,6 @@ from rxsocket.streams.iteration import HIGH_WATER, iterate, marks
 from rxsocket.streams.multicast import Hub, ValueHub
 from rxsocket.validation import is_async
 
-__all__ = ["CheckedObservable", "Stream", "ValueStream"]
-
 T = TypeVar("T")
 PIPED = ".pipe(...)"
 

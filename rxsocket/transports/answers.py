@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 
-__all__ = ["Answer", "AnswerReader", "Redirect", "invalid_answer", "unanswered"]
-
 MAX_HEAD = 2**16
 _STATUS_LINE = re.compile(r"HTTP/(1\.[01]) ([1-5]\d\d)(?: .*)?")
 _UPGRADE_HEADERS = ("connection", "upgrade")

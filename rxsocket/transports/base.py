@@ -33,17 +33,6 @@ from reactivex import Observable
 
 from rxsocket.auth.carrier import FirstMessage
 
-__all__ = [
-    "Fragments",
-    "Link",
-    "Options",
-    "PeerClosed",
-    "Request",
-    "Signal",
-    "Transport",
-    "at_once",
-]
-
 Fragments: TypeAlias = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
 
 

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["FrameReader"]
-
 _TEXT, _BINARY = 0x81, 0x82
 """First byte of a frame with FIN, without reserved bits."""
 _FIN, _MASK, _OPCODE = 0x80, 0x80, 0x0F

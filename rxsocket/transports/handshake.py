@@ -29,8 +29,6 @@ from rxsocket.transports.base import Request, Signal
 from rxsocket.transports.proxies import Proxy, mention_proxy, proxy_address, proxy_for
 from rxsocket.url import Address
 
-__all__ = ["LOG", "Start", "authorization", "from_handshake", "without_user_info"]
-
 Start: TypeAlias = Callable[[abc.ObserverBase[Signal]], None]
 Handshake: TypeAlias = Callable[[Request, WebSocketURI, Proxy | None, str | None], Awaitable[Start]]
 

@@ -8,8 +8,6 @@ from typing import Any, Literal, TypeAlias, cast
 from rxsocket.transports.base import Transport
 from rxsocket.validation import function
 
-__all__ = ["TransportName", "compression_for", "transport_for"]
-
 TransportName: TypeAlias = Literal["websockets", "picows"]
 
 _PLACES = {

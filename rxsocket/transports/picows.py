@@ -35,8 +35,6 @@ from rxsocket.transports.picows_connection import PicowsConnection
 from rxsocket.transports.proxies import Proxy, connect_through, proxy_error, proxy_refusal
 from rxsocket.transports.tcp import open_tcp
 
-__all__ = ["picows_transport"]
-
 
 def picows_transport(request: Request) -> Observable[Signal]:
     """One connection over ``picows``; see ``rxsocket.transports.base`` for what it emits."""

@@ -36,8 +36,6 @@ from reactivex import abc
 from rxsocket.errors import ConnectionLost
 from rxsocket.transports.base import Fragments, PeerClosed, Signal
 
-__all__ = ["NO_STATUS", "MessageAssembler", "PicowsConnection"]
-
 NO_STATUS = 1005
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 _SENDABLE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})

@@ -14,8 +14,6 @@ from typing import Any, TypeAlias
 
 from rxsocket.runtime.threads import run_blocking
 
-__all__ = ["AddressInfo", "addresses", "connect_address", "open_tcp", "race"]
-
 AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 ATTEMPT_DELAY = 0.25

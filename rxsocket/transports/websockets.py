@@ -24,8 +24,6 @@ from rxsocket.transports.proxies import Proxy, connect_through, proxy_error, pro
 from rxsocket.transports.tcp import addresses, open_tcp
 from rxsocket.transports.websockets_connection import WebSocketsConnection
 
-__all__ = ["websockets_transport"]
-
 
 def websockets_transport(request: Request) -> Observable[Signal]:
     """One connection over ``websockets``; see ``rxsocket.transports.base`` for what it emits."""

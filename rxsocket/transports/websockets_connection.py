@@ -42,8 +42,6 @@ from rxsocket.transports.answers import AnswerReader, unanswered
 from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
 from rxsocket.transports.frame_reader import FrameReader
 
-__all__ = ["WebSocketsConnection", "can_read_frames"]
-
 MAX_FRAGMENTS = 4096
 """Of one message, as ``websockets`` has it."""
 

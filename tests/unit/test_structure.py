@@ -1,4 +1,4 @@
-"""How the tests are built: those of behaviour use what users do (see ``tests/internals.py``)."""
+"""How package and tests are built (``python3 tests/structure.py`` prints the counts)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structure
 
 TESTS = Path(__file__).resolve().parent.parent
 OF_BEHAVIOUR = [
@@ -71,3 +72,20 @@ def test_a_rule_says_which_files_hold_it(number: str, text: str) -> None:
 
 def test_each_rule_has_a_number_of_its_own() -> None:
     assert sorted(map(int, RULES[1::2])) == list(range(1, len(RULES[1::2]) + 1))
+
+
+PACKAGE = structure.modules()
+
+
+def test_imports_go_one_way() -> None:
+    assert structure.circles(structure.between_modules(PACKAGE)) == []
+    assert structure.circles(structure.between_folders(PACKAGE)) == []
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    long = {module.name for module in PACKAGE if module.lines > structure.MOST_LINES}
+    assert long <= structure.LONG
+
+
+def test_a_class_name_means_one_class() -> None:
+    assert structure.defined_twice(PACKAGE) == {}
