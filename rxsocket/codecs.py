@@ -141,7 +141,7 @@ def codec_or_none(value: Any) -> Codec[Any, Any] | None:
     """Check the argument ``codec``.
 
     Raises:
-        TypeError: If it is no object with ``encode`` and ``decode``.
+        TypeError: If it is not an object with ``encode`` and ``decode``.
     """
     if value is None:
         return None

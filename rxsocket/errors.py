@@ -171,7 +171,7 @@ class Undecodable(SocketError):
 
 
 class ProviderFailed(SocketError):
-    """The credential provider raised, took too long, or gave something that is no credential."""
+    """The credential provider raised, took too long, or gave something that is not a credential."""
 
 
 class Unauthorized(SocketError):

@@ -425,7 +425,7 @@ class Socket(Generic[T, S]):
             ``Overtaken`` or ``Stored``.
 
         Raises:
-            TypeError: If the value is no credential.
+            TypeError: If the value is not a credential.
             ValueError: If it cannot be carried.
         """
         return self._engine.auth.set_auth(value)

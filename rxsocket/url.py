@@ -33,7 +33,7 @@ class Address:
         """Check a URL.
 
         Raises:
-            TypeError: If it is no string.
+            TypeError: If it is not a string.
             ValueError: If it is no WebSocket URL; the text says what to pass.
         """
         if not isinstance(url, str):

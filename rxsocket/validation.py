@@ -23,7 +23,7 @@ def seconds(name: str, value: Any, *, or_none: bool = False) -> float:
     """Check a duration in seconds.
 
     Raises:
-        TypeError: If it is no number.
+        TypeError: If it is not a number.
         ValueError: If it is negative or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -43,7 +43,7 @@ def more_than_zero(name: str, value: Any) -> float | None:
     """Check a duration in seconds that may be ``None`` but not 0.
 
     Raises:
-        TypeError: If it is no number.
+        TypeError: If it is not a number.
         ValueError: If it is 0, negative or not finite.
     """
     if value is not None and seconds(name, value, or_none=True) == 0:
@@ -55,8 +55,8 @@ def name_or_none(name: str, value: Any) -> str | None:
     """Check the name of a socket or the like, which may be left out.
 
     Raises:
-        TypeError: If it is no string.
-        ValueError: If nothing in it can be seen, or it is no single line.
+        TypeError: If it is not a string.
+        ValueError: If nothing in it can be seen, or it is not a single line.
     """
     if value is None:
         return None
@@ -90,7 +90,7 @@ def encodable(name: str, text: str) -> str:
         ValueError: If it holds half a surrogate pair.
     """
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
+        raise ValueError(f"{name}: holds half a surrogate pair, which is not text; decode it first")
     return text
 
 
@@ -98,7 +98,7 @@ def code_to_send(name: str, value: Any) -> int:
     """Check a close code that an application may send (RFC 6455, section 7.4).
 
     Raises:
-        TypeError: If it is no integer.
+        TypeError: If it is not an integer.
         ValueError: If it may not be sent.
     """
     if isinstance(value, bool) or not isinstance(value, int):
@@ -112,7 +112,7 @@ def reason_to_send(name: str, value: Any) -> str:
     """Check the text of a close frame (RFC 6455, section 5.5).
 
     Raises:
-        TypeError: If it is no string.
+        TypeError: If it is not a string.
         ValueError: If it is longer than 123 bytes, or cannot be encoded.
     """
     if not isinstance(value, str):
@@ -137,7 +137,7 @@ def whole_number(name: str, value: Any) -> int:
     """Check a number of things, 1 or more.
 
     Raises:
-        TypeError: If it is no integer.
+        TypeError: If it is not an integer.
         ValueError: If it is less than 1.
     """
     if isinstance(value, bool) or not isinstance(value, int):
@@ -301,8 +301,8 @@ def header_name(argument: str, name: Any) -> str:
     """Check the name of a header (RFC 9110, section 5.1).
 
     Raises:
-        TypeError: If it is no string.
-        ValueError: If it is no token, or a header that the handshake sets itself.
+        TypeError: If it is not a string.
+        ValueError: If it is not a token, or a header that the handshake sets itself.
     """
     if not isinstance(name, str):
         raise TypeError(f"{argument}: pass a string, not {type(name).__name__}")
@@ -317,7 +317,7 @@ def header_value(argument: str, value: Any) -> str:
     """Check the value of a header.
 
     Raises:
-        TypeError: If it is no string.
+        TypeError: If it is not a string.
         ValueError: If it holds a control character other than a tab, or is not ASCII.
     """
     if not isinstance(value, str):
@@ -333,8 +333,8 @@ def cookie_name(argument: str, name: Any) -> str:
     """Check the name of a cookie (RFC 6265, section 4.1.1).
 
     Raises:
-        TypeError: If it is no string.
-        ValueError: If it is no token.
+        TypeError: If it is not a string.
+        ValueError: If it is not a token.
     """
     if not isinstance(name, str):
         raise TypeError(f"{argument}: pass a string, not {type(name).__name__}")
@@ -347,7 +347,7 @@ def cookie_value(argument: str, value: Any) -> str:
     """Check the value of a cookie (RFC 6265, section 4.1.1); it may stand in double quotes.
 
     Raises:
-        TypeError: If it is no string.
+        TypeError: If it is not a string.
         ValueError: If it holds what a cookie cannot.
     """
     if not isinstance(value, str):
@@ -365,8 +365,8 @@ def subprotocol_name(argument: str, name: Any) -> str:
     """Check a subprotocol (RFC 6455, section 4.1).
 
     Raises:
-        TypeError: If it is no string.
-        ValueError: If it is no token.
+        TypeError: If it is not a string.
+        ValueError: If it is not a token.
     """
     if not isinstance(name, str):
         raise TypeError(f"{argument}: pass a string, not {type(name).__name__}")

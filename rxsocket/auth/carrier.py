@@ -65,7 +65,7 @@ class Carried:
         greeting: What to say first over the connection; see ``first_message()``.
 
     Raises:
-        TypeError: If something in it is no string.
+        TypeError: If something in it is not a string.
         ValueError: If something may not stand where it is put (RFC 9110, RFC 6265, RFC 6455).
 
     Examples:
@@ -232,7 +232,7 @@ def carrier(plain: Carrier) -> Combinable:
         plain: A function from the value of a credential to :class:`Carried`.
 
     Raises:
-        TypeError: If it is no function, or an async one.
+        TypeError: If it is not a function, or an async one.
 
     Examples:
         >>> @carrier

@@ -56,7 +56,7 @@ def query(key: str = "token", *, only: Only = None) -> Combinable:
         only: The entries of a mapping that go this way; default all.
 
     Raises:
-        TypeError: If ``key`` is no string.
+        TypeError: If ``key`` is not a string.
         ValueError: If ``key`` is empty.
 
     Examples:
@@ -243,7 +243,7 @@ def subprotocol(
 
     Raises:
         TypeError: If an argument is of a wrong type.
-        ValueError: If a name, or what comes of a value, is no token (RFC 9110, section 5.6.2).
+        ValueError: If a name, or what comes of a value, is not a token (RFC 9110, section 5.6.2).
 
     Examples:
         >>> subprotocol("v4.channel.k8s.io", prefix="base64url.bearer.authorization.k8s.io.")
@@ -298,7 +298,7 @@ def carrier_or_query(given: Any) -> Carrier:
     """Check the argument ``carrier``; the default is ``query()``.
 
     Raises:
-        TypeError: If it is no function of a credential, or is ``query`` instead of ``query()``.
+        TypeError: If it is not a function of a credential, or is ``query`` instead of ``query()``.
     """
     if given is None:
         return _query

@@ -97,7 +97,7 @@ class Credential:
         """Check and freeze a value; ``None`` means logged out.
 
         Raises:
-            TypeError: If it, or something in it, is of a type that is no credential.
+            TypeError: If it, or something in it, is of a type that is not a credential.
             ValueError: If a text in it holds CR, LF or NUL, or a name is empty.
         """
         if isinstance(value, Credential):

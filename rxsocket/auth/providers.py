@@ -64,7 +64,7 @@ class Provider(ABC):
         """The current credential.
 
         Raises:
-            ProviderFailed: If it raised, took too long, or gave what is no credential.
+            ProviderFailed: If it raised, took too long, or gave what is not a credential.
             Unauthorized: If it gave up.
         """
 
@@ -148,7 +148,7 @@ class ProviderFunction(Generic[T]):
         """Call it, on the loop that runs.
 
         Raises:
-            ProviderFailed: If it raised, took too long, or gave what is no credential.
+            ProviderFailed: If it raised, took too long, or gave what is not a credential.
             Unauthorized: If it gave up.
         """
         failure: str
@@ -197,7 +197,7 @@ def credentials_from(
 ) -> Callable[[], abc.DisposableBase]:
     """Follow an Observable of credentials.
 
-    A value that is no credential, and an error, go to ``failed``; completion changes nothing.
+    A value that is not a credential, and an error, go to ``failed``; completion changes nothing.
     What a replaying source repeats when it is subscribed to is no change; of what it replays, only
     the newest counts.
 

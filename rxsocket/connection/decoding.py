@@ -82,7 +82,7 @@ def why_undecodable(error: BaseException) -> str:
 def masked(data: str | bytes) -> str:
     """The shape of a message's beginning: letters as ``x``, digits as ``0``; structure stays (C28).
 
-    Empty for what is no text.
+    Empty for what is not text.
 
     Examples:
         >>> masked('{"token": "s3cret"}')

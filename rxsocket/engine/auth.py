@@ -47,7 +47,7 @@ from rxsocket.streams.receipts import Receipt, run_for
 logger = logging.getLogger("rxsocket")
 
 STABLE_AFTER = 5.0
-"""Seconds after which a renewal may change a connection, where ``stable_after`` is no number."""
+"""Seconds after which a renewal may change a connection, where ``stable_after`` is not a number."""
 
 
 @dataclass(frozen=True, slots=True)

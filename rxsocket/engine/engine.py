@@ -211,7 +211,7 @@ class Engine:
             self.auth.on_opened()
 
     def on_bug(self, error: Exception) -> None:
-        """A failure of the run that is no event: a bug of ours."""
+        """A failure of the run that is not an event: a bug of ours."""
         logger.error("%s: a bug in rxsocket ended the socket", self.options.label, exc_info=error)
         text = f"{self.options.label}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.options.address.shown, cause=error)

@@ -30,7 +30,7 @@ def stable_after_argument(value: Any) -> StableAfter:
     """Check ``stable_after``.
 
     Raises:
-        TypeError: If it is no number, Observable or function.
+        TypeError: If it is not a number, Observable or function.
         ValueError: If it is a negative number.
     """
     if _is_observable(value) or _is_function(value):

@@ -20,7 +20,7 @@ def ask(name: str) -> Secret:
         The secret, for ``auth`` or for an entry of it.
 
     Raises:
-        TypeError: If ``name`` is no string.
+        TypeError: If ``name`` is not a string.
         ValueError: If nothing was typed.
 
     Examples:

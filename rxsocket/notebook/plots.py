@@ -129,7 +129,7 @@ def plot(
         window: Seconds that are shown; ``None`` for everything, up to 20,000 values.
 
     Raises:
-        TypeError: If ``stream`` is no Observable, or ``x`` or ``y`` is no name or function.
+        TypeError: If ``stream`` is no Observable, or ``x`` or ``y`` is not a name or function.
         ValueError: If ``window`` is not more than 0.
         ModuleNotFoundError: If Matplotlib is not installed.
 

@@ -54,7 +54,7 @@ def flat_map_async(
             arrive, else the one that ran at ``subscribe``.
 
     Raises:
-        TypeError: If ``mapper`` is no function, or ``max_concurrent`` no integer.
+        TypeError: If ``mapper`` is not a function, or ``max_concurrent`` no integer.
         ValueError: If ``max_concurrent`` is less than 1.
 
     Examples:
@@ -181,7 +181,7 @@ class _AsyncCalls(Generic[T, U]):
         except asyncio.CancelledError:
             if task is None or not task.cancelling():
                 self._fail(RuntimeError("what the async mapper awaited was cancelled"))
-            self.dispose()  # else the loop is being shut down, which is no error
+            self.dispose()  # else the loop is being shut down, which is not an error
             raise
         except Exception as error:
             self._fail(error)

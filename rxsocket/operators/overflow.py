@@ -242,7 +242,7 @@ def buffer_up_to(
         scheduler: Where the observer is called; default: see the module.
 
     Raises:
-        TypeError: If ``count`` is no integer.
+        TypeError: If ``count`` is not an integer.
         ValueError: If it is less than 1, or there is no such policy.
 
     Examples:

@@ -105,7 +105,7 @@ class Limits:
             attempt, after which no other attempt begins.
 
     Raises:
-        TypeError: If one is no number.
+        TypeError: If one is not a number.
         ValueError: If one is out of its range.
 
     Examples:

@@ -206,7 +206,7 @@ class Verdicts:
             rows: Verdicts (or :class:`Row`) by close code, HTTP status, ``range`` or exception.
 
         Raises:
-            TypeError: If it is no mapping, or a key or a value is of another type.
+            TypeError: If it is not a mapping, or a key or a value is of another type.
         """
         if not is_mapping(rows):
             raise TypeError(

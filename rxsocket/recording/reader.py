@@ -40,7 +40,7 @@ def read_header(path: Path) -> Header:
     """The first line of a recording.
 
     Raises:
-        BadRecording: If that is no header.
+        BadRecording: If that is not a header.
         OSError: If the file cannot be read.
     """
     for number, line in enumerate(_lines(path), start=1):

@@ -152,7 +152,7 @@ class TimelineModel:
             newest.credentials = ((newest.dialled, number),)
 
     def on_event(self, event: Event) -> None:
-        """Take an event that is no message."""
+        """Take an event that is not a message."""
         match event:
             case Connecting(epoch=epoch, at=at):
                 self._end_pause(at)

@@ -40,7 +40,7 @@ def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
 
 
 def json_text(value: Any) -> Any:
-    """JSON text for a value that is no message yet; a message stays what it is."""
+    """JSON text for a value that is not a message yet; a message stays what it is."""
     if isinstance(value, (str, bytes)):
         return value
     return msgspec.json.encode(value).decode()
@@ -48,7 +48,7 @@ def json_text(value: Any) -> Any:
 
 def _fragments(name: str, parts: list[Any]) -> tuple[Fragments, int]:
     if not parts:
-        raise ValueError(f"{name}: an empty iterable is no message; pass at least one fragment")
+        raise ValueError(f"{name}: an empty iterable is not a message; pass at least one fragment")
     kind = str if isinstance(parts[0], str) else bytes
     if not all(isinstance(part, kind) for part in parts):
         raise TypeError(f"{name}: pass fragments that are all str, or all bytes")
@@ -62,7 +62,7 @@ def _size(name: str, part: str | bytes) -> int:
         return len(part.encode())
     except UnicodeEncodeError:
         pass
-    raise ValueError(f"{name}: holds half a surrogate pair, which is no text; decode it first")
+    raise ValueError(f"{name}: holds half a surrogate pair, which is not text; decode it first")
 
 
 class AsyncFragments:
@@ -85,7 +85,7 @@ class AsyncFragments:
                     raise TypeError("send(data): pass fragments that are all str, or all bytes")
                 yield part
             if kind is None:
-                raise ValueError("send(data): an empty iterable is no message")
+                raise ValueError("send(data): an empty iterable is not a message")
         except Exception as error:
             self.failure = error
             raise

@@ -11,7 +11,7 @@
                                                                             |
                                               Ended <--- COMPLETE, FAIL ----'
 
-A session is disposed when another credential comes that is no renewal, wherever it is in this
+A session is disposed when another credential comes that is not a renewal, wherever it is in this
 picture: the group of credentials that it is for then says by what it was superseded. It is disposed
 when the socket stops, too: then the run state says why.
 """

@@ -109,7 +109,7 @@ def marks(high_water: int, low_water: int | None) -> tuple[int, int]:
     """Check the marks; the low one is a quarter of the high one by default.
 
     Raises:
-        TypeError: If one is no integer.
+        TypeError: If one is not an integer.
         ValueError: If they are not in order.
     """
     high = whole_number("high_water", high_water)

@@ -180,7 +180,7 @@ class Stream(CheckedObservable[T]):
             low_water: Values left when reading goes on; default: a quarter of ``high_water``.
 
         Raises:
-            TypeError: If a mark is no integer.
+            TypeError: If a mark is not an integer.
             ValueError: If ``low_water`` is not below ``high_water``.
 
         Examples:

@@ -157,7 +157,7 @@ class Subscriptions:
             self._fail(subscription, answer if isinstance(answer, Exception) else refused)
 
     def answer(self, subscription: Subscription, message: Any) -> bool | Exception | None:
-        """What a message says of a subscription; ``None`` if it is no answer."""
+        """What a message says of a subscription; ``None`` if it is not an answer."""
         if subscription.acknowledged is None:
             return None
         try:

@@ -113,7 +113,7 @@ class Pattern:
     """A topic whose segments may be parameters: those that begin with a colon.
 
     Raises:
-        TypeError: If it is no string.
+        TypeError: If it is not a string.
         ValueError: If it is empty, or a parameter has no name or one that is there already.
 
     Examples:
