@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from rxsocket.testing.virtual_loop import VirtualLoop, aclose
-from rxsocket.testing.virtual_scheduler import to_microseconds
+from rxsocket.testing.virtual_loop import VirtualLoop, aclose, to_microseconds
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ DAY = 24 * HOUR
 
 
 class Stuck(AssertionError):
-    """What :meth:`VirtualClock.run` waits for cannot happen, or not in time."""
+    """What :meth:`VirtualClock.run` waits for does not happen, or not in time."""
 
 
 class VirtualClock(VirtualLoop):
@@ -64,7 +64,7 @@ class VirtualClock(VirtualLoop):
             seconds: How long, in virtual seconds.
 
         Raises:
-            BaseException: What a callback raised that nobody handles, or an ``ExceptionGroup``.
+            BaseException: An unhandled exception of a callback; of several, an ``ExceptionGroup``.
 
         Examples:
             >>> with clock() as t:
@@ -93,7 +93,7 @@ class VirtualClock(VirtualLoop):
         self.scheduler.skip_to(to_microseconds(self.time() + seconds))
 
     def jump(self, seconds: float) -> None:
-        """Move the wall clock, and not the loop's: the computer slept, or its clock was set.
+        """Move the wall clock, not the loop's: the computer slept, or its clock was set.
 
         Args:
             seconds: How far, in seconds; less than 0 sets it back.
@@ -159,8 +159,8 @@ class VirtualClock(VirtualLoop):
             self._raise_errors()
 
     def _wind_up(self) -> None:
-        """Cancel what is left and let it finish; then see what failed without anybody looking."""
-        for _ in range(10):  # what ends may begin something new, within reason
+        """Cancel what is left and let it finish; then collect failures never retrieved."""
+        for _ in range(10):  # what ends may start something new
             left = self.tasks
             for task in left:
                 task.cancel()
@@ -219,7 +219,7 @@ class VirtualClock(VirtualLoop):
 
 
 class _RunningBefore:
-    """What ran on this thread before: a loop, its current task, its hooks for async generators."""
+    """The loop, its current task and the hooks for async generators that the thread had before."""
 
     def __init__(self) -> None:
         self._hooks = sys.get_asyncgen_hooks()
@@ -247,3 +247,71 @@ def clock() -> VirtualClock:
     """
     # The rest of AbstractEventLoop is network and processes, in which no virtual time passes.
     return cast("Callable[[], VirtualClock]", VirtualClock)()
+
+
+class ChangeCondition:
+    """A reentrant lock, and a way to wait for a predicate: on a thread, a loop, in virtual time."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._wakers: list[Callable[[], None]] = []
+
+    def __enter__(self) -> None:
+        self._condition.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._condition.release()
+
+    def notify(self) -> None:
+        """Check every waiting predicate again."""
+        with self._condition:
+            self._condition.notify_all()
+            for wake in self._wakers:
+                wake()
+
+    def wait_until(self, predicate: Callable[[], object], timeout: float) -> bool:
+        """Block until a predicate is true; where a virtual clock runs, virtual time passes.
+
+        Args:
+            predicate: Called at once, and after each change.
+            timeout: Seconds.
+
+        Returns:
+            Whether it is true.
+        """
+        loop = asyncio._get_running_loop()
+        if isinstance(loop, VirtualClock):
+            return loop.run(self.await_until(predicate, timeout))
+        with self._condition:
+            return bool(self._condition.wait_for(predicate, timeout))
+
+    async def await_until(
+        self,
+        predicate: Callable[[], object],
+        timeout: float,  # noqa: ASYNC109 - the twin of wait_until
+    ) -> bool:
+        """Like :meth:`wait_until`, without blocking the loop."""
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop was closed with this coroutine on it
+                loop.call_soon_threadsafe(changed.set)
+
+        with self._condition:
+            self._wakers.append(wake)
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._is_true(predicate):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            return False
+        finally:
+            with self._condition:
+                self._wakers.remove(wake)
+        return True
+
+    def _is_true(self, predicate: Callable[[], object]) -> bool:
+        with self._condition:
+            return bool(predicate())

@@ -60,7 +60,6 @@ class FakePeerConnection(PeerConnection):
         self._remove()
 
     def on_connection_lost(self) -> None:
-        """The client left without a close frame."""
         self.closing = True
         self._log.add_close(self.number, 1006, "")
         self._remove()
@@ -103,7 +102,6 @@ class FakeLink:
 
     @property
     def subprotocol(self) -> str | None:
-        """What the script accepted with."""
         return self._subprotocol
 
     def write(self, messages: Sequence[Payload]) -> bool:
@@ -157,7 +155,7 @@ class FakeLink:
         return self._loop.time() - start
 
     def pause(self) -> None:
-        """Read no more: what the server does is noticed when reading goes on."""
+        """Stop reading: what the server does takes effect when reading goes on."""
         self._paused = True
 
     def resume(self) -> None:
@@ -167,7 +165,6 @@ class FakeLink:
             self._loop.call_soon(self._resume_reading)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send a close frame."""
         if not self._closing:
             self._closing = self._peer.closing = True
             self._send_to_server(lambda: self._peer.on_close_frame(code, reason))
@@ -177,11 +174,9 @@ class FakeLink:
         await self._ended.wait()
 
     async def wait_closed(self) -> None:
-        """Wait until the close was answered, or the connection was cut."""
         await self._ended.wait()
 
     def abort(self) -> None:
-        """Cut the connection."""
         if not self._ended.is_set():
             self.end(PeerClosed(1006, lost=True))
             self._peer.on_connection_lost()
@@ -191,11 +186,10 @@ class FakeLink:
         self._observer = None
 
     def receive(self, signal: Signal) -> None:
-        """Something comes from the server."""
         self._when_reading(lambda: self._emit(signal))
 
     async def wait_until_read(self) -> None:
-        """Wait until the client reads on; let other things come in between in any case."""
+        """Wait until the client reads on; yield to the loop in any case."""
         await asyncio.sleep(0)
         while self._paused:
             if self._read_again is None:
@@ -207,7 +201,6 @@ class FakeLink:
         self._when_reading(lambda: self._answer_close(code, reason))
 
     def receive_cut(self) -> None:
-        """The server cut the connection."""
         self._when_reading(lambda: self.end(PeerClosed(1006, lost=True)))
 
     def _answer_close(self, code: int, reason: str) -> None:
@@ -219,7 +212,6 @@ class FakeLink:
             self._send_to_server(lambda: self._peer.on_close_frame(code, reason))
 
     def end(self, signal: PeerClosed) -> None:
-        """Nothing more comes."""
         self._closing = True
         self._ended.set()
         self._in_transit.clear()
@@ -229,7 +221,7 @@ class FakeLink:
         self._complete(signal)
 
     def _when_reading(self, what: Callable[[], None]) -> None:
-        """Do something with what is there to be read: now, or when reading goes on."""
+        """Process what came from the server: now, or when reading goes on."""
         if self._paused or self._unread:
             self._unread.append(what)
         else:
@@ -257,7 +249,7 @@ class FakeLink:
             self._when_reading(lambda: None if pong.done() else pong.set_result(None))
 
     def _send_to_server(self, arrival: Callable[[], None]) -> None:
-        """Let something arrive at the server after the latency, in order."""
+        """Call back after the latency, in order."""
         self._in_transit.append(arrival)
         if self._latency:
             self._loop.call_later(self._latency, self._arrive_at_server)
@@ -274,7 +266,7 @@ class FakeLink:
 
 
 class Fake(ScriptedServer):
-    """See :func:`fake`."""
+    """A server without sockets, in the place of a transport. Made by :func:`fake`."""
 
     url = "ws://fake.test/"
 

@@ -7,13 +7,10 @@ from abc import ABC, abstractmethod
 
 from rxsocket.testing.script import (
     CloseStep,
-    DropStep,
-    EchoStep,
     ExpectStep,
-    FreezeStep,
+    LastStep,
     Payload,
     SendStep,
-    StayStep,
     Step,
     StreamStep,
     WaitStep,
@@ -42,20 +39,17 @@ class PeerConnection(ABC):
         self._inbox: asyncio.Queue[Payload] = asyncio.Queue()
 
     def deliver(self, message: Payload) -> None:
-        """Send a message."""
         if not (self.closing or self.frozen):
             self._log.add_line(f"#{self.number} sent {without_content(message)}")
             self._write(message)
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame."""
         if not (self.closing or self.frozen):
             self.closing = True
             self._log.add_line(f"#{self.number} sent close {code}")
             self._write_close(code, reason)
 
     def drop(self) -> None:
-        """Cut TCP."""
         if not self.dropped:
             self.closing = self.dropped = True
             self._log.add_line(f"#{self.number} dropped")
@@ -69,7 +63,6 @@ class PeerConnection(ABC):
             self._stop_reading()
 
     def on_message(self, message: Payload) -> None:
-        """Take a message of the client."""
         if not self.frozen:
             self._inbox.put_nowait(message)
             self._log.add_message(self.number, message)
@@ -80,7 +73,6 @@ class PeerConnection(ABC):
     @abstractmethod
     async def _write_and_drain(self, message: Payload) -> bool:
         """Return when there is room for another message; ``False`` if this one was not sent."""
-        ...
 
     @abstractmethod
     def _write_close(self, code: int, reason: str) -> None: ...
@@ -92,7 +84,6 @@ class PeerConnection(ABC):
     def _stop_reading(self) -> None: ...
 
     async def run_script(self, steps: tuple[Step, ...]) -> None:
-        """Go through the steps of a script; those without a wait in them at one instant."""
         for step in steps:
             match step:
                 case SendStep(message):
@@ -105,16 +96,16 @@ class PeerConnection(ABC):
                 case ExpectStep():
                     if not self._is_expected(step, await self._inbox.get()):
                         return
-                case EchoStep():
+                case LastStep.ECHO:
                     while True:
                         self.deliver(await self._inbox.get())
                 case CloseStep(code, reason):
                     self.close(code, reason)
-                case DropStep():
+                case LastStep.DROP:
                     self.drop()
-                case FreezeStep():
+                case LastStep.FREEZE:
                     self.freeze()
-                case StayStep():
+                case LastStep.STAY:
                     return
 
     async def _stream(self, step: StreamStep) -> bool:

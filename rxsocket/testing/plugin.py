@@ -89,7 +89,7 @@ class SocketChecks:
         """
         engines, grammars, broken = list(self._engines), dict(self._grammars), list(self._broken)
         self.start_test()
-        left = [engine for engine in engines if _runs(engine)]
+        left = [engine for engine in engines if engine.is_used]
         for engine in left:
             if not engine.loop.event_loop.is_closed():
                 engine.close()
@@ -132,11 +132,6 @@ class _CheckedBatch(list[Any]):
             yield message
 
 
-def _runs(engine: Engine) -> bool:
-    # Held from another thread, it may not have begun to run.
-    return engine.is_used
-
-
 checks = SocketChecks()
 
 
@@ -148,14 +143,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Begin to check the sockets of a test, those of its fixtures included."""
+    """Start checking the sockets of a test, those of its fixtures included."""
     checks.start_test()
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
-    """A socket of a fixture for several tests is not one that the first of them left open."""
+    """Do not check sockets of fixtures that live longer than one test."""
     if fixturedef.scope == "function":
         return (yield)
     before, checks.paused = checks.paused, True
@@ -167,7 +162,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Judge the sockets of a test when its fixtures are gone."""
+    """Check the sockets of a test after its fixtures."""
     result = yield
     checks.finish_test(may_stay_open=item.get_closest_marker(MARK) is not None)
     return result

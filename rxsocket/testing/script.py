@@ -1,4 +1,4 @@
-"""What a scripted server does to one handshake: the language of ``server()`` and ``fake()``.
+"""What a scripted server does with one handshake: the language of ``server()`` and ``fake()``.
 
 ::
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TypeAlias
 
 Payload: TypeAlias = str | bytes
@@ -58,39 +59,16 @@ class CloseStep:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DropStep:
-    pass
+class LastStep(Enum):
+    """Steps without arguments; nothing can follow one of them, or a ``CloseStep``."""
+
+    DROP = "drop"
+    FREEZE = "freeze"
+    ECHO = "echo"
+    STAY = "stay"
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeStep:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class EchoStep:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class StayStep:
-    pass
-
-
-Step: TypeAlias = (
-    SendStep
-    | StreamStep
-    | ExpectStep
-    | WaitStep
-    | CloseStep
-    | DropStep
-    | FreezeStep
-    | EchoStep
-    | StayStep
-)
-FINAL_STEPS = (CloseStep, DropStep, FreezeStep, EchoStep, StayStep)
-"""Steps that nothing can follow."""
+Step: TypeAlias = SendStep | StreamStep | ExpectStep | WaitStep | CloseStep | LastStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +93,7 @@ class Accept:
     def stream(self, messages: Messages, rate: float | None = None) -> Accept:
         """Send many messages, each when the client has read enough of those before it.
 
-        The history tells how many there were, and not each.
+        The history says how many were sent, not which.
 
         Args:
             messages: The messages; or a function that makes them, called for each connection.
@@ -155,24 +133,25 @@ class Accept:
 
     def drop(self) -> Accept:
         """Cut the TCP connection, without a close frame."""
-        return self._with_steps(DropStep())
+        return self._with_steps(LastStep.DROP)
 
     def freeze(self) -> Accept:
         """Never read or answer again: no pong, no close frame, but TCP stays up."""
-        return self._with_steps(FreezeStep())
+        return self._with_steps(LastStep.FREEZE)
 
     def echo(self) -> Accept:
-        """Send back whatever comes, until the client leaves."""
-        return self._with_steps(EchoStep())
+        """Send back each message, until the client closes."""
+        return self._with_steps(LastStep.ECHO)
 
     def stay(self) -> Accept:
-        """Stay open, until the client leaves or the test closes it: the end of any script."""
-        return self._with_steps(StayStep())
+        """Stay open, until the client or the test closes: how any script ends by default."""
+        return self._with_steps(LastStep.STAY)
 
     def _with_steps(self, *steps: Step) -> Accept:
-        if self.steps and isinstance(self.steps[-1], FINAL_STEPS):
-            last = type(self.steps[-1]).__name__.removesuffix("Step").lower()
-            raise ValueError(f"script: nothing can follow {last}(); make it the last step")
+        last = self.steps[-1] if self.steps else None
+        if isinstance(last, (CloseStep, LastStep)):
+            name = "close" if isinstance(last, CloseStep) else last.value
+            raise ValueError(f"script: nothing can follow {name}(); make it the last step")
         return replace(self, steps=(*self.steps, *steps))
 
 
@@ -236,7 +215,7 @@ def hang() -> Hang:
 
 
 def unreachable() -> Unreachable:
-    """Refuse the connection; a real server does what comes nearest, and cuts TCP at once."""
+    """Refuse the TCP connection; ``server()`` accepts it, and cuts it at once."""
     return Unreachable()
 
 

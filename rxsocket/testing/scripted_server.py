@@ -1,4 +1,4 @@
-"""The members that ``server()`` and ``fake()`` have in common: scripts, faults by hand, waiting."""
+"""What ``server()`` and ``fake()`` have in common: scripts, faults by hand, waiting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from operator import methodcaller
 from typing import Self, TypeVar
 
 from websockets.datastructures import Headers
@@ -36,8 +36,8 @@ class ScriptedServer:
 
     Attributes:
         default: The script for handshakes that come when the queue is empty.
-        tokens: Credentials that are let in; another gets a 401 and takes no script from the queue.
-            ``None`` lets everybody in.
+        tokens: Credentials that are accepted; another gets a 401 and takes no script from the
+            queue. ``None`` accepts every client.
         log: Where its connections write what they see.
     """
 
@@ -93,10 +93,10 @@ class ScriptedServer:
 
     @property
     def closes(self) -> list[ClientClose]:
-        """How clients left, in order: ``(handshake number, code, reason)``.
+        """How clients closed, in order: ``(handshake number, code, reason)``.
 
-        A client's answer to the server's close frame counts; what the server itself dropped does
-        not.
+        A client's answer to the server's close frame is one; a connection that the server dropped
+        is not.
         """
         return self._copy(self.log.closes)
 
@@ -111,7 +111,7 @@ class ScriptedServer:
         return self._copy(self.log.failures)
 
     def check(self) -> None:
-        """Raise the first failure of a script, if there is one."""
+        """Raise the first failure of a script, if any."""
         for failure in self.failures:
             raise failure
 
@@ -135,20 +135,20 @@ class ScriptedServer:
 
         A connection that opens meanwhile gets all of them or, opening after it, none.
         """
-        self._on_each(*(partial(_deliver, message) for message in messages))
+        self._on_each(*(methodcaller("deliver", message) for message in messages))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close every live connection (1005: without a code)."""
         closing_code(code)
-        self._on_each(lambda connection: connection.close(code, reason))
+        self._on_each(methodcaller("close", code, reason))
 
     def drop(self) -> None:
         """Cut TCP of every live connection, without a close frame."""
-        self._on_each(lambda connection: connection.drop())
+        self._on_each(methodcaller("drop"))
 
     def freeze(self) -> None:
         """Never read or answer again on any live connection."""
-        self._on_each(lambda connection: connection.freeze())
+        self._on_each(methodcaller("freeze"))
 
     def wait_for(
         self, predicate: Callable[[Self], object], timeout: float = 5.0, message: str | None = None
@@ -217,7 +217,7 @@ class ScriptedServer:
             raise AssertionError(self._not_yet(timeout, message))
 
     def accept_dial(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
-        """What is done with a client that dials; no handshake if the server is unreachable."""
+        """The handshake of a client that dials, ``None`` if unreachable, and the script for it."""
         with self.log.changed:
             self._dials += 1
             script = self._queue[0] if self._queue else self.default
@@ -234,14 +234,14 @@ class ScriptedServer:
             return handshake, self._delayed(script)
 
     def add_connection(self, connection: PeerConnection) -> None:
-        """Count a client among the connections: it was accepted."""
+        """Count a client that was accepted."""
         with self.log.changed:
             self._connections.append(connection)
             self._most_open = max(self._most_open, self.live)
             self.log.add_line(f"#{connection.number} open")
 
     def remove_connection(self, connection: PeerConnection) -> None:
-        """Forget a connection: nothing is left of it."""
+        """Count a client no longer: its connection is closed."""
         with self.log.changed:
             if connection in self._connections:
                 self._connections.remove(connection)
@@ -294,7 +294,3 @@ class ScriptedServer:
     def _copy(self, items: list[T]) -> list[T]:
         with self.log.changed:
             return list(items)
-
-
-def _deliver(message: Payload, connection: PeerConnection) -> None:
-    connection.deliver(message)

@@ -27,7 +27,7 @@ from rxsocket.testing.server_log import Handshake, ServerLog
 
 
 class TrackedConnection(ServerConnection):
-    """A connection that the server knows from its first byte on, to be able to cut it off."""
+    """A connection that the server knows from TCP on, so that it can cut it at any time."""
 
     tracked: set[TrackedConnection]
     script: Accept
@@ -93,7 +93,7 @@ SILENT = logging.Logger("rxsocket.testing", logging.CRITICAL + 1)
 
 
 class Server(ScriptedServer):
-    """See :func:`server`."""
+    """A server on a thread of its own. Made by :func:`server`."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class Server(ScriptedServer):
         return self
 
     def stop(self) -> None:
-        """Cut every connection, frozen ones included, and end; nothing is left of it afterwards."""
+        """Cut every connection, frozen ones included, stop listening, and end the thread."""
         thread, self._thread = self._thread, None
         if thread is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)

@@ -12,8 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from websockets.datastructures import Headers
 
-from rxsocket.testing.clock import VirtualClock
-from rxsocket.testing.condition import ChangeCondition
+from rxsocket.testing.clock import ChangeCondition, VirtualClock
 from rxsocket.testing.script import Payload
 
 
@@ -119,7 +118,7 @@ class ReceivedMessage(NamedTuple):
 
 
 class ClientClose(NamedTuple):
-    """The close frame of a client (1005: without a code); 1006 if it left without one."""
+    """The close frame of a client (1005: without a code); 1006 if it sent none."""
 
     number: int
     code: int
@@ -127,13 +126,13 @@ class ClientClose(NamedTuple):
 
 
 class ServerLog:
-    """What a scripted server saw, written down from whatever thread.
+    """What a scripted server saw; thread safe.
 
     Attributes:
         changed: The lock of the lists; notified after each change.
         handshakes: The handshakes, in order.
         messages: The messages of the clients, in order.
-        closes: How clients left, in order.
+        closes: How clients closed, in order.
         lines: Everything in short lines, without secrets.
         failures: What scripts expected and did not get.
     """

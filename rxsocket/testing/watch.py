@@ -14,7 +14,7 @@ from rxsocket.runtime.threads import running_loop
 from rxsocket.socket import Socket
 from rxsocket.state import State
 from rxsocket.streams.stream import Stream
-from rxsocket.testing.condition import ChangeCondition
+from rxsocket.testing.clock import ChangeCondition
 
 T = TypeVar("T")
 
@@ -191,7 +191,7 @@ def watch(socket: Socket, *, connect: bool = True) -> Watch:
 
     Args:
         socket: The socket.
-        connect: Whether this connects (C1); with ``False`` it only looks.
+        connect: Whether this connects (C1); with ``False`` it only watches.
 
     Examples:
         >>> seen = watch(Socket(server.url))

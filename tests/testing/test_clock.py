@@ -21,7 +21,7 @@ from reactivex.testing import ReactiveTest
 from rxsocket import Closed, ConnectFailed, Event, Socket
 from rxsocket.testing import VirtualClock, accept, clock, fake, reject
 from rxsocket.testing.clock import Stuck
-from rxsocket.testing.virtual_scheduler import SteadyTestScheduler
+from rxsocket.testing.virtual_loop import SteadyTestScheduler
 
 
 def test_is_the_running_loop_inside_only() -> None:
@@ -134,7 +134,7 @@ def test_run_says_why_it_is_stuck() -> None:
 
 def test_endless_loop_in_one_instant_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What schedules itself for ever without a delay does not hang the test."""
-    monkeypatch.setattr("rxsocket.testing.virtual_scheduler.MAX_AT_ONE_INSTANT", 500)
+    monkeypatch.setattr("rxsocket.testing.virtual_loop.MAX_AT_ONE_INSTANT", 500)
 
     async def busy() -> None:
         while True:  # noqa: ASYNC110 - that is the point
