@@ -686,12 +686,12 @@ one again
         return f"<Socket {self._engine.options.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from rxsocket.render.card_view import card_mimebundle  # only a notebook asks for it
+        from rxsocket.render.card import card_mimebundle  # only a notebook asks for it
 
         return card_mimebundle(self._engine)
 
     def _repr_html_(self) -> str:
-        from rxsocket.render.card_view import CardView
+        from rxsocket.render.card import CardView
 
         return CardView(self._engine).static()["text/html"]
 

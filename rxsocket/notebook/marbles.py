@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,39 @@ SHORTEST = 0.05
 MARGIN = 0.03
 """Part of a picture that is left free after the last thing that happened."""
 EVERYTHING = TimeWindow()
+
+
+class SceneView(View):
+    """A picture of lanes over time."""
+
+    def __init__(self, last: float | None) -> None:
+        self._last = last
+
+    def svg(self, *, last: float | None = None) -> str:
+        """The picture as SVG, which needs nothing else and has no script.
+
+        Args:
+            last: Only so many seconds before now; left out, what the picture was made with.
+        """
+        return svg(self.scene(TimeWindow(more_than_zero("last", last))))
+
+    @abstractmethod
+    def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
+        """What the picture consists of, in a span of time."""
+
+    @property
+    @abstractmethod
+    def _is_running(self) -> bool:
+        """Whether it changes as time passes."""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return mimebundle(self, {"text/plain": repr(self), "image/svg+xml": self.svg()})
+
+    def render(self, window: TimeWindow) -> Rendering:
+        """Draw it for a page."""
+        scene = self.scene(window)
+        moves = self._is_running and not window.ago
+        return Rendering(svg(scene, LIVE), 1.0 if moves else None, scene.end - scene.begin)
 
 
 class _StreamRecord:
@@ -99,11 +133,11 @@ class _StreamRecord:
         return (Mark(at, "cross", detail=text),), (Label(at, text, urgent=True),)
 
 
-class Marbles(View):
+class Marbles(SceneView):
     """A marble diagram of streams. Made by :func:`marbles`; dispose it to unsubscribe."""
 
     def __init__(self, streams: dict[str, Observable[Any]], last: float | None) -> None:
-        self._last = last
+        super().__init__(last)
         self._changes: Subject[None] = Subject()
         self._began = wall_clock(running_loop())()
         self._records = [
@@ -113,22 +147,13 @@ class Marbles(View):
         for record, stream in zip(self._records, streams.values(), strict=True):
             self._subscriptions.add(stream.subscribe(record.on_next, record.on_end, record.on_end))
 
-    def svg(self, *, last: float | None = None) -> str:
-        """The picture as SVG, which needs nothing else and has no script.
-
-        Args:
-            last: Only so many seconds before now; left out, what ``marbles()`` was given.
-        """
-        return svg(self.scene(TimeWindow(more_than_zero("last", last))))
-
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
         """What the picture consists of, in a span of time."""
         last = window.last or self._last
         ends = [record.end[0] for record in self._records if record.end is not None]
-        all_ended = len(ends) == len(self._records)
-        end = (max(ends) if all_ended else wall_clock(running_loop())()) - window.ago
+        end = (wall_clock(running_loop())() if self._is_running else max(ends)) - window.ago
         begin = min(self._began if last is None else end - last, end - SHORTEST)
-        if all_ended and not window.ago:
+        if not self._is_running and not window.ago:
             end += (end - begin) * MARGIN
         lanes = tuple(
             record.lane(begin, end, number) for number, record in enumerate(self._records, 1)
@@ -147,20 +172,13 @@ class Marbles(View):
         counts = ", ".join(f"{record.name}: {record.count}" for record in self._records)
         return f"<Marbles {counts}>"
 
-    # --- shown in a notebook
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self, {"text/plain": repr(self), "image/svg+xml": self.svg()})
-
     def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each value and each end, until disposed."""
         return self._changes.subscribe(lambda _: on_change())
 
-    def render(self, window: TimeWindow) -> Rendering:
-        """Draw it for a page."""
-        scene = self.scene(window)
-        moves = any(record.end is None for record in self._records) and not window.ago
-        return Rendering(svg(scene, LIVE), 1.0 if moves else None, scene.end - scene.begin)
+    @property
+    def _is_running(self) -> bool:
+        return any(record.end is None for record in self._records)
 
 
 def marbles(

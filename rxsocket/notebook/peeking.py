@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -22,9 +23,9 @@ REFRESH = 0.1
 async def peek(
     stream: Observable[T], count: int = 5, *, within: float | None = 2.0, progress: bool = False
 ) -> list[T]:
-    """Return the next values of a stream: at most so many, and within so many seconds.
+    """Return the next values of a stream: at most ``count``, within some seconds.
 
-    However it ends, by an interrupt of the kernel, too, it unsubscribes from the stream.
+    However it ends, also by an interrupt of the kernel, it unsubscribes from the stream.
 
     ::
 
@@ -50,21 +51,16 @@ async def peek(
     instance("peek(stream)", stream, Observable, "an Observable")
     whole_number("count", count)
     seconds = more_than_zero("within", within)
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
+    end: Future[None] = Future()
+    ended = asyncio.wrap_future(end)
     values: list[T] = []
 
-    def settle(error: Exception | None) -> None:
-        if ended.done():
-            return
-        if error is None:
-            ended.set_result(None)
-        else:
-            ended.set_exception(error)
-
     def on_end(error: Exception | None = None) -> None:
-        with suppress(RuntimeError):  # the loop was closed: nothing awaits it any more
-            loop.call_soon_threadsafe(settle, error)
+        with suppress(InvalidStateError):  # it has ended, or the cell was interrupted
+            if error is None:
+                end.set_result(None)
+            else:
+                end.set_exception(error)
 
     def on_next(value: T) -> None:
         if len(values) < count:
@@ -93,7 +89,7 @@ def _bar(count: int) -> Any:
         raise ModuleNotFoundError(
             "progress: it needs tqdm; run pip install 'rxsocket[notebook]'"
         ) from None
-    # Without its monitor, a thread that would outlive the bar: this one is updated all the time.
+    # Without its monitor, a thread that would outlive the bar.
     bar = type("Bar", (tqdm.tqdm,), {"monitor_interval": 0})
     return bar(total=count, unit="", file=sys.stdout)
 
@@ -101,7 +97,7 @@ def _bar(count: int) -> Any:
 async def _until(
     ended: asyncio.Future[None], seconds: float | None, show: Callable[[], object]
 ) -> None:
-    """Wait in small steps, as an interrupted kernel cancels a cell only when its loop wakes up."""
+    """Wait in small steps: an interrupted kernel cancels a cell only when its loop wakes up."""
     loop = asyncio.get_running_loop()
     deadline = None if seconds is None else loop.time() + seconds
     while not ended.done():

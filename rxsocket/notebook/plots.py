@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxsocket.notebook.frames import row
-from rxsocket.notebook.stream_view import StreamView
+from rxsocket.notebook.frames import StreamView, row
 from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.validation import instance, is_list, more_than_zero

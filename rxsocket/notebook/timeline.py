@@ -10,53 +10,36 @@ from reactivex import abc
 from reactivex.disposable import Disposable, SerialDisposable
 
 from rxsocket.explain.format import amount
+from rxsocket.notebook.marbles import EVERYTHING, MARGIN, SHORTEST, SceneView
 from rxsocket.render.activity import recorder_of
-from rxsocket.render.mimebundle import mimebundle
-from rxsocket.render.scene import LIVE, Scene
-from rxsocket.render.svg import svg
+from rxsocket.render.scene import Scene
 from rxsocket.render.timeline_scene import first_time, last_time, timeline_scene
-from rxsocket.render.view import Rendering, TimeWindow, View
+from rxsocket.render.view import TimeWindow
 from rxsocket.socket import Socket
 from rxsocket.state import State
 from rxsocket.validation import instance, more_than_zero
 
-SHORTEST = 0.05
-"""Seconds that a picture spans at least."""
-MARGIN = 0.03
-"""Part of a picture that is left free after the last thing that happened."""
 
-EVERYTHING = TimeWindow()
-
-
-class Timeline(View):
-    """A picture of what a socket did. Made by :func:`timeline`.
+class Timeline(SceneView):
+    """A picture of what a socket did; it holds no secret (C28). Made by :func:`timeline`.
 
     As the last line of a cell it is drawn; :meth:`svg` gives the picture for a file.
     """
 
     def __init__(self, socket: Socket[Any, Any], last: float | None) -> None:
+        super().__init__(last)
         self._url = socket.url
         self._recorder = recorder_of(socket._engine)  # pyright: ignore[reportPrivateUsage]
-        self._last = last
         self._recording = SerialDisposable()
-
-    def svg(self, *, last: float | None = None) -> str:
-        """The picture as SVG: it needs nothing else, has no script, and holds no secret (C28).
-
-        Args:
-            last: Only so many seconds before now; left out, what ``timeline()`` was given.
-        """
-        return svg(self.scene(TimeWindow(more_than_zero("last", last))))
 
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
         """What the picture consists of, in a span of time."""
         activity = self._recorder.activity()
         last = window.last or self._last
-        is_running = self._is_running
-        newest = activity.now if is_running else last_time(activity)
+        newest = activity.now if self._is_running else last_time(activity)
         end = newest - window.ago
         begin = first_time(activity) if last is None else end - last
-        if not is_running and not window.ago:
+        if not self._is_running and not window.ago:
             end += max((end - begin) * MARGIN, SHORTEST)
         begin = min(begin, end - SHORTEST)
         return timeline_scene(self._url, activity, begin, end, time.localtime(end).tm_gmtoff)
@@ -75,20 +58,9 @@ class Timeline(View):
         messages = amount(activity.received_count, "message")
         return f"<Timeline {self._url}: {connections}, {messages}>"
 
-    # --- shown in a notebook
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self, {"text/plain": repr(self), "image/svg+xml": self.svg()})
-
     def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each thing that the socket did, until disposed."""
         return self._recorder.record_messages(on_change)
-
-    def render(self, window: TimeWindow) -> Rendering:
-        """Draw it for a page."""
-        scene = self.scene(window)
-        moves = self._is_running and not window.ago
-        return Rendering(svg(scene, LIVE), 1.0 if moves else None, scene.end - scene.begin)
 
     @property
     def _is_running(self) -> bool:

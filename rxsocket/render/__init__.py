@@ -1,1 +1,1 @@
-"""What there is to see: the card of a socket, timelines, and pictures that live in a notebook."""
+"""Pictures: the card of a socket, timelines, and live pictures in a notebook."""

@@ -1,11 +1,11 @@
-"""What a socket did, kept for pictures of it: in bounded memory, and redacted (C28).
+"""Records what a socket does, for pictures of it: in bounded memory, and redacted (C28).
 
 ::
 
     loop of the socket      message ── one append, one count            no more than that
     thread that draws       recorder.activity() ── a copy
 
-Recording does not connect, and keeps nobody connected (C1).
+Recording does not connect, and does not keep the socket connected (C1).
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class Activity:
     """What a recorder knew at one moment.
 
     Attributes:
-        now: The wall time of that moment.
+        now: Its wall time.
         counting_since: When messages began to be recorded; ``None`` if they never were.
         model: Credentials, connections and pauses.
-        arrivals: When the last messages came, oldest first, and over which connection.
+        arrivals: The times of the last messages, oldest first, and their connections.
         payloads: The payloads of the last of these.
-        send_times: When the last messages were sent.
-        received: All messages that came, counted.
-        sent: All messages that were sent, counted.
-        received_count: How many messages came since ``counting_since``.
+        send_times: The times of the last messages that were sent.
+        received: The number of messages over time.
+        sent: The number of sent messages over time.
+        received_count: The number of messages since ``counting_since``.
         redact: Hides every value of a credential that was in use.
     """
 
@@ -71,14 +71,11 @@ class Activity:
 class ActivityRecorder:
     """Records what a socket does.
 
-    Credentials and connections are in the history of the socket, and are read from there. Messages
-    are recorded while a picture wants them.
-
-    Args:
-        engine: The socket.
+    Credentials and connections are read from the history of the socket. Messages are recorded while
+    a picture shows them.
 
     Attributes:
-        views: Pictures of it, so that each is made once however often its cell is run.
+        views: Pictures of the socket, so that each is made once however often its cell runs.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -103,7 +100,6 @@ class ActivityRecorder:
 
     @property
     def is_recording(self) -> bool:
-        """Whether messages are recorded."""
         return self._users > 0
 
     @property
@@ -111,11 +107,7 @@ class ActivityRecorder:
         return self._publisher.state.value
 
     def record_messages(self, on_change: Callable[[], None] | None = None) -> abc.DisposableBase:
-        """Record messages, too, from now on and until disposed.
-
-        Args:
-            on_change: Called after each thing that was recorded, on the socket's loop.
-        """
+        """Record messages until disposed; call back after each change, on the socket's loop."""
         notifying: abc.DisposableBase = Disposable()
         if on_change is not None:
             notifying = self._changes.subscribe(lambda _: on_change())
@@ -127,11 +119,7 @@ class ActivityRecorder:
         return CompositeDisposable(notifying, Disposable(self._release))
 
     def activity(self, begin: float = 0.0) -> Activity:
-        """A copy of what was recorded; may be called from any thread.
-
-        Args:
-            begin: The wall time from which messages are counted.
-        """
+        """A copy of what was recorded, with messages counted from ``begin`` on; thread safe."""
         with self._lock:
             self._read_history()
             now = self._loop.wall_time()
@@ -158,8 +146,7 @@ class ActivityRecorder:
     def _subscribe(self) -> None:
         if self._counting_since is None:
             self._counting_since = self._loop.wall_time()
-        publisher, hooks = self._publisher, self._hooks
-        on_written = self._on_written
+        publisher, hooks, on_written = self._publisher, self._hooks, self._on_written
 
         def remove_hook() -> None:
             hooks.on_written = without(hooks.on_written, on_written)
@@ -175,7 +162,7 @@ class ActivityRecorder:
         )
 
     def _on_end(self) -> None:
-        """The streams ended; a socket that is started afresh is recorded, too."""
+        """Record a socket that is started again, too."""
         self._loop.run(self._resubscribe)
 
     def _resubscribe(self) -> None:
@@ -232,7 +219,7 @@ class ActivityRecorder:
 
 
 def recorder_of(engine: Engine) -> ActivityRecorder:
-    """The one recorder of a socket; it lives as long as the socket does."""
+    """The recorder of a socket; there is one, and it lives as long as the socket."""
     recorder = engine.hooks.attached.get(ActivityRecorder)
     if not isinstance(recorder, ActivityRecorder):
         recorder = engine.hooks.attached[ActivityRecorder] = ActivityRecorder(engine)

@@ -1,4 +1,4 @@
-"""How many things happened when: counted in bounded memory, and as the columns of a plot."""
+"""Counts over time: kept in bounded memory, and as the columns of a plot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT = 1200
 
 
 class Bin(NamedTuple):
-    """A span of time, and how many things happened in it."""
+    """A span of time, and the number of things that happened in it."""
 
     start: float
     width: float
@@ -41,7 +41,7 @@ class Histogram:
     def add(self, at: float, count: int = 1) -> None:
         self.total += count
         newest = self._newest
-        if newest[0] == int(at / WIDTHS[0]):  # short cut for frequent events
+        if newest[0] == int(at / WIDTHS[0]):
             newest[1] += count
             return
         self._put(0, int(at / WIDTHS[0]), count)
@@ -87,15 +87,9 @@ class Histogram:
 
 
 def column_rates(bins: Sequence[Bin], begin: float, span: float, columns: int) -> list[float]:
-    """How many things a second there were, for each column of a plot.
+    """The rate per second in each column of a plot of ``span`` seconds.
 
     A bin that is wider than a column is spread evenly over the columns that it covers.
-
-    Args:
-        bins: The bins.
-        begin: Where the plot begins.
-        span: Seconds that it shows.
-        columns: How many columns it has.
     """
     column = span / columns
     sums = [0.0] * columns
@@ -112,12 +106,10 @@ def column_rates(bins: Sequence[Bin], begin: float, span: float, columns: int) -
 
 
 def column_times(bins: Sequence[Bin], begin: float, span: float, columns: int) -> list[float]:
-    """A time for each column, by which its colour is chosen.
+    """A time for each column, by which its colour is chosen: its middle.
 
-    It is the middle of the column. But the first bin after a pause may begin before the connection
-    did over which its messages came: there it is the end of the bin.
-
-    Args: see :func:`column_rates`.
+    But the first bin after a pause may begin before the connection of its messages did: there it is
+    the end of the bin.
     """
     column = span / columns
     times = [begin + (number + 0.5) * column for number in range(columns)]

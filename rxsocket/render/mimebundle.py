@@ -9,7 +9,7 @@ from rxsocket.render.view import View
 
 
 def mimebundle(view: View, static: Mapping[str, Any]) -> dict[str, Any]:
-    """A view for a live front end, and in its static forms for a saved notebook and for text."""
+    """A view for a live front end, and its static forms for a saved notebook and for text."""
     try:
         from rxsocket.render.live import widget_mimebundle
     except ImportError:  # without rxsocket[notebook]

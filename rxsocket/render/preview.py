@@ -10,7 +10,7 @@ from rxsocket.validation import is_list, is_mapping
 
 LENGTH = 72
 LARGE = 2**16
-"""Characters of a text of which nothing is shown: redacting all of it would take too long."""
+"""Characters beyond which only the length of a text is shown: redacting takes too long."""
 ITEMS = 8
 DEPTH = 4
 

@@ -69,8 +69,7 @@ class _SvgRenderer:
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6" '
             f'fill="{theme.background}" stroke="{theme.line}"/>'
         )
-        parts = [frame, *self._heading(), *self._axis(top), *lanes, "</svg>"]
-        return "".join(parts)
+        return "".join([frame, *self._heading(), *self._axis(top), *lanes, "</svg>"])
 
     # --- around the lanes
 
@@ -80,48 +79,36 @@ class _SvgRenderer:
         when = f"{begin} – {end}"
         room = WIDTH - 2 * MARGIN - text_width(when) - 20
         title = _truncated(scene.title, room / (BOLD * 12 / 11))
-        yield (
-            f'<text x="{MARGIN - 4}" y="19" font-size="12" font-weight="600">{escape(title)}</text>'
-        )
-        yield self._text(WIDTH - MARGIN, 19, when, anchor="end", muted=True)
+        yield _text(MARGIN - 4, 19, title, font_size=12, font_weight=600)
+        yield _text(WIDTH - MARGIN, 19, when, text_anchor="end", fill=self._theme.muted)
 
     def _axis(self, bottom: float) -> Iterator[str]:
         theme, free_from = self._theme, 0.0
         for at, text in ticks(self._scene.begin, self._scene.end, self._scene.zone):
             x = self._x(at)
-            yield (
-                f'<path d="M{x:.1f} {HEAD - 4}V{bottom:.0f}" stroke="{theme.line}" '
-                'stroke-opacity=".6"/>'
-            )
+            yield _path(f"M{x:.1f} {HEAD - 4}V{bottom:.0f}", theme.line, stroke_opacity=".6")
             width = text_width(text)
             left = min(x - width / 2, WIDTH - MARGIN - width)
             if left > free_from:
-                yield self._text(left + width / 2, bottom + 13, text, anchor="middle", muted=True)
+                x, y = left + width / 2, bottom + 13
+                yield _text(x, y, text, text_anchor="middle", fill=theme.muted)
                 free_from = left + width + 4
-        yield (
-            f'<path d="M{GUTTER} {bottom:.0f}H{WIDTH - MARGIN}" stroke="{theme.muted}" '
-            'stroke-opacity=".7"/>'
-        )
+        line = f"M{GUTTER} {bottom:.0f}H{WIDTH - MARGIN}"
+        yield _path(line, theme.muted, stroke_opacity=".7")
 
     # --- a lane
 
     def _lane(self, lane: Lane, top: float) -> Iterator[str]:
-        name = top + 12
-        shown = _truncated(lane.name, (GUTTER - MARGIN - ARM) / BOLD)
-        whole = _title(lane.name if shown != lane.name else "")
-        yield (
-            f'<text x="{MARGIN - 4}" y="{name:.0f}" font-weight="600">{whole}{escape(shown)}</text>'
-        )
+        name = _truncated(lane.name, (GUTTER - MARGIN - ARM) / BOLD)
+        whole = lane.name if name != lane.name else ""
+        yield _text(MARGIN - 4, top + 12, name, whole, font_weight=600)
         if lane.note:
-            yield self._text(MARGIN - 4, name + 13, lane.note, muted=True)
+            yield _text(MARGIN - 4, top + 25, lane.note, fill=self._theme.muted)
         if lane.density is not None:
             yield from self._density(lane.density, top)
         elif not lane.bars:
-            middle = top + ROW / 2
-            yield (
-                f'<path d="M{GUTTER} {middle:.1f}H{self._x(lane.until):.1f}" '
-                f'stroke="{self._theme.muted}" stroke-opacity=".5"/>'
-            )
+            line = f"M{GUTTER} {top + ROW / 2:.1f}H{self._x(lane.until):.1f}"
+            yield _path(line, self._theme.muted, stroke_opacity=".5")
         for bar in lane.bars:
             if bar.end >= self._scene.begin and bar.begin <= self._scene.end:
                 yield from self._bar(bar, top + bar.row * ROW)
@@ -139,12 +126,11 @@ class _SvgRenderer:
         if lane.labelled:
             shown.extend(self._labels_of_pauses(lane))
         for x, line, text, urgent in place_labels(shown, GUTTER, WIDTH - MARGIN, lines=2):
-            weight = ' font-weight="600"' if urgent else ""
-            y = top + 10 + line * LINE
-            yield f'<text x="{x:.1f}" y="{y:.1f}"{weight}>{escape(text)}</text>'
+            weight = 600 if urgent else None
+            yield _text(x, top + 10 + line * LINE, text, font_weight=weight)
 
     def _labels_of_pauses(self, lane: Lane) -> Iterator[tuple[float, str, bool]]:
-        """What does not fit on the bar of a pause is written under it."""
+        """A text that does not fit on the bar of a pause is written under it."""
         for bar in lane.bars:
             left, right = self._x(bar.begin), self._x(bar.end)
             if bar.style == "full" or not bar.text or right - left <= 6:
@@ -156,87 +142,56 @@ class _SvgRenderer:
         left, right = self._x(bar.begin), self._x(bar.end)
         width = max(right - left, 1.5)
         fill, text_colour = colour_of(bar.colour)
-        y, height = top + (ROW - BAR) / 2, BAR
-        middle = top + ROW / 2
+        muted, y, middle = self._theme.muted, top + (ROW - BAR) / 2, top + ROW / 2
+        line = f"M{left:.1f} {middle:.1f}h{width:.1f}"
         yield f"<g>{_title(bar.detail or bar.text)}"
         if bar.style == "full":
-            yield (
-                f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" rx="3" '
-                f'fill="{fill}"/>'
-            )
+            yield _rect(left, y, width, BAR, fill=fill)
             if bar.ongoing:  # an arrow at the present
-                yield (
-                    f'<path d="M{right - 1:.1f} {y - 2:.1f}l6 {height / 2 + 2:.1f}l-6 '
-                    f'{height / 2 + 2:.1f}z" fill="{fill}"/>'
-                )
+                down = f"{BAR / 2 + 2:.1f}"
+                yield _path(f"M{right - 1:.1f} {y - 2:.1f}l6 {down}l-6 {down}z", fill=fill)
         elif bar.style == "hatched":
-            yield (
-                f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" rx="3" '
-                f'fill="none" stroke="{self._theme.muted}" stroke-opacity=".6"/>'
-                f'<path d="M{left:.1f} {middle:.1f}h{width:.1f}" stroke="{self._theme.muted}" '
-                f'stroke-opacity=".35" stroke-width="{height}" stroke-dasharray="1.5 5"/>'
-            )
+            yield _rect(left, y, width, BAR, fill="none", stroke=muted, stroke_opacity=".6")
+            dashes = {"stroke_width": BAR, "stroke_dasharray": "1.5 5"}
+            yield _path(line, muted, stroke_opacity=".35", **dashes)
         else:
-            dash = ' stroke-dasharray="2 4"' if bar.style == "dashed" else ""
-            colour = fill if bar.style == "thin" else self._theme.muted
-            yield (
-                f'<path d="M{left:.1f} {middle:.1f}h{width:.1f}" stroke="{colour}" '
-                f'stroke-width="2.5"{dash}/>'
-            )
+            dash = "2 4" if bar.style == "dashed" else None
+            colour = fill if bar.style == "thin" else muted
+            yield _path(line, colour, stroke_width=2.5, stroke_dasharray=dash)
         text = _bar_text(bar, width)
         if text and bar.style == "full":
-            yield (
-                f'<text x="{left + 7:.1f}" y="{middle + 4:.1f}" fill="{text_colour}">'
-                f"{escape(text)}</text>"
-            )
+            yield _text(left + 7, middle + 4, text, fill=text_colour)
         elif text:
             half, x = text_width(text) / 2 + 4, (left + right) / 2
-            yield (
-                f'<rect x="{x - half:.1f}" y="{middle - 7:.1f}" width="{2 * half:.1f}" '
-                f'height="14" rx="3" fill="{self._theme.background}"/>'
-                f'<text x="{x:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{escape(text)}</text>'
-            )
+            yield _rect(x - half, middle - 7, 2 * half, 14, fill=self._theme.background)
+            yield _text(x, middle + 4, text, text_anchor="middle")
         yield "</g>"
 
     def _mark(self, mark: Mark, y: float) -> str:
-        x = self._x(mark.at)
+        x, theme = self._x(mark.at), self._theme
         fill, text_colour = colour_of(mark.colour)
-        title = _title(mark.detail or mark.text)
-        edge = f'stroke="{self._theme.background}" stroke-width="1"'
+        inside = ""
         match mark.shape:
             case "marble":
-                radius = 8.5 if mark.text else 4.5
-                inside = (
-                    f'<text x="{x:.1f}" y="{y + 3.5:.1f}" fill="{text_colour}" font-size="10" '
-                    f'text-anchor="middle">{escape(mark.text)}</text>'
-                    if mark.text
-                    else ""
-                )
-                shape = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{fill}" {edge}/>'
-                return f"<g>{title}{shape}{inside}</g>"
+                edge = {"fill": fill, "stroke": theme.background, "stroke_width": 1}
+                shape = _element("circle", cx=x, cy=y, r=8.5 if mark.text else 4.5, **edge)
+                if mark.text:
+                    style = {"fill": text_colour, "font_size": 10, "text_anchor": "middle"}
+                    inside = _text(x, y + 3.5, mark.text, **style)
             case "sent":
-                shape = f'<path d="M{x:.1f} {y - 5:.1f}l5 9h-10z" fill="{fill}" {edge}/>'
+                edge = {"fill": fill, "stroke_width": 1}
+                shape = _path(f"M{x:.1f} {y - 5:.1f}l5 9h-10z", theme.background, **edge)
             case "cross":
-                shape = (
-                    f'<path d="M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10" '
-                    f'stroke="{FAULT}" stroke-width="2.6" stroke-linecap="round"/>'
-                )
+                line = f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10"
+                shape = _path(line, FAULT, stroke_width=2.6, stroke_linecap="round")
             case "end":
-                shape = (
-                    f'<path d="M{x:.1f} {y - 11:.1f}v22" stroke="{self._theme.text}" '
-                    'stroke-width="2.4"/>'
-                )
+                shape = _path(f"M{x:.1f} {y - 11:.1f}v22", theme.text, stroke_width=2.4)
             case "start":
-                shape = (
-                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{self._theme.background}" '
-                    f'stroke="{self._theme.text}" stroke-width="1.4"/>'
-                )
+                edge = {"fill": theme.background, "stroke": theme.text, "stroke_width": 1.4}
+                shape = _element("circle", cx=x, cy=y, r=3, **edge)
             case "tick":
-                shape = (
-                    f'<path d="M{x:.1f} {y - 5:.1f}v10" stroke="{self._theme.text}" '
-                    'stroke-width="1.4"/>'
-                )
-        return f"<g>{title}{shape}</g>"
+                shape = _path(f"M{x:.1f} {y - 5:.1f}v10", theme.text, stroke_width=1.4)
+        return f"<g>{_title(mark.detail or mark.text)}{shape}{inside}</g>"
 
     def _density(self, density: Density, top: float) -> Iterator[str]:
         plot = self._scene.begin, self._span, round(PLOT / COLUMN)
@@ -253,9 +208,9 @@ class _SvgRenderer:
                 y = bottom - (max(rates[number] / peak * height, 1.2) if rates[number] else 0.0)
                 x = min(GUTTER + (number + 1) * COLUMN, WIDTH - MARGIN)
                 points.append(f"V{y:.1f}H{x:.1f}")
-            yield f'<path d="{"".join(points)}V{bottom:.1f}Z" fill="{fill}" fill-opacity=".85"/>'
+            yield _path(f"{''.join(points)}V{bottom:.1f}Z", fill=fill, fill_opacity=".85")
         yield "</g>"
-        yield self._text(MARGIN - 4, top + 38, f"peak {_rate_text(peak)}", muted=True)
+        yield _text(MARGIN - 4, top + 38, f"peak {_rate_text(peak)}", fill=self._theme.muted)
 
     def _fill(self, density: Density, at: float) -> str:
         number = next((number for since, number in reversed(density.colours) if since <= at), 0)
@@ -265,11 +220,28 @@ class _SvgRenderer:
         inside = min(max(at, self._scene.begin), self._scene.end)
         return GUTTER + (inside - self._scene.begin) / self._span * PLOT
 
-    def _text(
-        self, x: float, y: float, text: str, *, anchor: str = "start", muted: bool = False
-    ) -> str:
-        fill = f' fill="{self._theme.muted}"' if muted else ""
-        return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{fill}>{escape(text)}</text>'
+
+def _element(name: str, content: str = "", /, **attributes: object) -> str:
+    """An element of SVG; ``stroke_width=2`` is ``stroke-width="2"``, and ``None`` is left out."""
+    given = "".join(
+        f' {key.replace("_", "-")}="{value:.1f}"' if isinstance(value, float)
+        else f' {key.replace("_", "-")}="{value}"'
+        for key, value in attributes.items()
+        if value is not None
+    )  # fmt: skip
+    return f"<{name}{given}>{content}</{name}>"
+
+
+def _path(line: str, stroke: str | None = None, /, **attributes: object) -> str:
+    return _element("path", d=line, stroke=stroke, **attributes)
+
+
+def _rect(x: float, y: float, width: float, height: float, **attributes: object) -> str:
+    return _element("rect", x=x, y=y, width=width, height=height, rx=3, **attributes)
+
+
+def _text(x: float, y: float, text: str, title: str = "", /, **attributes: object) -> str:
+    return _element("text", _title(title) + escape(text), x=x, y=y, **attributes)
 
 
 def _lane_height(lane: Lane) -> float:
@@ -293,7 +265,7 @@ def _title(text: str) -> str:
 
 
 def text_width(text: str) -> float:
-    """About how wide a text of 11 px is; rather too much than too little, as fonts differ."""
+    """About the width of a text of 11 px; fonts differ, so it is rather too much."""
     return sum(map(_letter_width, text))
 
 
@@ -322,16 +294,16 @@ def place_labels(
     """Place labels near their marks so that none covers another.
 
     Urgent ones come first, then from left to right; each goes to the first line where it has room.
-    One that has no room anywhere is left out.
+    Without room on any line, it is left out.
 
     Args:
-        labels: Where the mark of each is, its text, whether it is urgent.
+        labels: The place of each one's mark, its text, whether it is urgent.
         left: Where the lines begin.
         right: Where they end.
-        lines: How many there are.
+        lines: The number of lines.
 
     Returns:
-        Where each begins, its line, its text, whether it is urgent.
+        The place of each, its line, its text, whether it is urgent.
     """
     taken: list[list[tuple[float, float]]] = [[] for _ in range(lines)]
     for x, text, urgent in sorted(labels, key=lambda label: (not label[2], label[0])):

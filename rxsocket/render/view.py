@@ -1,4 +1,4 @@
-"""What can be shown in a notebook: drawn once, and again with every change where that is seen."""
+"""Pictures in a notebook: drawn once, and again after changes while they are visible."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ class Rendering:
 
     Attributes:
         html: The picture, everything in it escaped.
-        redraw_after: Seconds after which it looks different although nothing happened; ``None`` if
-            it does not.
+        redraw_after: Seconds after which it looks different without a change; ``None`` if never.
         span: Seconds that it shows; ``None`` if it cannot be zoomed.
     """
 
@@ -40,7 +39,7 @@ class Rendering:
 
 
 class View(ABC):
-    """A picture that can be drawn anew with every change.
+    """A picture that can be drawn again after each change.
 
     Attributes:
         widget: Its widget in the front end, once it has one.

@@ -14,8 +14,7 @@ import pytest
 
 from rxsocket import Socket, refreshing
 from rxsocket.render.activity import recorder_of
-from rxsocket.render.card import Card, card_of
-from rxsocket.render.card_view import card_html, card_text
+from rxsocket.render.card import Card, card_html, card_of, card_text
 from rxsocket.state import State
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
