@@ -86,10 +86,9 @@ def _listed(tried: Sequence[Attempted]) -> str:
     """The last few attempts in words, when there was more than one."""
     if len(tried) < 2:
         return ""
-    since = tried[0].at
-    shown = "; ".join(
-        f"{one.number}. +{one.at - since:.1f} s {one.outcome}" for one in tried[-SHOWN:]
-    )
+    last = tried[-SHOWN:]
+    since = last[0].at
+    shown = "; ".join(f"{one.number}. +{one.at - since:.1f} s {one.outcome}" for one in last)
     return f" (tried: {'...; ' if len(tried) > SHOWN else ''}{shown})"
 
 

@@ -140,6 +140,8 @@ class Closed(_Event):
         cause: What ended it.
         verdict: What the policy says follows; ``None`` when it was our own doing.
         uptime: Seconds the connection was open.
+        tolerated: True if it is tried again only because a connection of this run was stable;
+            before that, it would not be.
     """
 
     epoch: int
@@ -149,6 +151,7 @@ class Closed(_Event):
     cause: Cause = Cause.PEER
     verdict: Verdict | None = None
     uptime: float = field(default=0.0, compare=False)
+    tolerated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,12 +161,15 @@ class ConnectFailed(_Failure):
     Attributes:
         error: What it failed with.
         status: The HTTP status of the server's answer, if it gave one.
+        tolerated: True if it is tried again only because a connection of this run was stable;
+            before that, it would not be.
     """
 
     epoch: int
     error: Exception
     verdict: Verdict
     status: int | None = None
+    tolerated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from rxsocket.errors import HandshakeRefused
 from rxsocket.events import Cause, ConnectFailed, Rejected
 from rxsocket.explain.causes import blocked
-from rxsocket.policy.verdicts import Verdict
+from rxsocket.policy.verdicts import Judgement, Verdict
 from rxsocket.transports.base import PeerClosed
 
 JUST_NOW = 2.0
@@ -25,12 +25,17 @@ INTERNAL_ERROR = 1011
 
 
 def did_not_open(
-    epoch: int, error: Exception, verdict: Verdict, at: float
+    epoch: int, error: Exception, judgement: Judgement, at: float
 ) -> Rejected | ConnectFailed:
     """The end of a connection that did not open."""
     status = error.status if isinstance(error, HandshakeRefused) else None
-    kind = Rejected if verdict is Verdict.AWAIT_AUTH else ConnectFailed
-    return kind(epoch=epoch, error=error, status=status, verdict=verdict, at=at)
+    verdict = judgement.verdict
+    if verdict is Verdict.AWAIT_AUTH:
+        return Rejected(epoch=epoch, error=error, status=status, verdict=verdict, at=at)
+    tolerated = judgement.tolerated
+    return ConnectFailed(
+        epoch=epoch, error=error, status=status, verdict=verdict, tolerated=tolerated, at=at
+    )
 
 
 def lost_why(signal: PeerClosed, reason: str, blocked_for: float) -> tuple[Cause, str]:

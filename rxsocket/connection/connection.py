@@ -42,7 +42,7 @@ from rxsocket.events import (
     Rejected,
 )
 from rxsocket.liveness.stability import Stability
-from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.policy.verdicts import End, Judgement
 from rxsocket.runtime.loop import run_in_task
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
@@ -84,7 +84,7 @@ class Connection(abc.ObserverBase[Signal]):
         cause: Cause,
         attempt: int,
         *,
-        judge: Callable[[Connection, End, bool], Verdict],
+        judge: Callable[[Connection, End, bool], Judgement],
         on_event: Callable[[Connection, Event], None],
         on_link: Callable[[Connection], None] | None = None,
         on_early_message: Callable[[Any], None] | None = None,
@@ -255,7 +255,7 @@ class Connection(abc.ObserverBase[Signal]):
                 self._lost(link, PeerClosed(1006, reason, lost=True), cause)
                 link.abort()  # last: a transport may report it at once, as a lost link
                 return
-            verdict = self._judge(self, End(code=1006, reason=reason), self._is_stable)
+            verdict = self._judge(self, End(code=1006, reason=reason), self._is_stable).verdict
             ended = self._closed(reason=reason, sent=TIMEOUT, cause=cause, verdict=verdict)
             self._run_state.closing.add(link, TIMEOUT, reason)
             self._end(ended)
@@ -407,7 +407,7 @@ class Connection(abc.ObserverBase[Signal]):
     def _on_refused(self) -> None:
         if self.link is None:
             return
-        verdict = self._judge(self, End(error=CredentialRefused()), False)
+        verdict = self._judge(self, End(error=CredentialRefused()), False).verdict
         ended = self._closed(
             reason="a message said so", sent=1000, cause=Cause.REFUSED, verdict=verdict
         )
@@ -423,8 +423,8 @@ class Connection(abc.ObserverBase[Signal]):
     def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
         if isinstance(error, HandshakeRefused) and error.retry_after is not None:
             error.retry_after = self._masked(error.retry_after)
-        verdict = self._judge(self, end, False)
-        return did_not_open(self.epoch, error, verdict, self._loop.wall_time())
+        judgement = self._judge(self, end, False)
+        return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._run_state.closing.add_ended(link)
@@ -439,10 +439,15 @@ class Connection(abc.ObserverBase[Signal]):
             just_now = self._loop.event_loop.time() - JUST_NOW
             blocked_for = self._engine.loop_listener.blocked_since(just_now)
             cause, reason = lost_why(signal, reason, blocked_for)
-        verdict = self._judge(self, end, self._is_stable)
+        judgement = self._judge(self, end, self._is_stable)
         self._end(
             self._closed(
-                code=signal.code, reason=reason, sent=signal.sent, cause=cause, verdict=verdict
+                code=signal.code,
+                reason=reason,
+                sent=signal.sent,
+                cause=cause,
+                verdict=judgement.verdict,
+                tolerated=judgement.tolerated,
             )
         )
 

@@ -137,11 +137,12 @@ class _Explainer:
 
     def _connecting(self) -> Explanation:
         attempt = self._last(Connecting)
-        number = 1 if attempt is None else attempt.attempt
         cause = Cause.STARTED if attempt is None else attempt.cause
+        failed = self._failed_attempts()
+        number = f" (attempt {failed + 1})" if failed else ""
         slow = self._since is not None and self._now - self._since >= SLOW
         return self._explained(
-            doing=f"connecting{self._lasting}{f' (attempt {number})' if number > 1 else ''}",
+            doing=f"connecting{self._lasting}{number}",
             why=self._outage() or attempt_reason(cause),
             next="the server's answer",
             advice="check that the server can be reached, and how long auth= takes" if slow else "",
@@ -170,10 +171,8 @@ class _Explainer:
                 doing="about to connect", why=why, next="an attempt, at once", advice=advice
             )
         due = waiting.at + waiting.delay
-        attempt = self._last(Connecting)
-        number = f"attempt {attempt.attempt + 1}" if attempt is not None else "an attempt"
-        if waiting.failures <= 1 and isinstance(self._last_end(), Closed):
-            number = "an attempt"  # the first since a connection that was stable
+        failed = self._failed_attempts()
+        number = f"attempt {failed + 1}" if failed else "an attempt"
         asked = ", which the server asked for" if waiting.retry_after == waiting.delay else ""
         now = "" if asked else "call reconnect() to try at once"
         return self._explained(
@@ -277,6 +276,24 @@ class _Explainer:
 
     def _outage(self, until: Event | None = None) -> str:
         """How the last connection before an event ended, and what was tried since."""
+        closed, failed, count = self._tried(until)
+        parts: list[str] = []
+        if closed is not None:
+            was = f"connection {closed.epoch} was open {span(closed.uptime)}, then "
+            parts.append(was + closing(closed))
+        if failed is not None:
+            many = "" if count == 1 else f"{count} attempts failed, the last one: "
+            parts.append(("then " if parts else "") + many + failure(failed.error))
+        return "; ".join(parts)
+
+    def _failed_attempts(self) -> int:
+        """How many attempts the text about the outage speaks of: what is next is counted on."""
+        return self._tried()[2]
+
+    def _tried(
+        self, until: Event | None = None
+    ) -> tuple[Closed | None, ConnectFailed | Rejected | None, int]:
+        """The last connection before an event, the last failure since, and how many there were."""
         closed: Closed | None = None
         failures: list[ConnectFailed | Rejected] = []
         counted = 0
@@ -295,16 +312,8 @@ class _Explainer:
                         break
                 case _:
                     pass
-        parts: list[str] = []
-        if closed is not None:
-            was = f"connection {closed.epoch} was open {span(closed.uptime)}, then "
-            parts.append(was + closing(closed))
-        if failures:
-            count = len(failures) if closed is not None else max(counted, len(failures))
-            last = failure(failures[0].error)
-            many = "" if count == 1 else f"{count} attempts failed, the last one: "
-            parts.append(("then " if parts else "") + many + last)
-        return "; ".join(parts)
+        count = len(failures) if closed is not None else max(counted, len(failures))
+        return closed, failures[0] if failures else None, count
 
     def _backwards(self, before: Event | None) -> Iterator[Event]:
         events = reversed(self._history)

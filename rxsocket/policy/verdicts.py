@@ -17,7 +17,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rxsocket.errors import (
     CredentialRefused,
@@ -59,6 +59,7 @@ class End:
         reason: What the peer said with its close code.
         was_stable: Whether a connection of this run of the socket was stable, this one included.
         carried: Whether the attempt carried a credential.
+        unproven: Whether that was pushed, and no connection with it has been stable yet.
     """
 
     code: int | None = None
@@ -68,6 +69,19 @@ class End:
     reason: str = ""
     was_stable: bool = False
     carried: bool = False
+    unproven: bool = False
+
+
+class Judgement(NamedTuple):
+    """A verdict, and the one before the first stable connection of a run."""
+
+    verdict: Verdict
+    at_first: Verdict
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether it is tried again only because a connection was stable before."""
+        return self.verdict is Verdict.RECONNECT is not self.at_first
 
 
 Key: TypeAlias = int | range | type[Exception]
@@ -82,7 +96,8 @@ class Row:
         in_a_row: FAIL instead when the same end came that many times running.
         when_stable: The verdict instead when the connection had been stable.
         once_stable: The verdict instead once a connection of this run was stable.
-        when_carried: The verdict instead when a credential was carried, before that.
+        when_carried: The verdict instead when a credential was carried, before that; and also
+            later, when it is one that was pushed since and with which none was stable.
     """
 
     verdict: Verdict
@@ -90,6 +105,19 @@ class Row:
     when_stable: Verdict | None = None
     once_stable: Verdict | None = None
     when_carried: Verdict | None = None
+
+    def about(self, end: End, *, was_stable: bool) -> Verdict:
+        """The verdict about an end; ``was_stable`` is for ``once_stable`` alone."""
+        if self.when_stable is not None and end.stable:
+            return self.when_stable
+        awaits = self.when_carried if end.carried else None
+        if self.once_stable is not None and was_stable and not (awaits and end.unproven):
+            return self.once_stable
+        if awaits is not None:
+            return awaits
+        if self.in_a_row is not None and end.in_a_row >= self.in_a_row:
+            return Verdict.FAIL
+        return self.verdict
 
 
 RECONNECT = Row(Verdict.RECONNECT)
@@ -182,22 +210,23 @@ class Verdicts:
         Raises:
             TypeError: If a function given to :meth:`then` returned something else.
         """
+        return self.judge(end).verdict
+
+    def judge(self, end: End) -> Judgement:
+        """The verdict about an end, and what it would be without a stable connection before.
+
+        Raises:
+            TypeError: If a function given to :meth:`then` returned something else.
+        """
         for word in reversed(self._words):
             said = word(end)
             if isinstance(said, Verdict):
-                return said
+                return Judgement(said, said)
             if said is not None:  # pyright: ignore[reportUnnecessaryComparison]
                 raise TypeError(f"verdicts.then(function): return a Verdict or None, not {said!r}")
         row = self._row(end)
-        if row.when_stable is not None and end.stable:
-            return row.when_stable
-        if row.once_stable is not None and (end.stable or end.was_stable):
-            return row.once_stable
-        if row.when_carried is not None and end.carried:
-            return row.when_carried
-        if row.in_a_row is not None and end.in_a_row >= row.in_a_row:
-            return Verdict.FAIL
-        return row.verdict
+        now = row.about(end, was_stable=end.stable or end.was_stable)
+        return Judgement(now, row.about(end, was_stable=False))
 
     def override(self, rows: Mapping[Key, Verdict | Row]) -> Verdicts:
         """A new table with these lines before the others.

@@ -1,8 +1,9 @@
 """What goes to ``logging.getLogger("rxsocket")``: one line an event, never a secret (C28).
 
-INFO for each open and close; WARNING for the first failure of an outage, a refused credential, a
-raising observer and the first message of a connection that does not decode; ERROR when the socket
-fails for good; DEBUG for the rest.
+INFO for each open and close; WARNING for the first failure of an outage, the first of each kind in
+a run that is tolerated only because a connection was stable before, a refused credential, a raising
+observer and the first message of a connection that does not decode; ERROR when the socket fails for
+good; DEBUG for the rest.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class EventLog:
         self._label = label
         self._in_outage = False
         self._has_undecodable = False
+        self._tolerated: frozenset[object] = frozenset()  # kinds of failure, in this run
 
     def write(self, event: Event) -> None:
         level = self._level(event)
@@ -75,10 +77,15 @@ class EventLog:
         match event:
             case Connecting(cause=Cause.STARTED):
                 self._in_outage = False  # of an earlier run
+                self._tolerated = frozenset()
             case Opened():
                 self._in_outage = self._has_undecodable = False
-            case ConnectFailed():
-                if self._in_outage:
+            case Closed(tolerated=True):
+                if self._is_news(event.sent or event.code):
+                    return logging.WARNING
+            case ConnectFailed(tolerated=tolerated):
+                is_news = tolerated and self._is_news(event.status or type(event.error))
+                if self._in_outage and not is_news:
                     return logging.DEBUG
                 self._in_outage = True
             case DecodeFailed():
@@ -93,10 +100,17 @@ class EventLog:
                 pass
         return LEVELS.get(type(event), logging.DEBUG)
 
+    def _is_news(self, kind: object) -> bool:
+        known, self._tolerated = self._tolerated, self._tolerated | {kind}
+        return kind not in known
+
 
 def _line(event: Event) -> str:
     text = sentence(event)
-    if isinstance(event, ConnectFailed) and event.verdict is Verdict.RECONNECT:
+    is_tolerated = isinstance(event, (Closed, ConnectFailed)) and event.tolerated
+    if is_tolerated:
+        text += "; trying again, as a connection was stable before"
+    elif isinstance(event, ConnectFailed) and event.verdict is Verdict.RECONNECT:
         text += "; trying again"
-    hint = advice(event) if isinstance(event, WITH_ADVICE) else ""
+    hint = advice(event) if is_tolerated or isinstance(event, WITH_ADVICE) else ""
     return f"{text} ({hint})" if hint else text

@@ -21,7 +21,7 @@ from rxsocket.engine.run_state import StopReason
 from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
 from rxsocket.events import Aborted, Cause, Closed, EpochEnd, Event, Opened, Waiting
 from rxsocket.explain.causes import closing, describe
-from rxsocket.policy.verdicts import End, Verdict
+from rxsocket.policy.verdicts import End, Judgement, Verdict
 from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 
@@ -226,32 +226,35 @@ class Attempts:
             self._on_opened()
         self._observer.on_next(event)
 
-    def _judge(self, connection: Connection, end: End, stable: bool) -> Verdict:
+    def _judge(self, connection: Connection, end: End, stable: bool) -> Judgement:
         try:
             if stable:
                 self._on_stable(connection)
             credential = connection.credential
+            carried = credential is not None and credential.known
+            is_proven = credential is None or credential in self._run_state.accepted
             end = replace(
                 end,
                 stable=stable,
                 was_stable=self._run_state.was_stable,
-                carried=credential is not None and credential.known,
+                carried=carried,
+                unproven=carried and self.selector.pushed and not is_proven,
             )
-            verdict = self._retries_of(connection).judge(end, self._loop.event_loop.time())
+            judgement = self._retries_of(connection).judge(end, self._loop.event_loop.time())
         except Exception as error:  # of the user's function: raised on, it would halt us silently
             self.verdict_error = error
-            return Verdict.FAIL
-        if verdict is not Verdict.AWAIT_AUTH or isinstance(end.error, Unauthorized):
-            return verdict
+            return Judgement(Verdict.FAIL, Verdict.FAIL)
+        if judgement.verdict is not Verdict.AWAIT_AUTH or isinstance(end.error, Unauthorized):
+            return judgement
         if connection is not self.active:
-            return verdict  # maybe only because of the connection beside it
+            return judgement  # maybe only because of the connection beside it
         if self._run_state.closing.unanswered and not self.waited_for_old_peer:
             # A server that allows one session may have refused only because of the old one (C5).
             self.waited_for_old_peer = True
-            return Verdict.RECONNECT
+            return Judgement(Verdict.RECONNECT, Verdict.RECONNECT)
         if connection.credential is not None:
             self._run_state.refusals.remember(connection.credential)
-        return verdict
+        return judgement
 
     def _on_stable(self, connection: Connection) -> None:
         self._run_state.was_stable = True

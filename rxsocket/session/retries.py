@@ -7,7 +7,7 @@ from dataclasses import replace
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.engine.options import SocketOptions
 from rxsocket.errors import Attempted, HandshakeRefused
-from rxsocket.policy.verdicts import End, Verdict, kind
+from rxsocket.policy.verdicts import End, Judgement, Verdict, Verdicts, kind
 
 FIRST_ASK = Ask(1, Reason.FIRST)
 ATTEMPTS_KEPT = 20
@@ -45,11 +45,12 @@ class RetryState:
         return self.attempts
 
     def ended(self, attempt: Attempted) -> None:
-        """An attempt, or the connection that it became, ended."""
-        self.tried = (*self.tried[1 - ATTEMPTS_KEPT :], attempt)
+        """An attempt, or the connection that it became, ended; a stable one is none of these."""
+        if self.attempts:
+            self.tried = (*self.tried[1 - ATTEMPTS_KEPT :], attempt)
 
-    def judge(self, end: End, now: float) -> Verdict:
-        """The verdict about an end.
+    def judge(self, end: End, now: float) -> Judgement:
+        """The verdict about an end, and the one at first.
 
         Args:
             end: Its close code and reason, or its exception.
@@ -65,13 +66,20 @@ class RetryState:
             self.tried = ()
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
-        verdict = self._options.verdicts(replace(end, in_a_row=self._in_a_row))
+        judgement = self._judgement(replace(end, in_a_row=self._in_a_row))
+        if judgement.verdict is Verdict.COMPLETE and self._options.clean_close == "reconnect":
+            judgement = Judgement(Verdict.RECONNECT, Verdict.RECONNECT)
+        self.ask = self._next_ask(end, judgement)
+        return judgement
+
+    def _judgement(self, end: End) -> Judgement:
+        verdicts = self._options.verdicts
+        if isinstance(verdicts, Verdicts):
+            return verdicts.judge(end)
+        verdict = verdicts(end)
         if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
-        if verdict is Verdict.COMPLETE and self._options.clean_close == "reconnect":
-            verdict = Verdict.RECONNECT
-        self.ask = self._next_ask(end, verdict)
-        return verdict
+        return Judgement(verdict, verdict)
 
     def limit(self, delay: float, now: float) -> str | None:
         """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
@@ -90,8 +98,8 @@ class RetryState:
             return 0.0
         return self.next_delay()
 
-    def _next_ask(self, end: End, verdict: Verdict) -> Ask:
-        if verdict is not Verdict.AWAIT_AUTH:
+    def _next_ask(self, end: End, judgement: Judgement) -> Ask:
+        if Verdict.AWAIT_AUTH not in judgement:
             return Ask(self.attempts + 1, Reason.RECONNECT)
         status = end.error.status if isinstance(end.error, HandshakeRefused) else None
         text = end.reason if end.error is None else str(end.error)

@@ -229,7 +229,8 @@ class _Supervisor(abc.DisposableBase):
             self._options.label,
             self._attempts.retries,
         )
-        text = f"{label}: gave up after attempt {retries.attempts}, {limit}: {why}"
+        after = f" after attempt {retries.attempts}" if retries.attempts else ""
+        text = f"{label}: gave up{after}, {limit}: {why}"
         error = SocketFailed(text, url=shown, cause=inner, tried=retries.tried)
         return Ended(verdict=verdict, cause=cause, error=error, at=self._now())
 

@@ -2,16 +2,228 @@
 
 from __future__ import annotations
 
+import logging
+import ssl
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from scene import A, B, Make, _Longest
+import reactivex
+from reactivex import Observable
+from scene import A, B, C, Make, _Longest
 
-from rxsocket import Backoff, State, Verdict, standard
-from rxsocket.testing import VirtualClock, accept, reject
+from rxsocket import (
+    Ask,
+    Backoff,
+    Closed,
+    ConnectFailed,
+    Ended,
+    HandshakeInvalid,
+    HandshakeRefused,
+    Reason,
+    RedirectRefused,
+    Refused,
+    Request,
+    Signal,
+    SocketFailed,
+    State,
+    Verdict,
+    standard,
+)
+from rxsocket.testing import VirtualClock, accept, fake, reject
 
 STABLE = accept().wait(10.0).drop()
+
+AT_FIRST: dict[str, tuple[Exception, int]] = {
+    **{f"HTTP {status}": (HandshakeRefused(status), 1) for status in (400, 405, 410, 426)},
+    "HTTP 404": (HandshakeRefused(404), 5),
+    "no handshake": (HandshakeInvalid("junk"), 5),
+    "another origin": (RedirectRefused("redirected to another origin, wss://login.test"), 1),
+    "a certificate": (ssl.SSLCertVerificationError(1, "certificate has expired"), 1),
+}
+"""What ends a socket that had no stable connection yet: after how many in a row."""
+
+
+class Failing:
+    """A fake network on which each dial after the first fails, a number of times."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self._peer = fake(STABLE, accept().send("again").wait(10.0).drop(), accept())
+        self._errors: list[Exception | None] = [None, *[error] * times, None, *[error] * times]
+
+    def __call__(self, request: Request) -> Observable[Signal]:
+        error = self._errors.pop(0) if self._errors else None
+        return self._peer(request) if error is None else reactivex.throw(error)
+
+
+def tolerated(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The warnings about what is put up with."""
+    records = [one for one in caplog.records if "was stable before" in one.message]
+    return [one.message for one in records if one.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("name", AT_FIRST)
+def test_what_would_have_ended_it_is_a_warning_once(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """C3, C16: it says what happened, and what the library does next; each is an event."""
+    error, limit = AT_FIRST[name]
+    with caplog.at_level(logging.DEBUG, "rxsocket"):
+        it = scene(transport=Failing(error, 7))
+        clock.advance(600.0)
+    failed = [event for event in it.events if isinstance(event, ConnectFailed)]
+    assert [one.tolerated for one in failed[:7]] == [False] * (limit - 1) + [True] * (8 - limit)
+    first, *others = tolerated(caplog)
+    assert "; trying again, as a connection was stable before" in first
+    # The first failure of an outage is a warning, also of a kind that was told of.
+    assert len(others) == (1 if limit == 1 else 0)
+    assert it.socket.state.value is State.OPEN
+    assert it.names.count("Message") == 1
+
+
+@pytest.mark.parametrize("name", AT_FIRST)
+def test_at_first_the_same_ends_it(clock: VirtualClock, scene: Make, name: str) -> None:
+    """C16: what cannot succeed is said at once, or after five in a row."""
+    error, limit = AT_FIRST[name]
+    it = scene(transport=lambda request: reactivex.throw(error))
+    clock.advance(200.0)
+    assert it.socket.state.value is State.CLOSED
+    assert it.names.count("ConnectFailed") == limit
+    assert not any(getattr(event, "tolerated", False) for event in it.events)
+    ended = it.events[-1]
+    assert isinstance(ended, Ended)
+    assert f"gave up after attempt {limit}, it cannot succeed" in str(ended.error)
+
+
+def test_each_kind_of_what_is_tolerated_is_a_warning(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C3: the second kind in an outage, too; a message that is too big is one."""
+    steps = [reject(405), reject(405), reject(410), reject(405), reject(410), accept().close(1009)]
+    with caplog.at_level(logging.INFO, "rxsocket"):
+        it = scene(STABLE, *steps, accept().close(1009), accept())
+        clock.advance(400.0)
+    assert [one.split(";")[0].split(": ", 1)[1] for one in tolerated(caplog)] == [
+        "cannot connect: the server refused the handshake with HTTP 405 (Method Not Allowed)",
+        "cannot connect: the server refused the handshake with HTTP 410 (Gone)",
+        "connection 7 closed by the server with 1009 (message too big)",
+    ]
+    closed = [event for event in it.events if isinstance(event, Closed)]
+    assert [one.tolerated for one in closed] == [False, True, True]
+    assert it.socket.state.value is State.OPEN
+
+
+def test_a_new_run_warns_anew(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C3: what was told in an earlier run is told in the next one."""
+    it = scene(STABLE, accept().close(1009), accept(), watch=False, linger=0.0)
+    for _ in range(2):
+        with caplog.at_level(logging.INFO, "rxsocket"):
+            watching = it.socket.messages.subscribe(on_error=lambda _: None)
+            clock.advance(60.0)
+            watching.dispose()
+            clock.advance(5.0)
+        it.peer.script(STABLE, accept().close(1009), accept())
+    assert len(tolerated(caplog)) == 2
+
+
+def test_a_users_own_patience_is_no_tolerance(clock: VirtualClock, scene: Make) -> None:
+    """C16: what ``override`` names or a function says is the verdict at any time."""
+    own = standard().override({405: Verdict.RECONNECT})
+    for verdicts in (own, standard().then(lambda end: Verdict.RECONNECT), own.__call__):
+        it = scene(STABLE, reject(405), accept(), verdicts=verdicts)
+        clock.advance(60.0)
+        assert it.socket.state.value is State.OPEN
+        assert not any(getattr(event, "tolerated", False) for event in it.events)
+
+
+@pytest.mark.parametrize("error", [HandshakeRefused(400), RedirectRefused("elsewhere")])
+def test_a_pushed_credential_that_was_never_accepted_is_refused_so(
+    clock: VirtualClock, scene: Make, error: Exception
+) -> None:
+    """C9, C16: also after a stable connection: who pushed it is told, and the next one is used."""
+    peer = fake(accept().wait(60.0).drop())
+    dials: list[str] = []
+
+    def transport(request: Request) -> Observable[Signal]:
+        dials.append(request.url[-1])
+        return reactivex.throw(error) if dials[-1] == "b" else peer(request)
+
+    it = scene(auth=A, transport=transport)
+    clock.advance(10.0)
+    refused = it.socket.set_auth(B)
+    clock.advance(2.0)
+    assert isinstance(refused.result(), Refused)
+    assert it.socket.state.value is State.AWAITING_AUTH
+    it.socket.set_auth(C)
+    clock.advance(2.0)
+    assert it.socket.state.value is State.OPEN
+    assert (dials[0], dials[-1], set(dials[1:-1])) == ("a", "c", {"b"})
+
+
+def test_a_provider_is_told_of_a_400(clock: VirtualClock, scene: Make) -> None:
+    """C10: its credential may be what is wrong; it is asked at each attempt, as ever."""
+    asked: list[Ask] = []
+
+    def provide(ask: Ask) -> dict[str, str]:
+        asked.append(ask)
+        return B if ask.reason is Reason.REJECTED else A
+
+    it = scene(STABLE, reject(400), accept(), auth=provide)
+    clock.advance(60.0)
+    assert it.socket.state.value is State.OPEN
+    reasons = [(ask.reason, ask.code) for ask in asked]
+    assert reasons == [(Reason.FIRST, None), (Reason.RECONNECT, None), (Reason.REJECTED, 400)]
+    assert it.credentials == ["a", "a", "b"]
+
+
+def test_the_attempts_of_an_outage_are_those_since_the_stable_connection(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """C3: the connection before it is none of them; the times count from the first one shown."""
+    three_days = accept().wait(3 * 86400.0).drop()
+    it = scene(three_days, *[reject(503)] * 3, max_attempts=3)
+    clock.advance(3 * 86400.0 + 60.0)
+    ended = it.events[-1]
+    assert isinstance(ended, Ended) and isinstance(ended.error, SocketFailed)
+    assert [one.number for one in ended.error.tried] == [1, 2, 3]
+    assert "gave up after attempt 3, max_attempts=3 is reached" in str(ended.error)
+    assert "(tried: 1. +0.0 s the server" in str(ended.error)
+    assert "2. +4.0 s" in str(ended.error)
+
+
+def test_no_attempt_is_none(clock: VirtualClock, scene: Make) -> None:
+    """C3: a stable connection that ends for good ended no attempt."""
+    verdicts = standard().override({4404: Verdict.FAIL})
+    it = scene(accept().wait(10.0).close(4404, "no room"), verdicts=verdicts)
+    clock.advance(60.0)
+    ended = it.events[-1]
+    assert isinstance(ended, Ended) and isinstance(ended.error, SocketFailed)
+    assert ended.error.tried == ()
+    text = "gave up, it cannot succeed: closed by the server with 4404 'no room'"
+    assert str(ended.error).endswith(text)
+
+
+def test_the_times_count_from_the_first_attempt_shown(clock: VirtualClock, scene: Make) -> None:
+    """C3: of eight attempts the last five are in the text, the first of them at 0."""
+    it = scene(*[reject(503)] * 8, max_attempts=8)
+    clock.advance(400.0)
+    ended = it.events[-1]
+    assert isinstance(ended, Ended)
+    assert "(tried: ...; 4. +0.0 s" in str(ended.error)
+
+
+def test_an_explanation_counts_what_it_speaks_of(clock: VirtualClock, scene: Make) -> None:
+    """C3: the numbers of connections and of attempts are not mixed."""
+    it = scene(reject(503), accept().wait(1.0).close(4000), reject(503), reject(503), accept())
+    clock.advance(2.5)
+    assert it.socket.state.value is State.OPEN
+    clock.advance(1.0)
+    assert "connection 2 was open 1.0 s" in str(it.socket.explain())
+    assert "next: an attempt in" in str(it.socket.explain())
+    clock.advance(4.0)
+    assert "next: attempt 2 in" in str(it.socket.explain())
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 410, 426, 302, 200])

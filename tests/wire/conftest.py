@@ -17,6 +17,7 @@ CORE = (
     "test_links",
     "test_proxies",
     "test_wire_c01_c04_shape",
+    "test_wire_c03_going_on",
     "test_wire_messages",
     "test_wire_options",
 )
