@@ -20,10 +20,14 @@ PROBE = 2.0
 """Seconds that a peer has to answer after the computer slept."""
 GRACE = 1.0
 """Seconds for reading what came while the loop was blocked; the pong may be in it."""
+LOOK = 0.5
+"""Seconds between looks at whether bytes come, while a pong does not."""
 
 
 class Keepalive:
     """Pings a peer at intervals, and tells when it has not answered in time.
+
+    Bytes are a sign of life, too: a pong may wait behind a large message that comes slowly.
 
     That takes ``interval + patience`` seconds at most: waiting for the answer to a close frame,
     which such a peer never sends, is no part of it. Between pings there is only a timer.
@@ -31,10 +35,10 @@ class Keepalive:
     Args:
         link: The connection.
         interval: Seconds between pings.
-        patience: Seconds to wait for a pong; ``None`` waits for ever.
+        patience: Seconds to wait for a pong, or for any bytes; ``None`` waits for ever.
         loop_listener: Knows whether the loop was blocked.
         publisher: Shows how long a ping and its pong took.
-        on_lost: Called with a cause and a text when no pong came in time; the cause is not the
+        on_lost: Called with a cause and a text when neither came in time; the cause is not the
             peer's when the loop was blocked.
     """
 
@@ -90,10 +94,10 @@ class Keepalive:
         began = self._loop.time()
         pong = asyncio.ensure_future(self._link.ping())
         try:
-            await asyncio.wait((pong,), timeout=patience)
+            await self._wait(pong, patience)
             late = self._loop_listener.blocked_since(began)
             if late and not pong.done():
-                await asyncio.wait((pong,), timeout=GRACE)
+                await self._wait(pong, GRACE)
         finally:
             pong.cancel()
         if not pong.done() or pong.cancelled():
@@ -107,6 +111,20 @@ class Keepalive:
         rest = began + self._interval - self._loop.time()
         self._timer = self._loop.call_later(max(0.0, rest), self._start, self._patience, 0.0)
 
+    async def _wait(self, pong: asyncio.Future[float], patience: float | None) -> None:
+        if patience is None:
+            await asyncio.wait((pong,))
+            return
+        reads, deadline = _reads(self._link), self._loop.time() + patience
+        while not pong.done() and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait((pong,), timeout=min(left, LOOK))
+            if (now := _reads(self._link)) != reads:
+                reads, deadline = now, self._loop.time() + patience
+
+
+def _reads(link: Link) -> int:
+    return getattr(link, "reads", 0)  # a transport of the user's may not count them
+
 
 def _blame(seconds: float, patience: float | None, jumped: float) -> tuple[Cause, str]:
     if seconds:
@@ -115,9 +133,6 @@ def _blame(seconds: float, patience: float | None, jumped: float) -> tuple[Cause
         within = span(patience or 0.0)
         return Cause.SILENT, f"no pong within {within} after time jumped by {span(jumped)}"
     return Cause.SILENT, "keepalive ping timeout"
-
-
-"""Seconds for reading what came while the loop was blocked."""
 
 
 class Staleness:

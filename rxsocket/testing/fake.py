@@ -96,6 +96,7 @@ class FakeLink:
         self._paused = False
         self._read_again: asyncio.Future[None] | None = None
         self._unread: deque[Callable[[], None]] = deque()
+        self.reads = 0
 
     def __repr__(self) -> str:
         return f"<fake link {self._peer.number}>"
@@ -235,6 +236,7 @@ class FakeLink:
             self._read_again = None
 
     def _emit(self, signal: Signal) -> None:
+        self.reads += 1
         if self._observer is not None:
             self._observer.on_next(signal)
 

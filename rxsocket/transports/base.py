@@ -99,6 +99,11 @@ class Link(Protocol):
         """The subprotocol that the server chose."""
         ...
 
+    @property
+    def reads(self) -> int:
+        """How many times bytes came: a peer that sends lives, and its pong may be behind them."""
+        ...
+
     def write(self, messages: Sequence[str | bytes]) -> bool:
         """Hand whole messages to the transport, in order, with as few system calls as it can.
 

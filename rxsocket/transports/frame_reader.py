@@ -21,12 +21,13 @@ from typing import Protocol
 
 _TEXT, _BINARY = 0x81, 0x82
 """First byte of a frame with FIN, without reserved bits."""
-_FIN, _MASK, _OPCODE = 0x80, 0x80, 0x0F
+_FIN, _MASK, _OPCODE, _CONTROL = 0x80, 0x80, 0x0F, 0x08
 _CONTINUATION = 0x0
 _DATA = (0x1, 0x2)
 _KNOWN = (0x0, 0x1, 0x2, 0x8, 0x9, 0xA)
 _LENGTH_16, _LENGTH_64 = 126, 127
-_UNLIMITED = 2**64
+_UNLIMITED = 2**63 - 1
+"""The largest length of a frame (RFC 6455, section 5.2)."""
 _LARGE = 2**13
 """Bytes from which on it is cheaper to decode from a view than from a copy; measured."""
 
@@ -38,12 +39,15 @@ class Receiver(Protocol):
         """Messages of a chunk, or of a part of it; never an empty list."""
         ...
 
-    def leave_to_parser(self, data: bytes, /) -> bool:
-        """Bytes that are the parser's; return whether it will parse what follows."""
+    def leave_to_parser(self, data: bytes, /, *, between: bool = False) -> bool:
+        """Bytes that are the parser's; return whether it will parse what follows.
+
+        With ``between``, a control frame begins there, between the fragments of a message.
+        """
         ...
 
-    def not_text(self, error: UnicodeDecodeError, /) -> None:
-        """A text was no UTF-8. Nothing is cut out after it."""
+    def fail(self, code: int, reason: str, /) -> None:
+        """The peer broke a rule. Nothing is cut out after that."""
         ...
 
 
@@ -57,6 +61,7 @@ class FrameReader:
 
     __slots__ = (
         "_behind",
+        "_between",
         "_fragmented",
         "_given_up",
         "_header",
@@ -80,6 +85,7 @@ class FrameReader:
         self._missing = 0  # bytes of its payload
         self._passing: int = 0  # bytes of a frame that is the parser's
         self._fragmented = False
+        self._between = False  # whether a control frame begins between fragments
         self._given_up = False
 
     def feed(self, data: bytes) -> None:
@@ -99,7 +105,7 @@ class FrameReader:
         except UnicodeDecodeError as error:
             self._given_up = True
             self._flush(messages)
-            self._behind.not_text(error)
+            self._behind.fail(1007, f"{error.reason} at position {error.start}")
         else:
             if messages:
                 self._behind.push(messages)
@@ -181,8 +187,10 @@ class FrameReader:
         self._flush(messages)
         stop = self._run(data, at)
         if stop == at:
-            return len(data)  # not even a header
-        if self._behind.leave_to_parser(data[at:stop]) and not self._given_up:
+            return len(data)  # not even a header, or no frame that may be
+        between, self._between = self._between, False
+        run = data[at:stop]
+        if self._behind.leave_to_parser(run, between=between) and not self._given_up:
             return len(data) if self._header else stop
         self._given_up = True  # it has failed, or has seen the last frame
         self._header, self._passing = b"", 0
@@ -192,7 +200,7 @@ class FrameReader:
 
     def _run(self, data: bytes, at: int) -> int:
         """Where a run of frames that are the parser's ends in a chunk."""
-        end = len(data)
+        end, begun = len(data), at
         if self._passing:
             at += self._passing
             self._passing = max(0, at - end)
@@ -210,9 +218,19 @@ class FrameReader:
             if start > end:
                 self._header = data[at:]
                 return at
+            if length > _UNLIMITED == self._limit:
+                if at == begun:
+                    self._given_up = True
+                    self._behind.fail(1002, "frame length has its highest bit set")
+                return at
+            opcode = data[at] & _OPCODE
+            if self._fragmented and opcode & _CONTROL:
+                if at > begun:
+                    return at
+                self._between = True
             if self._plain(data[at]) and length <= self._limit:
                 return at
-            whole = data[at] & _FIN and data[at] & _OPCODE in (_CONTINUATION, *_DATA)
+            whole = self._between or (data[at] & _FIN and not opcode & _CONTROL)
             at = start + length
             if whole and at < end:
                 return at  # what the parser makes of a message may fail before the next frame

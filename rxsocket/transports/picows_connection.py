@@ -4,7 +4,6 @@ What it uses of ``picows``: a ``WSListener``; of its transport ``send``, ``send_
 ``send_pong``, ``send_close``, ``disconnect``, ``wait_disconnected``, ``underlying_transport``,
 ``close_handshake`` and ``is_close_frame_sent``.
 
-
 Messages out of the frames of ``picows``: assembled, checked, bounded (RFC 6455, section 5).
 
 ::
@@ -25,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from asyncio import BufferedProtocol
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -121,8 +121,6 @@ class MessageAssembler(WSListener):
         self.forget()
         self.flush()
 
-    # --- for a subclass
-
     def fail(self, code: int, reason: str) -> None:
         """The peer broke a rule: no more messages are wanted."""
         raise NotImplementedError
@@ -138,8 +136,6 @@ class MessageAssembler(WSListener):
     def on_close(self, code: int, reason: str, payload: bytes) -> None:
         """A close frame came; without a status, the code is 1005."""
         raise NotImplementedError
-
-    # --- fragments and close frames
 
     def _fragment(self, kind: WSMsgType, frame: WSFrame) -> None:
         if kind is _CONTINUATION:
@@ -215,6 +211,7 @@ class PicowsConnection(MessageAssembler):
         "_subprotocol",
         "_transport",
         "_writable",
+        "reads",
     )
 
     def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
@@ -229,11 +226,10 @@ class PicowsConnection(MessageAssembler):
         self._gone = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(random.getrandbits(62))
         self._pong_payload: bytes | None = None
         self._pongs: dict[bytes, asyncio.Future[float]] = {}
-
-    # --- from the handshake to the end
+        self.reads = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake succeeded."""
@@ -300,8 +296,6 @@ class PicowsConnection(MessageAssembler):
             observer.on_next(ended)
             observer.on_completed()
 
-    # --- what frames mean
-
     def fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
         self._end(PeerClosed(1006, reason, sent=code))
@@ -318,10 +312,14 @@ class PicowsConnection(MessageAssembler):
             self._transport.send_pong(payload)
 
     def on_pong(self, payload: bytes) -> None:
-        """Settle the ping that it answers; one that nobody sent is no matter."""
-        pong = self._pongs.get(payload)
-        if pong is not None and not pong.done():
-            pong.set_result(self._loop.time())
+        """Settle the ping that it answers, and those before it (RFC 6455, section 5.5.3)."""
+        if payload not in self._pongs:
+            return
+        for sent, pong in self._pongs.items():
+            if not pong.done():
+                pong.set_result(self._loop.time())
+            if sent == payload:
+                break
 
     def on_close(self, code: int, reason: str, payload: bytes) -> None:
         """Answer with the same status, unless this is an answer itself."""
@@ -336,8 +334,6 @@ class PicowsConnection(MessageAssembler):
         if self._transport is not None and not self._closing:
             self._closing = True
             self._transport.send_close(cast(Any, code), reason)  # any number will do
-
-    # --- the link
 
     @property
     def subprotocol(self) -> str | None:
@@ -479,6 +475,7 @@ class _Watched(BufferedProtocol):
         transport = self._transport
         if transport.is_close_frame_sent and self._connection.check_failed():
             return  # its parser would take what it refused for a frame
+        self._connection.reads += 1
         self._updated(nbytes)
         if transport.is_close_frame_sent:
             self._connection.check_failed()

@@ -17,7 +17,8 @@ What this stands on, all of it here:
   ``connection_lost``, ``send_data`` and ``resume_writing``; its ``response``, ``response_rcvd``,
   ``paused`` and ``drain``; and of its
   ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``writes``,
-  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent`` and ``close_rcvd_then_sent``.
+  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent``, ``close_rcvd_then_sent`` and
+  ``max_message_size`` (``max_size`` in older versions).
 - For the frame reader only, which is left out if they are not there (see
   :func:`can_read_frames`): that bytes come through ``data_received``, and ``parser_exc`` of the
   protocol.
@@ -27,7 +28,6 @@ What this stands on, all of it here:
 from __future__ import annotations
 
 import asyncio
-import codecs
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -42,11 +42,11 @@ from rxsocket.transports.answers import AnswerReader, unanswered
 from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
 from rxsocket.transports.frame_reader import FrameReader
 
-MAX_FRAGMENTS = 4096
-"""Of one message, as ``websockets`` has it."""
-
 READ_SIZE = 120 * 2**10
 """Bytes to read at once. Above 128 KiB a C library maps and unmaps pages for each read."""
+
+LARGEST_CONTROL = 125
+"""Bytes of the payload of a control frame (RFC 6455, section 5.5)."""
 
 _PONG = b"\x8a"
 """First byte of a pong, as ``websockets`` writes it."""
@@ -84,6 +84,7 @@ class WebSocketsConnection(ClientConnection):
         "_pong",
         "_refusal",
         "_waiter",
+        "reads",
     )
 
     def __init__(
@@ -104,10 +105,11 @@ class WebSocketsConnection(ClientConnection):
         self._refusal: Exception | None = None
         self._pong = b""
         self._early: list[str | bytes] | None = None
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
         self._closing = False
         self._answered = False
         self._waiter: asyncio.Event | None = None
+        self.reads = 0
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         """Wait until the request may be sent; turn refusals into errors that hold nothing of it.
@@ -158,6 +160,7 @@ class WebSocketsConnection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: of the handshake first, then of frames."""
+        self.reads += 1
         if self._frame_reader is not None:
             self._frame_reader.feed(data)
         elif self.protocol.state is State.CONNECTING:
@@ -229,9 +232,19 @@ class WebSocketsConnection(ClientConnection):
             self.response_rcvd.set_result(None)
         self._answer_reader = None
 
-    def leave_to_parser(self, data: bytes) -> bool:
-        """Leave bytes to the parser of ``websockets``; return whether it goes on after them."""
-        self._parse(data)
+    def leave_to_parser(self, data: bytes, *, between: bool = False) -> bool:
+        """Leave bytes to the parser of ``websockets``; return whether it goes on after them.
+
+        It counts a control frame ``between`` the fragments of a message as a part of it.
+        """
+        protocol: Any = self.protocol
+        if between and self._limit is not None:
+            name = "max_message_size" if hasattr(protocol, "max_message_size") else "max_size"
+            setattr(protocol, name, self._limit + LARGEST_CONTROL)
+            self._parse(data)
+            setattr(protocol, name, self._limit)
+        else:
+            self._parse(data)
         return self._ended is None and self.protocol.parser_exc is None
 
     def _parse(self, data: bytes) -> None:
@@ -244,32 +257,27 @@ class WebSocketsConnection(ClientConnection):
                 self._answer()
                 self._end(PeerClosed(int(closed.code), closed.reason))
             else:
-                self._end(PeerClosed(1006, failed.reason, sent=failed.code))
+                self._end(PeerClosed(1006, failed.reason, sent=int(failed.code)))
 
     def _data(self, frame: Frame) -> None:
         if self._ended is not None:
             return  # the parser had made it before the failure
         opcode = frame.opcode if frame.opcode is not Opcode.CONT else self._opcode
+        if self._fragments is not None:
+            self._fragments += frame.data
+        elif not frame.fin:
+            self._fragments = bytearray(frame.data)
+        self._opcode = opcode
         if not frame.fin:
-            self._fragments = self._fragments or []
-            if len(self._fragments) >= MAX_FRAGMENTS:
-                self._fail(1009, "too many fragments")
-                return
-            self._opcode = opcode
-            self._fragments.append(bytes(frame.data))
             return
-        data = bytes(frame.data)
-        if self._fragments:
-            data = b"".join((*self._fragments, data))
-            self._fragments = None
-        self._opcode = None
+        data, self._fragments = bytes(self._fragments or frame.data), None
         if opcode is Opcode.BINARY:
             self.push([data])
             return
         try:
-            text = codecs.decode(data, "utf-8")
+            text = data.decode()
         except UnicodeDecodeError as error:
-            self.not_text(error)
+            self.fail(1007, f"{error.reason} at position {error.start}")
         else:
             self.push([text])
 
@@ -280,17 +288,13 @@ class WebSocketsConnection(ClientConnection):
         else:
             self._observer.on_next(messages)
 
-    def not_text(self, error: UnicodeDecodeError) -> None:
-        """Fail the connection as ``websockets`` does (RFC 6455, section 8.1)."""
-        self._fail(1007, f"{error.reason} at position {error.start}")
-
-    def _fail(self, code: int, reason: str) -> None:
+    def fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, section 7.1.7): say why, and take no more."""
         self._closing = True
         self.protocol.fail(code, reason)
         self.send_data()
         sent = self.protocol.close_sent  # an earlier one, if we were closing
-        self._end(PeerClosed(1006, reason, sent=code if sent is None else sent.code))
+        self._end(PeerClosed(1006, reason, sent=code if sent is None else int(sent.code)))
 
     def start_closing(self, code: int, reason: str) -> None:
         """Send a close frame, once; whoever waits for the rest puts a bound on it."""
@@ -301,7 +305,7 @@ class WebSocketsConnection(ClientConnection):
 
     def _how_closed(self) -> PeerClosed:
         received, sent = self.protocol.close_rcvd, self.protocol.close_sent
-        ours = None if sent is None or self.protocol.close_rcvd_then_sent else sent.code
+        ours = None if sent is None or self.protocol.close_rcvd_then_sent else int(sent.code)
         if received is None:
             reason = sent.reason if sent is not None else self._lost_because()
             return PeerClosed(1006, reason, ours, lost=True)
@@ -347,6 +351,10 @@ class _WebSocketsLink:
     @property
     def subprotocol(self) -> str | None:
         return self._connection.subprotocol
+
+    @property
+    def reads(self) -> int:
+        return self._connection.reads
 
     def write(self, messages: Sequence[str | bytes]) -> bool:
         connection = self._connection

@@ -86,6 +86,26 @@ def test_a_pong_that_comes_too_late_is_silence(clock: VirtualClock) -> None:
     clock.advance(10.0)
 
 
+@pytest.mark.parametrize("frozen_at", [61.0, 65.3, 79.9, 81.2])
+def test_bytes_are_a_sign_of_life(clock: VirtualClock, frozen_at: float) -> None:
+    """A pong that waits behind what comes ends nothing; a peer that falls silent is noticed."""
+    peer = fake(latency=7.0)  # no pong is ever in time
+    socket = Socket(peer.url, transport=peer, ping_interval=20.0, ping_timeout=5.0)
+    closed: list[tuple[float, Closed]] = []
+    socket.closes.subscribe(lambda event: closed.append((clock.time(), event)))
+    clock.advance(10.0)
+    while clock.time() + 3.0 < frozen_at:
+        clock.advance(3.0)
+        peer.push("tick")
+    clock.advance(frozen_at - clock.time())
+    assert closed == []
+    peer.freeze()
+    clock.advance(20.0 + 5.0 + 1.0)
+    assert [event.cause for _, event in closed] == [Cause.SILENT]
+    socket.close()
+    clock.advance(10.0)
+
+
 @pytest.mark.parametrize("off", ["ping_interval", "ping_timeout"])
 def test_it_can_be_turned_off(clock: VirtualClock, off: str) -> None:
     """Without ping_interval nothing is sent; without ping_timeout a silent peer is waited for."""

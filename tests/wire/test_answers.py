@@ -15,9 +15,12 @@ from extras import needs
 from internals import tcp
 
 from rxsocket import (
+    Cause,
+    Closed,
     ConnectFailed,
     HandshakeInvalid,
     HandshakeRefused,
+    Message,
     PeerClosed,
     Socket,
     Verdict,
@@ -25,7 +28,7 @@ from rxsocket import (
 )
 
 from .test_links import dialled, run
-from .wire_helpers import CLOSE, Peer, Watch, frame, quick, raw
+from .wire_helpers import BINARY, CLOSE, CONTINUATION, PING, PONG, Peer, Watch, frame, quick, raw
 
 LATER = b"HTTP/1.1 503 Unavailable\r\nRetry-After: 60\r\n"
 REFUSED = {
@@ -293,6 +296,133 @@ def test_a_close_frame_between_fragments(transport: str) -> None:
                 assert (ended.code, ended.reason, ended.sent) == (4401, "expired", None)
 
     run(main)
+
+
+def test_a_control_frame_between_fragments(transport: str) -> None:
+    """RFC 6455, section 5.4: it is no part of the message, so not of its size either."""
+
+    def play(peer: Peer) -> None:
+        begun, end = frame(b"x" * 999, fin=False), frame(b"y", CONTINUATION)
+        peer.send(peer.answer + begun + frame(b"p" * 125, PING) * 2 + end)
+        peer.drain()
+
+    async def main() -> None:
+        with raw(play) as peer:
+            async with dialled(transport, peer.url, max_size=1000) as made:
+                await asyncio.wait_for(made.something.wait(), 5)
+                assert made.seen == ["x" * 999 + "y"]
+
+    run(main)
+
+
+def test_a_message_in_many_pieces(transport: str) -> None:
+    """Bytes bound a message, not the number of its fragments."""
+
+    def play(peer: Peer) -> None:
+        begun, end = frame(b"x", fin=False), frame(b"y", CONTINUATION)
+        peer.send(peer.answer + begun + frame(b"", CONTINUATION, fin=False) * 10_000 + end)
+        peer.drain()
+
+    async def main() -> None:
+        with raw(play) as peer:
+            async with dialled(transport, peer.url) as made:
+                await asyncio.wait_for(made.something.wait(), 5)
+                assert made.seen == ["xy"]
+
+    run(main)
+
+
+def test_a_length_that_cannot_be(transport: str) -> None:
+    """RFC 6455, section 5.2: its highest bit is 0; it is refused at once, whatever max_size."""
+
+    def play(peer: Peer) -> None:
+        peer.send(peer.answer + b"\x82\x7f" + b"\xff" * 8)
+        peer.drain()
+
+    async def main() -> None:
+        with raw(play) as peer:
+            async with dialled(transport, peer.url, max_size=None) as made:
+                await asyncio.wait_for(made.over, 5)
+                ended = made.seen[-1]
+                assert isinstance(ended, PeerClosed) and ended.sent == 1002
+
+    run(main)
+
+
+def test_codes_are_plain_numbers(transport: str) -> None:
+    """They are no enums of a library, whoever sent them."""
+
+    def without(peer: Peer) -> None:
+        peer.send(peer.answer + frame(b"", CLOSE))
+        peer.drain()
+
+    def too_big(peer: Peer) -> None:
+        peer.send(peer.answer + frame(b"x" * 2000, BINARY))
+        peer.drain()
+
+    async def main() -> None:
+        for play, attribute, code in ((without, "code", 1005), (too_big, "sent", 1009)):
+            with raw(play) as peer:
+                async with dialled(transport, peer.url, max_size=1000) as made:
+                    await asyncio.wait_for(made.over, 5)
+                    seen = getattr(made.seen[-1], attribute)
+                    assert (type(seen), seen) == (int, code)
+
+    run(main)
+
+
+def test_a_pong_for_the_newest_ping(transport: str) -> None:
+    """RFC 6455, section 5.5.3: it answers those before it, too."""
+
+    def play(peer: Peer) -> None:
+        peer.send(peer.answer)
+        got = b""
+        while len(got) < 2 * PING_SIZE[transport]:
+            got += peer.read_some()
+        newest = got[PING_SIZE[transport] :]
+        mask, masked = newest[2:6], newest[6:]
+        payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(masked))
+        peer.send(frame(payload, PONG))
+        peer.drain()
+
+    async def main() -> None:
+        with raw(play) as peer:
+            async with dialled(transport, peer.url) as made:
+                link = await made.link
+                await asyncio.wait_for(asyncio.gather(link.ping(), link.ping()), 5)
+
+    run(main)
+
+
+PING_SIZE = {"websockets": 10, "picows": 14}
+"""Bytes of a ping that we send."""
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+def test_bytes_are_a_sign_of_life(transport: str, stalls: bool) -> None:
+    """C17: a pong behind a large message that comes slowly ends nothing, silence does."""
+
+    def play(peer: Peer) -> None:
+        message = frame(b"x" * 60)
+        peer.send(peer.answer)
+        for at in range(len(message)):
+            if stalls and at == 30:
+                peer.drain()
+            peer.send(message[at : at + 1])
+            time.sleep(0.02)
+        peer.drain()
+
+    with raw(play) as peer:
+        options: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 0.3, "backoff": quick()}
+        socket = Socket(peer.url, transport=transport, **options)
+        watch = Watch(socket)
+        if stalls:
+            assert watch.wait(Closed).cause is Cause.SILENT
+        else:
+            assert watch.wait(Message).data == "x" * 60
+            assert not watch.of(Closed)
+        assert all(event.uptime > 0.5 for event in watch.of(Closed))
+        socket.close().result(5)
 
 
 def test_a_bad_frame_is_no_line_on_stderr(transport: str, caplog: pytest.LogCaptureFixture) -> None:

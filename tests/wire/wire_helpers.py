@@ -15,7 +15,7 @@ from typing import Any
 from rxsocket import Backoff
 from rxsocket.testing import Watch as Watch
 
-TEXT, BINARY, CONTINUATION, CLOSE = 1, 2, 0, 8
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
 
 def quick() -> Backoff:
