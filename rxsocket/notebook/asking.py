@@ -11,10 +11,10 @@ from rxsocket.validation import instance
 def ask(name: str) -> Secret:
     """Prompt for a secret without echo; in a notebook, in a field under the cell.
 
-    What is typed is in no cell, output or repr, so that a saved notebook does not hold it.
+    A saved notebook does not hold it: it is in no cell, output or repr.
 
     Args:
-        name: What to ask for.
+        name: The text of the prompt.
 
     Returns:
         The secret, for ``auth`` or for an entry of it.

@@ -32,14 +32,14 @@ class StreamView(View):
     """Keeps the last values of a stream, with when they came.
 
     Args:
-        stream: What to subscribe to, at once.
-        rows: How many values to keep.
-        seconds: How long to keep them; ``None`` for any time.
+        stream: The stream, subscribed to at once.
+        rows: The number of values to keep.
+        seconds: The time to keep them; ``None`` for ever.
 
     Attributes:
-        count: How many values came in all.
-        error: What the stream failed with.
-        is_ended: Whether no more values will come.
+        count: The number of all values so far.
+        error: The error of the stream.
+        is_ended: Whether the stream ended.
     """
 
     def __init__(self, stream: Observable[Any], rows: int, seconds: float | None = None) -> None:
@@ -58,14 +58,14 @@ class StreamView(View):
         self._on_end()
 
     def values(self) -> list[tuple[float, Any]]:
-        """The values that are kept, each with the wall time at which it came."""
+        """The values that are kept, each with its wall time."""
         with self._lock:
             self._drop_old(wall_clock(running_loop())())
             return list(self._values)
 
     @property
     def status(self) -> str:
-        """How many values there are, and whether the stream ended."""
+        """The number of values, and the end of the stream, if it ended."""
         kept = len(self._values)
         if self.error is not None:
             end = f"; failed: {type(self.error).__name__}: {describe(self.error)}"
@@ -178,7 +178,7 @@ def frame(stream: Observable[Any], rows: int = 5000) -> Frame:
         rows: How many rows to keep.
 
     Raises:
-        TypeError: If ``stream`` is no Observable.
+        TypeError: If ``stream`` is not an Observable.
         ValueError: If ``rows`` is less than 1.
         ModuleNotFoundError: If there is neither pandas nor polars.
 

@@ -28,9 +28,9 @@ MARKED = 90
 INSIDE = 3
 """Characters that fit into a marble."""
 SHORTEST = 0.05
-"""Seconds that a picture spans at least."""
+"""Least seconds that a picture spans."""
 MARGIN = 0.03
-"""Part of a picture that is left free after the last thing that happened."""
+"""Part of a picture that is left free after the last mark."""
 EVERYTHING = TimeWindow()
 
 
@@ -50,7 +50,7 @@ class SceneView(View):
 
     @abstractmethod
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
-        """What the picture consists of, in a span of time."""
+        """The content of the picture, in a span of time."""
 
     @property
     @abstractmethod
@@ -68,7 +68,7 @@ class SceneView(View):
 
 
 class _StreamRecord:
-    """What one Observable emitted: the last values, and a count of all."""
+    """The last values of one Observable, and a count of all."""
 
     def __init__(self, name: str, on_change: Callable[[], None]) -> None:
         self.name = name
@@ -90,12 +90,10 @@ class _StreamRecord:
         self._on_change()
 
     def on_end(self, how: Exception | str = "completed") -> None:
-        """It completed, failed, or was disposed."""
         self.end = wall_clock(running_loop())(), how
         self._on_change()
 
     def lane(self, begin: float, end: float, colour: int) -> Lane:
-        """Its lane in a picture of a span of time."""
         with self._lock:
             values = list(self._values)
             bins = tuple(self._counts.bins_between(begin, end))
@@ -148,7 +146,7 @@ class Marbles(SceneView):
             self._subscriptions.add(stream.subscribe(record.on_next, record.on_end, record.on_end))
 
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
-        """What the picture consists of, in a span of time."""
+        """The content of the picture, in a span of time."""
         last = window.last or self._last
         ends = [record.end[0] for record in self._records if record.end is not None]
         end = (wall_clock(running_loop())() if self._is_running else max(ends)) - window.ago
@@ -201,7 +199,7 @@ def marbles(
         named: Observables, by the name of their lane.
 
     Raises:
-        TypeError: If one is no Observable, or there is none.
+        TypeError: If one is not an Observable, or none is given.
         ValueError: If ``last`` is not more than 0.
 
     Examples:

@@ -35,14 +35,14 @@ async def peek(
 
     Args:
         stream: Any Observable.
-        count: How many values.
+        count: The number of values.
         within: Seconds; ``None`` to wait for ``count`` values, or for its end.
         progress: Whether to show a progress bar; it needs ``rxsocket[notebook]``.
 
     Raises:
-        TypeError: If ``stream`` is no Observable, or ``count`` no number.
+        TypeError: If ``stream`` is not an Observable, or ``count`` not a number.
         ValueError: If ``count`` or ``within`` is not more than 0.
-        Exception: What the stream failed with, if it did.
+        Exception: The error of the stream, if it failed.
 
     Examples:
         >>> await peek(socket.messages, 3, within=10)

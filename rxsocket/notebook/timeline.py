@@ -33,7 +33,7 @@ class Timeline(SceneView):
         self._recording = SerialDisposable()
 
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
-        """What the picture consists of, in a span of time."""
+        """The content of the picture, in a span of time."""
         activity = self._recorder.activity()
         last = window.last or self._last
         newest = activity.now if self._is_running else last_time(activity)
@@ -78,18 +78,18 @@ def timeline(socket: Socket[Any, Any], *, last: float | None = None) -> Timeline
         messages     --1--2-----3------4------------5---6---7----------
         sent         -----^------------------------^-------------------
 
-    It does not connect, and keeps nobody connected (C1). Earlier connections and credentials are in
-    the picture, too; messages are recorded from the first call on, in bounded memory: the longer
-    ago, the coarser. Calling it again draws the same recording. In a notebook with
-    ``rxsocket[notebook]`` the picture is live and can be zoomed; it is drawn up to 4 times a second
-    while it is visible. Saved, it is SVG.
+    It does not connect, and does not keep the socket connected (C1). Earlier connections and
+    credentials are in the picture, too; messages are recorded from the first call on, in bounded
+    memory: the longer ago, the coarser. Calling it again draws the same recording. In a notebook
+    with ``rxsocket[notebook]`` the picture is live and can be zoomed; it is drawn up to 4 times a
+    second while it is visible. Saved, it is SVG.
 
     Args:
         socket: The socket.
         last: Only so many seconds before now.
 
     Raises:
-        TypeError: If it is no socket.
+        TypeError: If ``socket`` is not a ``Socket``.
         ValueError: If ``last`` is not more than 0.
 
     Examples:

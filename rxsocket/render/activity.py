@@ -41,7 +41,7 @@ PAYLOADS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What a recorder knew at one moment.
+    """The state of a recorder at one moment.
 
     Attributes:
         now: Its wall time.
@@ -227,7 +227,7 @@ def recorder_of(engine: Engine) -> ActivityRecorder:
 
 
 def _newer_than(last: T | None, items: tuple[T, ...]) -> tuple[T, ...]:
-    """The items after the last known one; all of them, if that one is no longer kept."""
+    """The items after the last known one; all of them if that one was dropped."""
     for index in range(len(items) - 1, -1, -1):
         if items[index] is last:
             return items[index + 1 :]

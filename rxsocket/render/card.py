@@ -1,4 +1,4 @@
-"""The card of a socket: what it says, as text and as HTML, and the view that a notebook shows.
+"""The card of a socket: its facts, as text and as HTML, and the view that a notebook shows.
 
 The HTML has no script, style sheet or image, and can be read without its styles, too.
 """
@@ -56,7 +56,7 @@ CELL = "text-align:left;vertical-align:top;padding:1px 14px 1px 0;border:0;backg
 
 @dataclass(frozen=True, slots=True)
 class CardMessage:
-    """When a message came, and how it begins."""
+    """The time of a message, and its first characters."""
 
     at: float
     text: str
@@ -64,7 +64,7 @@ class CardMessage:
 
 @dataclass(frozen=True, slots=True)
 class CardError:
-    """When something went wrong, what it was, and what the user can do about it."""
+    """An error, its time, and how the user can mend it."""
 
     at: float
     text: str
@@ -73,7 +73,7 @@ class CardError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card(Explanation):
-    """What a card says; nothing in it is secret (C28).
+    """An explanation of a socket and more facts; nothing in it is secret (C28).
 
     Attributes:
         url: The address, without user info or query values.
@@ -206,12 +206,7 @@ def _rate(rate: float) -> str:
 
 
 def card_html(card: Card, zone: float) -> str:
-    """Draw a card.
-
-    Args:
-        card: What to show.
-        zone: Seconds that local time is ahead of UTC.
-    """
+    """Draw a card; ``zone`` is the seconds that local time is ahead of UTC."""
     box = BOX.format(colour=STATE_STYLES[card.state][0])
     return f'<div style="{box}">{"".join(_sections(card, zone))}</div>'
 
@@ -315,7 +310,7 @@ class CardView(View):
 
 
 def card_mimebundle(engine: Engine) -> dict[str, Any]:
-    """The card of a socket in every form there is."""
+    """The card of a socket, live and static."""
     views = recorder_of(engine).views
     view = views.get("card")
     if not isinstance(view, CardView):

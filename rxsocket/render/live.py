@@ -1,20 +1,20 @@
 """Live pictures in a notebook: a widget, and how often it is drawn.
 
-A picture is drawn at most 4 times a second, and not at all while nobody sees it::
+A picture is drawn at most 4 times a second, and only while it is visible::
 
     changes           ..:::.:::::::::::::::::::::::::::::::
     drawn             |   |   |   |   |   |           |   |
     front end         visible     visible     hidden  visible
     subscribed        ========================x       o====
 
-The front end says "visible" when the picture comes into sight, and again when it got an update and
-has not said so for 5 s. It says "hidden" when the picture goes out of sight. One that is gone says
-nothing: 15 s after an update that was not answered, the picture is suspended. Then it is subscribed
-to nothing, and has no timer.
+The front end sends "visible" when the picture comes into sight, and again after an update if it has
+not sent it for 5 s. It sends "hidden" when the picture goes out of sight. A front end that was
+closed sends nothing: 15 s after an update without an answer, the picture is suspended, without a
+subscription and without a timer.
 
-The 15 s are counted on the kernel's own loop, where the answers come in: while a cell keeps that
-busy, no answer can come, and none is missed. Everything else is on the thread that sockets share,
-so that a busy cell does not stop the picture.
+The 15 s are counted on the kernel's own loop, where the answers arrive: a cell that keeps it busy
+delays both. Everything else runs on the thread that sockets share, so that a busy cell does not
+stop the picture.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import background, kernel_loop
 
 INTERVAL = 0.25
-"""Seconds between two drawings, at least."""
+"""Least seconds between two drawings."""
 LOAD = 0.05
-"""Part of the loop's time that drawing may take: a slow picture is drawn less often."""
+"""Largest part of the loop's time for drawing: a slow picture is drawn less often."""
 VIEWER_TIMEOUT = 15.0
-"""Seconds after an unanswered update at which the front end is taken to be gone."""
+"""Seconds after an unanswered update until the front end counts as closed."""
 MIME = "application/vnd.jupyter.widget-view+json"
 
 
@@ -49,15 +49,15 @@ class RedrawThrottle:
     """Decides when a live picture is drawn.
 
     Args:
-        subscribe: Subscribes to the changes of what it shows: calls back after each one.
+        subscribe: Subscribes a callback to the changes of the picture.
         render: Draws it.
-        show: Shows what was drawn.
-        kernel: The loop on which the front end's answers come in.
-        loop: Where to draw; left out, the thread that sockets share, for as long as needed.
+        show: Shows the drawing.
+        kernel: The loop on which the front end's answers arrive.
+        loop: The loop to draw on; left out, the thread that sockets share, while needed.
 
     Attributes:
-        is_active: Whether it follows changes; if not, it costs nothing.
-        drawings: How often it was drawn.
+        is_active: Whether it is subscribed to changes.
+        drawings: The number of drawings so far.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class RedrawThrottle:
         self.is_active = False
         self.drawings = 0
 
-    # --- what the front end says, on the kernel's loop
+    # --- messages of the front end, on the kernel's loop
 
     def start(self) -> None:
-        """Draw it for a front end that is expected to say that it is visible."""
+        """Draw it, and expect a front end to answer that it is visible."""
         self._activate()
         self._expect_answer()
 
@@ -105,13 +105,13 @@ class RedrawThrottle:
             self.suspend()
 
     def invalidate(self) -> None:
-        """Draw and show it anew, because it is to look different."""
+        """Draw and show it again, as it is to look different."""
         with self._lock:
             self._shown = None
         self._on_change()
 
     def suspend(self) -> None:
-        """Follow nothing until it is visible again."""
+        """Unsubscribe from changes until it is visible again."""
         with self._lock:
             self.is_active = False
             self._viewers.clear()
@@ -137,7 +137,7 @@ class RedrawThrottle:
         self._on_change()
 
     def _on_change(self) -> None:
-        """Have it drawn as soon as it may be; this is called for every message."""
+        """Schedule a drawing as early as allowed; called for every message."""
         next_due = self._drawn_at + self._interval
         if self._due is None or self._due > next_due:
             self._schedule(next_due)
@@ -211,12 +211,7 @@ class RedrawThrottle:
 
 
 class LiveWidget(anywidget.AnyWidget):
-    """Shows a view for as long as a front end says that it is visible.
-
-    Args:
-        view: What to show.
-        kernel: The loop of the kernel.
-    """
+    """Shows a view while a front end says that it is visible."""
 
     _esm: ClassVar[str] = (
         resources.files("rxsocket.render").joinpath("live.js").read_text(encoding="utf-8")
@@ -235,7 +230,7 @@ class LiveWidget(anywidget.AnyWidget):
         self.throttle.start()
 
     def close(self) -> None:
-        """Follow nothing any more, and disappear from the front end."""
+        """Unsubscribe from changes, and disappear from the front end."""
         self.throttle.suspend()
         super().close()
 
@@ -270,7 +265,7 @@ class LiveWidget(anywidget.AnyWidget):
 
 
 def widget_mimebundle(view: View) -> dict[str, Any]:
-    """What a front end needs to show a view live; empty where there is no kernel."""
+    """The part of a MIME bundle that shows a view live; empty without a kernel."""
     kernel = kernel_loop()
     if kernel is None:
         return {}

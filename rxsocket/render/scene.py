@@ -1,4 +1,4 @@
-"""What a picture over time consists of, before anything is drawn: data, colours, times on the axis.
+"""The content of a picture over time, before it is drawn: data, colours, times on the axis.
 
 The colours are those of Okabe and Ito, which people who see colours differently can tell apart;
 besides, each thing is named by a number or a text. A saved picture has a background of its own, so
@@ -20,18 +20,15 @@ MarkShape = Literal["marble", "cross", "tick", "sent", "end", "start"]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A span of time.
+    """A span of wall time.
 
     Attributes:
-        begin: Where it begins, as wall time.
-        end: Where it ends.
         colour: Number of its colour; 0 for none.
         text: Written on it, if there is room.
         detail: Shown when the mouse is on it.
-        style: How it is drawn.
-        row: Which row of its lane.
+        row: Number of its row in the lane.
         ongoing: Whether it has not ended.
-        short_text: Written on it instead if there is less room.
+        short_text: Written on it if there is too little room for ``text``.
     """
 
     begin: float
@@ -68,10 +65,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """Things that are too many for a mark each, as a plot of how many there were.
+    """Things that are too many for a mark each, as a plot of their number over time.
 
     Attributes:
-        bins: How many there were when.
+        bins: Their number in each bin of time.
         colours: The times from which they have a colour, and its number.
     """
 
@@ -86,12 +83,9 @@ class Lane:
     Attributes:
         name: Written before it.
         note: Written below the name.
-        rows: How many rows its bars have.
+        rows: The number of rows of its bars.
         labelled: Whether there is room for labels under it.
-        bars: Its spans.
-        marks: Its moments.
-        labels: The texts under it.
-        density: What is drawn instead of marks.
+        density: Drawn instead of marks.
         until: The wall time up to which its line is drawn.
     """
 
@@ -108,13 +102,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Lanes over one span of time.
+    """Lanes over one span of wall time, from top to bottom.
 
     Attributes:
-        title: What it is a picture of.
-        begin: Where the span begins, as wall time.
-        end: Where it ends.
-        lanes: From top to bottom.
         zone: Seconds that local time is ahead of UTC.
     """
 
@@ -175,7 +165,7 @@ DAY = 86400.0
 
 
 def ticks(begin: float, end: float, zone: float) -> Iterator[tuple[float, str]]:
-    """The ticks of a time axis: where they are, and their texts."""
+    """The ticks of a time axis: their times, and their texts."""
     span = max(end - begin, 1e-6)
     days = math.ceil(span / MAX_TICKS / DAY)
     step = next((step for step in STEPS if span / step <= MAX_TICKS), days * DAY)

@@ -53,7 +53,7 @@ END_LABELS: Mapping[Cause, str] = {
     Cause.MAX_AGE: "max_age",
     Cause.RECORDING_OVER: "recording over",
 }
-"""Why this side ended a connection, in as few words as fit under a bar."""
+"""Why this side ended a connection, in words that fit under a bar."""
 
 NOTE_LABELS: Mapping[type[Event], str] = {
     RenewalFailed: "not renewed",
@@ -63,12 +63,12 @@ NOTE_LABELS: Mapping[type[Event], str] = {
     ObserverFailed: "observer failed",
     SlowConsumer: "slow observer",
 }
-"""What happened at one moment, as briefly."""
+"""Events of one moment, as briefly."""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialUse:
-    """A credential came into use; equal ones have the same number, none has the number 0."""
+    """A credential came into use; equal ones have the same number, a missing one has 0."""
 
     at: float
     number: int
@@ -80,11 +80,10 @@ class ConnectionSpan:
     """One epoch.
 
     Attributes:
-        credentials: The credential that it began with, and those it was renewed to: when, and the
-            number of which.
-        ended: When it ended; ``None`` while it lives.
-        label: How it ended, in few words.
-        detail: How it ended, in a sentence.
+        credentials: The time and number of its first credential, and of each renewal.
+        ended: The time of its end; ``None`` before.
+        label: The cause of its end, in few words.
+        detail: The cause of its end, in a sentence.
         fault: Whether it ended against the user's will.
     """
 

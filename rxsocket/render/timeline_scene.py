@@ -15,7 +15,7 @@ MARKED = 90
 
 
 def first_time(activity: Activity) -> float:
-    """When the first thing happened that a picture can show."""
+    """The time of the first thing that a picture can show."""
     model = activity.model
     firsts = [
         *(connection.dialled for connection in list(model.connections)[:1]),
@@ -29,7 +29,7 @@ def first_time(activity: Activity) -> float:
 
 
 def last_time(activity: Activity) -> float:
-    """When the last thing happened."""
+    """The time of the last thing."""
     model = activity.model
     newest = list(model.connections)[-1:]
     lasts = [
@@ -44,15 +44,7 @@ def last_time(activity: Activity) -> float:
 
 
 def timeline_scene(title: str, activity: Activity, begin: float, end: float, zone: float) -> Scene:
-    """Lay out what happened in a span of time.
-
-    Args:
-        title: What it is a picture of.
-        activity: What happened.
-        begin: Where the span begins, as wall time.
-        end: Where it ends.
-        zone: Seconds that local time is ahead of UTC.
-    """
+    """Lay out the activity in a span of wall time; see :class:`Scene`."""
     return Scene(
         title=title,
         begin=begin,
@@ -213,7 +205,7 @@ def _message_lane(activity: Activity, begin: float, end: float) -> Lane:
 
 
 def _has_forgotten(activity: Activity, begin: float) -> bool:
-    """Whether the exact times of some messages after ``begin`` are no longer kept."""
+    """Whether the exact times of some messages after ``begin`` were dropped."""
     arrivals = activity.arrivals
     return bool(arrivals) and arrivals[0][0] > begin and activity.received_count > len(arrivals)
 

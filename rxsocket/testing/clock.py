@@ -31,7 +31,7 @@ DAY = 24 * HOUR
 
 
 class Stuck(AssertionError):
-    """What :meth:`VirtualClock.run` waits for does not happen, or not in time."""
+    """The awaitable of :meth:`VirtualClock.run` cannot be done, or not in time."""
 
 
 class VirtualClock(VirtualLoop):
@@ -81,7 +81,7 @@ class VirtualClock(VirtualLoop):
             self.scheduler.advance_to(max(target, self.time()))  # a block may have gone past it
 
     def block(self, seconds: float) -> None:
-        """Let time pass in which the loop does nothing: what is due meanwhile runs late.
+        """Let time pass without running the loop: what is due meanwhile runs late.
 
         It stands for a callback that blocks; call it in one, or from the test.
 
@@ -277,7 +277,7 @@ class ChangeCondition:
             timeout: Seconds.
 
         Returns:
-            Whether it is true.
+            ``True`` if it became true, ``False`` after the timeout.
         """
         loop = asyncio._get_running_loop()
         if isinstance(loop, VirtualClock):

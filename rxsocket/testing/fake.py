@@ -48,7 +48,7 @@ class FakePeerConnection(PeerConnection):
         self._remove()
 
     def _stop_reading(self) -> None:
-        """Nothing to do: what comes is taken only when not frozen."""
+        """Do nothing: a frozen peer ignores what it receives."""
 
     def on_close_frame(self, code: int, reason: str) -> None:
         """Take the client's close frame: an answer to ours, or to be answered at once."""
@@ -131,7 +131,7 @@ class FakeLink:
                 parts.extend(fragments)
             whole: Payload = type(parts[0])().join(parts)
         except Exception:
-            self._closing = True  # what was begun cannot be ended (RFC 6455, section 5.4)
+            self._closing = True  # a message that was begun cannot be ended (RFC 6455, 5.4)
             self._loop.call_soon(self._fail_fragmented)
             raise
         return whole
@@ -372,8 +372,8 @@ def fake(*scripts: Script, tokens: Iterable[str] | None = None, latency: float =
     with :func:`clock`, in virtual time.
 
     Args:
-        scripts: What to do to the first handshakes; add more with ``fake.script(...)``.
-        tokens: Credentials that are let in, see ``Handshake.credential``; another gets a 401.
+        scripts: Scripts of the first handshakes; add more with ``fake.script(...)``.
+        tokens: Credentials that are accepted, see ``Handshake.credential``; others get a 401.
         latency: Seconds from a question (handshake, ping, close, echoed message) to its answer.
 
     Examples:

@@ -8,7 +8,7 @@
     slow(0.5)               ─────────── Link ── a ── b ── c ── d ── e
     corrupt(every=2)        ──── Link ── a ── b̸ ── c ── d̸ ── e ── f̸ ──
 
-They go round any transport: the real one, ``fake()``, ``replay()``, or another fault::
+They wrap any transport: the real one, ``fake()``, ``replay()``, or another fault::
 
     Socket(url, transport=drop_every(100)(slow(0.2)(websockets_transport)))
     Socket(feed.url, transport=reactivex.pipe(feed, slow(0.2), drop_every(100)))
@@ -185,7 +185,7 @@ def refuse(status: int = 503, *, times: int = 1, error: Exception | None = None)
     Args:
         status: The HTTP status to refuse them with.
         times: How many.
-        error: What to fail them with instead, e.g. ``ConnectionRefusedError()``.
+        error: An error to fail them with instead, e.g. ``ConnectionRefusedError()``.
 
     Examples:
         >>> Socket(feed.url, transport=refuse(429, times=3)(feed))
@@ -307,7 +307,7 @@ def faults(transport: Transport = websockets_transport) -> Faults:
     Every method may be called from any thread.
 
     Args:
-        transport: What to go round; left out, the real one.
+        transport: The transport inside; left out, the real one.
 
     Examples:
         >>> network = faults()

@@ -30,7 +30,7 @@ from rxsocket.events import (
 
 
 class EpochPhase(Enum):
-    """Where an epoch is."""
+    """The phase of an epoch."""
 
     NEW = "has not begun"
     DIALLING = "is being dialled"
@@ -54,15 +54,15 @@ NEXT_PHASE: Mapping[EpochPhase, Mapping[type, EpochPhase]] = MappingProxyType(
 """The phase that each event leads to; what is not here is an error."""
 
 SHOWN = 20
-"""How many events an error shows."""
+"""Number of events that an error shows."""
 
 
 class GrammarError(AssertionError):
     """The events broke the grammar.
 
     Attributes:
-        event: The one that did; ``None`` if it is one that never came.
-        history: The events that led to it, the last 20.
+        event: The one that did; ``None`` if one is missing.
+        history: The last 20 events before it.
     """
 
     def __init__(self, why: str, event: Event | None, history: tuple[Event, ...]) -> None:

@@ -44,7 +44,7 @@ _Row = list[_Marble]
 
 
 class _Legend:
-    """Which symbol stands for what."""
+    """The symbols of payloads and of credentials."""
 
     def __init__(self, values: Mapping[str, Any], credentials: Mapping[str, Any]) -> None:
         self._values = values
@@ -91,7 +91,7 @@ ROWS: Mapping[str, _ToSymbol] = {
         legend.payload(what.data) if isinstance(what, Message) else _end(what)
     ),
 }
-"""What each row shows: a symbol, or ``None`` for what does not belong there."""
+"""The symbol of an event in each row, or ``None`` if it is not shown there."""
 
 
 def marbles(
@@ -101,11 +101,11 @@ def marbles(
     values: Mapping[str, Any] | None = None,
     auth: Mapping[str, Any] | None = None,
 ) -> str:
-    """Draw what happened to a socket.
+    """Draw the events of a socket.
 
     Args:
-        seen: What :func:`watch` kept.
-        rows: Which rows; left out, all in which something happened.
+        seen: The events, from :func:`watch`.
+        rows: The rows to draw; left out, all that are not empty.
         tick: Seconds of a column.
         values: Payloads by the character that stands for them; a single character needs none.
         auth: Credentials by the letter that stands for them; left out, A, B, … as they came.
@@ -125,13 +125,13 @@ def assert_marbles(
     values: Mapping[str, Any] | None = None,
     auth: Mapping[str, Any] | None = None,
 ) -> None:
-    """Compare what happened to a socket with a marble diagram, in virtual time.
+    """Compare the events of a socket with a marble diagram, in virtual time.
 
     Only the rows of the diagram are compared; each has to be right from the watch's first moment to
     its last.
 
     Args:
-        seen: What :func:`watch` kept.
+        seen: The events, from :func:`watch`.
         diagram: A row a line: its name, then its marbles; see ``rxsocket.testing.marbles``.
         tick: Seconds of a column; what happens within one is at that column.
         values: Payloads by the character that stands for them; a single character needs none.

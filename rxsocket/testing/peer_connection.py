@@ -24,7 +24,7 @@ class PeerConnection(ABC):
     Attributes:
         number: Number of its handshake.
         loop: The loop it is on.
-        closing: Whether either side has sent a close frame, or the connection is gone.
+        closing: Whether either side has sent a close frame, or the connection has ended.
         frozen: Whether the server has stopped reading and answering.
         dropped: Whether the server cut the connection.
     """

@@ -33,7 +33,7 @@ class SocketChecks:
     """Checks the sockets that are made while a test runs: grammar (C2), none left open (C26).
 
     Attributes:
-        paused: Whether those that are made now live longer than the test.
+        paused: Whether new sockets are not checked.
     """
 
     def __init__(self) -> None:

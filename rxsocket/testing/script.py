@@ -119,7 +119,7 @@ class Accept:
         connection stays open.
 
         Args:
-            message: The message, or a function that says whether it is the right one.
+            message: The message, or a predicate.
         """
         return self._with_steps(ExpectStep(message))
 

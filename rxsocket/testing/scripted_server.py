@@ -62,17 +62,17 @@ class ScriptedServer:
 
     @property
     def dials(self) -> int:
-        """How many times a client dialled; those that found the server unreachable count too."""
+        """The number of dials, also of those that found the server unreachable."""
         return self._dials
 
     @property
     def connections(self) -> int:
-        """How many accepted connections there are, those that are being closed included."""
+        """The number of accepted connections, including those that are being closed."""
         return len(self._connections)
 
     @property
     def live(self) -> int:
-        """How many connections are open, with no close frame sent by either side."""
+        """The number of open connections: no close frame was sent by either side."""
         with self.log.changed:
             return sum(not connection.closing for connection in self._connections)
 
@@ -83,7 +83,7 @@ class ScriptedServer:
 
     @property
     def visits(self) -> list[PeerConnection]:
-        """The server's ends of the connections that are there, oldest first."""
+        """The server's ends of the connections, oldest first."""
         return self._copy(self._connections)
 
     @property
@@ -102,12 +102,12 @@ class ScriptedServer:
 
     @property
     def history(self) -> list[str]:
-        """What happened, in short lines without secrets."""
+        """The log, in short lines without secrets."""
         return self._copy(self.log.lines)
 
     @property
     def failures(self) -> list[AssertionError]:
-        """What a script expected and did not get."""
+        """Failures of scripts: an expected message did not come."""
         return self._copy(self.log.failures)
 
     def check(self) -> None:
@@ -153,14 +153,14 @@ class ScriptedServer:
     def wait_for(
         self, predicate: Callable[[Self], object], timeout: float = 5.0, message: str | None = None
     ) -> None:
-        """Block until a predicate about this server is true; it is asked whenever anything happens.
+        """Block until a predicate about this server is true; it is called after each change.
 
         On a thread where a virtual clock runs, virtual time passes instead.
 
         Args:
             predicate: Called with the server.
             timeout: Seconds.
-            message: What to say when it does not happen.
+            message: The text of the error.
 
         Raises:
             AssertionError: If it is not true in time, with the history; or a script's failure.
@@ -178,15 +178,14 @@ class ScriptedServer:
         On a thread where a virtual clock runs, virtual time passes instead.
 
         Args:
-            message: What it has to be, or a function that says whether it is right; ``None`` takes
-                any.
+            message: The message, or a predicate; ``None`` accepts any.
             timeout: Seconds.
 
         Returns:
             The message.
 
         Raises:
-            AssertionError: If it is another one, or none comes in time, with the history.
+            AssertionError: If another one comes, or none in time; with the history.
 
         Examples:
             >>> server.expect('{"op": "subscribe"}')

@@ -88,7 +88,7 @@ class TcpPeerConnection(PeerConnection):
         self._connection.transport.pause_reading()
 
 
-# Registered nowhere and above every level: websockets logs handshakes, with what they carry (C28).
+# Not registered and above every level: websockets logs handshakes with their credentials (C28).
 SILENT = logging.Logger("rxsocket.testing", logging.CRITICAL + 1)
 
 
@@ -295,8 +295,8 @@ def server(
     The server runs on a thread of its own and sends no pings.
 
     Args:
-        scripts: What to do to the first handshakes; add more with ``server.script(...)``.
-        tokens: Credentials that are let in, see ``Handshake.credential``; another gets a 401.
+        scripts: Scripts of the first handshakes; add more with ``server.script(...)``.
+        tokens: Credentials that are accepted, see ``Handshake.credential``; others get a 401.
         ssl: A server-side context, for ``wss://``.
         host: Address of this machine to listen on.
 

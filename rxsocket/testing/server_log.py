@@ -1,4 +1,4 @@
-"""What a scripted server saw: handshakes, messages, closes, and a history in short lines."""
+"""The log of a scripted server: handshakes, messages, closes, and short lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Handshake:
         query: Parameters of the query; of a repeated name, the last value.
         headers: Headers of the request; names in any case.
         subprotocols: Subprotocols that the client offered.
-        at: When it came, in seconds on the clock of the server's loop.
+        at: Its time, in seconds on the clock of the server's loop.
     """
 
     number: int
@@ -75,7 +75,7 @@ class Handshake:
 
     @property
     def fixed_subprotocol(self) -> str | None:
-        """What to answer a client that offers a credential among its subprotocols."""
+        """The answer to a client that offers a credential among its subprotocols."""
         return self._offered[1]
 
     @property
@@ -126,7 +126,7 @@ class ClientClose(NamedTuple):
 
 
 class ServerLog:
-    """What a scripted server saw; thread safe.
+    """The log of a scripted server; thread safe.
 
     Attributes:
         changed: The lock of the lists; notified after each change.
@@ -134,7 +134,7 @@ class ServerLog:
         messages: The messages of the clients, in order.
         closes: How clients closed, in order.
         lines: Everything in short lines, without secrets.
-        failures: What scripts expected and did not get.
+        failures: Failures of scripts.
     """
 
     def __init__(self) -> None:

@@ -83,7 +83,7 @@ class _SteadyScheduler(VirtualTimeScheduler):
             heappush(self._items, (max(due, self.seconds), next(self._order), item))
 
     def step(self, until: float = inf) -> bool:
-        """Run the next item, if it is due by a time in seconds; return whether there was one."""
+        """Run the next item that is due by a time; return ``False`` if there is none."""
         item = self._pop(until)
         if item is None:
             return False

@@ -1,4 +1,4 @@
-"""What happens to a socket, kept and waited for: on a thread, in a coroutine, in virtual time."""
+"""Collects the events of a socket and waits for them: on a thread, a loop, in virtual time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rxsocket.testing.clock import ChangeCondition
 T = TypeVar("T")
 
 SHOWN = 30
-"""How many events an error shows."""
+"""Number of events that an error shows."""
 
 
 class StreamsEnded(NamedTuple):
@@ -36,7 +36,7 @@ class WatchEntry(NamedTuple):
 
 
 class Watch(abc.DisposableBase):
-    """What happened to a socket. Made by :func:`watch`; dispose it to stop watching.
+    """The events of a socket. Made by :func:`watch`; dispose it to stop watching.
 
     Attributes:
         socket: The socket.
@@ -85,12 +85,12 @@ class Watch(abc.DisposableBase):
 
     @property
     def completed(self) -> bool:
-        """Whether the streams completed."""
+        """``True`` if the streams completed."""
         return self._end is not None and self._end.error is None
 
     @property
     def error(self) -> Exception | None:
-        """What the streams failed with, if they did."""
+        """The error of the streams, if they failed."""
         return None if self._end is None else self._end.error
 
     def of(self, kind: type[T]) -> list[T]:
@@ -138,14 +138,14 @@ class Watch(abc.DisposableBase):
         timeout: float = 8.0,
         message: str = "what was waited for did not happen",
     ) -> None:
-        """Block until something is true; it is asked whenever something happens.
+        """Block until a predicate is true; it is called after each event.
 
         On a thread where a virtual clock runs, virtual time passes instead.
 
         Args:
             predicate: Called with this watch.
             timeout: Seconds.
-            message: What to say when it does not happen.
+            message: The text of the error.
 
         Raises:
             AssertionError: If it is not true in time, with what happened.
@@ -187,7 +187,7 @@ class Watch(abc.DisposableBase):
 
 
 def watch(socket: Socket, *, connect: bool = True) -> Watch:
-    """Keep everything that happens to a socket from now on.
+    """Collect everything that happens to a socket from now on.
 
     Args:
         socket: The socket.
