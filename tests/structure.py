@@ -127,14 +127,38 @@ def defined_twice(package: list[Module]) -> dict[str, list[str]]:
 
 
 def with_one_implementer(package: list[Module]) -> list[str]:
-    """Protocols and ABCs that at most one class names as its base."""
-    bases = [_base(base) for module in package for each in module.classes for base in each.bases]
-    return [
-        f"{module.name}.{each.name}"
-        for module in package
-        for each in module.classes
-        if {"Protocol", "ABC"} & set(map(_base, each.bases)) and bases.count(each.name) < 2
-    ]
+    """Protocols and ABCs that at most one class implements: all their methods, or by name.
+
+    The types of functions, with nothing but ``__call__``, are left out.
+    """
+    every = [each for module in package for each in module.classes]
+    found: list[str] = []
+    for module in package:
+        for each in module.classes:
+            wanted = _members(each)
+            if not {"Protocol", "ABC"} & set(map(_base, each.bases)) or wanted == {"__call__"}:
+                continue
+            implementers = [
+                other
+                for other in every
+                if other is not each
+                and (each.name in map(_base, other.bases) or wanted <= _members(other))
+            ]
+            if len(implementers) < 2:
+                found.append(f"{module.name}.{each.name}")
+    return found
+
+
+def _members(node: ast.ClassDef) -> set[str]:
+    """Methods and attributes that a class says it has."""
+    names: set[str] = set()
+    for inner in node.body:
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(inner.name)
+        elif isinstance(inner, ast.Assign | ast.AnnAssign):
+            targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return names
 
 
 def _base(node: ast.expr) -> str:

@@ -71,7 +71,7 @@ class Engine:
         self.publisher = Publisher(loop, connect, options.label, hooks)
         self.publisher.history.written = written_secrets(options)
         self.outbox = Outbox(loop, self.publisher, connect, options.queue_for, hooks)
-        self.loop_listener = LoopListener(loop, self.publisher)
+        self.loop_listener = LoopListener(loop, self.publisher.publish)
         self.auth = AuthManager(
             options, loop, auth, self.run_state, self.publisher, self.outbox, hooks
         )

@@ -16,7 +16,6 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Protocol
 
 from rxsocket.events import Resumed
 from rxsocket.runtime.loop import SocketLoop
@@ -106,12 +105,6 @@ def loop_monitor(loop: asyncio.AbstractEventLoop) -> LoopMonitor:
         return _monitors[loop]
 
 
-class EventPublisher(Protocol):
-    """What lets an event be known; the publisher of a socket, which is above this module."""
-
-    def publish(self, event: Resumed) -> None: ...
-
-
 class LoopListener:
     """Listens to the monitor while a socket has a link to probe, or a wait to cut short.
 
@@ -119,12 +112,12 @@ class LoopListener:
 
     Args:
         loop: The loop.
-        publisher: Given ``Resumed``.
+        publish: Called with ``Resumed``.
     """
 
-    def __init__(self, loop: SocketLoop, publisher: EventPublisher) -> None:
+    def __init__(self, loop: SocketLoop, publish: Callable[[Resumed], None]) -> None:
         self._loop = loop
-        self._publisher = publisher
+        self._publish = publish
         self._monitor: LoopMonitor | None = None
         self._probes: tuple[Callable[[float], None], ...] = ()
         self._sleeps: tuple[_Sleep, ...] = ()
@@ -165,7 +158,7 @@ class LoopListener:
             probe(0.0)
 
     def on_jumped(self, seconds: float) -> None:
-        self._publisher.publish(Resumed(slept=seconds, at=self._loop.wall_time()))
+        self._publish(Resumed(slept=seconds, at=self._loop.wall_time()))
         for probe in self._probes:
             probe(seconds)
         for sleep in self._sleeps:
