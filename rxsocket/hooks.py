@@ -22,9 +22,7 @@ class EarlyAnswers(Protocol):
         """Whether all of them came."""
         ...
 
-    def on_message(self, message: Any) -> None:
-        """A message came there, decoded."""
-        ...
+    def on_message(self, message: Any) -> None: ...
 
 
 class _NothingAsked:

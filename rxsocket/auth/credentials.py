@@ -267,9 +267,7 @@ class CredentialSet:
         return credential.fingerprint in self._known
 
     def discard(self, credential: Credential) -> None:
-        """Take one out."""
         self._known.pop(credential.fingerprint, None)
 
     def forget(self) -> None:
-        """Take all out."""
         self._known.clear()

@@ -139,7 +139,6 @@ class TokenRefresher:
             self.followers = (*self.followers, follower)
 
     def remove(self, follower: Follower) -> None:
-        """Stop with the last one."""
         with self._lock:
             self.followers = tuple(other for other in self.followers if other is not follower)
             if self.followers:

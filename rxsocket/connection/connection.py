@@ -139,7 +139,6 @@ class Connection(abc.ObserverBase[Signal]):
         )
 
     def dial(self, request: Request) -> None:
-        """Connect."""
         if self.is_closed:
             return
         self._request = request
@@ -285,7 +284,6 @@ class Connection(abc.ObserverBase[Signal]):
     # --- what the transport says
 
     def on_next(self, value: Signal) -> None:
-        """A signal of the transport."""
         if self.is_closed:
             return
         if isinstance(value, list):
@@ -299,7 +297,6 @@ class Connection(abc.ObserverBase[Signal]):
             self._linked(value)
 
     def on_error(self, error: Exception) -> None:
-        """The dial failed, or the transport did."""
         if self.is_closed:
             return
         if self.link is not None:
@@ -310,7 +307,6 @@ class Connection(abc.ObserverBase[Signal]):
             self._end(self._did_not_open(error, End(error=error)))
 
     def on_completed(self) -> None:
-        """The transport ended."""
         if not self.is_closed:
             self.on_error(ConnectionError("the transport ended without a reason"))
 

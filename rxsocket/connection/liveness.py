@@ -91,7 +91,6 @@ class Liveness:
                 part.pause()
 
     def resume(self) -> None:
-        """It is read again."""
         for part in (self._keepalive, self._heartbeat, self._staleness):
             if part is not None:
                 part.resume()

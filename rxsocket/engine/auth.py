@@ -119,7 +119,6 @@ class AuthManager:
         publisher.begin(_shown(source))
 
     def set_auth(self, value: Any) -> Receipt[AuthChange]:
-        """Change the credential, from any thread; see ``Socket.set_auth``."""
         credential = self._credential(value, "set_auth(value)")
         receipt = self._publisher.changes.receipt()
         run_for(receipt, self._loop, lambda: self._set_auth(credential, receipt))
@@ -142,7 +141,6 @@ class AuthManager:
         self._forget_renewal()
 
     def on_opened(self) -> None:
-        """A connection is open."""
         if self._pending_renewal is not None:
             self._pending_renewal.on_opened()
 

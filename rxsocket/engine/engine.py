@@ -89,14 +89,12 @@ class Engine:
         return self.run_state.is_running or self._references.is_used
 
     def connect(self) -> abc.DisposableBase:
-        """Keep the socket connected until disposed."""
         with self.loop.lock:
             if self._has_stopped:
                 self._has_stopped, self._stopped = False, None
         return self._references.acquire()
 
     def send(self, value: Any) -> Receipt[Sent]:
-        """Send a message; see ``Socket.send``."""
         return self.send_encoded(*self.encode(value))
 
     def send_value(self, value: Any) -> Receipt[Sent]:
@@ -113,7 +111,6 @@ class Engine:
         return self.encode(value if self.options.codec is not None else json_text(value))
 
     def encode(self, value: Any) -> tuple[str | bytes | Fragments, int]:
-        """What goes on the wire for a value, and its size in bytes."""
         for intercept in self.hooks.before_send:
             value = intercept(value)
         if self.options.codec is not None:
@@ -129,11 +126,9 @@ class Engine:
         return receipt
 
     def reconnect(self) -> None:
-        """Make a fresh connection; see ``Socket.reconnect``."""
         self.loop.run(self._reconnect)
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
-        """End the socket; see ``Socket.close``."""
         receipt = self._receipt()
         run_for(receipt, self.loop, lambda: self._close(code, reason, receipt))
         return receipt
@@ -145,11 +140,9 @@ class Engine:
             receipt.result()
 
     async def close_and_wait(self, *, interrupted: bool) -> None:
-        """Close, and wait for it."""
         await self._close_soon(interrupted=interrupted)
 
     def wait(self, timeout: float | None) -> bool:
-        """Block until it stopped; see ``Socket.wait``."""
         if self.loop.is_current:
             raise RuntimeError("wait() would block the loop of this socket: await wait_closed()")
         if self._never_started():
@@ -166,7 +159,6 @@ class Engine:
         return True
 
     async def wait_closed(self) -> None:
-        """Return when it has stopped; see ``Socket.wait_closed``."""
         if not self._never_started():
             await self._until_stopped()
         if self._failure is not None:
@@ -201,7 +193,6 @@ class Engine:
         self._after_stop()
 
     def on_event(self, event: Event) -> None:
-        """An event of the run."""
         if isinstance(event, Ended):
             # Its connection has closed: what is disposed with the run was not made yet.
             self._end(event, StopReason(event.cause))

@@ -33,7 +33,6 @@ class ClosingConnections:
         return len(self._tasks)
 
     def add(self, link: Link, code: int = 1000, reason: str = "") -> None:
-        """Send a close frame, and wait for the rest in the background."""
         link.close(code, reason)
         task = self._wait_for(link)
         if task is not None:
@@ -173,7 +172,6 @@ class RunState:
     refused_retries: int = 0
 
     def start(self) -> None:
-        """The socket starts."""
         self.is_running = True
         self.closed_at = None
         self.was_stable = False

@@ -117,7 +117,6 @@ BEGUN: Mapping[Cause, str] = {
 
 
 def attempt_reason(cause: Cause) -> str:
-    """Why there is an attempt."""
     return BEGUN.get(cause, cause.value)
 
 
@@ -127,7 +126,6 @@ def meaning(code: int) -> str:
 
 
 def closing(event: Closed) -> str:
-    """How a connection closed."""
     said = f" {event.reason!r}" if event.reason else ""
     cause: str = event.cause.value
     if event.cause in (Cause.PEER, Cause.LOST) and event.sent is not None and event.code != 1000:

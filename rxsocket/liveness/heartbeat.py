@@ -110,7 +110,6 @@ class Heartbeating:
         self.stop()
 
     def resume(self) -> None:
-        """Go on, after the interval."""
         self.stop()
         self._task = asyncio.get_running_loop().create_task(self._beat())
 

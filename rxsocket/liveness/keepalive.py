@@ -176,7 +176,6 @@ class Staleness:
         self._timer.cancel()
 
     def resume(self) -> None:
-        """Begin anew."""
         self._timer.cancel()
         self._last, self._waited = self._loop.time(), False
         if not self._is_stale:

@@ -137,7 +137,6 @@ class Publisher:
             self.changes.on_event(event)
 
     def enter(self, state: State) -> None:
-        """Be in a state."""
         if state is not self.state.value:
             self.state.emit(state)
 
@@ -235,12 +234,10 @@ class Publisher:
             self.latency.emit(latency)
 
     def begin(self, credential: Credential) -> None:
-        """Show which credential the socket was made with."""
         self.history.add_credential(credential, 0.0)  # before whatever happens
         self.auth.emit(credential)
 
     def credential(self, credential: Credential) -> None:
-        """Show which credential is in use."""
         with self._loop.turn():
             if credential != self.auth.value:
                 self.changes.on_use(credential)

@@ -36,7 +36,6 @@ class DirectObservable(Observable[T]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """Subscribe; see ``reactivex.Observable.subscribe``."""
         if isinstance(on_next, abc.ObserverBase):
             observer: abc.ObserverBase[T] = on_next  # pyright: ignore[reportUnknownVariableType]
             return self._subscribe_core(observer, scheduler)

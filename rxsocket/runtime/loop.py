@@ -110,7 +110,6 @@ class SocketLoop:
             return loop, partial(background.release, loop)
 
     def bind(self) -> None:
-        """Choose the loop, if none is chosen."""
         with self.lock:
             if self._loop is not None and not self._loop.is_closed():
                 return

@@ -98,7 +98,6 @@ _lock = threading.Lock()
 
 
 def loop_monitor(loop: asyncio.AbstractEventLoop) -> LoopMonitor:
-    """The monitor of a loop."""
     with _lock:
         if loop not in _monitors:
             _monitors[loop] = LoopMonitor(loop)

@@ -26,7 +26,6 @@ def add_shutdown(loop: asyncio.AbstractEventLoop, function: Shutdown) -> None:
 
 
 def remove_shutdown(loop: asyncio.AbstractEventLoop, function: Shutdown) -> None:
-    """Do not call it any more."""
     watcher = _watchers.get(loop)
     if watcher is None:
         return

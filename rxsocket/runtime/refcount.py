@@ -49,11 +49,9 @@ class RefCount:
 
     @property
     def is_used(self) -> bool:
-        """Whether there is a reference."""
         return bool(self._references)
 
     def acquire(self) -> abc.DisposableBase:
-        """A reference, until it is disposed."""
         reference = _Reference(self)
         with self._loop.lock:
             self._loop.bind()
@@ -62,7 +60,6 @@ class RefCount:
         return reference
 
     def release(self, reference: _Reference) -> None:
-        """Drop a reference."""
         with self._loop.lock:
             if reference not in self._references:
                 return  # dropped before, or with all others at the end of the socket

@@ -92,7 +92,6 @@ class LoopScheduler(PeriodicScheduler):
         action: typing.ScheduledAction[S],
         state: S | None = None,
     ) -> abc.DisposableBase:
-        """Run an action at a time, by :attr:`now`; see :meth:`schedule`."""
         ahead = self.to_datetime(duetime) - self.now
         return self._after(ahead.total_seconds(), action, state)
 

@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that runs on this thread, if one does."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -93,7 +92,6 @@ class Background:
         self._users = 0
 
     def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether that is the loop of this thread."""
         return loop is self._loop
 
     def acquire(self) -> asyncio.AbstractEventLoop:

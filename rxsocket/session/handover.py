@@ -72,7 +72,6 @@ class HandoverAttempt:
         self.caught_up: asyncio.Future[None] = self._loop.event_loop.create_future()
 
     def on_link(self, new: Connection) -> None:
-        """The new one could open."""
         if new.link is not None:
             self._read_gate.add_link(new.link)  # both are paused together
             self._answers = self._hooks.subscribe_early(new.link, new.epoch)
@@ -105,7 +104,6 @@ class HandoverAttempt:
         new.activate(seamless=self.caught_up.done())
 
     def stop(self) -> None:
-        """Watch neither of them any more."""
         self._is_stopped = True
         self._remove_old_filter()
         if self._pinging is not None:

@@ -108,7 +108,6 @@ class SafeObserver(Generic[T]):
         self.subscribed_by = _subscriber_name()
 
     def on_next(self, value: T) -> None:
-        """Call the observer, if it is active."""
         if self.is_active:
             try:
                 self.run(self.callback, value)
@@ -203,12 +202,10 @@ class Hub(Generic[T]):
 
     @property
     def observer_count(self) -> int:
-        """How many observers are subscribed."""
         return len(self._observers)
 
     @property
     def observed(self) -> bool:
-        """Whether any observer is subscribed."""
         return bool(self._observers)
 
     @property
@@ -232,7 +229,6 @@ class Hub(Generic[T]):
         return subscription
 
     def remove_observer(self, subscription: HubSubscription[T]) -> None:
-        """Call an observer no more."""
         subscription.is_active = False
         self.loop.run(lambda: self._remove(subscription))
 

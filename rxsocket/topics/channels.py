@@ -105,7 +105,6 @@ class Channels:
         by: Callable[[Any], Any] | None,
         acknowledged: Answer | None,
     ) -> Channel:
-        """See ``Socket.channel``; from any thread."""
         if (match is None) == (key is None):
             raise ValueError(
                 "match, key: pass one of them, to tell which messages are of a channel"

@@ -108,11 +108,9 @@ class Topics:
     # --- from any thread
 
     def listener(self, topic: str, type: Any) -> Listener[Any]:
-        """See ``Socket.listener``."""
         return Listener(self, Pattern(topic), type)
 
     def emitter(self, topic: str, mapper: Callable[[T], Any] | None) -> Emitter[T]:
-        """See ``Socket.emitter``."""
         checked = None if mapper is None else function("mapper", mapper)
         engine, pattern = self._engine, Pattern(topic)
         return Emitter(engine.send_value, engine.report_not_sent, self._envelope, pattern, checked)

@@ -225,7 +225,6 @@ class Requests:
         answers: int | None,
         idempotent: bool,
     ) -> Answers:
-        """See ``Socket.request``."""
         if (match is None) == (id is None):
             raise ValueError("match, id: pass one of them, to tell which messages are the answer")
         if match is not None:

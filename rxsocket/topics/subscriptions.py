@@ -137,7 +137,6 @@ class Subscriptions:
         subscription.channels = 0
 
     def clear(self) -> None:
-        """Drop all, as the socket ended."""
         for subscription in tuple(self._all):
             self.discard(subscription)
 
@@ -262,7 +261,6 @@ class EarlySubscriptions:
         return not any(subscription.channels for subscription in self._unanswered)
 
     def on_message(self, message: Any) -> None:
-        """Take a message of the connection, decoded, for an answer, if it is one."""
         if not self._unanswered:
             return
         try:

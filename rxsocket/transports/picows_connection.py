@@ -107,7 +107,6 @@ class MessageAssembler(WSListener):
             self._close(frame.get_payload_as_bytes())
 
     def flush(self) -> None:
-        """Hand on the messages that came since the last time."""
         observer, batch = self.observer, self._batch
         if batch and observer is not None:
             self._batch = []
@@ -126,11 +125,9 @@ class MessageAssembler(WSListener):
         raise NotImplementedError
 
     def on_ping(self, payload: bytes) -> None:
-        """A ping came."""
         raise NotImplementedError
 
     def on_pong(self, payload: bytes) -> None:
-        """A pong came."""
         raise NotImplementedError
 
     def on_close(self, code: int, reason: str, payload: bytes) -> None:
@@ -169,7 +166,6 @@ class MessageAssembler(WSListener):
         self._add(text)
 
     def forget(self) -> None:
-        """Let go of a message that is not whole."""
         self._kind = None
         self._parts = bytearray()
 
@@ -232,7 +228,6 @@ class PicowsConnection(MessageAssembler):
         self.reads = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """The handshake succeeded."""
         self._transport = transport
         tcp = transport.underlying_transport
         protocol = cast(BufferedProtocol, tcp.get_protocol())
@@ -262,7 +257,6 @@ class PicowsConnection(MessageAssembler):
         return self._failed
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The TCP connection is gone."""
         self.check_failed()
         self._closing = True
         for pong in self._pongs.values():
@@ -337,24 +331,20 @@ class PicowsConnection(MessageAssembler):
 
     @property
     def subprotocol(self) -> str | None:
-        """The subprotocol that the server chose."""
         return self._subprotocol
 
     def write(self, messages: Sequence[str | bytes]) -> bool:
-        """Hand whole messages to the transport; whether it can take more now."""
         transport = self._open("message was written")
         for message in messages:
             transport.send(_kind(message), message)
         return self._writable.is_set()
 
     async def drain(self) -> None:
-        """Return when the transport can take more."""
         await self._writable.wait()
         if self._gone.is_set():
             raise ConnectionLost("the connection closed before the message was written")
 
     async def send(self, data: str | bytes | Fragments) -> None:
-        """Write one message; return when the transport can take the next one."""
         if isinstance(data, (str, bytes)):
             if not self.write([data]):
                 await self.drain()
@@ -386,7 +376,6 @@ class PicowsConnection(MessageAssembler):
         return transport
 
     async def ping(self) -> float:
-        """Send a ping and wait for its pong; return the round trip in seconds."""
         transport = self._open("pong came")
         payload = next(self._numbers).to_bytes(8)
         pong: asyncio.Future[float] = self._loop.create_future()
@@ -399,39 +388,31 @@ class PicowsConnection(MessageAssembler):
             del self._pongs[payload]
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send a close frame, unless one was sent already."""
         self._start_closing(code, reason)
 
     async def answered(self) -> None:
-        """Return when the peer has sent its close frame, or the connection is gone."""
         await self._answered.wait()
 
     async def wait_closed(self) -> None:
-        """Return when nothing of the connection is left."""
         await self._gone.wait()
 
     def abort(self) -> None:
-        """Drop the connection at once, without a close frame."""
         self._closing = True
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
     def pause(self) -> None:
-        """Stop reading from the network (C27)."""
         if self._transport is not None:
             self._transport.underlying_transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
         if self._transport is not None:
             self._transport.underlying_transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """The write buffer is full."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """There is room in it again."""
         self._writable.set()
         payload, self._pong_payload = self._pong_payload, None
         if payload is not None:

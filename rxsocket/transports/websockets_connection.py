@@ -152,14 +152,12 @@ class WebSocketsConnection(ClientConnection):
             self._data(event)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection is there."""
         super().connection_made(transport)
         reader: Any = transport
         if hasattr(reader, "max_size"):
             reader.max_size = READ_SIZE
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: of the handshake first, then of frames."""
         self.reads += 1
         if self._frame_reader is not None:
             self._frame_reader.feed(data)
@@ -169,14 +167,12 @@ class WebSocketsConnection(ClientConnection):
             self._parse(data)
 
     def eof_received(self) -> None:
-        """No more bytes will come."""
         if self._frame_reader is not None:
             self._frame_reader.give_up()  # the parser complains of a frame that is not whole
         self._refuse(unanswered())
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The TCP connection is gone."""
         self._refuse(exc if isinstance(exc, OSError) else unanswered())
         super().connection_lost(exc)
         self._answer()
@@ -198,7 +194,6 @@ class WebSocketsConnection(ClientConnection):
         super().send_data()
 
     def resume_writing(self) -> None:
-        """There is room in the write buffer again."""
         super().resume_writing()
         pong, self._pong = self._pong, b""
         if pong and self.protocol.state is State.OPEN:
@@ -329,7 +324,6 @@ class WebSocketsConnection(ClientConnection):
             observer.on_completed()
 
     async def answered(self) -> None:
-        """Return when the peer sent a close frame, or the connection is gone."""
         if not self._answered:
             self._waiter = self._waiter or asyncio.Event()
             await self._waiter.wait()
