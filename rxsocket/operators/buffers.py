@@ -1,98 +1,61 @@
-"""Buffers: what is kept of the values that a consumer was not ready for (C27)."""
+"""What an operator keeps of the values that its consumer is not ready for (C27)."""
 
 from __future__ import annotations
 
+import logging
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.subject import BehaviorSubject
 
 from rxsocket.errors import BufferOverflow
-from rxsocket.operators.drops import Drops
 from rxsocket.runtime.reporting import Reporter, reporter
+from rxsocket.runtime.threads import exit_soon
+
+logger = logging.getLogger("rxsocket")
 
 T = TypeVar("T")
 
 OverflowPolicy: TypeAlias = Literal["drop_oldest", "drop_newest", "error"]
 
 
-class ValueBuffer(Protocol[T]):
+class ValueBuffer(ABC, Generic[T]):
     """Values in the order in which they are to be taken. Its caller holds a lock."""
 
-    def __len__(self) -> int: ...
+    _values: Any  # a deque, or a dict
 
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @abstractmethod
     def put(self, value: T) -> int:
-        """Let a value wait; return how many were dropped for it, itself included.
+        """Add a value; return the number of values dropped for it, itself included.
 
         Raises:
-            BufferOverflow: If there is no place for it and none may be dropped.
-            Exception: What a function of the user's raised.
+            BufferOverflow: If it is full and drops none.
+            Exception: If a function of the user raised it.
         """
-        ...
 
+    @abstractmethod
     def pop(self) -> T:
-        """Take the value that is next, of a buffer that is not empty."""
-        ...
-
-    def clear(self) -> None: ...
-
-
-class LatestBuffer(Generic[T]):
-    """The newest value alone."""
-
-    def __init__(self) -> None:
-        self._values: list[T] = []
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def put(self, value: T) -> int:
-        dropped = len(self._values)
-        self._values[:] = [value]
-        return dropped
-
-    def pop(self) -> T:
-        return self._values.pop()
+        """Take the next value; the buffer must not be empty."""
 
     def clear(self) -> None:
         self._values.clear()
 
 
-class ConflatingBuffer(Generic[T]):
-    """The newest value of each key, in the place of the first that waited: no key starves."""
-
-    def __init__(self, key: Callable[[T], Hashable]) -> None:
-        self._key = key
-        self._values: dict[Hashable, T] = {}
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def put(self, value: T) -> int:
-        before = len(self._values)
-        self._values[self._key(value)] = value
-        return 1 - (len(self._values) - before)
-
-    def pop(self) -> T:
-        return self._values.pop(next(iter(self._values)))
-
-    def clear(self) -> None:
-        self._values.clear()
-
-
-class BoundedBuffer(Generic[T]):
-    """All values up to a number of them, then what the policy says."""
+class BoundedBuffer(ValueBuffer[T]):
+    """All values up to a number of them; one more is treated by the policy."""
 
     def __init__(self, count: int, overflow: OverflowPolicy) -> None:
         self._count = count
         self._overflow = overflow
         self._values: deque[T] = deque()
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def put(self, value: T) -> int:
         if len(self._values) < self._count:
@@ -108,16 +71,93 @@ class BoundedBuffer(Generic[T]):
     def pop(self) -> T:
         return self._values.popleft()
 
-    def clear(self) -> None:
-        self._values.clear()
+
+class ConflatingBuffer(ValueBuffer[T]):
+    """The newest value of each key, in the place of the first that waited: no key starves."""
+
+    def __init__(self, key: Callable[[T], Hashable]) -> None:
+        self._key = key
+        self._values: dict[Hashable, T] = {}
+
+    def put(self, value: T) -> int:
+        before = len(self._values)
+        self._values[self._key(value)] = value
+        return 1 - (len(self._values) - before)
+
+    def pop(self) -> T:
+        return self._values.pop(next(iter(self._values)))
+
+
+class Drops(Observable[int]):
+    """A count of dropped values: readable as ``value``, and an Observable of it.
+
+    Give it to one operator, or to several to have their sum. An observer gets the current count
+    first, then each new one, on the thread that drops; thin it out with ``ops.sample``. It may be
+    read and subscribed to from any thread.
+
+    ::
+
+        dropped    ----x-xx--------x---
+        subscribe  0---1-23--------4---
+
+    Examples:
+        >>> drops = Drops()
+        >>> socket.messages.pipe(latest(drops=drops)).subscribe(draw)
+        >>> drops.pipe(ops.sample(1.0)).subscribe(lambda count: print(count, "dropped"))
+        >>> drops.value
+        0
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts = BehaviorSubject(0)
+
+    def __repr__(self) -> str:
+        return f"<Drops: {self.value}>"
+
+    @property
+    def value(self) -> int:
+        """The number of dropped values so far; thread safe."""
+        return self._counts.value
+
+    def add(self, dropped: int) -> None:
+        """Count dropped values; operators call it."""
+        if dropped:
+            with self.lock:  # of RxPY's; held, so that observers get the counts in order
+                self._counts.on_next(self._counts.value + dropped)
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        subscription = SingleAssignmentDisposable()
+        with self.lock:
+            subscription.disposable = self._counts.subscribe(_guarded(observer, subscription))
+        return subscription
+
+
+def _guarded(
+    observer: abc.ObserverBase[int], subscription: abc.DisposableBase
+) -> Callable[[int], None]:
+    """The observer's ``on_next``; if it raises, the operator goes on."""
+
+    def on_next(count: int) -> None:
+        try:
+            observer.on_next(count)
+        except BaseException as error:
+            subscription.dispose()
+            logger.exception("an observer of dropped values raised and was detached")
+            if not exit_soon(error):
+                raise
+
+    return on_next
 
 
 NOTHING: Final[Any] = object()
-"""What there is to take when nothing waits."""
+"""Taken when no value waits."""
 
 
 class BufferedInput(Generic[T]):
-    """Subscribes to a source, and buffers its values until they are taken. Thread safe.
+    """Buffers the values of a source until they are taken. Thread safe.
 
     ::
 
@@ -126,10 +166,10 @@ class BufferedInput(Generic[T]):
         take    ------1-2-3---4 finished
 
     Args:
-        buffer: Where the values wait.
+        buffer: Holds the values.
         drops: Counts those that are dropped.
-        wake: Called on the source's thread, outside any lock, when there is something to take, or
-            the source has ended. Its end comes after what waited before it.
+        wake: Called on the source's thread, outside any lock, after each value and after the end of
+            the source, which takes effect when the buffer is empty.
     """
 
     def __init__(
@@ -147,13 +187,13 @@ class BufferedInput(Generic[T]):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing waits and nothing more comes."""
+        """True if the source has ended and the buffer is empty."""
         with self._lock:
             return self._has_ended and not len(self._buffer)
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a value to take, or the end to pass on."""
+        """True if there is a value to take, or the end to pass on."""
         with self._lock:
             return self._has_ended or len(self._buffer) > 0
 
@@ -163,12 +203,12 @@ class BufferedInput(Generic[T]):
         )
 
     def take(self) -> T:
-        """The value that is next, or ``NOTHING``."""
+        """The next value, or ``NOTHING``."""
         with self._lock:
             return self._buffer.pop() if len(self._buffer) else NOTHING
 
     def end_observer(self, observer: abc.ObserverBase[Any]) -> None:
-        """Complete an observer, or fail it, as the source ended; call it when ``is_finished``."""
+        """Complete or fail an observer as the source ended; call it when ``is_finished``."""
         try:
             if self._error is None:
                 observer.on_completed()
@@ -179,12 +219,12 @@ class BufferedInput(Generic[T]):
                 raise
 
     def report(self, error: BaseException) -> bool:
-        """Report what an observer raised to the socket that the values come from (C23).
+        """Report an exception of an observer to the socket that the values come from (C23).
 
-        The end of the source, raised by RxPY because there is no ``on_error``, is no failure.
+        The error of the source, which RxPY raises if there is no ``on_error``, is not reported.
 
         Returns:
-            Whether there is such a socket.
+            ``False`` if the values do not come from a socket.
         """
         if self._report is None:
             return False

@@ -19,10 +19,9 @@ from rxsocket.validation import function, whole_number
 
 T = TypeVar("T")
 U = TypeVar("U")
-Mapper = Callable[[T], Awaitable[U]]
 
 WAITING = 1024
-"""Values that may wait when no operator in front says otherwise."""
+"""Values that may wait, unless an operator in front says otherwise."""
 
 
 def flat_map_async(
@@ -185,7 +184,7 @@ class _AsyncCalls(Generic[T, U]):
             raise
         except Exception as error:
             self._fail(error)
-        except BaseException as error:  # none that an observer can get as an error
+        except BaseException as error:  # on_error takes an Exception
             if running_loop() is None or asyncio.current_task() is not task:
                 raise  # the coroutine of a loop that has ended is being closed
             self._detach(error)
@@ -200,7 +199,7 @@ class _AsyncCalls(Generic[T, U]):
             self._detach(error)
 
     def _detach(self, error: BaseException) -> None:
-        """Emit nothing more, and report what the observer, or the mapper, raised."""
+        """Emit nothing more, and report an exception of the observer, or of the mapper."""
         self.dispose()  # now: another call may be done in this turn
         if not self._input.report(error):
             raise error
@@ -208,7 +207,7 @@ class _AsyncCalls(Generic[T, U]):
     def _on_done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
         error = None if task.cancelled() else task.exception()
-        if error is not None:  # the observer raised: nobody else would report it
+        if error is not None:  # the observer raised
             self.dispose()
             if not self._input.report(error):
                 task.get_loop().call_exception_handler(

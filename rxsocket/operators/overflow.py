@@ -1,4 +1,4 @@
-"""What becomes of values that come faster than their consumer takes them, by a named policy (C27).
+"""Operators for values that come faster than their consumer takes them, by a named policy (C27).
 
 A consumer is *ready* when it has returned from the value before:
 
@@ -8,10 +8,10 @@ A consumer is *ready* when it has returned from the value before:
 - :func:`~rxsocket.operators.concat_map_async` and ``flat_map_async`` directly behind one of these
   take the next value when the ``async`` function is done with one before.
 
-Values that are taken come in the order in which they came. What still waits when the source ends is
-delivered, then the end; disposing lets go of it.
+Values keep their order. Those that still wait when the source ends are delivered before the end;
+disposing drops them.
 
-An observer that raises is detached. When the values come from a socket, that is reported on its
+An observer that raises is detached. If the values come from a socket, that is reported on its
 ``errors`` (C23); else the exception goes to the caller of the observer, such as the loop.
 """
 
@@ -31,15 +31,14 @@ from rxsocket.operators.buffers import (
     BoundedBuffer,
     BufferedInput,
     ConflatingBuffer,
-    LatestBuffer,
+    Drops,
     OverflowPolicy,
     ValueBuffer,
 )
-from rxsocket.operators.drops import Drops
 from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.stream import CheckedObservable
-from rxsocket.validation import function, whole_number
+from rxsocket.validation import function, instance, whole_number
 
 T = TypeVar("T")
 
@@ -52,10 +51,10 @@ class BufferedObservable(CheckedObservable[T]):
 
     Args:
         name: Name of the operator that made it, for errors.
-        source: Where the values come from.
+        source: The source of the values.
         new_buffer: Makes the buffer of a subscriber.
-        drops: Counts what the buffer drops.
-        scheduler: Where the observer is called.
+        drops: Counts dropped values.
+        scheduler: Calls the observer.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class BufferedObservable(CheckedObservable[T]):
         self._deliver_on = scheduler
 
     def new_input(self, wake: Callable[[], None]) -> BufferedInput[T]:
-        """A buffer of its own to take values from, which is to be subscribed to the source."""
+        """A new buffer to take values from; subscribe it to the source."""
         return BufferedInput(self._new_buffer(), self._drops, wake)
 
     def _subscribe_core(
@@ -147,7 +146,7 @@ class _TurnDelivery(Generic[T]):
             with self._lock:
                 self._is_scheduled = False
             if self.input.is_ready:
-                self._wake()  # it came between the last two looks
+                self._wake()  # a value came between take() and is_finished
 
 
 POLICIES = ("drop_oldest", "drop_newest", "error")
@@ -172,12 +171,7 @@ def latest(
         >>> drops = Drops()
         >>> socket.messages.pipe(latest(drops=drops)).subscribe(draw)
     """
-    _checked(drops)
-
-    def operator(source: Observable[T]) -> Observable[T]:
-        return BufferedObservable("latest", source, LatestBuffer, drops, scheduler)
-
-    return operator
+    return _operator("latest", lambda: BoundedBuffer(1, "drop_oldest"), drops, scheduler)
 
 
 def conflate(
@@ -206,14 +200,7 @@ def conflate(
         >>> socket.messages.pipe(conflate(lambda quote: quote.symbol)).subscribe(draw)
     """
     function("conflate(key)", key)
-    _checked(drops)
-
-    def operator(source: Observable[T]) -> Observable[T]:
-        return BufferedObservable(
-            "conflate", source, lambda: ConflatingBuffer(key), drops, scheduler
-        )
-
-    return operator
+    return _operator("conflate", lambda: ConflatingBuffer(key), drops, scheduler)
 
 
 def buffer_up_to(
@@ -254,16 +241,15 @@ def buffer_up_to(
     whole_number("buffer_up_to(count)", count)
     if overflow not in POLICIES:
         raise ValueError(f"overflow: pass one of {', '.join(POLICIES)}, not {overflow!r}")
-    _checked(drops)
-
-    def operator(source: Observable[T]) -> Observable[T]:
-        return BufferedObservable(
-            "buffer_up_to", source, lambda: BoundedBuffer(count, overflow), drops, scheduler
-        )
-
-    return operator
+    return _operator("buffer_up_to", lambda: BoundedBuffer(count, overflow), drops, scheduler)
 
 
-def _checked(drops: Drops | None) -> None:
-    if drops is not None and not isinstance(drops, Drops):
-        raise TypeError(f"drops: pass a Drops(), not {type(drops).__name__}")
+def _operator(
+    name: str,
+    new_buffer: Callable[[], ValueBuffer[T]],
+    drops: Drops | None,
+    scheduler: abc.SchedulerBase | None,
+) -> Callable[[Observable[T]], Observable[T]]:
+    if drops is not None:
+        instance("drops", drops, Drops, "a Drops()")
+    return lambda source: BufferedObservable(name, source, new_buffer, drops, scheduler)

@@ -7,7 +7,7 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeGuard, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import reactivex
 from reactivex import Observable, abc
@@ -169,17 +169,13 @@ def _snapshot(fetch: Callable[[Any], Any], session: Observable[Any]) -> Observab
         fetched = fetch(session)
     except Exception as error:
         return reactivex.throw(error)
-    if _is_observable(fetched):
-        return fetched
+    if isinstance(fetched, Observable):
+        return cast("Observable[Any]", fetched)
     if not inspect.isawaitable(fetched):
         kind = type(fetched).__name__
         text = f"fetch: pass an async function, or one that returns an Observable, not {kind}"
         return reactivex.throw(TypeError(text))
     return _awaited(fetched)
-
-
-def _is_observable(fetched: Any) -> TypeGuard[Observable[Any]]:
-    return isinstance(fetched, Observable)
 
 
 def _awaited(awaitable: Awaitable[Any]) -> Observable[Any]:
