@@ -5,7 +5,8 @@ and knows by itself when it has ended. RxPY puts an observer with a lock and a d
 between each source and its observer, and a scheduler around each subscription. With RxPY's in the
 seven places of a socket where these are, an idle socket was 221 objects more than a bare connection
 instead of fewer than 110, and opening one took 1.25 to 1.4 times the processor time (least of six
-interleaved rounds). ``tests/unit/test_switch.py`` shows that they do what RxPY's do.
+interleaved rounds); with RxPY's ``switch_map`` alone it was 185 objects.
+``tests/unit/test_switch.py`` shows that they do what RxPY's do.
 """
 
 from __future__ import annotations
