@@ -246,7 +246,7 @@ def buffer_up_to(
 
 def _operator(
     name: str,
-    new_buffer: Callable[[], ValueBuffer[T]],
+    new_buffer: Callable[[], ValueBuffer[Any]],
     drops: Drops | None,
     scheduler: abc.SchedulerBase | None,
 ) -> Callable[[Observable[T]], Observable[T]]:

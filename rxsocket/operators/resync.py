@@ -7,7 +7,7 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import reactivex
 from reactivex import Observable, abc
@@ -170,7 +170,7 @@ def _snapshot(fetch: Callable[[Any], Any], session: Observable[Any]) -> Observab
     except Exception as error:
         return reactivex.throw(error)
     if isinstance(fetched, Observable):
-        return cast("Observable[Any]", fetched)
+        return fetched  # pyright: ignore[reportUnknownVariableType]
     if not inspect.isawaitable(fetched):
         kind = type(fetched).__name__
         text = f"fetch: pass an async function, or one that returns an Observable, not {kind}"
