@@ -1,7 +1,7 @@
 """The socket: an auth subject, switch-mapped into connections, shared as streams.
 
-:meth:`Socket._connections` is the library in four lines. The other methods check their arguments and
-call the part that owns the matter: the engine, the topics, the channels, the requests.
+:meth:`Socket._connections` is the library in four lines. The other methods check their arguments,
+and call the part that owns the matter: the engine, the topics, the channels, the requests.
 """
 
 from __future__ import annotations
