@@ -68,9 +68,8 @@ from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.channels import Channel
-from rxsocket.topics.emitters import Emitter
 from rxsocket.topics.listeners import Listener
-from rxsocket.topics.topic import Envelope
+from rxsocket.topics.topic import Emitter, Envelope
 from rxsocket.transports.base import (
     Link,
     Options,

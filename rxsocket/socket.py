@@ -45,11 +45,10 @@ from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.channels import Channel, Channels
-from rxsocket.topics.emitters import Emitter
 from rxsocket.topics.listeners import Listener, Topics
 from rxsocket.topics.requests import Answers, Requests
 from rxsocket.topics.subscriptions import Answer
-from rxsocket.topics.topic import Envelope, envelope_or_default
+from rxsocket.topics.topic import Emitter, Envelope, envelope_or_default
 from rxsocket.transports.base import Transport
 from rxsocket.transports.names import TransportName
 from rxsocket.validation import (

@@ -1,4 +1,4 @@
-"""Channels: the messages that a server sends because it was asked to (C22).
+"""Channels: the messages of one subscription on the wire (C22).
 
 ::
 
@@ -26,8 +26,8 @@ class ChannelHub(RoutedHub[Any]):
     """The observers of one channel.
 
     Attributes:
-        subscription: What is asked of the server.
-        match: Tells whether a message is of this channel, when there is no key.
+        subscription: Its subscription on the wire.
+        match: Tells whether a message is of this channel; ``None`` if a key does.
         by: Returns the key of a message.
         key: The key of this channel's messages.
     """
@@ -74,14 +74,14 @@ class Channel(Stream[Any]):
 
 
 class Channels:
-    """The channels of one socket: which hubs its messages are routed to.
+    """The channels of one socket, and the hubs that its messages are routed to.
 
     Args:
         engine: The running parts of the socket.
-        envelope: Where a message's topic is: the key of a channel that names none itself.
+        envelope: Finds a message's topic, the key of a message unless a channel has ``by``.
 
     Attributes:
-        subscriptions: What they ask of the server.
+        subscriptions: Their subscriptions on the wire.
     """
 
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
@@ -114,7 +114,7 @@ class Channels:
         for name, given in (("match", match), ("by", by), ("acknowledged", acknowledged)):
             if given is not None:
                 callback(name, given)
-        hash(key)  # what cannot be looked up fails here, at once
+        hash(key)  # raises at once if it cannot be looked up
         subscription = self.subscriptions.subscription(subscribe, unsubscribe, acknowledged)
         name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
         return Channel(ChannelHub(name, self, subscription, match, by or self._topic_of, key))
@@ -135,7 +135,7 @@ class Channels:
         self.subscriptions.add_channel(hub.subscription)
 
     def remove_hub(self, hub: ChannelHub) -> None:
-        """Route nothing to a hub, as it is not observed any more."""
+        """Stop routing to a hub, as it is no longer observed, and unsubscribe on the wire."""
         self._stop_routing(hub)
         self.subscriptions.remove_channel(hub.subscription)
 
@@ -207,7 +207,7 @@ class Channels:
             return False
 
     def _report(self, function: Callable[..., Any], error: BaseException) -> None:
-        if function not in self._reported:  # once: it may raise at every message
+        if function not in self._reported:  # once: every message may fail
             self._reported.add(function)
             self.publisher.report(observer_name(error), "channel", error, detached=False)
         else:

@@ -5,9 +5,9 @@ From a message to the listeners of its topic there is one look-up, whatever the 
     message ── unwrap ── topic ── routes[topic] ──┬─ hub (topic, type) ── its listeners
                once a message      one look-up    └─ hub (pattern, type)
 
-The first message of a topic asks each pattern with unbound parameters whether it matches; the
-answer is kept. The route of a topic with one listener leads straight to it: what a message touches
-for each of many topics is in no cache.
+The first message of a topic is matched against each pattern with unbound parameters; the result is
+kept. The route of a topic with one listener leads straight to it: with many topics, what a message
+touches for each is not in the processor's cache.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from rxsocket.events import TopicFailed
 from rxsocket.hooks import without
 from rxsocket.streams.multicast import HubSubscription, RoutedHub
 from rxsocket.streams.stream import CheckedObservable
-from rxsocket.topics.emitters import Emitter
-from rxsocket.topics.topic import Envelope, Pattern, converter
+from rxsocket.topics.topic import Emitter, Envelope, Pattern, converter
 from rxsocket.validation import function
 
 T = TypeVar("T")
 
 MAX_ROUTES = 4096
-"""Topics whose route is kept; a server may name ever new ones."""
+"""Topics whose route is kept: the number of topics of a server has no bound."""
 MAX_ROUTE_BYTES = 2**20
 """Bytes of their names."""
 
@@ -42,7 +41,7 @@ class TopicHub(RoutedHub[Any]):
 
     Attributes:
         pattern: The topic, or what topics have to match.
-        convert: Makes a value of the type of a payload.
+        convert: Converts a payload to the type.
     """
 
     __slots__ = ("__weakref__", "_topics", "convert", "pattern")
@@ -82,12 +81,7 @@ def _keep(data: Any) -> Any:
 
 
 class Topics:
-    """The topics of one socket: which hubs they are routed to.
-
-    Args:
-        engine: The running parts of the socket.
-        envelope: How a topic and a payload are one message.
-    """
+    """The topics of one socket, and the hubs that they are routed to."""
 
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
         self.loop = engine.loop
@@ -96,7 +90,7 @@ class Topics:
         self._engine = engine
         self._envelope = envelope
         self._unwrap = envelope.unwrap
-        # A hub lives as long as there is a listener of it, or an observer of one.
+        # A hub lives as long as a listener of it, or an observer of one.
         self._hubs: WeakValueDictionary[tuple[str, Any], TopicHub] = WeakValueDictionary()
         self._exact: dict[str, tuple[TopicHub, ...]] = {}
         self._patterns: tuple[TopicHub, ...] = ()
@@ -116,7 +110,7 @@ class Topics:
         return Emitter(engine.send_value, engine.report_not_sent, self._envelope, pattern, checked)
 
     def hub(self, pattern: Pattern, type: Any) -> TopicHub:
-        """The one hub of all listeners of a pattern and type."""
+        """The hub that all listeners of a pattern and type share."""
         key = (pattern.text, type)
         with self.loop.lock:
             hub = self._hubs.get(key)
@@ -157,7 +151,7 @@ class Topics:
             messages.dispose()
 
     def refresh_route(self, hub: TopicHub) -> None:
-        """Find the route of a hub's topic anew, as its observers are others."""
+        """Find the route of a hub's topic again, as its observers changed."""
         if not hub.pattern.unbound and hub.pattern.topic in self._exact:
             self._routes[hub.pattern.topic] = self._find_route(hub.pattern.topic)
 
@@ -223,14 +217,14 @@ class Topics:
         hub.emit(value)
 
     def _fail(self, topic: str, error: BaseException) -> None:
-        """Publish that a payload has no value, without the text and frames that may quote it."""
+        """Publish that a payload cannot be converted, without text and frames that may quote it."""
         at, shown = self.loop.wall_time(), Undecodable(why_undecodable(error))
         self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
         self.loop.exit_later(error)
 
     def _report(self, error: BaseException) -> None:
         epoch = self.publisher.delivers
-        if epoch != self._reported_in or epoch is None:  # once: it may be so at every message
+        if epoch != self._reported_in or epoch is None:  # once an epoch: every message may fail
             self._reported_in = epoch
             self.publisher.report("envelope.unwrap", "listeners", error, detached=False)
         else:
@@ -267,7 +261,7 @@ class Listener(CheckedObservable[T]):
 
     def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
         super().__init__(f"listener {pattern.text}")
-        self._hub = topics.hub(pattern, type)  # an unusable type fails here, at once
+        self._hub = topics.hub(pattern, type)  # raises if the type is unusable
         self._topics = topics
         self._pattern = pattern
         self._type = type

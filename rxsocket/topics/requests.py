@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Generator, Hashable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +25,6 @@ from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
 from rxsocket.hooks import without
 from rxsocket.runtime.scheduler import StreamScheduler
-from rxsocket.runtime.threads import running_loop
 from rxsocket.sending.outbox import Sent
 from rxsocket.streams.multicast import SafeObserver, observer_name
 from rxsocket.streams.receipts import Receipt
@@ -39,7 +37,7 @@ IdOf = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """What is sent, and which messages are its answers."""
+    """The payload of a request, and how to tell its answers."""
 
     payload: Any
     match: Callable[[Any], object] | None
@@ -50,10 +48,7 @@ class RequestOptions:
     idempotent: bool
 
     def identified(self, numbers: Iterator[int]) -> tuple[Any, Any]:
-        """The id that its answer will have, and its payload with it.
-
-        Args:
-            numbers: Ids for payloads that have none in the field.
+        """The id of the answer, and the payload with it; ``numbers`` are ids to add.
 
         Raises:
             ValueError: If there is no id.
@@ -70,7 +65,7 @@ class RequestOptions:
 
 
 class JsonField:
-    """Returns what a JSON object has in a field; equal for equal names of fields."""
+    """Returns the value of a field of a JSON object; equal for equal names of fields."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -118,33 +113,15 @@ class Answers(CheckedObservable[Any]):
         return self._last_answer().__await__()
 
     async def _last_answer(self) -> Any:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Any] = loop.create_future()
-        last: list[Any] = [None]
-
-        def settle(error: Exception | None) -> None:
-            if answered.done():
-                return
-            if error is None:
-                answered.set_result(last[0])
-            else:
-                answered.set_exception(error)
-
-        def end(error: Exception | None = None) -> None:
-            if running_loop() is loop:
-                settle(error)
-                return
-            with suppress(RuntimeError):  # that loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, error)
+        receipt = self._requests.new_receipt()
+        last: Any = None
 
         def on_next(answer: Any) -> None:
-            last[0] = answer
+            nonlocal last
+            last = answer
 
-        subscription = self.subscribe(on_next, end, end)
-        try:
-            return await answered
-        finally:
-            subscription.dispose()
+        with self.subscribe(on_next, receipt.fail, lambda: receipt.settle(last)):
+            return await receipt
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
@@ -155,52 +132,29 @@ class Answers(CheckedObservable[Any]):
         return self._requests.operator_scheduler()
 
 
+@dataclass(slots=True, eq=False)
 class _PendingRequest:
     """A request that waits for its answers.
 
     Attributes:
-        epoch: The connection that it was written to; ``None`` until it was.
-        answers_left: How many are still to come; ``None`` for no limit.
+        epoch: The connection that it was written to; ``None`` before.
+        answers_left: The number of answers still to come; ``None`` for no limit.
         connection: Keeps the socket connected for it.
     """
 
-    __slots__ = (
-        "answers_left",
-        "connection",
-        "data",
-        "epoch",
-        "id",
-        "observer",
-        "options",
-        "size",
-        "timer",
-    )
-
-    def __init__(
-        self,
-        options: RequestOptions,
-        observer: SafeObserver[Any],
-        id: Any,
-        data: str | bytes | Fragments,
-        size: int,
-    ) -> None:
-        self.options = options
-        self.observer = observer
-        self.id = id
-        self.data = data
-        self.size = size
-        self.epoch: int | None = None
-        self.answers_left = options.answers
-        self.timer: asyncio.TimerHandle | None = None
-        self.connection: abc.DisposableBase | None = None
+    options: RequestOptions
+    observer: SafeObserver[Any]
+    id: Any
+    data: str | bytes | Fragments
+    size: int
+    answers_left: int | None
+    epoch: int | None = None
+    timer: asyncio.TimerHandle | None = None
+    connection: abc.DisposableBase | None = None
 
 
 class Requests:
-    """The requests of one socket.
-
-    Args:
-        engine: The running parts of the socket.
-    """
+    """The requests of one socket."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -244,7 +198,7 @@ class Requests:
             answers=answers,
             idempotent=idempotent,
         )
-        options.identified(self._numbers)  # what has no id fails here, at once
+        options.identified(self._numbers)  # raises at once if there is no id
         return Answers(self, options)
 
     def send(self, options: RequestOptions, observer: abc.ObserverBase[Any]) -> abc.DisposableBase:
@@ -264,10 +218,13 @@ class Requests:
             report(error)
 
         safe_observer = SafeObserver(observer, dispose_and_report, report_later=report)
-        request = _PendingRequest(options, safe_observer, id, data, size)
+        request = _PendingRequest(options, safe_observer, id, data, size, options.answers)
         request.connection = self._engine.connect()
         self._loop.run(lambda: self._start(request))
         return Disposable(dispose)
+
+    def new_receipt(self) -> Receipt[Any]:
+        return Receipt(self._loop, self._publisher.report)
 
     def operator_scheduler(self) -> StreamScheduler:
         """A scheduler for the operators of one ``pipe``."""
@@ -328,7 +285,7 @@ class Requests:
                 self._on_answer(request, epoch, message)
 
     def _result(self, function: Callable[[Any], Any], message: Any) -> Any:
-        """What a user's function returns for a message; ``None`` if it raises, which is no yes."""
+        """The result of a user's function for a message; ``None`` if it raises."""
         try:
             return function(message)
         except BaseException as error:
@@ -359,7 +316,7 @@ class Requests:
                 self._fail(request, ConnectionLost(lost))
 
     def _on_identity_change(self) -> None:
-        """What was asked as one identity is not asked again as another (C14)."""
+        """Fail all requests: none is sent again as another identity (C14)."""
         text = "not answered: the credential is another identity's now"
         for request in tuple(self._pending):
             self._fail(request, IdentityChanged(text))

@@ -1,4 +1,4 @@
-"""Subscriptions on the wire: which connection carries which, and what it answered (C19, C22).
+"""Subscriptions on the wire: the connections that carry them, and the answers there (C19, C22).
 
 ::
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,51 +21,36 @@ MakeFrame = Callable[[], "str | bytes"]
 Answer = Callable[[Any], "bool | Exception | None"]
 
 
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Subscription:
     """One subscription on the wire, however many channels share it (C22).
 
     Attributes:
         subscribe: Makes the subscribe message.
         unsubscribe: Makes the unsubscribe message, if there is one.
-        acknowledged: Tells whether a message is the answer: ``None`` if it is none.
+        acknowledged: Tells whether a message is the answer; ``None`` if it is not.
         channels: The number of channels with subscribers.
-        carried: The epochs whose connection carried the subscribe message.
-        unanswered: Those of them on which the answer has not come yet.
+        carried: The epochs that carried the subscribe message.
+        unanswered: Those of them without an answer yet.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "acknowledged",
-        "carried",
-        "channels",
-        "subscribe",
-        "unanswered",
-        "unsubscribe",
-    )
-
-    def __init__(
-        self, subscribe: MakeFrame, unsubscribe: MakeFrame | None, acknowledged: Answer | None
-    ) -> None:
-        self.subscribe = subscribe
-        self.unsubscribe = unsubscribe
-        self.acknowledged = acknowledged
-        self.channels = 0
-        self.carried: set[int] = set()
-        self.unanswered: set[int] = set()
+    subscribe: MakeFrame
+    unsubscribe: MakeFrame | None
+    acknowledged: Answer | None
+    channels: int = 0
+    carried: set[int] = field(default_factory=set[int])
+    unanswered: set[int] = field(default_factory=set[int])
 
     def add_epoch(self, epoch: int) -> None:
-        """A connection carries it: the subscribe message is on its way."""
         self.carried.add(epoch)
         if self.acknowledged is not None:
             self.unanswered.add(epoch)
 
     def discard_epoch(self, epoch: int) -> None:
-        """A connection does not carry it any more."""
         self.carried.discard(epoch)
         self.unanswered.discard(epoch)
 
     def keep_epoch(self, epoch: int) -> None:
-        """Every other connection has ended."""
         self.carried &= {epoch}
         self.unanswered &= {epoch}
 
@@ -75,7 +61,7 @@ class Subscriptions:
     Args:
         engine: The running parts of the socket.
         fail: Called with a subscription that was refused, or whose message cannot be made.
-        report: Called with a user's function that raised, and what it raised.
+        report: Called with a user's function, and the exception that it raised.
     """
 
     def __init__(
@@ -97,7 +83,7 @@ class Subscriptions:
     def subscription(
         self, subscribe: Any, unsubscribe: Any, acknowledged: Answer | None
     ) -> Subscription:
-        """The one subscription of all channels with the same subscribe message; any thread."""
+        """The subscription that all channels with this subscribe message share; any thread."""
         asking = self._frame("subscribe", subscribe)
         ending = None if unsubscribe is None else self._frame("unsubscribe", unsubscribe)
         same: Hashable = subscribe if callable(subscribe) else asking()
@@ -132,7 +118,6 @@ class Subscriptions:
             self._all.pop(subscription, None)
 
     def discard(self, subscription: Subscription) -> None:
-        """Drop one that the server does not keep, with all of its channels."""
         self._all.pop(subscription, None)
         subscription.channels = 0
 
@@ -141,7 +126,7 @@ class Subscriptions:
             self.discard(subscription)
 
     def on_message(self, epoch: int, message: Any) -> None:
-        """Take a message of a connection for an answer, if it is one."""
+        """Take a message of a connection, which may be an answer."""
         for subscription in tuple(self._all):
             if epoch not in subscription.unanswered:
                 continue
@@ -156,17 +141,17 @@ class Subscriptions:
             self._fail(subscription, answer if isinstance(answer, Exception) else refused)
 
     def answer(self, subscription: Subscription, message: Any) -> bool | Exception | None:
-        """What a message says of a subscription; ``None`` if it is not an answer."""
+        """The answer of a message to a subscription; ``None`` if it is not one."""
         if subscription.acknowledged is None:
             return None
         try:
             return subscription.acknowledged(message)
-        except BaseException as error:  # of the user's function: no answer that it knows
+        except BaseException as error:  # of the user's function
             self._report(subscription.acknowledged, error)
             return None
 
     def received(self, message: Any) -> Any:
-        """What interceptors make of a message, before observers get it."""
+        """A message after the interceptors, as observers get it."""
         for intercept in self._engine.hooks.after_receive:
             message = intercept(message)
         return message
@@ -174,18 +159,18 @@ class Subscriptions:
     def subscribe_early(self, link: Link, epoch: int) -> EarlySubscriptions:
         """Subscribe on a connection that is not delivering yet (C13).
 
-        What comes there is for :meth:`EarlySubscriptions.on_message`, until it delivers. Nothing is
-        subscribed to again when the outbox opens it.
+        Its messages go to :meth:`EarlySubscriptions.on_message` until it delivers. The outbox does
+        not subscribe again when it opens the connection.
         """
         frames = self._subscribe_frames(epoch)
         if frames:
-            with suppress(ConnectionLost):  # the transport is about to say how it ended
+            with suppress(ConnectionLost):  # the transport reports the end
                 link.write(frames)
         asked = [subscription for subscription in self._all if epoch in subscription.unanswered]
         return EarlySubscriptions(self, asked)
 
     def _opening_frames(self, epoch: int) -> list[str | bytes]:
-        """What is written first on a connection that delivers from now on."""
+        """The first messages to write on a connection that delivers from now on."""
         frames = self._subscribe_frames(epoch)
         for subscription in tuple(self._all):
             if not subscription.channels:
@@ -215,7 +200,7 @@ class Subscriptions:
             return data
 
         if not callable(value):
-            frame()  # what cannot be sent fails here, at once
+            frame()  # raises if it cannot be sent
         return frame
 
     def _subscribe_frame(self, subscription: Subscription) -> str | bytes | None:
@@ -223,7 +208,7 @@ class Subscriptions:
             return subscription.subscribe()
         except Exception as error:  # of the user's function: an error of its channels alone
             failure = error
-        except BaseException as error:  # no error that an observer can get
+        except BaseException as error:  # on_error takes an Exception
             self._report(subscription.subscribe, error)
             failure = RuntimeError(f"subscribe: raised {type(error).__name__}")
         self.loop.run(lambda: self._fail(subscription, failure))
@@ -234,15 +219,15 @@ class Subscriptions:
             return []
         try:
             return [subscription.unsubscribe()]
-        except BaseException as error:  # of the user's function: no channel is left that could fail
+        except BaseException as error:  # of the user's function; no channel is left to fail
             self._report(subscription.unsubscribe, error)
             return []
 
 
 class EarlySubscriptions:
-    """The answers on a connection that does not deliver yet, which is ready when all came.
+    """The answers on a connection that does not deliver yet; it is ready when all have come.
 
-    An answer takes effect when its message is delivered, which is after the switch: a refusal there
+    An answer takes effect when its message is delivered, after the switch: until then, a refusal
     must not fail a channel that the old connection still carries.
 
     Examples:
@@ -257,7 +242,7 @@ class EarlySubscriptions:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every subscription that still has channels has its answer."""
+        """True if every subscription that still has channels has its answer."""
         return not any(subscription.channels for subscription in self._unanswered)
 
     def on_message(self, message: Any) -> None:

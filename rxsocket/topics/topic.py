@@ -1,15 +1,20 @@
-"""Topics: their names, with parameters as in ``chat/:room``, and their place in a message."""
+"""Topics: their place in a message, their names, with parameters as in ``chat/:room``, emitters."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from rxsocket.sending.interceptors import Outgoing
+from rxsocket.sending.outbox import Sent
+from rxsocket.streams.receipts import Receipt
 from rxsocket.validation import is_mapping
+
+T = TypeVar("T")
 
 
 class Envelope(Protocol):
@@ -40,7 +45,7 @@ class _TopicText(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_TopicText).decode
-"""One for all sockets: making it takes as long as some handshakes."""
+"""One for all sockets: it takes as long to make as several handshakes."""
 
 
 class JsonEnvelope:
@@ -56,7 +61,7 @@ class JsonEnvelope:
 
     def unwrap(self, message: Any) -> tuple[Any, Any] | None:
         """The topic and the payload; ``None`` if the message has not the form of an envelope."""
-        if type(message) is str or isinstance(message, (str, bytes)):  # the first is much quicker
+        if type(message) is str or isinstance(message, (str, bytes)):  # the first is quicker
             try:
                 text = _decode(message)
             except (msgspec.DecodeError, UnicodeError):
@@ -89,12 +94,12 @@ def envelope_or_default(envelope: Envelope | None) -> Envelope:
 
 @functools.lru_cache(maxsize=256)
 def converter(type: Any) -> Callable[[Any], Any]:
-    """The function that makes values of a type of payloads, one for all listeners of the type.
+    """The function that converts payloads to a type; one for all listeners of the type.
 
-    It raises ``ValueError`` for a payload that has no such value.
+    It raises ``ValueError`` for a payload that cannot be converted.
 
     Raises:
-        TypeError: If values of this type cannot be made.
+        TypeError: If no payload can be converted to this type.
     """
     decode, raw = msgspec.json.Decoder(type).decode, msgspec.Raw
 
@@ -140,10 +145,10 @@ class Pattern:
 
     @property
     def topic(self) -> str:
-        """The topic, when all parameters are bound.
+        """The topic.
 
         Raises:
-            ValueError: If one is not; it says which.
+            ValueError: If a parameter is unbound; it says which.
         """
         if self.unbound:
             raise ValueError(f"params: {self.text!r} needs a value for :{self.unbound[0]}")
@@ -174,3 +179,68 @@ class Pattern:
             part == mine or (mine.startswith(":") and part)
             for part, mine in zip(parts, self._segments, strict=True)
         )
+
+
+class Emitter(Outgoing, Generic[T]):
+    """Sends payloads to a topic; ``socket.emitter``. It is an observer, as ``outgoing`` is.
+
+    ::
+
+        readings   --1--2--3|
+        sent       --{"topic": "meter/7", "data": 1}--{..., 2}--{..., 3}--
+
+    Examples:
+        >>> chat = socket.emitter("chat/:room")
+        >>> chat.emit({"text": "hello"}, params={"room": 1})
+        >>> readings.subscribe(socket.emitter("meter/:id").with_params(id=7))
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Any], Receipt[Sent]],
+        not_sent: Callable[[Exception], None],
+        envelope: Envelope,
+        pattern: Pattern,
+        mapper: Callable[[T], Any] | None,
+    ) -> None:
+        super().__init__(send, not_sent)
+        self._send: Callable[[Any], Receipt[Sent]] = send
+        self._envelope = envelope
+        self._pattern = pattern
+        self._mapper = mapper
+
+    def __repr__(self) -> str:
+        return f"<Emitter {self._pattern.text}>"
+
+    def with_params(self, **params: Any) -> Emitter[T]:
+        """The same emitter with values for parameters: ``.with_params(room=1)``.
+
+        Raises:
+            ValueError: If there is no such parameter, or the value cannot be a segment.
+        """
+        pattern = self._pattern.bind(params)
+        return Emitter(self._send, self._not_sent, self._envelope, pattern, self._mapper)
+
+    def emit(self, payload: T, params: Mapping[str, Any] | None = None) -> Receipt[Sent]:
+        """Send a payload; see ``Socket.send`` for when and how.
+
+        Args:
+            payload: What to send, before the mapper.
+            params: Values for the parameters that are still unbound.
+
+        Returns:
+            A receipt, as ``Socket.send`` gives.
+
+        Raises:
+            ValueError: If a parameter has no value.
+        """
+        topic = self._pattern.bind(params or {}).topic
+        data = payload if self._mapper is None else self._mapper(payload)
+        return self._send(self._envelope.wrap(topic, data))
+
+    def on_next(self, value: T) -> None:
+        """Send a payload; what cannot be sent is on ``errors``."""
+        try:
+            self.emit(value)
+        except Exception as error:
+            self._not_sent(error)
