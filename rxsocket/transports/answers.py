@@ -13,7 +13,6 @@ from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 
 MAX_HEAD = 2**16
 _STATUS_LINE = re.compile(r"HTTP/(1\.[01]) ([1-5]\d\d)(?: .*)?")
-_UPGRADE_HEADERS = ("connection", "upgrade")
 
 
 class Redirect(Exception):
@@ -61,11 +60,15 @@ class Answer:
     def upgrade(self) -> bytes:
         """A 101 with what RFC 6455 speaks of alone, for a parser with limits on all else."""
         lines = [
-            f"{name}: {value}\r\n"
+            f"{name}: {value}"
             for name, value in self.headers
-            if name in _UPGRADE_HEADERS or name.startswith("sec-websocket-")
+            if name == "upgrade" or name.startswith("sec-websocket-")
         ]
-        return f"HTTP/1.1 101 Switching Protocols\r\n{''.join(lines)}\r\n".encode("latin-1")
+        listed = ",".join(value for name, value in self.headers if name == "connection")
+        if "upgrade" in (option.strip(" \t").lower() for option in listed.split(",")):
+            lines.append("Connection: Upgrade")
+        head = "\r\n".join(("HTTP/1.1 101 Switching Protocols", *lines, "\r\n"))
+        return head.encode("latin-1")
 
 
 class AnswerReader:

@@ -15,31 +15,42 @@ import logging
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from ssl import create_default_context
 from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from reactivex import Observable, abc
-from websockets.exceptions import InvalidURI
-from websockets.uri import WebSocketURI, parse_uri
+from websockets.uri import WebSocketURI
 
-from rxsocket.errors import HandshakeInvalid, RedirectRefused
+from rxsocket.errors import RedirectRefused
 from rxsocket.runtime.direct import DirectObservable
-from rxsocket.transports.answers import Redirect
+from rxsocket.transports.answers import Redirect, unanswered
 from rxsocket.transports.base import Request, Signal
-from rxsocket.transports.proxies import Proxy, mention_proxy, proxy_address, proxy_for
+from rxsocket.transports.proxies import (
+    Proxy,
+    connect_socks,
+    is_socks,
+    mention_proxy,
+    open_tunnel,
+    proxy_address,
+    proxy_for,
+)
+from rxsocket.transports.tcp import open_tcp, server_name
 from rxsocket.url import Address
 
 Start: TypeAlias = Callable[[abc.ObserverBase[Signal]], None]
-Handshake: TypeAlias = Callable[[Request, WebSocketURI, Proxy | None, str | None], Awaitable[Start]]
+Handshake: TypeAlias = Callable[[Request, WebSocketURI, Proxy | None], Awaitable[Start]]
+Translate: TypeAlias = Callable[[Exception], Exception | None]
 
 MAX_REDIRECTS = 10
+_ASCII = "".join(map(chr, range(33, 127)))
 _DROPPED_ON_REDIRECT = ("authorization", "cookie", "proxy-authorization")
 
 
 def from_handshake(
     request: Request,
     handshake: Handshake,
-    translate: Callable[[Exception, Proxy | None], Exception | None],
+    translate: Translate,
 ) -> Observable[Signal]:
     """One connection, cold.
 
@@ -67,7 +78,7 @@ class _Dial(abc.DisposableBase):
         observer: abc.ObserverBase[Signal],
         request: Request,
         handshake: Handshake,
-        translate: Callable[[Exception, Proxy | None], Exception | None],
+        translate: Translate,
     ) -> None:
         self._observer = observer
         self._proxy: Proxy | None = None
@@ -82,7 +93,7 @@ class _Dial(abc.DisposableBase):
         self,
         request: Request,
         handshake: Handshake,
-        translate: Callable[[Exception, Proxy | None], Exception | None],
+        translate: Translate,
     ) -> None:
         try:
             async with asyncio.timeout(request.options.open_timeout):
@@ -98,11 +109,11 @@ class _Dial(abc.DisposableBase):
     async def _follow_redirects(self, request: Request, handshake: Handshake) -> Start:
         first = request
         for _ in range(MAX_REDIRECTS):
-            uri = parse_uri(without_user_info(request.url))
+            uri = to_uri(request.url)
             url = proxy_for(uri, request.options.proxy)
             self._proxy = None if url is None else proxy_address(url)
             try:
-                return await handshake(request, uri, self._proxy, url)
+                return await handshake(request, uri, self._proxy)
             except Redirect as redirect:
                 location = redirect.location
             request = _redirected(request, Address.parse(first.url), location)
@@ -136,37 +147,93 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
 
 def _without_secrets(
     error: Exception,
-    translate: Callable[[Exception, Proxy | None], Exception | None],
+    translate: Translate,
     proxy: Proxy | None,
 ) -> Exception:
     """The error to show: without a traceback or a chain, whose frames hold the request (C28)."""
     shown: Exception
     if isinstance(error, TimeoutError) and error.errno is None:
         shown = TimeoutError("the handshake took longer than open_timeout")
-    elif isinstance(error, InvalidURI):
-        shown = HandshakeInvalid("the address is not one that can be dialled")
     else:
-        shown = translate(error, proxy) or error
+        shown = translate(error) or error
     if proxy is not None:
         shown = mention_proxy(shown, proxy)
     shown.__cause__ = shown.__context__ = None
     return shown.with_traceback(None)
 
 
+async def open_transport(
+    request: Request,
+    uri: WebSocketURI,
+    proxy: Proxy | None,
+    protocol: asyncio.BaseProtocol,
+    *,
+    create_connection: Callable[..., Awaitable[tuple[asyncio.Transport, Any]]],
+    start_tls: Callable[..., Awaitable[asyncio.Transport | None]],
+) -> None:
+    """Connect a protocol to the server: by TCP or through a proxy, then TLS.
+
+    Args:
+        request: What is dialled.
+        uri: Its address.
+        proxy: The proxy, if there is one.
+        protocol: What is connected.
+        create_connection: That of an event loop, or one like it.
+        start_tls: Likewise.
+
+    Raises:
+        OSError: If the server or the proxy cannot be reached.
+        HandshakeError: If the proxy will not.
+    """
+    context = request.options.ssl or create_default_context() if uri.secure else None
+    name = None if context is None else server_name(uri.host)
+    if proxy is None or is_socks(proxy):
+        if proxy is None:
+            tcp = await open_tcp(uri.host, uri.port)
+        else:
+            tcp = await connect_socks(proxy, uri.host, uri.port)
+        await create_connection(lambda: protocol, sock=tcp, ssl=context, server_hostname=name)
+        return
+    agent = request.options.user_agent_header
+    transport = await open_tunnel(proxy, uri, agent, create_connection)
+    try:
+        transport.set_protocol(protocol)
+        if context is not None:
+            secured = await start_tls(transport, protocol, context, server_hostname=name)
+            transport = secured or transport
+        if transport.is_closing():
+            raise unanswered()
+    except BaseException:
+        transport.abort()
+        raise
+    protocol.connection_made(transport)
+
+
 def authorization(url: str) -> list[tuple[str, str]]:
     """The header that carries the user info of an address (RFC 7617); none if it has none."""
     if "@" not in url or (parts := urlsplit(url)).username is None:
         return []
-    # websockets decodes it in its newest versions only.
     name, password = (unquote_to_bytes(part) for part in (parts.username, parts.password or ""))
     return [("Authorization", f"Basic {b64encode(name + b':' + password).decode()}")]
 
 
-def without_user_info(url: str) -> str:
-    """The address without its user info."""
-    if "@" not in url or (parts := urlsplit(url)).username is None:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def to_uri(url: str) -> WebSocketURI:
+    """The parts of an address to be dialled, without its user info.
+
+    An IRI becomes the URI that it stands for (RFC 3987, section 3.1): what is percent-encoded
+    stays as it is. A zone of IPv6 becomes what look-ups understand (RFC 6874).
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = host.replace("%25", "%", 1) if ":" in host else host.encode("idna").decode()
+    path, query = (quote(part, safe=_ASCII) for part in (parts.path, parts.query))
+    secure = parts.scheme == "wss"
+    return WebSocketURI(secure, host, parts.port or (443 if secure else 80), path, query)
+
+
+def header_uri(uri: WebSocketURI) -> WebSocketURI:
+    """The same for the Host header, in which no zone is sent (RFC 6874, section 4)."""
+    return replace(uri, host=uri.host.partition("%")[0])
 
 
 class TransportLog(logging.LoggerAdapter[logging.Logger]):

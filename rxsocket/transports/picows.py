@@ -2,38 +2,51 @@
 
 Like the default one, with these differences, all of them of ``picows``: no compression; a message
 buffer that grows with the largest frame and stays so; where two frames in one read are invalid in
-two ways, the later one may be the one reported; masks that come from the C library's ``rand()``;
-an interim answer (100, 103) before the one that opens fails the handshake, and so does a peer that
-is no HTTP, but only when it sends an empty line, hangs up, or ``open_timeout`` is over.
+two ways, the later one may be the one reported; masks that come from the C library's ``rand()``.
+
+::
+
+    TCP, a proxy, TLS ── _Handshake ── 101 ── _Watched ── frames
+                         reads the answer     before the protocol of picows
+
+What it uses besides that of ``picows_connection.py``: the protocol of ``picows``, ``WSProtocol``,
+which gets an answer only when it is a 101, and of that only what RFC 6455 speaks of.
 """
 
 from __future__ import annotations
 
-import re
-import socket
+import asyncio
 import sys
+from asyncio import BufferedProtocol
 from collections.abc import Iterable
-from contextlib import suppress
+from functools import partial
+from typing import Any, cast
 
-from picows import (
-    WSError,
-    WSHandshakeError,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    ws_connect,  # pyright: ignore[reportUnknownVariableType] - its **kwargs, which are not used
-)
-from python_socks import ProxyError
+import aiofastnet
+from picows import WSError, WSTransport, WSUpgradeRequest, WSUpgradeResponse
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from reactivex import Observable
 from websockets.headers import build_host
 from websockets.uri import WebSocketURI
 
 from rxsocket.errors import HandshakeInvalid
-from rxsocket.transports.answers import AnswerReader, invalid_answer, unanswered
+from rxsocket.transports.answers import Answer, AnswerReader, invalid_answer, unanswered
 from rxsocket.transports.base import Request, Signal
-from rxsocket.transports.handshake import LOG, Start, authorization, from_handshake
+from rxsocket.transports.handshake import (
+    LOG,
+    Start,
+    authorization,
+    from_handshake,
+    header_uri,
+    open_transport,
+)
 from rxsocket.transports.picows_connection import PicowsConnection
-from rxsocket.transports.proxies import Proxy, connect_through, proxy_error, proxy_refusal
-from rxsocket.transports.tcp import open_tcp
+from rxsocket.transports.proxies import Proxy
+
+__all__ = ["picows_transport"]
+
+READ_SIZE = 512 * 2**10
+"""Bytes to read at once. By itself ``picows`` takes ever more, megabytes that no cache holds."""
 
 
 def picows_transport(request: Request) -> Observable[Signal]:
@@ -41,87 +54,162 @@ def picows_transport(request: Request) -> Observable[Signal]:
     return from_handshake(request, _handshake, _translate)
 
 
-async def _handshake(
-    request: Request, uri: WebSocketURI, proxy: Proxy | None, proxy_url: str | None
-) -> Start:
-    if proxy is None:
-        tcp = await open_tcp(uri.host, uri.port)
-    elif proxy.scheme != "https":
-        tcp, proxy_url = await connect_through(proxy, uri, request), None
-    else:
-        tcp = await open_tcp(proxy.host, proxy.port)
+async def _handshake(request: Request, uri: WebSocketURI, proxy: Proxy | None) -> Start:
+    loop = asyncio.get_running_loop()
+    handshake = _Handshake(request, uri)
     try:
+        await open_transport(
+            request,
+            uri,
+            proxy,
+            handshake,
+            create_connection=partial(aiofastnet.create_connection, loop),
+            start_tls=partial(aiofastnet.start_tls, loop),
+        )
         await request.go()
+        connection = await handshake.run()
     except BaseException:
-        tcp.close()
+        handshake.abort()
         raise
-    connection = await _connect(request, uri, proxy_url, tcp)
     return connection.start
 
 
-async def _connect(
-    request: Request, uri: WebSocketURI, proxy_url: str | None, tcp: socket.socket
-) -> PicowsConnection:
-    options = request.options
-    offered = (*options.subprotocols, *request.subprotocols)
-    made: list[PicowsConnection] = []
+class _Handshake(asyncio.Protocol):
+    """Sends the request, reads the answer, and hands the connection to ``picows``."""
 
-    def listener(_: WSUpgradeRequest, response: WSUpgradeResponse) -> PicowsConnection:
-        if response.headers.get("Sec-WebSocket-Extensions"):
-            raise invalid_answer("an extension that was not offered")
-        chosen = _chosen(response, offered)
-        made.append(PicowsConnection(options.max_size, chosen))
-        return made[0]
-
-    failure: Exception
-    try:
-        await ws_connect(
-            listener,
-            _address(uri),
-            ssl_context=options.ssl,
+    def __init__(self, request: Request, uri: WebSocketURI) -> None:
+        options = request.options
+        self._connection = PicowsConnection(options.max_size)
+        self._offered = (*options.subprotocols, *request.subprotocols)
+        self._reader = AnswerReader()
+        self._transport: asyncio.Transport | None = None
+        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._protocol: Any = WSProtocol(
+            host_port=uri.host,  # _headers() has the right one
+            ws_path=uri.resource_name,
+            is_client_side=True,
+            ws_listener_factory=self._listener,
+            logger=LOG,
+            disconnect_on_exception=True,
             websocket_handshake_timeout=None,  # ours spans the look-up and redirects
-            logger_name=LOG,
+            enable_auto_ping=False,
+            auto_ping_idle_timeout=0,
+            auto_ping_reply_timeout=0,
+            auto_ping_strategy=0,
             enable_auto_pong=False,  # it would not look at a ping's reserved bits
             max_frame_size=sys.maxsize if options.max_size is None else options.max_size,
-            extra_headers=_headers(uri, request, offered),
-            max_redirects=0,
-            proxy=proxy_url,
-            socket_factory=lambda _: tcp,
+            extra_headers=_headers(uri, request, self._offered),
+            read_buffer_init_size=2**14,
         )
-        if made:
-            return made[0]
-        failure = unanswered()
-    except WSHandshakeError as error:
-        _abandon(tcp, made)
-        failure = _refused(error)
-    except BaseException:
-        _abandon(tcp, made)
-        raise
-    raise failure
+
+    async def run(self) -> PicowsConnection:
+        """Shake hands."""
+        if not self._answered.done():
+            self._protocol.connection_made(self._transport)
+        await self._answered
+        await self._protocol.wait_until_handshake_complete()
+        return self._connection
+
+    def abort(self) -> None:
+        """Let go of a connection that is not wanted any more."""
+        if self._answered.done() and not self._answered.cancelled():
+            self._answered.exception()  # nobody else may have asked
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answered.done():
+            return
+        try:
+            answer = self._reader.feed(data)
+            if answer is None:
+                return
+            if self._protocol.transport is None:
+                raise invalid_answer("it came before the request")
+        except HandshakeInvalid as error:
+            self._answered.set_exception(error)
+            return
+        if answer.status == 101:
+            self._switch(answer)
+        else:
+            self._answered.set_exception(answer.refusal())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._answered.done():
+            self._answered.set_exception(exc or unanswered())
+
+    def _switch(self, answer: Answer) -> None:
+        assert self._transport is not None
+        self._answered.set_result(None)
+        watched = _Watched(self._connection, self._protocol)
+        self._transport.set_protocol(watched)
+        watched.feed(answer.upgrade() + answer.rest)
+
+    def _listener(self, _: WSUpgradeRequest, response: WSUpgradeResponse) -> PicowsConnection:
+        if response.headers.get("Sec-WebSocket-Extensions"):
+            raise invalid_answer("an extension that was not offered")
+        self._connection.subprotocol = _chosen(response, self._offered)
+        return self._connection
 
 
-def _abandon(tcp: socket.socket, made: list[PicowsConnection]) -> None:
-    """Let go of a connection that is not wanted any more.
+class _Watched(BufferedProtocol):
+    """The protocol of ``picows``, with an eye on what it tells no listener.
 
-    ``ws_connect`` leaves it open when it is cancelled, and closes it politely, over TLS with a wait
-    for an answer, when the handshake fails. The transport is in nobody's hands before the handshake
-    is over; cutting TCP below it makes it close itself.
+    It passes everything on until ``picows`` gives up; a call for each read is all that it costs.
     """
-    for connection in made:
-        connection.abort()
-    with suppress(OSError):
-        tcp.shutdown(socket.SHUT_RDWR)
 
+    def __init__(self, connection: PicowsConnection, protocol: Any) -> None:
+        self._connection = connection
+        self._transport: WSTransport = protocol.transport
+        self._protocol = protocol
+        self._updated = protocol.buffer_updated
+        self._room = protocol.get_buffer
+        self._flush = connection.flush
 
-def _address(uri: WebSocketURI) -> str:
-    """The address as ``picows`` takes it: ASCII only, and without user info."""
-    host = f"[{uri.host}]" if ":" in uri.host else uri.host
-    return f"{'wss' if uri.secure else 'ws'}://{host}:{uri.port}{uri.resource_name}"
+    def feed(self, data: bytes) -> None:
+        """Pass on what was read already; the first of it is the answer to the handshake."""
+        left = memoryview(data)
+        while left and not self._transport.underlying_transport.is_closing():
+            room = self._room(-1)
+            size = min(len(room), len(left))
+            room[:size] = left[:size]
+            self.buffer_updated(size)
+            left = left[size:]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = cast(memoryview, self._room(sizehint))
+        return room if len(room) <= READ_SIZE else room[:READ_SIZE]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        transport = self._transport
+        if transport.is_close_frame_sent and self._connection.check_failed():
+            return  # its parser would take what it refused for a frame
+        self._connection.reads += 1
+        self._updated(nbytes)
+        if transport.is_close_frame_sent:
+            self._connection.check_failed()
+        self._flush()
+
+    def eof_received(self) -> bool | None:
+        return cast(bool, self._protocol.eof_received())
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+        self._connection.connection_lost(exc)
 
 
 def _headers(uri: WebSocketURI, request: Request, offered: Iterable[str]) -> list[tuple[str, str]]:
     options = request.options
-    headers = [("Host", build_host(uri.host, uri.port, uri.secure))]
+    headers = [("Host", build_host(header_uri(uri).host, uri.port, uri.secure))]
     headers += authorization(request.url)
     if options.origin is not None:
         headers.append(("Origin", options.origin))
@@ -144,28 +232,5 @@ def _chosen(response: WSUpgradeResponse, offered: Iterable[str]) -> str | None:
     return names[0]
 
 
-def _refused(error: WSHandshakeError) -> Exception:
-    """What an answer means that ``picows`` does not take.
-
-    It is read again from its bytes: ``picows`` knows only statuses that Python has names for, no
-    HTTP/1.0, and no interim answers.
-    """
-    head, rest = error.raw_header or b"", error.raw_body or b""
-    try:
-        answer = AnswerReader().feed(head + b"\r\n\r\n" + rest)
-    except HandshakeInvalid as invalid:
-        return invalid
-    if answer is None or answer.status == 101:
-        return invalid_answer(type(error).__name__)
-    return answer.refusal()
-
-
-def _translate(error: Exception, proxy: Proxy | None) -> Exception | None:
-    if isinstance(error, ProxyError):
-        status = re.search(r"status (\d{3})$", str(error))
-        if status is not None and proxy is not None:
-            return proxy_refusal(proxy, int(status[1]))
-        return proxy_error(error)
-    if isinstance(error, WSError):
-        return invalid_answer(type(error).__name__)
-    return None
+def _translate(error: Exception) -> Exception | None:
+    return invalid_answer(type(error).__name__) if isinstance(error, WSError) else None

@@ -25,7 +25,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from asyncio import BufferedProtocol
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -187,12 +186,13 @@ def _ignore(_: str | bytes) -> None:
     """Nobody wants it."""
 
 
-READ_SIZE = 512 * 2**10
-"""Bytes to read at once. By itself ``picows`` takes ever more, megabytes that no cache holds."""
-
-
 class PicowsConnection(MessageAssembler):
-    """A listener of ``picows``, and the link of the seam."""
+    """A listener of ``picows``, and the link of the seam.
+
+    Attributes:
+        subprotocol: The subprotocol that the server chose.
+        reads: How many times bytes came.
+    """
 
     __slots__ = (
         "_answered",
@@ -204,15 +204,15 @@ class PicowsConnection(MessageAssembler):
         "_numbers",
         "_pong_payload",
         "_pongs",
-        "_subprotocol",
         "_transport",
         "_writable",
         "reads",
+        "subprotocol",
     )
 
-    def __init__(self, max_size: int | None, subprotocol: str | None) -> None:
+    def __init__(self, max_size: int | None) -> None:
         super().__init__(max_size)
-        self._subprotocol = subprotocol
+        self.subprotocol: str | None = None
         self._transport: WSTransport | None = None
         self._ended: PeerClosed | None = None
         self._closing = False
@@ -229,9 +229,6 @@ class PicowsConnection(MessageAssembler):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        tcp = transport.underlying_transport
-        protocol = cast(BufferedProtocol, tcp.get_protocol())
-        tcp.set_protocol(_Watched(self, transport, protocol))
 
     def start(self, observer: abc.ObserverBase[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
@@ -328,10 +325,6 @@ class PicowsConnection(MessageAssembler):
         if self._transport is not None and not self._closing:
             self._closing = True
             self._transport.send_close(cast(Any, code), reason)  # any number will do
-
-    @property
-    def subprotocol(self) -> str | None:
-        return self._subprotocol
 
     def write(self, messages: Sequence[str | bytes]) -> bool:
         transport = self._open("message was written")
@@ -430,47 +423,3 @@ async def _each(fragments: Fragments) -> AsyncIterator[str | bytes]:
     else:
         for fragment in fragments:
             yield fragment
-
-
-class _Watched(BufferedProtocol):
-    """The protocol of ``picows``, with an eye on what it tells no listener.
-
-    It passes everything on until ``picows`` gives up; a call for each read is all that it costs.
-    """
-
-    def __init__(
-        self, connection: PicowsConnection, transport: WSTransport, protocol: BufferedProtocol
-    ) -> None:
-        self._connection = connection
-        self._transport = transport
-        self._protocol = protocol
-        self._updated = protocol.buffer_updated
-        self._room = protocol.get_buffer
-        self._flush = connection.flush
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        room = cast(memoryview, self._room(sizehint))
-        return room if len(room) <= READ_SIZE else room[:READ_SIZE]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        transport = self._transport
-        if transport.is_close_frame_sent and self._connection.check_failed():
-            return  # its parser would take what it refused for a frame
-        self._connection.reads += 1
-        self._updated(nbytes)
-        if transport.is_close_frame_sent:
-            self._connection.check_failed()
-        self._flush()
-
-    def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
-
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connection_lost(exc)
-        self._connection.connection_lost(exc)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.request import getproxies, proxy_bypass
 
 from websockets.exceptions import InvalidProxy
@@ -15,9 +16,8 @@ from websockets.headers import build_authorization_basic, build_host
 from websockets.uri import WebSocketURI
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
-from rxsocket.transports.answers import AnswerReader
-from rxsocket.transports.base import Request
-from rxsocket.transports.tcp import AddressInfo, addresses, open_tcp, race
+from rxsocket.transports.answers import Answer, AnswerReader
+from rxsocket.transports.tcp import AddressInfo, addresses, open_tcp, race, server_name
 
 if TYPE_CHECKING:
     from websockets.proxy import Proxy, get_proxy, parse_proxy
@@ -30,12 +30,12 @@ else:
 __all__ = [
     "Proxy",
     "check_proxy",
-    "connect_through",
+    "connect_socks",
+    "is_socks",
     "mention_proxy",
+    "open_tunnel",
     "proxy_address",
-    "proxy_error",
     "proxy_for",
-    "proxy_refusal",
     "proxy_url",
 ]
 
@@ -59,7 +59,7 @@ def check_proxy(url: str) -> None:
             "proxy: pass an address such as 'http://user:password@proxy.example:3128', with what "
             "is special in user and password percent-encoded"
         )
-    if _is_socks(proxy):
+    if is_socks(proxy):
         _socks_library()
 
 
@@ -110,7 +110,8 @@ def proxy_url(proxy: Proxy) -> str:
     return f"{proxy.scheme}://{host}:{proxy.port}"
 
 
-def _is_socks(proxy: Proxy) -> bool:
+def is_socks(proxy: Proxy) -> bool:
+    """Whether a proxy speaks SOCKS, not HTTP."""
     return proxy.scheme.startswith("socks")
 
 
@@ -124,20 +125,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def connect_through(proxy: Proxy, uri: WebSocketURI, request: Request) -> socket.socket:
-    """Connect to a server through a proxy, other than one that is spoken to over TLS.
+async def open_tunnel(
+    proxy: Proxy,
+    uri: WebSocketURI,
+    user_agent: str | None,
+    create_connection: Callable[..., Awaitable[tuple[asyncio.Transport, Any]]],
+) -> asyncio.Transport:
+    """Connect to a server through a proxy that speaks HTTP (RFC 9110, section 9.3.6).
 
     Raises:
         OSError: If the proxy cannot be reached, hangs up, or cannot reach the server.
         HandshakeError: If it will not.
     """
-    if _is_socks(proxy):
-        return await _connect_socks(proxy, uri.host, uri.port)
-    return await _connect_http(proxy, uri, request.options.user_agent_header)
-
-
-async def _connect_http(proxy: Proxy, uri: WebSocketURI, user_agent: str | None) -> socket.socket:
-    loop = asyncio.get_running_loop()
     target = build_host(uri.host, uri.port, uri.secure, always_include_port=True)
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username is not None:
@@ -145,28 +144,56 @@ async def _connect_http(proxy: Proxy, uri: WebSocketURI, user_agent: str | None)
         lines.append(f"Proxy-Authorization: {value}")
     if user_agent is not None:
         lines.append(f"User-Agent: {user_agent}")
+    tunnel = _Tunnel("\r\n".join((*lines, "\r\n")).encode())
+    context = ssl.create_default_context() if proxy.scheme == "https" else None
+    name = None if context is None else server_name(proxy.host)
     tcp = await open_tcp(proxy.host, proxy.port)
+    transport, _ = await create_connection(
+        lambda: tunnel, sock=tcp, ssl=context, server_hostname=name
+    )
     try:
-        await loop.sock_sendall(tcp, "\r\n".join((*lines, "\r\n")).encode())
-        reader, answer = AnswerReader(), None
-        while answer is None:
-            data = await loop.sock_recv(tcp, 2**16)
-            if not data:
-                raise ConnectionError("the connection was closed without an answer")
-            answer = reader.feed(data)
+        answer = await tunnel.answer
         if not 200 <= answer.status < 300:
-            raise proxy_refusal(proxy, answer.status, answer.header("retry-after"))
+            raise _refusal(proxy, answer)
     except BaseException:
-        tcp.close()
+        transport.abort()
         raise
-    return tcp
+    return transport
 
 
-def proxy_refusal(proxy: Proxy, status: int, retry_after: str | None = None) -> Exception:
-    """What it means that a proxy answered CONNECT with a status."""
-    if status in _PASSED_ON:
-        return HandshakeRefused(status, retry_after=retry_after, proxy=proxy_url(proxy))
-    return HandshakeInvalid(f"the proxy {proxy_url(proxy)} answered with HTTP {status}")
+class _Tunnel(asyncio.Protocol):
+    """Asks a proxy for a connection."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._reader = AnswerReader()
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if self.answer.done():
+            return
+        try:
+            answer = self._reader.feed(data)
+        except HandshakeInvalid as error:
+            self.answer.set_exception(error)
+        else:
+            if answer is not None:
+                self.answer.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.answer.done():
+            closed = ConnectionError("the connection was closed without an answer")
+            self.answer.set_exception(exc or closed)
+
+
+def _refusal(proxy: Proxy, answer: Answer) -> Exception:
+    if answer.status in _PASSED_ON:
+        retry_after = answer.header("retry-after")
+        return HandshakeRefused(answer.status, retry_after=retry_after, proxy=proxy_url(proxy))
+    return HandshakeInvalid(f"the proxy {proxy_url(proxy)} answered with HTTP {answer.status}")
 
 
 def _socks_library() -> Any:
@@ -180,7 +207,13 @@ def _socks_library() -> Any:
     )
 
 
-async def _connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
+async def connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
+    """Connect to a server through a proxy that speaks SOCKS.
+
+    Raises:
+        OSError: If the proxy cannot be reached, hangs up, or cannot reach the server.
+        HandshakeError: If it will not.
+    """
     library = _socks_library()
     from python_socks import ProxyError, ProxyType
 
@@ -206,11 +239,11 @@ async def _connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
     try:
         return await race(await addresses(proxy.host, proxy.port), connect)
     except ProxyError as error:
-        failure = proxy_error(error)
+        failure = _socks_error(error)
     raise failure
 
 
-def proxy_error(error: BaseException) -> Exception:
+def _socks_error(error: Exception) -> Exception:
     """What an error of ``python-socks`` means: the network, or a proxy that will not."""
     code = getattr(error, "error_code", None)
     if code in _SOCKS_REFUSED:
@@ -223,8 +256,11 @@ def proxy_error(error: BaseException) -> Exception:
 def mention_proxy(error: Exception, proxy: Proxy) -> Exception:
     """The same error, that says which proxy it happened at."""
     shown = f"through the proxy {proxy_url(proxy)}"
-    if isinstance(error, ssl.SSLError):
-        return error  # its text is made of attributes that only OpenSSL sets
+    if isinstance(error, ssl.SSLError):  # a new one would lack the attributes that OpenSSL sets
+        error.strerror = f"{error.strerror}, {shown}"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            error.verify_message = f"{error.verify_message}, {shown}"
+        return error
     if isinstance(error, OSError):
         text = error.strerror or str(error)
         if error.errno is None:

@@ -29,6 +29,11 @@ async def open_tcp(host: str, port: int) -> socket.socket:
     return await race(await addresses(host, port), connect_address)
 
 
+def server_name(host: str) -> str:
+    """What TLS calls a host: without a last dot (RFC 6066, section 3), and without a zone."""
+    return host.removesuffix(".").partition("%")[0]
+
+
 async def race(
     found: Sequence[AddressInfo], connect: Callable[[AddressInfo], Awaitable[socket.socket]]
 ) -> socket.socket:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+import asyncio
 
 from reactivex import Observable
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, ProtocolError, ProxyError
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, NegotiationError, ProtocolError
+from websockets.extensions.permessage_deflate import enable_client_permessage_deflate
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI
 
@@ -18,11 +18,13 @@ from rxsocket.transports.handshake import (
     Start,
     authorization,
     from_handshake,
-    without_user_info,
+    header_uri,
+    open_transport,
 )
-from rxsocket.transports.proxies import Proxy, connect_through, proxy_error, proxy_refusal
-from rxsocket.transports.tcp import addresses, open_tcp
+from rxsocket.transports.proxies import Proxy
 from rxsocket.transports.websockets_connection import WebSocketsConnection
+
+__all__ = ["websockets_transport"]
 
 
 def websockets_transport(request: Request) -> Observable[Signal]:
@@ -30,57 +32,49 @@ def websockets_transport(request: Request) -> Observable[Signal]:
     return from_handshake(request, _handshake, _translate)
 
 
-async def _handshake(
-    request: Request, uri: WebSocketURI, proxy: Proxy | None, proxy_url: str | None
-) -> Start:
-    if proxy is None:
-        tcp = await open_tcp(uri.host, uri.port)
-    elif proxy.scheme != "https":
-        tcp = await connect_through(proxy, uri, request)
-    else:
-        await addresses(proxy.host, proxy.port)  # if this hangs, it is on a thread of ours (C26)
-        return await _connect(request, proxy=proxy_url)
-    return await _connect(request, proxy=None, sock=tcp)
-
-
-async def _connect(request: Request, **arguments: Any) -> Start:
+async def _handshake(request: Request, uri: WebSocketURI, proxy: Proxy | None) -> Start:
     options = request.options
     subprotocols = [Subprotocol(name) for name in (*options.subprotocols, *request.subprotocols)]
-    arguments["create_connection"] = partial(
-        WebSocketsConnection, limit=options.max_size, go=request.go
-    )
-    if options.ssl is not None:
-        arguments["ssl"] = options.ssl
-    # A fresh one for each attempt: a connect() rewrites its own address after a redirect.
-    connection = await connect(
-        without_user_info(request.url),
+    protocol = ClientProtocol(
+        header_uri(uri),
         origin=None if options.origin is None else Origin(options.origin),
+        extensions=enable_client_permessage_deflate(None) if options.compression else None,
         subprotocols=subprotocols or None,
-        compression=options.compression,
-        additional_headers=[
-            *authorization(request.url),
-            *options.additional_headers,
-            *request.headers,
-        ],
-        user_agent_header=options.user_agent_header,
-        open_timeout=None,  # ours spans the look-up and redirects
+        max_size=options.max_size,
+        logger=LOG,
+    )
+    connection = WebSocketsConnection(
+        protocol,
+        limit=options.max_size,
         ping_interval=None,  # the keepalive is the socket's own, on any transport
         close_timeout=options.close_timeout,
-        max_size=options.max_size,
         max_queue=None,  # nothing is queued: messages are pushed
-        logger=LOG,
-        **arguments,
     )
-    assert isinstance(connection, WebSocketsConnection)
+    loop = asyncio.get_running_loop()
+    await open_transport(
+        request,
+        uri,
+        proxy,
+        connection,
+        create_connection=loop.create_connection,
+        start_tls=loop.start_tls,
+    )
+    headers = [*authorization(request.url), *options.additional_headers, *request.headers]
+    try:
+        await request.go()  # all that comes before the request is done
+        await connection.handshake(headers, options.user_agent_header)
+    except BaseException:
+        connection.transport.abort()
+        raise
     return connection.start
 
 
-def _translate(error: Exception, proxy: Proxy | None) -> Exception | None:
-    if isinstance(error, InvalidProxyStatus) and proxy is not None:
-        response = error.response
-        return proxy_refusal(proxy, response.status_code, response.headers.get("Retry-After"))
-    if isinstance(error, ProxyError):
-        return proxy_error(error.__cause__ or error)
+def _translate(error: Exception) -> Exception | None:
+    if isinstance(error, NegotiationError):
+        return invalid_answer(
+            "what it chose of compression or subprotocols was not offered or is not understood; "
+            "compression=None offers none"
+        )
     if isinstance(error, (InvalidHandshake, ProtocolError, EOFError)):
         return invalid_answer(type(error).__name__)
     return None

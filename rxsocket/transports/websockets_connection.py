@@ -12,10 +12,9 @@ a connection that is being closed always drains.
 
 What this stands on, all of it here:
 
-- ``connect(create_connection=...)`` with a subclass of ``ClientConnection`` that overrides
-  ``handshake``, ``process_event``, ``data_received``, ``eof_received``, ``connection_made`` and
-  ``connection_lost``, ``send_data`` and ``resume_writing``; its ``response``, ``response_rcvd``,
-  ``paused`` and ``drain``; and of its
+- A subclass of ``ClientConnection`` that overrides ``handshake``, ``process_event``,
+  ``data_received``, ``eof_received``, ``connection_made``, ``connection_lost``, ``send_data`` and
+  ``resume_writing``; its ``response``, ``response_rcvd``, ``paused`` and ``drain``; and of its
   ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``writes``,
   ``send_close``, ``fail``, ``close_rcvd``, ``close_sent``, ``close_rcvd_then_sent`` and
   ``max_message_size`` (``max_size`` in older versions).
@@ -28,7 +27,7 @@ What this stands on, all of it here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reactivex import abc
@@ -39,7 +38,7 @@ from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeInvalid
 from rxsocket.transports.answers import AnswerReader, unanswered
-from rxsocket.transports.base import Fragments, PeerClosed, Signal, at_once
+from rxsocket.transports.base import Fragments, PeerClosed, Signal
 from rxsocket.transports.frame_reader import FrameReader
 
 READ_SIZE = 120 * 2**10
@@ -77,7 +76,6 @@ class WebSocketsConnection(ClientConnection):
         "_ended",
         "_fragments",
         "_frame_reader",
-        "_go",
         "_limit",
         "_observer",
         "_opcode",
@@ -91,12 +89,10 @@ class WebSocketsConnection(ClientConnection):
         self,
         *args: Any,
         limit: int | None = None,
-        go: Callable[[], Awaitable[None]] = at_once,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._limit = limit
-        self._go = go
         self._observer: abc.ObserverBase[Signal] | None = None
         self._opcode: Opcode | None = None
         self._ended: PeerClosed | None = None
@@ -112,15 +108,7 @@ class WebSocketsConnection(ClientConnection):
         self.reads = 0
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
-        """Wait until the request may be sent; turn refusals into errors that hold nothing of it.
-
-        All that comes before the request is done by then: TCP, a proxy, TLS, the objects.
-
-        It also keeps ``connect`` from following redirects by itself: it would drop the credential's
-        query, or take other headers along to another origin.
-        """
-        await self._go()
-        self._go = at_once
+        """Turn refusals into errors that hold nothing of the request."""
         try:
             await super().handshake(*args, **kwargs)
         except Exception:
