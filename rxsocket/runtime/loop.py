@@ -191,14 +191,17 @@ class SocketLoop:
     def _drain(self) -> None:
         """Run what came from other threads; what comes meanwhile waits for its next turn."""
         with self.lock:
-            waiting, self._waiting = self._waiting, []
-        for action in waiting:
-            self._act(action)
-        with self.lock:
-            if self._waiting and self._loop is not None:
-                self._loop.call_soon(self._drain)
-            else:
-                self._draining = False
+            came, self._waiting = iter(self._waiting), []
+        try:
+            for action in came:
+                self._act(action)
+        finally:  # one may have let a SystemExit through: the others are still to be run
+            with self.lock:
+                self._waiting[:0] = came
+                if self._waiting and self._loop is not None:
+                    self._loop.call_soon(self._drain)
+                else:
+                    self._draining = False
 
     def _drain_unbound(self) -> None:
         """Run what waits here, until an action binds a loop: the rest is for that loop."""
@@ -262,8 +265,7 @@ class SocketLoop:
     def _act(self, action: Action) -> None:
         self._actions.append(action)
         if not self._turns:
-            with self.turn():
-                pass  # its end runs the action
+            self._run_rest()
 
     def _run_pending(self) -> None:
         while self._actions:
@@ -273,6 +275,14 @@ class SocketLoop:
             except Exception:
                 # A bug of ours; what was asked for after it must still happen.
                 logger.exception("an action of the socket failed unexpectedly")
+            except BaseException:  # it ends the program, or only this turn of the user's loop
+                if self._loop is not None:
+                    self._loop.call_soon(self._run_rest)
+                raise
+
+    def _run_rest(self) -> None:
+        with self.turn():
+            pass  # its end runs what is asked for
 
 
 def _give_nothing_back() -> None:

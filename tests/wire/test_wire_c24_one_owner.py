@@ -101,6 +101,40 @@ def test_threads_that_start_send_and_close_at_once(strays: list[str]) -> None:
     assert strays == []
 
 
+def test_an_exit_in_an_action_holds_up_no_other() -> None:
+    """It leaves the user's loop, which runs on: so does what was asked for after it."""
+    loop, ran = asyncio.new_event_loop(), threading.Event()
+    exits: list[BaseException] = []
+    asked = threading.Barrier(2)
+
+    def run() -> None:
+        while not ran.is_set():
+            try:
+                loop.run_forever()
+            except SystemExit as error:
+                exits.append(error)
+
+    def leave() -> None:
+        socket_loop.run(lambda: inner_ran.append(None))
+        asked.wait(5)
+        sys.exit(3)
+
+    inner_ran: list[None] = []
+    socket_loop = SocketLoop(loop)
+    socket_loop.bind()
+    thread = threading.Thread(target=run)
+    thread.start()
+    socket_loop.run(leave)
+    socket_loop.run(lambda: None)
+    asked.wait(5)
+    socket_loop.run(lambda: (ran.set(), loop.stop()))
+    thread.join(5)
+    loop.close()
+    assert ran.is_set()
+    assert [type(error) for error in exits] == [SystemExit]
+    assert inner_ran == [None]
+
+
 def test_no_lock_is_held_while_an_observer_runs() -> None:
     """Two idle sockets whose ``auth`` mirror each other, changed from two threads."""
     first = Socket("ws://127.0.0.1:1/", auth={"token": "0"})
