@@ -1,7 +1,7 @@
-"""Where the command line takes credentials from; never from its own arguments (C28).
+"""Credentials of the command line; never from its own arguments (C28).
 
 ``ps`` and the history of the shell show the arguments of a command, so these only name a place.
-What cannot be parsed is not quoted: it may be a secret in the wrong place.
+An error quotes no input: it may be a secret in the wrong place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rxsocket.auth.credentials import Secret
 
 
 class UsageError(Exception):
-    """Wrong usage of the command line; one line says what to do, and quotes no secret."""
+    """Wrong usage of the command line; the text is one line, and quotes no secret."""
 
 
 Entries = dict[str, Secret]
@@ -28,10 +28,7 @@ PLACES = "KEY=env:NAME, KEY=file:PATH or KEY=prompt"
 
 
 def from_options(options: Iterable[str]) -> Entries:
-    """The credential that the ``--auth`` options name.
-
-    Args:
-        options: ``KEY=SOURCE`` each.
+    """The credential that the ``--auth`` options name, ``KEY=SOURCE`` each.
 
     Raises:
         UsageError: If one of them holds a value, or names a place without one.
@@ -46,7 +43,7 @@ def from_line(line: str) -> Entries | None:
         line: ``KEY=VALUE``, one or more, with spaces between; a value may name a place, too.
 
     Raises:
-        UsageError: If it is something else.
+        UsageError: If the line has another form.
     """
     words = line.split()
     if words == ["logout"]:

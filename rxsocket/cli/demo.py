@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import reactivex
 from reactivex import abc
-from reactivex.disposable import CompositeDisposable
 from rich.rule import Rule
 from rich.text import Text
 
@@ -39,7 +38,7 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 USERS = {"token-of-anna": "anna", "token-of-ben": "ben", "token-of-clara": "clara"}
-"""The tokens that the server takes, and whose they are."""
+"""The tokens that the server accepts, and their users."""
 STEP_TIMEOUT = 3.0
 DEMO_TIMEOUT = 11.0
 CLOSE_TIMEOUT = 0.5
@@ -82,136 +81,21 @@ class DemoOutput:
 
 
 class StepFailed(Exception):
-    """What should have happened did not."""
+    """An event or an outcome of a step did not come."""
 
 
-class Expectations:
-    """Subscribes to a socket and waits for what has to happen there.
+class Demo:
+    """The steps of the demonstration. Each waits for what has to happen in it, and shows it."""
 
-    Args:
-        timeout: Seconds within which each thing has to happen.
-        limit: Seconds within which all of them have to.
-        show: Called with each thing that is looked at.
-
-    Attributes:
-        messages: How many messages the subscriber got.
-        ends: How its stream ended: ``completed``, or the error; at most one of them.
-    """
-
-    def __init__(self, timeout: float, limit: float, show: Callable[[OutputItem], None]) -> None:
-        self.messages = 0
-        self.ends: list[str] = []
-        self._timeout = timeout
-        self._deadline = time.monotonic() + limit
-        self._show = show
-        self._events: SimpleQueue[Event] = SimpleQueue()
-
-    def subscribe(self, socket: Socket) -> abc.DisposableBase:
-        return CompositeDisposable(
-            socket.events.subscribe(self._events.put, lambda _: None),
-            socket.messages.subscribe(
-                self._message,
-                lambda error: self.ends.append(str(error)),
-                lambda: self.ends.append("completed"),
-            ),
-        )
-
-    def expect(
-        self, kind: type[E], what: str, matches: Callable[[E], object] = lambda _: True
-    ) -> E:
-        """Wait for an event.
-
-        Args:
-            kind: Its type.
-            what: It, in words.
-            matches: Whether it is the right one.
-
-        Raises:
-            StepFailed: If it does not come in time.
-        """
-        until, last = time.monotonic() + self._remaining(), "nothing"
-        while True:
-            try:
-                event = self._events.get(timeout=max(0.0, until - time.monotonic()))
-            except Empty:
-                raise StepFailed(f"expected {what}; the last thing seen: {last}") from None
-            self._show(event)
-            if isinstance(event, kind) and matches(event):
-                return event
-            last = f"{type(event).__name__} ({in_words(event)})"
-
-    def outcome(self, receipt: Receipt[Any], kind: type[T], what: str) -> T:
-        """Wait for the outcome of something asked for.
-
-        Raises:
-            StepFailed: If it is another one, or does not come in time.
-        """
-        try:
-            outcome = receipt.result(self._remaining())
-        except TimeoutError:
-            raise StepFailed(f"expected {what}; there is no outcome yet") from None
-        if not isinstance(outcome, kind):
-            raise StepFailed(f"expected {what}; the outcome: {outcome!r}")
-        return outcome
-
-    def _remaining(self) -> float:
-        return max(0.0, min(self._timeout, self._deadline - time.monotonic()))
-
-    def _message(self, data: Any) -> None:
-        self.messages += 1
-
-
-def demo() -> int:
-    """Play the demonstration against a server of its own.
-
-    Returns:
-        The exit code: 0 if every step happened, else 1.
-    """
-    try:
-        with server(tokens=USERS) as peer:
-            return run_steps(peer, DemoOutput())
-    except OSError as error:
-        DemoOutput().failed(f"The demo's own server did not start: {error}")
-        return 1
-
-
-def run_steps(peer: Server, output: DemoOutput, timeout: float = STEP_TIMEOUT) -> int:
-    """Play the demonstration.
-
-    Args:
-        peer: The server; it has to let in the tokens of ``USERS`` and no other.
-        output: Where to show it.
-        timeout: Seconds within which each thing has to happen.
-
-    Returns:
-        The exit code: 0 if every step happened, else 1.
-    """
-    expected = Expectations(timeout, DEMO_TIMEOUT, output.show)
-    socket = Socket(peer.url, auth={"token": "token-of-anna"}, close_timeout=CLOSE_TIMEOUT)
-    steps = _Steps(peer, output, expected, socket)
-    try:
-        steps.connect()
-        steps.change()
-        steps.be_refused()
-        steps.recover()
-        steps.close()
-    except (StepFailed, SocketError) as error:
-        output.failed(str(error))
-        return 1
-    finally:
-        with suppress(TimeoutError):
-            socket.close().result(2 * CLOSE_TIMEOUT)
-    return 0
-
-
-class _Steps:
-    def __init__(
-        self, peer: Server, output: DemoOutput, expected: Expectations, socket: Socket
-    ) -> None:
+    def __init__(self, peer: Server, output: DemoOutput, timeout: float) -> None:
         self._peer = peer
         self._output = output
-        self._expected = expected
-        self._socket = socket
+        self._timeout = timeout
+        self._deadline = time.monotonic() + DEMO_TIMEOUT
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._messages = 0
+        self._ends: list[str] = []
+        self.socket = Socket(peer.url, auth={"token": "token-of-anna"}, close_timeout=CLOSE_TIMEOUT)
 
     def connect(self) -> None:
         self._output.step(
@@ -221,8 +105,13 @@ class _Steps:
         )
         self._output.code('socket = Socket(url, auth={"token": "***"})  # anna\'s')
         self._output.code("socket.messages.subscribe(show)")
-        self._expected.subscribe(self._socket)
-        self._expected.expect(Opened, "the connection to open", lambda event: event.epoch == 1)
+        self.socket.events.subscribe(self._events.put, lambda _: None)
+        self.socket.messages.subscribe(
+            self._on_message,
+            lambda error: self._ends.append(str(error)),
+            lambda: self._ends.append("completed"),
+        )
+        self._expect(Opened, "the connection to open", lambda event: event.epoch == 1)
         self._messages_for("anna")
         self._verified("connected as anna")
 
@@ -234,9 +123,9 @@ class _Steps:
         )
         receipt = self._set_auth("token-of-ben")
         self._closed()
-        self._expected.expect(Opened, "the connection to re-open with the new token")
+        self._expect(Opened, "the connection to re-open with the new token")
         self._messages_for("ben")
-        self._expected.outcome(receipt, InEffect, "the new token to be in effect")
+        self._outcome(receipt, InEffect, "the new token to be in effect")
         self._verified("closed, re-opened, and every message since is for ben")
 
     def be_refused(self) -> None:
@@ -246,13 +135,13 @@ class _Steps:
         )
         receipt = self._set_auth("a-token-that-expired")
         self._closed()
-        self._expected.expect(
+        self._expect(
             Rejected, "the server to refuse the token with 401", lambda event: event.status == 401
         )
-        self._expected.expect(AwaitingAuth, "the socket to await another token")
-        self._output.show(self._expected.outcome(receipt, Refused, "the outcome to be a refusal"))
-        state = self._socket.state.value
-        if state is not State.AWAITING_AUTH or self._expected.ends:
+        self._expect(AwaitingAuth, "the socket to await another token")
+        self._output.show(self._outcome(receipt, Refused, "the outcome to be a refusal"))
+        state = self.socket.state.value
+        if state is not State.AWAITING_AUTH or self._ends:
             raise StepFailed(f"expected to await a token, all streams alive; state: {state!r}")
         self._verified(f"the state is {state!r}, and no stream ended")
 
@@ -262,9 +151,9 @@ class _Steps:
             "The next token is tried at once; nobody has to subscribe again.",
         )
         receipt = self._set_auth("token-of-clara")
-        self._expected.expect(Opened, "the connection to open with the good token")
+        self._expect(Opened, "the connection to open with the good token")
         self._messages_for("clara")
-        self._expected.outcome(receipt, InEffect, "the good token to be in effect")
+        self._outcome(receipt, InEffect, "the good token to be in effect")
         self._verified("the same subscriber gets the messages for clara")
 
     def close(self) -> None:
@@ -272,26 +161,26 @@ class _Steps:
             "Close", "Closing says goodbye to the server and completes every stream, once."
         )
         self._output.code("socket.close()")
-        closing = self._socket.close()
-        self._expected.expect(Ended, "the socket to end", lambda event: event.error is None)
-        self._expected.outcome(closing, type(None), "the closing handshake to be over")
-        ends, messages = self._expected.ends, self._expected.messages
-        if ends != ["completed"]:
-            raise StepFailed(f"expected the subscriber to complete once; it got: {ends}")
-        if messages < EACH * len(USERS):
-            raise StepFailed(f"expected {EACH} messages for each of {len(USERS)}, not {messages}")
+        closing = self.socket.close()
+        self._expect(Ended, "the socket to end", lambda event: event.error is None)
+        self._outcome(closing, type(None), "the closing handshake to be over")
+        if self._ends != ["completed"]:
+            raise StepFailed(f"expected the subscriber to complete once; it got: {self._ends}")
+        if self._messages < EACH * len(USERS):
+            wanted = f"{EACH} messages for each of {len(USERS)}"
+            raise StepFailed(f"expected {wanted}, not {self._messages}")
         self._output.verified(
             f"one subscriber, {len(self._peer.handshakes)} handshakes, {len(USERS)} connections, "
-            f"{messages} messages, 1 completion, 0 errors"
+            f"{self._messages} messages, 1 completion, 0 errors"
         )
 
     def _set_auth(self, token: str) -> Receipt[AuthChange]:
         whose = USERS.get(token, "nobody")
         self._output.code(f'socket.set_auth({{"token": "***"}})  # {whose}\'s')
-        return self._socket.set_auth({"token": token})
+        return self.socket.set_auth({"token": token})
 
     def _closed(self) -> None:
-        self._expected.expect(
+        self._expect(
             Closed,
             "the connection of the old token to close",
             lambda event: event.cause is Cause.AUTH_CHANGED,
@@ -300,7 +189,7 @@ class _Steps:
     def _messages_for(self, user: str) -> None:
         with _pushing(self._peer):
             for number in range(1, EACH + 1):
-                self._expected.expect(
+                self._expect(
                     Message,
                     f"message {number} of {EACH} for {user}",
                     lambda event: user in event.data,
@@ -309,6 +198,36 @@ class _Steps:
     def _verified(self, text: str) -> None:
         self._output.verified(text)
         reactivex.timer(PAUSE).run()
+
+    def _expect(
+        self, kind: type[E], what: str, matches: Callable[[E], object] = lambda _: True
+    ) -> E:
+        """Wait for an event; ``what`` names it in an error."""
+        until, last = time.monotonic() + self._remaining(), "nothing"
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                raise StepFailed(f"expected {what}; the last thing seen: {last}") from None
+            self._output.show(event)
+            if isinstance(event, kind) and matches(event):
+                return event
+            last = f"{type(event).__name__} ({in_words(event)})"
+
+    def _outcome(self, receipt: Receipt[Any], kind: type[T], what: str) -> T:
+        try:
+            outcome = receipt.result(self._remaining())
+        except TimeoutError:
+            raise StepFailed(f"expected {what}; there is no outcome yet") from None
+        if not isinstance(outcome, kind):
+            raise StepFailed(f"expected {what}; the outcome: {outcome!r}")
+        return outcome
+
+    def _remaining(self) -> float:
+        return max(0.0, min(self._timeout, self._deadline - time.monotonic()))
+
+    def _on_message(self, _: Any) -> None:
+        self._messages += 1
 
 
 def _pushing(peer: Server) -> abc.DisposableBase:
@@ -319,3 +238,37 @@ def _pushing(peer: Server) -> abc.DisposableBase:
         peer.push(f"for {USERS.get(credential, 'nobody')}: message {number + 1}")
 
     return reactivex.interval(PUSH_INTERVAL).subscribe(push)
+
+
+def demo() -> int:
+    """Play the demonstration against a server of its own; return the exit code."""
+    try:
+        with server(tokens=USERS) as peer:
+            return run_steps(peer, DemoOutput())
+    except OSError as error:
+        DemoOutput().failed(f"The demo's own server did not start: {error}")
+        return 1
+
+
+def run_steps(peer: Server, output: DemoOutput, timeout: float = STEP_TIMEOUT) -> int:
+    """Play the demonstration; return the exit code: 0 if every step happened, else 1.
+
+    Args:
+        peer: A server that accepts the tokens of ``USERS`` and no other.
+        output: Shows it.
+        timeout: Seconds for each event and outcome.
+    """
+    steps = Demo(peer, output, timeout)
+    try:
+        steps.connect()
+        steps.change()
+        steps.be_refused()
+        steps.recover()
+        steps.close()
+    except (StepFailed, SocketError) as error:
+        output.failed(str(error))
+        return 1
+    finally:
+        with suppress(TimeoutError):
+            steps.socket.close().result(2 * CLOSE_TIMEOUT)
+    return 0

@@ -1,7 +1,7 @@
-"""``rxsocket listen``: what a server sends, and a credential that can be changed meanwhile.
+"""``rxsocket listen``: messages of a server, and a credential that can be changed meanwhile.
 
-The streams put what happens into a queue, and the main thread writes it. So a reader of the output
-who pauses delays nothing but the output, and Ctrl-C works at any time. ``record`` does the same.
+The streams put events into a queue, and the main thread writes them. So a slow reader of the output
+delays only the output, and Ctrl-C works at any time. ``record`` does the same.
 """
 
 from __future__ import annotations
@@ -27,17 +27,12 @@ from rxsocket.explain.causes import describe
 from rxsocket.socket import Socket
 
 CLOSE_TIMEOUT = 0.5
-"""Seconds that closing may take: Ctrl-C has to end the command within one."""
+"""Seconds for closing: Ctrl-C has to end the command within one."""
 
 
 @contextmanager
 def open_socket(url: str, auth: Entries | None, carrier: Carrier) -> Generator[Socket, None, None]:
-    """A socket that is closed at the end, whatever happened.
-
-    Args:
-        url: Address of the server.
-        auth: The credential; ``None`` for none.
-        carrier: How it goes on a connection.
+    """A socket that is closed at the end, also after an error.
 
     Raises:
         UsageError: If the address or the credential cannot be used.
@@ -87,17 +82,7 @@ OutputQueue: TypeAlias = "SimpleQueue[OutputItem | StreamEnded]"
 def listen(
     url: str, auth: Entries | None, carrier: Carrier, output: Output, count: int | None = None
 ) -> int:
-    """Write what happens on a socket until it ends.
-
-    Args:
-        url: Address of the server.
-        auth: The credential; ``None`` for none.
-        carrier: How it goes on a connection.
-        output: What to write on.
-        count: Messages after which to end; ``None`` for no limit.
-
-    Returns:
-        The exit code: 0, or 1 when the socket failed.
+    """Write the events of a socket until it ends, or ``count`` messages came; return the exit code.
 
     Raises:
         UsageError: If the address or the credential cannot be used.
@@ -116,7 +101,7 @@ def enqueue(queue: OutputQueue, events: Observable[Event]) -> abc.DisposableBase
 
 
 def write_all(queue: OutputQueue, output: Output, count: int | None = None) -> int:
-    """Write a queue until the stream ends, or that many messages came; return the exit code."""
+    """Write a queue until the stream ends, or ``count`` messages came; return the exit code."""
     messages = 0
     while messages != count:
         item = queue.get()
@@ -128,11 +113,7 @@ def write_all(queue: OutputQueue, output: Output, count: int | None = None) -> i
 
 
 def read_stdin(on_line: Callable[[bytes], None]) -> None:
-    """Call back for each line of standard input, on a daemon thread.
-
-    Args:
-        on_line: Called with each line that is not empty, stripped.
-    """
+    """Call back with each line of standard input that is not empty, on a daemon thread."""
     try:
         descriptor = sys.stdin.fileno()
     except (AttributeError, OSError, ValueError):  # closed, or there is none

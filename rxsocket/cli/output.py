@@ -1,4 +1,4 @@
-"""What the commands write: lines for people, or JSON for programs.
+"""The output of the commands: lines for people, or JSON for programs.
 
 Messages go to standard output, what happens to the connection goes to standard error.
 """
@@ -43,14 +43,14 @@ SHOWN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the command itself has to say."""
+    """A line of the command itself."""
 
     text: str
     at: float = field(default_factory=time.time)
 
 
 OutputItem: TypeAlias = Event | AuthChange | Notice
-"""What the command line shows."""
+"""One item of output."""
 
 _STYLES: dict[type[Any], str] = {
     Message: "cyan",
@@ -96,7 +96,7 @@ def in_words(item: OutputItem) -> str:
 
 
 def payload(data: Any) -> str:
-    """A message: text as it is, of bytes their number and the first of them in hex."""
+    """A message: text as it is; of bytes, their number and the first ones in hex."""
     if not isinstance(data, bytes):
         return str(data)
     more = " ..." if len(data) > SHOWN_BYTES else ""
@@ -104,7 +104,7 @@ def payload(data: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """A text on which no terminal acts: control characters are escaped."""
+    """A text for a terminal, with control characters escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -185,7 +185,7 @@ class _Console(Console):
 
 
 def console(stream: TextIO) -> Console:
-    """A console that colours what goes to a terminal and changes nothing else."""
+    """A console that colours output to a terminal, and changes nothing else."""
     return _Console(
         file=stream,
         highlight=False,
@@ -197,7 +197,7 @@ def console(stream: TextIO) -> Console:
 
 
 def silence(*streams: TextIO) -> None:
-    """Discard what is still buffered: nobody reads it, and its flush at exit may block."""
+    """Discard buffered output: without a reader, the flush at exit may block."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         with suppress(OSError, ValueError):

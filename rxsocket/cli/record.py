@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import TextIO
 
+from reactivex import operators as ops
 from rich.live import Live
 from rich.text import Text
 
@@ -23,7 +24,7 @@ from rxsocket.cli.listen import (
     write_all,
 )
 from rxsocket.cli.output import Notice, Output, TextOutput, console
-from rxsocket.events import Event, Message
+from rxsocket.events import Message
 from rxsocket.explain.format import amount
 from rxsocket.recording import BadRecording, Recorder, record, replay
 from rxsocket.recording.player import Speed
@@ -31,7 +32,7 @@ from rxsocket.recording.player import Speed
 TERMINAL_INTERVAL = 0.25
 """Seconds between two updates of the progress on a terminal."""
 PIPE_INTERVAL = 1.0
-"""The same where the lines pile up, in a pipe or a file."""
+"""The same where the lines are kept, in a pipe or a file."""
 
 
 def record_socket(
@@ -45,23 +46,13 @@ def record_socket(
     overwrite: bool = False,
     count: int | None = None,
 ) -> int:
-    """Record a socket until it ends, and show how far it is.
-
-    Args:
-        url: Address of the server.
-        auth: The credential; ``None`` for none.
-        carrier: How it goes on a connection.
-        path: The file.
-        rotate_size: Bytes of a file after which the next is begun.
-        rotate_after: Seconds after which the next is begun.
-        overwrite: Whether a file that is there is replaced.
-        count: Messages after which to end; ``None`` for no limit.
+    """Record a socket until it ends, and show the progress; see ``record``.
 
     Returns:
-        The exit code: 0, or 1 when the socket or the recording failed.
+        The exit code: 0, or 1 if the socket or the recording failed.
 
     Raises:
-        UsageError: If something of it cannot be used.
+        UsageError: If the address, the credential or the file cannot be used.
     """
     queue: OutputQueue = SimpleQueue()
     progress = _Progress()
@@ -81,13 +72,7 @@ def record_socket(
             raise UsageError(f"cannot write {path}: {error.strerror}") from None
         ending.callback(_finish, recorder, progress, ending.pop_all())
 
-        def on_event(event: Event) -> None:
-            if not isinstance(event, Message):
-                queue.put(event)
-
-        socket.events.subscribe(
-            on_event, lambda _: queue.put(StreamEnded(True)), lambda: queue.put(StreamEnded(False))
-        )
+        enqueue(queue, socket.events.pipe(ops.filter(lambda event: not isinstance(event, Message))))
         set_auth_from_stdin(socket, queue.put)
         with progress:
             code = _write_events(queue, recorder, progress, count)
@@ -174,16 +159,7 @@ def _amount(recorder: Recorder) -> str:
 
 
 def replay_file(path: str, output: Output, speed: Speed, *, partial: bool = False) -> int:
-    """Write what was recorded.
-
-    Args:
-        path: The file.
-        output: What to write on.
-        speed: Times that of the recording, or ``"max"``.
-        partial: Whether to play what is whole of a damaged file.
-
-    Returns:
-        The exit code.
+    """Write a recording; return the exit code. See ``replay``.
 
     Raises:
         UsageError: If the file cannot be read.
@@ -194,7 +170,7 @@ def replay_file(path: str, output: Output, speed: Speed, *, partial: bool = Fals
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if speed == "max":  # on this thread: nothing has to be kept until it is written
+    if speed == "max":  # on this thread: no queue fills up
         recording.events.subscribe(output.write)
         return 0
     queue: OutputQueue = SimpleQueue()
