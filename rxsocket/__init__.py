@@ -3,7 +3,14 @@
 from rxsocket.auth.carrier import Carried, Carrier, carrier
 from rxsocket.auth.carriers import cookie, first_message, header, query, subprotocol
 from rxsocket.auth.credentials import Credential, Secret
-from rxsocket.auth.outcomes import AuthChange, InEffect, Overtaken, Refused, Stored
+from rxsocket.auth.outcomes import (
+    AuthChange,
+    InEffect,
+    NotInEffect,
+    Overtaken,
+    Refused,
+    Stored,
+)
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.auth.refresh import Refreshing, refreshing
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
@@ -117,6 +124,7 @@ __all__ = [
     "Listener",
     "Message",
     "NotConnected",
+    "NotInEffect",
     "ObserverFailed",
     "Opened",
     "Options",

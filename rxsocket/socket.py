@@ -420,8 +420,11 @@ class Socket(Generic[T, S]):
         On a socket that is not running the value is stored for its next start.
 
         Returns:
-            The outcome, to await, subscribe to or block on: ``InEffect``, ``Refused``,
-            ``Overtaken`` or ``Stored``.
+            The outcome, to await, subscribe to or block on. ``InEffect`` when a connection is open
+            with it and a message came or, on a server that says nothing, 0.25 s passed;
+            ``Refused``; ``NotInEffect`` when the server closed two connections at once without a
+            word of the credential, when none was open within 30 s, or the socket ended;
+            ``Overtaken`` by a newer one; or ``Stored``.
 
         Raises:
             TypeError: If the value is not a credential.

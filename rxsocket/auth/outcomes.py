@@ -11,6 +11,8 @@ from rxsocket.events import (
     AwaitingAuth,
     Cause,
     Closed,
+    ConnectFailed,
+    Connecting,
     Ended,
     Event,
     Message,
@@ -19,6 +21,7 @@ from rxsocket.events import (
     RenewalFailed,
     Renewed,
 )
+from rxsocket.explain.causes import closing, describe, socket_failure
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Report
@@ -26,11 +29,19 @@ from rxsocket.streams.receipts import Receipt
 
 # An open does not prove that the credential was good: many servers accept, then close at once.
 GRACE = 0.25
+PATIENCE = 30.0
+"""Seconds in which a connection must be open with it: nobody waits for ever."""
+ENOUGH = 2
+"""Connections with it that were closed at once, after which it is told."""
+NOT_OPEN = f"no connection was open with it within {PATIENCE:g} s"
 
 
 @dataclass(frozen=True, slots=True)
 class InEffect:
-    """The connection ``epoch`` was opened with it; ``None`` when it was a logout."""
+    """It is in use on the connection ``epoch``; ``None`` when it was a logout.
+
+    The connection was opened with it, and then a message came, or 0.25 s passed without a close.
+    """
 
     epoch: int | None
 
@@ -38,6 +49,17 @@ class InEffect:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The server refused it; ``reason`` says how."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotInEffect:
+    """It is kept, but no connection is in use with it; ``reason`` says what happened.
+
+    The server closed two connections with it at once, without a word of the credential; none was
+    open within 30 s; or the socket ended. While the socket runs, further attempts use it.
+    """
 
     reason: str
 
@@ -52,14 +74,14 @@ class Stored:
     """The socket is not running: it will be used when the socket starts."""
 
 
-AuthChange: TypeAlias = InEffect | Refused | Overtaken | Stored
+AuthChange: TypeAlias = InEffect | Refused | NotInEffect | Overtaken | Stored
 
 
 class AuthChanges:
     """The changes of the credential that somebody waits for.
 
     A change is in effect when its connection is open and the first message came, or when
-    0.25 s passed without a refusal. What comes into use supersedes the changes before it, not one
+    0.25 s passed without a close. What comes into use supersedes the changes before it, not one
     that was made since.
     """
 
@@ -71,7 +93,11 @@ class AuthChanges:
         self._pending: tuple[Receipt[AuthChange], ...] = ()
         self._epoch: int | None = None
         self._after = 0
+        self._is_tried = False
+        self._closed_early = 0
+        self._failure = NOT_OPEN
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     def receipt(self) -> Receipt[AuthChange]:
         """A receipt for a change that is about to be made."""
@@ -96,7 +122,9 @@ class AuthChanges:
         """
         self.on_change(credential)
         if not self.is_pending(credential):
-            self._after = after
+            self._after, self._is_tried, self._closed_early = after, False, 0
+            self._failure = NOT_OPEN
+            self._deadline = self._loop.event_loop.call_later(PATIENCE, self._give_up)
         self._wanted = credential
         self._pending = (*self._pending, receipt)
 
@@ -117,9 +145,11 @@ class AuthChanges:
         """Learn from an event what became of the changes."""
         if not self._pending:
             return
+        if isinstance(event, (Connecting, Opened, Closed, ConnectFailed, Rejected)):
+            if event.epoch <= self._after:
+                return  # of the credential before
+            self._is_tried = True
         match event:
-            case Opened() | Closed() | Rejected() if event.epoch <= self._after:
-                pass  # of the credential before
             case Opened(epoch=epoch):
                 self._epoch = epoch
                 self._timer = self._loop.event_loop.call_later(GRACE, self._settle, InEffect(epoch))
@@ -129,18 +159,29 @@ class AuthChanges:
                 self._settle(Refused(reason))
             case Closed(verdict=Verdict.AWAIT_AUTH, code=code, reason=reason):
                 self._settle(Refused(f"closed with {code} {reason}".rstrip()))
-            case Closed():
+            case Closed(verdict=verdict, cause=cause):
                 self._wait_for_opened()
+                self._failure = closing(event)
+                self._closed_early += verdict is Verdict.RECONNECT and cause is Cause.PEER
+                if self._closed_early >= ENOUGH:
+                    self._settle(NotInEffect(f"{self._failure}; it is tried again"))
+            case ConnectFailed(error=error) | RenewalFailed(error=error, retry_in=float()):
+                self._failure = f"{describe(error)}; it is tried again"
             case Rejected(error=error):
                 self._settle(Refused(str(error)))
             case Renewed(epoch=epoch):
                 self._settle(InEffect(epoch))
-            case RenewalFailed(epoch=epoch, error=error, retry_in=None):
+            case RenewalFailed(epoch=epoch, error=error):
                 self._settle(Refused(f"{error}; connection {epoch} goes on as it is"))
             case AwaitingAuth(cause=Cause.LOGGED_OUT):
                 self._settle(InEffect(None))
             case AwaitingAuth(reason=reason):
                 self._settle(Refused(reason))
+            case Ended(error=error, cause=cause) if self._is_tried and (
+                error or cause is Cause.PEER
+            ):
+                why = self._failure if error is None else socket_failure(error)
+                self._settle(NotInEffect(f"the socket ended: {why}"))
             case Ended():
                 self.on_stop()
             case _:
@@ -150,8 +191,15 @@ class AuthChanges:
         """The socket stopped: what was asked for is kept for its next start."""
         self._settle(Stored())
 
+    def _give_up(self) -> None:
+        with self._loop.turn():
+            self._settle(NotInEffect(self._failure))
+
     def _settle(self, outcome: AuthChange) -> None:
         self._wait_for_opened()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         self._wanted = None
         pending, self._pending = self._pending, ()
         for receipt in pending:
@@ -162,3 +210,7 @@ class AuthChanges:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _after_the_end(why: str) -> NotInEffect:
+    return NotInEffect(f"the socket ended: {why}")

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TextIO, TypeAlias
 from rich.console import Console
 from rich.text import Text
 
-from rxsocket.auth.outcomes import AuthChange, InEffect, Overtaken, Refused, Stored
+from rxsocket.auth.outcomes import AuthChange, InEffect, NotInEffect, Overtaken, Refused, Stored
 from rxsocket.events import (
     AwaitingAuth,
     Closed,
@@ -65,6 +65,7 @@ _STYLES: dict[type[Any], str] = {
     ConnectFailed: "red",
     Rejected: "red",
     Refused: "red",
+    NotInEffect: "yellow",
     AwaitingAuth: "magenta",
 }
 
@@ -81,6 +82,8 @@ def in_words(item: OutputItem) -> str:
             return payload(data)
         case Refused(reason=reason):
             return f"the new credential was refused: {reason}"
+        case NotInEffect(reason=reason):
+            return f"the new credential is not in effect yet: {reason}"
         case InEffect(epoch=None):
             return "logged out"
         case InEffect(epoch=epoch):

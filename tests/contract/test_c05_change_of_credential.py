@@ -19,16 +19,19 @@ from rxsocket import (
     Event,
     InEffect,
     Message,
+    NotInEffect,
     Opened,
     Overtaken,
     Refused,
     Rejected,
     Socket,
     State,
+    Stored,
     Verdict,
     Waiting,
+    standard,
 )
-from rxsocket.testing import VirtualClock, accept, fake, reject, server, unreachable
+from rxsocket.testing import VirtualClock, accept, fake, hang, reject, server, unreachable
 
 
 def test_closed_comes_before_anything_of_the_next(clock: VirtualClock) -> None:
@@ -457,6 +460,64 @@ def test_an_outage_settles_nothing(clock: VirtualClock, scene: Make) -> None:
     clock.advance(16.0)
     assert dialled(it) == [0.0, 10.0, 12.0, 16.1]
     assert log == [(16.35, InEffect(epoch=4))]
+
+
+AT_ONCE = accept().wait(0.1)
+NO_EFFECT = {
+    "4500 at once": ([AT_ONCE.close(4500, "busy")] * 9, {}, 12.2, "4500 'busy'; it is tried again"),
+    "1011 at once": ([accept().close(1011)] * 9, {}, 12.0, "1011 (internal error); it is tried"),
+    "no answer": ([hang()] * 9, {"open_timeout": 60.0}, 40.0, "no connection was open with it wit"),
+    "away": ([unreachable()] * 9, {}, 40.0, "the fake server is unreachable; it is tried again"),
+    "links that are lost": ([AT_ONCE.drop()] * 9, {}, 40.0, "the link was lost"),
+    "503": ([reject(503)] * 9, {}, 40.0, "HTTP 503; it is tried again"),
+    "1000": ([accept().close(1000)], {}, 10.0, "the socket ended: closed by the server with 1000"),
+    "a verdict": (
+        [accept().close(4404)],
+        {},
+        10.0,
+        "the socket ended: gave up after attempt 1, it",
+    ),
+    "a limit": ([reject(503)] * 2, {"max_attempts": 2}, 12.0, "the socket ended: gave up after"),
+}
+
+
+@pytest.mark.parametrize("name", NO_EFFECT)
+def test_nobody_waits_for_ever(clock: VirtualClock, scene: Make, name: str) -> None:
+    """C20: it says what happened to the attempts with it, and that it is tried on, or the end."""
+    scripts, options, at, reason = NO_EFFECT[name]
+    verdicts = standard().override({4404: Verdict.FAIL})
+    it = scene(accept(), *scripts, auth=A, verdicts=verdicts, **options)
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
+    clock.advance(60.0)
+    [(when, outcome)] = log
+    assert isinstance(outcome, NotInEffect)
+    assert reason in outcome.reason
+    assert when == pytest.approx(at)
+
+
+def test_what_had_no_attempt_is_stored(clock: VirtualClock, scene: Make) -> None:
+    """C20: an end that is not its own leaves it for the next start."""
+    it = scene(accept(), hang(), accept(), auth=A)
+    clock.advance(10.0)
+    log = settled(clock, it.socket.set_auth(B))
+    clock.advance(1.0)
+    it.socket.close()
+    clock.advance(1.0)
+    assert log == [(11.0, Stored())]
+
+
+def test_what_ended_the_socket_is_used_by_its_next_start(clock: VirtualClock, scene: Make) -> None:
+    """C3: it was kept: an ended socket starts afresh with the newest credential."""
+    it = scene(accept(), accept().close(1000), accept(), auth=A)
+    clock.advance(10.0)
+    change = it.socket.set_auth(B)
+    clock.advance(1.0)
+    assert isinstance(change.result(), NotInEffect)
+    it.watch()
+    clock.advance(2.0)
+    assert it.credentials == ["a", "b", "b"]
+    assert it.socket.state.value is State.OPEN
 
 
 OVERTAKE: dict[str, Callable[[Scene], Any]] = {

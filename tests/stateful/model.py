@@ -24,6 +24,7 @@ from rxsocket import (
     HandshakeRefused,
     InEffect,
     Message,
+    NotInEffect,
     ObserverFailed,
     Opened,
     Overtaken,
@@ -147,6 +148,7 @@ class Model:
         self._asked: set[Cause] = set()
         self._pushes: list[tuple[int, Any]] = []
         self._stops: list[int] = []
+        self._closed_early: dict[str | None, int] = {}
         # what came of it
         self.state = State.IDLE
         self.events: list[Event] = []
@@ -329,7 +331,7 @@ class Model:
         self._due = max(pushed_at, left_at + answer, held_back) + EPS
 
     def will_set(self, value: Any, sequence: int, asleep: bool, receipt: Receipt[Any]) -> None:
-        self.receipts.append((value, sequence, asleep, receipt))
+        self.receipts.append((value, sequence, asleep, receipt, self.clock.time()))
 
     def closes(self) -> None:
         self.activity += 1
@@ -402,6 +404,9 @@ class Model:
             case Closed():
                 self._closed += 1
                 self._open = False
+                if event.cause is Cause.PEER and event.uptime <= 0.25:
+                    token = self.tokens.get(event.epoch)
+                    self._closed_early[token] = self._closed_early.get(token, 0) + 1
                 if event.cause in OURS:
                     self._left_at = now
                 self._over(event.cause, event.verdict)
@@ -527,7 +532,7 @@ class Model:
 
     def _outcomes(self) -> None:
         for item in list(self.receipts):
-            value, sequence, asleep, receipt = item
+            value, sequence, asleep, receipt, since = item
             if not receipt.done:
                 continue
             self.receipts.remove(item)
@@ -540,6 +545,11 @@ class Model:
                     true = self.tokens.get(epoch) == value
                 case Refused():
                     true = value in self.ever_refused
+                case NotInEffect(reason=reason) if reason.startswith("the socket ended"):
+                    true = any(at > sequence for at in self._stops)
+                case NotInEffect():
+                    closed = self._closed_early.get(value, 0)
+                    true = closed >= 2 or self.clock.time() >= since + 30.0
                 case Overtaken():
                     true = bool(later)
                 case Stored():

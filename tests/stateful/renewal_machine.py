@@ -24,6 +24,7 @@ from rxsocket import (
     Connecting,
     Event,
     InEffect,
+    NotInEffect,
     ObserverFailed,
     Opened,
     Overtaken,
@@ -173,6 +174,7 @@ class RenewalMachine(RuleBasedStateMachine):
         self.sets: list[str | None] = []
         self.left: dict[int, float] = {}
         self.opens: list[int] = []
+        self.closed_early: list[str | None] = []
         self.slept = 0
         self.last: str | None = "ann-1"
         self.grammar = Grammar()
@@ -226,6 +228,9 @@ class RenewalMachine(RuleBasedStateMachine):
             case Opened(epoch=epoch):
                 self.opens.append(epoch)
             case Closed(epoch=epoch, cause=cause):
+                if cause is Cause.PEER and event.uptime <= 0.25:
+                    peer = self.peer.peer_of.get(epoch, 0)
+                    self.closed_early.append(self.peer.token_of.get(peer))
                 if epoch in self.peer.peer_of:
                     self.left[self.peer.peer_of[epoch]] = self.clock.time()
                 if cause is not Cause.HANDED_OVER:
@@ -257,7 +262,7 @@ class RenewalMachine(RuleBasedStateMachine):
         self.sets.append(value)
         self.last = value
         receipt = self.socket.set_auth(None if value is None else {"token": value})
-        self.receipts.append((value, len(self.sets), receipt))
+        self.receipts.append((value, len(self.sets), receipt, self.clock.time()))
 
     @rule(value=SAME, then=THEN)
     def renew(self, value: str, then: float | None) -> None:
@@ -352,7 +357,7 @@ class RenewalMachine(RuleBasedStateMachine):
         for _ in range(25):
             self.say(1)
             self.clock.advance(5.0)
-        for value, _, receipt in self.receipts:
+        for value, _, receipt, _ in self.receipts:
             self.expect(receipt.done, f"C20: set_auth({value!r}) never settled")
         self.expect(not self.due, f"C13: {self.due} never came")
         state = self.socket.state.value
@@ -386,7 +391,7 @@ class RenewalMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         for item in [item for item in self.receipts if item[2].done]:
             self.receipts.remove(item)
-            value, number, receipt = item
+            value, number, receipt, since = item
             outcome = receipt.result()
             self.note(f"set_auth({value!r}) was {outcome!r}")
             match outcome:
@@ -400,6 +405,9 @@ class RenewalMachine(RuleBasedStateMachine):
                     # A frozen peer does not answer, which is a no to a renewal in band.
                     peer = self.peer.peer_of.get(self.opens[-1], 0) if self.opens else 0
                     true = value in BAD or value in self.peer.refused or self.is_frozen(peer)
+                case NotInEffect():
+                    closed = [token for token in self.closed_early if token == value]
+                    true = len(closed) >= 2 or self.clock.time() >= since + 30.0
                 case Overtaken():
                     true = any(later != value for later in self.sets[number:])
                 case Stored():

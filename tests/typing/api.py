@@ -37,6 +37,7 @@ from rxsocket import (
     InEffect,
     Listener,
     Message,
+    NotInEffect,
     ObserverFailed,
     Opened,
     Overtaken,
@@ -388,7 +389,7 @@ def outcome(change: AuthChange) -> str:
         case InEffect(epoch):
             assert_type(epoch, int | None)
             return "in effect"
-        case Refused(reason):
+        case Refused(reason) | NotInEffect(reason):
             return reason
         case Overtaken():
             return "overtaken"

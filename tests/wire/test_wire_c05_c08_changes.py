@@ -18,6 +18,7 @@ from rxsocket import (
     Connecting,
     InEffect,
     Message,
+    NotInEffect,
     Opened,
     Overtaken,
     Receipt,
@@ -238,4 +239,17 @@ def test_a_change_while_awaiting_auth(carrier: object) -> None:
         peer.push("welcome back")
         assert messages.wait(1) == ["welcome back"]
         assert [handshake.credential for handshake in peer.handshakes] == ["bad", "good"]
+        socket.close().result(5)
+
+
+@pytest.mark.parametrize("code", [4500, 1011, 1000])
+def test_a_server_that_closes_at_once(code: int) -> None:
+    """C20: the receipt says so, and does not wait for ever."""
+    with server(accept(), *[accept().close(code, "no")] * 50) as peer:
+        socket = Socket(peer.url, auth={"token": "a"}, backoff=quick())
+        watch = Watch(socket)
+        watch.wait(Opened)
+        outcome = socket.set_auth({"token": "b"}).result(5)
+        assert isinstance(outcome, NotInEffect) and f"{code} 'no'" in outcome.reason
+        assert ("the socket ended" in outcome.reason) is (code == 1000)
         socket.close().result(5)
