@@ -177,13 +177,12 @@ class AuthChanges:
                 self._settle(InEffect(None))
             case AwaitingAuth(reason=reason):
                 self._settle(Refused(reason))
-            case Ended(error=error, cause=cause) if self._is_tried and (
-                error or cause is Cause.PEER
-            ):
+            case Ended(error=error, cause=cause):
+                if not self._is_tried or (error is None and cause is not Cause.PEER):
+                    self.on_stop()
+                    return
                 why = self._failure if error is None else socket_failure(error)
                 self._settle(NotInEffect(f"the socket ended: {why}"))
-            case Ended():
-                self.on_stop()
             case _:
                 pass
 
@@ -210,7 +209,3 @@ class AuthChanges:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _after_the_end(why: str) -> NotInEffect:
-    return NotInEffect(f"the socket ended: {why}")
