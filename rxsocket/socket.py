@@ -26,6 +26,7 @@ from rxsocket.codecs import Codec
 from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import USER_AGENT, Headers, SocketOptions
+from rxsocket.errors import SocketFailed
 from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
 from rxsocket.liveness.heartbeat import Heartbeat
@@ -653,10 +654,11 @@ one again
         return self._engine.wait(seconds_or_none("timeout", timeout))
 
     async def wait_closed(self) -> None:
-        """Return when the socket has ended, in a coroutine.
+        """Return when the socket has ended or nobody is subscribed any more, in a coroutine.
 
         Raises:
             SocketFailed: If it ended with a failure.
+            RuntimeError: If nothing was started.
         """
         await self._engine.wait_closed()
 
@@ -717,5 +719,7 @@ def _renews(_: AuthUpdate, following: AuthUpdate) -> bool:
     return following.renews_connection
 
 
-def _not_here(_: Exception) -> None:
+def _not_here(error: Exception) -> None:
     """That a stream failed for good is in the log already; a callback has no place for it."""
+    if not isinstance(error, SocketFailed):
+        raise error  # it could not be subscribed

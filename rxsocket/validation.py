@@ -308,6 +308,8 @@ def header_name(argument: str, name: Any) -> str:
         raise TypeError(f"{argument}: pass a string, not {type(name).__name__}")
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{argument}: not the name of a header; use letters, digits and hyphens")
+    if name.lower() == "sec-websocket-protocol":
+        raise ValueError(f"{argument}: {name} is set from subprotocols=; pass that instead")
     if name.lower() in _OURS:
         raise ValueError(f"{argument}: the handshake sets {name} itself; pass another header")
     return name

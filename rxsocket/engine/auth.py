@@ -24,7 +24,6 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.subject import BehaviorSubject
 
-from rxsocket.auth.carrier import carry
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential, same_identity
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.providers import FunctionProvider, Provider, credentials_from
@@ -173,7 +172,7 @@ class AuthManager:
         credential = Credential.of(value, argument)
         if credential.known:
             # What cannot be carried fails here, at once.
-            carry(self._options.carrier, credential.reveal())
+            self._options.carry(credential.reveal())
         return credential
 
     def _on_source_next(self, credential: Credential) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import logging
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from reactivex import Observable, abc
+from reactivex.disposable import Disposable
 
 from rxsocket.codecs import encoded
 from rxsocket.engine.auth import AuthManager
@@ -34,11 +36,14 @@ from rxsocket.runtime.refcount import RefCount
 from rxsocket.sending.outbox import Outbox, Queued, Sent
 from rxsocket.sending.payload import json_text, payload
 from rxsocket.state import State
+from rxsocket.streams.multicast import is_subscribed_again
 from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.transports.base import Fragments
 
 logger = logging.getLogger("rxsocket")
 
+MOST_REFUSED = 100
+"""Observers that are told that the socket is closed: one behind ``retry()`` would ask for ever."""
 INTERRUPTED = 0.5
 """Seconds for the closing handshake when the program is being interrupted."""
 
@@ -67,7 +72,7 @@ class Engine:
         close_timeout = options.handshake.close_timeout
         self.run_state = RunState(ClosingConnections(close_timeout, self._release_if_done))
         self._references = RefCount(loop, self._start, self._stop, options.linger)
-        connect = self.connect  # one for all of them
+        connect = self.connect_observer  # one for all of them
         self.publisher = Publisher(loop, connect, options.label, hooks)
         self.publisher.history.written = written_secrets(options)
         self.outbox = Outbox(loop, self.publisher, connect, options.queue_for, hooks)
@@ -78,6 +83,8 @@ class Engine:
         self._run: _Run | None = None
         self._watched_loop: asyncio.AbstractEventLoop | None = None
         self._has_stopped = False
+        self._closing_on: int | None = None
+        self._refused = 0
         self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
 
@@ -92,7 +99,23 @@ class Engine:
         with self.loop.lock:
             if self._has_stopped:
                 self._has_stopped, self._stopped = False, None
-        return self._references.acquire()
+        reference = self._references.acquire()
+        _engines.add(self)
+        return reference
+
+    def connect_observer(self) -> abc.DisposableBase:
+        """The same for an observer.
+
+        Raises:
+            NotConnected: If an operator subscribes it again as ``close()`` completes the streams:
+                ``repeat()`` does not know that this is not the peer's end.
+        """
+        if self._closing_on != threading.get_ident() or not is_subscribed_again():
+            return self.connect()
+        self._refused += 1
+        if self._refused > MOST_REFUSED:
+            return Disposable()
+        raise NotConnected("not subscribed again: the socket was closed")
 
     def send(self, value: Any) -> Receipt[Sent]:
         return self.send_encoded(*self.encode(value))
@@ -145,8 +168,7 @@ class Engine:
     def wait(self, timeout: float | None) -> bool:
         if self.loop.is_current:
             raise RuntimeError("wait() would block the loop of this socket: await wait_closed()")
-        if self._never_started():
-            raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
+        self._check_started()
         try:
             self._until_stopped().result(timeout)
         except TimeoutError:
@@ -159,8 +181,8 @@ class Engine:
         return True
 
     async def wait_closed(self) -> None:
-        if not self._never_started():
-            await self._until_stopped()
+        self._check_started()
+        await self._until_stopped()
         if self._failure is not None:
             raise self._failure
 
@@ -172,7 +194,6 @@ class Engine:
         self._failure = None
         self.run_state.start()
         self._watch_loop()
-        _engines.add(self)
         self._run = run = _Run(self, self.auth.start())
         run.follow(self._connections())
 
@@ -213,11 +234,19 @@ class Engine:
     def _on_loop_shutdown(self) -> list[asyncio.Task[None]]:
         """The loop ends with the socket still on it, as after ``asyncio.run``."""
         closing = self.run_state.closing.loop_ends()
+        self.warn_if_not_awaited()
         if self._run is not None:
             cause = Cause.LOOP_ENDED
             ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._now())
             self._end(ended, StopReason(cause))
         return closing
+
+    def warn_if_not_awaited(self) -> None:
+        """The program, or its loop, ends: say so if that was before anything could happen."""
+        if self._stopped is None and self.is_used and not self.publisher.history.has_outcome:
+            text = "%s: the program ends before the first connection was made; wait for it: call %s"
+            call = "wait()" if self.loop.is_shared else "await wait_closed()"
+            logger.warning(text, self.options.label, call)
 
     def _reconnect(self) -> None:
         self.run_state.refusals.forget()
@@ -238,7 +267,7 @@ class Engine:
         elif self.publisher.state.value is State.IDLE:
             with self.loop.turn():
                 self.publisher.enter(State.CLOSED)
-                self.publisher.end(None)
+                self._end_streams(None, is_wanted=True)
             self._settle_stopped()
         self._release_if_done()
         self.run_state.closing.when_gone(lambda: receipt.settle(None))
@@ -249,8 +278,15 @@ class Engine:
             self._failure = event.error
             self._references.drop_active()
             self.publisher.publish(event)
-            self.publisher.end(event.error)
+            self._end_streams(event.error, is_wanted=event.cause in (Cause.CLOSE, Cause.LOOP_ENDED))
         self._after_stop()
+
+    def _end_streams(self, error: Exception | None, *, is_wanted: bool) -> None:
+        self._closing_on = threading.get_ident() if is_wanted else None
+        try:
+            self.publisher.end(error)
+        finally:
+            self._closing_on, self._refused = None, 0
 
     def _dispose_run(self, reason: StopReason) -> None:
         run, self._run = self._run, None
@@ -287,9 +323,9 @@ class Engine:
     def _receipt(self) -> Receipt[None]:
         return Receipt(self.loop, self.publisher.report)
 
-    def _never_started(self) -> bool:
-        is_idle = self.publisher.state.value is State.IDLE and not self._has_stopped
-        return is_idle and self._run is None and not self._references.is_used
+    def _check_started(self) -> None:
+        if self.publisher.state.value is State.IDLE and not (self._has_stopped or self.is_used):
+            raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
 
     def _until_stopped(self) -> Receipt[None]:
         with self.loop.lock:
@@ -336,14 +372,17 @@ class _Run(abc.ObserverBase[Event], abc.DisposableBase):
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-"""Those that run."""
+"""Those that run, or are about to."""
 
 
 @atexit.register
 def _close_all() -> None:
     """Close the connections that are open when the program ends."""
     deadline = time.monotonic() + INTERRUPTED
-    receipts = [engine.close() for engine in list(_engines) if engine.loop.is_shared]
+    running = [engine for engine in list(_engines) if engine.loop.is_shared]
+    for engine in running:
+        engine.warn_if_not_awaited()
+    receipts = [engine.close() for engine in running]
     for receipt in receipts:
         try:
             receipt.result(max(0.0, deadline - time.monotonic()))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from rxsocket.auth.carrier import Carried, Carrier, carry
+from rxsocket.auth.carrier import Carried, Carrier, Combinable, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
-from rxsocket.auth.credentials import ANONYMOUS, Credential, Identity
+from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Identity
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.liveness.heartbeat import Heartbeat
@@ -95,11 +95,11 @@ def _policy(
         "stable_after": stable_after_argument(stable_after),
         "rejected": function_of_one_or_none("rejected", rejected),
         "clean_close": clean_close,
-        "auth_timeout": seconds_or_none("auth_timeout", auth_timeout),
+        "auth_timeout": more_than_zero("auth_timeout", auth_timeout),
         "linger": seconds("linger", linger),
         "queue_for": seconds("queue_for", queue_for),
-        "ping_interval": seconds_or_none("ping_interval", ping_interval),
-        "ping_timeout": seconds_or_none("ping_timeout", ping_timeout),
+        "ping_interval": more_than_zero("ping_interval", ping_interval),
+        "ping_timeout": more_than_zero("ping_timeout", ping_timeout),
         "heartbeat": heartbeat,
         "stale_after": seconds_or_none("stale_after", stale_after),
         "on_stale": on_stale,
@@ -132,6 +132,25 @@ def _headers(headers: Headers | None) -> tuple[tuple[str, str], ...]:
         )
         for name, value in listed
     )
+
+
+def _no_header_twice(names: Iterable[tuple[str, str]]) -> None:
+    """Of two headers of one name a server takes the first, the last or neither.
+
+    Those of one argument are meant, as RFC 9110, section 5.3, has them; but there is only one
+    ``Authorization``.
+
+    Args:
+        names: The argument that sets each, and its name.
+    """
+    set_by: dict[str, str] = {}
+    for argument, name in names:
+        key = name.lower()
+        other = set_by.get(key)
+        set_by[key] = argument
+        if other is not None and (other != argument or key == "authorization"):
+            also = "twice" if other == argument else f"and so does {other}"
+            raise ValueError(f"{argument}: sets the header {name!r}, {also}; leave one of them out")
 
 
 def _subprotocols(subprotocols: Sequence[str] | None) -> tuple[str, ...]:
@@ -234,12 +253,38 @@ class SocketOptions:
             user_agent_header=user_agent_header,
             compression=_compression(transport, compression),
             max_size=_size(max_size),
-            open_timeout=seconds_or_none("open_timeout", open_timeout),
+            open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
             ssl=ssl,
             proxy=_proxy(proxy),
         )
-        return cls(address=address, transport=moves, handshake=handshake, **_policy(**policy))
+        made = cls(address=address, transport=moves, handshake=handshake, **_policy(**policy))
+        always = made.carrier.sets if isinstance(made.carrier, Combinable) else ()
+        names = [what.split("'")[1] for what in always if what.startswith("header ")]
+        _no_header_twice((*made._headers(), *(("carrier", name) for name in names)))
+        return made
+
+    def carry(self, value: CredentialValue) -> Carried:
+        """What the carrier makes of the value of a credential.
+
+        Raises:
+            TypeError: If it is nothing that can be carried.
+            ValueError: If it cannot be carried, or sets a header that is set otherwise, too.
+        """
+        carried = carry(self.carrier, value)
+        if carried.headers:
+            added = (("carrier", name) for name, _ in carried.headers)
+            _no_header_twice((*self._headers(), *added))
+        return carried
+
+    def _headers(self) -> Iterator[tuple[str, str]]:
+        """The arguments that set a header, and its name."""
+        if self.address.has_user_info:
+            yield "url", "Authorization"
+        if self.handshake.origin is not None:
+            yield "origin", "Origin"
+        for name, _ in self.handshake.additional_headers:
+            yield "additional_headers", name
 
     @property
     def label(self) -> str:
@@ -264,7 +309,7 @@ class SocketOptions:
         redirected = _Redirected(self, address, credential, go)
         if not credential.known:
             return Request(url=address.url, options=self.handshake, go=go, redirected=redirected)
-        carried = carry(self.carrier, credential.reveal())
+        carried = self.carry(credential.reveal())
         return Request(
             url=address.with_query(carried.query),
             headers=carried.headers,

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from rxsocket.auth.credentials import ANONYMOUS, Credential
 from rxsocket.auth.masks import Mask
-from rxsocket.events import Event, ObserverFailed, Remembered
+from rxsocket.events import (
+    ConnectFailed,
+    Event,
+    ObserverFailed,
+    Opened,
+    Rejected,
+    Remembered,
+)
 from rxsocket.explain.causes import kind_and_text
 
 KEPT = 100
@@ -44,6 +51,11 @@ class History:
     def add_sent_credential(self, credential: Credential) -> None:
         if credential not in self.sent_credentials:
             self.sent_credentials = (*self.sent_credentials[1 - CREDENTIALS_KEPT :], credential)
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether any attempt has opened a connection, or failed."""
+        return any(isinstance(one, (Opened, ConnectFailed, Rejected)) for one in self.events)
 
     @property
     def secrets(self) -> tuple[Credential, ...]:

@@ -2,8 +2,8 @@
 
 INFO for each open and close; WARNING for the first failure of an outage, the first of each kind in
 a run that is tolerated only because a connection was stable before, a refused credential, a raising
-observer and the first message of a connection that does not decode; ERROR when the socket fails for
-good; DEBUG for the rest.
+observer, and once for each connection a function that may raise at every message and a message that
+does not decode; ERROR when the socket fails for good; DEBUG for the rest.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class EventLog:
         self._in_outage = False
         self._has_undecodable = False
         self._tolerated: frozenset[object] = frozenset()  # kinds of failure, in this run
+        self._raised: frozenset[tuple[str, str]] = frozenset()  # on this connection
 
     def write(self, event: Event) -> None:
         level = self._level(event)
@@ -80,6 +81,7 @@ class EventLog:
                 self._tolerated = frozenset()
             case Opened():
                 self._in_outage = self._has_undecodable = False
+                self._raised = frozenset()
             case Closed(tolerated=True):
                 if self._is_news(event.sent or event.code):
                     return logging.WARNING
@@ -92,6 +94,10 @@ class EventLog:
                 if self._has_undecodable:
                     return logging.DEBUG
                 self._has_undecodable = True
+            case ObserverFailed(observer=observer, stream=stream, detached=False):
+                if (observer, stream) in self._raised:
+                    return logging.DEBUG
+                self._raised |= {(observer, stream)}
             case Closed(verdict=Verdict.AWAIT_AUTH) | AwaitingAuth(cause=Cause.REFUSED):
                 return logging.WARNING
             case Ended(verdict=Verdict.FAIL):

@@ -73,6 +73,7 @@ class Publisher:
         changes: The changes of the credential that somebody waits for.
         history: The last events.
         delivers: The epoch whose messages are delivered, while there is one.
+        has_requests: Whether anything was asked: then messages without a subscriber are no news.
     """
 
     def __init__(self, loop: SocketLoop, connect: Connect, label: str, hooks: Hooks) -> None:
@@ -82,7 +83,7 @@ class Publisher:
         self._report = report
         self.read_gate = gate = ReadGate(loop)
         self.messages: HoldingHub[Any] = HoldingHub(
-            "messages", loop, report, self.dropped, connect, gate
+            "messages", loop, report, self._held_dropped, connect, gate
         )
         self.events: Hub[Event] = ReplayHub("events", loop, report, self.held, connect, gate)
         self.batches: Hub[list[Any]] = ReplayHub(
@@ -98,6 +99,7 @@ class Publisher:
         self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivers: int | None = None
+        self.has_requests = False
         self._log = EventLog(label)
         self._states = States()
         self._slow_consumers: SlowConsumerDetector | None = None  # made for the first messages
@@ -323,6 +325,10 @@ class Publisher:
         """The messages that were held for the first subscriber, as events (C4)."""
         held = self.messages.take_held()
         return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
+
+    def _held_dropped(self, count: int, reason: str) -> None:
+        if not self.has_requests:
+            self.dropped(count, reason)
 
     def dropped(self, count: int, reason: str) -> None:
         """Messages that were held were let go."""

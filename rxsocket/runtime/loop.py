@@ -115,10 +115,14 @@ class SocketLoop:
                 return
             self._unbind()
             loop = self.candidate
-            if loop is None or background.serves(loop):
-                self._loop, self._shared = background.acquire(), True
-            else:
+            if loop is not None and not background.serves(loop):
                 self._loop = loop
+                return
+            loop = background.acquire()
+            if self._loop is None:
+                self._loop, self._shared = loop, True
+            else:  # meanwhile, asyncio logged that it makes a loop, and a handler sent that
+                background.release(loop)
 
     def release(self, is_unused: Callable[[], bool]) -> None:
         """Unbind the loop when the actions that are under way are over, if it is unused then."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 logger = logging.getLogger("rxsocket")
 
 T = TypeVar("T")
+T_Loop = TypeVar("T_Loop", asyncio.AbstractEventLoop, None)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -98,12 +99,24 @@ class Background:
         """The loop, which runs until as many have released it.
 
         Raises:
-            RuntimeError: If the operating system gives no thread.
+            RuntimeError: If the operating system gives no thread, or no file for its loop.
         """
+        loop = self._use(None)
+        if loop is None:
+            new = self._new_loop()  # without the lock: asyncio logs it, which may lead here again
+            loop = self._use(new)
+            if loop is not new:
+                new.close()
+        return loop
+
+    def _use(self, new: T_Loop) -> asyncio.AbstractEventLoop | T_Loop:
+        """The loop for one more user; a new one takes its place if there is none."""
         with self._lock:
             if self._loop is None:
-                self._loop = self._start()
-                self._users = 0
+                if new is None:
+                    return new
+                self._start(new)
+                self._loop, self._users = new, 0
             self._users += 1
             return self._loop
 
@@ -122,16 +135,21 @@ class Background:
         self._lock = threading.Lock()
         self._loop, self._users = None, 0
 
-    def _start(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.new_event_loop()
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        try:
+            loop = asyncio.new_event_loop()
+        except OSError as error:
+            raise _no_thread(error) from None
         loop.set_default_executor(_DaemonExecutor())
+        return loop
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         thread = threading.Thread(target=self._serve, args=(loop,), name="rxsocket", daemon=True)
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
             loop.close()
-            raise
-        return loop
+            raise _no_thread(error) from None
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -158,6 +176,10 @@ class Background:
             text = "%s in a callback on the thread of rxsocket, which goes on"
             logger.error(text, type(error).__name__, exc_info=error)
         return self._loop is loop
+
+
+def _no_thread(error: Exception) -> RuntimeError:
+    return RuntimeError(f"the thread that sockets share cannot be started: {error}")
 
 
 class _DaemonExecutor(ThreadPoolExecutor):

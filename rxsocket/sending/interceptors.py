@@ -17,12 +17,13 @@ Interceptor: TypeAlias = Callable[[Any], Any]
 class Interceptors:
     """The interceptors of one socket, called in the order they were added.
 
-    An interceptor is given a value and returns the one to go on with. What is sent is intercepted
-    before it is encoded, on the thread that sends it; one that raises makes that ``send`` raise.
-    What comes in is intercepted once, before any stream has it (and once more while
-    ``handover(ready="acknowledged")`` looks for answers in it); one that raises is reported on
-    ``errors``, and that message goes no further. For one stream only, the same function is an
-    operator as it is: ``socket.messages.pipe(ops.map(function))``.
+    An interceptor is given a value and returns the one to go on with; one that returns nothing has
+    forgotten to, which is a ``TypeError``. What is sent is intercepted before it is encoded, on the
+    thread that sends it; one that raises makes that ``send`` raise. What comes in is intercepted
+    once, before any stream has it (and once more while ``handover(ready="acknowledged")`` looks for
+    answers in it); one that raises is reported on ``errors``, and that message goes no further. For
+    one stream only, the same function is an operator as it is:
+    ``socket.messages.pipe(ops.map(function))``.
 
     ::
 
@@ -63,7 +64,15 @@ def _checked(name: str, interceptor: Any) -> Interceptor:
     if is_async(interceptor):
         raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
     checked = function(name, interceptor)
-    return lambda value: checked(value)  # an object of its own: it may be added twice
+
+    def intercept(value: Any) -> Any:  # an object of its own: it may be added twice
+        result = checked(value)
+        if result is None and value is not None:
+            shown = getattr(checked, "__qualname__", type(checked).__name__)
+            raise TypeError(f"{name}: {shown} returned None; return the message that is to go on")
+        return result
+
+    return intercept
 
 
 class Outgoing(abc.ObserverBase[Any]):

@@ -184,6 +184,11 @@ class Outbox:
             if refused is not None:
                 self.fail(item, refused)
                 return
+            try:
+                self._stay_connected()
+            except (OSError, RuntimeError) as error:  # no file or no thread is left
+                self.fail(item, NotConnected(f"not sent: {error}"))
+                return
             self._append(item)
             self.keep()
             return
@@ -208,9 +213,13 @@ class Outbox:
 
     def keep(self) -> None:
         """Stay connected for what waits, for as long as it may."""
-        if self._queue and self._staying_connected is None:
-            self._staying_connected = self._connect()
+        if self._queue:
+            self._stay_connected()
         self._loop.run(self._start_timer)
+
+    def _stay_connected(self) -> None:
+        if self._staying_connected is None:
+            self._staying_connected = self._connect()
 
     def fail(self, item: Queued, error: Exception) -> None:
         """A message was not sent."""

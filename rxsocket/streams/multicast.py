@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.observer import AutoDetachObserver
 
+from rxsocket.errors import NotConnected
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Report, Reporter, report_to
 from rxsocket.runtime.scheduler import StreamScheduler
@@ -64,6 +65,16 @@ def _subscriber_name() -> str:
         return "an observer"
     module = str(frame.f_globals.get("__name__", ""))
     return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
+
+
+def is_subscribed_again() -> bool:
+    """Whether an operator subscribes by itself in an ``on_completed``, as ``repeat()`` does."""
+    frame = inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(PACKAGES):
+        if frame.f_code.co_qualname == SafeObserver.__name__ + ".end":
+            return True
+        frame = frame.f_back
+    return False
 
 
 class SafeObserver(Generic[T]):
@@ -146,7 +157,9 @@ class SafeObserver(Generic[T]):
         try:
             self.run(function, *arguments)
         except BaseException as error:
-            if error not in arguments:  # on_error was left out: RxPY raises what it was given
+            # on_error was left out: RxPY raises what it was given, or, subscribing again behind
+            # repeat(), what it was told.
+            if error not in arguments and not isinstance(error, NotConnected):
                 self.detach(error)
 
     def detach(self, error: BaseException) -> None:
@@ -223,7 +236,11 @@ class Hub(Generic[T]):
         subscription = HubSubscription(self, observer, is_passive, is_audience)
         self.loop.run(lambda: self._add(subscription))
         if connect is not None and subscription.is_active:  # not disposed at what it got first
-            subscription.connection = connect()
+            try:
+                subscription.connection = connect()
+            except BaseException:  # no thread or no file is left, or the socket is being closed
+                subscription.dispose()
+                raise
             if not subscription.is_active:
                 subscription.connection.dispose()
         return subscription

@@ -87,7 +87,7 @@ class Channels:
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
         self.loop = engine.loop
         self.publisher = engine.publisher
-        self.connect = engine.connect
+        self.connect = engine.connect_observer
         self.subscriptions = Subscriptions(engine, self._fail, self._report)
         self._engine = engine
         self._envelope = envelope

@@ -86,7 +86,7 @@ class Topics:
     def __init__(self, engine: Engine, envelope: Envelope) -> None:
         self.loop = engine.loop
         self.publisher = engine.publisher
-        self.connect = engine.connect
+        self.connect = engine.connect_observer
         self._engine = engine
         self._envelope = envelope
         self._unwrap = envelope.unwrap
@@ -180,7 +180,10 @@ class Topics:
             if unwrapped is None:
                 return
             topic, data = unwrapped
-            route = self._routes.get(topic)
+            try:
+                route = self._routes.get(topic)
+            except TypeError:  # a list, such as no topic is
+                route = None
             if route is None:
                 route = self._new_route(topic)
         except BaseException as error:  # of a user's envelope; the message may be of no topic
@@ -200,7 +203,8 @@ class Topics:
 
     def _new_route(self, topic: Any) -> _Route:
         if not isinstance(topic, str):
-            raise TypeError(f"a topic is a string, not {type(topic).__name__}")
+            kind = type(topic).__name__
+            raise TypeError(f"a topic is a string, not {kind}; pass envelope= for other messages")
         route = self._find_route(topic)
         size = self._route_bytes + len(topic)
         if len(self._routes) < MAX_ROUTES and size <= MAX_ROUTE_BYTES:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import warnings
 from collections.abc import Callable, Generator, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +21,12 @@ from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.engine.engine import Engine
-from rxsocket.errors import ConnectionLost, IdentityChanged
+from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected
 from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
-from rxsocket.hooks import without
 from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.sending.outbox import Sent
+from rxsocket.state import State
 from rxsocket.streams.multicast import SafeObserver, observer_name
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.stream import CheckedObservable
@@ -107,6 +108,12 @@ class Answers(CheckedObservable[Any]):
         super().__init__("request")
         self._requests = requests
         self._options = options
+        self._was_sent = False
+
+    def __del__(self) -> None:
+        if not self._was_sent:
+            text = "a request was never awaited or subscribed to, so it was not sent"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Send it, and wait for the last answer; on any loop."""
@@ -126,6 +133,7 @@ class Answers(CheckedObservable[Any]):
     def _subscribe_core(
         self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
+        self._was_sent = True
         return self._requests.send(self._options, observer)
 
     def _operator_scheduler(self) -> abc.SchedulerBase:
@@ -162,7 +170,7 @@ class Requests:
         self._publisher = engine.publisher
         self._numbers = itertools.count(1)
         self._pending: dict[_PendingRequest, None] = {}
-        self._by_id: dict[IdOf, dict[Any, tuple[_PendingRequest, ...]]] = {}
+        self._by_id: dict[IdOf, dict[Any, _PendingRequest]] = {}
         self._subscriptions: abc.DisposableBase | None = None
         hooks = engine.hooks
         hooks.before_identity_change = (*hooks.before_identity_change, self._on_identity_change)
@@ -219,8 +227,7 @@ class Requests:
 
         safe_observer = SafeObserver(observer, dispose_and_report, report_later=report)
         request = _PendingRequest(options, safe_observer, id, data, size, options.answers)
-        request.connection = self._engine.connect()
-        self._loop.run(lambda: self._start(request))
+        self._loop.run(lambda: self._connect(request))
         return Disposable(dispose)
 
     def new_receipt(self) -> Receipt[Any]:
@@ -232,14 +239,33 @@ class Requests:
 
     # --- on the loop
 
+    def _connect(self, request: _PendingRequest) -> None:
+        if self._publisher.state.value is State.CLOSED:
+            ended = "not asked: the socket has ended; connect() or subscribe first"
+            request.observer.end(NotConnected(ended))
+            return
+        try:
+            request.connection = self._engine.connect()
+        except (OSError, RuntimeError) as error:  # no file or no thread is left
+            request.observer.end(error)
+            return
+        self._loop.run(lambda: self._start(request))  # on the loop that it may just have got
+
     def _start(self, request: _PendingRequest) -> None:
         if not request.observer.is_active:
             self._let_disconnect(request)
             return
+        id_of = request.options.id_of
+        if id_of is not None:
+            ids = self._by_id.setdefault(id_of, {})
+            if request.id in ids:
+                self._let_disconnect(request)
+                text = f"id: a request with the id {request.id!r} is under way; give each its own"
+                request.observer.end(ValueError(text))
+                return
+            ids[request.id] = request
         self._pending[request] = None
-        if request.options.id_of is not None:
-            ids = self._by_id.setdefault(request.options.id_of, {})
-            ids[request.id] = (*ids.get(request.id, ()), request)
+        self._publisher.has_requests = True
         if self._subscriptions is None:
             self._subscriptions = CompositeDisposable(
                 self._publisher.messages.passive().subscribe(self._on_message, lambda _: None),
@@ -276,9 +302,8 @@ class Requests:
         epoch = self._engine.outbox.epoch
         for id_of, ids in tuple(self._by_id.items()):
             id = self._result(id_of, message)
-            if isinstance(id, Hashable):
-                for request in ids.get(id, ()):
-                    self._on_answer(request, epoch, message)
+            if isinstance(id, Hashable) and id in ids:
+                self._on_answer(ids[id], epoch, message)
         for request in tuple(self._pending):
             match = request.options.match
             if match is not None and request.epoch == epoch and self._result(match, message):
@@ -340,10 +365,8 @@ class Requests:
         id_of = request.options.id_of
         if id_of is not None:
             ids = self._by_id[id_of]
-            rest = without(ids.pop(request.id), request)
-            if rest:
-                ids[request.id] = rest
-            elif not ids:
+            del ids[request.id]
+            if not ids:
                 del self._by_id[id_of]
         if not self._pending and self._subscriptions is not None:
             subscriptions, self._subscriptions = self._subscriptions, None

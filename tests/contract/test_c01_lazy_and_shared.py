@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import reactivex
 from reactivex import operators as ops
-from scene import URL, A, B, Make, connecting, left, opened
+from scene import URL, A, B, Make, Scene, connecting, left, opened
 
 from rxsocket import (
     Aborted,
@@ -547,3 +548,98 @@ def test_the_peer_may_end_it_while_it_lingers(clock: VirtualClock, scene: Make) 
     it.socket.connect()
     clock.advance(60.0)
     assert (it.dials, it.peer.live) == ([(0.0, "a"), (3.0, "a")], 1)
+
+
+STARTS: dict[str, Callable[[Socket], Any]] = {
+    "connect": lambda socket: socket.connect(),
+    "with": lambda socket: socket.__enter__(),
+    "messages": lambda socket: socket.messages.subscribe(),
+    "behind an operator": lambda socket: socket.messages.pipe(ops.map(str)).subscribe(),
+    "on_message": lambda socket: socket.on_message(print),
+    "listener": lambda socket: socket.listener("a").subscribe(),
+    "channel": lambda socket: socket.channel(subscribe="a", match=bool).subscribe(),
+}
+USES: dict[str, Callable[[Socket], Any]] = {
+    "send": lambda socket: socket.send("a"),
+    "send, behind outgoing": lambda socket: reactivex.of("a").subscribe(socket.outgoing),
+    "emitter": lambda socket: socket.emitter("a").emit(1),
+    "request": lambda socket: socket.request("?", match=bool).subscribe(None, print),
+    "set_auth": lambda socket: socket.set_auth(B),
+    "reconnect": lambda socket: socket.reconnect(),
+    "state": lambda socket: socket.state.subscribe(),
+}
+ENDS: dict[str, Callable[[Scene], Any]] = {
+    "close()": lambda it: it.socket.close(),
+    "the peer": lambda it: it.peer.close(1000),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("name", [*STARTS, *USES])
+def test_what_starts_an_ended_socket(clock: VirtualClock, scene: Make, name: str, end: str) -> None:
+    """What is to hold it open does; what only uses it does not bring back what was closed."""
+    it = scene(watch=False, auth=A)
+    it.socket.connect()
+    clock.advance(1.0)
+    ENDS[end](it)
+    clock.advance(2.0)
+    assert it.socket.state.value is State.CLOSED
+    {**STARTS, **USES}[name](it.socket)
+    clock.advance(2.0)
+    expected = State.OPEN if name in STARTS else State.CLOSED
+    assert it.socket.state.value is expected
+    assert len(it.dials) == 1 + (name in STARTS)
+
+
+def test_what_only_uses_an_ended_socket_fails_at_once(clock: VirtualClock, scene: Make) -> None:
+    """With the same reason, each time, and whoever else asked before."""
+    it = scene(watch=False, auth=A)
+    it.socket.close()
+    errors: list[Exception] = []
+    for _ in range(2):
+        it.socket.send("a").subscribe(None, errors.append)
+        it.socket.request("?", match=bool).subscribe(None, errors.append)
+    clock.advance(0)
+    assert [type(error) for error in errors] == [NotConnected] * 4
+    assert all("the socket has ended; connect() or subscribe first" in str(e) for e in errors)
+
+
+AGAIN: dict[str, list[Any]] = {
+    "repeat": [ops.repeat()],
+    "repeat and retry": [ops.repeat(), ops.retry()],
+    "map and repeat": [ops.map(str), ops.repeat()],
+    "concat": [lambda source: reactivex.concat(source, source)],
+}
+
+
+@pytest.mark.parametrize("operators", AGAIN)
+def test_an_operator_does_not_bring_back_what_was_closed(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, operators: str
+) -> None:
+    """``repeat()`` subscribes again when the peer is done, and not after ``close()``."""
+    it = scene(accept().send("1").wait(1).close(1000), accept().send("2"), watch=False, auth=A)
+    errors: list[Exception] = []
+    it.socket.messages.pipe(*AGAIN[operators]).subscribe(None, errors.append)
+    it.socket.messages.pipe(*AGAIN[operators]).subscribe()
+    clock.advance(10.0)
+    assert (it.socket.state.value, len(it.dials)) == (State.OPEN, 2)
+    it.socket.close()
+    clock.advance(10.0)
+    assert (it.socket.state.value, len(it.dials)) == (State.CLOSED, 2)
+    if operators in ("repeat", "map and repeat"):
+        assert [str(error) for error in errors] == ["not subscribed again: the socket was closed"]
+    assert "raised" not in caplog.text
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_waiting_for_what_never_started(clock: VirtualClock, scene: Make, ends: bool) -> None:
+    """``wait()`` and ``wait_closed()`` say so; of what was closed there is nothing to say."""
+    it = scene(watch=False)
+    if ends:
+        it.socket.close()
+        clock.run(it.socket.wait_closed())
+        return
+    with pytest.raises(RuntimeError, match="nothing to wait for: subscribe"):
+        clock.run(it.socket.wait_closed())
+    with pytest.raises(RuntimeError, match="nothing to wait for: subscribe"):
+        it.socket.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from reactivex import operators as ops
 from reactivex.subject import Subject
 from scene import A, Make
 
+import rxsocket
 from rxsocket import (
     Closed,
     ConnectionLost,
@@ -282,3 +284,36 @@ def test_the_failure_names_the_connection_it_was_for(clock: VirtualClock, scene:
     [failed] = [event for event in it.events if isinstance(event, SendFailed)]
     assert failed.epoch is None
     assert [type(event) for event in it.events if isinstance(event, (Opened, Closed))] == [Opened]
+
+
+def nothing(_: object) -> None:
+    """An interceptor that forgets to return the message."""
+
+
+@pytest.mark.parametrize("options", [{}, {"codec": rxsocket.json()}], ids=["text", "codec"])
+def test_an_interceptor_that_returns_nothing(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
+) -> None:
+    """It forgot to: a message does not become ``None``, and the log says so once a connection."""
+    it = scene(watch=False, auth=A, **options)
+    seen: list[Any] = []
+    problems: list[Any] = []
+    it.socket.messages.subscribe(seen.append)
+    it.socket.errors.subscribe(problems.append)
+    forgetful = it.socket.before_send(nothing), it.socket.after_receive(nothing)
+    clock.advance(1.0)
+    with pytest.raises(TypeError, match=r"^before_send\(function\): nothing returned None; return"):
+        it.socket.send("abc")
+    it.peer.push("1", "2")
+    clock.advance(0)
+    text = "after_receive(function): nothing returned None; return the message that is to go on"
+    assert [str(problem.error) for problem in problems] == [text, text]
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == 1 and text in warned[0].getMessage()
+    for one in forgetful:
+        one.dispose()
+    it.peer.push("null")
+    it.socket.after_receive(lambda message: message)
+    it.peer.push("null")
+    clock.advance(0)
+    assert seen == ([None, None] if options else ["null", "null"])

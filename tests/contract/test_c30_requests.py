@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from internals import Script, open_requests
+from reactivex import operators as ops
 from scene import A, B, Make, Scene
 
 from rxsocket import (
     ConnectionLost,
+    Dropped,
     IdentityChanged,
     NotConnected,
     ObserverFailed,
@@ -254,3 +256,55 @@ def test_what_cannot_be_sent_fails_the_request(clock: VirtualClock, scene: Make)
     clock.advance(0)
     assert [one.all for one in heard] == [[TypeError], []]
     assert seen == ["q"]
+
+
+def test_one_id_under_way_at_a_time(clock: VirtualClock, scene: Make) -> None:
+    """The answer to one of two would be taken for both: the second fails at once, alone."""
+    it = scene(auth=A)
+    clock.advance(1.0)
+    first = Answers(it.socket.request({"id": 1}, id="id"))
+    heard: list[Any] = []
+    it.socket.request({"id": 1}, id="id").subscribe(heard.append, heard.append)
+    other = Answers(it.socket.request({"id": 2}, id="id"))
+    clock.advance(1.0)
+    [error] = heard
+    assert isinstance(error, ValueError)
+    assert str(error) == "id: a request with the id 1 is under way; give each its own"
+    assert len(it.peer.received) == pending(it) == 2
+    say(it, clock, {"id": 1}, {"id": 2})
+    assert len(first.all) == len(other.all) == 2 and pending(it) == 0
+    again = Answers(it.socket.request({"id": 1}, id="id"))
+    clock.advance(1.0)
+    say(it, clock, {"id": 1})
+    assert again.all == ['{"id": 1}', "|"]
+
+
+def test_one_that_nobody_awaits_says_so(clock: VirtualClock, scene: Make) -> None:
+    """Nothing was sent; one that was subscribed to, if behind operators, says nothing."""
+    it = scene(auth=A)
+    clock.advance(1.0)
+    with pytest.warns(RuntimeWarning, match="never awaited or subscribed to") as warned:
+        it.socket.request("?", match=bool)
+    assert warned[0].filename == __file__
+    it.socket.request("!", match=bool).pipe(ops.map(str)).subscribe()
+    clock.advance(1.0)
+    assert it.peer.received == [(1, "!")]
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_messages_of_a_client_that_only_asks_are_no_loss(
+    clock: VirtualClock, scene: Make, used: bool
+) -> None:
+    """Nobody subscribes to them, and nobody is to be told of that (C4)."""
+    it = scene(
+        accept().send("hello").wait(20).drop(), accept().send(*"123456"), watch=False, auth=A
+    )
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+    it.socket.connect()
+    clock.advance(1.0)
+    if used:
+        Answers(it.socket.request("?", match=bool, timeout=1.0))
+    clock.advance(60.0)
+    dropped = [problem.count for problem in problems if isinstance(problem, Dropped)]
+    assert dropped == ([] if used else [1, 6])

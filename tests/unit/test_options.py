@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from typing import Any
 
 import pytest
 from extras import needs
 
-from rxsocket import Backoff, Options, Request, Socket, query, standard
+from rxsocket import Backoff, Carried, Options, Request, Socket, header, query, standard
 from rxsocket.engine.options import USER_AGENT
 from rxsocket.testing import VirtualClock, fake, reject
 
@@ -262,3 +263,63 @@ def test_wait_checks_its_timeout(timeout: Any, kind: type[Exception]) -> None:
     """The error names the argument."""
     with pytest.raises(kind, match=r"^timeout: "):
         Socket("ws://host/").wait(timeout)
+
+
+@pytest.mark.parametrize(
+    "name", ["auth_timeout", "open_timeout", "ping_interval", "ping_timeout", "max_age"]
+)
+def test_0_seconds_are_not_for_ever(name: str) -> None:
+    """0 may be meant as "off", which is ``None``."""
+    zero: dict[str, Any] = {name: 0}
+    with pytest.raises(ValueError, match=f"^{name}: pass a number of seconds that is more than 0"):
+        Socket("ws://host/", **zero)
+
+
+TWICE: list[tuple[str, dict[str, Any]]] = [
+    (
+        "carrier: sets the header 'Authorization', and so does additional_headers",
+        {"carrier": header(), "additional_headers": {"authorization": "s3cret"}},
+    ),
+    (
+        "carrier: sets the header 'X-Key', and so does additional_headers",
+        {
+            "carrier": header("X-Key", key="k", only="k") & query("q"),
+            "additional_headers": {"x-KEY": "1"},
+        },
+    ),
+    (
+        "carrier: sets the header 'authorization', and so does additional_headers",
+        {
+            "carrier": lambda value: Carried(headers={"authorization": value["k"]}),
+            "additional_headers": {"Authorization": "s3cret"},
+        },
+    ),
+    (
+        "additional_headers: sets the header 'authorization', twice",
+        {"additional_headers": [("Authorization", "s3cret"), ("authorization", "b")]},
+    ),
+    (
+        "additional_headers: sets the header 'ORIGIN', and so does origin",
+        {"origin": "http://a", "additional_headers": {"ORIGIN": "http://b"}},
+    ),
+    (
+        "additional_headers: Sec-WebSocket-Protocol is set from subprotocols=; pass that instead",
+        {"additional_headers": {"Sec-WebSocket-Protocol": "v1"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "options"), TWICE)
+def test_no_header_is_set_twice(text: str, options: dict[str, Any]) -> None:
+    """A server would read either of them, or both."""
+    with pytest.raises(ValueError, match="^" + re.escape(text)) as caught:
+        Socket("ws://host/", auth={"k": "s3cret"}, **options)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_user_info_is_a_header_too() -> None:
+    """As it is sent as ``Authorization``; a provider's credential cannot be carried beside it."""
+    with pytest.raises(
+        ValueError, match=r"^carrier: sets the header 'Authorization', and so does url"
+    ):
+        Socket("ws://user:s3cret@host/", auth=lambda: "token", carrier=header())

@@ -415,3 +415,31 @@ def test_nothing_is_left_on_the_loop(state: str) -> None:
     loop: asyncio.AbstractEventLoop
     with server(script) as peer:
         asyncio.run(main())
+
+
+HASTY = """
+import sys
+from rxsocket import Socket
+
+socket = Socket(sys.argv[1], transport=sys.argv[-1])
+socket.messages.subscribe(print)
+"""
+HASTY_LOOP = """
+import asyncio, sys
+from rxsocket import Socket
+
+async def main():
+    Socket(sys.argv[1], transport=sys.argv[-1]).messages.subscribe(print)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("code", "call"), [(HASTY, "wait()"), (HASTY_LOOP, "await wait_closed()")])
+def test_a_program_that_waits_for_nothing_says_so(code: str, call: str, transport: str) -> None:
+    """C26: it ends before anything could come, with one line that says what to call."""
+    with server(hang()) as peer, running(code, peer.url, transport) as child:
+        child.exited()
+        assert child.code == 0
+        text = "the program ends before the first connection was made; wait for it: call "
+        assert child.errors == f"{peer.url}: {text}{call}\n"
