@@ -1,7 +1,8 @@
 """All checks and tests, in an environment of their own. Needs only Python 3.11 or newer, with pip.
 
 python3 tests/check.py            lint, types and the default tests, in under 2 minutes
-python3 tests/check.py --full     also what is slow, the lowest versions, and the built wheel
+python3 tests/check.py --full     also what is slow, development mode, each Python, the lowest
+                                  versions, and the built wheel
 python3 tests/check.py -- ARGS    pass ARGS on to pytest
 """
 
@@ -30,6 +31,7 @@ SIDE_BY_SIDE_FULL = ("-n", "3")
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+CORE = ("tests/contract", "tests/unit", "tests/wire")
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
     "tests/cli",
@@ -43,13 +45,17 @@ NOT_ON_LOWEST = (
 def main() -> int:
     """Run the steps one after the other, all of them, and say which failed."""
     arguments = _arguments()
-    results = checks(arguments)
+    results: dict[str, bool | None] = {**checks(arguments)}
     if arguments.full:
-        results |= lowest_versions() | distributions()
-    failed = [name for name, passed in results.items() if not passed]
-    if failed:
-        print(f"\nfailed: {', '.join(failed)}")
-    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed", flush=True)
+        results |= development_mode(arguments) | other_pythons() | lowest_versions()
+        results |= distributions()
+    missing = [name for name, passed in results.items() if passed is None]
+    failed = [name for name, passed in results.items() if passed is False]
+    for word, names in (("not run, not found", missing), ("failed", failed)):
+        if names:
+            print(f"\n{word}: {', '.join(names)}")
+    passed = len(results) - len(missing) - len(failed)
+    print(f"\n{passed} passed, {len(failed)} failed", flush=True)
     return 1 if failed else 0
 
 
@@ -76,26 +82,27 @@ def programs(folder: str) -> Path:
     return ROOT / folder / ("Scripts" if WINDOWS else "bin")
 
 
-def environment(folder: str, packages: list[str]) -> bool:
+def environment(folder: str, packages: list[str], python: str = sys.executable) -> bool:
     """Make a virtual environment with these packages, unless it is there."""
     place = ROOT / folder
     stamp = place / "installed"
-    wanted = _fingerprint(packages)
+    wanted = _fingerprint(python, packages)
     if stamp.exists() and stamp.read_text() == wanted:
         return True
     pip = [programs(folder) / "python", "-m", "pip", "install", "--quiet"]
-    made = step(f"make {folder}", [sys.executable, "-m", "venv", "--clear", place])
+    made = step(f"make {folder}", [python, "-m", "venv", "--clear", place])
     if not made or not step(f"install into {folder}", [*pip, *packages]):
         return False
     stamp.write_text(wanted)
     return True
 
 
-def step(name: str, command: list[str | Path]) -> bool:
+def step(name: str, command: list[str | Path], **variables: str) -> bool:
     """Run one step, show its output and its time, and tell whether it went well."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
-    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=ENVIRONMENT, check=False)
+    env = ENVIRONMENT | variables
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=env, check=False)
     passed = done.returncode == 0
     word = "passed" if passed else "FAILED"
     print(f"== {name} {word} in {time.monotonic() - start:.1f} s", flush=True)
@@ -124,6 +131,53 @@ def side_by_side(commands: dict[str, list[str | Path]]) -> dict[str, bool]:
     names = ", ".join(commands)
     print(f"== {names} together in {time.monotonic() - start:.1f} s", flush=True)
     return results
+
+
+def development_mode(arguments: argparse.Namespace) -> dict[str, bool]:
+    """Repeat the tests as ``python -X dev`` runs them, but for what measures."""
+    name = "tests in development mode"
+    how = [*SIDE_BY_SIDE_FULL, "--full", "--ignore=tests/benchmarks", *arguments.pytest]
+    command = [programs(".venv") / "python", *PYTEST, *how]
+    return {name: step(name, command, PYTHONDEVMODE="1")}
+
+
+def other_pythons() -> dict[str, bool | None]:
+    """Repeat mypy and the core of the suite on the other Pythons that pyproject.toml promises.
+
+    Returns:
+        How each step went; ``None`` for a Python that is not here.
+    """
+    text = (ROOT / "pyproject.toml").read_text()
+    promised = re.findall(r"Programming Language :: Python :: (3\.\d+)", text)
+    this = f"{sys.version_info.major}.{sys.version_info.minor}"
+    results: dict[str, bool | None] = {}
+    for version in promised:
+        if version == this:
+            continue
+        folder, name, python = f".venv-{version}", f"Python {version}", interpreter(version)
+        if python is None:
+            results[name] = None
+        elif not environment(folder, ["-e", ".[dev]"], python):
+            results[name] = False
+        else:
+            tools = programs(folder)
+            types, tests = f"mypy on {name}", f"tests on {name}"
+            command = [tools / "python", *PYTEST, *SIDE_BY_SIDE_FULL, *CORE]
+            results |= {types: step(types, [tools / "mypy"]), tests: step(tests, command)}
+    return results
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of this version: one on the path, or one of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}.*/bin/python"))]
+    code = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
+    for path in filter(None, found):
+        # One of pyenv that is on the path may be there in name only.
+        done = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
+            return str(path)
+    return None
 
 
 def lowest_versions() -> dict[str, bool]:
@@ -169,8 +223,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fingerprint(packages: list[str]) -> str:
-    text = f"{sys.version} {ROOT} {packages} {(ROOT / 'pyproject.toml').read_text()}"
+def _fingerprint(python: str, packages: list[str]) -> str:
+    text = f"{python} {sys.version} {ROOT} {packages} {(ROOT / 'pyproject.toml').read_text()}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
 from reactivex import abc, typing
@@ -265,7 +265,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             raise RuntimeError("Event loop is closed")
         task: asyncio.Task[T]
         if self._factory is None:
-            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
+            coroutine = cast("Coroutine[Any, Any, T]", coro)  # a generator is none since 3.12
+            task = asyncio.Task(coroutine, loop=self, name=name, context=context, **options)
         else:
             task = self._factory(self, coro, context=context, **options)
             if name is not None:

@@ -40,7 +40,9 @@ class Kernel:
             *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
         ]
         names = {f"CANARY_{number}": text for number, text in enumerate(canaries, 1)}
-        self._manager.start_kernel(env={**os.environ, **names, "PYTHONPATH": str(ROOT)})
+        # A kernel in development mode says how long its own callbacks take.
+        environment = {**os.environ, **names, "PYTHONDEVMODE": "", "PYTHONPATH": str(ROOT)}
+        self._manager.start_kernel(env=environment)
         self._client: Any = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=30)

@@ -86,7 +86,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
                 *(f"--port={port}", "--ServerApp.token=", f"--ServerApp.root_dir={tmp_path}"),
                 *("--LabApp.news_url=None", "--ServerApp.password="),
             ],
-            env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **env, "PYTHONDEVMODE": "", "PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

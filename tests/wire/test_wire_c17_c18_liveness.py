@@ -65,11 +65,16 @@ def test_a_wait_ends_when_time_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
     """C17: who wakes up does not wait out a backoff that began before."""
     ahead, wall = 0.0, time.time
     monkeypatch.setattr(time, "time", lambda: wall() + ahead)
+
+    def jump(*_: object) -> None:
+        nonlocal ahead
+        ahead = 600.0
+
     with server(reject(503, {"Retry-After": "299"})) as peer:
         socket = Socket(peer.url, backoff=quick())
         watch = Watch(socket)
         watch.wait(Waiting)
-        ahead = 600.0
+        socket.scheduler.schedule(jump)  # on its loop, where it waits by now
         watch.wait(Opened)
         assert [type(event) for event in watch.events][-3:] == [Resumed, Connecting, Opened]
         socket.close().result(5)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from deadlines import took, within
+from deadlines import took, within, without_slow_callbacks
 from internals import Script, Server
 from reactivex import operators as ops
 
@@ -64,7 +64,7 @@ class Child:
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        self.errors = self._process.stderr.read()
+        self.errors = without_slow_callbacks(self._process.stderr.read())
 
     @property
     def lines(self) -> list[str]:
