@@ -67,8 +67,8 @@ def test_a_failure_lists_what_was_tried() -> None:
     failure = SocketFailed("ws://h/: gave up", url="ws://h/", tried=tried)
     assert failure.tried == tuple(tried)
     assert str(failure) == (
-        "ws://h/: gave up (tried: ...; 3. +4.0 s HTTP 503; 4. +6.0 s HTTP 504; "
-        "5. +8.0 s HTTP 505; 6. +10.0 s HTTP 506; 7. +12.0 s HTTP 507)"
+        "ws://h/: gave up (tried: ...; 3. +0.0 s HTTP 503; 4. +2.0 s HTTP 504; "
+        "5. +4.0 s HTTP 505; 6. +6.0 s HTTP 506; 7. +8.0 s HTTP 507)"
     )
     alone = SocketFailed("ws://h/: gave up", url="ws://h/", tried=tried[:1])
     assert str(alone) == "ws://h/: gave up"
