@@ -25,7 +25,7 @@ from rxsocket.auth.strategies import Strategy
 from rxsocket.codecs import Codec
 from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
-from rxsocket.engine.options import USER_AGENT, Headers, SocketOptions
+from rxsocket.engine.options import Headers, SocketOptions
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
@@ -58,6 +58,7 @@ from rxsocket.validation import (
     reason_to_send,
     seconds_or_none,
 )
+from rxsocket.version import USER_AGENT
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar
@@ -633,8 +634,9 @@ server with 4001 'token expired'; then the server refused the handshake with HTT
             you can: call set_auth(...) with another credential, or reconnect() to try the same \
 one again
         """
-        publisher, loop = self._publisher, self._engine.loop
-        return explain(publisher.history.events, publisher.state.value, loop.wall_time())
+        history, state = self._publisher.history, self._publisher.state.value
+        now = self._engine.loop.wall_time()
+        return explain(history.events, state, now, history.forgotten)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.

@@ -16,14 +16,16 @@ library reaches these tests in one file. Taken are
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from rxsocket import Request, Socket
+from rxsocket import Event, Request, Socket
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
 from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.masks import BEGINNING, Mask
+from rxsocket.cli.output import as_json, in_words
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import SocketOptions
 from rxsocket.publishing.history import History
@@ -70,6 +72,7 @@ __all__ = [
     "Subscriptions",
     "at_once",
     "auth_provider",
+    "command_line_output",
     "current_source",
     "engine_of",
     "group_renewals",
@@ -101,6 +104,13 @@ def options_of(socket: Socket) -> SocketOptions:
 def auth_provider(socket: Socket) -> Any:
     """No repr of this may hold a secret either (C28)."""
     return engine_of(socket).auth.provider
+
+
+def command_line_output(event: Event) -> Iterator[tuple[str, str]]:
+    """What the commands write about an event holds no secret either (C28)."""
+    kind = type(event).__name__
+    yield f"{kind} on the command line", in_words(event)
+    yield f"{kind} as JSON", as_json(event)
 
 
 def current_source(socket: Socket) -> Any:

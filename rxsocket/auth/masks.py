@@ -6,8 +6,10 @@ themselves are numbers, booleans, texts of fewer than four characters, and words
 letters, such as a symbol or a flag, unless the name of the entry says that it is one (``token``,
 ``password``, ``api_key``). Masking those would destroy what a server says, and protect nothing.
 
-A secret is found as it is, in upper and lower case, percent-encoded, escaped for HTML, JSON or
-Python, in hexadecimal, and in base64, alone or as a part, as in ``user:token``.
+A secret is found as it is, in upper and lower case, percent-encoded once or twice, escaped for
+HTML, JSON or Python, in hexadecimal, and in base64, alone or as a part, as in ``user:token``. Of
+one that was cut, a beginning of four characters is found where the text ends or says that it was
+cut (``abcd...``), and a long one anywhere.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -29,12 +32,14 @@ SHORTEST = 4
 WORD = 8
 """Letters from which a word of them alone is a secret."""
 BEGINNING = 12
-"""Characters by which a value that was cut is recognised anywhere; at the end four are enough."""
+"""Characters by which a value that was cut is recognised anywhere; or two thirds, if no word."""
+ELLIPSES = ("...", "…")
 ENCODED = 10
 """Characters of base64 or hexadecimal by which a part of something encoded is recognised."""
 MOST = 3000
 """Texts that are looked for; a socket that is renewed for months forgets the oldest."""
 
+_SPECIAL = re.compile("[^A-Za-z0-9._~-]")
 _SECRET_NAME = re.compile("token|pass|pwd|secret|key|auth|credential|session|sid|sig|jwt|code")
 
 
@@ -73,21 +78,23 @@ class Mask:
 
     def in_reason(self, text: str) -> str:
         """A short text without them, and without their beginnings: a reason is cut at 123 bytes."""
-        masked: str = self(text)
-        while found := list(self._beginnings(masked)):
-            length, start = max(found)  # the forms of one value may begin alike
-            masked = f"{masked[:start]}***{masked[start + length :]}"
-        return masked
+        masked, shown, place = str(self(text)), "", 0
+        for start, end in sorted(self._beginnings(masked)):
+            if start >= place:  # else it goes on from another one
+                shown += masked[place:start] + "***"
+            place = max(place, end)
+        return shown + masked[place:]
 
     def _beginnings(self, text: str) -> Iterator[tuple[int, int]]:
-        """Length and place of each beginning of a secret in a text."""
+        """Where a beginning of a secret begins and ends in a text."""
         for form in self._forms:
-            if len(form) > BEGINNING and (start := text.find(form[:BEGINNING])) >= 0:
-                yield _length_in_common(text[start:], form), start
-            for length in range(min(BEGINNING, len(form) - 1, len(text)), SHORTEST - 1, -1):
-                if text.endswith(form[:length]):
-                    yield length, len(text) - length
-                    break
+            start = text.find(form[:SHORTEST])
+            while start >= 0:
+                end = start + _length_in_common(text[start : start + len(form)], form)
+                is_cut = end == len(text) or text.startswith(ELLIPSES, end)
+                if is_cut or _is_telling(text[start:end], form):
+                    yield start, end
+                start = text.find(form[:SHORTEST], start + 1)
 
     def in_line(self, lines: str) -> bool:
         """Whether a secret may be in encoded lines; quick, and never wrongly ``False``."""
@@ -123,12 +130,25 @@ def _is_short_word(text: str) -> bool:
     return text.isalpha() and len(text) < WORD
 
 
+def _is_telling(beginning: str, form: str) -> bool:
+    """Whether so much of a secret is recognised where nothing says that it was cut."""
+    if len(beginning) >= BEGINNING:
+        return True
+    return len(beginning) * 3 >= len(form) * 2 and not beginning.isalpha()
+
+
 def _forms(text: str) -> Iterator[str]:
     for one in (text, text.lower(), text.upper()):
         yield one
         yield from _percent_encoded(one)
     yield from (html.escape(text), html.escape(text, quote=False))
-    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    # As templates and encoders of JavaScript do it.
+    yield _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", text)
+    yield _SPECIAL.sub(lambda found: f"&#x{ord(found[0]):x};", text)
+    yield _SPECIAL.sub(lambda found: f"&#x{ord(found[0]):X};", text)
+    yield _SPECIAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    for encoded in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+        yield from (encoded, encoded.replace("/", "\\/"))
     # Which quotes are escaped depends on what stands around it.
     quoted = repr(text + "'\"")[1:-4]
     yield from (quoted, quoted.replace("\\'", "'"))
@@ -143,8 +163,9 @@ def _forms(text: str) -> Iterator[str]:
 
 def _percent_encoded(text: str) -> Iterator[str]:
     for encoded in (quote(text), quote(text, safe=""), quote_plus(text)):
-        yield encoded
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
+        for one in (encoded, quote(encoded)):
+            yield one
+            yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one)
 
 
 def _parts_of_base64(octets: bytes, encode: Any) -> Iterator[str]:
@@ -160,3 +181,9 @@ def _parts_of_base64(octets: bytes, encode: Any) -> Iterator[str]:
 def _length_in_common(one: str, other: str) -> int:
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+@lru_cache(maxsize=16)
+def mask_of(credentials: tuple[Credential, ...]) -> Mask:
+    """The mask for some credentials, not to be changed: making one takes longer than using it."""
+    return Mask(credentials)

@@ -21,6 +21,7 @@ from reactivex import Observable, abc
 from rxsocket.auth.credentials import Credential
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.threads import run_blocking
+from rxsocket.texts import LONGEST, printable
 from rxsocket.validation import accepting_one, is_async
 
 T = TypeVar("T")
@@ -169,7 +170,7 @@ class ProviderFunction(Generic[T]):
             else:
                 failure = f"{self.name} raised {_described(error)}"
         except (TypeError, ValueError) as error:
-            failure = f"{self.name} failed: {error}"
+            failure = f"{self.name} failed: {printable(str(error), LONGEST)}"
         except BaseException as error:
             failure = f"{self.name} raised {_described(error)}"
         raise ProviderFailed(failure)
@@ -185,7 +186,7 @@ class ProviderFunction(Generic[T]):
 
 
 def _described(error: BaseException) -> str:
-    text, kind = str(error), type(error).__name__
+    text, kind = printable(str(error), LONGEST), type(error).__name__
     return f"{kind}: {text}" if text else kind
 
 

@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused
-from rxsocket.cli.output import OutputItem, console, in_words, payload, printable, style
+from rxsocket.cli.output import OutputItem, console, in_words, payload, style
 from rxsocket.errors import SocketError
 from rxsocket.events import (
     AwaitingAuth,
@@ -33,6 +33,7 @@ from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
+from rxsocket.texts import printable
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")

@@ -37,6 +37,7 @@ from rxsocket.events import (
 )
 from rxsocket.explain.causes import describe
 from rxsocket.explain.wording import sentence
+from rxsocket.texts import printable
 
 SHOWN_BYTES = 32
 
@@ -104,13 +105,6 @@ def payload(data: Any) -> str:
         return str(data)
     more = " ..." if len(data) > SHOWN_BYTES else ""
     return f"<{len(data)} bytes: {data[:SHOWN_BYTES].hex(' ')}{more}>"
-
-
-def printable(text: str) -> str:
-    """A text for a terminal, with control characters escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def as_json(item: OutputItem) -> str:

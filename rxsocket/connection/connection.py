@@ -44,6 +44,7 @@ from rxsocket.events import (
 from rxsocket.liveness.stability import Stability
 from rxsocket.policy.verdicts import End, Judgement
 from rxsocket.runtime.loop import run_in_task
+from rxsocket.texts import LONGEST, change_texts, printable
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
@@ -270,7 +271,7 @@ class Connection(abc.ObserverBase[Signal]):
     def report(self, function: Callable[..., Any], error: Exception) -> None:
         """A function of the user's raised: report it, as that of an observer (C23)."""
         name = getattr(function, "__qualname__", type(function).__name__)
-        self._publisher.report(name, "messages", error)
+        self._publisher.report(name, "messages", error, detached=False)
 
     def decoded(self, message: str | bytes) -> Any:
         """What observers would get; the message itself if it does not decode."""
@@ -417,14 +418,17 @@ class Connection(abc.ObserverBase[Signal]):
     # --- its end
 
     def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
+        # Its texts may be the server's, as the host of a redirect is, or quote the request.
+        mask = self._publisher.history.mask
+        change_texts(error, lambda text: printable(mask(text), LONGEST))
         if isinstance(error, HandshakeRefused) and error.retry_after is not None:
-            error.retry_after = self._masked(error.retry_after)
+            error.retry_after = self._as_read(error.retry_after)
         judgement = self._judge(self, end, False)
         return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._run_state.closing.add_ended(link)
-        reason = self._masked(signal.reason)
+        reason = self._as_read(signal.reason)
         end = End(code=signal.sent or signal.code, reason=reason)
         if self.opened_at is None:
             said = f"closed with {signal.code} {reason}".rstrip()
@@ -489,5 +493,5 @@ class Connection(abc.ObserverBase[Signal]):
         closed_at = self._run_state.closed_at
         return None if closed_at is None else opened_at - closed_at
 
-    def _masked(self, text: str) -> str:
-        return self._publisher.history.redacted(text)
+    def _as_read(self, text: str) -> str:
+        return self._publisher.history.as_read(text)

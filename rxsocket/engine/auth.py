@@ -302,7 +302,7 @@ class AuthManager:
             current = self._publisher.auth.value
             return same_identity(current, _shown(following), self._options.identity)
         except Exception as error:
-            self._publisher.report("identity=", "auth", error)
+            self._publisher.report("identity=", "auth", error, detached=False)
             return False
 
 

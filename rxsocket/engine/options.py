@@ -35,13 +35,11 @@ from rxsocket.validation import (
     seconds,
     seconds_or_none,
 )
-from rxsocket.version import VERSION
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 _BACKOFF = Backoff()
-USER_AGENT = f"rxsocket/{VERSION}"
 
 
 def _policy(

@@ -22,6 +22,7 @@ from rxsocket.errors import (
 )
 from rxsocket.events import Cause, Closed, Remembered
 from rxsocket.explain.format import span
+from rxsocket.texts import LONGEST, printable, quoted
 
 MEANINGS: Mapping[int, str] = {
     # RFC 6455, section 7.4.1, and the IANA registry
@@ -126,7 +127,7 @@ def meaning(code: int) -> str:
 
 
 def closing(event: Closed) -> str:
-    said = f" {event.reason!r}" if event.reason else ""
+    said = f" {quoted(event.reason)}" if event.reason else ""
     cause: str = event.cause.value
     if event.cause in (Cause.PEER, Cause.LOST) and event.sent is not None and event.code != 1000:
         return f"closed by us with {meaning(event.sent)}{said}"
@@ -147,7 +148,7 @@ def closing(event: Closed) -> str:
 
 def describe(error: Exception) -> str:
     """An exception in one line."""
-    text = str(error)
+    text = printable(str(error), LONGEST)
     return text if text else type(error).__name__
 
 
@@ -155,7 +156,7 @@ def kind_and_text(error: BaseException) -> str:
     """An exception of a user's function, in one line: ``KeyError: 'px'``."""
     if isinstance(error, Remembered):
         return str(error)
-    text, kind = str(error), type(error).__name__
+    text, kind = printable(str(error), LONGEST), type(error).__name__
     return f"{kind}: {text}" if text else kind
 
 
@@ -180,7 +181,9 @@ def failure(error: Exception) -> str:
         case ssl.SSLError():
             return f"the TLS handshake failed ({error.strerror or describe(error)})"
         case Unauthorized():
-            return "the function given as auth= gave up" + (f": {error}" if str(error) else "")
+            return "the function given as auth= gave up" + (
+                f": {describe(error)}" if str(error) else ""
+            )
         case socket.gaierror() | TimeoutError():
             return error.strerror or describe(error)
         case OSError():

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from rxsocket.events import (
@@ -48,6 +49,7 @@ from rxsocket.state import State, States
 
 T = TypeVar("T")
 
+_NONE: Mapping[type[Event], int] = MappingProxyType({})
 SLOW = 5.0
 """Seconds after which an attempt without an answer is worth advice."""
 
@@ -87,13 +89,19 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(history: Sequence[Event], state: State, now: float) -> Explanation:
+def explain(
+    history: Sequence[Event],
+    state: State,
+    now: float,
+    forgotten: Mapping[type[Event], int] = _NONE,
+) -> Explanation:
     """Explain a state by what led to it.
 
     Args:
         history: What happened, oldest first; without messages.
         state: The state that it led to.
         now: The wall time, in seconds since the epoch.
+        forgotten: How many of each kind the history has left out since a connection opened.
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -101,14 +109,21 @@ def explain(history: Sequence[Event], state: State, now: float) -> Explanation:
         next: nothing, until somebody subscribes
         you can: subscribe to messages, or call connect()
     """
-    return _Explainer(tuple(history), state, now).explanation()
+    return _Explainer(tuple(history), state, now, forgotten).explanation()
 
 
 class _Explainer:
     """Explains one moment: a method for each state, then what these read from the history."""
 
-    def __init__(self, history: tuple[Event, ...], state: State, now: float) -> None:
+    def __init__(
+        self,
+        history: tuple[Event, ...],
+        state: State,
+        now: float,
+        forgotten: Mapping[type[Event], int],
+    ) -> None:
         self._history = history
+        self._forgotten = forgotten
         self._state = state
         self._now = now
         self._transitions = _transitions(history)
@@ -260,7 +275,7 @@ class _Explainer:
             next=next,
             due=due,
             advice=advice,
-            notes=notes_about(self._history, self._now),
+            notes=notes_about(self._history, self._now, self._forgotten),
         )
 
     def _began(self) -> float | None:
@@ -393,7 +408,11 @@ NOTED = (
 """Events that lead to no state, and are worth a note."""
 
 
-def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
+def notes_about(
+    history: Sequence[Event],
+    now: float,
+    forgotten: Mapping[type[Event], int] = _NONE,
+) -> tuple[str, ...]:
     """What else happened since the last connection opened: the last three things, oldest first.
 
     Of what repeats, as messages that are not sent do, there is the latest, and how many there were.
@@ -401,13 +420,14 @@ def notes_about(history: Sequence[Event], now: float) -> tuple[str, ...]:
     Args:
         history: What happened, oldest first.
         now: The wall time, in seconds since the epoch.
+        forgotten: How many of each kind the history has left out.
 
     Examples:
         >>> notes_about([Dropped(epoch=1, count=2, reason="nobody subscribed", at=1.0)], 2.0)
         ('2 messages dropped: nobody subscribed',)
     """
     notes: dict[object, str] = {}
-    counts: dict[object, int] = {}
+    counts: dict[object, int] = dict(forgotten.items())
     for event in reversed(history):
         if isinstance(event, Opened):
             break

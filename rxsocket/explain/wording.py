@@ -44,6 +44,7 @@ from rxsocket.explain.causes import (
 )
 from rxsocket.explain.format import amount, span
 from rxsocket.policy.verdicts import Verdict
+from rxsocket.texts import quoted
 
 
 def sentence(event: Event, ago: str = "") -> str:
@@ -140,7 +141,7 @@ def _problem(
             shape = f"; its shape: {excerpt}" if excerpt else ""
             return describe(error) + (f",{then}" if then else "") + shape
         case TopicFailed(topic=topic, error=error):
-            return f"a payload of topic {topic!r} was not decoded{then}: {describe(error)}"
+            return f"a payload of topic {quoted(topic)} was not decoded{then}: {describe(error)}"
         case Dropped(count=count, reason=reason):
             return f"{amount(count, 'message')} dropped: {reason}"
         case SlowConsumer(observer=observer, stream=stream, seconds=seconds):

@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from rxsocket.auth.credentials import ANONYMOUS, Credential
-from rxsocket.auth.masks import Mask
+from rxsocket.auth.masks import Mask, mask_of
 from rxsocket.events import (
+    AwaitingAuth,
     ConnectFailed,
+    Connecting,
+    Ended,
+    EpochEnd,
     Event,
     ObserverFailed,
     Opened,
     Rejected,
     Remembered,
+    Waiting,
 )
 from rxsocket.explain.causes import kind_and_text
+from rxsocket.texts import printable
 
 KEPT = 100
+LIFE = (Connecting, Opened, EpochEnd, Waiting, AwaitingAuth, Ended)
+"""Events that lead from one state to the next."""
 CREDENTIALS_KEPT = 20
+LONGEST = 500
+"""Characters of a text of the server's that are kept."""
+
+_NOTHING: Mapping[type[Event], int] = MappingProxyType({})
 
 
 class History:
     """The last 100 events and 20 credentials.
 
-    They are in tuples: most sockets have few, and any thread may read them.
+    They are in tuples: most sockets have few, and any thread may read them. Of events that lead to
+    no state, which a server can cause at will, the oldest go first once they are the half; and the
+    last of each kind stays. So what the present state follows from is there (C3).
 
     Attributes:
         events: The events, oldest first.
+        forgotten: How many of each kind were left out since a connection opened.
         credentials: The credentials, and the wall time from which each was in use.
         sent_credentials: Those that went to the server, which may repeat them.
         written: What the URL and ``additional_headers`` hold, as a credential.
     """
 
-    __slots__ = ("credentials", "events", "sent_credentials", "written")
+    __slots__ = ("credentials", "events", "forgotten", "sent_credentials", "written")
 
     def __init__(self) -> None:
         self.events: tuple[Event, ...] = ()
+        self.forgotten: Mapping[type[Event], int] = _NOTHING
         self.credentials: tuple[tuple[float, Credential], ...] = ()
         self.sent_credentials: tuple[Credential, ...] = ()
         self.written: Credential = ANONYMOUS
@@ -43,7 +61,16 @@ class History:
     def add_event(self, event: Event) -> None:
         if isinstance(event, ObserverFailed):
             event = replace(event, error=Remembered(kind_and_text(event.error)))
-        self.events = (*self.events[1 - KEPT :], event)
+        if isinstance(event, Opened):
+            self.forgotten = _NOTHING
+        self.events = (*self.events, event)
+        if len(self.events) > KEPT:
+            self._forget(_least_needed(self.events))
+
+    def _forget(self, index: int) -> None:
+        kind = type(self.events[index])
+        self.events = self.events[:index] + self.events[index + 1 :]
+        self.forgotten = {**self.forgotten, kind: self.forgotten.get(kind, 0) + 1}
 
     def add_credential(self, credential: Credential, since: float) -> None:
         self.credentials = (*self.credentials[1 - CREDENTIALS_KEPT :], (since, credential))
@@ -62,6 +89,22 @@ class History:
         """Whatever the server may repeat."""
         return (self.written, *self.sent_credentials)
 
-    def redacted(self, text: str) -> str:
-        """A text of the server's or of a provider's, without the secrets that were sent."""
-        return Mask(self.secrets).in_reason(text) if text else text
+    @property
+    def mask(self) -> Mask:
+        """Hides them in a text that may quote what a server said."""
+        return mask_of(self.secrets)
+
+    def as_read(self, text: str) -> str:
+        """A text of the server's or of a provider's, as it is read: in one line, without secrets.
+
+        Everything that is shown of it comes from here.
+        """
+        return printable(self.mask.in_reason(text[: 2 * LONGEST]), LONGEST) if text else text
+
+
+def _least_needed(events: Sequence[Event]) -> int:
+    """Which event to forget."""
+    newest = {type(event): index for index, event in enumerate(events)}
+    beside = [index for index, event in enumerate(events) if not isinstance(event, LIFE)]
+    among = beside if len(beside) > len(events) // 2 else range(len(events))
+    return next(index for index in among if newest[type(events[index])] != index)

@@ -55,6 +55,7 @@ from rxsocket.streams.iteration import ReadGate
 from rxsocket.streams.multicast import Connect, Hub, ReplayHub, ValueHub
 from rxsocket.streams.replay import HoldingHub, Session, SessionHub
 from rxsocket.streams.slow_consumers import SlowConsumerDetector
+from rxsocket.texts import change_texts
 
 
 class Publisher:
@@ -114,6 +115,9 @@ class Publisher:
             event: What happened.
             context: Where to log it; left out, here.
         """
+        error: object = getattr(event, "error", None)
+        if isinstance(error, BaseException):  # it may quote what the server said
+            change_texts(error, self.history.mask)
         with self._loop.turn():
             self.history.add_event(event)
             if context is None:
@@ -270,6 +274,7 @@ class Publisher:
     ) -> None:
         """An observer, or another function of the user's, raised (C23)."""
         at = self._loop.wall_time()
+        stream = self.history.as_read(stream)  # a topic may be named by a key
         failed = ObserverFailed(
             observer=observer, stream=stream, error=error, at=at, detached=detached
         )
@@ -318,7 +323,7 @@ class Publisher:
             self._slow_consumers.stop()
 
     def _on_slow_consumer(self, observer: str, stream: str, seconds: float) -> None:
-        at = self._loop.wall_time()
+        at, stream = self._loop.wall_time(), self.history.as_read(stream)
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
     def held(self) -> list[Event]:

@@ -69,8 +69,8 @@ class Recorder(abc.DisposableBase):
         self._writer = WriterThread(self._buffer, file, mask, str(path))
         self._messages = 0
         self._last: Event | None = None
-        history = socket._publisher.history  # pyright: ignore[reportPrivateUsage]
-        self._buffer.hide(history.secrets)
+        self._history = socket._publisher.history  # pyright: ignore[reportPrivateUsage]
+        self._sent: tuple[Credential, ...] | None = None
         _in_progress.add(self)
         self._subscriptions = CompositeDisposable(
             socket.auth.passive().subscribe(self._on_credential),
@@ -187,6 +187,10 @@ class Recorder(abc.DisposableBase):
     def _on_event(self, event: Event) -> None:
         self._raise_error()  # the socket detaches this observer, and says so on its errors
         self._last = event
+        sent = self._history.sent_credentials
+        if sent is not self._sent:  # a server may repeat one that is never in use, too
+            self._sent = sent
+            self._buffer.hide(self._history.secrets)
         if type(event) is Message:
             self._messages += 1
             self._buffer.put_message(event)

@@ -21,7 +21,6 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.subject import Subject
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.auth.masks import Mask
 from rxsocket.engine.engine import Engine
 from rxsocket.events import Event, Message
 from rxsocket.hooks import without
@@ -53,7 +52,7 @@ class Activity:
         received: The number of messages over time.
         sent: The number of sent messages over time.
         received_count: The number of messages since ``counting_since``.
-        redact: Hides every value of a credential that was in use.
+        redact: Hides every secret that the server may repeat.
     """
 
     now: float
@@ -89,7 +88,6 @@ class ActivityRecorder:
         self._subscription = SerialDisposable()
         self._counting_since: float | None = None
         self._model = TimelineModel()
-        self._redact = Mask()
         self._last_event: Event | None = None
         self._last_credential: tuple[float, Credential] | None = None
         self._arrivals: deque[tuple[float, int]] = deque(maxlen=EXACT)
@@ -133,7 +131,7 @@ class ActivityRecorder:
                 received=tuple(self._received.bins_between(begin, now)),
                 sent=tuple(self._sent.bins_between(begin, now)),
                 received_count=self._received.total,
-                redact=self._redact,
+                redact=self._publisher.history.mask,
             )
 
     def _release(self) -> None:
@@ -207,8 +205,6 @@ class ActivityRecorder:
             self._last_credential = credentials[-1]
         if events:
             self._last_event = events[-1]
-        for _, credential in credentials:
-            self._redact.hide(credential)
         steps: list[tuple[float, Credential | Event]] = [*credentials]
         steps.extend((event.at, event) for event in events)
         for at, step in sorted(steps, key=lambda step: step[0]):

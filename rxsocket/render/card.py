@@ -106,9 +106,9 @@ def card_of(engine: Engine) -> Card:
     """The card of a socket at this moment; from any thread."""
     publisher, recorder, now = engine.publisher, recorder_of(engine), engine.loop.wall_time()
     activity = recorder.activity(now - RATE_WINDOW)
-    history = publisher.history.events
+    history, forgotten = publisher.history.events, publisher.history.forgotten
     redact = activity.redact
-    explanation = asdict(explain(history, publisher.state.value, now))
+    explanation = asdict(explain(history, publisher.state.value, now, forgotten))
     explanation = {name: redact(value) for name, value in explanation.items()}
     explanation["notes"] = tuple(map(redact, explanation["notes"]))
     uses = activity.model.credentials

@@ -223,6 +223,7 @@ class Topics:
     def _fail(self, topic: str, error: BaseException) -> None:
         """Publish that a payload cannot be converted, without text and frames that may quote it."""
         at, shown = self.loop.wall_time(), Undecodable(why_undecodable(error))
+        topic = self.publisher.history.as_read(topic)  # it may be named by a key
         self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
         self.loop.exit_later(error)
 
@@ -271,7 +272,7 @@ class Listener(CheckedObservable[T]):
         self._type = type
 
     def __repr__(self) -> str:
-        return f"<Listener {self._pattern.text}>"
+        return f"<Listener {self._topics.publisher.history.as_read(self._pattern.text)}>"
 
     def with_params(self, **params: Any) -> Listener[T]:
         """The same listener with values for parameters: ``.with_params(room=1)``.

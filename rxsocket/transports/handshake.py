@@ -5,7 +5,8 @@
     handshake ── Redirect ── handshake ── start      within open_timeout, all together
     handshake ── X                                   on_error, with nothing of the request (C28)
 
-A redirect within the origin takes the credential along; one to another origin never does.
+A redirect within the origin takes the credential along. One to another origin is followed by an
+anonymous socket alone, without any header of the user's.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from rxsocket.transports.proxies import (
 )
 from rxsocket.transports.tcp import open_tcp, server_name
 from rxsocket.url import Address
+from rxsocket.version import USER_AGENT
 
 Start: TypeAlias = Callable[[abc.ObserverBase[Signal]], None]
 Handshake: TypeAlias = Callable[[Request, WebSocketURI, Proxy | None], Awaitable[Start]]
@@ -44,7 +46,6 @@ Translate: TypeAlias = Callable[[Exception], Exception | None]
 
 MAX_REDIRECTS = 10
 _ASCII = "".join(map(chr, range(33, 127)))
-_DROPPED_ON_REDIRECT = ("authorization", "cookie", "proxy-authorization")
 
 
 def from_handshake(
@@ -137,12 +138,14 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
             f"redirected to another origin, {scheme}://{host}:{port}, where the credential is not "
             "sent; use that address if you trust it"
         )
-    kept = tuple(
-        (name, value)
-        for name, value in request.options.additional_headers
-        if name.lower() not in _DROPPED_ON_REDIRECT
+    options = replace(  # no header of the user's is for another origin, whatever it holds
+        request.options,
+        additional_headers=(),
+        subprotocols=(),
+        origin=None,
+        user_agent_header=None if request.options.user_agent_header is None else USER_AGENT,
     )
-    return Request(url=target.url, options=replace(request.options, additional_headers=kept))
+    return Request(url=target.url, options=options)
 
 
 def _without_secrets(

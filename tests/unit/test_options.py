@@ -11,8 +11,8 @@ import pytest
 from extras import needs
 
 from rxsocket import Backoff, Carried, Options, Request, Socket, header, query, standard
-from rxsocket.engine.options import USER_AGENT
 from rxsocket.testing import VirtualClock, fake, reject
+from rxsocket.version import USER_AGENT
 
 BAD_VALUES: list[tuple[str, Any]] = [
     ("name", ""),

@@ -1,0 +1,66 @@
+"""Texts that somebody else wrote, made fit to be shown."""
+
+from __future__ import annotations
+
+import traceback
+import unicodedata
+from collections.abc import Callable, Iterator
+
+LONGEST = 2000
+"""Characters of a text that are shown: whoever wrote it may have written a megabyte."""
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    r"""A text in one line, on which no terminal, log or parser of XML acts.
+
+    What others wrote goes through here where it is read: control characters, line breaks, marks of
+    direction and halves of surrogates are escaped, as in Python.
+
+    Examples:
+        >>> print(printable("bye\nERROR: forged \x1b[2J"))
+        bye\nERROR: forged \x1b[2J
+    """
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(letter if _shows(letter) else _escaped(letter) for letter in text)
+
+
+def _shows(letter: str) -> bool:
+    # Of the spaces, only that of ASCII counts as printable.
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
+def quoted(text: str) -> str:
+    """A printable text in quotes; nothing in it is escaped twice."""
+    return repr(text).replace("\\\\", "\\")
+
+
+def change_texts(error: BaseException, change: Callable[[str], str]) -> None:
+    """Change the texts that an exception was made of, and those it came of."""
+    for one in _chain(error):
+        one.args = tuple(change(it) if isinstance(it, str) else it for it in one.args)
+
+
+def traceback_text(error: BaseException) -> str:
+    """Its traceback, where no line is made up by what an exception says."""
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    for one in _chain(error):
+        said = str(one)
+        if not said.isprintable():
+            text = text.replace(said, printable(said))
+    return text
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
