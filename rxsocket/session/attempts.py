@@ -43,7 +43,8 @@ class Attempts:
         retries: Counts the attempts of the active connection.
         active: The connection of the socket, or the attempt to make it.
         is_disposed: Whether the session is over.
-        waited_for_old_peer: Whether a refusal was put down to an old connection (C5).
+        waits_for_old_peer: Whether the next attempt follows as soon as the old peer has answered
+            our close, as the refusal may have been only because of that one (C5).
         verdict_error: What the user's ``verdicts`` raised.
     """
 
@@ -66,7 +67,8 @@ class Attempts:
         self.retries = RetryState(engine.options)
         self.active: Connection | None = None
         self.is_disposed = False
-        self.waited_for_old_peer = False
+        self.waits_for_old_peer = False
+        self._waited_for_old_peer = False  # once for each outage
         self.verdict_error: Exception | None = None
 
     def dispose(self, reason: StopReason) -> None:
@@ -248,15 +250,16 @@ class Attempts:
             return judgement
         if connection is not self.active:
             return judgement  # maybe only because of the connection beside it
-        if self._run_state.closing.unanswered and not self.waited_for_old_peer:
+        if self._run_state.closing.unanswered and not self._waited_for_old_peer:
             # A server that allows one session may have refused only because of the old one (C5).
-            self.waited_for_old_peer = True
+            self._waited_for_old_peer = self.waits_for_old_peer = True
             return Judgement(Verdict.RECONNECT, Verdict.RECONNECT)
         if connection.credential is not None:
             self._run_state.refusals.remember(connection.credential)
         return judgement
 
     def _on_stable(self, connection: Connection) -> None:
+        self._waited_for_old_peer = False
         self._run_state.was_stable = True
         self._run_state.refused_retries = 0
         if connection.credential is not None:

@@ -128,8 +128,7 @@ class HandoverAttempt:
         if self._is_stopped:
             return
         self._is_ready = True
-        now = self._now()
-        self._old_spoke_at, self._new_spoke_at = max(self._old_spoke_at, now), now
+        self._old_spoke_at = self._new_spoke_at = self._now()  # silence counts from here
         if self._is_caught_up:
             self._catch_up()
         elif self._strategy.dedupe is None and self._has_new_message:

@@ -26,6 +26,7 @@ from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import Cause, Closed, ConnectFailed, EpochEnd, Rejected, RenewalFailed, Renewed
+from rxsocket.explain.causes import kind_and_text
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.handover import HandoverAttempt
@@ -51,23 +52,25 @@ class Renewals:
         self._loop = engine.loop
         self._publisher = engine.publisher
         self._due = _Due(engine.loop.event_loop)
-        self._age: asyncio.TimerHandle | None = None
+        self._age_timer: asyncio.TimerHandle | None = None
         self._handover: HandoverAttempt | None = None
         self._following = updates.subscribe(self._on_update)
 
     def dispose(self) -> None:
         self._following.dispose()
-        self._cancel_age()
+        self._cancel_age_timer()
         if self._handover is not None:
             self._handover.stop()
 
-    def on_opened(self) -> None:
-        """A connection opened: its age counts from now."""
-        self._cancel_age()
+    def start_age_timer(self) -> None:
+        """Let the age of the active connection count from now."""
+        self._cancel_age_timer()
         if self._options.max_age is not None:
             share = self._options.backoff.random.uniform(YOUNGEST, 1.0)
             seconds = self._options.max_age * share
-            self._age = self._loop.event_loop.call_later(seconds, self._due.set, Cause.MAX_AGE)
+            self._age_timer = self._loop.event_loop.call_later(
+                seconds, self._due.set, Cause.MAX_AGE
+            )
 
     async def live_with(self, connection: Connection) -> EpochEnd | Cause:
         """Live with a connection, and with those that it hands over to.
@@ -102,9 +105,9 @@ class Renewals:
             self._attempts.selector.push(source)
         self._due.set(Cause.AUTH_CHANGED)
 
-    def _cancel_age(self) -> None:
-        if self._age is not None:
-            self._age.cancel()
+    def _cancel_age_timer(self) -> None:
+        if self._age_timer is not None:
+            self._age_timer.cancel()
 
     # --- handover
 
@@ -144,6 +147,8 @@ class Renewals:
             new.fail_dial(_not_ready(strategy.timeout))
             delay = self._report_failure(old, new.ended.result(), retries)
             if delay is None:
+                if cause is Cause.MAX_AGE:
+                    self.start_age_timer()  # it goes on, and gets old again
                 return old
             await _first_of(old.ended, self._due.future, within=delay)
             cause = self._due.take() or cause
@@ -155,8 +160,10 @@ class Renewals:
 
     def _report_failure(self, old: Connection, end: EpochEnd, retries: RetryState) -> float | None:
         """Say why the next one was not made; return the seconds until it is tried again."""
-        error = end.error if isinstance(end, (ConnectFailed, Rejected)) else HandshakeError("gone")
-        verdict = end.verdict if isinstance(end, (ConnectFailed, Rejected)) else None
+        if isinstance(end, (ConnectFailed, Rejected)):
+            error, verdict = end.error, end.verdict
+        else:
+            error, verdict = HandshakeError(f"no connection was made: {end.cause.value}"), None
         if verdict is Verdict.RECONNECT:
             delay = max(retries.next_delay(), self._options.backoff.spacing)
             self._on_renewal_failed(old, error, refused=False, retry_in=delay)
@@ -176,26 +183,25 @@ class Renewals:
         answer = await self._answer_to(connection, credential, strategy)
         if connection.ended.done():
             return connection
-        if self._due.cause is Cause.AUTH_CHANGED and (
-            answer is not None or strategy.otherwise == "keep"
-        ):
-            if answer:
+        failed = isinstance(answer, Exception)
+        if self._due.cause is Cause.AUTH_CHANGED and (not failed or strategy.otherwise == "keep"):
+            if answer is True:
                 connection.credential = credential
             return connection
-        if answer:
+        if answer is True:
             self._on_renewed(connection, credential)
             return connection
         if strategy.otherwise == "reconnect":
             self._due.take()
             self._attempts.close_active(Cause.AUTH_CHANGED)
             return Cause.AUTH_CHANGED
-        self._keep(connection, _no_answer(strategy.timeout) if answer is None else None)
+        self._keep(connection, answer if isinstance(answer, Exception) else None)
         return connection
 
     async def _answer_to(
         self, connection: Connection, credential: Credential, strategy: InBand
-    ) -> bool | None:
-        """Send a credential over a connection; return the server's answer, if there is one."""
+    ) -> bool | Exception:
+        """Send a credential over a connection; return the server's answer, or why there is none."""
         answered: asyncio.Future[bool] = self._loop.event_loop.create_future()
 
         def takes(message: Any) -> bool:
@@ -213,15 +219,17 @@ class Renewals:
                 with suppress(ConnectionLost):  # the transport is about to say how it ended
                     message = self._encoded(strategy.encode(for_user(credential.reveal())))
                     await connection.link.send(message)
-            if strategy.accepted is None and not answered.done():
-                answered.set_result(True)
+                    if strategy.accepted is None and not answered.done():
+                        answered.set_result(True)
             # A newer credential waits, too: the answer to this one would be taken for its own.
             await _first_of(answered, connection.ended, within=strategy.timeout)
         except Exception as error:
             connection.report(strategy.encode, error)
+            text = f"in_band(encode) raised {kind_and_text(error)}"
+            return HandshakeError(self._publisher.history.redacted(text))
         finally:
             remove()
-        return answered.result() if answered.done() else None
+        return answered.result() if answered.done() else _no_answer(strategy.timeout)
 
     def _encoded(self, message: Any) -> str | bytes:
         if isinstance(message, (str, bytes)):
@@ -231,7 +239,7 @@ class Renewals:
             raise TypeError(f"in_band(encode): return str or bytes, or use a codec; not {kind}")
         return encoded(self._options.codec, message)
 
-    def _keep(self, connection: Connection, no_answer: TimeoutError | None) -> None:
+    def _keep(self, connection: Connection, no_answer: Exception | None) -> None:
         """Go on with the credential that the connection has."""
         selector = self._attempts.selector
         if no_answer is None:
@@ -290,7 +298,10 @@ async def _first_of(*futures: asyncio.Future[Any], within: float | None = None) 
 
 
 def _may_be_replaced(old: Connection) -> bool:
-    """Whether the old connection has ended, and the socket is to go on."""
+    """Whether the old connection has ended, and the socket is to go on.
+
+    It does after 1000, too: a server may close the old connection as soon as it sees the new one.
+    """
     if not old.ended.done():
         return False
     end = old.ended.result()

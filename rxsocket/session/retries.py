@@ -81,6 +81,11 @@ class RetryState:
             raise TypeError(f"verdicts(end): return a Verdict, not {verdict!r}")
         return Judgement(verdict, verdict)
 
+    def exclude(self, seconds: float) -> None:
+        """A credential was awaited for so long, which is no part of the outage."""
+        if self._since is not None:
+            self._since += seconds
+
     def limit(self, delay: float, now: float) -> str | None:
         """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
         outage = 0.0 if self._since is None else now - self._since

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
 
 from reactivex import Observable, abc
 
@@ -149,13 +148,14 @@ class _Supervisor(abc.DisposableBase):
 
     def _on_opened(self) -> None:
         if self._renewals is not None:
-            self._renewals.on_opened()
+            self._renewals.start_age_timer()
 
     async def _back_off(self, end: EpochEnd, cause: Cause) -> str | None:
         """Wait until the next attempt may begin; or say which limit forbids it."""
-        closing, retries = self._run_state.closing, self._attempts.retries
-        if self._attempts.waited_for_old_peer and closing.unanswered:
-            await closing.answered()
+        retries = self._attempts.retries
+        if self._attempts.waits_for_old_peer:
+            self._attempts.waits_for_old_peer = False
+            await self._run_state.closing.answered()
             return None
         error = end.error if isinstance(end, ConnectFailed) else None
         header = error.retry_after if isinstance(error, HandshakeRefused) else None
@@ -188,18 +188,17 @@ class _Supervisor(abc.DisposableBase):
         asks, retry_in = selector.will_ask(cause), self._retry_refused_in(cause)
         event = AwaitingAuth(cause=cause, reason=reason, asks=asks, retry_in=retry_in, at=at)
         self._attempts.emit(event)
-        refused = selector.credential
-        with suppress(TimeoutError):
+        refused, retries = selector.credential, self._attempts.retries
+        began_at = self._loop.event_loop.time()
+        try:
             async with asyncio.timeout(retry_in):
                 await selector.another(
-                    self._attempts.retries.ask,
-                    cause,
-                    self._attempts.retries.next_ask_delay,
-                    self._on_source_failed,
+                    retries.ask, cause, retries.next_ask_delay, self._on_source_failed
                 )
-                return
-        self._run_state.refused_retries += 1
-        self._run_state.refusals.discard(refused)
+        except TimeoutError:
+            self._run_state.refused_retries += 1
+            self._run_state.refusals.discard(refused)
+        retries.exclude(self._loop.event_loop.time() - began_at)
 
     def _retry_refused_in(self, cause: Cause) -> float | None:
         """Seconds until a refused credential is tried again, because it was good once (C9)."""

@@ -391,6 +391,19 @@ def test_another_change_while_waiting_for_the_old_close(clock: VirtualClock, sce
     assert (first.result(), second.result()) == (Overtaken(), InEffect(epoch=4))
 
 
+def test_the_one_more_try_excuses_no_later_close(clock: VirtualClock, scene: Make) -> None:
+    """A silent peer, dropped without an answer later on: that attempt waits its turn, as ever."""
+    quiet = accept().send("1").wait(2.0).freeze()
+    it = scene(
+        *one_session(reject(401), quiet), auth=A, stale_after=3.0, on_stale="reconnect", linger=0
+    )
+    clock.advance(2.0)
+    it.socket.set_auth(B)
+    clock.advance(10.0)
+    stale = it.names.index("Stale")
+    assert it.names[stale : stale + 3] == ["Stale", "Closed", "Waiting"]
+
+
 def test_an_outage_while_the_old_close_is_unanswered_is_one(
     clock: VirtualClock, scene: Make
 ) -> None:

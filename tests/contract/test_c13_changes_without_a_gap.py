@@ -677,6 +677,26 @@ def test_otherwise_reconnect(clock: VirtualClock, scene: Make, answer: str | Non
     assert change.result() == InEffect(epoch=2)
 
 
+@pytest.mark.parametrize("accepted", [None, lambda message: message == YES], ids=["sent", "asked"])
+def test_a_message_that_cannot_be_made_says_so(
+    clock: VirtualClock, scene: Make, accepted: Any
+) -> None:
+    """With ``otherwise="keep"`` the error is the function's, not a server's silence."""
+
+    def encode(value: Any) -> str:
+        raise KeyError("user")
+
+    kept = in_band(encode, accepted=accepted, otherwise="keep", timeout=2.0)
+    it = scene(auth=A, on_auth_change=kept, identity=same)
+    clock.advance(10.0)
+    it.clear()
+    change = it.socket.set_auth(B)
+    clock.advance(0.0)
+    (failed,) = (event for event in it.events if isinstance(event, RenewalFailed))
+    assert str(failed.error) == "in_band(encode) raised KeyError: 'user'"
+    assert isinstance(change.result(), Refused)
+
+
 def test_a_lost_link_while_waiting_for_the_answer(clock: VirtualClock, scene: Make) -> None:
     """The next handshake carries the new credential."""
     it = scene(auth=A, on_auth_change=strategy(), identity=same)
@@ -767,6 +787,30 @@ def test_max_age_with_handover(clock: VirtualClock, scene: Make) -> None:
     gaps = [event.gap for event in it.events if isinstance(event, Opened)]
     assert gaps == [None, 0.0, 0.0, 0.0]
     assert it.credentials == ["t0", "t1", "t2", "t3"]
+
+
+def test_max_age_comes_again_when_the_next_connection_is_refused(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """The old one goes on, and is to be renewed again when as much time has passed."""
+    it = scene(accept(), reject(401), auth=A, max_age=100.0, on_auth_change=handover())
+    clock.advance(101.0)
+    (failed,) = (event for event in it.events if isinstance(event, RenewalFailed))
+    assert (failed.epoch, failed.refused, failed.retry_in) == (1, True, None)
+    clock.advance(100.0)
+    assert [token for _, token in it.dials] == ["a", "a", "a"]
+    assert isinstance(it.events[-1], Opened)
+
+
+def test_a_provider_that_logs_out_during_a_handover_is_named(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """No connection was made, and the event says why."""
+    answers = iter([{"token": "a"}, None])
+    it = scene(auth=lambda: next(answers), max_age=100.0, on_auth_change=handover())
+    clock.advance(101.0)
+    (failed,) = (event for event in it.events if isinstance(event, RenewalFailed))
+    assert str(failed.error) == f"no connection was made: {Cause.LOGGED_OUT.value}"
 
 
 def test_max_age_is_spread(clock: VirtualClock, scene: Make) -> None:

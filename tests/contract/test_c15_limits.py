@@ -103,6 +103,20 @@ def test_waiting_for_a_credential_is_no_outage(clock: VirtualClock, scene: Make)
     assert mine.socket.state.value is State.OPEN
 
 
+def test_waiting_for_a_provider_is_no_part_of_an_outage(clock: VirtualClock, scene: Make) -> None:
+    """C15: ten minutes without a credential, then one 503: the outage is not ten minutes old."""
+    tokens = {0.0: "old", 600.0: "new"}
+
+    def provide() -> dict[str, str]:
+        return {"token": next(tokens[at] for at in reversed(tokens) if clock.time() >= at)}
+
+    mine = scene(reject(401), reject(503), auth=provide, give_up_after=60.0)
+    clock.advance(1200.0)
+    assert mine.names.count("AwaitingAuth") == 1
+    assert mine.credentials == ["old", "new", "new"]
+    assert mine.socket.state.value is State.OPEN
+
+
 def test_a_verdict_of_fail_has_what_was_tried_too(clock: VirtualClock, scene: Make) -> None:
     """C3: HTTP 410 after an outage shows the outage."""
     mine = scene(reject(503), reject(410))
