@@ -226,7 +226,7 @@ class Renewals:
         except Exception as error:
             connection.report(strategy.encode, error)
             text = f"in_band(encode) raised {kind_and_text(error)}"
-            return HandshakeError(self._publisher.history.redacted(text))
+            return HandshakeError(self._publisher.history.as_read(text))
         finally:
             remove()
         return answered.result() if answered.done() else _no_answer(strategy.timeout)
