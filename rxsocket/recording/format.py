@@ -34,6 +34,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, get_args
 
 from rxsocket import errors
+from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.errors import HandshakeRefused, SocketError, SocketFailed
 from rxsocket.events import Cause, Event, Message
 from rxsocket.policy.verdicts import Verdict
@@ -80,6 +81,38 @@ class AuthSeen:
     credential: int
     kind: str
     names: tuple[str, ...] | None = None
+
+
+_WITHOUT_VALUE = {"anonymous": ANONYMOUS, "logged out": LOGGED_OUT, "none yet": PENDING}
+
+
+def auth_seen(credential: Credential, at: float, numbers: dict[str, int]) -> AuthSeen:
+    """The entry of a credential (C28).
+
+    Args:
+        credential: The credential in use from now on.
+        at: The wall time now.
+        numbers: The numbers of earlier ones, by fingerprint; that of a new one is added.
+    """
+    number = numbers.setdefault(credential.fingerprint, len(numbers) + 1)
+    kinds = (kind for kind, known in _WITHOUT_VALUE.items() if known is credential)
+    value = credential.reveal()
+    names = tuple(value) if is_mapping(value) else None
+    return AuthSeen(at=at, credential=number, kind=next(kinds, "value"), names=names)
+
+
+def recorded_credential(seen: AuthSeen, copy: int = 0) -> Credential:
+    """A credential that stands for a recorded one, with the same names; equal if that was equal.
+
+    Args:
+        seen: The entry of the recorded one.
+        copy: Each number gives a different credential.
+    """
+    known = _WITHOUT_VALUE.get(seen.kind)
+    if known is not None:
+        return known
+    value = f"recorded-{seen.credential}" + (f"-{copy}" if copy else "")
+    return Credential.of(value if seen.names is None else dict.fromkeys(seen.names, value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
-"""When recorded entries are played: at the pace of then, faster, slower, or without waits."""
+"""Plays recorded entries: at the recorded pace, faster, slower, or without waits, by connection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -11,22 +12,18 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler import CurrentThreadScheduler, TimeoutScheduler
 from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
-from rxsocket.recording.format import Entry
+from rxsocket.events import AwaitingAuth, Connecting, EpochEnd, EpochEvent, Opened
+from rxsocket.recording.format import AuthSeen, Entry
 from rxsocket.runtime.threads import running_loop
 
 Speed: TypeAlias = float | Literal["max"]
 
 AT_A_TIME = 256
-"""Entries that are played in one go; in between, whatever else waits has its turn."""
+"""Entries that are played in one turn of the loop."""
 
 
 def speed_of(value: Any) -> float | None:
-    """Check a speed: times that of the recording, ``None`` for ``"max"``.
-
-    Raises:
-        TypeError: If it is neither a number nor ``"max"``.
-        ValueError: If it is a number that is not more than 0.
-    """
+    """Check a speed; ``None`` stands for ``"max"``."""
     if value == "max":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -37,7 +34,7 @@ def speed_of(value: Any) -> float | None:
 
 
 class _LoopScheduler(AsyncIOThreadSafeScheduler):
-    """Its time is the loop's, which may be virtual; that of RxPY's own is the wall clock's."""
+    """Its time is the loop's, which may be virtual; RxPY's own has the wall clock's."""
 
     @property
     def now(self) -> datetime:
@@ -47,11 +44,9 @@ class _LoopScheduler(AsyncIOThreadSafeScheduler):
 def scheduler_or_default(
     scheduler: abc.SchedulerBase | None, *, blocking: bool = False
 ) -> abc.SchedulerBase:
-    """The scheduler that was given, or else that of the loop that runs here.
+    """The given scheduler, or else one of the running loop.
 
-    Args:
-        scheduler: The one that was given, if any.
-        blocking: Where no loop runs, play on this very thread instead of another one.
+    Without a loop, it runs on another thread, or on this one if ``blocking``.
     """
     if scheduler is not None:
         return scheduler
@@ -70,17 +65,17 @@ def play(
     *,
     since: float | None = None,
 ) -> abc.DisposableBase:
-    """Call ``on_next`` with each entry, as long after the first as it was then.
+    """Call ``on_next`` with each entry, as long after the first as it was recorded.
 
-    Where a loop runs, the functions are called on it, whatever thread the scheduler uses.
+    If a loop runs, the functions are called on it, on whatever thread the scheduler runs.
 
     Args:
-        entries: What to play.
-        scheduler: What to play by.
-        speed: Times that of the recording; ``None`` for no waits at all.
+        entries: The entries.
+        scheduler: Its time is that of the player.
+        speed: Factor to the recorded speed; ``None`` for no waits.
         on_next: Called with each entry.
         on_completed: Called after the last one.
-        since: The recorded time that is now; ``None`` for that of the first entry.
+        since: The recorded time of the start; ``None`` for that of the first entry.
 
     Returns:
         A Disposable that stops it, also in the middle of a call of ``on_next``.
@@ -92,10 +87,7 @@ def play(
     stopped = False
 
     def schedule(delay: float) -> None:
-        if delay > 0:
-            timer.disposable = scheduler.schedule_relative(delay, run)
-        else:
-            timer.disposable = scheduler.schedule(run)
+        timer.disposable = scheduler.schedule_relative(delay, run)
 
     def run(_: abc.SchedulerBase, state: object = None) -> None:
         if loop is None or running_loop() is loop:
@@ -133,3 +125,113 @@ def play(
 
     schedule(0.0)
     return Disposable(stop)
+
+
+class RecordedConnections:
+    """The connections of a recording, one after the other.
+
+    The file is read once and only as far as needed. Entries of several connections may alternate
+    in it: those of later connections wait in a queue.
+
+    Attributes:
+        first_credential: The credential to start with. A provider's is known only in the first
+            attempt.
+    """
+
+    def __init__(self, entries: Iterator[Entry]) -> None:
+        self._entries = entries
+        self._queues: dict[int, deque[Entry]] = {}
+        self._waiting: deque[int] = deque()
+        self._begun: set[int] = set()
+        self._read_ahead: deque[Entry] = deque()
+        self.first_credential = self._find_first_credential()
+
+    def next_epoch(self) -> int | None:
+        """The epoch of the next connection; ``None`` after the last one."""
+        while not self._waiting:
+            entry = self._next_entry()
+            if entry is None:
+                return None
+            if isinstance(entry, EpochEvent):
+                self._enqueue(entry)
+        return self._waiting.popleft()
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._waiting) or any(map(self._is_new, self._peek()))
+
+    @property
+    def dials_next(self) -> bool:
+        """True if a connection was attempted before the credential changed again."""
+        for entry in self._peek():
+            if isinstance(entry, (Connecting, AwaitingAuth, AuthSeen)):
+                return isinstance(entry, Connecting)
+        return False
+
+    def entries_of(self, epoch: int | None) -> Generator[EpochEvent | AuthSeen, None, None]:
+        """The entries of one connection up to its end, and the credentials meanwhile."""
+        if epoch is None:
+            return
+        queue = self._queues[epoch]
+        try:
+            while True:
+                entry = queue.popleft() if queue else self._next_entry()
+                if entry is None:
+                    return
+                if isinstance(entry, AuthSeen):
+                    yield entry
+                elif isinstance(entry, EpochEvent):
+                    if entry.epoch != epoch:
+                        self._enqueue(entry)
+                        continue
+                    yield entry
+                    if isinstance(entry, EpochEnd):
+                        return
+        finally:
+            del self._queues[epoch]
+
+    def between_connections(self) -> Iterator[AuthSeen | Connecting]:
+        """The credentials up to the next connection, and its first entry."""
+        while not self._waiting:
+            entry = self._next_entry()
+            if isinstance(entry, AuthSeen):
+                yield entry
+            elif isinstance(entry, EpochEvent):
+                self._enqueue(entry)
+                if isinstance(entry, Connecting):
+                    yield entry
+                    return
+            elif entry is None:
+                return
+
+    def _peek(self) -> Iterator[Entry]:
+        yield from tuple(self._read_ahead)
+        for entry in self._entries:
+            self._read_ahead.append(entry)
+            yield entry
+
+    def _next_entry(self) -> Entry | None:
+        return self._read_ahead.popleft() if self._read_ahead else next(self._entries, None)
+
+    def _is_new(self, entry: Entry) -> bool:
+        return isinstance(entry, EpochEvent) and entry.epoch not in self._begun
+
+    def _enqueue(self, entry: EpochEvent) -> None:
+        epoch = entry.epoch
+        if self._is_new(entry):
+            self._begun.add(epoch)
+            self._queues[epoch] = deque()
+            self._waiting.append(epoch)
+        if epoch in self._queues:  # else the socket closed it before its recorded end
+            self._queues[epoch].append(entry)
+
+    def _find_first_credential(self) -> AuthSeen:
+        for entry in self._entries:
+            if isinstance(entry, AuthSeen):
+                if entry.kind != "none yet":
+                    return entry
+                continue
+            self._read_ahead.append(entry)
+            if isinstance(entry, (Opened, EpochEnd)):
+                break
+        return AuthSeen(at=0.0, credential=0, kind="anonymous")

@@ -1,4 +1,4 @@
-"""Reading a recording: all of its files as one, entry by entry, with errors that name the line."""
+"""Reads a recording: all of its files as one, entry by entry, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read_entries(path: Path, *, partial: bool = False) -> Iterator[Entry]:
 
     Args:
         path: The first file.
-        partial: Whether to stop at what is cut, damaged or missing, without an error.
+        partial: Whether to stop at a cut, damaged or missing part without an error.
 
     Raises:
         BadRecording: At the first line that cannot be read.

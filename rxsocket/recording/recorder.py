@@ -1,8 +1,8 @@
-"""Writing down what happens to a socket, without holding it up.
+"""Records the events of a socket without delaying it.
 
 ::
 
-    socket's loop     on_next ── append ──.              nothing else: no I/O, no encoding
+    socket's loop     on_next ── append ──.              no I/O, no encoding
                                           v
     writer's thread            [ bounded buffer ] ── encode, mask ── write, flush: 4 times a second
 """
@@ -21,36 +21,14 @@ from typing import Self
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
-from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
+from rxsocket.auth.credentials import Credential
 from rxsocket.events import Event, Message
 from rxsocket.explain.format import amount
-from rxsocket.recording.format import AuthSeen, Masking
+from rxsocket.recording.format import Masking, auth_seen
 from rxsocket.recording.writer import EntryBuffer, RotatingFile, WriterThread
 from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock
 from rxsocket.socket import Socket
-from rxsocket.validation import function, instance, is_mapping, seconds_or_none
-
-
-def auth_seen(credential: Credential, at: float, numbers: dict[str, int]) -> AuthSeen:
-    """What a recording says of a credential: which ones are the same (C28).
-
-    Args:
-        credential: The credential that is in use from now on.
-        at: The wall time now.
-        numbers: The numbers of those before it, by fingerprint; that of a new one is added.
-    """
-    number = numbers.setdefault(credential.fingerprint, len(numbers) + 1)
-    value = credential.reveal()
-    names = tuple(value) if is_mapping(value) else None
-    return AuthSeen(at=at, credential=number, kind=_kind(credential), names=names)
-
-
-def _kind(credential: Credential) -> str:
-    if credential is ANONYMOUS:
-        return "anonymous"
-    if credential is LOGGED_OUT:
-        return "logged out"
-    return "none yet" if credential is PENDING else "value"
+from rxsocket.validation import function, instance, seconds_or_none
 
 
 class Recorder(abc.DisposableBase):
@@ -81,7 +59,7 @@ class Recorder(abc.DisposableBase):
 
     @property
     def messages(self) -> int:
-        """How many messages came."""
+        """The number of messages so far."""
         return self._messages
 
     @property
@@ -91,12 +69,12 @@ class Recorder(abc.DisposableBase):
 
     @property
     def lost(self) -> int:
-        """How many messages are missing, because they came faster than they could be written."""
+        """The number of missing messages, which came faster than they could be written."""
         return self._buffer.lost
 
     @property
     def error(self) -> Exception | None:
-        """Why it stopped early, e.g. because the disk is full; ``None`` if it did not."""
+        """The error that stopped it, e.g. a full disk, or ``None``."""
         return self._writer.error
 
     @property
@@ -111,8 +89,8 @@ class Recorder(abc.DisposableBase):
     def dispose(self) -> None:
         """Stop recording and end the file.
 
-        Where that does not block a loop, the file is whole when this returns; in a coroutine, use
-        ``async with`` or :meth:`wait_written`.
+        When this returns, the file is whole, unless a loop runs here, which this does not block: in
+        a coroutine, use ``async with`` or :meth:`wait_written`.
         """
         self._subscriptions.dispose()
         self.stop()
@@ -127,7 +105,7 @@ class Recorder(abc.DisposableBase):
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether it is; ``False`` when the time was up.
+            ``False`` if the file is not whole in time.
 
         Raises:
             OSError: If it could not be written.
@@ -146,7 +124,7 @@ class Recorder(abc.DisposableBase):
         self._raise_error()
 
     def stop(self) -> None:
-        """Take nothing more, and let the file be ended; this does not wait for it."""
+        """Stop recording, and end the file without waiting for it."""
         self._writer.stop()
 
     def _raise_error(self) -> None:
@@ -207,30 +185,30 @@ def record(
     mask: Masking | None = None,
     overwrite: bool = False,
 ) -> Recorder:
-    """Write everything that happens to a socket into a file, to :func:`replay` it later.
+    """Write all events of a socket into a file, to :func:`replay` it later.
 
-    It only looks: it does not connect, and keeps nobody connected (C1). It ends when the socket
-    does, or when the recorder is disposed. Nothing is written on the socket's loop; what was
-    recorded is on its way to the disk 0.25 s later, so that a killed process loses no more than its
-    last second. More than 64 MiB or 500,000 entries that are not yet written are not kept: what is
-    left out then is counted in the file. A decoded message counts with its size in memory.
+    It does not connect, and does not keep the socket connected (C1). It ends when the socket does,
+    or when the recorder is disposed. Nothing is written on the socket's loop; an entry is handed to
+    the system 0.25 s later, so that a killed process loses no more than its last second. Up to 64
+    MiB or 500,000 entries wait to be written; more messages are left out, and counted in the file.
+    A decoded message counts with its size in memory.
 
-    The file is JSON Lines; see ``rxsocket.recording.format``. Of credentials it says which were the
-    same and which were not; a value of one that turns up in a message, a reason or an error is
-    written as ``***`` (C28). What else payloads hold is written as it came: use ``mask=``. Messages
-    that are sent are not recorded.
+    The file is JSON Lines; see ``rxsocket.recording.format``. Credentials are numbers, equal for
+    equal ones; a value of one in a message, a reason or an error is written as ``***`` (C28).
+    Everything else in a payload is written as it came: use ``mask=``. Messages that are sent are
+    not recorded.
 
     Args:
-        socket: What to look at.
+        socket: The socket.
         path: The file; one that ends in ``.gz`` is compressed.
         rotate_size: Bytes on disk after which the next file is begun: ``name.0002.jsonl``, …
         rotate_after: Seconds after which the next file is begun.
-        mask: Given the payload of each message, what to write instead. It is called on the writer's
-            thread; when it raises, the payload is written as ``***``.
-        overwrite: Whether a file that is there already is replaced.
+        mask: Given the payload of each message, returns the one to write. It is called on the
+            writer's thread; if it raises, ``***`` is written.
+        overwrite: Whether an existing file is replaced.
 
     Raises:
-        FileExistsError: If the file is there already.
+        FileExistsError: If the file exists.
         OSError: If it cannot be made.
 
     Examples:

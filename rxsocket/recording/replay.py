@@ -1,10 +1,11 @@
-"""Playing a recording: its events, a socket that emits them, or a transport that serves them."""
+"""Plays a recording: as events, as a socket that emits them, or as a transport."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from reactivex import Observable, abc
@@ -21,7 +22,7 @@ from rxsocket.transports.base import Request, Signal
 
 
 class Replay:
-    """A recording to play; a transport. Made by :func:`replay`.
+    """A recording to play, and a transport. Made by :func:`replay`.
 
     Attributes:
         path: Its first file.
@@ -42,28 +43,25 @@ class Replay:
         self._scheduler = scheduler
         self._partial = partial
         if not partial:
-            for _ in read_entries(
-                path
-            ):  # what is wrong with it is said now, not in the middle of it
+            for _ in read_entries(path):  # raises now, not in the middle
                 pass
-        self._transport: ReplayTransport | None = None
 
     def __call__(self, request: Request) -> Observable[Signal]:
         """The next recorded connection; see ``rxsocket.transports.base``."""
-        return self._served.dial(request)
+        return self._transport.dial(request)
 
     @property
     def auth(self) -> Observable[Credential]:
-        """For ``Socket(auth=)``: values that change when the recorded credential did.
+        """For ``Socket(auth=)``: a credential that changes when the recorded one did.
 
-        They only stand for the recorded ones, whose values are not in the file: equal if those
-        were, under the same names.
+        Its values stand for the recorded ones, which are not in the file: equal for equal ones, and
+        under the same names.
         """
-        return self._served.auth
+        return self._transport.auth
 
     @property
     def events(self) -> Observable[Event]:
-        """What happened, value for value, ``at`` included; cold, each subscription from the start.
+        """The recorded events, value for value, ``at`` included; cold, from the start.
 
         ::
 
@@ -71,8 +69,8 @@ class Replay:
             speed=2.0  -CO-a-b-X-W---CO|
             "max"      (COabXWCO|)
 
-        Observers are called on the scheduler; without one, on the loop that runs where it is
-        subscribed to. Where none runs: on this thread for ``"max"``, else on one of its own.
+        Observers are called on the scheduler; without one, on the loop that runs at ``subscribe``.
+        Without a loop: on this thread for ``"max"``, else on a thread of its own.
         """
 
         def subscribe(
@@ -93,12 +91,11 @@ class Replay:
         return Observable(subscribe)
 
     def socket(self, *, loop: asyncio.AbstractEventLoop | None = None) -> Socket:
-        """A socket to which everything happens again, as it was recorded.
+        """A socket whose streams emit the recorded events, value for value.
 
-        All of its streams emit the recorded events value for value, the waits of the backoff and
-        the masked changes of the credential included; it dials nobody, and what is sent on it
-        goes nowhere. When the recording is over, it ends as it did then; if it did not
-        then, it completes. It lives where other sockets do (C24).
+        That includes the waits of the backoff and the masked changes of the credential. It does not
+        dial, and drops messages that are sent. At the end of the recording it ends as recorded; if
+        no end was recorded, it completes. It lives where other sockets do (C24).
 
         Args:
             loop: The asyncio loop to live on, instead of the one chosen.
@@ -116,11 +113,9 @@ class Replay:
         speed = "max" if self._speed is None else self._speed
         return f"<Replay {self.path.name}, speed={speed}>"
 
-    @property
-    def _served(self) -> ReplayTransport:
-        if self._transport is None:
-            self._transport = ReplayTransport(self._entries(), self._speed, self._scheduler)
-        return self._transport
+    @cached_property
+    def _transport(self) -> ReplayTransport:
+        return ReplayTransport(self._entries(), self._speed, self._scheduler)
 
     def _entries(self) -> Iterator[Entry]:
         return read_entries(self.path, partial=self._partial)
@@ -133,31 +128,31 @@ def replay(
     *,
     partial: bool = False,
 ) -> Replay:
-    """Play what :func:`record` wrote. All files of it, rotated or compressed, are read as one.
+    """Play a recording of :func:`record`. All of its files, rotated or compressed, are read as one.
 
     There are three ways to use it:
 
     - ``replay(path).events``: the recorded events, value for value.
-    - ``replay(path).socket()``: a socket whose streams emit them, so that everything that works on
-      a socket works on it; nothing is decided again, so it is the same each time.
+    - ``replay(path).socket()``: a socket whose streams emit them, for everything that works on a
+      socket. It decides nothing again, so it is the same each time.
     - ``Socket(url, transport=replay(path))``: a socket of yours that is *served* the recorded
-      connections, one for each dial: it opens, gets messages, is closed and refused as then, and
+      connections, one for each dial: it opens, gets messages, is closed and refused as recorded;
       its policy, its backoff and its credentials are its own. ``auth=recording.auth`` makes the
-      recorded changes of the credential, too. Where the recorded socket left of its own accord and
-      this one does not, the peer closes: with 1012, and 1000 when the recording is over. One replay
-      serves one socket.
+      recorded changes of the credential, too. Where the recorded socket closed of its own accord
+      and this one does not, the peer closes: with 1012, and 1000 at the end of the recording. One
+      replay serves one socket.
 
     Args:
         path: The file; of a rotated recording, the first.
-        speed: Times that of the recording, or ``"max"`` for no waits at all.
-        scheduler: What to play by; left out, the loop that runs (with ``clock()``, in virtual
-            time). A ``TestScheduler`` without a loop is for ``events``: a socket has a loop, and
-            goes with that of ``clock()``.
-        partial: Whether to play what is whole of a file that is cut, damaged or being written.
+        speed: Factor to the recorded speed, or ``"max"`` for no waits.
+        scheduler: Plays the entries; left out, the running loop (with ``clock()``, in virtual
+            time). A ``TestScheduler`` without a loop is for ``events``; a socket has a loop, and
+            takes that of ``clock()``.
+        partial: Whether to play the whole lines of a file that is cut, damaged or being written.
 
     Raises:
-        BadRecording: If it cannot be read, with the number of the line.
-        OSError: If there is no such file.
+        BadRecording: If it cannot be read; with the number of the line.
+        OSError: If the file cannot be opened.
 
     Examples:
         >>> scheduler = TestScheduler()

@@ -1,4 +1,4 @@
-"""A socket to which a recording happens again: all of its streams emit it, nothing is dialled.
+"""A socket whose streams emit a recording; it does not dial.
 
 ::
 
@@ -36,24 +36,20 @@ from rxsocket.events import (
     Opened,
 )
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.recording.format import AuthSeen, Entry
-from rxsocket.recording.player import play, scheduler_or_default
-from rxsocket.recording.recorded_connections import RecordedConnections, recorded_credential
+from rxsocket.recording.format import AuthSeen, Entry, recorded_credential
+from rxsocket.recording.player import RecordedConnections, play, scheduler_or_default
 from rxsocket.recording.replay_transport import RecordedLink
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Request, Signal
 
 
 class ReplayClock:
-    """Wall time as it was then.
-
-    It runs at the speed of the replay while that plays, and at its own pace before and afterwards.
+    """The recorded wall time: at the speed of the replay while it plays, else at that of real time.
 
     Args:
-        began: When the recording began, as wall time.
-        speed: Times that of the recording; ``None`` where nothing waits: the clock stands still
-            between two entries.
-        now: Gives the real time.
+        began: The wall time of the start of the recording.
+        speed: Factor to the recorded speed; ``None`` stops the clock between two entries.
+        now: Returns the real time.
     """
 
     def __init__(self, began: float, speed: float | None, now: Callable[[], float]) -> None:
@@ -62,30 +58,19 @@ class ReplayClock:
         self._known = began, now(), 0.0  # replaced as a whole: other threads read it
 
     def __call__(self) -> float:
-        """The recorded time."""
         at, since, speed = self._known
         return at + max(0.0, self._now() - since) * speed
 
     def set(self, at: float) -> None:
-        """It is the recorded time ``at`` now."""
         self._known = at, self._now(), self._speed
 
     def run_freely(self) -> None:
-        """Nothing more is played: go on at the pace of real time."""
+        """Go on at the speed of real time."""
         self._known = self(), self._now(), 1.0
 
 
 class ReplaySocket(Socket):
-    """See ``Replay.socket``.
-
-    Args:
-        url: The recorded address, to show.
-        began: When the recording began, as wall time.
-        entries: Opens the recording; called at each start.
-        speed: Times that of the recording; ``None`` for no waits.
-        scheduler: What to play by, instead of the loop.
-        loop: The loop to live on.
-    """
+    """See ``Replay.socket``; ``entries`` opens the recording, at each start."""
 
     def __init__(
         self,
@@ -150,7 +135,6 @@ class _Playback:
                 self._emit(entry)
 
     def on_completed(self) -> None:
-        """The recording ends: so does the socket, whatever state it is in."""
         if not self._ended:
             with self._loop.turn():
                 cause = Cause.RECORDING_OVER
@@ -171,7 +155,7 @@ class _Playback:
         self._run_state.epoch = max(self._run_state.epoch, epoch)
         if isinstance(event, Connecting):
             self._dialling.add(epoch)
-        elif epoch not in self._dialling | self._open:  # it began before the recording did
+        elif epoch not in self._dialling | self._open:  # it started before the recording
             cause = Cause.STARTED
             self._emit(Connecting(epoch=epoch, cause=cause, attempt=1, url=self._url, at=at))
             self._dialling.add(epoch)
@@ -200,7 +184,7 @@ class _Playback:
         self._observer.on_next(event)
 
     def _end_epochs(self, why: StopReason) -> None:
-        """Publish the ends that are missing, straight to the streams: nobody may observe this."""
+        """Publish the missing ends straight to the streams, as this may have no observer."""
         at = self._loop.wall_time()
         for epoch in sorted(self._dialling):
             self._publisher.publish(Aborted(epoch=epoch, cause=why.cause, at=at))

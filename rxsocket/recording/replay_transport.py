@@ -1,4 +1,4 @@
-"""A recording as a transport: a socket of the user's is served what was received then."""
+"""A recording as a transport: a socket receives what was recorded."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from rxsocket.events import (
     Rejected,
 )
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.recording.format import AuthSeen, Entry
-from rxsocket.recording.player import play, scheduler_or_default
-from rxsocket.recording.recorded_connections import RecordedConnections, recorded_credential
+from rxsocket.recording.format import AuthSeen, Entry, recorded_credential
+from rxsocket.recording.player import RecordedConnections, play, scheduler_or_default
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 
 RECORDING_OVER = "the recording is over"
 
 
 class RecordedLink:
-    """A ``Link`` without a peer: what is sent is taken, and goes nowhere."""
+    """A ``Link`` without a peer: messages sent on it are dropped."""
 
     def __init__(self, subprotocol: str | None) -> None:
         self._subprotocol = subprotocol
@@ -88,11 +87,6 @@ class RecordedLink:
 class ReplayTransport:
     """Serves the recorded connections, one for each dial.
 
-    Args:
-        entries: What was recorded.
-        speed: Times that of the recording; ``None`` for no waits.
-        scheduler: What to play by, instead of the loop.
-
     Attributes:
         connections: The recorded connections that are not served yet.
         auth: The recorded credential, and its changes.
@@ -125,13 +119,13 @@ class ReplayTransport:
         return scheduler_or_default(self._scheduler)
 
     def next_connection(self) -> Generator[EpochEvent | AuthSeen, None, None]:
-        """What is recorded of the next connection."""
-        self._between.disposable = Disposable()  # it is dialled earlier than it was then
+        """The entries of the next connection."""
+        self._between.disposable = Disposable()  # it is dialled earlier than recorded
         return self.connections.entries_of(self.connections.next_epoch())
 
     @property
     def auth_is_followed(self) -> bool:
-        """Whether a socket takes its credential from here."""
+        """True if a socket takes its credential from here."""
         return bool(self._changes.observers)
 
     def change_credential(self, seen: AuthSeen) -> None:
@@ -143,11 +137,11 @@ class ReplayTransport:
             self._changes.on_next(self._credential)
 
     def mark_refused(self) -> None:
-        """Remember that the credential of this moment was refused."""
+        """Remember that the current credential was refused."""
         self._refused.add(self._credential)
 
     def play_between(self, since: float) -> None:
-        """A connection is over: play the changes of the credential before the next one begins."""
+        """Play the changes of the credential between two connections."""
         if self.auth_is_followed:
             self._between.disposable = play(
                 self.connections.between_connections(),
@@ -169,8 +163,8 @@ class ReplayTransport:
             self._replace_refused()
 
     def _replace_refused(self) -> None:
-        # A refused credential was tried again only because reconnect() was called. Nobody calls it
-        # now, so it has to be another one.
+        # A refused credential was tried again because reconnect() was called. In a replay it is
+        # not, so the credential has to be another one.
         self._copies += 1
         self._credential = recorded_credential(self._seen, self._copies)
         self._changes.on_next(self._credential)
@@ -188,7 +182,7 @@ class ReplayTransport:
 
 
 class _ServedConnection:
-    """One dial. Recorded attempts that were given up are skipped, unless their end is of use."""
+    """One dial. Recorded attempts that were aborted are skipped, unless a credential followed."""
 
     def __init__(self, transport: ReplayTransport, observer: abc.ObserverBase[Signal]) -> None:
         self._transport = transport
@@ -261,7 +255,7 @@ class _ServedConnection:
                 self._emit_end(self._close_of_peer(event.cause), event.at)
 
     def _close_of_peer(self, cause: Cause) -> PeerClosed:
-        # What the socket did of its own accord then, it does not do now: its peer does.
+        # The recorded socket closed of its own accord; in a replay the peer closes.
         if self._transport.connections.has_more:
             return PeerClosed(1012, f"recorded: {cause.value}")
         return PeerClosed(1000, RECORDING_OVER)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from rxsocket import Credential, Message
 from rxsocket.auth.masks import MOST, Mask
-from rxsocket.recording.format import decode_entry, encode_entry
-from rxsocket.recording.recorder import auth_seen
+from rxsocket.recording.format import auth_seen, decode_entry, encode_entry
 
 VALUES = st.text(min_size=4).filter(
     lambda text: not set(text) & set("\r\n\0*") and text.isprintable() and text.strip() == text
