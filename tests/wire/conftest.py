@@ -6,10 +6,13 @@ By default what is not about the wire is left out on ``picows``; ``--full`` runs
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
 from internals import use_transport
+
+from .secret_surfaces import Canary, Surfaces, everything_logged
 
 # What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
 CORE = (
@@ -60,3 +63,21 @@ def each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
         monkeypatch.setattr(asyncio, "new_event_loop", uvloop.new_event_loop)
     return name
+
+
+@pytest.fixture
+def canary() -> Canary:
+    """A fresh secret, to be found in any of its encodings (C28)."""
+    return Canary()
+
+
+@pytest.fixture
+def surfaces(canary: Canary, capfd: pytest.CaptureFixture[str]) -> Iterator[Surfaces]:
+    """What is shown, with every logger at its finest; searched for the canary in the end."""
+    shown = Surfaces(canary)
+    with everything_logged(shown):
+        yield shown
+    out, err = capfd.readouterr()
+    shown.text("stdout", out)
+    shown.text("stderr", err)
+    shown.check()
