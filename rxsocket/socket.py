@@ -70,7 +70,6 @@ S = TypeVar("S", default=T)
 P = TypeVar("P")
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
-_BACKOFF = Backoff()
 
 Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
 
@@ -259,9 +258,9 @@ class Socket(Generic[T, S]):
         self._channels: Channels | None = None
         self._requests: Requests | None = None
         self._scheduler: LoopScheduler | None = None
-        adopt(self._closing, options.name)
+        adopt(self._closer, options.name)
 
-    def _closing(self) -> Disposable:
+    def _closer(self) -> Disposable:
         engine = weakref.ref(self._engine)  # which is not to be kept for its cell
 
         def close() -> None:
@@ -290,7 +289,7 @@ class Socket(Generic[T, S]):
 
     @property
     def name(self) -> str | None:
-        """What it was called."""
+        """The name that it was given, or ``None``."""
         return self._engine.options.name
 
     @property
@@ -714,14 +713,14 @@ one again
         return self._channels
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
-        return stream.subscribe(callback(f"{name}(function)", function), on_error=_not_here)
+        return stream.subscribe(callback(f"{name}(function)", function), on_error=_ignore)
 
 
 def _renews(_: AuthUpdate, following: AuthUpdate) -> bool:
     return following.renews_connection
 
 
-def _not_here(error: Exception) -> None:
+def _ignore(error: Exception) -> None:
     """That a stream failed for good is in the log already; a callback has no place for it."""
     if not isinstance(error, SocketFailed):
         raise error  # it could not be subscribed

@@ -27,7 +27,8 @@ from rxsocket.explain.format import amount
 from rxsocket.policy.backoff import shared_random
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.refcount import RefCount
-from rxsocket.streams.multicast import Hub, ReplayHub
+from rxsocket.streams.multicast import Hub
+from rxsocket.streams.replay import ReplayHub
 from rxsocket.streams.stream import Stream
 from rxsocket.validation import function, instance, seconds, seconds_or_none
 

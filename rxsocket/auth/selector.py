@@ -78,7 +78,7 @@ class CredentialSelector:
         """The provider issued another one by itself, for the same group."""
         self._pushed, self._issued = None, credential
 
-    def nothing_to_dial(self) -> tuple[Cause, str] | None:
+    def why_not_dial(self) -> tuple[Cause, str] | None:
         """Why there is nothing to dial with before anything was tried, if there is not."""
         if self._pushed is LOGGED_OUT:
             return Cause.LOGGED_OUT, "logged out"

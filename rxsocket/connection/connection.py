@@ -260,7 +260,7 @@ class Connection(abc.ObserverBase[Signal]):
             self._run_state.closing.add(link, TIMEOUT, reason)
             self._end(ended)
 
-    def ask(self, predicate: Predicate, message: Any) -> bool:
+    def matches(self, predicate: Predicate, message: Any) -> bool:
         """Ask a predicate of the user's about a message; if it raises, that is reported (C23)."""
         try:
             return bool(predicate(message))
@@ -320,7 +320,7 @@ class Connection(abc.ObserverBase[Signal]):
             self._admit()
         else:
             self._auth_handshake = AuthHandshake(
-                first_message, link, self._loop, self.ask, self._accepted, self.fail_dial
+                first_message, link, self._loop, self.matches, self._accepted, self.fail_dial
             )
 
     def _accepted(self) -> None:
@@ -398,7 +398,7 @@ class Connection(abc.ObserverBase[Signal]):
             remove()
             return True
 
-        refusals = refusal_filter(rejected, self.ask, is_over, self._on_refused)
+        refusals = refusal_filter(rejected, self.matches, is_over, self._on_refused)
         remove = self.add_filter(refusals)
 
     def _on_refused(self) -> None:

@@ -39,8 +39,8 @@ def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[list[str
     decode, deliver = codec.decode, publisher.deliver
 
     def decode_and_deliver(batch: list[str | bytes]) -> None:
-        epoch, messages, start = publisher.delivers, iter(batch), 0
-        while publisher.delivers == epoch:  # what observers ask for may end it
+        epoch, messages, start = publisher.delivering_epoch, iter(batch), 0
+        while publisher.delivering_epoch == epoch:  # what observers ask for may end it
             values: list[Any] = []
             add = values.append
             try:
@@ -53,8 +53,8 @@ def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[list[str
                 deliver(values, batch[start:] if start else batch)
                 return
             deliver(values, batch[start:stop])
-            if publisher.delivers == epoch:
-                publisher.undecodable(failure, masked(batch[stop]))
+            if publisher.delivering_epoch == epoch:
+                publisher.publish_undecodable(failure, masked(batch[stop]))
             start = stop + 1
 
     return decode_and_deliver

@@ -19,7 +19,7 @@ class AuthHandshake:
         first_message: What to send and what to wait for.
         link: The connection.
         loop: Where it lives.
-        ask: Asks a predicate of the user's about a message; false if it raises.
+        matches: Asks a predicate of the user's about a message; false if it raises.
         on_accepted: Called when the server said yes, or need not say anything.
         on_failed: Called with what went wrong instead.
     """
@@ -29,12 +29,12 @@ class AuthHandshake:
         first_message: FirstMessage,
         link: Link,
         loop: SocketLoop,
-        ask: Callable[[Predicate, Any], bool],
+        matches: Callable[[Predicate, Any], bool],
         on_accepted: Callable[[], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
         self._first_message = first_message
-        self._ask = ask
+        self._matches = matches
         self._on_accepted = on_accepted
         self._on_failed = on_failed
         self._loop = loop
@@ -46,11 +46,11 @@ class AuthHandshake:
     def takes(self, message: Any) -> bool:
         """Look at a message; return whether it was the answer."""
         first = self._first_message
-        if first.rejected is not None and self._ask(first.rejected, message):
+        if first.rejected is not None and self._matches(first.rejected, message):
             self.dispose()
             self._on_failed(CredentialRefused())
             return True
-        if first.accepted is not None and self._ask(first.accepted, message):
+        if first.accepted is not None and self._matches(first.accepted, message):
             self._cancel_timer()
             self._on_accepted()
             return True
@@ -82,7 +82,7 @@ class AuthHandshake:
 
 def refusal_filter(
     rejected: Predicate,
-    ask: Callable[[Predicate, Any], bool],
+    matches: Callable[[Predicate, Any], bool],
     is_over: Callable[[], bool],
     on_refused: Callable[[], None],
 ) -> Callable[[str | bytes], bool]:
@@ -90,13 +90,13 @@ def refusal_filter(
 
     Args:
         rejected: The function.
-        ask: Asks it about a message; false if it raises.
+        matches: Asks it about a message; false if it raises.
         is_over: Whether the connection has been open for ``stable_after``.
         on_refused: Called when a message was a refusal.
     """
 
     def is_refusal(message: str | bytes) -> bool:
-        if is_over() or not ask(rejected, message):
+        if is_over() or not matches(rejected, message):
             return False
         on_refused()
         return True

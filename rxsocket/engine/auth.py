@@ -131,7 +131,7 @@ class AuthManager:
             following = self._follow()
         finally:
             self._is_starting = False
-        self._publisher.credential(_shown(self.subject.value.source))
+        self._publisher.set_credential(_shown(self.subject.value.source))
         return following
 
     def stop(self) -> None:
@@ -143,8 +143,8 @@ class AuthManager:
         if self._pending_renewal is not None:
             self._pending_renewal.on_opened()
 
-    def use_again(self) -> None:
-        """Close the connection, and use the newest source for another one."""
+    def redial(self) -> None:
+        """Close the connection and dial again with the current source."""
         self._emit(AuthUpdate(self.subject.value.source, Cause.RECONNECT))
 
     # --- where it comes from
@@ -179,7 +179,7 @@ class AuthManager:
         if self._is_starting:
             # What it replays is what to begin with.
             self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
-            self._publisher.credential(credential)
+            self._publisher.set_credential(credential)
         else:
             self._loop.run(lambda: self._follow_source(credential))
 
@@ -256,14 +256,14 @@ class AuthManager:
 
     def _store(self, credential: Credential) -> None:
         logger.info("%s: not running; the credential is kept for its start", self._options.label)
-        self._before_identity(self._is_same_identity(credential))
+        self._drop_unsent_unless(self._is_same_identity(credential))
         self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
-        self._publisher.credential(credential)
+        self._publisher.set_credential(credential)
 
     def _change(self, credential: Credential, source: CredentialSource | None = None) -> None:
         source = source or credential
         is_same = self._is_same_identity(source)
-        self._before_identity(is_same)
+        self._drop_unsent_unless(is_same)
         self._run_state.credential_changed = True
         self._publisher.changes.on_change(credential)
         if credential is LOGGED_OUT:
@@ -272,7 +272,7 @@ class AuthManager:
             renews = is_same and self._may_renew
             self._emit(AuthUpdate(source, Cause.AUTH_CHANGED, renews_connection=renews))
         if self.renewing is None:
-            self._publisher.credential(credential)
+            self._publisher.set_credential(credential)
 
     def _emit(self, update: AuthUpdate) -> None:
         self.renewing = _shown(update.source) if update.renews_connection else None
@@ -284,9 +284,9 @@ class AuthManager:
         is_open = self._publisher.state.value is State.OPEN
         return is_open and not isinstance(self._options.on_auth_change, Reconnect)
 
-    def _before_identity(self, is_same: bool) -> None:
-        """Nothing that was sent as one identity goes out as another (C14)."""
-        if is_same or self._publisher.auth.value in (PENDING, LOGGED_OUT):
+    def _drop_unsent_unless(self, same_identity: bool) -> None:
+        """Fail what waits to be sent if the next credential is another identity's (C14)."""
+        if same_identity or self._publisher.auth.value in (PENDING, LOGGED_OUT):
             return
         for function in self._hooks.before_identity_change:
             function()

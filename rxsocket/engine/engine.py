@@ -251,7 +251,7 @@ class Engine:
     def _reconnect(self) -> None:
         self.run_state.refusals.forget()
         if self._run is not None:
-            self.auth.use_again()
+            self.auth.redial()
 
     def _close_soon(self, *, interrupted: bool) -> Receipt[None]:
         receipt = self.close()

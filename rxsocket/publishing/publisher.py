@@ -3,7 +3,7 @@
 Messages do not become event objects on their way, one read from the network at a time::
 
     recv ── FrameReader.feed ─┐                                           each message: ┐
-            each frame        ├─ Connection.on_next ── decode ── deliver ── pour ───────┴─ on_next
+            each frame        ├─ Connection.on_next ── decode ── deliver ── emit_until ─┴─ on_next
     recv ── on_ws_frame ──────┘  [message, …]       if there    turn    one guard
             each frame           one a read         is a codec          one context
 
@@ -31,7 +31,6 @@ from rxsocket.events import (
     FAULTS,
     Cause,
     Closed,
-    ConnectFailed,
     DecodeFailed,
     Dropped,
     Event,
@@ -39,12 +38,7 @@ from rxsocket.events import (
     ObserverFailed,
     Opened,
     Problem,
-    Rejected,
-    RenewalFailed,
-    SendFailed,
     SlowConsumer,
-    SourceFailed,
-    TopicFailed,
 )
 from rxsocket.hooks import Hooks
 from rxsocket.publishing.history import History
@@ -52,8 +46,8 @@ from rxsocket.publishing.log import EventLog
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.state import State, States
 from rxsocket.streams.iteration import ReadGate
-from rxsocket.streams.multicast import Connect, Hub, ReplayHub, ValueHub
-from rxsocket.streams.replay import HoldingHub, Session, SessionHub
+from rxsocket.streams.multicast import Connect, Hub, ValueHub
+from rxsocket.streams.replay import HoldingHub, ReplayHub, Session, SessionHub
 from rxsocket.streams.slow_consumers import SlowConsumerDetector
 from rxsocket.texts import change_texts
 
@@ -73,7 +67,7 @@ class Publisher:
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
         history: The last events.
-        delivers: The epoch whose messages are delivered, while there is one.
+        delivering_epoch: The epoch whose messages are delivered, while there is one.
         has_requests: Whether anything was asked: then messages without a subscriber are no news.
     """
 
@@ -86,7 +80,9 @@ class Publisher:
         self.messages: HoldingHub[Any] = HoldingHub(
             "messages", loop, report, self._held_dropped, connect, gate
         )
-        self.events: Hub[Event] = ReplayHub("events", loop, report, self.held, connect, gate)
+        self.events: Hub[Event] = ReplayHub(
+            "events", loop, report, self.take_held_events, connect, gate
+        )
         self.batches: Hub[list[Any]] = ReplayHub(
             "batches", loop, report, self.messages.take_held_batch, connect, gate
         )
@@ -99,7 +95,7 @@ class Publisher:
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
         self.changes = AuthChanges(loop, report)
         self.history = History()
-        self.delivers: int | None = None
+        self.delivering_epoch: int | None = None
         self.has_requests = False
         self._log = EventLog(label)
         self._states = States()
@@ -132,11 +128,7 @@ class Publisher:
                 case Closed():
                     self.closes.emit(event)
                     self._close(event)
-                case ConnectFailed() | Rejected() | ObserverFailed():
-                    self.errors.emit(event)
-                case RenewalFailed() | SourceFailed() | SendFailed() | DecodeFailed():
-                    self.errors.emit(event)
-                case Dropped() | SlowConsumer() | TopicFailed():
+                case _ if isinstance(event, Problem):
                     self.errors.emit(event)
                 case _:
                     pass
@@ -165,7 +157,7 @@ class Publisher:
             self._slow_consumers = detector
         if not detector.is_timing_burst:
             detector.start_burst()
-        loop, epoch, asked = self._loop, self.delivers, self._loop.pending
+        loop, epoch, asked = self._loop, self.delivering_epoch, self._loop.pending
         with loop.turn():
             if self._hooks.after_receive:
                 batch, came = self._intercept(batch, batch if came is None else came)
@@ -173,7 +165,7 @@ class Publisher:
                 self.batches.emit(batch.copy())
                 loop.run_pending()
             messages, sources, more = iter(batch), None if came is None else iter(came), True
-            while more and self.delivers == epoch:
+            while more and self.delivering_epoch == epoch:
                 if self._takes_long_way():
                     more = self._emit_next(messages, sources, at)
                 else:
@@ -212,7 +204,7 @@ class Publisher:
     ) -> bool:
         """Let the next message be known; return whether there was one.
 
-        Sources are for who holds a message (C4), and nobody does once it has been poured.
+        A source is for a hub that holds the message (C4), which it does not after ``emit_until``.
         """
         for data in messages:
             source = None if sources is None else next(sources, None)
@@ -227,7 +219,7 @@ class Publisher:
             return True
         return False
 
-    def undecodable(self, error: Undecodable, excerpt: str) -> None:
+    def publish_undecodable(self, error: Undecodable, excerpt: str) -> None:
         """A message of the connection that is open has no value."""
         at = self._loop.wall_time()
         with self._loop.turn():
@@ -243,7 +235,7 @@ class Publisher:
         self.history.add_credential(credential, 0.0)  # before whatever happens
         self.auth.emit(credential)
 
-    def credential(self, credential: Credential) -> None:
+    def set_credential(self, credential: Credential) -> None:
         with self._loop.turn():
             if credential != self.auth.value:
                 self.changes.on_use(credential)
@@ -291,7 +283,7 @@ class Publisher:
 
     def _open(self, event: Opened) -> None:
         self.messages.drop_held()  # of the epoch before
-        self._epoch = self.delivers = event.epoch
+        self._epoch = self.delivering_epoch = event.epoch
         if self._slow_consumers is not None:
             self._slow_consumers.abandon_burst()
         if not self.sessions.observed:  # else a session holds by itself
@@ -300,7 +292,7 @@ class Publisher:
                 self.messages.start_holding()
         else:
             self._session = SessionHub(
-                event.epoch, self._loop, self._report, self.dropped, self.read_gate
+                event.epoch, self._loop, self._report, self.publish_dropped, self.read_gate
             )
             self._session.start_holding()
         self.opens.emit(event)
@@ -308,8 +300,8 @@ class Publisher:
             self.sessions.emit(Session(self._session))
 
     def _close(self, event: Closed) -> None:
-        if event.epoch == self.delivers:
-            self.delivers = None
+        if event.epoch == self.delivering_epoch:
+            self.delivering_epoch = None
         session, self._session = self._session, None
         if session is not None:
             session.end()
@@ -326,16 +318,16 @@ class Publisher:
         at, stream = self._loop.wall_time(), self.history.as_read(stream)
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
 
-    def held(self) -> list[Event]:
+    def take_held_events(self) -> list[Event]:
         """The messages that were held for the first subscriber, as events (C4)."""
         held = self.messages.take_held()
         return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
 
     def _held_dropped(self, count: int, reason: str) -> None:
         if not self.has_requests:
-            self.dropped(count, reason)
+            self.publish_dropped(count, reason)
 
-    def dropped(self, count: int, reason: str) -> None:
+    def publish_dropped(self, count: int, reason: str) -> None:
         """Messages that were held were let go."""
         at = self._loop.wall_time()
         self.publish(Dropped(epoch=self._epoch, count=count, reason=reason, at=at))

@@ -128,7 +128,7 @@ class _Playback:
         with self._loop.turn():
             self._clock.set(entry.at)
             if isinstance(entry, AuthSeen):
-                self._publisher.credential(recorded_credential(entry))
+                self._publisher.set_credential(recorded_credential(entry))
             elif isinstance(entry, EpochEvent):
                 self._on_epoch_event(entry)
             elif isinstance(entry, Event):

@@ -26,7 +26,9 @@ from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 
 CHANGE_SPACING = 0.05
-"""Seconds that an old peer has to answer our close, and between two dials in a burst of changes."""
+"""Seconds between two dials in a burst of changes (C7)."""
+OLD_PEER_TIMEOUT = 0.05
+"""Seconds that an old peer has to answer our close before the next handshake is sent (C5)."""
 
 
 class Attempts:
@@ -78,8 +80,8 @@ class Attempts:
             if connection is not None:
                 connection.close(reason.cause, reason.code, reason.reason)
 
-    async def wait_for_turn(self, spacing: float, cause: Cause) -> None:
-        """Return when an attempt may begin: the last one is long enough ago."""
+    async def wait_for_spacing(self, spacing: float, cause: Cause) -> None:
+        """Return when an attempt may begin: that many seconds after the last one."""
         run_state, loop = self._run_state, self._loop.event_loop
         dialled_at = run_state.dialled_at
         wait = 0.0 if dialled_at is None else dialled_at + spacing - loop.time()
@@ -92,7 +94,7 @@ class Attempts:
         run_state.dialled_at, run_state.credential_changed = loop.time(), False
 
     def begin(self, cause: Cause) -> Connection:
-        """Make the connection of the socket; what happens is told with ``on_event``."""
+        """Make the connection of the socket; what happens goes to the observer."""
         connection = self._connection(cause, self.retries)
         self.active = connection
         self._dial(connection)
@@ -147,7 +149,7 @@ class Attempts:
         """A credential is in use by the connection of the socket."""
         connection.credential = credential
         self._engine.auth.renewing = None
-        self._publisher.credential(credential)
+        self._publisher.set_credential(credential)
 
     def emit(self, event: Event) -> None:
         """Let an event be known."""
@@ -216,7 +218,7 @@ class Attempts:
 
     async def _wait_for_old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""
-        await self._run_state.closing.answered(within=CHANGE_SPACING)
+        await self._run_state.closing.answered(within=OLD_PEER_TIMEOUT)
         self._run_state.dialled_at = self._loop.event_loop.time()
 
     def _on_connection_event(self, connection: Connection, event: Event) -> None:

@@ -34,8 +34,8 @@ PATIENCE = 2.0
 """Seconds of silence, or without a pong, after which the old connection has nothing more to say."""
 SILENCE = 0.1
 """Seconds of silence of both, without ``dedupe``, after which the new one counts as attached."""
-DOUBLES = 10.0
-"""Seconds after the switch in which a double of what the old connection delivered may come."""
+DUPLICATES_WINDOW = 10.0
+"""Seconds after the switch in which a duplicate of what the old connection delivered may come."""
 
 
 class HandoverAttempt:
@@ -66,8 +66,8 @@ class HandoverAttempt:
         self._old_spoke_at = self._new_spoke_at = self._now()
         self._pinging: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._doubles_until = 0.0
-        self._remove_double_filter: Callable[[], None] | None = None
+        self._duplicates_until = 0.0
+        self._remove_duplicate_filter: Callable[[], None] | None = None
         self._remove_old_filter = old.add_filter(self._on_old_message)
         self.caught_up: asyncio.Future[None] = self._loop.event_loop.create_future()
 
@@ -99,8 +99,8 @@ class HandoverAttempt:
         """From here on the new one delivers; within a turn, after the old one was closed."""
         self.stop()
         if self._old_keys:
-            self._doubles_until = self._now() + DOUBLES
-            self._remove_double_filter = new.add_filter(self._is_double)
+            self._duplicates_until = self._now() + DUPLICATES_WINDOW
+            self._remove_duplicate_filter = new.add_filter(self._is_duplicate)
         new.activate(seamless=self.caught_up.done())
 
     def stop(self) -> None:
@@ -117,7 +117,7 @@ class HandoverAttempt:
         ready = self._strategy.ready
         if isinstance(ready, str):
             return ready == "message" or self._is_acknowledged
-        return self._old.ask(ready, message)
+        return self._old.matches(ready, message)
 
     @property
     def _is_acknowledged(self) -> bool:
@@ -203,10 +203,10 @@ class HandoverAttempt:
             return None
         return key
 
-    def _is_double(self, message: str | bytes) -> bool:
-        if not self._old_keys or self._now() > self._doubles_until:
-            if self._remove_double_filter is not None:
-                self._remove_double_filter()
+    def _is_duplicate(self, message: str | bytes) -> bool:
+        if not self._old_keys or self._now() > self._duplicates_until:
+            if self._remove_duplicate_filter is not None:
+                self._remove_duplicate_filter()
             return False
         key = self._key(self._old.decoded(message))
         if key is None or key not in self._old_keys:

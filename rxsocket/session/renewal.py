@@ -119,7 +119,7 @@ class Renewals:
             if cause is Cause.AUTH_CHANGED and newest == old.credential:
                 self._on_renewed(old, newest)  # back to the one in use
                 return old
-            await self._attempts.wait_for_turn(CHANGE_SPACING, cause)
+            await self._attempts.wait_for_spacing(CHANGE_SPACING, cause)
             if old.ended.done():
                 return old
             handover = self._handover = HandoverAttempt(old, strategy, self._engine)
@@ -206,7 +206,7 @@ class Renewals:
 
         def takes(message: Any) -> bool:
             for predicate, answer in ((strategy.rejected, False), (strategy.accepted, True)):
-                if predicate is not None and connection.ask(predicate, message):
+                if predicate is not None and connection.matches(predicate, message):
                     if not answered.done():
                         answered.set_result(answer)
                     return True

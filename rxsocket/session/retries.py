@@ -21,7 +21,7 @@ class RetryState:
 
     Attributes:
         attempts: Attempts since then.
-        failures: Waits since then.
+        failures: Backoffs since then.
         tried: What the last of them ended with.
         ask: What a provider would be told now.
     """
@@ -45,7 +45,7 @@ class RetryState:
         return self.attempts
 
     def ended(self, attempt: Attempted) -> None:
-        """An attempt, or the connection that it became, ended; a stable one is none of these."""
+        """Record how an attempt ended, if it did not become a stable connection."""
         if self.attempts:
             self.tried = (*self.tried[1 - ATTEMPTS_KEPT :], attempt)
 

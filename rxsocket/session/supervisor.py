@@ -115,13 +115,13 @@ class _Supervisor(abc.DisposableBase):
         cause = self._group.first.cause
         selector = self._attempts.selector
         spacing = self._options.backoff.spacing
-        nothing = selector.nothing_to_dial()
-        if nothing is not None:
-            await self._await_auth(*nothing)
+        why_not = selector.why_not_dial()
+        if why_not is not None:
+            await self._await_auth(*why_not)
         elif selector.pushed and self._run_state.credential_changed:
             spacing = CHANGE_SPACING  # a pushed credential goes at once, but for a burst (C7)
         while True:
-            await self._attempts.wait_for_turn(spacing, cause)
+            await self._attempts.wait_for_spacing(spacing, cause)
             spacing = self._options.backoff.spacing
             end = await self._end_of(self._attempts.begin(cause))
             if isinstance(end, Cause):

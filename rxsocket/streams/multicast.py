@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -403,37 +403,4 @@ class ValueHub(Hub[T]):
 
     def _add(self, observer: HubSubscription[T]) -> None:
         observer.on_next(self.value)
-        super()._add(observer)
-
-
-class ReplayHub(Hub[T]):
-    """A hub that gives each new observer earlier values first.
-
-    Args:
-        earlier: Returns them; called on the loop.
-        for_all: Whether every observer gets them, as nobody else loses them by that; if not, only
-            one that counts as audience does (C4).
-    """
-
-    __slots__ = ("_earlier", "_for_all")
-
-    def __init__(
-        self,
-        name: str,
-        loop: SocketLoop,
-        report: Report,
-        earlier: Callable[[], Iterable[T]],
-        connect: Connect | None = None,
-        read_gate: ReadGate | None = None,
-        *,
-        for_all: bool = False,
-    ) -> None:
-        super().__init__(name, loop, report, connect, read_gate)
-        self._earlier = earlier
-        self._for_all = for_all
-
-    def _add(self, observer: HubSubscription[T]) -> None:
-        if observer.is_audience or self._for_all:
-            for value in self._earlier():
-                observer.on_next(value)
         super()._add(observer)

@@ -1,4 +1,4 @@
-"""Hubs that hold the first messages until somebody subscribes (C4), and sessions.
+"""What a late subscriber gets: hubs that hold the first messages until then, and sessions (C4).
 
 ::
 
@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
 from rxsocket.runtime.loop import SocketLoop
@@ -103,6 +103,39 @@ class HoldingHub(Hub[T]):
     def _add(self, observer: HubSubscription[T]) -> None:
         if observer.is_audience:
             for value, _ in self.take_held():
+                observer.on_next(value)
+        super()._add(observer)
+
+
+class ReplayHub(Hub[T]):
+    """A hub that gives each new observer earlier values first.
+
+    Args:
+        earlier: Returns them; called on the loop.
+        for_all: Give them to every observer, as giving does not use them up; else only to one that
+            counts as audience (C4).
+    """
+
+    __slots__ = ("_earlier", "_for_all")
+
+    def __init__(
+        self,
+        name: str,
+        loop: SocketLoop,
+        report: Report,
+        earlier: Callable[[], Iterable[T]],
+        connect: Connect | None = None,
+        read_gate: ReadGate | None = None,
+        *,
+        for_all: bool = False,
+    ) -> None:
+        super().__init__(name, loop, report, connect, read_gate)
+        self._earlier = earlier
+        self._for_all = for_all
+
+    def _add(self, observer: HubSubscription[T]) -> None:
+        if observer.is_audience or self._for_all:
+            for value in self._earlier():
                 observer.on_next(value)
         super()._add(observer)
 

@@ -228,7 +228,7 @@ class Topics:
         self.loop.exit_later(error)
 
     def _report(self, error: BaseException) -> None:
-        epoch = self.publisher.delivers
+        epoch = self.publisher.delivering_epoch
         if epoch != self._reported_in or epoch is None:  # once an epoch: every message may fail
             self._reported_in = epoch
             self.publisher.report("envelope.unwrap", "listeners", error, detached=False)
