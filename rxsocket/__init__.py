@@ -1,4 +1,7 @@
-"""rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets."""
+"""rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets.
+
+A number such as (C13) in a docstring is a rule of the contract, ``tests/CONTRACT.md``.
+"""
 
 from rxsocket.auth.carrier import Carried, Carrier, carrier
 from rxsocket.auth.carriers import cookie, first_message, header, query, subprotocol

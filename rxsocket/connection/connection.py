@@ -339,7 +339,7 @@ class Connection(abc.ObserverBase[Signal]):
             return True
         early = self._early = self._early or []
         early.append(message)
-        self._early_bytes += len(message)
+        self._early_bytes += len(message.encode() if isinstance(message, str) else message)
         if len(early) > EARLY_MESSAGES or self._early_bytes > EARLY_BYTES:
             text = "too many messages came before the connection was ready"
             self.fail_dial(HandshakeError(text))
