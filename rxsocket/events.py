@@ -90,12 +90,14 @@ class Connecting(_Event):
         cause: Why there is an attempt.
         attempt: How many attempts there were since the last stable connection, this one included.
         url: Address, without user info or query values.
+        proxy: Address of the proxy that it goes through, without its password, if there is one.
     """
 
     epoch: int
     cause: Cause
     attempt: int
     url: str
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,6 +135,7 @@ class Connection(abc.ObserverBase[Signal]):
                 cause=self.cause,
                 attempt=self.attempt,
                 url=shown,
+                proxy=self._options.proxy_shown(),
                 at=self._loop.wall_time(),
             ),
         )

@@ -170,14 +170,14 @@ def _size(max_size: Any) -> int | None:
     return max_size
 
 
-def _proxy(proxy: Any) -> str | Literal[True] | None:
-    if proxy is None or proxy is True:
+def _proxy(proxy: Any, address: Address, is_ours: bool) -> str | Literal[True] | None:
+    if proxy is None or (proxy is True and not is_ours):
         return proxy
-    if not isinstance(proxy, str):
+    if proxy is not True and not isinstance(proxy, str):
         raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
     from rxsocket.transports.proxies import check_proxy  # it imports much of websockets
 
-    check_proxy(proxy)
+    check_proxy(address.origin, proxy)
     return proxy
 
 
@@ -189,6 +189,7 @@ class SocketOptions:
     name: str | None
     carrier: Carrier
     transport: Transport
+    transport_is_ours: bool
     handshake: Options
     verdicts: Judge
     backoff: Backoff
@@ -254,9 +255,15 @@ class SocketOptions:
             open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
             ssl=ssl,
-            proxy=_proxy(proxy),
+            proxy=_proxy(proxy, address, isinstance(transport, str)),
         )
-        made = cls(address=address, transport=moves, handshake=handshake, **_policy(**policy))
+        made = cls(
+            address=address,
+            transport=moves,
+            transport_is_ours=isinstance(transport, str),
+            handshake=handshake,
+            **_policy(**policy),
+        )
         always = made.carrier.sets if isinstance(made.carrier, Combinable) else ()
         names = [what.split("'")[1] for what in always if what.startswith("header ")]
         _no_header_twice((*made._headers(), *(("carrier", name) for name in names)))
@@ -288,6 +295,14 @@ class SocketOptions:
     def label(self) -> str:
         """What the socket is called where people read of it: its name, if any, and its address."""
         return f"{self.name} {self.address.shown}" if self.name else self.address.shown
+
+    def proxy_shown(self) -> str | None:
+        """The proxy that an attempt goes through now, without its password."""
+        if self.handshake.proxy is None or not self.transport_is_ours:
+            return None
+        from rxsocket.transports.proxies import proxy_shown
+
+        return proxy_shown(self.address.origin, self.handshake.proxy)
 
     @property
     def is_renewable(self) -> bool:

@@ -100,6 +100,15 @@ EXCEPTIONS: Mapping[type[Exception], str] = {
 }
 """What helps when an attempt failed so; the nearest class decides."""
 
+CERTIFICATE_WANTED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE")
+"""Alerts to a client without a certificate, in TLS 1.3 and before (RFC 8446, section 6.2)."""
+
+PROXY = (
+    "check the proxy, which proxy= or the environment names (HTTPS_PROXY, ALL_PROXY); to use none, "
+    "pass proxy=None, or name the server in NO_PROXY"
+)
+"""What helps when an attempt through a proxy failed so."""
+
 CAUSES: Mapping[Cause, str] = {
     Cause.LOST: "",  # it happens, and the socket sees to it
     Cause.SILENT: "check the network; a peer that is merely slow needs a longer ping_timeout=",
@@ -178,6 +187,8 @@ def failure(error: Exception) -> str:
         case ssl.SSLCertVerificationError():
             said: str = getattr(error, "verify_message", "") or describe(error)
             return f"the certificate is not valid ({said})"
+        case ssl.SSLError(reason=reason) if reason in CERTIFICATE_WANTED:
+            return f"the server wants a certificate of the client ({reason})"
         case ssl.SSLError():
             return f"the TLS handshake failed ({error.strerror or describe(error)})"
         case Unauthorized():
@@ -200,6 +211,10 @@ def advice_about(error: Exception) -> str:
         if error.status < 400:
             return "use the URL that it redirects to"
         return STATUSES.get(error.status, "")
+    if getattr(error, "proxy", None) and isinstance(error, (OSError, HandshakeInvalid)):
+        return PROXY
+    if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CERTIFICATE_WANTED:
+        return "pass ssl= an SSLContext that has one: context.load_cert_chain(...)"
     for cls in type(error).__mro__:
         if cls in EXCEPTIONS:
             return EXCEPTIONS[cls]

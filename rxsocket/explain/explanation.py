@@ -157,7 +157,7 @@ class _Explainer:
         number = f" (attempt {failed + 1})" if failed else ""
         slow = self._since is not None and self._now - self._since >= SLOW
         return self._explained(
-            doing=f"connecting{self._lasting}{number}",
+            doing=f"connecting{self._way()}{self._lasting}{number}",
             why=self._outage() or attempt_reason(cause),
             next="the server's answer",
             advice="check that the server can be reached, and how long auth= takes" if slow else "",
@@ -166,7 +166,7 @@ class _Explainer:
     def _open(self) -> Explanation:
         opened = self._last(Opened)
         which = "" if opened is None else f" (connection {opened.epoch})"
-        doing = f"open{self._lasting}{which}"
+        doing = f"open{self._way()}{self._lasting}{which}"
         stale = self._stale()
         if stale is not None:
             silence = span(self._now - stale.at + stale.silence)
@@ -177,6 +177,11 @@ class _Explainer:
                 advice=CAUSES[Cause.STALE],
             )
         return self._explained(doing=doing, why=self._why_open(opened), next="")
+
+    def _way(self) -> str:
+        """How it goes to the server, if not straight."""
+        attempt = self._last(Connecting)
+        return f" through the proxy {attempt.proxy}" if attempt and attempt.proxy else ""
 
     def _waiting(self) -> Explanation:
         waiting = self._transitions[-1][0] if self._transitions else None

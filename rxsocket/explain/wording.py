@@ -61,9 +61,10 @@ def sentence(event: Event, ago: str = "") -> str:
     """
     then = f" {ago}" if ago else ""
     match event:
-        case Connecting(url=url, attempt=attempt, cause=cause):
+        case Connecting(url=url, attempt=attempt, cause=cause, proxy=proxy):
+            way = f" through the proxy {proxy}" if proxy else ""
             which = f", attempt {attempt}" if attempt > 1 else ""
-            return f"connecting to {url}{which}: {attempt_reason(cause)}"
+            return f"connecting to {url}{way}{which}: {attempt_reason(cause)}"
         case Opened(epoch=epoch, gap=gap):
             return f"connection {epoch} is open" + ("" if gap is None else f", {_gap(gap)}")
         case Message(epoch=epoch):

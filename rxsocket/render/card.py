@@ -82,6 +82,7 @@ class Card(Explanation):
         credential: The one in use, masked; its number is its colour in the timeline.
         expires_at: The wall time at which it expires, if known.
         epoch: Number of the connection or of the attempt; 0 before the first one.
+        proxy: Address of the proxy that it goes through, without its password.
         rate: Messages a second; ``None`` if they are not counted.
         received: How many messages were counted.
         latency: Seconds between the last ping and its pong; ``None`` before the first.
@@ -95,6 +96,7 @@ class Card(Explanation):
     credential: CredentialUse
     expires_at: float | None
     epoch: int
+    proxy: str | None
     rate: float | None
     received: int
     latency: float | None
@@ -112,6 +114,7 @@ def card_of(engine: Engine) -> Card:
     explanation = {name: redact(value) for name, value in explanation.items()}
     explanation["notes"] = tuple(map(redact, explanation["notes"]))
     uses = activity.model.credentials
+    attempt = next((one for one in reversed(history) if isinstance(one, Connecting)), None)
     return Card(
         **explanation,
         url=engine.options.address.shown,
@@ -119,7 +122,8 @@ def card_of(engine: Engine) -> Card:
         now=now,
         credential=uses[-1] if uses else CredentialUse(now, 0, "none yet"),
         expires_at=_expires_at(engine),
-        epoch=next((one.epoch for one in reversed(history) if isinstance(one, Connecting)), 0),
+        epoch=0 if attempt is None else attempt.epoch,
+        proxy=None if attempt is None else attempt.proxy,
         rate=_messages_per_second(activity) if recorder.is_recording else None,
         received=activity.received_count,
         latency=publisher.latency.value,
@@ -181,6 +185,8 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
     yield "credential", _credential(card)
     if card.epoch:
         yield "connection", str(card.epoch)
+    if card.proxy:
+        yield "proxy", card.proxy
     if card.rate is not None:
         yield "messages", f"{_rate(card.rate)}/s, {card.received:,} in all"
     if card.latency is not None:

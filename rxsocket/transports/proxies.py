@@ -6,9 +6,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import import_module
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Literal, cast
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.request import getproxies, proxy_bypass
 
 from websockets.exceptions import InvalidProxy
@@ -36,31 +37,54 @@ __all__ = [
     "open_tunnel",
     "proxy_address",
     "proxy_for",
-    "proxy_url",
+    "proxy_shown",
 ]
+
+Origin: TypeAlias = tuple[str, str, int]
+"""Scheme, host and port of an address."""
 
 _PASSED_ON = frozenset({407, 408, 425, 429, *range(500, 600)})
 """Statuses of a proxy that mean the same as a server's; the others say that it will not."""
+
+_BAD_ENVIRONMENT = (
+    "the environment (HTTPS_PROXY, ALL_PROXY and the like) names a proxy with an address that "
+    "cannot be used; correct it, or pass proxy=None"
+)
 
 _SOCKS_REFUSED = frozenset({1, 3, 4, 5, 6, 91})
 """SOCKS replies about the network behind it (RFC 1928, section 6), which may change."""
 
 
-def check_proxy(url: str) -> None:
-    """Check the address of a proxy.
+def check_proxy(origin: Origin, option: str | Literal[True] | None) -> None:
+    """Check the proxy that an address is going to be dialled through.
 
     Raises:
         ValueError: If it cannot be used; the text holds nothing of it (C28).
         ModuleNotFoundError: If it speaks SOCKS and ``python-socks`` is not installed.
     """
-    proxy = _parsed(url)
-    if proxy is None:
+    url = proxy_for(_bare_uri(origin), option)
+    proxy = None if url is None else _parsed(url)
+    if proxy is not None and is_socks(proxy):
+        _socks_library()
+    elif url is not None and proxy is None:
+        if option is True:
+            raise ValueError(f"proxy: {_BAD_ENVIRONMENT}")
         raise ValueError(
             "proxy: pass an address such as 'http://user:password@proxy.example:3128', with what "
             "is special in user and password percent-encoded"
         )
-    if is_socks(proxy):
-        _socks_library()
+
+
+def proxy_shown(origin: Origin, option: str | Literal[True] | None) -> str | None:
+    """The proxy that an address is dialled through, without its password; ``None`` if none is."""
+    url = proxy_for(_bare_uri(origin), option)
+    proxy = None if url is None else _parsed(url)
+    return None if proxy is None else proxy_url(proxy)
+
+
+def _bare_uri(origin: Origin) -> WebSocketURI:
+    scheme, host, port = origin
+    return WebSocketURI(scheme == "wss", host, port, "", "")
 
 
 def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | None:
@@ -74,7 +98,7 @@ def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | No
     """
     if option is not True:
         return option
-    if _is_loopback(uri.host):
+    if _is_loopback(uri.host) or _is_excluded(uri.host):
         return None
     url = get_proxy(uri)
     if url is None and not proxy_bypass(f"{uri.host}:{uri.port}"):
@@ -93,7 +117,7 @@ def proxy_address(url: str) -> Proxy:
     """
     proxy = _parsed(url)
     if proxy is None:
-        raise HandshakeInvalid("the address of the proxy is not one that can be dialled")
+        raise HandshakeInvalid(_BAD_ENVIRONMENT)  # an option is checked before
     return proxy
 
 
@@ -123,6 +147,15 @@ def _is_loopback(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_excluded(host: str) -> bool:
+    """Whether ``no_proxy`` has an address, or a network that it is in; names are urllib's."""
+    for entry in getproxies().get("no", "").split(","):
+        with suppress(ValueError):
+            if ip_address(host) in ip_network(entry.strip().strip("[]"), strict=False):
+                return True
+    return False
 
 
 async def open_tunnel(
@@ -254,18 +287,19 @@ def _socks_error(error: Exception) -> Exception:
 
 
 def mention_proxy(error: Exception, proxy: Proxy) -> Exception:
-    """The same error, that says which proxy it happened at."""
-    shown = f"through the proxy {proxy_url(proxy)}"
+    """The same error, that says which proxy it happened at; ``proxy`` of it has its address."""
+    address = proxy_url(proxy)
+    shown = f"through the proxy {address}"
+    told: Any = error
     if isinstance(error, ssl.SSLError):  # a new one would lack the attributes that OpenSSL sets
         error.strerror = f"{error.strerror}, {shown}"
         if isinstance(error, ssl.SSLCertVerificationError):
             error.verify_message = f"{error.verify_message}, {shown}"
-        return error
-    if isinstance(error, OSError):
+    elif isinstance(error, OSError):
         text = error.strerror or str(error)
-        if error.errno is None:
-            return type(error)(f"{text}, {shown}")
-        return type(error)(error.errno, f"{text}, {shown}")
-    if isinstance(error, HandshakeInvalid) and "proxy" not in str(error):
-        return HandshakeInvalid(f"{error}, {shown}")
-    return error
+        more = f"{text}, {shown}"
+        told = type(error)(more) if error.errno is None else type(error)(error.errno, more)
+    elif isinstance(error, HandshakeInvalid) and address not in str(error):
+        told = HandshakeInvalid(f"{error}, {shown}")
+    told.proxy = address
+    return cast(Exception, told)

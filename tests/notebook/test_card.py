@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from rxsocket import Socket, refreshing
+from rxsocket import ConnectFailed, Socket, refreshing
 from rxsocket.render.activity import recorder_of
 from rxsocket.render.card import Card, card_html, card_of, card_text
 from rxsocket.state import State
-from rxsocket.testing import VirtualClock, accept, fake, reject
+from rxsocket.testing import VirtualClock, Watch, accept, fake, reject
 
 
 def shown(socket: Socket[Any, Any]) -> Card:
@@ -92,6 +92,20 @@ def test_what_went_wrong_is_explained(clock: VirtualClock) -> None:
         html = card_html(now, 0.0)
         assert "last error" in html
         assert "awaiting auth" in html
+
+
+def test_a_proxy_is_named() -> None:
+    """By its address, without its password; what one can do is about it, not about the server."""
+    socket = Socket("ws://example.test/", proxy="http://me:S3cretPass@127.0.0.1:9")
+    failed = Watch(socket).wait(ConnectFailed)
+    now = shown(socket)
+    assert now.proxy == "http://127.0.0.1:9" and "S3cret" not in card_text(now)
+    assert "proxy      http://127.0.0.1:9" in card_text(now)
+    assert "through the proxy http://127.0.0.1:9" in str(failed.error)
+    explanation = socket.explain()
+    assert "through the proxy http://127.0.0.1:9" in explanation.why
+    assert "check the proxy" in explanation.advice and "NO_PROXY" in explanation.advice
+    socket.close().result(5)
 
 
 def test_the_expiry_of_a_token(clock: VirtualClock) -> None:

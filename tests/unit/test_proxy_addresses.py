@@ -6,9 +6,11 @@ import os
 import traceback
 
 import pytest
+from internals import options_of
 from websockets.uri import parse_uri
 
 from rxsocket import Socket
+from rxsocket.testing import fake
 from rxsocket.transports.proxies import proxy_address, proxy_for, proxy_url
 
 FAR = "wss://example.test/feed"
@@ -59,6 +61,29 @@ def test_no_proxy_wins_over_all_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for(parse_uri(FAR), True) is None
 
 
+@pytest.mark.parametrize(
+    ("host", "exempt"),
+    [
+        ("10.1.2.3", True),
+        ("10.2.0.1", False),
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("[fd00::5]", True),
+        ("[fd01::5]", False),
+        ("inside.example", True),
+        ("www.inside.example", True),
+        ("outside.example", False),
+    ],
+)
+def test_no_proxy_takes_names_addresses_and_networks(
+    host: str, exempt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As curl and requests read it (RFC 4632)."""
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "10.1.0.0/16, 192.0.2.7, fd00::/16,inside.example, 1/2/3,")
+    assert (proxy_for(parse_uri(f"wss://{host}/"), True) is None) is exempt
+
+
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.8.9.1", "[::1]"])
 def test_a_loopback_address_needs_no_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment has no say about it; the argument has."""
@@ -76,6 +101,26 @@ def test_an_unusable_proxy_is_an_error_of_the_socket(proxy: str) -> None:
         Socket(FAR, proxy=proxy)
     assert "S3cret" not in "".join(traceback.format_exception_only(raised.value))
     assert raised.value.__cause__ is None and raised.value.__context__ is None
+
+
+def test_an_unusable_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error of the socket, too, unless the socket does without."""
+    monkeypatch.setenv("https_proxy", "http://me:S3cretPass@proxy.example/path")
+    with pytest.raises(ValueError, match=r"^proxy: .*HTTPS_PROXY.*proxy=None") as raised:
+        Socket(FAR)
+    assert "S3cret" not in str(raised.value)
+    Socket(FAR, proxy=None)
+    Socket("wss://localhost/")
+    Socket(FAR, transport=fake())
+
+
+def test_an_attempt_says_which_proxy_it_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its password; a transport of the user's has none of ours."""
+    monkeypatch.setenv("https_proxy", "http://me:S3cretPass@proxy.example:3128")
+    assert options_of(Socket(FAR)).proxy_shown() == "http://proxy.example:3128"
+    assert options_of(Socket(FAR, proxy=None)).proxy_shown() is None
+    assert options_of(Socket("wss://127.0.0.1/")).proxy_shown() is None
+    assert options_of(Socket(FAR, transport=fake())).proxy_shown() is None
 
 
 def test_a_proxy_is_shown_without_its_password() -> None:

@@ -53,6 +53,16 @@ SENTENCES: list[tuple[Event, str]] = [
         "connecting to ws://h/: somebody subscribed",
     ),
     (
+        Connecting(
+            epoch=1,
+            cause=Cause.STARTED,
+            attempt=1,
+            url="ws://h/",
+            proxy="http://proxy.example:3128",
+        ),
+        "connecting to ws://h/ through the proxy http://proxy.example:3128: somebody subscribed",
+    ),
+    (
         Connecting(epoch=4, cause=Cause.FAILED, attempt=3, url="ws://h/"),
         "connecting to ws://h/, attempt 3: the attempt failed",
     ),
