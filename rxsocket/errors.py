@@ -28,8 +28,10 @@ No message, attribute or chained exception here holds a credential (C28).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import unescape
 
 
 class SocketError(Exception):
@@ -61,8 +63,8 @@ class SocketFailed(SocketError):
     Attributes:
         url: Address of the socket, without user info or query values.
         cause: What the last attempt ended with, when that was an exception.
-        tried: The attempts of this outage, oldest first; the last 20 of them. The text has them,
-            too, with the seconds since the first one shown.
+        tried: The attempts of this outage, oldest first; the last 20 of them. The text has the
+            last five, with the seconds since the first one shown.
     """
 
     def __init__(
@@ -96,6 +98,20 @@ class HandshakeError(SocketError):
     """The connection was not opened."""
 
 
+_ABOUT_CREDENTIALS = (400, 401, 403)
+_MARKUP = re.compile("(?s)<(script|style).*?</\\1>|<[^>]*>?")
+QUOTED = 200
+
+
+def _quoted(body: str) -> str:
+    """What an answer says, on one line and without markup."""
+    text = unescape(_MARKUP.sub(" ", body)) if body.lstrip().startswith("<") else body
+    text = " ".join(text.split())
+    if not text:
+        return ""
+    return f" {text!r}" if len(text) <= QUOTED else f" {text[:QUOTED]!r}..."
+
+
 class HandshakeRefused(HandshakeError):
     """The server answered the opening handshake with an HTTP status other than 101.
 
@@ -103,16 +119,40 @@ class HandshakeRefused(HandshakeError):
         status: The HTTP status code.
         retry_after: The ``Retry-After`` header as it was sent, if any.
         proxy: Address of the proxy that answered in place of the server, without its password.
+        body: The first KiB of the answer's body, of what came together with its headers: nobody
+            waits for a body.
+        credential: Where the credential went, as in ``"in the header 'Authorization'"``; empty if
+            there was none.
     """
 
     def __init__(
-        self, status: int, *, retry_after: str | None = None, proxy: str | None = None
+        self,
+        status: int,
+        *,
+        retry_after: str | None = None,
+        proxy: str | None = None,
+        body: str = "",
+        credential: str = "",
     ) -> None:
-        who = "the server refused the handshake" if proxy is None else f"the proxy {proxy} answered"
-        super().__init__(f"{who} with HTTP {status}")
+        super().__init__(status)
         self.status = status
         self.retry_after = retry_after
         self.proxy = proxy
+        self.body = body
+        self.credential = credential
+
+    @property
+    def answer(self) -> str:
+        """Who answered what, in words."""
+        who = "the server refused the handshake"
+        if self.proxy is not None:
+            who = f"the proxy {self.proxy} answered"
+        return f"{who} with HTTP {self.status}{_quoted(self.body)}"
+
+    def __str__(self) -> str:
+        is_about = self.proxy is None and self.status in _ABOUT_CREDENTIALS
+        went = f"; the credential went {self.credential}"
+        return self.answer + (went if is_about and self.credential else "")
 
 
 class HandshakeInvalid(HandshakeError):

@@ -219,12 +219,14 @@ class AwaitingAuth(_Event):
         asks: True if the provider is asked for one meanwhile.
         retry_in: Seconds until the same one is tried again, as it was accepted before; ``None`` if
             it is not.
+        credential: Where the refused one went, as in ``"in the header 'Authorization'"``.
     """
 
     reason: str
     cause: Cause
     asks: bool = False
     retry_in: float | None = None
+    credential: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

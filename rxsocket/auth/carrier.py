@@ -102,6 +102,20 @@ class Carried:
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # frozen from here on
 
+    @property
+    def places(self) -> str:
+        """Where it goes, in words and without a value."""
+        parts = [
+            *_named("as the query parameter", self.query),
+            *_named("in the header", self.headers),
+            *_named("in the cookie", self.cookies),
+        ]
+        if self.subprotocols:
+            parts.append("as a subprotocol")
+        if self.greeting is not None:
+            parts.append("in the first message")
+        return " and ".join(parts) or "nowhere: carrier= adds nothing for it"
+
     def merged(self, other: Carried) -> Carried:
         """What this one and another add together.
 
@@ -123,6 +137,10 @@ class Carried:
             fixed=dict.fromkeys(self.fixed + other.fixed),
             greeting=self.greeting or other.greeting,
         )
+
+
+def _named(place: str, pairs: tuple[tuple[str, str], ...]) -> Iterable[str]:
+    return dict.fromkeys(f"{place} {name!r}" for name, _ in pairs)
 
 
 _PLACES = {"query": "query parameter", "headers": "header", "cookies": "cookie"}

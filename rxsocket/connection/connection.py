@@ -71,6 +71,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     Attributes:
         credential: What it was dialled with, or renewed with.
+        sent_as: Where in the handshake the credential went, in words.
         began_at: Wall time of the attempt.
         ended: Its last event.
         link: What the transport made, once it is there.
@@ -94,6 +95,7 @@ class Connection(abc.ObserverBase[Signal]):
         self.cause = cause
         self.attempt = attempt
         self.credential: Credential | None = None
+        self.sent_as = ""
         self.began_at = engine.loop.wall_time()
         self.ended: asyncio.Future[EpochEnd] = engine.loop.event_loop.create_future()
         self.link: Link | None = None
@@ -143,7 +145,7 @@ class Connection(abc.ObserverBase[Signal]):
     def dial(self, request: Request) -> None:
         if self.is_closed:
             return
-        self._request = request
+        self._request, self.sent_as = request, request.credential
         try:
             signals = self._options.transport(request)
             if not isinstance(signals, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -422,8 +424,10 @@ class Connection(abc.ObserverBase[Signal]):
         # Its texts may be the server's, as the host of a redirect is, or quote the request.
         mask = self._publisher.history.mask
         change_texts(error, lambda text: printable(mask(text), LONGEST))
-        if isinstance(error, HandshakeRefused) and error.retry_after is not None:
-            error.retry_after = self._as_read(error.retry_after)
+        if isinstance(error, HandshakeRefused):
+            if error.retry_after is not None:
+                error.retry_after = self._as_read(error.retry_after)
+            error.body, error.credential = mask.in_reason(error.body), self.sent_as
         judgement = self._judge(self, end, False)
         return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 

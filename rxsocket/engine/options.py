@@ -328,6 +328,7 @@ class SocketOptions:
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
+            credential=carried.places,
             first_message=carried.greeting,
             options=_with(self.handshake, carried),
             go=go,

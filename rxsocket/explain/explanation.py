@@ -43,7 +43,7 @@ from rxsocket.explain.causes import (
     socket_failure,
 )
 from rxsocket.explain.format import span
-from rxsocket.explain.wording import advice, sentence
+from rxsocket.explain.wording import advice, sentence, where_it_went
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.state import State, States
 
@@ -225,9 +225,10 @@ class _Explainer:
                 next="an attempt, as soon as it does",
                 advice="let it emit a value, or call set_auth(...)",
             )
+        why = self._outage() or awaiting.reason
         return self._explained(
             doing=doing,
-            why=self._outage() or awaiting.reason,
+            why=why + where_it_went(awaiting, why),
             next=self._after_refusal(awaiting),
             advice=self._advice() or NEW_CREDENTIAL,
         )

@@ -82,7 +82,7 @@ def sentence(event: Event, ago: str = "") -> str:
         case AwaitingAuth(reason=reason, cause=cause, asks=asks):
             which = "another" if cause is Cause.REFUSED else "a"
             asked = "; the function given as auth= is asked for one" if asks else ""
-            return f"waiting for {which} credential: {reason}{asked}"
+            return f"waiting for {which} credential: {reason}{where_it_went(event, reason)}{asked}"
         case Ended(error=error, cause=cause):
             return f"the socket ended: {cause.value if error is None else socket_failure(error)}"
         case Renewed(epoch=epoch):
@@ -112,6 +112,12 @@ def advice(event: Event) -> str:
             return "move its work off the loop: asyncio.to_thread(...)"
         case _:
             return ""
+
+
+def where_it_went(event: AwaitingAuth, said: str) -> str:
+    """Where the refused credential went, unless that was said already."""
+    where = event.credential
+    return f"; the credential went {where}" if where and where not in said else ""
 
 
 def _problem(

@@ -291,8 +291,8 @@ def error_to_json(error: BaseException) -> dict[str, Any]:
     kept: dict[str, Any] = {"type": type(error).__name__, "text": str(error)}
     if isinstance(error, HandshakeRefused):
         kept |= {"status": error.status, "retry_after": error.retry_after}
-        if error.proxy is not None:
-            kept["proxy"] = error.proxy
+        texts = {"proxy": error.proxy, "body": error.body, "credential": error.credential}
+        kept |= {name: text for name, text in texts.items() if text}
     elif isinstance(error, SocketFailed):
         kept["url"] = error.url
         kept["cause"] = None if error.cause is None else error_to_json(error.cause)
@@ -318,8 +318,8 @@ def error_from_json(kept: Mapping[str, Any]) -> Exception:
 def _make_error(name: str, text: str, kept: Mapping[str, Any]) -> Exception:
     known = _error_class(name)
     if known is HandshakeRefused:
-        status, proxy = kept["status"], kept.get("proxy")
-        return HandshakeRefused(status, retry_after=kept["retry_after"], proxy=proxy)
+        texts = {name: kept[name] for name in ("proxy", "body", "credential") if name in kept}
+        return HandshakeRefused(kept["status"], retry_after=kept["retry_after"], **texts)
     if known is SocketFailed:
         cause = kept["cause"]
         return SocketFailed(

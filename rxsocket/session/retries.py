@@ -106,6 +106,7 @@ class RetryState:
     def _next_ask(self, end: End, judgement: Judgement) -> Ask:
         if Verdict.AWAIT_AUTH not in judgement:
             return Ask(self.attempts + 1, Reason.RECONNECT)
-        status = end.error.status if isinstance(end.error, HandshakeRefused) else None
-        text = end.reason if end.error is None else str(end.error)
+        status, text = None, end.reason if end.error is None else str(end.error)
+        if isinstance(end.error, HandshakeRefused):
+            status, text = end.error.status, end.error.answer
         return Ask(self.attempts + 1, Reason.REJECTED, end.code or status, text)

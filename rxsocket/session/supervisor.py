@@ -186,8 +186,17 @@ class _Supervisor(abc.DisposableBase):
         """Return when there is another credential, or when the refused one is tried again."""
         selector, at = self._attempts.selector, self._now()
         asks, retry_in = selector.will_ask(cause), self._retry_refused_in(cause)
-        event = AwaitingAuth(cause=cause, reason=reason, asks=asks, retry_in=retry_in, at=at)
-        self._attempts.emit(event)
+        refused_one = self._attempts.active if cause is Cause.REFUSED else None
+        self._attempts.emit(
+            AwaitingAuth(
+                cause=cause,
+                reason=reason,
+                asks=asks,
+                retry_in=retry_in,
+                credential="" if refused_one is None else refused_one.sent_as,
+                at=at,
+            )
+        )
         refused, retries = selector.credential, self._attempts.retries
         began_at = self._loop.event_loop.time()
         try:

@@ -342,7 +342,8 @@ class _FakeDial:
             await asyncio.sleep(script.pause)
         if isinstance(script, Reject):
             self._server.log.add_line(f"#{handshake.number} refused: {script.status}")
-            raise HandshakeRefused(script.status, retry_after=script.header("Retry-After"))
+            retry_after, body = script.header("Retry-After"), script.body
+            raise HandshakeRefused(script.status, retry_after=retry_after, body=body[:1024])
         if script.subprotocol is not None and script.subprotocol not in handshake.subprotocols:
             raise HandshakeInvalid("the server chose a subprotocol that was not offered")
         return handshake, script

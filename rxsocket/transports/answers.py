@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 
 MAX_HEAD = 2**16
+MAX_BODY = 2**10
 _STATUS_LINE = re.compile(r"HTTP/(1\.[01]) ([1-5]\d\d)(?: .*)?")
 
 
@@ -55,7 +56,18 @@ class Answer:
         location = self.header("location")
         if 300 <= self.status < 400 and location is not None:
             return Redirect(location)
-        return HandshakeRefused(self.status, retry_after=self.header("retry-after"))
+        return HandshakeRefused(
+            self.status, retry_after=self.header("retry-after"), body=self.body()
+        )
+
+    def body(self) -> str:
+        """The first KiB of what came of its body together with the headers, if it is a text."""
+        if self.header("content-encoding") not in (None, "identity"):
+            return ""
+        is_chunked = "chunked" in (self.header("transfer-encoding") or "").lower()
+        data = _chunks(self.rest) if is_chunked else self.rest
+        text = data[:MAX_BODY].decode(errors="replace")
+        return "" if "\0" in text else text
 
     def upgrade(self) -> bytes:
         """A 101 with what RFC 6455 speaks of alone, for a parser with limits on all else."""
@@ -69,6 +81,20 @@ class Answer:
             lines.append("Connection: Upgrade")
         head = "\r\n".join(("HTTP/1.1 101 Switching Protocols", *lines, "\r\n"))
         return head.encode("latin-1")
+
+
+def _chunks(data: bytes) -> bytes:
+    """What is there of a body in chunks (RFC 9112, section 7.1)."""
+    body = b""
+    while data:
+        size, _, rest = data.partition(b"\r\n")
+        try:
+            length = int(size.partition(b";")[0], 16)
+        except ValueError:
+            return body
+        body += rest[: max(0, length)]
+        data = rest[max(0, length) + 2 :]
+    return body
 
 
 class AnswerReader:

@@ -65,6 +65,7 @@ class Request:
         headers: Headers that carry the credential. A secret.
         subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
+        credential: Where the credential is, in words; empty if there is none.
         first_message: What the socket sends as soon as the link is there. It is no concern of the
             transport's.
         options: The options of the socket, with the cookies and fixed subprotocols that go with the
@@ -77,6 +78,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
+    credential: str = ""
     first_message: FirstMessage | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)

@@ -224,8 +224,12 @@ class _Tunnel(asyncio.Protocol):
 
 def _refusal(proxy: Proxy, answer: Answer) -> Exception:
     if answer.status in _PASSED_ON:
-        retry_after = answer.header("retry-after")
-        return HandshakeRefused(answer.status, retry_after=retry_after, proxy=proxy_url(proxy))
+        return HandshakeRefused(
+            answer.status,
+            retry_after=answer.header("retry-after"),
+            proxy=proxy_url(proxy),
+            body=answer.body(),
+        )
     return HandshakeInvalid(f"the proxy {proxy_url(proxy)} answered with HTTP {answer.status}")
 
 

@@ -13,6 +13,7 @@ from rxsocket.testing import VirtualClock, fake
 
 URL = "ws://fake.test/"
 A, B, C = {"token": "a"}, {"token": "b"}, {"token": "c"}
+WENT = "; the credential went as the query parameter 'token'"
 
 NO_CREDENTIALS: dict[str, Any] = {
     "a number": 7,

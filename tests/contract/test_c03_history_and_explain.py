@@ -112,7 +112,7 @@ def test_the_explanation_follows_the_socket(clock: VirtualClock, scene: Make) ->
     assert str(mine.socket.explain()).splitlines() == [
         "waiting for a credential for 12 s: connection 1 was open 14 min, then closed by the "
         "server with 4401 'token expired'; then the server refused the handshake with HTTP 403 "
-        "(Forbidden)",
+        "(Forbidden); the credential went as the query parameter 'token'",
         "next: nothing, until there is another one",
         "you can: call set_auth(...) with another credential, or reconnect() to try the same one "
         "again",

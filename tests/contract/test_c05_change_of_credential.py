@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from reactivex import operators as ops
-from scene import A, B, C, Make, Scene, connecting, left, opened
+from scene import WENT, A, B, C, Make, Scene, connecting, left, opened
 
 from rxsocket import (
     AwaitingAuth,
@@ -354,7 +354,7 @@ def test_there_is_no_third_try(clock: VirtualClock, scene: Make) -> None:
     change = it.socket.set_auth(B)
     clock.advance(60.0)
     assert it.dials == [(0.0, "a"), (10.05, "b"), (12.0, "b")]
-    assert change.result() == Refused("the server refused the handshake with HTTP 401")
+    assert change.result() == Refused(f"the server refused the handshake with HTTP 401{WENT}")
     assert [type(event) for event in it.events[-2:]] == [Rejected, AwaitingAuth]
     assert it.socket.state.value is State.AWAITING_AUTH
 
@@ -448,7 +448,7 @@ def test_in_effect_at_the_first_message(clock: VirtualClock, scene: Make) -> Non
 @pytest.mark.parametrize(
     ("script", "at", "reason"),
     [
-        (reject(403), 10.0, "the server refused the handshake with HTTP 403"),
+        (reject(403), 10.0, f"the server refused the handshake with HTTP 403{WENT}"),
         (accept().wait(0.2).close(4401, "expired"), 10.2, "closed with 4401 expired"),
         (accept().wait(0.2).close(1008), 10.2, "closed with 1008"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from internals import Script
 from reactivex.subject import Subject
-from scene import A, B, C, Make, Scene, left
+from scene import WENT, A, B, C, Make, Scene, left
 
 from rxsocket import (
     Ask,
@@ -17,6 +18,7 @@ from rxsocket import (
     Carried,
     Cause,
     Closed,
+    HandshakeRefused,
     InEffect,
     Problem,
     ProviderFailed,
@@ -29,6 +31,11 @@ from rxsocket import (
     Unauthorized,
     Verdict,
     Waiting,
+    cookie,
+    first_message,
+    header,
+    query,
+    subprotocol,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
 
@@ -441,7 +448,7 @@ def test_a_refused_push_falls_back_on_the_provider(clock: VirtualClock, scene: M
     clock.advance(10.0)
     receipt = it.socket.set_auth(B)
     clock.advance(10.0)
-    assert receipt.result() == Refused("the server refused the handshake with HTTP 401")
+    assert receipt.result() == Refused(f"the server refused the handshake with HTTP 401{WENT}")
     assert provider.times == [0.0, 10.0]
     assert provider.asked[1][1].reason is Reason.REJECTED
     assert it.dials == [(0.0, "a"), (10.0, "b"), (11.0, "c")]
@@ -772,3 +779,108 @@ def test_a_carrier_that_raises_with_the_value(clock: VirtualClock) -> None:
         clock.advance(1)
     assert "no place for ***" in repr(problems)
     assert "tok-secret" not in repr(problems)
+
+
+def talk(it: Scene, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Where it is told that a credential was refused: events, the log, and ``explain()``."""
+    shown = "\n".join(record.message for record in caplog.records)
+    rejected = [str(event.error) for event in it.events if isinstance(event, Rejected)]
+    return [*rejected, shown, str(it.socket.explain())]
+
+
+CARRIED: dict[str, tuple[Any, Any, str]] = {
+    "query": (A, query(), "as the query parameter 'token'"),
+    "header": (A, header(), "in the header 'Authorization'"),
+    "another header": (A, header("X-Key", None), "in the header 'X-Key'"),
+    "cookie": (A, cookie("sid"), "in the cookie 'token'"),
+    "subprotocol": (A, subprotocol("v1"), "as a subprotocol"),
+    "two": (
+        {"token": "a", "room": ["r", "q"]},
+        header(only="token") & query(only="room"),
+        "as the query parameter 'room' and in the header 'Authorization'",
+    ),
+    "nowhere": (A, query(only="key"), "nowhere: carrier= adds nothing for it"),
+}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("name", CARRIED)
+def test_a_refusal_says_where_the_credential_went(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, name: str, status: int
+) -> None:
+    """A wrong carrier is the likeliest reason that a new user has for a 401."""
+    value, carrier, where = CARRIED[name]
+    it = scene(reject(status), auth=value, carrier=carrier)
+    clock.advance(10.0)
+    assert all(f"; the credential went {where}" in text for text in talk(it, caplog))
+    [rejected] = [event for event in it.events if isinstance(event, Rejected)]
+    assert isinstance(rejected.error, HandshakeRefused) and rejected.error.credential == where
+
+
+@pytest.mark.parametrize("code", [4401, 3000])
+def test_so_does_one_after_the_opening(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """By a close code, too, once."""
+    it = scene(accept().close(code, "who?"), auth=A, carrier=header())
+    clock.advance(10.0)
+    for text in talk(it, caplog):
+        assert text.count("; the credential went in the header 'Authorization'") == 1
+
+
+def test_one_in_the_first_message(clock: VirtualClock, scene: Make) -> None:
+    """And by a message."""
+    carrier = first_message(json.dumps, lambda message: message == "ok", lambda m: m == "no")
+    it = scene(accept().expect().send("no"), auth=A, carrier=carrier)
+    clock.advance(1.0)
+    assert "in a message; the credential went in the first message" in str(it.socket.explain())
+
+
+def test_what_is_not_about_the_credential_says_nothing_of_it(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that is busy is no reason to look at the carrier."""
+    it = scene(*[reject(503)] * 9, auth=A)
+    clock.advance(10.0)
+    assert "the credential went" not in caplog.text + str(it.socket.explain())
+
+
+BODIES = {
+    '{"hint": "use the header X-Api-Key"}': """'{"hint": "use the header X-Api-Key"}'""",
+    "<html>\r\n<head><style>p {}</style><title>403 &ndash; No</title></head></html>": "'403 – No'",
+    "two\r\nlines\x1b[31m": r"'two lines\x1b[31m'",
+    "long " * 100: "'" + ("long " * 100)[:200] + "'...",
+    "your token s3cret-canary is bad": "'your token *** is bad'",
+    " \r\n": "",
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_refusal_keeps_what_the_server_says(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    """On one line, without markup and secrets; a provider is told, too."""
+    asked: list[Ask] = []
+
+    def provide(ask: Ask) -> str:
+        asked.append(ask)
+        return "s3cret-canary"
+
+    it = scene(reject(403, body=body), auth=provide)
+    clock.advance(1.0)
+    quoted = f" {BODIES[body]}".rstrip()
+    rejected, log, explained = talk(it, caplog)
+    assert rejected == f"the server refused the handshake with HTTP 403{quoted}{WENT}"
+    assert f"with HTTP 403 (Forbidden){quoted}{WENT}" in log
+    assert f"with HTTP 403 (Forbidden){quoted}{WENT}" in explained
+    assert asked[1].text == f"the server refused the handshake with HTTP 403{quoted}"
+    assert "canary" not in f"{log}{explained}{it.events}{asked}"
+
+
+def test_its_first_kibibyte_is_kept(clock: VirtualClock, scene: Make) -> None:
+    """Whole, but masked: a secret that the cut goes through does not show its beginning."""
+    it = scene(reject(401, body="x" * 1014 + "s3cret-canary"), auth="s3cret-canary")
+    clock.advance(1.0)
+    [rejected] = [event for event in it.events if isinstance(event, Rejected)]
+    assert isinstance(rejected.error, HandshakeRefused)
+    assert rejected.error.body == "x" * 1014 + "***"

@@ -22,6 +22,7 @@ from rxsocket import (
     HandshakeRefused,
     Message,
     PeerClosed,
+    Rejected,
     Socket,
     Verdict,
     Waiting,
@@ -62,6 +63,63 @@ def test_status_line_and_headers_decide(name: str, transport: str) -> None:
         assert (failed.value.status, failed.value.retry_after) == (503, "60")
 
     run(main)
+
+
+HEADERS = b"HTTP/1.1 401 Unauthorized\r\n"
+BODIES = {
+    "a body": (HEADERS + b"Content-Length: 9\r\n\r\nno token.", "no token."),
+    "half a body": (HEADERS + b"Content-Length: 9\r\n\r\nno ", "no "),
+    "one that does not end": (HEADERS + b"\r\nno ", "no "),
+    "none yet": (HEADERS + b"Content-Length: 9\r\n\r\n", ""),
+    "chunks": (
+        HEADERS + b"Transfer-Encoding: chunked\r\n\r\n3;x=1\r\nno \r\n6\r\ntoken.\r\n0\r\n\r\n",
+        "no token.",
+    ),
+    "half a chunk": (HEADERS + b"Transfer-Encoding: chunked\r\n\r\nff\r\nno", "no"),
+    "no chunks": (HEADERS + b"Transfer-Encoding: chunked\r\n\r\nno token", ""),
+    "packed": (HEADERS + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b", ""),
+    "no text": (HEADERS + b"\r\n\0\1\2", ""),
+    "no UTF-8": (HEADERS + b"\r\nn\xf6", "n\N{REPLACEMENT CHARACTER}"),
+    "100 KiB": (HEADERS + b"\r\n" + b"x" * 102400, "x" * 1024),
+    "after 103": (b"HTTP/1.1 103 Early Hints\r\n\r\n" + HEADERS + b"\r\nno", "no"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_at_hand_of_a_body(name: str, transport: str) -> None:
+    """C9: its first KiB is kept; nobody waits for it."""
+    answer, body = BODIES[name]
+
+    def play(peer: Peer) -> None:
+        peer.send(answer)
+        peer.drain()
+
+    async def main() -> None:
+        with raw(play) as peer:
+            async with dialled(transport, peer.url) as made:
+                with pytest.raises(HandshakeRefused) as failed:
+                    await asyncio.wait_for(made.link, 2)
+        assert failed.value.body == body
+
+    run(main)
+
+
+def test_a_refusal_in_full(transport: str) -> None:
+    """C9, C28: what the server says, and where the credential went, and not the credential."""
+
+    def play(peer: Peer) -> None:
+        peer.send(HEADERS + b"\r\n{'hint': 'no X-Api-Key, but s3cret-canary'}")
+
+    with raw(play) as peer:
+        socket = Socket(peer.url, auth="s3cret-canary")
+        rejected = Watch(socket).wait(Rejected)
+        said = "{'hint': 'no X-Api-Key, but ***'}"
+        assert str(rejected.error) == (
+            f"the server refused the handshake with HTTP 401 {said!r}; the credential went as the "
+            "query parameter 'token'"
+        )
+        assert repr(said) in str(socket.explain())
+        socket.close().result(5)
 
 
 ACCEPTED = {
