@@ -35,7 +35,7 @@ PATIENCE = 2.0
 SILENCE = 0.1
 """Seconds of silence of both, without ``dedupe``, after which the new one counts as attached."""
 DUPLICATES_WINDOW = 10.0
-"""Seconds after the switch in which a duplicate of what the old connection delivered may come."""
+"""Seconds of reading, after the switch, in which a duplicate of the old one's may come."""
 
 
 class HandoverAttempt:
@@ -58,6 +58,7 @@ class HandoverAttempt:
         self._read_gate = engine.publisher.read_gate
         self._answers: EarlyAnswers | None = None
         self._is_stopped = False
+        self._has_link = False
         self._is_ready = False
         self._is_caught_up = False
         self._has_new_message = False
@@ -66,12 +67,13 @@ class HandoverAttempt:
         self._old_spoke_at = self._new_spoke_at = self._now()
         self._pinging: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._duplicates_until = 0.0
+        self._switched_at = 0.0
         self._remove_duplicate_filter: Callable[[], None] | None = None
         self._remove_old_filter = old.add_filter(self._on_old_message)
         self.caught_up: asyncio.Future[None] = self._loop.event_loop.create_future()
 
     def on_link(self, new: Connection) -> None:
+        self._has_link = True
         if new.link is not None:
             self._read_gate.add_link(new.link)  # both are paused together
             self._answers = self._hooks.subscribe_early(new.link, new.epoch)
@@ -99,7 +101,7 @@ class HandoverAttempt:
         """From here on the new one delivers; within a turn, after the old one was closed."""
         self.stop()
         if self._old_keys:
-            self._duplicates_until = self._now() + DUPLICATES_WINDOW
+            self._switched_at = self._now()
             self._remove_duplicate_filter = new.add_filter(self._is_duplicate)
         new.activate(seamless=self.caught_up.done())
 
@@ -110,6 +112,19 @@ class HandoverAttempt:
             self._pinging.cancel()
         if self._timer is not None:
             self._timer.cancel()
+
+    @property
+    def lacks(self) -> str:
+        """What the switch waits for, in words."""
+        if not self._has_link:
+            return "it did not open"
+        if not self._is_ready:
+            return "what handover(ready=...) asks for did not come over it"
+        if self._strategy.dedupe is None:
+            return "nothing came over it, while this one goes on"
+        if self._new_keys:
+            return "none of its messages came over this one, too; dedupe= must give both one key"
+        return "no message with a key came over it, while this one goes on"
 
     # --- is the new one ready?
 
@@ -204,7 +219,8 @@ class HandoverAttempt:
         return key
 
     def _is_duplicate(self, message: str | bytes) -> bool:
-        if not self._old_keys or self._now() > self._duplicates_until:
+        since = max(self._switched_at, self._read_gate.resumed_at)  # what was sent may be unread
+        if not self._old_keys or self._now() > since + DUPLICATES_WINDOW:
             if self._remove_duplicate_filter is not None:
                 self._remove_duplicate_filter()
             return False

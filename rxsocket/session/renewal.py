@@ -53,6 +53,7 @@ class Renewals:
         self._publisher = engine.publisher
         self._due = _Due(engine.loop.event_loop)
         self._age_timer: asyncio.TimerHandle | None = None
+        self._old_at = 0.0
         self._handover: HandoverAttempt | None = None
         self._following = updates.subscribe(self._on_update)
 
@@ -64,13 +65,10 @@ class Renewals:
 
     def start_age_timer(self) -> None:
         """Let the age of the active connection count from now."""
-        self._cancel_age_timer()
         if self._options.max_age is not None:
             share = self._options.backoff.random.uniform(YOUNGEST, 1.0)
-            seconds = self._options.max_age * share
-            self._age_timer = self._loop.event_loop.call_later(
-                seconds, self._due.set, Cause.MAX_AGE
-            )
+            self._old_at = self._loop.event_loop.time() + self._options.max_age * share
+            self._resume_age_timer()
 
     async def live_with(self, connection: Connection) -> EpochEnd | Cause:
         """Live with a connection, and with those that it hands over to.
@@ -78,20 +76,27 @@ class Renewals:
         Returns:
             How the last one ended, or why it was closed to make another one.
         """
-        while True:
-            await _first_of(connection.ended, self._due.future)
-            cause = self._due.take()
-            if connection.ended.done() or cause is None:
-                return connection.ended.result()
-            following = await self._renew(connection, cause)
-            if isinstance(following, Cause):
-                return following
-            connection = following
+        try:
+            while True:
+                await _first_of(connection.ended, self._due.future)
+                cause = self._due.take()
+                if connection.ended.done() or cause is None:
+                    return connection.ended.result()
+                following = await self._renew(connection, cause)
+                if isinstance(following, Cause):
+                    return following
+                connection = following
+        finally:
+            self._cancel_age_timer()  # an attempt has no age
 
     async def _renew(self, connection: Connection, cause: Cause) -> Connection | Cause:
         strategy = self._options.on_auth_change
         if isinstance(strategy, Handover):
-            return await self._hand_over(connection, cause, strategy)
+            self._cancel_age_timer()  # should it get old meanwhile: the next one is on its way
+            following = await self._hand_over(connection, cause, strategy)
+            if following is connection:
+                self._resume_age_timer()
+            return following
         if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED:
             return await self._send_in_band(connection, strategy)
         self._attempts.close_active(cause)
@@ -104,6 +109,13 @@ class Renewals:
         elif isinstance(source, Credential):
             self._attempts.selector.push(source)
         self._due.set(Cause.AUTH_CHANGED)
+
+    def _resume_age_timer(self) -> None:
+        self._cancel_age_timer()
+        if self._options.max_age is not None:
+            self._age_timer = self._loop.event_loop.call_at(
+                self._old_at, self._due.set, Cause.MAX_AGE
+            )
 
     def _cancel_age_timer(self) -> None:
         if self._age_timer is not None:
@@ -144,7 +156,7 @@ class Renewals:
                 cause = newer
                 self._attempts.discard(new, cause)
                 continue
-            new.fail_dial(_not_ready(strategy.timeout))
+            new.fail_dial(_not_ready(strategy.timeout, handover.lacks))
             delay = self._report_failure(old, new.ended.result(), retries)
             if delay is None:
                 if cause is Cause.MAX_AGE:
@@ -312,5 +324,5 @@ def _no_answer(seconds: float) -> TimeoutError:
     return TimeoutError(f"the server did not answer within {seconds:g} s")
 
 
-def _not_ready(seconds: float) -> TimeoutError:
-    return TimeoutError(f"the next connection was not ready within {seconds:g} s")
+def _not_ready(seconds: float, lacks: str) -> TimeoutError:
+    return TimeoutError(f"the next connection was not ready within {seconds:g} s: {lacks}")

@@ -87,7 +87,8 @@ class ReadGate:
         del self._pausing[consumer]
         if not self._pausing:
             self.resumed_at = self._loop.event_loop.time()
-            for link, liveness in self._links.items():
+            # The newest first: the old one may fill the consumer again before a next one was read.
+            for link, liveness in reversed(self._links.items()):
                 link.resume()
                 if liveness is not None:
                     liveness.resume()
