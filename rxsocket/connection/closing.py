@@ -13,6 +13,8 @@ from rxsocket.errors import HandshakeRefused
 from rxsocket.events import Cause, ConnectFailed, Rejected
 from rxsocket.explain.causes import blocked
 from rxsocket.policy.verdicts import Judgement, Verdict
+from rxsocket.publishing.history import History
+from rxsocket.texts import LONGEST, change_texts, printable
 from rxsocket.transports.base import PeerClosed
 
 JUST_NOW = 2.0
@@ -22,6 +24,19 @@ LONG = 5.0
 TIMEOUT = 3008
 """The registered close code for a peer that took too long (IANA)."""
 INTERNAL_ERROR = 1011
+
+
+def mask_error(error: Exception, history: History, sent_as: str) -> None:
+    """Mask what a dial failed with (C28), and say in a refusal where the credential went (C9).
+
+    Its texts may be the server's, as the host of a redirect is, or quote the request.
+    """
+    mask = history.mask
+    change_texts(error, lambda text: printable(mask(text), LONGEST))
+    if isinstance(error, HandshakeRefused):
+        if error.retry_after is not None:
+            error.retry_after = history.as_read(error.retry_after)
+        error.body, error.credential = mask.in_reason(error.body), sent_as
 
 
 def did_not_open(

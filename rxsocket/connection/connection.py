@@ -24,12 +24,12 @@ from reactivex import Observable, abc
 from rxsocket.auth.carrier import Predicate
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.selector import Abandoned
-from rxsocket.connection.closing import JUST_NOW, TIMEOUT, did_not_open, lost_why
+from rxsocket.connection.closing import JUST_NOW, TIMEOUT, did_not_open, lost_why, mask_error
 from rxsocket.connection.decoding import decoding
 from rxsocket.connection.first_messages import AuthHandshake, refusal_filter
 from rxsocket.connection.liveness import Liveness
 from rxsocket.engine.engine import Engine
-from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError, HandshakeRefused
+from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import (
     Aborted,
     Cause,
@@ -44,7 +44,6 @@ from rxsocket.events import (
 from rxsocket.liveness.stability import Stability
 from rxsocket.policy.verdicts import End, Judgement
 from rxsocket.runtime.loop import run_in_task
-from rxsocket.texts import LONGEST, change_texts, printable
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
@@ -421,13 +420,7 @@ class Connection(abc.ObserverBase[Signal]):
     # --- its end
 
     def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
-        # Its texts may be the server's, as the host of a redirect is, or quote the request.
-        mask = self._publisher.history.mask
-        change_texts(error, lambda text: printable(mask(text), LONGEST))
-        if isinstance(error, HandshakeRefused):
-            if error.retry_after is not None:
-                error.retry_after = self._as_read(error.retry_after)
-            error.body, error.credential = mask.in_reason(error.body), self.sent_as
+        mask_error(error, self._publisher.history, self.sent_as)
         judgement = self._judge(self, end, False)
         return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 

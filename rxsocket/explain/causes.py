@@ -181,8 +181,8 @@ def failure(error: Exception) -> str:
     """Why an attempt failed, as a clause."""
     match error:
         case HandshakeRefused(status=status):
-            said = f"HTTP {status}"
-            return describe(error).replace(said, f"{said}{_phrase(status)}", 1)
+            number = f"HTTP {status}"
+            return describe(error).replace(number, f"{number}{_phrase(status)}", 1)
         case ConnectionRefusedError():
             return f"nothing listens at that address ({error.strerror or describe(error)})"
         case ssl.SSLCertVerificationError():
