@@ -634,8 +634,8 @@ server with 4001 'token expired'; then the server refused the handshake with HTT
 one again
         """
         history, state = self._publisher.history, self._publisher.state.value
-        now = self._engine.loop.wall_time()
-        return explain(history.events, state, now, history.forgotten)
+        now, paused = self._engine.loop.wall_time(), self._publisher.read_gate.explain()
+        return explain(history.events, state, now, history.forgotten, paused)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.

@@ -43,7 +43,7 @@ from rxsocket.explain.causes import (
     socket_failure,
 )
 from rxsocket.explain.format import span
-from rxsocket.explain.wording import advice, sentence, where_it_went
+from rxsocket.explain.wording import READS_SLOWLY, advice, sentence, where_it_went
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.state import State, States
 
@@ -94,6 +94,7 @@ def explain(
     state: State,
     now: float,
     forgotten: Mapping[type[Event], int] = _NONE,
+    paused: str = "",
 ) -> Explanation:
     """Explain a state by what led to it.
 
@@ -102,6 +103,7 @@ def explain(
         state: The state that it led to.
         now: The wall time, in seconds since the epoch.
         forgotten: How many of each kind the history has left out since a connection opened.
+        paused: Who pauses reading, and for how long; empty while nobody does.
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -109,7 +111,7 @@ def explain(
         next: nothing, until somebody subscribes
         you can: subscribe to messages, or call connect()
     """
-    return _Explainer(tuple(history), state, now, forgotten).explanation()
+    return _Explainer(tuple(history), state, now, forgotten, paused).explanation()
 
 
 class _Explainer:
@@ -121,7 +123,9 @@ class _Explainer:
         state: State,
         now: float,
         forgotten: Mapping[type[Event], int],
+        paused: str,
     ) -> None:
+        self._paused = paused
         self._history = history
         self._forgotten = forgotten
         self._state = state
@@ -167,6 +171,9 @@ class _Explainer:
         opened = self._last(Opened)
         which = "" if opened is None else f" (connection {opened.epoch})"
         doing = f"open{self._way()}{self._lasting}{which}"
+        if self._paused:
+            then = "it goes on when most of them are taken"
+            return self._explained(doing=doing, why=self._paused, next=then, advice=READS_SLOWLY)
         stale = self._stale()
         if stale is not None:
             silence = span(self._now - stale.at + stale.silence)

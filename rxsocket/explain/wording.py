@@ -46,6 +46,8 @@ from rxsocket.explain.format import amount, span
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.texts import quoted
 
+READS_SLOWLY = "let its body do less, or drop messages: iterate(overflow='drop_oldest')"
+
 
 def sentence(event: Event, ago: str = "") -> str:
     """What happened.
@@ -108,6 +110,8 @@ def advice(event: Event) -> str:
             return advice_about(event.error)
         case DecodeFailed():
             return "check codec="
+        case SlowConsumer(waiting=int()):
+            return READS_SLOWLY
         case SlowConsumer():
             return "move its work off the loop: asyncio.to_thread(...)"
         case _:
@@ -151,6 +155,9 @@ def _problem(
             return f"a payload of topic {quoted(topic)} was not decoded{then}: {describe(error)}"
         case Dropped(count=count, reason=reason):
             return f"{amount(count, 'message')} dropped: {reason}"
+        case SlowConsumer(observer=observer, seconds=seconds, waiting=int(waiting)):
+            who = f"`async for` in {observer} had {amount(waiting, 'message')} waiting"
+            return f"reading was paused for {span(seconds)}{then}, also for the others: {who}"
         case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
             return f"observer {observer} of {stream} held the loop for {span(seconds)}{then}"
 

@@ -7,10 +7,10 @@
     socket.messages.pipe(conflate(lambda quote: quote.symbol), concat_map_async(store)).subscribe()
 """
 
-from rxsocket.operators.buffers import Drops
 from rxsocket.operators.map_async import concat_map_async, flat_map_async
 from rxsocket.operators.overflow import buffer_up_to, conflate, latest
 from rxsocket.operators.resync import resync
+from rxsocket.streams.buffers import Drops
 
 __all__ = [
     "Drops",

@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.operators.buffers import NOTHING, BoundedBuffer, BufferedInput
 from rxsocket.operators.overflow import BufferedObservable
 from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.buffers import NOTHING, BoundedBuffer, BufferedInput
 from rxsocket.validation import function, whole_number
 
 T = TypeVar("T")

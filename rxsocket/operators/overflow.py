@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.scheduler import EventLoopScheduler
 
-from rxsocket.operators.buffers import (
+from rxsocket.runtime.scheduler import StreamScheduler
+from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.buffers import (
     NOTHING,
     BoundedBuffer,
     BufferedInput,
@@ -34,11 +36,12 @@ from rxsocket.operators.buffers import (
     Drops,
     OverflowPolicy,
     ValueBuffer,
+    check_drops,
+    check_overflow,
 )
-from rxsocket.runtime.scheduler import StreamScheduler
-from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.iteration import iterate_buffer
 from rxsocket.streams.stream import CheckedObservable
-from rxsocket.validation import function, instance, whole_number
+from rxsocket.validation import function, whole_number
 
 T = TypeVar("T")
 
@@ -74,6 +77,10 @@ class BufferedObservable(CheckedObservable[T]):
     def new_input(self, wake: Callable[[], None]) -> BufferedInput[T]:
         """A new buffer to take values from; subscribe it to the source."""
         return BufferedInput(self._new_buffer(), self._drops, wake)
+
+    def __aiter__(self) -> AsyncGenerator[T]:
+        """The values, each when the body of an ``async for`` is ready for it."""
+        return iterate_buffer(self.source, self._new_buffer(), self._drops)
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
@@ -147,9 +154,6 @@ class _TurnDelivery(Generic[T]):
                 self._is_scheduled = False
             if self.input.is_ready:
                 self._wake()  # a value came between take() and is_finished
-
-
-POLICIES = ("drop_oldest", "drop_newest", "error")
 
 
 def latest(
@@ -239,8 +243,7 @@ def buffer_up_to(
         ... ).subscribe()
     """
     whole_number("buffer_up_to(count)", count)
-    if overflow not in POLICIES:
-        raise ValueError(f"overflow: pass one of {', '.join(POLICIES)}, not {overflow!r}")
+    check_overflow(overflow, drops)
     return _operator("buffer_up_to", lambda: BoundedBuffer(count, overflow), drops, scheduler)
 
 
@@ -250,6 +253,5 @@ def _operator(
     drops: Drops | None,
     scheduler: abc.SchedulerBase | None,
 ) -> Callable[[Observable[T]], Observable[T]]:
-    if drops is not None:
-        instance("drops", drops, Drops, "a Drops()")
+    check_drops(drops)
     return lambda source: BufferedObservable(name, source, new_buffer, drops, scheduler)

@@ -45,7 +45,7 @@ from rxsocket.publishing.history import History
 from rxsocket.publishing.log import EventLog
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.state import State, States
-from rxsocket.streams.iteration import ReadGate
+from rxsocket.streams.iteration import Consumer, ReadGate
 from rxsocket.streams.multicast import Connect, Hub, ValueHub
 from rxsocket.streams.replay import HoldingHub, ReplayHub, Session, SessionHub
 from rxsocket.streams.slow_consumers import SlowConsumerDetector
@@ -76,7 +76,7 @@ class Publisher:
         self._loop = loop
         self._hooks = hooks
         self._report = report
-        self.read_gate = gate = ReadGate(loop)
+        self.read_gate = gate = ReadGate(loop, self)
         self.messages: HoldingHub[Any] = HoldingHub(
             "messages", loop, report, self._held_dropped, connect, gate
         )
@@ -288,7 +288,7 @@ class Publisher:
             self._slow_consumers.abandon_burst()
         if not self.sessions.observed:  # else a session holds by itself
             payloads = (self.events, self.messages, self.batches)
-            if not any(hub.has_audience for hub in payloads):
+            if not any(hub.audience_size for hub in payloads):
                 self.messages.start_holding()
         else:
             self._session = SessionHub(
@@ -317,6 +317,23 @@ class Publisher:
     def _on_slow_consumer(self, observer: str, stream: str, seconds: float) -> None:
         at, stream = self._loop.wall_time(), self.history.as_read(stream)
         self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
+
+    @property
+    def observer_count(self) -> int:
+        """How many observers get messages; what only looks is none."""
+        hubs = (self.messages, self.batches, self.events, self.sessions, self._session)
+        return sum(0 if hub is None else hub.audience_size for hub in hubs)
+
+    def on_paused(self, consumer: Consumer, seconds: float) -> None:
+        """Somebody who reads with ``async for`` holds up others."""
+        slow = SlowConsumer(
+            observer=consumer.name,
+            stream=consumer.stream,
+            seconds=seconds,
+            waiting=consumer.waiting,
+            at=self._loop.wall_time(),
+        )
+        self.publish(slow)
 
     def take_held_events(self) -> list[Event]:
         """The messages that were held for the first subscriber, as events (C4)."""

@@ -109,8 +109,8 @@ def card_of(engine: Engine) -> Card:
     publisher, recorder, now = engine.publisher, recorder_of(engine), engine.loop.wall_time()
     activity = recorder.activity(now - RATE_WINDOW)
     history, forgotten = publisher.history.events, publisher.history.forgotten
-    redact = activity.redact
-    explanation = asdict(explain(history, publisher.state.value, now, forgotten))
+    redact, paused = activity.redact, publisher.read_gate.explain()
+    explanation = asdict(explain(history, publisher.state.value, now, forgotten, paused))
     explanation = {name: redact(value) for name, value in explanation.items()}
     explanation["notes"] = tuple(map(redact, explanation["notes"]))
     uses = activity.model.credentials

@@ -85,6 +85,12 @@ class SocketLoop:
         return self._loop is not None and running_loop() is self._loop
 
     @property
+    def would_be_blocked(self) -> bool:
+        """Whether a call that blocks here blocks the loop, which may not have been bound yet."""
+        loop = self.candidate
+        return loop is not None and loop is running_loop()
+
+    @property
     def is_idle(self) -> bool:
         """Whether this is the thread of the loop, and no action is running."""
         return not self._turns and self._loop is not None and running_loop() is self._loop

@@ -13,9 +13,12 @@ calls its observer later, in a turn of its own; it keeps what :func:`reporter` g
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Protocol, TypeAlias
+
+PACKAGES = ("rxsocket.", "reactivex.")
 
 Reporter: TypeAlias = Callable[[BaseException], None]
 
@@ -39,3 +42,16 @@ def report_to(context: Context, report: Reporter) -> None:
 def reporter() -> Reporter | None:
     """What reports that an observer raised; ``None`` outside the emissions of a socket."""
     return _reporter.get()
+
+
+def calling_code() -> str:
+    """Name the innermost function on the stack that is no plumbing."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None:
+        if not str(frame.f_globals.get("__name__")).startswith(PACKAGES):
+            break
+        frame = frame.f_back
+    if frame is None:  # an interpreter without stack frames
+        return "an observer"
+    module = str(frame.f_globals.get("__name__", ""))
+    return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"

@@ -24,12 +24,10 @@ from reactivex.observer import AutoDetachObserver
 
 from rxsocket.errors import NotConnected
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.runtime.reporting import Report, Reporter, report_to
-from rxsocket.runtime.scheduler import StreamScheduler
+from rxsocket.runtime.reporting import PACKAGES, Report, Reporter, calling_code, report_to
 from rxsocket.streams.iteration import ReadGate
 
 T = TypeVar("T")
-PACKAGES = ("rxsocket.", "reactivex.")
 PLUMBING = (
     "rxsocket.operators",
     "rxsocket.streams.",
@@ -52,19 +50,6 @@ def observer_name(error: BaseException) -> str:
             return f"{frame.f_code.co_qualname} (line {trace.tb_lineno} of {module})"
         trace = trace.tb_next
     return "an observer without on_error"
-
-
-def _subscriber_name() -> str:
-    """Name the innermost function on the stack that is no plumbing."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_back is not None:
-        if not str(frame.f_globals.get("__name__")).startswith(PACKAGES):
-            break
-        frame = frame.f_back
-    if frame is None:  # an interpreter without stack frames
-        return "an observer"
-    module = str(frame.f_globals.get("__name__", ""))
-    return f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {module})"
 
 
 def is_subscribed_again() -> bool:
@@ -116,7 +101,7 @@ class SafeObserver(Generic[T]):
         self.run = context.run
         self._report = report
         self.is_active = True
-        self.subscribed_by = _subscriber_name()
+        self.subscribed_by = calling_code()
 
     def on_next(self, value: T) -> None:
         if self.is_active:
@@ -196,7 +181,7 @@ class Hub(Generic[T]):
         read_gate: Pauses reading for ``async for``; ``None`` for a stream that never does.
     """
 
-    __slots__ = ("_connect", "_observers", "_report", "loop", "name", "read_gate")
+    __slots__ = ("_connect", "_observers", "loop", "name", "read_gate", "report")
 
     def __init__(
         self,
@@ -209,7 +194,7 @@ class Hub(Generic[T]):
         self.name = name
         self.loop = loop
         self.read_gate = read_gate
-        self._report = report
+        self.report = report
         self._connect = connect
         self._observers: tuple[HubSubscription[T], ...] = ()
 
@@ -222,9 +207,9 @@ class Hub(Generic[T]):
         return bool(self._observers)
 
     @property
-    def has_audience(self) -> bool:
-        """Whether any observer is subscribed that counts as audience (C4)."""
-        return any(observer.is_audience for observer in self._observers)
+    def audience_size(self) -> int:
+        """How many observers are subscribed that count as audience (C4)."""
+        return sum(observer.is_audience for observer in self._observers)
 
     # --- subscribing, from any thread
 
@@ -259,13 +244,9 @@ class Hub(Generic[T]):
 
         return Observable(subscribe)
 
-    def operator_scheduler(self) -> StreamScheduler:
-        """A scheduler for the operators of one ``pipe``."""
-        return StreamScheduler(self.loop, self._report)
-
     def report_raised(self, error: BaseException) -> None:
         """Report what one of the observers raised."""
-        self._report(observer_name(error), self.name, error)
+        self.report(observer_name(error), self.name, error)
 
     # --- emitting, on the loop
 
@@ -358,11 +339,12 @@ class RoutedHub(Hub[T]):
         loop: SocketLoop,
         report: Report,
         connect: Connect,
+        read_gate: ReadGate,
         *,
         on_first: Callable[[Any], None],
         on_last: Callable[[Any], None],
     ) -> None:
-        super().__init__(name, loop, report, connect)
+        super().__init__(name, loop, report, connect, read_gate)
         self._on_first = on_first
         self._on_last = on_last
 

@@ -48,6 +48,7 @@ class ChannelHub(RoutedHub[Any]):
             channels.loop,
             channels.publisher.report,
             channels.connect,
+            channels.publisher.read_gate,
             on_first=channels.add_hub,
             on_last=channels.remove_hub,
         )

@@ -52,6 +52,7 @@ class TopicHub(RoutedHub[Any]):
             topics.loop,
             topics.publisher.report,
             topics.connect,
+            topics.publisher.read_gate,
             on_first=topics.add_hub,
             on_last=topics.remove_hub,
         )
@@ -265,8 +266,8 @@ class Listener(CheckedObservable[T]):
     """
 
     def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
-        super().__init__(f"listener {pattern.text}")
         self._hub = topics.hub(pattern, type)  # raises if the type is unusable
+        super().__init__(f"listener {pattern.text}", origin=self._hub)
         self._topics = topics
         self._pattern = pattern
         self._type = type
@@ -286,6 +287,3 @@ class Listener(CheckedObservable[T]):
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         return self._hub.add_observer(observer)
-
-    def _operator_scheduler(self) -> abc.SchedulerBase:
-        return self._hub.operator_scheduler()

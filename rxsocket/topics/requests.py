@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import warnings
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected
 from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
-from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.sending.outbox import Sent
 from rxsocket.state import State
 from rxsocket.streams.multicast import SafeObserver, observer_name
@@ -105,7 +104,7 @@ class Answers(CheckedObservable[Any]):
     """
 
     def __init__(self, requests: Requests, options: RequestOptions) -> None:
-        super().__init__("request")
+        super().__init__("request", origin=requests)
         self._requests = requests
         self._options = options
         self._was_sent = False
@@ -115,29 +114,11 @@ class Answers(CheckedObservable[Any]):
             text = "a request was never awaited or subscribed to, so it was not sent"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Send it, and wait for the last answer; on any loop."""
-        return self._last_answer().__await__()
-
-    async def _last_answer(self) -> Any:
-        receipt = self._requests.new_receipt()
-        last: Any = None
-
-        def on_next(answer: Any) -> None:
-            nonlocal last
-            last = answer
-
-        with self.subscribe(on_next, receipt.fail, lambda: receipt.settle(last)):
-            return await receipt
-
     def _subscribe_core(
         self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         self._was_sent = True
         return self._requests.send(self._options, observer)
-
-    def _operator_scheduler(self) -> abc.SchedulerBase:
-        return self._requests.operator_scheduler()
 
 
 @dataclass(slots=True, eq=False)
@@ -166,7 +147,9 @@ class Requests:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._loop = engine.loop
+        self.loop = self._loop = engine.loop
+        self.report = engine.publisher.report
+        self.read_gate = engine.publisher.read_gate
         self._publisher = engine.publisher
         self._numbers = itertools.count(1)
         self._pending: dict[_PendingRequest, None] = {}
@@ -229,13 +212,6 @@ class Requests:
         request = _PendingRequest(options, safe_observer, id, data, size, options.answers)
         self._loop.run(lambda: self._connect(request))
         return Disposable(dispose)
-
-    def new_receipt(self) -> Receipt[Any]:
-        return Receipt(self._loop, self._publisher.report)
-
-    def operator_scheduler(self) -> StreamScheduler:
-        """A scheduler for the operators of one ``pipe``."""
-        return StreamScheduler(self._loop, self._publisher.report)
 
     # --- on the loop
 

@@ -218,9 +218,19 @@ def test_order_and_depth_of_what_is_scheduled(clock: VirtualClock) -> None:
             [ops.flat_map(lambda value: reactivex.timer(2.0).pipe(ops.map(lambda _: value)))],
             [(2, "a"), (3, "b"), (6, "c"), (7, "d"), (10, "|")],
         ),
+        (
+            [ops.buffer_with_time(3)],
+            [(3, ["a", "b"]), (6, ["c", "d"]), (9, []), (10, []), (10, "|")],
+        ),
+        ([ops.throttle_first(2)], [(0, "a"), (4, "c"), (10, "|")]),
+        (
+            [ops.delay(1), ops.map(str), ops.delay(1)],
+            [(2, "a"), (3, "b"), (6, "c"), (7, "d"), (12, "|")],
+        ),
     ],
     ids=str.split(
-        "delay debounce sample timeout shared before-latest behind-latest inside-flat_map"
+        "delay debounce sample timeout shared before-latest behind-latest inside-flat_map "
+        "buffer_with_time throttle delays"
     ),
 )
 def test_streams_give_their_operators_the_loop(

@@ -9,9 +9,21 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from reactivex import operators as ops
+from reactivex.internal.exceptions import SequenceContainsNoElementsError
 from scene import A, B, Make, Scene
 
-from rxsocket import Cause, Closed, Message, SocketFailed, State, Stream
+from rxsocket import (
+    BufferOverflow,
+    Cause,
+    Closed,
+    Message,
+    SlowConsumer,
+    SocketFailed,
+    State,
+    Stream,
+)
+from rxsocket.operators import Drops, concat_map_async, latest
 from rxsocket.testing import VirtualClock, accept
 
 NUMBERS = [str(number) for number in range(20)]
@@ -270,6 +282,18 @@ def test_it_may_run_on_another_loop(clock: VirtualClock, scene: Make) -> None:
         (lambda stream: stream.iterate(high_water="a"), TypeError, "high_water: pass a whole"),
         (lambda stream: stream.iterate(high_water=4, low_water=4), ValueError, "from 0 to 3"),
         (lambda stream: stream.iterate(low_water=1.5), TypeError, "low_water: pass a whole"),
+        (lambda stream: stream.iterate(overflow="drop"), ValueError, "overflow: pass one of drop_"),
+        (
+            lambda stream: stream.iterate(overflow="error", low_water=1),
+            ValueError,
+            "low_water: goes without overflow=",
+        ),
+        (lambda stream: stream.iterate(drops=Drops()), ValueError, "drops: goes with overflow="),
+        (
+            lambda stream: stream.iterate(overflow="error", drops=7),
+            TypeError,
+            r"drops: pass a Drops\(\), not int",
+        ),
     ],
 )
 def test_bad_marks_fail_at_once(
@@ -278,3 +302,184 @@ def test_bad_marks_fail_at_once(
     """Where ``iterate`` is called, not in the first round."""
     with pytest.raises(error, match=text):
         read(scene(watch=False).socket.messages)
+
+
+# --- behind operators, and other streams than the socket's
+
+
+def enveloped(data: str) -> str:
+    return f'{{"topic": "t", "data": "{data}"}}'
+
+
+async def same(value: Any) -> Any:
+    return value
+
+
+SOURCES: dict[str, Callable[[Any], Any]] = {
+    "an operator": lambda socket: socket.messages.pipe(ops.map(str)),
+    "operators": lambda socket: socket.messages.pipe(ops.filter(bool)).pipe(ops.map(str)),
+    "a method": lambda socket: socket.messages.map(str),
+    "share": lambda socket: socket.messages.pipe(ops.share()),
+    "passive": lambda socket: socket.messages.passive(),
+    "sessions": lambda socket: socket.sessions.pipe(ops.flat_map(lambda session: session)),
+    "an async mapper": lambda socket: socket.messages.pipe(concat_map_async(same)),
+    "a listener": lambda socket: socket.listener("t"),
+    "a channel": lambda socket: socket.channel(subscribe="s", match=bool),
+    "a request": lambda socket: socket.request("?", match=bool, answers=None, timeout=None),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_whatever_is_read_is_lossless(clock: VirtualClock, scene: Make, source: str) -> None:
+    """Reading is paused for it, too, and each value is a round of the loop."""
+    sent = [enveloped(number) for number in NUMBERS]
+    script = accept().wait(1.0)
+    for message in sent:
+        script = script.send(message).wait(0.1)
+    it = scene(script, watch=False)
+    it.socket.connect()
+    reader = Reader(clock, SOURCES[source](it.socket), 1.0, high_water=4)
+    clock.advance(0)
+    seen: list[float] = []
+    it.socket.messages.passive().subscribe(lambda _: seen.append(clock.time()))
+    clock.advance(40)
+    assert reader.got == (NUMBERS if source == "a listener" else sent)
+    assert seen[-1] >= 4.0, "reading was not paused"  # the last one is sent at 2.9 s
+    reader.task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("operators", "value"),
+    [([ops.take(2)], "1"), ([ops.take(3), ops.map(str.upper), ops.to_list()], ["0", "1", "2"])],
+)
+def test_what_is_piped_is_awaited(
+    clock: VirtualClock, scene: Make, operators: list[Any], value: Any
+) -> None:
+    """It is the last value, of a request the last answer; without one it is RxPY's error."""
+    it = scene(accept().send(*NUMBERS), watch=False)
+
+    async def last(source: Any) -> Any:
+        return await source
+
+    assert clock.run(last(it.socket.messages.pipe(*operators))) == value
+    with pytest.raises(SequenceContainsNoElementsError):
+        clock.run(last(it.socket.messages.pipe(ops.take(0))))
+    clock.advance(1.0)
+    assert it.socket.state.value is State.IDLE
+
+
+def test_behind_latest_the_body_gets_the_newest(clock: VirtualClock, scene: Make) -> None:
+    """An operator that drops knows when the body is ready: nothing is paused."""
+    it = feed(scene)
+    got: list[Any] = []
+
+    async def read() -> None:
+        async for value in it.socket.messages.pipe(latest()):
+            got.append(value)
+            await asyncio.sleep(0.5)
+
+    task = clock.create_task(read())
+    clock.advance(3.0)
+    assert got == ["0", "4", "9", "14", "19"]
+    task.cancel()
+
+
+# --- those who would rather drop
+
+
+@pytest.mark.parametrize(
+    ("overflow", "expected", "count"),
+    [
+        ("drop_oldest", ["0", "8", "9", "18", "19"], 15),
+        ("drop_newest", ["0", "1", "2", "10", "11"], 15),
+        ("error", ["0", "1", "2", BufferOverflow], 0),
+    ],
+)
+def test_overflow_instead_of_a_pause(
+    clock: VirtualClock, scene: Make, overflow: Any, expected: list[Any], count: int
+) -> None:
+    """At most ``high_water`` wait, and nobody else does; what was dropped is counted."""
+    it = feed(scene)
+    others: list[float] = []
+    got: list[Any] = []
+    drops = Drops()
+
+    async def read() -> None:
+        values = it.socket.messages.iterate(high_water=2, overflow=overflow, drops=drops)
+        try:
+            async for value in values:
+                got.append(value)
+                await asyncio.sleep(1.0 if value in ("0", "9", "2") else 0.0)
+        except BufferOverflow as error:
+            got.append(type(error))
+
+    task = clock.create_task(read())
+    clock.advance(0)
+    it.socket.messages.subscribe(lambda _: others.append(clock.time()))
+    clock.advance(10.0)
+    assert others == [pytest.approx(0.1 * (number + 1)) for number in range(20)]
+    assert got == expected
+    assert drops.value == count
+    task.cancel()
+
+
+# --- who holds up the others says so
+
+
+def test_a_body_that_holds_up_others_is_named(clock: VirtualClock, scene: Make) -> None:
+    """After 1 s, by where it reads; once a minute; ``explain()`` says it as long as it is so."""
+    it = feed(scene)
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+
+    async def fan_out() -> None:
+        async for _ in it.socket.messages.iterate(high_water=4):
+            await asyncio.sleep(5.0)
+
+    task = clock.create_task(fan_out())
+    clock.advance(0)
+    it.socket.messages.subscribe(print)
+    clock.advance(1.4)
+    assert problems == [] and "4 messages waiting" in it.socket.explain().why
+    clock.advance(0.2)
+    [slow] = problems
+    assert isinstance(slow, SlowConsumer)
+    assert (slow.stream, slow.seconds, slow.waiting) == ("messages", 1.0, 4)
+    assert "fan_out (line " in slow.observer
+    clock.advance(3.0)
+    explained = str(it.socket.explain()).splitlines()
+    assert "reading is paused for 4.1 s: `async for` in" in explained[0]
+    assert explained[0].endswith("has 4 messages waiting")
+    assert "iterate(overflow='drop_oldest')" in explained[2]
+    clock.advance(50.0)
+    assert problems == [slow]
+    clock.advance(30.0)
+    assert len(problems) == 2
+    task.cancel()
+    clock.advance(0.1)
+    assert "paused" not in it.socket.explain().why
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_who_is_alone_holds_up_nobody(clock: VirtualClock, scene: Make, looks: bool) -> None:
+    """That is what the pause is for; whoever only looks does not wait."""
+    it = feed(scene)
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+    if looks:
+        it.socket.events.passive(audience=False).subscribe()
+    reader = Reader(clock, it.socket.messages, 5.0, high_water=4)
+    clock.advance(30.0)
+    assert problems == [] and "reading is paused for" in it.socket.explain().why
+    it.socket.close()
+    clock.advance(3.0)
+    assert "paused" not in it.socket.explain().why
+    reader.task.cancel()
+
+
+def test_a_for_loop_says_what_to_write(scene: Make) -> None:
+    """RxPY's would give Observables, for ever."""
+    socket = scene(watch=False).socket
+    for stream in (socket.messages, socket.state, socket.messages.pipe(ops.map(str))):
+        with pytest.raises(TypeError, match="write `async for` in a coroutine; in a plain script"):
+            list(stream)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from reactivex import operators as ops
 from reactivex.disposable import SerialDisposable
 
 from rxsocket import (
@@ -243,14 +244,23 @@ def test_blocking_calls_on_the_own_loop_are_refused() -> None:
         errors = Inbox()
 
         def blocking() -> None:
-            for call in (lambda: socket.send("x").result(), socket.wait):
+            for call in (
+                lambda: socket.send("x").result(),
+                socket.wait,
+                socket.messages.run,
+                socket.messages.pipe(ops.first()).run,
+                asked.run,
+                socket.listener("t").run,
+            ):
                 try:
                     call()
                 except RuntimeError as error:
                     errors(str(error))
 
+        asked = socket.request("?", match=bool)
+        asked.subscribe(None, lambda _: None)
         socket.on_open(blocking)
-        assert all("await" in text for text in errors.wait(2))
+        assert all("await" in text for text in errors.wait(6))
         socket.close().result(5)
 
 
@@ -342,8 +352,9 @@ def test_one_socket_on_one_loop_after_another() -> None:
 
 
 def test_awaiting_from_another_loop() -> None:
-    """C24, C25: a receipt of a socket on the background thread can be awaited in any loop."""
+    """C24, C25: what a socket on the background thread gives can be awaited in any loop."""
     with server() as peer:
+        peer.default = accept().echo()
         socket = Socket(peer.url, auth="a")
         watch = Watch(socket)
         watch.wait(Opened)
@@ -351,6 +362,12 @@ def test_awaiting_from_another_loop() -> None:
         async def main() -> None:
             assert await socket.set_auth("b") == InEffect(2)
             assert (await socket.send("x")).epoch == 2
+            assert await socket.state.pipe(ops.first()) is State.OPEN
+            assert await socket.request("y", match=bool).pipe(ops.map(str.upper)) == "Y"
+            echoed = socket.messages.pipe(ops.map(str.upper), ops.take(2))
+            socket.messages.pipe(ops.take(1)).subscribe(lambda _: socket.send("b"))
+            socket.send("a")
+            assert [message async for message in echoed] == ["A", "B"]
             await socket.close()
             await socket.wait_closed()
 

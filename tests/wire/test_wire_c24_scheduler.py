@@ -172,3 +172,14 @@ def test_without_a_scheduler_they_stay_there_too() -> None:
         with piped.subscribe(note):
             assert seen.wait(1) == ["1"]
     assert threads == {"rxsocket"}
+
+
+def test_run_keeps_them_there_too() -> None:
+    """``run()`` gives RxPY's operators a thread of their own, unless a stream knows better."""
+    threads = set[str]()
+    with server(accept().send("1").wait(0.1).send("2").stay()) as feed, Socket(feed.url) as socket:
+        note = ops.do_action(lambda _: threads.add(threading.current_thread().name))
+        steps = socket.messages.pipe(ops.debounce(0.01), note).pipe(ops.delay(0.01), note)
+        batch = steps.pipe(ops.buffer_with_time(0.2), ops.filter(bool), note, ops.first()).run()
+        assert set(batch) <= {"1", "2"}
+    assert threads == {"rxsocket"}

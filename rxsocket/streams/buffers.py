@@ -16,6 +16,7 @@ from reactivex.subject import BehaviorSubject
 from rxsocket.errors import BufferOverflow
 from rxsocket.runtime.reporting import Reporter, reporter
 from rxsocket.runtime.threads import exit_soon
+from rxsocket.validation import instance
 
 logger = logging.getLogger("rxsocket")
 
@@ -70,6 +71,26 @@ class BoundedBuffer(ValueBuffer[T]):
 
     def pop(self) -> T:
         return self._values.popleft()
+
+
+POLICIES = ("drop_oldest", "drop_newest", "error")
+
+
+def check_overflow(overflow: OverflowPolicy, drops: Drops | None) -> None:
+    """Check a policy, and what counts what it drops.
+
+    Raises:
+        TypeError: If that is no ``Drops()``.
+        ValueError: If there is no such policy.
+    """
+    if overflow not in POLICIES:
+        raise ValueError(f"overflow: pass one of {', '.join(POLICIES)}, not {overflow!r}")
+    check_drops(drops)
+
+
+def check_drops(drops: Drops | None) -> None:
+    if drops is not None:
+        instance("drops", drops, Drops, "a Drops()")
 
 
 class ConflatingBuffer(ValueBuffer[T]):
@@ -184,6 +205,11 @@ class BufferedInput(Generic[T]):
         self._error: Exception | None = None
         self._buffer_failed = False
         self._report: Reporter | None = None
+
+    @property
+    def error(self) -> Exception | None:
+        """What the source failed with."""
+        return self._error
 
     @property
     def is_finished(self) -> bool:
