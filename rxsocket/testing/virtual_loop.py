@@ -14,7 +14,7 @@ from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any, TypeAlias, TypeVar, TypeVarTuple, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
 from reactivex import abc, typing
@@ -26,7 +26,6 @@ from reactivex.testing import TestScheduler
 S = TypeVar("S")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 EPOCH = 1_735_689_600.0
 """The wall time at ``time() == 0``: 2025-01-01T00:00:00Z."""
@@ -161,7 +160,7 @@ class _Handle(asyncio.TimerHandle):
             self._run()
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+class VirtualLoop(asyncio.BaseEventLoop):
     """A loop in virtual time; the subclass drives it.
 
     Attributes:
@@ -169,14 +168,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self) -> None:
+        self._entered = False
+        super().__init__()
         self.scheduler = SteadyTestScheduler()
         self._reached = 0.0
-        self._entered = False
         self._closed = False
         self._errors: list[BaseException] = []
         self._jumped = 0.0
-        self._handler: Handler | None = None
-        self._factory: Any = None
         # What may end with an exception that is never retrieved; weak, as in asyncio.
         self._futures: WeakSet[asyncio.Future[Any]] = WeakSet()
         self._generators: WeakSet[AsyncGenerator[Any, Any]] = WeakSet()
@@ -193,14 +191,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def is_running(self) -> bool:
         return self._entered
 
-    def is_closed(self) -> bool:
-        return self._closed
-
-    def get_debug(self) -> bool:
-        return False
-
-    def set_debug(self, enabled: bool) -> None:
-        """Do nothing: there is no debug mode."""
+    def __del__(self) -> None:
+        """Do not warn, as other loops do: a clock that is not closed holds no resources."""
 
     def call_soon(
         self,
@@ -253,32 +245,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return future
 
     def create_task(
-        self,
-        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
-        *,
-        name: str | None = None,
-        context: Context | None = None,
-        **options: Any,
+        self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], **options: Any
     ) -> asyncio.Task[T]:
         if self._closed:
             coro.close()
-            raise RuntimeError("Event loop is closed")
-        task: asyncio.Task[T]
-        if self._factory is None:
-            coroutine = cast("Coroutine[Any, Any, T]", coro)  # a generator is none since 3.12
-            task = asyncio.Task(coroutine, loop=self, name=name, context=context, **options)
-        else:
-            task = self._factory(self, coro, context=context, **options)
-            if name is not None:
-                task.set_name(name)
+        task = super().create_task(cast("Coroutine[Any, Any, T]", coro), **options)
         self._futures.add(task)
         return task
-
-    def set_task_factory(self, factory: Any) -> None:
-        self._factory = factory
-
-    def get_task_factory(self) -> Any:
-        return self._factory
 
     def run_in_executor(
         self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
@@ -295,19 +268,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         for generator in list(self._generators):
             await aclose(generator)
 
-    async def shutdown_default_executor(self) -> None:
-        """Do nothing: there is no executor."""
-
-    def set_exception_handler(self, handler: Handler | None) -> None:
-        self._handler = handler
-
-    def get_exception_handler(self) -> Handler | None:
-        return self._handler
-
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Fail the test with what was raised, unless a handler was set."""
-        if self._handler is not None:
-            self._handler(self, context)
+        handler = self.get_exception_handler()
+        if handler is not None:
+            handler(self, context)
         else:
             self.default_exception_handler(context)
 
