@@ -5,6 +5,9 @@ from __future__ import annotations
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 LONGEST = 2000
 """Characters of a text that are shown: whoever wrote it may have written a megabyte."""
@@ -41,10 +44,11 @@ def quoted(text: str) -> str:
     return repr(text).replace("\\\\", "\\")
 
 
-def change_texts(error: BaseException, change: Callable[[str], str]) -> None:
+def change_texts(error: E, change: Callable[[str], str]) -> E:
     """Change the texts that an exception was made of, and those it came of."""
     for one in _chain(error):
         one.args = tuple(change(it) if isinstance(it, str) else it for it in one.args)
+    return error
 
 
 def traceback_text(error: BaseException) -> str:
@@ -55,6 +59,16 @@ def traceback_text(error: BaseException) -> str:
         if not said.isprintable():
             text = text.replace(said, printable(said))
     return text
+
+
+def without_frames(error: E) -> E:
+    """It without its tracebacks, whose frames hold a credential; a note says where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        error.add_note(f"raised in {frames[-1].name}, {frames[-1].filename}:{frames[-1].lineno}")
+    for one in _chain(error):
+        one.__traceback__ = None
+    return error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from rxsocket.auth.credentials import CredentialValue, for_user
+from rxsocket.auth.masks import Mask
+from rxsocket.texts import change_texts
 from rxsocket.validation import (
     cookie_name,
     cookie_value,
@@ -274,9 +276,11 @@ def carry(carrier: Carrier, value: CredentialValue) -> Carried:
     carried: Any
     try:
         carried = carrier(for_user(value))
-    except (Exception, KeyboardInterrupt):
+    except (Exception, KeyboardInterrupt) as error:
+        change_texts(error, Mask.of(value))  # it may quote what it was given
         raise
     except BaseException as error:
+        change_texts(error, Mask.of(value))
         raise RuntimeError(f"{type(error).__name__}: {error}") from None
     if not isinstance(carried, Carried):
         raise TypeError(f"carrier(value): return a Carried, not {type(carried).__name__}")

@@ -13,6 +13,8 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from rxsocket.auth.credentials import Credential, CredentialValue, jwt_claims, texts_of
+from rxsocket.auth.masks import Mask
+from rxsocket.texts import change_texts
 from rxsocket.validation import is_mapping
 
 Expires: TypeAlias = Callable[[Any], float | datetime | timedelta | None]
@@ -99,6 +101,7 @@ def _result_of(argument: str, function: Callable[[Any], Any], answer: Any) -> An
     try:
         return function(answer)
     except Exception as error:
+        change_texts(error, Mask.of(answer))
         failure = f"{argument}(answer) raised {type(error).__name__}: {error}"
     raise ValueError(failure)
 

@@ -2,9 +2,10 @@
 
 The rule for what counts as a secret: of a credential that is a string, that string; of a mapping,
 the user info and the query of the URL, and ``additional_headers``, each text. No secrets by
-themselves are numbers, booleans, texts of fewer than four characters, and words of fewer than eight
-letters, such as a symbol or a flag, unless the name of the entry says that it is one (``token``,
-``password``, ``api_key``). Masking those would destroy what a server says, and protect nothing.
+themselves are numbers, booleans, texts of fewer than four characters or without a letter, and words
+of fewer than eight letters, alone or joined, as in ``BTC-USD`` or ``trades@btcusdt``: unless the
+name of the entry says that it is one (``token``, ``password``, ``apiKey``). Masking those would
+destroy what a server says, and protect nothing.
 
 A secret is found as it is, in upper and lower case, percent-encoded once or twice, escaped for
 HTML, JSON or Python, in hexadecimal, and in base64, alone or as a part, as in ``user:token``. Of
@@ -24,8 +25,8 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from rxsocket.auth.credentials import Credential, CredentialValue
-from rxsocket.validation import is_list
+from rxsocket.auth.credentials import Credential
+from rxsocket.validation import is_list, is_mapping
 
 SHORTEST = 4
 """Characters of a text that can be told from another one; a shorter one would mask everything."""
@@ -40,7 +41,12 @@ MOST = 3000
 """Texts that are looked for; a socket that is renewed for months forgets the oldest."""
 
 _SPECIAL = re.compile("[^A-Za-z0-9._~-]")
-_SECRET_NAME = re.compile("token|pass|pwd|secret|key|auth|credential|session|sid|sig|jwt|code")
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|passphrase|pwd|credential|authoriz|signature|jwt|session"
+    r"|(key|pass|auth)(\b|_)|(\b|_)(sid|sig|code|otp|pin)$"
+)
+_WORD = re.compile(f"[A-Za-z]{{0,{WORD - 1}}}|[0-9]+|[A-Za-z0-9]{{2}}")
+_FLAGS = ("true", "false", "none", "null")
 
 
 class Mask:
@@ -63,6 +69,14 @@ class Mask:
         """From now on the secrets of this credential are masked."""
         self._add(credential)
         self._prepare()
+
+    @classmethod
+    def of(cls, value: Any) -> Mask:
+        """The mask for a value that may become a credential, or be refused as one."""
+        mask = cls()
+        mask._known = dict.fromkeys(form for text in _secrets(value) for form in _forms(text))
+        mask._prepare()
+        return mask
 
     def _add(self, credential: Credential) -> None:
         for text in _secrets(credential.reveal()):
@@ -112,22 +126,28 @@ class Mask:
         return value
 
 
-def _secrets(value: CredentialValue) -> Iterator[str]:
-    if isinstance(value, str):
-        if len(value) >= SHORTEST:
-            yield value
-        return
-    for name, entry in value.items():
-        is_named = _SECRET_NAME.search(name.lower()) is not None
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and len(value) >= SHORTEST:
+        yield value
+    for name, entry in value.items() if is_mapping(value) else ():
+        is_named = _SECRET_NAME.search(_in_words(str(name))) is not None
         for item in entry if is_list(entry) else (entry,):
-            if not isinstance(item, str) or len(item) < SHORTEST:
+            if not isinstance(item, str) or len(item) < SHORTEST or item.lower() in _FLAGS:
                 continue
-            if is_named or not _is_short_word(item):
+            if is_named or not _is_plain(item):
                 yield item
 
 
-def _is_short_word(text: str) -> bool:
-    return text.isalpha() and len(text) < WORD
+def _in_words(name: str) -> str:
+    """``listenKey`` and ``X-Api-Key`` as ``listen_key`` and ``x_api_key``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it has no letter, or consists of short words and numbers."""
+    if not any(map(str.isalpha, text)):
+        return True
+    return all(map(_WORD.fullmatch, re.split("[^A-Za-z0-9]", text)))
 
 
 def _is_telling(beginning: str, form: str) -> bool:

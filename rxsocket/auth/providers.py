@@ -181,8 +181,13 @@ class ProviderFunction(Generic[T]):
             result = self._function(ask)
         else:
             loop = asyncio.get_running_loop()
-            result = await run_blocking(loop, lambda: self._function(ask))
+            # The result of a future shows where asyncio shows the future (C28).
+            result = (await run_blocking(loop, lambda: _kept(self._function(ask))))()
         return await result if inspect.isawaitable(result) else result
+
+
+def _kept(value: T) -> Callable[[], T]:
+    return lambda: value
 
 
 def _described(error: BaseException) -> str:

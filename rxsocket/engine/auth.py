@@ -25,6 +25,7 @@ from reactivex.disposable import Disposable
 from reactivex.subject import BehaviorSubject
 
 from rxsocket.auth.credentials import LOGGED_OUT, PENDING, Credential, same_identity
+from rxsocket.auth.masks import mask_of
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused, Stored
 from rxsocket.auth.providers import FunctionProvider, Provider, credentials_from
 from rxsocket.auth.refresh import Refreshing
@@ -42,6 +43,7 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.sending.outbox import Outbox
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt, run_for
+from rxsocket.texts import change_texts, without_frames
 
 logger = logging.getLogger("rxsocket")
 
@@ -298,10 +300,11 @@ class AuthManager:
     def _is_same_identity(self, following: CredentialSource) -> bool:
         if isinstance(following, Renewal):
             return True
+        current = self._publisher.auth.value
         try:
-            current = self._publisher.auth.value
             return same_identity(current, _shown(following), self._options.identity)
         except Exception as error:
+            error = without_frames(change_texts(error, mask_of((current, _shown(following)))))
             self._publisher.report("identity=", "auth", error, detached=False)
             return False
 

@@ -370,7 +370,11 @@ def written_secrets(options: SocketOptions) -> Credential:
         found.setdefault(name, []).append(value)
     for name, value in options.handshake.additional_headers:
         if name.lower() not in _PUBLIC_HEADERS:
-            # The token of "Bearer token", and the value of each cookie.
-            parts = (part.partition("=")[2] or part for part in re.split("[ ;]+", value))
-            found.setdefault(name, []).extend((value, *parts))
+            found.setdefault(name, []).append(value)
+            for part in re.split("[ ;]+", value):
+                cookie, is_cookie, its_value = part.partition("=")
+                if is_cookie and name.lower() == "cookie":
+                    found.setdefault(cookie, []).append(its_value)
+                elif not part.isalpha():  # as "Bearer" is
+                    found.setdefault(name, []).append(part)
     return Credential.of(found) if found else ANONYMOUS

@@ -214,7 +214,8 @@ class Attempts:
             failure = f"the credential cannot be carried: {error}"
         except Exception as error:  # of the user's carrier
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
-        raise ProviderFailed(self._publisher.history.as_read(failure))
+        failure = self._publisher.history.as_read(failure)  # the frame of what is raised has it
+        raise ProviderFailed(failure)
 
     async def _wait_for_old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""

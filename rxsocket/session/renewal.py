@@ -31,6 +31,7 @@ from rxsocket.policy.verdicts import Verdict
 from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.handover import HandoverAttempt
 from rxsocket.session.retries import RetryState
+from rxsocket.texts import without_frames
 
 YOUNGEST = 0.9
 """A connection is renewed at 0.9 to 1 times ``max_age``, so that not all are at once."""
@@ -236,7 +237,7 @@ class Renewals:
             # A newer credential waits, too: the answer to this one would be taken for its own.
             await _first_of(answered, connection.ended, within=strategy.timeout)
         except Exception as error:
-            connection.report(strategy.encode, error)
+            connection.report(strategy.encode, without_frames(error))
             text = f"in_band(encode) raised {kind_and_text(error)}"
             return HandshakeError(self._publisher.history.as_read(text))
         finally:

@@ -205,7 +205,10 @@ class Topics:
     def _new_route(self, topic: Any) -> _Route:
         if not isinstance(topic, str):
             kind = type(topic).__name__
-            raise TypeError(f"a topic is a string, not {kind}; pass envelope= for other messages")
+            text = f"a topic is a string, not {kind}; pass envelope= for other messages"
+            if self._is_first_of_epoch():
+                self._publish_failed(repr(topic), text)
+            return (), _keep, None
         route = self._find_route(topic)
         size = self._route_bytes + len(topic)
         if len(self._routes) < MAX_ROUTES and size <= MAX_ROUTE_BYTES:
@@ -223,18 +226,25 @@ class Topics:
 
     def _fail(self, topic: str, error: BaseException) -> None:
         """Publish that a payload cannot be converted, without text and frames that may quote it."""
-        at, shown = self.loop.wall_time(), Undecodable(why_undecodable(error))
-        topic = self.publisher.history.as_read(topic)  # it may be named by a key
-        self.publisher.publish(TopicFailed(topic=topic, error=shown, at=at))
+        self._publish_failed(topic, why_undecodable(error))
         self.loop.exit_later(error)
 
+    def _publish_failed(self, topic: str, why: str) -> None:
+        at, error = self.loop.wall_time(), Undecodable(why)
+        topic = self.publisher.history.as_read(topic)  # it may be named by a key
+        self.publisher.publish(TopicFailed(topic=topic, error=error, at=at))
+
     def _report(self, error: BaseException) -> None:
-        epoch = self.publisher.delivering_epoch
-        if epoch != self._reported_in or epoch is None:  # once an epoch: every message may fail
-            self._reported_in = epoch
+        if self._is_first_of_epoch():
             self.publisher.report("envelope.unwrap", "listeners", error, detached=False)
         else:
             self.loop.exit_later(error)
+
+    def _is_first_of_epoch(self) -> bool:
+        """Whether nothing was said of a message yet: it may be so with every message."""
+        epoch, reported = self.publisher.delivering_epoch, self._reported_in
+        self._reported_in = epoch
+        return epoch is None or epoch != reported
 
     def _end(self, error: Exception | None = None) -> None:
         hubs = dict.fromkeys(hub for hubs in self._exact.values() for hub in hubs)

@@ -7,7 +7,9 @@ import html
 import json
 import logging
 import re
+import traceback
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -16,7 +18,17 @@ from hypothesis import strategies as st
 from internals import BEGINNING, Mask
 from scene import Make
 
-from rxsocket import Closed, Credential, Socket, SocketFailed, Verdict, history, standard
+from rxsocket import (
+    Closed,
+    Credential,
+    Socket,
+    SocketFailed,
+    Verdict,
+    history,
+    in_band,
+    refreshing,
+    standard,
+)
 from rxsocket.testing import VirtualClock, accept, fake
 
 CANARY = "canary/4711+0815=and a few more"
@@ -115,25 +127,126 @@ def test_a_short_secret_that_was_cut(length: int) -> None:
     assert mask.in_reason(f"bad {'c4n4ry-47115'[:length]}") == "bad ***"
 
 
+PLAIN: dict[str, Any] = {
+    "user": 1000,
+    "live": True,
+    "auth": True,
+    "session": "true",
+    "limit": "1000",
+    "since": "2024-01-01",
+    "symbol": "BTCUSD",
+    "pair": "BTC-USD",
+    "stream": "btcusdt@trade",
+    "interval": "kline_1m",
+    "side": "long",  # which has "sid" in it
+    "author": "anna",
+    "currency": "USDT",
+    "nothing": None,
+}
+"""No secrets by themselves, under names that say nothing else."""
+
+
 def test_what_is_no_secret_by_itself() -> None:
-    """C28: numbers, booleans and short words stay; a short word that is named as one does not."""
-    mask = Mask(
-        [
-            Credential.of(
-                {
-                    "token": "hunter2!",
-                    "user": 1000,
-                    "live": True,
-                    "symbol": "BTCUSD",
-                    "password": "sesame",
-                    "word": "longenough",
-                }
-            )
-        ]
+    """C28: numbers, booleans, dates and short words stay."""
+    mask = Mask([Credential.of({"token": "hunter2!", **PLAIN})])
+    text = "None " + " ".join(str(value) for value in PLAIN.values())
+    for said in (text, text.lower(), text.upper(), f'{{"price": 1000, "p": 21000.5}} {text}'):
+        assert mask(said) == mask.in_reason(said) == said
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token",
+        "password",
+        "listenKey",
+        "X-Api-Key",
+        "access_key",
+        "sid",
+        "otp",
+        "authCode",
+        "client_secret",
+        "user_pass",
+        "sessionId",
+        "pwd",
+        "Proxy-Auth",
+        "Authorization",
+    ],
+)
+def test_what_is_named_as_a_secret_is_one(name: str) -> None:
+    """C28: then a number or a short word is masked, too."""
+    for value in ("sesame", "123456", "BTC-USD"):
+        assert Mask([Credential.of({name: value})])(f"bad {value}!") == "bad ***!"
+    assert Mask([Credential.of({"word": "longenough"})])("a longenough word") == "a *** word"
+
+
+def test_words_of_a_header_stay(clock: VirtualClock) -> None:
+    """C28: of "Bearer token" the token is masked; a URL's flags and numbers are no secrets."""
+    peer = fake(accept().close(1012, "Bearer of t0ken-4711, anna: true, 1000 of BTC-USD left"))
+    socket = Socket(
+        "ws://fake.test/?auth=true&limit=1000&symbol=BTC-USD",
+        additional_headers={"Authorization": "Bearer t0ken-4711", "Cookie": "user=anna"},
+        transport=peer,
     )
-    text = 'True {"price": 1000, "p": 21000.5, "s": "BTCUSD"}'
-    assert mask(text) == text
-    assert mask("hunter2! sesame longenough") == "*** *** ***"
+    closed: list[Closed] = []
+    socket.closes.subscribe(closed.append)
+    clock.advance(0.1)
+    told = [event.reason for event in closed]
+    assert told == ["Bearer of ***, anna: true, 1000 of BTC-USD left"]
+    socket.close()
+    clock.advance(3.0)
+
+
+# --- functions of the user's that get the bare value
+
+
+def _quote(value: Any) -> Any:
+    raise LookupError(f"no user in {value}")
+
+
+def _later(value: Any) -> Any:
+    return value if value == "initial" else _quote(value)
+
+
+BARE: dict[str, dict[str, Any]] = {
+    "identity=": {"auth": "initial", "identity": _quote},
+    "in_band(encode)": {
+        "auth": "initial",
+        "identity": lambda _: "me",
+        "on_auth_change": in_band(_later),
+    },
+    "a carrier": {"auth": lambda: {"token": CANARY}, "carrier": _quote},
+    "expires=": {"auth": refreshing(lambda: {"token": CANARY}, expires=_quote)},
+    "credential=": {"auth": refreshing(lambda: {"token": CANARY}, credential=_quote)},
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_a_function_that_quotes_the_value_it_got(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """C28: neither its text nor a variable of a frame is shown; where it raised is."""
+    caplog.set_level(logging.DEBUG)
+    it = scene(**BARE[name])
+    clock.advance(0.5)
+    if BARE[name]["auth"] == "initial":
+        it.socket.set_auth({"token": CANARY})
+    clock.advance(1.0)
+    errors = [error for event in it.events if (error := getattr(event, "error", None))]
+    assert "no user in" in str(errors[0]) and "***" in str(errors[0])
+    shown = [*map(repr, errors), caplog.text, str(it.socket.explain())]
+    for error in errors:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            shown.extend(map(repr, frame.f_locals.values()))
+    assert not [text for text in shown if "canary" in text]
+    assert name not in ("identity=", "in_band(encode)") or "raised in _quote" in caplog.text
+
+
+def test_a_carrier_that_quotes_the_value_at_once() -> None:
+    """C28: what set_auth() raises of a carrier does not quote it either."""
+    with pytest.raises(LookupError) as caught:
+        Socket("ws://fake.test/", auth={"token": CANARY}, carrier=_quote)
+    assert str(caught.value) == "no user in {'token': '***'}"
 
 
 REPEATED = ["s3cret-pw", "k3y-of-the-url", "h3ader-value", "c00kie-value", "Bearer h3ader-value"]

@@ -18,6 +18,7 @@ from rxsocket import (
     Rejected,
     Socket,
     header,
+    history,
     subprotocol,
 )
 from rxsocket.testing import accept, reject, server, unreachable
@@ -146,13 +147,11 @@ def test_what_the_user_put_in_the_address(surfaces: Surfaces, canary: Canary) ->
 
 
 def test_additional_headers(surfaces: Surfaces, canary: Canary) -> None:
-    """C28: Authorization and Cookie among additional_headers do not show, and leave no origin."""
+    """C28: additional_headers do not show, and none of them leaves the origin."""
     with server() as elsewhere, server() as peer:
         peer.script(reject(307, {"Location": f"{elsewhere.url}next"}))
-        socket = Socket(
-            peer.url,
-            additional_headers={"Authorization": canary.text, "Cookie": f"s={canary.core}"},
-        )
+        mine = {"Authorization": canary.text, "Cookie": f"s={canary.core}", "X-Key": canary.text}
+        socket = Socket(peer.url, additional_headers=mine)
         watch = Watch(socket)
         watch.wait(Opened)
         assert peer.handshakes[0].headers["Authorization"] == canary.text
@@ -160,6 +159,41 @@ def test_additional_headers(surfaces: Surfaces, canary: Canary) -> None:
         assert not any(canary.found_in(f"{name}{value}") for name, value in headers.raw_items())
         surfaces.show("options", options_of(socket).handshake)
         surfaces.show("plan", options_of(socket))
+        look(surfaces, watch)
+        socket.close().result(5)
+
+
+def test_no_header_of_the_users_leaves_the_origin(canary: Canary) -> None:
+    """C28: nor do the subprotocols, the origin and the user agent."""
+    with server() as elsewhere, server() as peer:
+        peer.script(reject(307, {"Location": f"{elsewhere.url}next"}))
+        socket = Socket(
+            peer.url,
+            subprotocols=[f"v1.{canary.core}"],
+            origin=f"https://{canary.core}.test",
+            user_agent_header=f"bot {canary.core}",
+        )
+        watch = Watch(socket)
+        watch.wait(Opened)
+        before, after = peer.handshakes[0].headers, elsewhere.handshakes[0].headers
+        told = [
+            sum(canary.found_in(value) for _, value in it.raw_items()) for it in (before, after)
+        ]
+        assert told == [3, 0]
+        socket.close().result(5)
+
+
+def test_a_redirect_to_a_host_named_by_the_credential(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: the error names another origin, but not what the server put in its host."""
+    with server(reject(302, {"Location": f"wss://{canary.core}.evil.test/"})) as peer:
+        socket = Socket(peer.url, auth={"token": canary.core.upper()})
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        error = watch.of(Rejected)[0].error
+        assert "wss://***.evil.test:443" in str(error)
+        surfaces.show("history", history(socket))
+        surfaces.show("explanation", socket.explain())
+        surfaces.text("card", str(socket._repr_mimebundle_()))
         look(surfaces, watch)
         socket.close().result(5)
 
