@@ -134,7 +134,8 @@ def refreshing(
     """Credentials that are fetched ahead of their expiry (C12).
 
     As ``auth=`` of any number of sockets: a connection follows each renewal once it has been open
-    for ``stable_after``, and each attempt carries the current credential. It is an Observable of
+    for ``stable_after``, or for half of what was left of its credential when it opened, and each
+    attempt carries the current credential. It is an Observable of
     credentials, too; what operators make of it is an Observable like any other, whose values a
     socket does not ask for.
 

@@ -83,6 +83,7 @@ class TokenRefresher:
         self.name = self._provider.name
         self.followers: tuple[Follower, ...] = ()
         self.current: IssuedToken | None = None
+        self._before: IssuedToken | None = None
         self.due: float | None = None
         self.calls = 0
 
@@ -92,9 +93,11 @@ class TokenRefresher:
     # --- for sockets and their cards, from any thread
 
     def expires_at(self, credential: Credential) -> float | None:
-        """When its credential expires, as wall time; ``None`` if that is not known."""
-        current = self.current
-        return current.expires_at if current and current.credential == credential else None
+        """When its newest credential or the one before expires, as wall time, if that is known."""
+        for token in (self.current, self._before):
+            if token is not None and token.credential == credential:
+                return token.expires_at
+        return None
 
     async def token(
         self, ask: Ask, follower: Follower | None, is_refused: Callable[[Credential], bool]
@@ -233,6 +236,8 @@ class TokenRefresher:
             elif error is None:
                 self.current = outcome = replace(task.result(), number=call.number)
                 is_same = before is not None and before.credential == outcome.credential
+                if not is_same:
+                    self._before = before
                 self.due = self._schedule.due_after(outcome, now, is_same=is_same)
             elif isinstance(error, Exception):
                 outcome = error.with_traceback(None)

@@ -114,6 +114,7 @@ class AuthManager:
                 loop,
                 publisher,
                 stable if isinstance(stable, float) else STABLE_AFTER,
+                source.expires_at,
                 self._needs_renewal,
                 self._renew,
             )
@@ -318,14 +319,16 @@ class PendingRenewal:
         open        A======|  opened   A? B=====|              B=========
                            only once open for stable_after      C
 
-    A connection follows a renewal once it has been open for ``stable_after``. Until then it is not
-    needed: an attempt takes the newest credential anyway. And a server that refuses each of them
-    must not be dialled each time that one of many sockets had a new one issued.
+    A connection follows a renewal once it has been open for ``stable_after``, or for half of what
+    was left of its own credential when it opened. Until then it is not needed: an attempt takes the
+    newest credential anyway. And a server that refuses each of them must not be dialled each time
+    that one of many sockets had a new one issued.
 
     Args:
         loop: Where the socket lives.
         publisher: Knows the state, and the credential in use.
         stable_after: Seconds.
+        expires_at: When a credential expires, as wall time, if that is known.
         is_needed: Whether a socket that is not open has no other way to the next credential.
         use: Makes the change.
     """
@@ -335,16 +338,18 @@ class PendingRenewal:
         loop: SocketLoop,
         publisher: Publisher,
         stable_after: float,
+        expires_at: Callable[[Credential], float | None],
         is_needed: Callable[[], bool],
         use: Callable[[Credential], None],
     ) -> None:
         self._loop = loop
         self._publisher = publisher
         self._stable_after = stable_after
+        self._expires_at = expires_at
         self._is_needed = is_needed
         self._use = use
         self._newest: Credential | None = None
-        self._opened_at = 0.0
+        self._may_follow_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def on_next(self, credential: Credential) -> None:
@@ -352,7 +357,10 @@ class PendingRenewal:
         self._consider()
 
     def on_opened(self) -> None:
-        self._opened_at = self._loop.event_loop.time()
+        expires_at = self._expires_at(self._publisher.auth.value)
+        left = None if expires_at is None else max(0.0, expires_at - self._loop.wall_time())
+        wait = self._stable_after if left is None else min(self._stable_after, left / 2)
+        self._may_follow_at = self._loop.event_loop.time() + wait
         self._consider()
 
     def forget(self) -> None:
@@ -371,11 +379,11 @@ class PendingRenewal:
         elif newest == self._publisher.auth.value:
             self._newest = None
         else:
-            self._use_when_stable(newest)
+            self._use_in_time(newest)
 
-    def _use_when_stable(self, credential: Credential) -> None:
+    def _use_in_time(self, credential: Credential) -> None:
         loop = self._loop.event_loop
-        wait = self._opened_at + self._stable_after - loop.time()
+        wait = self._may_follow_at - loop.time()
         if wait <= 0 or not credential.known:
             self._use_now(credential)
         else:

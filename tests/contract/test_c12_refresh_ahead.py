@@ -33,6 +33,8 @@ from rxsocket import (
     SourceFailed,
     State,
     Unauthorized,
+    handover,
+    reconnect,
     refreshing,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject, unreachable
@@ -300,6 +302,36 @@ def test_a_renewal_waits_until_the_connection_is_stable(
     clock.advance(2000.0)
     # dropped at 595, open again at 597 with the same one; renewed at 600
     assert it.dials[:3] == [(0.0, "1"), (597.0, "1"), (602.0, "2")]
+
+
+@pytest.mark.parametrize("strategy", [reconnect(), handover()], ids=["reconnect", "handover"])
+@pytest.mark.parametrize("life", [2.0, 3.0, 4.0, 8.0, 12.0])
+def test_tokens_that_live_a_few_seconds(
+    clock: VirtualClock, scene: Make, life: float, strategy: Any
+) -> None:
+    """C12: shorter than it takes to be stable; no connection outlives its token or is cut."""
+    mint = TokenProvider(clock, life)
+    cut = accept().wait(life).close(4401, "expired")
+    it = scene(*[cut] * 100, auth=refreshing(mint, random=Random(3)), on_auth_change=strategy)
+    clock.advance(60.0)
+    closed = [event for event in it.events if isinstance(event, Closed)]
+    cause = Cause.HANDED_OVER if strategy == handover() else Cause.AUTH_CHANGED
+    assert {event.cause for event in closed} == {cause}
+    assert all(event.uptime < life for event in closed)
+    gaps = [event.gap or 0.0 for event in it.events if isinstance(event, Opened)]
+    assert max(gaps) < 0.01
+    attempts = [event.attempts for event in it.events if isinstance(event, Opened)]
+    assert set(attempts) == {1}
+    assert len(closed) <= 60.0 / (life / 4)
+
+
+def test_one_that_opens_with_the_rest_of_a_token(clock: VirtualClock, scene: Make) -> None:
+    """C12: half of what is left of it, not of its life."""
+    mint = TokenProvider(clock, 8.0)
+    it = scene(accept().wait(3.0).drop(), accept(), auth=exact(mint), stable_after=60.0)
+    clock.advance(20.0)
+    # Renewed after 4 s. Lost at 3 s, open again at 5 s with token 2, which lives until 12.
+    assert it.dials[:3] == [(0.0, "1"), (5.0, "2"), (8.5, "3")]
 
 
 def test_a_renewal_while_waiting_is_in_the_next_attempt(

@@ -441,3 +441,16 @@ def test_it_prints_masked(capsys: pytest.CaptureFixture[str]) -> None:
     assert ": 1 observer>" in repr(tokens)
     subscription.dispose()
     assert capsys.readouterr().out == "Credential(token=***)\n"
+
+
+def test_tokens_that_live_two_seconds() -> None:
+    """C12: a server that cuts each connection when its token expires never has to."""
+    endpoint = TokenEndpoint(life=2.0)
+    cut = accept().wait(2.0).close(4401, "expired")
+    with server(*[cut] * 20) as peer:
+        socket = Socket(peer.url, auth=refreshing(endpoint, random=Random(1)))
+        watch = Watch(socket)
+        watch.wait(Opened, 4)
+        assert {closed.cause for closed in watch.of(Closed)} == {Cause.AUTH_CHANGED}
+        assert [opened.attempts for opened in watch.of(Opened)] == [1] * 4
+        socket.close().result(5)
