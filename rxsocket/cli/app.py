@@ -14,7 +14,7 @@ from rxsocket.cli import demo as demonstration
 from rxsocket.cli import listen as listening
 from rxsocket.cli import record as recording
 from rxsocket.cli.credentials import PLACES, UsageError, from_options
-from rxsocket.cli.output import JsonOutput, TextOutput, silence
+from rxsocket.cli.output import output, silence
 from rxsocket.recording.player import Speed
 from rxsocket.version import VERSION
 
@@ -115,9 +115,7 @@ def listen(
             raise UsageError("listen: takes one URL; a credential goes with --auth KEY=SOURCE")
         credential = from_options(auth) if auth else None
         carrier = header() if in_header else query()
-        return listening.listen(
-            url, credential, carrier, JsonOutput() if as_json else TextOutput(), count
-        )
+        return listening.listen(url, credential, carrier, output(json=as_json), count)
 
     _run(run, verbose)
 
@@ -211,8 +209,7 @@ def replay(
     """Write what was recorded: messages to stdout, what happened to the connection to stderr."""
 
     def run() -> int:
-        output = JsonOutput() if as_json else TextOutput()
-        return recording.replay_file(file, output, _speed(speed), partial=partial)
+        return recording.replay_file(file, output(json=as_json), _speed(speed), partial=partial)
 
     _run(run)
 

@@ -107,7 +107,7 @@ def write_all(queue: OutputQueue, output: Output, count: int | None = None) -> i
         item = queue.get()
         if isinstance(item, StreamEnded):
             return int(item.failed)
-        output.write(item)
+        output(item)
         messages += isinstance(item, Message)
     return 0
 

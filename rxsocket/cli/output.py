@@ -11,11 +11,12 @@ import os
 import sys
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from io import TextIOWrapper
-from typing import Any, Protocol, TextIO, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
@@ -129,15 +130,15 @@ def _plain(value: Any) -> Any:
 HINT = "to go on, write KEY=VALUE or KEY=env:NAME on standard input"
 
 
-class Output(Protocol):
-    def write(self, item: OutputItem) -> None: ...
+Output: TypeAlias = Callable[[OutputItem], None]
+"""Writes an item."""
 
 
-class JsonOutput:
-    """One JSON object a line, all on standard output."""
-
-    def write(self, item: OutputItem) -> None:
-        print(as_json(item), flush=True)
+def output(*, json: bool) -> Output:
+    """One JSON object a line on standard output, or lines for people."""
+    if json:
+        return lambda item: print(as_json(item), flush=True)
+    return TextOutput().write
 
 
 class TextOutput:

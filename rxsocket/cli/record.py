@@ -93,7 +93,7 @@ def _write_events(
             progress.notice(f"the recording stopped: {recorder.error}")
             return 1
         if item is not None:
-            progress.output.write(item)
+            progress.output(item)
         progress.show(recorder)
     return 0
 
@@ -114,7 +114,7 @@ class _Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._console = console(stream or sys.stderr)
-        self.output: Output = TextOutput()
+        self.output = TextOutput().write
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True)
             if self._console.is_terminal
@@ -146,7 +146,7 @@ class _Progress:
             self._live.update(Text(text, "dim"), refresh=True)
 
     def notice(self, text: str) -> None:
-        self.output.write(Notice(text))
+        self.output(Notice(text))
 
     def summarize(self, recorder: Recorder) -> None:
         took = time.monotonic() - self._began
@@ -171,7 +171,7 @@ def replay_file(path: str, output: Output, speed: Speed, *, partial: bool = Fals
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if speed == "max":  # on this thread: no queue fills up
-        recording.events.subscribe(output.write)
+        recording.events.subscribe(output)
         return 0
     queue: OutputQueue = SimpleQueue()
     with enqueue(queue, recording.events):

@@ -15,7 +15,6 @@ import os
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from reactivex import abc
@@ -134,12 +133,7 @@ class Recorder(abc.DisposableBase):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
         self.dispose()
         if exc_type is None and self._writer.written.is_set():
             self.wait()
@@ -147,12 +141,7 @@ class Recorder(abc.DisposableBase):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
         self.dispose()
         if exc_type is None:
             await self.wait_written()

@@ -44,7 +44,7 @@ BROAD = frozenset("%+<=>@MW_mw~—…")
 
 def svg(scene: Scene, theme: Theme = SAVED) -> str:
     """Draw a scene."""
-    return _SvgRenderer(scene, theme).render()
+    return _SvgRenderer(scene, theme).document()
 
 
 class _SvgRenderer:
@@ -53,7 +53,7 @@ class _SvgRenderer:
         self._theme = theme
         self._span = max(scene.end - scene.begin, 1e-6)
 
-    def render(self) -> str:
+    def document(self) -> str:
         lanes: list[str] = []
         top = float(HEAD)
         for lane in self._scene.lanes:

@@ -56,7 +56,7 @@ class FakePeerConnection(PeerConnection):
             return
         self.closing = True
         self._log.add_close(self.number, code, reason)
-        self.link.end(PeerClosed(code, reason, sent=code))
+        self.link.finish(PeerClosed(code, reason, sent=code))
         self._remove()
 
     def on_connection_lost(self) -> None:
@@ -139,7 +139,7 @@ class FakeLink:
     def _fail_fragmented(self) -> None:
         if not self._ended.is_set():
             reason = "error in fragmented message"
-            self.end(PeerClosed(1006, reason, sent=1011, lost=True))
+            self.finish(PeerClosed(1006, reason, sent=1011, lost=True))
             self._peer.on_connection_lost()
 
     async def ping(self) -> float:
@@ -179,7 +179,7 @@ class FakeLink:
 
     def abort(self) -> None:
         if not self._ended.is_set():
-            self.end(PeerClosed(1006, lost=True))
+            self.finish(PeerClosed(1006, lost=True))
             self._peer.on_connection_lost()
 
     def detach(self) -> None:
@@ -202,7 +202,7 @@ class FakeLink:
         self._when_reading(lambda: self._answer_close(code, reason))
 
     def receive_cut(self) -> None:
-        self._when_reading(lambda: self.end(PeerClosed(1006, lost=True)))
+        self._when_reading(lambda: self.finish(PeerClosed(1006, lost=True)))
 
     def _answer_close(self, code: int, reason: str) -> None:
         if self._ended.is_set():
@@ -212,7 +212,7 @@ class FakeLink:
         if not crossing:
             self._send_to_server(lambda: self._peer.on_close_frame(code, reason))
 
-    def end(self, signal: PeerClosed) -> None:
+    def finish(self, signal: PeerClosed) -> None:
         self._closing = True
         self._ended.set()
         self._in_transit.clear()

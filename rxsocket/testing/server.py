@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self, cast
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
@@ -148,12 +147,7 @@ class Server(ScriptedServer):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.stop()
         if error is None:
             self.check()
@@ -162,12 +156,7 @@ class Server(ScriptedServer):
         # It takes about a millisecond: not worth a thread of the executor, which would stay.
         return self.start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         self.__exit__(kind, error, trace)
 
     # --- on the server's thread

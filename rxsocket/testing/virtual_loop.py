@@ -73,10 +73,10 @@ class _SteadyScheduler(VirtualTimeScheduler):
         """Schedule an action; what was due in the past is due now, behind what already is."""
         due = max(to_microseconds(self.to_seconds(duetime)), self.seconds)
         item = ScheduledItem(self, state, action, self.to_datetime(due))
-        self.push(due, item)
+        self.schedule_item(due, item)
         return item.disposable
 
-    def push(self, due: float, item: _Handle | ScheduledItem) -> None:
+    def schedule_item(self, due: float, item: _Handle | ScheduledItem) -> None:
         """Schedule an item for a time in whole microseconds."""
         with self._lock:
             heappush(self._items, (max(due, self.seconds), next(self._order), item))
@@ -229,7 +229,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = _Handle(when, callback, args, self, context)
-        self.scheduler.push(to_microseconds(when), handle)
+        self.scheduler.schedule_item(to_microseconds(when), handle)
         return handle
 
     def advance_past(self, when: float) -> None:
