@@ -8,8 +8,8 @@ library reaches these tests in one file. Taken are
   ``MAX_BYTES``, ``MAX_MESSAGES``;
 - what stands for a credential that is missing: ``ANONYMOUS``, ``LOGGED_OUT``, ``PENDING``;
 - what keeps a rule by itself, and is tested without a socket: ``CredentialGroup``, ``History``,
-  ``JsonEnvelope``, ``Mask``, ``Pattern``, ``at_once``, ``group_renewals``, ``same_identity``, and
-  the transports;
+  ``JsonEnvelope``, ``Mask``, ``Pattern``, ``RecentKeys``, ``at_once``, ``group_renewals``,
+  ``same_identity``, and the transports;
 - types of what the test kit and a socket give, to annotate, derive from, or watch;
 - functions that look inside of a socket, or set what a test cannot wait for.
 """
@@ -33,6 +33,7 @@ from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.sending.outbox import MAX_BYTES, MAX_MESSAGES, Outbox
+from rxsocket.session.handover import RecentKeys
 from rxsocket.streams.iteration import HIGH_WATER
 from rxsocket.testing.fake import Fake
 from rxsocket.testing.peer_connection import PeerConnection
@@ -66,6 +67,7 @@ __all__ = [
     "Payload",
     "PeerConnection",
     "Publisher",
+    "RecentKeys",
     "Script",
     "Server",
     "SocketLoop",

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, cast
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.masks import Mask
 from rxsocket.events import Message
+from rxsocket.publishing.history import LIFE
 from rxsocket.recording.format import (
     AuthSeen,
     EndOfFile,
@@ -202,9 +203,10 @@ class EntryBuffer:
         self._lost_since_last_entry = 0
 
     def put_event(self, event: Entry) -> None:
-        """Take an event that has to be kept."""
+        """Take an event; those that a server can cause at will only while there is room."""
         with self._lock:
-            self._append(event)
+            if isinstance(event, LIFE) or self._has_room(0):
+                self._append(event)
 
     def put_credential(self, seen: AuthSeen, credential: Credential) -> None:
         """Take a change of the credential, whose values are not to be written from now on."""
@@ -221,12 +223,16 @@ class EntryBuffer:
         """Take a message, or count it if there is no room."""
         size = size_in_memory(message.data)
         with self._lock:
-            if self._bytes + size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
-                self._lost_since_last_entry += 1
-                self.lost += 1
-                return
-            self._bytes += size
-            self._append(message)
+            if self._has_room(size):
+                self._bytes += size
+                self._append(message)
+
+    def _has_room(self, size: int) -> bool:
+        if self._bytes + size <= MAX_BYTES and len(self._entries) < MAX_ENTRIES:
+            return True
+        self._lost_since_last_entry += 1
+        self.lost += 1
+        return False
 
     def take_all(self) -> tuple[list[Entry], list[Credential]]:
         """What came since the last time."""

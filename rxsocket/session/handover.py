@@ -21,6 +21,7 @@ that everything sent before has arrived.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -36,6 +37,11 @@ SILENCE = 0.1
 """Seconds of silence of both, without ``dedupe``, after which the new one counts as attached."""
 DUPLICATES_WINDOW = 10.0
 """Seconds of reading, after the switch, in which a duplicate of the old one's may come."""
+
+MAX_KEYS = 2**17
+"""How many keys of the old connection's messages are kept."""
+MAX_KEY_BYTES = 2**24
+"""How many bytes they may have: ``dedupe`` may give whole messages."""
 
 
 class HandoverAttempt:
@@ -63,7 +69,7 @@ class HandoverAttempt:
         self._is_caught_up = False
         self._has_new_message = False
         self._new_keys: set[Hashable] = set()
-        self._old_keys: set[Hashable] = set()
+        self._old_keys = RecentKeys()
         self._old_spoke_at = self._new_spoke_at = self._now()
         self._pinging: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -232,3 +238,29 @@ class HandoverAttempt:
 
     def _now(self) -> float:
         return self._loop.event_loop.time()
+
+
+class RecentKeys:
+    """The newest keys of a connection's messages; a server sends as many as it likes."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[Any, int] = {}
+        self._bytes = 0
+
+    def add(self, key: Hashable) -> None:
+        if key in self._sizes:
+            return
+        parts: tuple[Any, ...] = key if isinstance(key, tuple) else ()
+        self._sizes[key] = size = sys.getsizeof(key) + sum(map(sys.getsizeof, parts))
+        self._bytes += size
+        while len(self._sizes) > MAX_KEYS or self._bytes > MAX_KEY_BYTES:
+            self.discard(next(iter(self._sizes)))
+
+    def discard(self, key: Hashable) -> None:
+        self._bytes -= self._sizes.pop(key, 0)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._sizes
+
+    def __len__(self) -> int:
+        return len(self._sizes)

@@ -414,6 +414,22 @@ def test_decoded_payloads_count_by_their_size(
     assert recorder.messages == 20 and 10 <= recorder.lost <= 12
 
 
+def test_events_that_a_server_can_cause_at_will_are_counted(
+    clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C32: they wait no longer than messages do."""
+    monkeypatch.setattr(writer, "MAX_ENTRIES", 50)
+    monkeypatch.setattr(writer, "PERIOD", 60.0)
+    feed = fake(accept().send(*["{"] * 1000).close(1000))
+    socket = Socket(feed.url, transport=feed, codec=json_codec())
+    with record(socket, tmp_path / "s.jsonl") as recorder:
+        socket.messages.subscribe(lambda _: None)
+        clock.advance(1)
+    kept = [type(entry).__name__ for entry in read_entries(recorder.path)]
+    assert 0 < kept.count("DecodeFailed") < 60 and 900 < recorder.lost < 1000
+    assert kept[-2:] == ["Closed", "Ended"]
+
+
 def test_a_full_disk_ends_the_recording_and_nothing_else(
     clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,10 @@
-"""C32 on real connections: one line of plain text, and no flood of the log."""
+"""C32 on real connections: one line of plain text, no flood of the log, nor of the memory."""
 
 from __future__ import annotations
 
 import logging
 import struct
+from contextlib import suppress
 
 import pytest
 
@@ -14,12 +15,13 @@ from rxsocket import (
     DecodeFailed,
     ObserverFailed,
     Socket,
+    first_message,
     history,
     json,
 )
 from rxsocket.testing import accept, server
 
-from .wire_helpers import CLOSE, Peer, Watch, frame, quick, raw
+from .wire_helpers import BINARY, CLOSE, Peer, Watch, frame, quick, raw
 
 ODD = "bye\r\n2026-11-30 ERROR forged\x00\x1b[2J\u202e\u2028"
 FORGED = "\n2026-11-30 ERROR forged"
@@ -97,3 +99,25 @@ def test_messages_that_do_not_decode(caplog: pytest.LogCaptureFixture) -> None:
         watch.ended()
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2 and "999 more like this one" in lines[1]
+
+
+def test_a_flood_before_the_connection_is_ready() -> None:
+    """C32: past 16 MiB the attempt fails; a server cannot have more than that read."""
+    sent: list[int] = []
+
+    def play(peer: Peer) -> None:
+        block = frame(b"x" * 2**16, BINARY) * 16
+        peer.send(peer.answer)
+        with suppress(OSError):
+            while True:
+                peer.send(block)
+                sent.append(len(block))
+
+    with raw(play) as peer:
+        carrier = first_message(str, accepted=lambda _: False, timeout=60.0)
+        socket = Socket(peer.url, auth="a", carrier=carrier, backoff=quick(), max_attempts=1)
+        watch = Watch(socket)
+        error = watch.wait(ConnectFailed).error
+        assert "too many messages came before" in str(error)
+        watch.ended()
+    assert 16 <= len(sent) < 64
