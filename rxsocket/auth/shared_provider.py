@@ -13,6 +13,9 @@ from rxsocket.auth.token_refresher import Follower, TokenRefresher
 from rxsocket.errors import Unauthorized
 from rxsocket.runtime.loop import SocketLoop
 
+DOUBTED_EVERY = 10.0
+"""Seconds between two calls for a token that may have been refused, however many sockets say so."""
+
 
 class SharedProvider(Provider):
     """A provider that answers with the credential that others have, too.
@@ -24,6 +27,7 @@ class SharedProvider(Provider):
         refresher: Fetches the credentials, on whatever loop.
         loop: Where the socket lives.
         is_refused: Whether the socket was refused with a credential; called on any thread.
+        is_doubted: Whether it may have been: likewise. Then a call is made, once in 10 s.
         on_renewed: Called on the socket's loop with a credential that was not asked for.
         on_error: Called on the socket's loop with the failure of a refresh ahead of the expiry.
 
@@ -36,12 +40,14 @@ class SharedProvider(Provider):
         refresher: TokenRefresher,
         loop: SocketLoop,
         is_refused: Callable[[Credential], bool],
+        is_doubted: Callable[[Credential], bool],
         on_renewed: Callable[[Credential], None],
         on_error: Callable[[Exception], None],
     ) -> None:
         self._refresher = refresher
         self._loop = loop
         self._is_refused = is_refused
+        self._is_doubted = is_doubted
         self._on_renewed = on_renewed
         self._on_error = on_error
         self._follower: Follower | None = None
@@ -64,7 +70,7 @@ class SharedProvider(Provider):
     async def ask(self, ask: Ask) -> Credential:
         self.is_awaiting = False
         try:
-            token = await self._refresher.token(ask, self._follower, self._is_refused)
+            token = await self._refresher.token(ask, self._follower, self._is_bad)
         except Unauthorized:
             self.is_awaiting = True
             raise
@@ -79,6 +85,12 @@ class SharedProvider(Provider):
 
     def discard_earlier(self) -> None:
         self._pushed_after = self._refresher.calls
+
+    def _is_bad(self, credential: Credential) -> bool:
+        if self._is_refused(credential):
+            return True
+        is_old = self._refresher.seconds_since_call(self._loop.wall_time()) >= DOUBTED_EVERY
+        return is_old and self._is_doubted(credential)
 
     def _on_token(self, token: IssuedToken) -> None:
         self._newest = token

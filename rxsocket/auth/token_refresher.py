@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from random import Random
 from typing import Any, TypeAlias
 
@@ -84,6 +85,7 @@ class TokenRefresher:
         self.followers: tuple[Follower, ...] = ()
         self.current: IssuedToken | None = None
         self._before: IssuedToken | None = None
+        self._called_at = -inf
         self.due: float | None = None
         self.calls = 0
 
@@ -98,6 +100,10 @@ class TokenRefresher:
             if token is not None and token.credential == credential:
                 return token.expires_at
         return None
+
+    def seconds_since_call(self, now: float) -> float:
+        """How long ago the last call began, by the wall clock."""
+        return now - self._called_at
 
     async def token(
         self, ask: Ask, follower: Follower | None, is_refused: Callable[[Credential], bool]
@@ -195,6 +201,7 @@ class TokenRefresher:
             if call is not self._call:
                 return  # it took too long to begin
             self.calls += 1
+            self._called_at = wall_clock(call.loop)()
             call.number = self.calls
             call.task = call.loop.create_task(self._provider.call(call.ask))
         call.task.add_done_callback(lambda task: self._on_done(call, task))

@@ -158,6 +158,7 @@ class AuthManager:
                 auth._refresher,  # pyright: ignore[reportPrivateUsage]
                 self._loop,
                 self._is_refused,
+                lambda credential: credential == self._run_state.doubted,
                 self._on_renewed,
                 self._on_source_failed,
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from rxsocket.auth.credentials import CredentialSet
+from rxsocket.auth.credentials import Credential, CredentialSet
 from rxsocket.events import Cause
 from rxsocket.transports.base import Link
 
@@ -155,6 +155,7 @@ class RunState:
         stop_reason: Why the run that is being stopped ends; written by the engine alone.
         closed_at: When the last connection ended, on the loop's clock.
         was_stable: Whether a connection of this run was stable.
+        doubted: The last credential that may have been refused, by HTTP 400 for example.
         refused_retries: How often a credential that was accepted before was tried again after a
             refusal, since the last stable connection.
     """
@@ -169,6 +170,7 @@ class RunState:
     stop_reason: StopReason = StopReason(Cause.LEFT)
     closed_at: float | None = None
     was_stable: bool = False
+    doubted: Credential | None = None
     refused_retries: int = 0
 
     def start(self) -> None:
@@ -176,4 +178,5 @@ class RunState:
         self.closed_at = None
         self.was_stable = False
         self.refused_retries = 0
+        self.doubted = None
         self.closing.reset()

@@ -250,6 +250,8 @@ class Attempts:
             self.verdict_error = error
             return Judgement(Verdict.FAIL, Verdict.FAIL)
         if judgement.verdict is not Verdict.AWAIT_AUTH or isinstance(end.error, Unauthorized):
+            if judgement.at_first is Verdict.AWAIT_AUTH:
+                self._run_state.doubted = credential
             return judgement
         if connection is not self.active:
             return judgement  # maybe only because of the connection beside it
@@ -265,6 +267,7 @@ class Attempts:
         self._waited_for_old_peer = False
         self._run_state.was_stable = True
         self._run_state.refused_retries = 0
+        self._run_state.doubted = None
         if connection.credential is not None:
             self._run_state.accepted.remember(connection.credential)
 

@@ -28,6 +28,7 @@ from rxsocket import (
     SocketFailed,
     State,
     Verdict,
+    refreshing,
     standard,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject
@@ -176,6 +177,28 @@ def test_a_provider_is_told_of_a_400(clock: VirtualClock, scene: Make) -> None:
     reasons = [(ask.reason, ask.code) for ask in asked]
     assert reasons == [(Reason.FIRST, None), (Reason.RECONNECT, None), (Reason.REJECTED, 400)]
     assert it.credentials == ["a", "a", "b"]
+
+
+def test_a_shared_token_that_may_have_been_refused_is_fetched_anew(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """C12: its expiry is not known, so nothing else brings the next; one call in 10 s for all."""
+    calls: list[float] = []
+
+    async def mint() -> str:
+        calls.append(clock.time())
+        return str(len(calls) // 3)  # the server does not know a token for a while
+
+    tokens = refreshing(mint)
+    several = [scene(STABLE, *[reject(400)] * 9, auth=tokens) for _ in range(3)]
+    for it in several:
+        it.peer.script(accept())
+    clock.advance(9.0)
+    assert len(calls) == 1
+    clock.advance(400.0)
+    assert all(later - earlier >= 10.0 for earlier, later in pairwise(calls))
+    assert all(it.socket.state.value is State.OPEN for it in several)
+    assert all(it.credentials[-1] != "0" for it in several)
 
 
 def test_the_attempts_of_an_outage_are_those_since_the_stable_connection(
