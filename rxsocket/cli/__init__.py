@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command ``rxsocket``; it ends with ``SystemExit``.
 
     Args:
-        arguments: What follows the command's name; left out, those of this process.
+        arguments: The arguments after the command's name; left out, those of this process.
     """
     try:
         from rxsocket.cli.app import app

@@ -175,7 +175,7 @@ def frame(stream: Observable[Any], rows: int = 5000) -> Frame:
 
     Args:
         stream: Any Observable.
-        rows: How many rows to keep.
+        rows: The number of rows to keep.
 
     Raises:
         TypeError: If ``stream`` is not an Observable.

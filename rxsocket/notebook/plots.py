@@ -120,15 +120,15 @@ def plot(
 
     Args:
         stream: Any Observable.
-        x: Where a value is on the x axis: the name of a column (see ``frame``) or a function; left
-            out, the time at which it came.
-        y: Where it is on the y axis: a name, a function, or a list of these for a line each; left
+        x: The place of a value on the x axis: the name of a column (see ``frame``) or a function;
+            left out, the time at which it came.
+        y: Its place on the y axis: a name, a function, or a list of these for a line each; left
             out, the value itself. A value without one is left out; a function that raises ends the
             plot, which says so.
         window: Seconds that are shown; ``None`` for everything, up to 20,000 values.
 
     Raises:
-        TypeError: If ``stream`` is no Observable, or ``x`` or ``y`` is not a name or function.
+        TypeError: If ``stream`` is not an Observable, or ``x`` or ``y`` is not a name or function.
         ValueError: If ``window`` is not more than 0.
         ModuleNotFoundError: If Matplotlib is not installed.
 

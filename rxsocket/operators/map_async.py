@@ -44,13 +44,13 @@ def flat_map_async(
     ``buffer_up_to`` say when one of them is directly in front; otherwise up to 1024, and one more
     is a ``BufferOverflow`` (C27). Each call runs as a task in the context captured at ``subscribe``
     (C24). The first exception is the error of the result and cancels the other calls; disposing
-    cancels them all. What came before an error or the end of the source is still mapped.
+    cancels them all. Values before an error or the end of the source are still mapped.
 
     Args:
         mapper: An ``async`` function of one argument.
         max_concurrent: Calls that run at a time.
-        loop: Where they run and observers are called; default: the asyncio loop on which the values
-            arrive, else the one that ran at ``subscribe``.
+        loop: Runs the calls and the observers; default: the asyncio loop on which values arrive,
+            else the one that ran at ``subscribe``.
 
     Raises:
         TypeError: If ``mapper`` is not a function, or ``max_concurrent`` no integer.

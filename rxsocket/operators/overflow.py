@@ -168,8 +168,8 @@ def latest(
         result    --1-----3-----4-----5---|     2 was dropped
 
     Args:
-        drops: Counts what was dropped.
-        scheduler: Where the observer is called; default: see the module.
+        drops: Counts dropped values.
+        scheduler: Calls the observer; default: see the module.
 
     Examples:
         >>> drops = Drops()
@@ -196,9 +196,9 @@ def conflate(
         result    --a1-----------b2--a3-|     b1 and a2 were dropped
 
     Args:
-        key: The key of a value. What it raises is an error of the result.
-        drops: Counts what was dropped.
-        scheduler: Where the observer is called; default: see the module.
+        key: Returns the key of a value. Its exception is an error of the result.
+        drops: Counts dropped values.
+        scheduler: Calls the observer; default: see the module.
 
     Examples:
         >>> socket.messages.pipe(conflate(lambda quote: quote.symbol)).subscribe(draw)
@@ -227,10 +227,10 @@ def buffer_up_to(
     A policy that neither drops nor fails, but makes the server wait, is ``async for``.
 
     Args:
-        count: How many values may wait, 1 at least.
+        count: The number of values that may wait, 1 at least.
         overflow: ``"drop_oldest"``, ``"drop_newest"``, or ``"error"``: ``BufferOverflow``.
-        drops: Counts what was dropped.
-        scheduler: Where the observer is called; default: see the module.
+        drops: Counts dropped values.
+        scheduler: Calls the observer; default: see the module.
 
     Raises:
         TypeError: If ``count`` is not an integer.

@@ -1,4 +1,4 @@
-"""State from a snapshot and what changes it, made anew for each connection."""
+"""State from a snapshot and its deltas, built again for each connection."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def resync(
 ) -> Callable[[Observable[Observable[D]]], Observable[S]]:
     """For each session: a snapshot, then the state after each delta (C18).
 
-    The deltas that come while the snapshot is being fetched wait for it, so none is lost in
-    between. When the connection drops, nothing more comes of its session, and a fetch that is under
-    way is cancelled: its snapshot would be followed by a gap. The next session begins anew.
+    Deltas that come during the fetch of the snapshot wait for it, so none is lost in between. When
+    the connection drops, its session emits nothing more, and a fetch that still runs is cancelled:
+    a gap would follow its snapshot. The next session starts again.
 
     ::
 
@@ -47,9 +47,9 @@ def resync(
     for a delta that is in it already.
 
     Args:
-        fetch: Gets the snapshot: an ``async`` function, or one that returns an Observable, of which
-            the first value counts. It takes no argument, or the session. It is called when the
-            connection is open; what it raises is an error of the result, so a fetch that can fail
+        fetch: Gets the snapshot: an ``async`` function, or one that returns an Observable, whose
+            first value counts. It takes no argument, or the session. It is called when the
+            connection is open. Its exception is an error of the result: a fetch that can fail
             should try again by itself.
         apply: The state after a delta, given the one before.
         max_waiting: Deltas that may wait for the snapshot; one more is a ``BufferOverflow``.
@@ -72,7 +72,7 @@ def resync(
             observer: abc.ObserverBase[S], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             state = _SessionState(apply, max_waiting, observer)
-            # The deltas first: what a session held comes at once.
+            # The deltas first: a session emits held ones at once.
             state.subscriptions.add(
                 session.subscribe(
                     state.on_delta, observer.on_error, state.on_session_end, scheduler=scheduler

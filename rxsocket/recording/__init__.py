@@ -8,7 +8,7 @@
     recording = replay("session.jsonl", speed="max")
     recording.events.subscribe(print)          # what happened, as it happened
     socket = recording.socket()                # a socket to which it happens again
-    socket = Socket(url, transport=recording)  # a socket of yours, served what was received then
+    socket = Socket(url, transport=recording)  # a socket of yours, served the recording
 """
 
 from __future__ import annotations

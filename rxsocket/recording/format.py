@@ -15,8 +15,8 @@ Every event of :mod:`rxsocket.events` is a line with its fields. ``at`` is the w
 since the epoch. A message is what the socket delivered: ``json`` is what a codec made of it. A
 credential is a number: equal ones have the same, and that is all a file says of their values.
 
-An exception is the name of its class, its text, and what it is made again from. Reading it imports
-nothing that the file names.
+An exception is the name of its class, its text and its arguments. Reading it imports nothing that
+the file names.
 """
 
 from __future__ import annotations
@@ -132,10 +132,10 @@ class EndOfFile:
 
 
 Entry: TypeAlias = Event | Header | AuthSeen | LostMessages | EndOfFile
-"""What a line holds."""
+"""The content of a line."""
 
 Masking: TypeAlias = Callable[[Any], Any]
-"""Given a text or a payload, what to write instead."""
+"""Returns the text or payload to write instead of a given one."""
 
 _CLASSES: Mapping[str, type[Any]] = MappingProxyType(
     {kind.__name__: kind for kind in get_args(Event)}
@@ -143,16 +143,11 @@ _CLASSES: Mapping[str, type[Any]] = MappingProxyType(
 )
 _TYPES: Mapping[type[Any], str] = MappingProxyType({kind: name for name, kind in _CLASSES.items()})
 _NEVER_MASKED = frozenset(("type", "cause", "verdict", "kind", "names", "id", "format"))
-"""Fields that hold the name of something of ours, which is no value of a credential."""
+"""Fields that hold names of the library, which are not values of a credential."""
 
 
 def encode_entry(entry: Entry, mask: Masking | None = None) -> str:
-    """An entry as a line, its end included.
-
-    Args:
-        entry: What to write.
-        mask: Called with each text and payload in it: what to write instead.
-    """
+    """An entry as a line, its end included; ``mask`` replaces each text and payload."""
     if isinstance(entry, Message):
         data = entry.data if mask is None else mask_payload(entry.data, mask)
         head = f'{{"type": "Message", "at": {entry.at!r}, "epoch": {entry.epoch}, '
@@ -350,4 +345,4 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "names": tuple,
     }
 )
-"""How the fields are read that are not plain JSON."""
+"""Read the fields that are not plain JSON."""

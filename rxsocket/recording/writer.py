@@ -36,7 +36,7 @@ from rxsocket.validation import is_mapping
 logger = logging.getLogger("rxsocket")
 
 PERIOD = 0.25
-"""Seconds between two writes: what a killed process loses."""
+"""Seconds between two writes, which a killed process loses."""
 MAX_BYTES = 64 * 2**20
 MAX_ENTRIES = 500_000
 SLICE = 256
@@ -54,7 +54,7 @@ def part_path(path: Path, number: int) -> Path:
 
 
 class RotatingFile:
-    """The file being written, and those before it. Its methods are called on one thread at a time.
+    """The file being written, and those before it. It is not thread safe.
 
     Args:
         path: The first file; it is made at once.
@@ -108,7 +108,7 @@ class RotatingFile:
         self._write(lines)
 
     def flush(self) -> None:
-        """Hand what was written to the system: it stays when this process is killed."""
+        """Hand the lines to the operating system, which keeps them if this process is killed."""
         if self._packed is not None:
             self._packed.flush()
         self._file.flush()
@@ -145,7 +145,7 @@ class RotatingFile:
         (self._file if self._packed is None else self._packed).write(lines.encode("ascii"))
 
     def _opener(self, path: str, flags: int) -> int:
-        # What a socket receives is nobody else's business.
+        # 0600: only the owner may read the messages.
         return os.open(path, (flags & ~os.O_TRUNC) | self._mode, 0o600)
 
 
@@ -153,7 +153,7 @@ _LEAVES = frozenset((str, bytes, int, float, bool, type(None)))
 
 
 def size_in_memory(payload: Any) -> int:
-    """Bytes that a payload takes, about: those of a decoded one are counted value by value."""
+    """About the bytes of a payload in memory; those of a decoded one are counted by value."""
     if isinstance(payload, (str, bytes)):
         return len(payload)
     size = 0
@@ -189,7 +189,7 @@ class EntryBuffer:
     """Entries that are to be written; bounded, and filled without waiting.
 
     Attributes:
-        lost: How many messages did not fit.
+        lost: The number of messages that did not fit.
         filled: Set while there are entries.
     """
 
@@ -203,24 +203,24 @@ class EntryBuffer:
         self._lost_since_last_entry = 0
 
     def put_event(self, event: Entry) -> None:
-        """Take an event; those that a server can cause at will only while there is room."""
+        """Add an event; those that a server can cause at will only while there is room."""
         with self._lock:
             if isinstance(event, LIFE) or self._has_room(0):
                 self._append(event)
 
     def put_credential(self, seen: AuthSeen, credential: Credential) -> None:
-        """Take a change of the credential, whose values are not to be written from now on."""
+        """Add a change of the credential, whose values are masked from now on."""
         with self._lock:
             self._credentials.append(credential)
             self._append(seen)
 
     def hide(self, credentials: Iterable[Credential]) -> None:
-        """Take credentials of before: a server may repeat them, too."""
+        """Mask earlier credentials: a server may repeat them, too."""
         with self._lock:
             self._credentials.extend(credentials)
 
     def put_message(self, message: Message) -> None:
-        """Take a message, or count it if there is no room."""
+        """Add a message, or count it as lost if there is no room."""
         size = size_in_memory(message.data)
         with self._lock:
             if self._has_room(size):
@@ -235,7 +235,7 @@ class EntryBuffer:
         return False
 
     def take_all(self) -> tuple[list[Entry], list[Credential]]:
-        """What came since the last time."""
+        """The entries and credentials since the last call."""
         with self._lock:
             entries, self._entries, self._bytes = self._entries, [], 0
             credentials, self._credentials = self._credentials, []
@@ -259,9 +259,9 @@ class WriterThread:
     """Writes what is in a buffer, four times a second, until it is stopped.
 
     Args:
-        buffer: Where the entries are.
-        file: Where they go.
-        mask: What the user wants payloads to be replaced by.
+        buffer: The entries to write.
+        file: The file to write to.
+        mask: The user's function that replaces payloads.
         name: The recording, for the log.
 
     Attributes:
@@ -286,7 +286,7 @@ class WriterThread:
         threading.Thread(target=self._run, name="rxsocket-recorder", daemon=True).start()
 
     def stop(self) -> None:
-        """Write what is there, and end the file; this does not wait for it."""
+        """Write the rest and end the file, without waiting for it."""
         self._stopping.set()
         self._buffer.filled.set()
 

@@ -84,7 +84,7 @@ class Card(Explanation):
         epoch: Number of the connection or of the attempt; 0 before the first one.
         proxy: Address of the proxy that it goes through, without its password.
         rate: Messages a second; ``None`` if they are not counted.
-        received: How many messages were counted.
+        received: The number of counted messages.
         latency: Seconds between the last ping and its pong; ``None`` before the first.
         messages: The last ones, newest first.
         last_error: The last thing that went wrong.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 WIDTHS = (0.1, 1.0, 10.0)
-"""Seconds of a bin, for what is new, older and old."""
+"""Seconds of a bin, for new, older and old events."""
 KEPT = 1200
 """Bins of each width: 2 minutes of the finest, if something happens all the time."""
 

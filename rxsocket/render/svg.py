@@ -34,10 +34,10 @@ LANE_GAP = 10
 AXIS = 24
 COLUMN = 4.0
 ARM = 8.0
-"""How far a mark reaches to either side, at most."""
+"""Half the width of a mark, at most."""
 LABEL_GAP = 8.0
 BOLD = 1.13
-"""How much wider bold text is."""
+"""Factor of the width of bold text."""
 NARROW = frozenset(" !'()*,-./:;I[\\]`fijlrt|·")
 BROAD = frozenset("%+<=>@MW_mw~—…")
 
@@ -298,8 +298,8 @@ def place_labels(
 
     Args:
         labels: The place of each one's mark, its text, whether it is urgent.
-        left: Where the lines begin.
-        right: Where they end.
+        left: The left end of the lines.
+        right: Their right end.
         lines: The number of lines.
 
     Returns:

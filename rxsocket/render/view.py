@@ -16,7 +16,7 @@ class TimeWindow:
 
     Attributes:
         last: Seconds that are shown; ``None`` for everything.
-        ago: How many seconds before now they end.
+        ago: Seconds from their end to now.
     """
 
     last: float | None = None

@@ -61,7 +61,7 @@ class VirtualClock(VirtualLoop):
         """Let time pass: run what is due up to the end, and at it. ``advance(0)`` runs what is due.
 
         Args:
-            seconds: How long, in virtual seconds.
+            seconds: Virtual seconds.
 
         Raises:
             BaseException: An unhandled exception of a callback; of several, an ``ExceptionGroup``.
@@ -86,7 +86,7 @@ class VirtualClock(VirtualLoop):
         It stands for a callback that blocks; call it in one, or from the test.
 
         Args:
-            seconds: How long, in virtual seconds.
+            seconds: Virtual seconds.
         """
         if seconds < 0:
             raise ValueError(f"block: time does not go back; pass 0 or more, not {seconds}")
@@ -96,7 +96,7 @@ class VirtualClock(VirtualLoop):
         """Move the wall clock, not the loop's: the computer slept, or its clock was set.
 
         Args:
-            seconds: How far, in seconds; less than 0 sets it back.
+            seconds: Seconds; less than 0 sets it back.
         """
         self._jumped += seconds
 

@@ -41,10 +41,10 @@ class FaultyObserver(abc.ObserverBase[Signal]):
     """Passes on what comes of one dial, with faults.
 
     Args:
-        observer: Gets what is passed on.
+        observer: The observer inside.
         delay: Returns the seconds after which a signal is passed on, in order.
-        damage: Returns what a message becomes.
-        messages: How many messages are passed on before the link is dropped.
+        damage: Returns the damaged message.
+        messages: The number of messages that are passed on before the link is dropped.
         lifetime: Seconds after which the link is dropped.
     """
 
@@ -162,8 +162,8 @@ def drop_every(messages: int | None = None, *, seconds: float | None = None) -> 
     """Lose each link after some messages, or after some seconds, without a close frame.
 
     Args:
-        messages: How many a link delivers; the next one does not arrive.
-        seconds: How long a link lives.
+        messages: The number of messages that a link delivers; the next one does not arrive.
+        seconds: The lifetime of a link.
 
     Examples:
         >>> Socket(feed.url, transport=drop_every(100)(feed))
@@ -184,7 +184,7 @@ def refuse(status: int = 503, *, times: int = 1, error: Exception | None = None)
 
     Args:
         status: The HTTP status to refuse them with.
-        times: How many.
+        times: The number of dials.
         error: An error to fail them with instead, e.g. ``ConnectionRefusedError()``.
 
     Examples:
@@ -225,7 +225,7 @@ def corrupt(every: int = 1, *, damage: Damage | None = None) -> Fault:
 
     Args:
         every: Which: 10 damages the tenth, the twentieth, …
-        damage: Returns what a message becomes; left out, its second half is cut off.
+        damage: Returns the damaged message; left out, the second half is cut off.
 
     Examples:
         >>> Socket(feed.url, transport=corrupt(every=10)(feed))

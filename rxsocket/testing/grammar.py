@@ -51,7 +51,7 @@ NEXT_PHASE: Mapping[EpochPhase, Mapping[type, EpochPhase]] = MappingProxyType(
         EpochPhase.OVER: {},
     }
 )
-"""The phase that each event leads to; what is not here is an error."""
+"""The phase that each event leads to; any other event is an error."""
 
 SHOWN = 20
 """Number of events that an error shows."""

@@ -97,7 +97,7 @@ class Accept:
 
         Args:
             messages: The messages; or a function that makes them, called for each connection.
-            rate: How many to send a second at most; ``None`` for as fast as they are read, which in
+            rate: Most messages a second; ``None`` for as fast as they are read, which in
                 virtual time is at one instant, so an endless feed needs a rate there.
 
         Examples:

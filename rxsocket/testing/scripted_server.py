@@ -38,7 +38,7 @@ class ScriptedServer:
         default: The script for handshakes that come when the queue is empty.
         tokens: Credentials that are accepted; another gets a 401 and takes no script from the
             queue. ``None`` accepts every client.
-        log: Where its connections write what they see.
+        log: The log of its connections.
     """
 
     def __init__(

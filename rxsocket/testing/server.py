@@ -193,7 +193,7 @@ class Server(ScriptedServer):
         with suppress(NotImplementedError):  # on Windows
             for port in listening.sockets:
                 self._loop.remove_reader(port)
-        # What was accepted by now is tracked, to be closed, in the next two turns of the loop; of a
+        # Accepted connections are tracked, to be closed, in the next two turns of the loop; of a
         # port that is closed before, or a loop that ends, asyncio would leave it open.
         for _ in range(2):
             await asyncio.sleep(0)

@@ -40,7 +40,7 @@ class TopicHub(RoutedHub[Any]):
     """The listeners of one pattern and type; a payload is converted once for all of them.
 
     Attributes:
-        pattern: The topic, or what topics have to match.
+        pattern: The topic, or the pattern of topics.
         convert: Converts a payload to the type.
     """
 

@@ -225,7 +225,7 @@ class Emitter(Outgoing, Generic[T]):
         """Send a payload; see ``Socket.send`` for when and how.
 
         Args:
-            payload: What to send, before the mapper.
+            payload: The payload, before the mapper.
             params: Values for the parameters that are still unbound.
 
         Returns:
