@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -14,11 +15,15 @@ from rxsocket import (
     Carried,
     Carrier,
     ConnectFailed,
+    InEffect,
     Opened,
     ProviderFailed,
     State,
+    carrier,
     cookie,
+    first_message,
     header,
+    in_band,
     query,
     refreshing,
     subprotocol,
@@ -54,6 +59,49 @@ def test_five_drops_six_tickets(clock: VirtualClock, scene: Make, name: str, kin
     tickets_seen = [seen(handshake) for handshake in it.peer.handshakes[:6]]
     assert len(tickets_seen) == 6 and len(set(tickets_seen)) == 6
     assert all(str(ticket).startswith("ticket") for ticket in tickets_seen)
+
+
+# --- what users' functions get
+
+
+def test_a_mapping_reaches_each_users_function_as_a_dict(clock: VirtualClock, scene: Make) -> None:
+    """C10: ``json.dumps`` takes it, and what one does to it is not seen by the next."""
+    given: list[Any] = []
+
+    def as_text(value: Any) -> str:
+        given.append(value)
+        text = json.dumps(value)
+        value.clear()
+        return text
+
+    def plain(value: Any) -> Carried:
+        return Carried(headers={"X-Plain": as_text(value)})
+
+    @carrier
+    def marked(value: Any) -> Carried:
+        return Carried(headers={"X-Marked": as_text(value)})
+
+    both = marked & plain & query() & first_message(as_text)
+    in_use = in_band(as_text, accepted=lambda message: message == "yes")
+    it = scene(
+        accept().expect().expect().send("yes"),
+        auth={"token": "a", "rooms": ["r"]},
+        carrier=both,
+        on_auth_change=in_use,
+        identity=lambda value: as_text(value) and "the same",
+    )
+    clock.advance(10.0)
+    change = it.socket.set_auth({"token": "b", "rooms": ["r"]})
+    clock.advance(1.0)
+    assert change.result() == InEffect(1)
+    assert len(given) > 6 and all(type(value) is dict for value in given)
+    assert [text for _, text in it.peer.received] == [
+        '{"token": "a", "rooms": ["r"]}',
+        '{"token": "b", "rooms": ["r"]}',
+    ]
+    (seen,) = it.peer.handshakes
+    assert seen.headers["X-Plain"] == seen.headers["X-Marked"] == '{"token": "a", "rooms": ["r"]}'
+    assert dict(seen.query) == {"token": "a", "rooms": "r"}
 
 
 # --- what the server sees

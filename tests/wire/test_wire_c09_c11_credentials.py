@@ -37,7 +37,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
-from .wire_helpers import Inbox, Watch, quick
+from .wire_helpers import Inbox, Peer, Watch, frame, quick, raw
 
 REFUSALS: dict[str, Script] = {
     "401": reject(401),
@@ -423,3 +423,55 @@ def test_asyncio_in_debug_mode_shows_no_credential(caplog: pytest.LogCaptureFixt
         asyncio.run(main(), debug=True)
         assert peer.handshakes[0].credential == "c4n4ry-4711"
     assert texts and not [text for text in [*texts, caplog.text] if "c4n4ry" in text]
+
+
+def test_a_server_that_refuses_with_400() -> None:
+    """C9, C16: as Vite and socket.io do; a server that restarts has another token."""
+    good = "one"
+
+    def play(peer: Peer) -> None:
+        if f"token={good} ".encode() in peer.request:
+            peer.send(peer.answer + frame(f"hello {good}".encode()))
+            peer.drain()
+        else:
+            peer.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nBad Request")
+
+    with raw(play) as peer:
+        socket = Socket(peer.url, auth="one", stable_after=0, backoff=quick())
+        watch = Watch(socket)
+        watch.until(lambda seen: seen.messages == ["hello one"])
+        refused = socket.set_auth("wrong").result(5)
+        assert isinstance(refused, Refused) and "HTTP 400 'Bad Request'" in refused.reason
+        assert socket.state.value is State.AWAITING_AUTH
+        assert isinstance(socket.set_auth("one").result(5), InEffect)
+        good = "two"
+        peer.cut()
+        assert watch.wait(ConnectFailed, 3).tolerated  # it may be a deploy
+        assert isinstance(socket.set_auth("two").result(5), InEffect)
+        assert watch.messages == ["hello one", "hello one", "hello two"]
+        socket.close().result(5)
+
+
+def test_a_session_that_ends_at_a_login_page() -> None:
+    """C9, C16: a redirect elsewhere; the next credential brings the same subscribers back."""
+    good = b"one"
+
+    def play(peer: Peer) -> None:
+        if b"token=" + good in peer.request:
+            peer.send(peer.answer + frame(b"hello " + good))
+            peer.drain()
+        else:
+            peer.send(b"HTTP/1.1 302 Found\r\nLocation: https://login.test/\r\n\r\n")
+
+    with raw(play) as peer:
+        socket = Socket(peer.url, auth="old", stable_after=0, backoff=quick())
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        assert isinstance(socket.set_auth("one").result(5), InEffect)
+        good = b"two"
+        peer.cut()
+        assert watch.wait(ConnectFailed, 2).tolerated
+        assert isinstance(socket.set_auth("three").result(5), Refused)
+        assert isinstance(socket.set_auth("two").result(5), InEffect)
+        assert watch.messages == ["hello one", "hello two"]
+        socket.close().result(5)

@@ -167,15 +167,19 @@ class Raw:
                 self._changed.notify_all()
             self._play(peer)
 
+    def cut(self) -> None:
+        """Cut the connections that are open."""
+        for tcp in self._open:
+            with suppress(OSError):
+                tcp.shutdown(sockets.SHUT_RDWR)
+
     def stop(self) -> None:
         """Cut everything; nothing is left afterwards."""
         with suppress(OSError):
             self._listening.shutdown(sockets.SHUT_RDWR)
         self._listening.close()
         self._acceptor.join()
-        for tcp in self._open:
-            with suppress(OSError):
-                tcp.shutdown(sockets.SHUT_RDWR)
+        self.cut()
         for thread in self._threads:
             thread.join()
 
