@@ -813,6 +813,13 @@ def test_a_provider_that_logs_out_during_a_handover_is_named(
     assert str(failed.error) == f"no connection was made: {Cause.LOGGED_OUT.value}"
 
 
+def test_an_attempt_has_no_age(clock: VirtualClock, scene: Make) -> None:
+    """What got old is gone: the attempt that follows it is not given up for that."""
+    it = scene(accept().wait(95.0).drop(), hang(), auth=A, max_age=100.0, open_timeout=20.0)
+    clock.advance(110.0)
+    assert it.names == ["Connecting", "Opened", "Closed", "Waiting", "Connecting"]
+
+
 def test_max_age_is_spread(clock: VirtualClock, scene: Make) -> None:
     """Between 0.9 and 1 times max_age, so that sockets opened together are not renewed together."""
     at = []

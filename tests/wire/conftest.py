@@ -14,12 +14,13 @@ from internals import use_transport
 
 from .secret_surfaces import Canary, Surfaces, everything_logged
 
-# What looks at what moves the bytes: wire, options, secrets. The rest is the same code above them.
+# What looks at what moves the bytes: wire, options, pausing, secrets. The rest is the same code above.
 CORE = (
     "test_answers",
     "test_links",
     "test_proxies",
     "test_wire_c01_c04_shape",
+    "test_wire_c13_changes_without_a_gap",
     "test_wire_c03_going_on",
     "test_wire_messages",
     "test_wire_options",
