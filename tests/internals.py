@@ -35,8 +35,8 @@ from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.sending.outbox import MAX_BYTES, MAX_MESSAGES, Outbox
 from rxsocket.session.handover import RecentKeys
 from rxsocket.streams.iteration import HIGH_WATER
+from rxsocket.testing.clients import PeerConnection
 from rxsocket.testing.fake import Fake
-from rxsocket.testing.peer_connection import PeerConnection
 from rxsocket.testing.script import Accept, Payload, Script
 from rxsocket.testing.server import Server
 from rxsocket.testing.virtual_loop import EPOCH

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.events import Event
-from rxsocket.recording.format import Entry
-from rxsocket.recording.player import Speed, play, scheduler_or_default, speed_of
+from rxsocket.engine.engine import Engine
+from rxsocket.engine.run_state import StopReason
+from rxsocket.events import (
+    Aborted,
+    Cause,
+    Closed,
+    Connecting,
+    Ended,
+    EpochEnd,
+    EpochEvent,
+    Event,
+    Message,
+    Opened,
+)
+from rxsocket.policy.verdicts import Verdict
+from rxsocket.recording.format import AuthSeen, Entry, recorded_credential
+from rxsocket.recording.player import (
+    RecordedConnections,
+    Speed,
+    play,
+    scheduler_or_default,
+    speed_of,
+)
 from rxsocket.recording.reader import read_entries, read_header
-from rxsocket.recording.replay_socket import ReplaySocket
-from rxsocket.recording.replay_transport import ReplayTransport
+from rxsocket.recording.replay_transport import RecordedLink, ReplayTransport
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Request, Signal
 
@@ -105,7 +126,7 @@ class Replay:
             >>> socket.messages.subscribe(print)
             >>> socket.wait()
         """
-        return ReplaySocket(
+        return _ReplaySocket(
             self.url, self._began, self._entries, self._speed, self._scheduler, loop
         )
 
@@ -160,3 +181,179 @@ def replay(
         >>> scheduler.start()
     """
     return Replay(Path(path), speed_of(speed), scheduler, partial)
+
+
+class _ReplayClock:
+    """The recorded wall time: at the speed of the replay while it plays, else at that of real time.
+
+    ::
+
+        real time       10:00:00 ------- 10:00:01 ------- 10:00:02 -------
+        speed=10        07:30:00 ------- 07:30:10 ------- 07:30:20 -------
+
+    Args:
+        began: The wall time of the start of the recording.
+        speed: Factor to the recorded speed; ``None`` stops the clock between two entries.
+        now: Returns the real time.
+    """
+
+    def __init__(self, began: float, speed: float | None, now: Callable[[], float]) -> None:
+        self._now = now
+        self._speed = 0.0 if speed is None else speed
+        self._known = began, now(), 0.0  # replaced as a whole: other threads read it
+
+    def __call__(self) -> float:
+        at, since, speed = self._known
+        return at + max(0.0, self._now() - since) * speed
+
+    def set(self, at: float) -> None:
+        self._known = at, self._now(), self._speed
+
+    def run_freely(self) -> None:
+        """Go on at the speed of real time."""
+        self._known = self(), self._now(), 1.0
+
+
+class _ReplaySocket(Socket):
+    """See :meth:`Replay.socket`; ``entries`` opens the recording, at each start.
+
+    ::
+
+        recording    Connecting ── Opened ── a ── b ── Closed ── Waiting ── Connecting ── …
+        events       Connecting ── Opened ── a ── b ── Closed ── Waiting ── Connecting ── …
+        messages     ───────────────────── a ── b ─────────────────────────────────────── …
+    """
+
+    def __init__(
+        self,
+        url: str,
+        began: float,
+        entries: Callable[[], Iterator[Entry]],
+        speed: float | None,
+        scheduler: abc.SchedulerBase | None,
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        first = RecordedConnections(entries()).first_credential
+        super().__init__(url, auth=recorded_credential(first), transport=_dial_nobody, loop=loop)
+        self._entries = entries
+        self._speed = speed
+        self._replay_scheduler = scheduler
+        socket_loop = self._engine.loop
+        self._clock = socket_loop.replay_time = _ReplayClock(began, speed, socket_loop.real_time)
+
+    def _connections(self) -> Observable[Event]:
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            playback = _Playback(self._engine, self._clock, self.url, observer)
+            playing = play(
+                self._entries(),
+                scheduler_or_default(self._replay_scheduler or scheduler),
+                self._speed,
+                playback.on_next,
+                playback.on_completed,
+            )
+            return CompositeDisposable(playing, Disposable(playback.dispose))
+
+        return Observable(subscribe)
+
+
+class _Playback:
+    """The recording, played once from the start to its end."""
+
+    def __init__(
+        self, engine: Engine, clock: _ReplayClock, url: str, observer: abc.ObserverBase[Event]
+    ) -> None:
+        self._clock = clock
+        self._loop = engine.loop
+        self._publisher = engine.publisher
+        self._outbox = engine.outbox
+        self._run_state = engine.run_state
+        self._observer = observer
+        self._url = url
+        self._epochs_before = engine.run_state.epoch  # an epoch is never used again (C2)
+        self._dialling: set[int] = set()
+        self._open: set[int] = set()
+        self._ended = False
+
+    def on_next(self, entry: Entry) -> None:
+        with self._loop.turn():
+            self._clock.set(entry.at)
+            if isinstance(entry, AuthSeen):
+                self._publisher.set_credential(recorded_credential(entry))
+            elif isinstance(entry, EpochEvent):
+                self._on_epoch_event(entry)
+            elif isinstance(entry, Event):
+                self._emit(entry)
+
+    def on_completed(self) -> None:
+        if not self._ended:
+            with self._loop.turn():
+                cause = Cause.RECORDING_OVER
+                ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._loop.wall_time())
+                self._end_epochs(StopReason(cause))
+                self._emit(ended)
+        self._clock.run_freely()
+
+    def dispose(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._end_epochs(self._run_state.stop_reason)
+        self._clock.run_freely()
+
+    def _on_epoch_event(self, event: EpochEvent) -> None:
+        event = replace(event, epoch=event.epoch + self._epochs_before)
+        epoch, at = event.epoch, event.at
+        self._run_state.epoch = max(self._run_state.epoch, epoch)
+        if isinstance(event, Connecting):
+            self._dialling.add(epoch)
+        elif epoch not in self._dialling | self._open:  # it started before the recording
+            cause = Cause.STARTED
+            self._emit(Connecting(epoch=epoch, cause=cause, attempt=1, url=self._url, at=at))
+            self._dialling.add(epoch)
+        if isinstance(event, (Message, Closed)) and epoch in self._dialling:
+            self._open_epoch(Opened(epoch=epoch, at=at))
+        if isinstance(event, Message):
+            self._publisher.deliver([event.data], at=at)
+        elif isinstance(event, Opened):
+            self._open_epoch(event)
+        else:
+            if isinstance(event, EpochEnd):
+                self._dialling.discard(epoch)
+                self._open.discard(epoch)
+                if not self._open:  # in a handover, another one is open already
+                    self._outbox.close()
+            self._emit(event)
+
+    def _open_epoch(self, event: Opened) -> None:
+        self._dialling.discard(event.epoch)
+        self._open.add(event.epoch)
+        self._outbox.open(RecordedLink(event.subprotocol), event.epoch)
+        self._emit(event)
+
+    def _emit(self, event: Event) -> None:
+        self._ended = self._ended or isinstance(event, Ended)
+        self._observer.on_next(event)
+
+    def _end_epochs(self, why: StopReason) -> None:
+        """Publish the missing ends straight to the streams, as this may have no observer."""
+        at = self._loop.wall_time()
+        for epoch in sorted(self._dialling):
+            self._publisher.publish(Aborted(epoch=epoch, cause=why.cause, at=at))
+        for epoch in sorted(self._open):
+            self._publisher.publish(
+                Closed(
+                    epoch=epoch,
+                    reason=why.reason,
+                    sent=why.code,
+                    cause=why.cause,
+                    at=at,
+                )
+            )
+        self._dialling.clear()
+        self._open.clear()
+        self._outbox.close()
+
+
+def _dial_nobody(request: Request) -> Observable[Signal]:
+    raise RuntimeError("a replayed socket dials nobody")

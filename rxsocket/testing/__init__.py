@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from rxsocket.testing.clients import Handshake
 from rxsocket.testing.clock import VirtualClock, clock
 from rxsocket.testing.fake import fake
 from rxsocket.testing.faults import Faults, corrupt, drop_every, faults, refuse, slow
@@ -20,7 +21,6 @@ from rxsocket.testing.grammar import Grammar, GrammarError
 from rxsocket.testing.marbles import assert_marbles, marbles
 from rxsocket.testing.script import accept, hang, reject, unreachable
 from rxsocket.testing.server import server
-from rxsocket.testing.server_log import Handshake
 from rxsocket.testing.watch import Watch, watch
 
 __all__ = [

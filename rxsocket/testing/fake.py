@@ -14,10 +14,9 @@ from reactivex.disposable import Disposable
 from websockets.datastructures import Headers
 
 from rxsocket.errors import ConnectionLost, HandshakeInvalid, HandshakeRefused
-from rxsocket.testing.peer_connection import PeerConnection
+from rxsocket.testing.clients import Handshake, PeerConnection, ServerLog
 from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
 from rxsocket.testing.scripted_server import ScriptedServer
-from rxsocket.testing.server_log import Handshake, ServerLog
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 from rxsocket.transports.handshake import authorization
 

@@ -11,7 +11,13 @@ from typing import Self, TypeVar
 
 from websockets.datastructures import Headers
 
-from rxsocket.testing.peer_connection import PeerConnection
+from rxsocket.testing.clients import (
+    ClientClose,
+    Handshake,
+    PeerConnection,
+    ReceivedMessage,
+    ServerLog,
+)
 from rxsocket.testing.script import (
     Accept,
     ExpectStep,
@@ -26,7 +32,6 @@ from rxsocket.testing.script import (
     duration,
     reject,
 )
-from rxsocket.testing.server_log import ClientClose, Handshake, ReceivedMessage, ServerLog
 
 T = TypeVar("T")
 

@@ -19,10 +19,9 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from rxsocket.testing.peer_connection import PeerConnection
+from rxsocket.testing.clients import Handshake, PeerConnection, ServerLog
 from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
 from rxsocket.testing.scripted_server import ScriptedServer
-from rxsocket.testing.server_log import Handshake, ServerLog
 
 
 class TrackedConnection(ServerConnection):
