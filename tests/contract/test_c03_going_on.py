@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import ssl
 from itertools import pairwise
 from typing import Any
@@ -80,6 +81,34 @@ def test_what_would_have_ended_it_is_a_warning_once(
     assert len(others) == (1 if limit == 1 else 0)
     assert it.socket.state.value is State.OPEN
     assert it.names.count("Message") == 1
+
+
+AWAY = {
+    "a TCP proxy hangs up": ConnectionError("the connection was closed before it was answered"),
+    "502": HandshakeRefused(502),
+    "404": HandshakeRefused(404),
+    "403": HandshakeRefused(403),
+    "a proxy's 503": HandshakeRefused(503, proxy="http://proxy.test:3128"),
+}
+
+
+@pytest.mark.parametrize("name", AWAY)
+def test_an_outage_of_75_seconds(clock: VirtualClock, scene: Make, name: str) -> None:
+    """C3, C9, C16: the same subscribers get messages again, and nobody pressed anything."""
+    peer = fake(STABLE, accept().send("again"))
+
+    def transport(request: Request) -> Observable[Signal]:
+        away = 5.0 < clock.time() < 85.0
+        return reactivex.throw(AWAY[name]) if away else peer(request)
+
+    it = scene(transport=transport, backoff=Backoff(random=random.Random(1)))
+    messages: list[str] = []
+    it.socket.messages.subscribe(messages.append)
+    clock.advance(85.0)
+    assert "Ended" not in it.names and messages == []
+    clock.advance(200.0 if name == "403" else 41.0)
+    assert messages == ["again"]
+    assert it.socket.state.value is State.OPEN
 
 
 @pytest.mark.parametrize("name", AT_FIRST)

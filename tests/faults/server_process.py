@@ -104,6 +104,7 @@ class BadProxy:
         delay: Seconds that each piece is held back.
         rate: Bytes a second, each way; ``None`` for as many as come.
         hole: Whether it reads and forwards nothing, with the connections left open.
+        answer: What it answers to each request by itself; ``None`` to pass it on.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -111,6 +112,7 @@ class BadProxy:
         self.delay = 0.0
         self.rate: float | None = None
         self.hole = False
+        self.answer: bytes | None = None
         self._listening = sockets.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"ws://127.0.0.1:{self._listening.getsockname()[1]}/feed"
         self._ends: list[sockets.socket] = []
@@ -150,6 +152,11 @@ class BadProxy:
             except OSError:
                 return
             self.accepted += 1
+            if self.answer is not None:
+                with near:
+                    near.recv(65536)
+                    near.sendall(self.answer)
+                continue
             try:
                 far = sockets.create_connection(self.target, 5)
             except OSError:

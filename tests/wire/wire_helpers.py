@@ -117,6 +117,11 @@ class Peer:
         """Read what is there, or comes next."""
         return self._tcp.recv(65536)
 
+    def cut(self) -> None:
+        """Lose the connection, if it is there still; on whichever thread."""
+        with suppress(OSError):
+            self._tcp.shutdown(sockets.SHUT_RDWR)
+
     def drain(self) -> bytes:
         """Read until the client is gone."""
         data = b""
