@@ -222,6 +222,14 @@ def advice_about(error: Exception) -> str:
     return ""
 
 
+def advice_about_refusal(error: Exception) -> str:
+    """What helps when an attempt failed so, and the credential is taken for the reason."""
+    about = advice_about(error)
+    if about == NEW_CREDENTIAL or isinstance(error, Unauthorized):
+        return about
+    return f"{NEW_CREDENTIAL}; or {about}" if about else NEW_CREDENTIAL
+
+
 def advice_about_closing(event: Closed) -> str:
     """What helps against a close; empty when only time does."""
     if event.sent is not None and event.sent in OUR_CODES and event.verdict is not None:

@@ -35,6 +35,7 @@ from rxsocket.events import (
 from rxsocket.explain.causes import (
     advice_about,
     advice_about_closing,
+    advice_about_refusal,
     attempt_reason,
     closing,
     describe,
@@ -106,7 +107,9 @@ def advice(event: Event) -> str:
             return advice_about_closing(event)
         case AwaitingAuth(cause=Cause.REFUSED, asks=False):
             return "call set_auth(), or reconnect() to try this one again"
-        case ConnectFailed() | Rejected() | RenewalFailed() | SourceFailed() | SendFailed():
+        case Rejected(error=error):
+            return advice_about_refusal(error)
+        case ConnectFailed() | RenewalFailed() | SourceFailed() | SendFailed():
             return advice_about(event.error)
         case DecodeFailed():
             return "check codec="

@@ -19,8 +19,9 @@ _STATUS_LINE = re.compile(r"HTTP/(1\.[01]) ([1-5]\d\d)(?: .*)?")
 class Redirect(Exception):
     """The server answered with a redirect; ``location`` says where to."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, sets_cookie: bool) -> None:
         self.location = location
+        self.sets_cookie = sets_cookie
 
 
 def invalid_answer(what: str) -> HandshakeInvalid:
@@ -55,7 +56,7 @@ class Answer:
         """What an answer means that is no 101."""
         location = self.header("location")
         if 300 <= self.status < 400 and location is not None:
-            return Redirect(location)
+            return Redirect(location, sets_cookie=self.header("set-cookie") is not None)
         return HandshakeRefused(
             self.status, retry_after=self.header("retry-after"), body=self.body()
         )

@@ -108,7 +108,7 @@ class _Dial(abc.DisposableBase):
         self._observer.on_error(failure)
 
     async def _follow_redirects(self, request: Request, handshake: Handshake) -> Start:
-        first = request
+        first, sets_cookie = request, False
         for _ in range(MAX_REDIRECTS):
             uri = to_uri(request.url)
             url = proxy_for(uri, request.options.proxy)
@@ -117,8 +117,12 @@ class _Dial(abc.DisposableBase):
                 return await handshake(request, uri, self._proxy)
             except Redirect as redirect:
                 location = redirect.location
+                sets_cookie = sets_cookie or redirect.sets_cookie
             request = _redirected(request, Address.parse(first.url), location)
-        raise RedirectRefused(f"more than {MAX_REDIRECTS} redirects")
+        hint = (
+            "; the cookie that they set is not sent: carry it with cookie()" if sets_cookie else ""
+        )
+        raise RedirectRefused(f"more than {MAX_REDIRECTS} redirects{hint}")
 
 
 def _redirected(request: Request, origin: Address, location: str) -> Request:

@@ -884,3 +884,13 @@ def test_its_first_kibibyte_is_kept(clock: VirtualClock, scene: Make) -> None:
     [rejected] = [event for event in it.events if isinstance(event, Rejected)]
     assert isinstance(rejected.error, HandshakeRefused)
     assert rejected.error.body == "x" * 1014 + "***"
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_what_helps_against_a_refusal(clock: VirtualClock, scene: Make, status: int) -> None:
+    """Another credential first, also when the status may mean something else."""
+    it = scene(reject(status), auth=A)
+    clock.advance(1.0)
+    advice = it.socket.explain().advice
+    assert advice.startswith("call set_auth(...) with another credential")
+    assert ("compare the URL" in advice) is (status == 400)

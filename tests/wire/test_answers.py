@@ -15,6 +15,7 @@ from extras import needs
 from internals import tcp
 
 from rxsocket import (
+    AwaitingAuth,
     Cause,
     Closed,
     ConnectFailed,
@@ -22,6 +23,7 @@ from rxsocket import (
     HandshakeRefused,
     Message,
     PeerClosed,
+    RedirectRefused,
     Rejected,
     Socket,
     Verdict,
@@ -112,7 +114,9 @@ def test_a_refusal_in_full(transport: str) -> None:
 
     with raw(play) as peer:
         socket = Socket(peer.url, auth="s3cret-canary")
-        rejected = Watch(socket).wait(Rejected)
+        watch = Watch(socket)
+        watch.wait(AwaitingAuth)
+        [rejected] = watch.of(Rejected)
         said = "{'hint': 'no X-Api-Key, but ***'}"
         assert str(rejected.error) == (
             f"the server refused the handshake with HTTP 401 {said!r}; the credential went as the "
@@ -120,6 +124,21 @@ def test_a_refusal_in_full(transport: str) -> None:
         )
         assert repr(said) in str(socket.explain())
         socket.close().result(5)
+
+
+def test_a_redirect_that_sets_the_cookie_that_it_wants(transport: str) -> None:
+    """No cookie of a server's is kept: the error says so, and what to do instead."""
+
+    def play(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 302 Found\r\nLocation: /\r\nSet-Cookie: seen=1\r\n\r\n")
+
+    async def main() -> None:
+        with raw(play) as peer:
+            async with dialled(transport, peer.url) as made:
+                with pytest.raises(RedirectRefused, match=r"is not sent: carry it with cookie\(\)"):
+                    await asyncio.wait_for(made.link, 5)
+
+    run(main)
 
 
 ACCEPTED = {
