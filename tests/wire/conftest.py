@@ -14,7 +14,7 @@ from internals import use_transport
 
 from .secret_surfaces import Canary, Surfaces, everything_logged
 
-# What looks at what moves the bytes: wire, options, pausing, secrets. The rest is the same code above.
+# What looks at what moves the bytes: wire, options, pausing, secrets. The rest is the code above.
 CORE = (
     "test_answers",
     "test_links",
