@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
@@ -55,28 +54,22 @@ def open_socket(url: str, auth: Entries | None, carrier: Carrier) -> Generator[S
 
 def set_auth_from_stdin(socket: Socket, show: Callable[[OutputItem], None]) -> None:
     """Let each line of standard input change the credential, and show the outcome."""
-    read_stdin(lambda line: _set_auth(socket, line, show))
+
+    def on_line(line: bytes) -> None:
+        try:
+            receipt = socket.set_auth(from_line(line.decode()))
+        except UnicodeDecodeError:
+            show(Notice("standard input: a line is not UTF-8 text"))
+        except (UsageError, TypeError, ValueError) as error:
+            show(Notice(str(error)))
+        else:
+            receipt.subscribe(show, lambda error: show(Notice(describe(error))))
+
+    read_stdin(on_line)
 
 
-def _set_auth(socket: Socket, line: bytes, show: Callable[[OutputItem], None]) -> None:
-    try:
-        receipt = socket.set_auth(from_line(line.decode()))
-    except UnicodeDecodeError:
-        show(Notice("standard input: a line is not UTF-8 text"))
-    except (UsageError, TypeError, ValueError) as error:
-        show(Notice(str(error)))
-    else:
-        receipt.subscribe(show, lambda error: show(Notice(describe(error))))
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
-    """The last item of a queue."""
-
-    failed: bool
-
-
-OutputQueue: TypeAlias = "SimpleQueue[OutputItem | StreamEnded]"
+OutputQueue: TypeAlias = "SimpleQueue[OutputItem | int]"
+"""Items to write; the last one is the exit code."""
 
 
 def listen(
@@ -95,9 +88,7 @@ def listen(
 
 
 def enqueue(queue: OutputQueue, events: Observable[Event]) -> abc.DisposableBase:
-    return events.subscribe(
-        queue.put, lambda _: queue.put(StreamEnded(True)), lambda: queue.put(StreamEnded(False))
-    )
+    return events.subscribe(queue.put, lambda _: queue.put(1), lambda: queue.put(0))
 
 
 def write_all(queue: OutputQueue, output: Output, count: int | None = None) -> int:
@@ -105,8 +96,8 @@ def write_all(queue: OutputQueue, output: Output, count: int | None = None) -> i
     messages = 0
     while messages != count:
         item = queue.get()
-        if isinstance(item, StreamEnded):
-            return int(item.failed)
+        if isinstance(item, int):
+            return item
         output(item)
         messages += isinstance(item, Message)
     return 0

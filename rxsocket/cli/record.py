@@ -17,7 +17,6 @@ from rxsocket.auth.carrier import Carrier
 from rxsocket.cli.credentials import Entries, UsageError
 from rxsocket.cli.listen import (
     OutputQueue,
-    StreamEnded,
     enqueue,
     open_socket,
     set_auth_from_stdin,
@@ -87,8 +86,8 @@ def _write_events(
             item = queue.get(timeout=TERMINAL_INTERVAL)
         except Empty:
             item = None
-        if isinstance(item, StreamEnded):
-            return int(item.failed)
+        if isinstance(item, int):
+            return item
         if recorder.error is not None:
             progress.notice(f"the recording stopped: {recorder.error}")
             return 1

@@ -16,31 +16,27 @@ MARKED = 90
 
 def first_time(activity: Activity) -> float:
     """The time of the first thing that a picture can show."""
-    model = activity.model
-    firsts = [
-        *(connection.dialled for connection in list(model.connections)[:1]),
-        *(pause.begin for pause in list(model.pauses)[:1]),
-        *(note.at for note in list(model.notes)[:1]),
-        *(one.start for one in activity.received[:1] if not activity.arrivals),
-        *(at for at, _ in activity.arrivals[:1]),
-        *activity.send_times[:1],
-    ]
-    return min(firsts, default=activity.now - 1.0)
+    return min(_times(activity), default=activity.now - 1.0)
 
 
 def last_time(activity: Activity) -> float:
-    """The time of the last thing."""
+    """The time of the last thing that a picture can show."""
+    model, times = activity.model, list(_times(activity))
+    if model.connections and model.credentials:
+        times.append(model.credentials[-1].at)
+    return max(times, default=activity.now)
+
+
+def _times(activity: Activity) -> Iterator[float]:
     model = activity.model
-    newest = list(model.connections)[-1:]
-    lasts = [
-        *(connection.ended for connection in newest if connection.ended is not None),
-        *(connection.dialled for connection in newest),
-        *(note.at for note in list(model.notes)[-1:]),
-        *(at for at, _ in activity.arrivals[-1:]),
-        *activity.send_times[-1:],
-        *(use.at for use in list(model.credentials)[-1:] if newest),
-    ]
-    return max(lasts, default=activity.now)
+    for connection in model.connections:
+        yield connection.dialled
+        if connection.ended is not None:
+            yield connection.ended
+    yield from (pause.begin for pause in model.pauses)
+    yield from (note.at for note in model.notes)
+    yield from (at for at, _ in activity.arrivals)
+    yield from activity.send_times
 
 
 def timeline_scene(title: str, activity: Activity, begin: float, end: float, zone: float) -> Scene:
