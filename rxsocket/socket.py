@@ -688,6 +688,8 @@ one again
         await self._engine.close_and_wait(interrupted=exc_type is not None)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):  # an error of __init__ is shown, with its frames
+            return "<Socket: not made>"
         return f"<Socket {self._engine.options.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

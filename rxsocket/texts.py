@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterator
+from html import escape
 from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)
@@ -37,6 +38,11 @@ def _shows(letter: str) -> bool:
 
 def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape").decode()
+
+
+def markup(text: str) -> str:
+    """A text as it may stand in HTML and XML."""
+    return escape(printable(text))
 
 
 def quoted(text: str) -> str:

@@ -93,6 +93,7 @@ class Carried:
         fixed: Iterable[str] = (),
         greeting: FirstMessage | None = None,
     ) -> None:
+        object.__setattr__(self, "fixed", ())  # what shows the frame of an error below needs it
         checked = {
             "query": _pairs("query", query, _parameter, _parameter),
             "headers": _pairs("headers", headers, header_name, header_value),

@@ -8,7 +8,6 @@ import threading
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from rxsocket.explain.causes import describe
 from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import running_loop, wall_clock
+from rxsocket.texts import markup
 from rxsocket.validation import instance, is_list, whole_number
 
 SHOWN = 10
@@ -139,14 +139,14 @@ class Frame(StreamView):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         html = self.render(TimeWindow()).html
-        return mimebundle(self, {"text/plain": repr(self), "text/html": html})
+        return mimebundle(self, {"text/plain": _encodable(repr(self)), "text/html": html})
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw its last rows for a page."""
         tail = self._tail()
-        table: str = self._table(tail)._repr_html_()
+        table = _encodable(self._table(tail)._repr_html_())
         note = f"rows: {self.status}" + (f"; the last {len(tail)}:" if self.count > SHOWN else "")
-        return Rendering(f"<div {AS_OUTPUT}>{escape(note)}{table}</div>")
+        return Rendering(f"<div {AS_OUTPUT}>{markup(note)}{table}</div>")
 
     def _tail(self) -> list[Any]:
         return [value for _, value in self.values()[-SHOWN:]]
@@ -199,3 +199,8 @@ def _library() -> Any:
     raise ModuleNotFoundError(
         "frame: it needs pandas or polars; run pip install 'rxsocket[notebook]'"
     )
+
+
+def _encodable(text: str) -> str:
+    """JSON may hold halves of surrogates, which no front end can be sent."""
+    return text.encode(errors="backslashreplace").decode()

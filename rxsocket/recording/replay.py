@@ -58,9 +58,9 @@ class Replay:
         partial: bool,
     ) -> None:
         self.path = path
+        self._speed = speed
         first = read_header(path)
         self.url, self._began = first.url, first.at
-        self._speed = speed
         self._scheduler = scheduler
         self._partial = partial
         if not partial:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any
 
 from reactivex import abc
@@ -27,6 +26,7 @@ from rxsocket.render.scene import FAULT, clock_time, colour_of
 from rxsocket.render.timeline_model import CredentialUse
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.state import State
+from rxsocket.texts import markup
 
 RATE_WINDOW = 5.0
 """Seconds over which the rate is taken."""
@@ -221,7 +221,7 @@ def _sections(card: Card, zone: float) -> Iterator[str]:
     colour, sign = STATE_STYLES[card.state]
     since = name = ""
     if card.name:
-        name = f'<strong style="margin-left:12px">{escape(card.name)}</strong>'
+        name = f'<strong style="margin-left:12px">{markup(card.name)}</strong>'
     if card.since is not None:
         age = card.now - card.since
         at = clock_time(card.since, zone, 0.0)
@@ -232,11 +232,11 @@ def _sections(card: Card, zone: float) -> Iterator[str]:
     yield (
         f'<div><span style="color:{colour};font-size:15px">{sign}</span> '
         f"<strong>{card.state.value}</strong>{since}"
-        f'{name}<code style="{MONO};margin-left:12px;background:none">{escape(card.url)}</code>'
+        f'{name}<code style="{MONO};margin-left:12px;background:none">{markup(card.url)}</code>'
         "</div>"
     )
     if card.why:
-        yield f'<div style="{MUTED}">{escape(card.why)}</div>'
+        yield f'<div style="{MUTED}">{markup(card.why)}</div>'
     rows = "".join(_row(name, _fact_html(name, text, card)) for name, text in _facts(card))
     yield f'<table style="{TABLE}">{rows}</table>'
     if card.messages:
@@ -254,7 +254,7 @@ def _row(name: str, html: str) -> str:
 
 def _fact_html(name: str, text: str, card: Card) -> str:
     if name != "credential":
-        return escape(text)
+        return markup(text)
     number = card.credential.number
     badge = ""
     if number:
@@ -265,8 +265,8 @@ def _fact_html(name: str, text: str, card: Card) -> str:
         )
     left = None if card.expires_at is None else card.expires_at - card.now
     if left is None or left <= 0:
-        return badge + escape(text)
-    label = escape(card.credential.label)
+        return badge + markup(text)
+    label = markup(card.credential.label)
     return f'{badge}{label}, expires in <span data-left="{left:.2f}">{span(left)}</span>'
 
 
@@ -274,7 +274,7 @@ def _messages_html(card: Card, zone: float) -> str:
     lines = "".join(
         f'<div style="white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
         f'<span style="{MUTED}">{clock_time(message.at, zone, 0.0)}</span> '
-        f"{escape(message.text)}</div>"
+        f"{markup(message.text)}</div>"
         for message in card.messages
     )
     return (
@@ -287,11 +287,11 @@ def _error_html(card: Card, error: CardError) -> str:
     age = card.now - error.at
     advice = ""
     if error.advice not in card.advice:  # else it stands above, or there is none
-        advice = f'<div style="{MUTED}">you can: {escape(error.advice)}</div>'
+        advice = f'<div style="{MUTED}">you can: {markup(error.advice)}</div>'
     return (
         '<div style="margin-top:6px;border-top:1px solid rgba(127,127,127,.25);padding-top:5px">'
         f'<span style="color:{FAULT}">✕</span> last error, <span data-age="{age:.2f}">{span(age)}'
-        f"</span> ago: {escape(error.text)}{advice}</div>"
+        f"</span> ago: {markup(error.text)}{advice}</div>"
     )
 
 

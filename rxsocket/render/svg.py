@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from itertools import groupby
 
 from rxsocket.render.histogram import column_rates, column_times
@@ -20,6 +19,7 @@ from rxsocket.render.scene import (
     colour_of,
     ticks,
 )
+from rxsocket.texts import markup
 
 WIDTH = 880
 """Pixels, as all that follows."""
@@ -65,7 +65,7 @@ class _SvgRenderer:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
             f'viewBox="0 0 {WIDTH} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
-            f'fill="{theme.text}"><title>{escape(scene.title)}</title>'
+            f'fill="{theme.text}"><title>{markup(scene.title)}</title>'
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6" '
             f'fill="{theme.background}" stroke="{theme.line}"/>'
         )
@@ -241,7 +241,7 @@ def _rect(x: float, y: float, width: float, height: float, **attributes: object)
 
 
 def _text(x: float, y: float, text: str, title: str = "", /, **attributes: object) -> str:
-    return _element("text", _title(title) + escape(text), x=x, y=y, **attributes)
+    return _element("text", _title(title) + markup(text), x=x, y=y, **attributes)
 
 
 def _lane_height(lane: Lane) -> float:
@@ -261,7 +261,7 @@ def _rate_text(rate: float) -> str:
 
 
 def _title(text: str) -> str:
-    return f"<title>{escape(text)}</title>" if text else ""
+    return f"<title>{markup(text)}</title>" if text else ""
 
 
 def text_width(text: str) -> float:

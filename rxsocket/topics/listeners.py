@@ -108,7 +108,8 @@ class Topics:
     def emitter(self, topic: str, mapper: Callable[[T], Any] | None) -> Emitter[T]:
         checked = None if mapper is None else function("mapper", mapper)
         engine, pattern = self._engine, Pattern(topic)
-        return Emitter(engine.send_value, engine.report_not_sent, self._envelope, pattern, checked)
+        masked, send = self.publisher.history.as_read, engine.send_value
+        return Emitter(send, engine.report_not_sent, self._envelope, pattern, checked, masked)
 
     def hub(self, pattern: Pattern, type: Any) -> TopicHub:
         """The hub that all listeners of a pattern and type share."""
@@ -276,10 +277,10 @@ class Listener(CheckedObservable[T]):
     """
 
     def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
-        self._hub = topics.hub(pattern, type)  # raises if the type is unusable
-        super().__init__(f"listener {pattern.text}", origin=self._hub)
         self._topics = topics
         self._pattern = pattern
+        self._hub = topics.hub(pattern, type)  # raises if the type is unusable
+        super().__init__(f"listener {pattern.text}", origin=self._hub)
         self._type = type
 
     def __repr__(self) -> str:

@@ -129,11 +129,11 @@ class Pattern:
     __slots__ = ("_segments", "text", "unbound")
 
     def __init__(self, text: str) -> None:
+        self.text = text  # first: what shows the frame of an error below shows this, too
         if not isinstance(text, str):
             raise TypeError(f"topic: pass a string, not {type(text).__name__}")
         if not text:
             raise ValueError("topic: pass a name, such as 'chat/:room'")
-        self.text = text
         self._segments = text.split("/")
         self.unbound = tuple(part[1:] for part in self._segments if part.startswith(":"))
         for name in self.unbound:
@@ -165,7 +165,10 @@ class Pattern:
                 raise ValueError(f"params: there is no :{name} in {self.text!r}")
             text = str(value)
             if not text or "/" in text or text.startswith(":"):
-                raise ValueError(f"params: {text!r} cannot be the segment :{name} of a topic")
+                raise ValueError(  # not quoted: it may be a key
+                    f"params: what is passed for :{name} cannot be the segment :{name} of a topic: "
+                    "it is empty, holds a slash or begins with a colon"
+                )
         parts = (
             str(params[part[1:]]) if part.startswith(":") and part[1:] in params else part
             for part in self._segments
@@ -202,15 +205,17 @@ class Emitter(Outgoing, Generic[T]):
         envelope: Envelope,
         pattern: Pattern,
         mapper: Callable[[T], Any] | None,
+        masked: Callable[[str], str],
     ) -> None:
         super().__init__(send, not_sent)
+        self._masked = masked
         self._send: Callable[[Any], Receipt[Sent]] = send
         self._envelope = envelope
         self._pattern = pattern
         self._mapper = mapper
 
     def __repr__(self) -> str:
-        return f"<Emitter {self._pattern.text}>"
+        return f"<Emitter {self._masked(self._pattern.text)}>"  # which may be named by a key
 
     def with_params(self, **params: Any) -> Emitter[T]:
         """The same emitter with values for parameters: ``.with_params(room=1)``.
@@ -219,7 +224,8 @@ class Emitter(Outgoing, Generic[T]):
             ValueError: If there is no such parameter, or the value cannot be a segment.
         """
         pattern = self._pattern.bind(params)
-        return Emitter(self._send, self._not_sent, self._envelope, pattern, self._mapper)
+        send, not_sent = self._send, self._not_sent
+        return Emitter(send, not_sent, self._envelope, pattern, self._mapper, self._masked)
 
     def emit(self, payload: T, params: Mapping[str, Any] | None = None) -> Receipt[Sent]:
         """Send a payload; see ``Socket.send`` for when and how.

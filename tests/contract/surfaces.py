@@ -188,11 +188,16 @@ def _other_socket(it: Scene, url: str, **options: Any) -> Scene:
     return it
 
 
+def _body(make: Make, clock: VirtualClock, said: str) -> Scene:
+    return make(reject(401, body=f"bad token {said}"), auth={"token": CANARY})
+
+
 PLACES: dict[str, Callable[[Make, VirtualClock, str], Scene]] = {
     "a reason": _reason,
     "the reason of a lost connection": _lost,
     "a reason before it opens": _before_it_opens,
     "Retry-After": _retry_after,
+    "the body of a refusal": _body,
     "a message": _message,
     "an earlier credential": _earlier_one,
     "one refused beside": _refused_beside,

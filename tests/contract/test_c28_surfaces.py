@@ -49,3 +49,15 @@ def test_what_a_server_repeats_shows_nowhere(
     shown = surfaces.read()
     assert [name for name, text in shown.items() if told(text)] == []
     assert len(shown) > 15
+
+
+def test_topics_that_are_named_by_a_key(clock: VirtualClock, scene: Make) -> None:
+    """C28: neither a listener nor an emitter shows it, nor an error about a parameter."""
+    it = scene(auth={"token": CANARY})
+    clock.advance(0.1)
+    listener, emitter = (make(f"user/{CANARY}") for make in (it.socket.listener, it.socket.emitter))
+    pattern = it.socket.listener("user/:key")
+    assert repr(listener) == "<Listener user/***>" and repr(emitter) == "<Emitter user/***>"
+    with pytest.raises(ValueError, match="cannot be the segment :key") as caught:
+        pattern.with_params(key=CANARY)
+    assert not told(str(caught.value))

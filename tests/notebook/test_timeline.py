@@ -15,7 +15,7 @@ from rxsocket import Socket, State, handover
 from rxsocket.notebook import timeline
 from rxsocket.recording import record, replay
 from rxsocket.render.histogram import Histogram
-from rxsocket.render.scene import Lane, Scene
+from rxsocket.render.scene import Bar, Label, Lane, Mark, Scene
 from rxsocket.render.svg import place_labels, svg, text_width
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
@@ -218,6 +218,24 @@ def test_the_file_stands_alone(story: tuple[Any, Socket, VirtualClock]) -> None:
     assert tags <= {"svg", "title", "g", "rect", "path", "text", "circle"}
     assert not re.search(r"href|url\(|var\(|<!|\son\w+=", svg)
     assert "<script" not in svg
+
+
+ODD = "".join(map(chr, (*range(32), 127, 0x85, 0x2028, 0x202E, 0xD800, 0xFFFE, 0xFFFF)))
+
+
+def test_any_text_can_be_drawn() -> None:
+    """C32: control characters and halves of surrogates are escaped, also in what users write."""
+    lane = Lane(
+        name=ODD,
+        note=ODD,
+        labelled=True,
+        bars=(Bar(0.0, 1.0, text=ODD, detail=ODD, style="dashed"),),
+        marks=(Mark(0.5, "marble", text=ODD, detail=ODD),),
+        labels=(Label(0.5, ODD),),
+    )
+    picture = svg(Scene(title=ODD, begin=0.0, end=1.0, lanes=(lane,)))
+    ET.fromstring(picture.encode())
+    assert picture.isprintable() and "\\x00\\x01" in picture
 
 
 def test_texts_do_not_overlap(story: tuple[Any, Socket, VirtualClock]) -> None:

@@ -6,11 +6,14 @@ import functools
 import inspect
 import math
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from rxsocket import Backoff, Carried, Secret, Socket, refreshing
+from rxsocket.recording import replay
 from rxsocket.validation import (
     accepting_one,
     callback,
@@ -200,3 +203,29 @@ def test_guards() -> None:
     """What counts as a mapping, and as a list."""
     assert is_mapping({}) and not is_mapping([])
     assert is_list([]) and is_list(()) and not is_list("ab") and not is_list({1})
+
+
+SOCKET = Socket("ws://fake.test/")
+FAILS: dict[str, Callable[[], object]] = {
+    "Socket(url)": lambda: Socket("http://x"),
+    "Socket(auth)": lambda: Socket("ws://x", auth=5),
+    "Socket(carrier)": lambda: Socket("ws://x", auth="a", carrier=lambda _: Carried(query=5)),  # type: ignore[arg-type]
+    "listener(topic)": lambda: SOCKET.listener(""),
+    "listener(type)": lambda: SOCKET.listener("t", type=lambda: 1),
+    "emitter(topic)": lambda: SOCKET.emitter(":a/:a"),
+    "Carried(headers)": lambda: Carried(headers={"a b": "c"}),
+    "refreshing(timeout)": lambda: refreshing(lambda: "a", timeout=-1),
+    "Secret": lambda: Secret(5),  # type: ignore[arg-type]
+    "Backoff": lambda: Backoff(first=-1),
+    "replay": lambda: replay("/nonexistent/session.jsonl"),
+}
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_an_error_can_be_shown_with_the_variables_of_its_frames(name: str) -> None:
+    """What is half made has a repr: crash reporters show ``self``."""
+    with pytest.raises((TypeError, ValueError, OSError)) as caught:
+        FAILS[name]()
+    for frame, _ in list(traceback.walk_tb(caught.value.__traceback__))[1:]:
+        for value in list(frame.f_locals.values()):
+            repr(value)

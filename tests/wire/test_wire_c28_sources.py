@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import pickle
@@ -332,3 +333,34 @@ def test_a_failing_observer_of_auth(surfaces: Surfaces, canary: Canary) -> None:
         assert isinstance(failed.error, RuntimeError)
         look(surfaces, watch)
         socket.close().result(5)
+
+
+@pytest.mark.parametrize("source", ["string provider", *SOURCES])
+def test_the_debug_mode_of_asyncio(surfaces: Surfaces, canary: Canary, source: str) -> None:
+    """C28: it writes down what it calls and with what, and tasks with what they wait for."""
+    canary.text = canary.core = "q8x5z0rk"  # short: what is long is cut
+    canary.forms = {canary.text}
+    sources = {"string provider": lambda text: lambda: text, **SOURCES}
+
+    async def look_at_tasks() -> None:
+        while True:
+            for task in asyncio.all_tasks():
+                surfaces.text("a task", repr(task))
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        loop.slow_callback_duration = 0.0
+        looking = loop.create_task(look_at_tasks())
+        with server(accept().send("hello").stay(), accept()) as peer:
+            socket = Socket(peer.url, auth=sources[source](canary.text), backoff=quick())
+            async with socket:
+                async for _ in socket.messages:
+                    break
+                surfaces.show("outcome", await socket.set_auth({"token": f"{canary.text}2"}))
+                await socket.send(canary.text)
+            await socket.close()
+        looking.cancel()
+
+    asyncio.run(main())
