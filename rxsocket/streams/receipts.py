@@ -1,4 +1,7 @@
-"""Receipts: the outcome of something asked for, to await, to subscribe to or to block on (C20)."""
+"""Receipts: the outcome of something asked for, to await, to subscribe to or to block on (C20).
+
+Every receipt settles, also when the action that is to settle it raises: see :func:`run_for`.
+"""
 
 from __future__ import annotations
 

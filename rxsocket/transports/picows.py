@@ -112,7 +112,7 @@ class _Handshake(asyncio.Protocol):
 
     def abort(self) -> None:
         """Let go of a connection that is not wanted any more."""
-        if self._answered.done() and not self._answered.cancelled():
+        if not self._answered.cancel() and not self._answered.cancelled():
             self._answered.exception()  # nobody else may have asked
         if self._transport is not None:
             self._transport.abort()

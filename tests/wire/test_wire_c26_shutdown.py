@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -310,6 +311,31 @@ def test_a_loop_that_ends_with_a_socket_open(transport: str) -> None:
         assert child.code == 0
         assert child.errors == ""
         peer.wait_for(lambda peer: peer.connections == 0)
+
+
+@pytest.mark.parametrize("greets", [True, False], ids=["messages", "silence"])
+def test_a_loop_that_ends_at_any_step(caplog: pytest.LogCaptureFixture, greets: bool) -> None:
+    """C26: the end of asyncio.run(), or of an ``async for`` in it, at any step of a handshake."""
+
+    async def read(socket: Socket) -> None:
+        async for _ in socket.messages:
+            break
+
+    async def main(socket: Socket, turns: int) -> None:
+        reading = asyncio.ensure_future(read(socket))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if greets:
+            await reading
+
+    with server(*[accept().send("x") if greets else accept()] * 30) as peer:
+        for turns in range(0, 60, 2):
+            socket = Socket(peer.url)
+            asyncio.run(main(socket, turns))
+            socket.close().result(5)
+        peer.wait_for(lambda peer: peer.connections == 0)
+    gc.collect()  # asyncio tells then what nobody asked for
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_waiting_for_what_is_over() -> None:
