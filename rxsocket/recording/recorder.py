@@ -35,6 +35,8 @@ class Recorder(abc.DisposableBase):
 
     Attributes:
         path: Its first file.
+        messages: The number of messages so far.
+        last: The last event.
     """
 
     def __init__(
@@ -44,8 +46,8 @@ class Recorder(abc.DisposableBase):
         self._credential_numbers: dict[str, int] = {}
         self._buffer = EntryBuffer()
         self._writer = WriterThread(self._buffer, file, mask, str(path))
-        self._messages = 0
-        self._last: Event | None = None
+        self.messages = 0
+        self.last: Event | None = None
         self._history = socket._publisher.history  # pyright: ignore[reportPrivateUsage]
         self._sent: tuple[Credential, ...] | None = None
         _in_progress.add(self)
@@ -55,11 +57,6 @@ class Recorder(abc.DisposableBase):
                 self._on_event, lambda _: self.stop(), self.stop
             ),
         )
-
-    @property
-    def messages(self) -> int:
-        """The number of messages so far."""
-        return self._messages
 
     @property
     def size(self) -> int:
@@ -76,14 +73,9 @@ class Recorder(abc.DisposableBase):
         """The error that stopped it, e.g. a full disk, or ``None``."""
         return self._writer.error
 
-    @property
-    def last(self) -> Event | None:
-        """The last event."""
-        return self._last
-
     def __repr__(self) -> str:
         where = "done" if self._writer.written.is_set() else "recording"
-        return f"<Recorder {self.path.name}: {where}, {amount(self._messages, 'message')}>"
+        return f"<Recorder {self.path.name}: {where}, {amount(self.messages, 'message')}>"
 
     def dispose(self) -> None:
         """Stop recording and end the file.
@@ -153,13 +145,13 @@ class Recorder(abc.DisposableBase):
 
     def _on_event(self, event: Event) -> None:
         self._raise_error()  # the socket detaches this observer, and says so on its errors
-        self._last = event
+        self.last = event
         sent = self._history.sent_credentials
         if sent is not self._sent:  # a server may repeat one that is never in use, too
             self._sent = sent
             self._buffer.hide(self._history.secrets)
         if type(event) is Message:
-            self._messages += 1
+            self.messages += 1
             self._buffer.put_message(event)
         else:
             self._buffer.put_event(event)

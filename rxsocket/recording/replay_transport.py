@@ -33,12 +33,8 @@ class RecordedLink:
     """A ``Link`` without a peer: messages sent on it are dropped."""
 
     def __init__(self, subprotocol: str | None) -> None:
-        self._subprotocol = subprotocol
+        self.subprotocol = subprotocol
         self.is_closed = False
-
-    @property
-    def subprotocol(self) -> str | None:
-        return self._subprotocol
 
     @property
     def reads(self) -> int:

@@ -14,7 +14,7 @@ from reactivex.disposable import Disposable
 from websockets.datastructures import Headers
 
 from rxsocket.errors import ConnectionLost, HandshakeInvalid, HandshakeRefused
-from rxsocket.testing.clients import Handshake, PeerConnection, ServerLog
+from rxsocket.testing.clients import Handshake, PeerConnection
 from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
 from rxsocket.testing.scripted_server import ScriptedServer
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
@@ -86,7 +86,7 @@ class FakeLink:
         self._peer = peer
         self._observer: abc.ObserverBase[Signal] | None = observer
         self._loop = asyncio.get_running_loop()
-        self._subprotocol = subprotocol
+        self.subprotocol = subprotocol
         self._latency = latency
         self._in_transit: deque[Callable[[], None]] = deque()
         self._pongs: set[asyncio.Future[None]] = set()
@@ -99,10 +99,6 @@ class FakeLink:
 
     def __repr__(self) -> str:
         return f"<fake link {self._peer.number}>"
-
-    @property
-    def subprotocol(self) -> str | None:
-        return self._subprotocol
 
     def write(self, messages: Sequence[Payload]) -> bool:
         """Let messages arrive at the server after the latency; there is always room for more."""
@@ -274,7 +270,7 @@ class Fake(ScriptedServer):
     def __init__(
         self, scripts: tuple[Script, ...], tokens: Iterable[str] | None, latency: float
     ) -> None:
-        super().__init__(ServerLog(), scripts, tokens)
+        super().__init__(scripts, tokens)
         self._latency = latency
 
     def __call__(self, request: Request) -> Observable[Signal]:

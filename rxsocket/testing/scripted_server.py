@@ -44,31 +44,26 @@ class ScriptedServer:
         tokens: Credentials that are accepted; another gets a 401 and takes no script from the
             queue. ``None`` accepts every client.
         log: The log of its connections.
+        dials: The number of dials, also of those that found the server unreachable.
+        most_open: The largest value that :attr:`live` ever had.
     """
 
-    def __init__(
-        self, log: ServerLog, scripts: tuple[Script, ...], tokens: Iterable[str] | None
-    ) -> None:
-        self.log = log
+    def __init__(self, scripts: tuple[Script, ...], tokens: Iterable[str] | None) -> None:
+        self.log = ServerLog()
         self.default: Script = accept()
         self.tokens: set[str] | None = None if tokens is None else set(tokens)
         self._queue: deque[Script] = deque()
         self._connections: list[PeerConnection] = []
-        self._dials = 0
+        self.dials = 0
         self._delay = 0.0
         self._expected = 0
-        self._most_open = 0
+        self.most_open = 0
         self._enqueue(scripts)
 
     @property
     def handshakes(self) -> list[Handshake]:
         """The handshakes that came, in order."""
         return self._copy(self.log.handshakes)
-
-    @property
-    def dials(self) -> int:
-        """The number of dials, also of those that found the server unreachable."""
-        return self._dials
 
     @property
     def connections(self) -> int:
@@ -80,11 +75,6 @@ class ScriptedServer:
         """The number of open connections: no close frame was sent by either side."""
         with self.log.changed:
             return sum(not connection.closing for connection in self._connections)
-
-    @property
-    def most_open(self) -> int:
-        """The largest value that :attr:`live` ever had."""
-        return self._most_open
 
     @property
     def visits(self) -> list[PeerConnection]:
@@ -223,7 +213,7 @@ class ScriptedServer:
     def accept_dial(self, target: str, headers: Headers) -> tuple[Handshake | None, Script]:
         """The handshake of a client that dials, ``None`` if unreachable, and the script for it."""
         with self.log.changed:
-            self._dials += 1
+            self.dials += 1
             script = self._queue[0] if self._queue else self.default
             if isinstance(script, Unreachable):
                 if self._queue:
@@ -241,7 +231,7 @@ class ScriptedServer:
         """Count a client that was accepted."""
         with self.log.changed:
             self._connections.append(connection)
-            self._most_open = max(self._most_open, self.live)
+            self.most_open = max(self.most_open, self.live)
             self.log.add_line(f"#{connection.number} open")
 
     def remove_connection(self, connection: PeerConnection) -> None:

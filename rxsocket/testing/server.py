@@ -19,7 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from rxsocket.testing.clients import Handshake, PeerConnection, ServerLog
+from rxsocket.testing.clients import Handshake, PeerConnection
 from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unreachable
 from rxsocket.testing.scripted_server import ScriptedServer
 
@@ -100,7 +100,7 @@ class Server(ScriptedServer):
         ssl: ssl_module.SSLContext | None,
         host: str,
     ) -> None:
-        super().__init__(ServerLog(), scripts, tokens)
+        super().__init__(scripts, tokens)
         self._ssl = ssl
         self._host = host
         self._thread: threading.Thread | None = None
