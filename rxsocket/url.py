@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import SplitResult, quote_plus, unquote, unquote_plus, urljoin
 
 from rxsocket.validation import one_line
 
+_UNPRINTABLE = re.compile("[\\x00-\\x20\\x7f]")
 _MEANT = {"http": "ws", "https": "wss"}
 
 
@@ -41,8 +43,8 @@ class Address:
                 f"url: pass a string such as 'wss://example.com/feed', not {type(url).__name__}"
             )
         one_line("url", url)
-        if " " in url or "\t" in url:
-            raise ValueError("url: holds white space; percent-encode it")
+        if _UNPRINTABLE.search(url):
+            raise ValueError("url: holds white space or a control character; percent-encode it")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port

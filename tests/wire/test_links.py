@@ -401,12 +401,12 @@ def test_user_info_of_the_address() -> None:
 def test_an_address_beyond_ascii() -> None:
     """An IRI is sent as the URI it stands for (RFC 3987, section 3.1)."""
     with server(accept()) as peer:
-        socket = Socket(peer.url + "für/alle?wort=größe", auth="a")
+        socket = Socket(peer.url + "für/%2Falle?wort=größe&a=%2B", auth={"token": "a+b="})
         opened = Inbox()
         socket.on_open(opened)
         opened.wait(1)
-        assert peer.handshakes[0].path == "/f%C3%BCr/alle"
-        assert peer.handshakes[0].query["wort"] == "größe"
+        assert peer.handshakes[0].path == "/f%C3%BCr/%2Falle"
+        assert peer.handshakes[0].query == {"wort": "größe", "a": "+", "token": "a+b="}
         socket.close().result(5)
 
 

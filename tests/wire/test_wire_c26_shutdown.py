@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from deadlines import took, within, without_slow_callbacks
+from extras import needs
 from internals import Script, Server
 from reactivex import operators as ops
 
@@ -469,3 +470,51 @@ def test_a_program_that_waits_for_nothing_says_so(code: str, call: str, transpor
         assert child.code == 0
         text = "the program ends before the first connection was made; wait for it: call "
         assert child.errors == f"{peer.url}: {text}{call}\n"
+
+
+RESOLVER = """
+import asyncio, os, socket, sys, time
+from rxsocket import Socket
+
+proxy, excluded, transport = sys.argv[1:]
+os.environ["ALL_PROXY"], os.environ["NO_PROXY"] = proxy, excluded
+asked = asyncio.Event()
+
+def hang(host, *args, **options):
+    if options.get("flags"):
+        raise socket.gaierror("it is no number")
+    loop.call_soon_threadsafe(asked.set)
+    time.sleep(60)
+
+async def main():
+    global loop
+    loop = asyncio.get_running_loop()
+    socket.getaddrinfo = hang
+    made = Socket("ws://feed.test/", transport=transport)
+    made.messages.subscribe(print)
+    await asked.wait()
+    print("asked", flush=True)
+    await made.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("proxy", "excluded"),
+    [
+        ("", ""),
+        ("http://proxy.test:3128", ""),
+        ("https://proxy.test:3128", ""),
+        ("http://proxy.test:3128", "feed.test"),
+        pytest.param("socks5://127.0.0.1:9", "", marks=needs("python_socks")),
+        pytest.param("socks5h://proxy.test:9", "", marks=needs("python_socks")),
+    ],
+)
+def test_a_resolver_that_hangs_keeps_no_program(proxy: str, excluded: str, transport: str) -> None:
+    """C26: neither that of the server's name nor that of a proxy's; exit does not wait for it."""
+    with running(RESOLVER, proxy, excluded, transport) as child:
+        child.wait_for("asked")
+        start = time.monotonic()
+        took(child.exited() - start, EXIT)
+        assert child.code == 0 and child.errors == ""
