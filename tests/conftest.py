@@ -37,6 +37,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]  # clients of other libraries use them for loopback, too
     if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
         config.pluginmanager.import_plugin("rxsocket.testing.plugin")
 
