@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-WIDTHS = (0.1, 1.0, 10.0)
-"""Seconds of a bin, for new, older and old events."""
+WIDTH = 0.1
+"""Seconds of the narrowest bins; those of each further level are 10 times as wide."""
 KEPT = 1200
-"""Bins of each width: 2 minutes of the finest, if something happens all the time."""
+"""Bins of a level: at least the last 2 minutes are in bins of 0.1 s."""
 
 
 class Bin(NamedTuple):
@@ -25,65 +25,47 @@ class Histogram:
 
     ::
 
-        width     100 s     10 s    1 s  0.1 s
-        bins   [    |    ][ |  | ][||||][::::::] now
+        width      10 s     1 s    0.1 s
+        bins   [  |  |  ][||||||][::::::] now
+
+    A full level passes its oldest bin on to the next one.
     """
 
-    __slots__ = ("_levels", "_newest", "_oldest", "_oldest_width", "total")
+    __slots__ = ("_levels", "_newest", "total")
 
     def __init__(self) -> None:
-        self._levels: tuple[deque[list[int]], ...] = tuple(deque() for _ in WIDTHS)
-        self._oldest: list[list[int]] = []
-        self._oldest_width = WIDTHS[-1] * 10
+        self._levels: list[deque[list[int]]] = []
         self._newest = [-1, 0]
         self.total = 0
 
     def add(self, at: float, count: int = 1) -> None:
         self.total += count
         newest = self._newest
-        if newest[0] == int(at / WIDTHS[0]):
+        if newest[0] == int(at / WIDTH):
             newest[1] += count
             return
-        self._put(0, int(at / WIDTHS[0]), count)
+        self._put(0, int(at / WIDTH), count)
         self._newest = self._levels[0][-1]
 
     def bins_between(self, begin: float, end: float) -> Iterator[Bin]:
         """The bins that touch a span of time, oldest first."""
-        levels = (
-            (self._oldest, self._oldest_width),
-            *zip(self._levels[::-1], WIDTHS[::-1], strict=True),
-        )
-        for bins, width in levels:
+        for level, bins in reversed(tuple(enumerate(self._levels))):
+            width = WIDTH * 10**level
             for index, count in bins:
                 if (index + 1) * width > begin and index * width <= end:
                     yield Bin(index * width, width, count)
 
     def _put(self, level: int, index: int, count: int) -> None:
+        if level == len(self._levels):
+            self._levels.append(deque())
         bins = self._levels[level]
         if bins and bins[-1][0] >= index:  # a wall clock that was set back counts as now
             bins[-1][1] += count
             return
         bins.append([index, count])
-        if len(bins) <= KEPT:
-            return
-        index, count = bins.popleft()
-        if level + 1 < len(WIDTHS):
-            self._put(level + 1, int(index * WIDTHS[level] / WIDTHS[level + 1]), count)
-        else:
-            self._put_oldest(index * WIDTHS[level], count)
-
-    def _put_oldest(self, at: float, count: int) -> None:
-        index = int(at / self._oldest_width)
-        if self._oldest and self._oldest[-1][0] >= index:
-            self._oldest[-1][1] += count
-            return
-        self._oldest.append([index, count])
-        if len(self._oldest) > KEPT:
-            self._oldest_width *= 2
-            merged: dict[int, int] = {}
-            for old, many in self._oldest:
-                merged[old // 2] = merged.get(old // 2, 0) + many
-            self._oldest = [[old, many] for old, many in merged.items()]
+        if len(bins) > KEPT:
+            index, count = bins.popleft()
+            self._put(level + 1, index // 10, count)
 
 
 def column_rates(bins: Sequence[Bin], begin: float, span: float, columns: int) -> list[float]:
