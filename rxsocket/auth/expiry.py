@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from rxsocket.auth.credentials import Credential, CredentialValue, jwt_claims, texts_of
 from rxsocket.auth.masks import Mask
+from rxsocket.runtime.threads import exit_soon
 from rxsocket.texts import change_texts
 from rxsocket.validation import is_mapping
 
@@ -100,7 +101,8 @@ def _result_of(argument: str, function: Callable[[Any], Any], answer: Any) -> An
     failure: str
     try:
         return function(answer)
-    except Exception as error:
+    except BaseException as error:
+        exit_soon(error)
         change_texts(error, Mask.of(answer))
         failure = f"{argument}(answer) raised {type(error).__name__}: {error}"
     raise ValueError(failure)

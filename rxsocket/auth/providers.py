@@ -17,10 +17,11 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
+from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.errors import ProviderFailed, Unauthorized
-from rxsocket.runtime.threads import run_blocking
+from rxsocket.runtime.threads import as_exception, exit_soon, is_end_of, run_blocking
 from rxsocket.texts import LONGEST, printable
 from rxsocket.validation import accepting_one, is_async
 
@@ -119,7 +120,7 @@ class ProviderFunction(Generic[T]):
     """A user's function that gives credentials, with a time limit, and errors to show.
 
     Whatever it raises is a failed call, also what Python means for ending a thread or a task, such
-    as ``SystemExit``. Only ``KeyboardInterrupt`` goes on: that is the user's Ctrl-C.
+    as ``SystemExit``. A ``KeyboardInterrupt`` ends the user's own loop as well: it is a Ctrl-C.
 
     Args:
         argument: What the function was passed as, for errors.
@@ -153,14 +154,13 @@ class ProviderFunction(Generic[T]):
             Unauthorized: If it gave up.
         """
         failure: str
-        limit = asyncio.timeout(self._timeout)
+        task, limit = asyncio.current_task(), asyncio.timeout(self._timeout)
         try:
             async with limit:
                 return self._read(await self._answer(ask))
-        except (Unauthorized, KeyboardInterrupt, GeneratorExit):
+        except Unauthorized:
             raise
         except asyncio.CancelledError:
-            task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             failure = f"{self.name} was cancelled by itself"  # what it awaited was, not this call
@@ -172,6 +172,10 @@ class ProviderFunction(Generic[T]):
         except (TypeError, ValueError) as error:
             failure = f"{self.name} failed: {printable(str(error), LONGEST)}"
         except BaseException as error:
+            if is_end_of(task, error):
+                raise
+            if isinstance(error, KeyboardInterrupt):  # the user's Ctrl-C
+                exit_soon(error)
             failure = f"{self.name} raised {_described(error)}"
         raise ProviderFailed(failure)
 
@@ -235,10 +239,14 @@ def credentials_from(
 
     def follow() -> abc.DisposableBase:
         nonlocal last, replaying
+        following: abc.DisposableBase
         replayed.clear()
         replaying = threading.get_ident()
         try:
             following = source.subscribe(on_next, failed)
+        except BaseException as error:
+            failed(as_exception(error))
+            following = Disposable()
         finally:
             replaying = None
         while replayed:

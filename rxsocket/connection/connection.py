@@ -44,6 +44,7 @@ from rxsocket.events import (
 from rxsocket.liveness.stability import Stability
 from rxsocket.policy.verdicts import End, Judgement
 from rxsocket.runtime.loop import run_in_task
+from rxsocket.runtime.threads import as_exception, exit_soon
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
@@ -150,8 +151,8 @@ class Connection(abc.ObserverBase[Signal]):
             if not isinstance(signals, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
                 kind = type(signals).__name__
                 raise TypeError(f"transport(request): return an Observable of signals, not {kind}")
-        except Exception as error:  # a user's transport; the attempt failed
-            self.on_error(error)
+        except BaseException as error:  # a user's transport; the attempt failed
+            self.on_error(as_exception(error))
             return
         self._transport = signals.subscribe(self)
         if self.is_closed:
@@ -266,11 +267,11 @@ class Connection(abc.ObserverBase[Signal]):
         """Ask a predicate of the user's about a message; if it raises, that is reported (C23)."""
         try:
             return bool(predicate(message))
-        except Exception as error:
+        except BaseException as error:
             self.report(predicate, error)
             return False
 
-    def report(self, function: Callable[..., Any], error: Exception) -> None:
+    def report(self, function: Callable[..., Any], error: BaseException) -> None:
         """A function of the user's raised: report it, as that of an observer (C23)."""
         name = getattr(function, "__qualname__", type(function).__name__)
         self._publisher.report(name, "messages", error, detached=False)
@@ -281,7 +282,8 @@ class Connection(abc.ObserverBase[Signal]):
             return message
         try:
             return self._codec.decode(message)
-        except Exception:  # reported when it is delivered
+        except BaseException as error:  # reported when it is delivered
+            exit_soon(error)
             return message
 
     # --- what the transport says

@@ -19,6 +19,7 @@ import msgspec
 from rxsocket.codecs import Codec
 from rxsocket.errors import Undecodable
 from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.threads import exit_soon
 
 EXCERPT = 80
 """Characters of a message that an excerpt shows."""
@@ -46,7 +47,8 @@ def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[list[str
             try:
                 for data in messages:
                     add(decode(data))
-            except Exception as error:
+            except BaseException as error:
+                exit_soon(error)
                 stop = start + len(values)
                 failure = _failure(batch[stop], error)
             else:
@@ -60,7 +62,7 @@ def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[list[str
     return decode_and_deliver
 
 
-def _failure(data: str | bytes, error: Exception) -> Undecodable:
+def _failure(data: str | bytes, error: BaseException) -> Undecodable:
     # A new exception: the one that was raised has frames, and often a text, that hold the message.
     if isinstance(data, str):
         what = f"a text message of {len(data)} characters"

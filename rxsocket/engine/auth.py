@@ -305,8 +305,8 @@ class AuthManager:
         current = self._publisher.auth.value
         try:
             return same_identity(current, _shown(following), self._options.identity)
-        except Exception as error:
-            error = without_frames(change_texts(error, mask_of((current, _shown(following)))))
+        except BaseException as raised:
+            error = without_frames(change_texts(raised, mask_of((current, _shown(following)))))
             self._publisher.report("identity=", "auth", error, detached=False)
             return False
 

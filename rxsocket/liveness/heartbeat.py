@@ -95,7 +95,7 @@ class Heartbeating:
         *,
         blocked_since: Callable[[float], float],
         failed: Callable[[str], None],
-        raised: Callable[[Exception], None],
+        raised: Callable[[BaseException], None],
     ) -> None:
         self._link = link
         self._options = options
@@ -122,7 +122,7 @@ class Heartbeating:
             return False
         try:
             answer = bool(self._options.expect(message))
-        except Exception as error:  # of the user's function
+        except BaseException as error:  # of the user's function
             self.stop()
             self._raised(error)
             return False
@@ -138,10 +138,14 @@ class Heartbeating:
             self._answered.clear()
             try:
                 message: Any = options.send()
+            except BaseException as error:  # of the user's function
+                self._raised(error)
+                return
+            try:
                 await self._link.send(message)
             except ConnectionLost:
                 return  # the transport is about to say how it ended
-            except Exception as error:  # of the user's function, or no message
+            except Exception as error:  # it is no message
                 self._raised(error)
                 return
             if options.expect is not None and not await self._wait_for_answer(began):

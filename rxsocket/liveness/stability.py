@@ -87,7 +87,7 @@ class Stability:
         if self._messages is not None:
             try:
                 self._messages.on_next(message)
-            except Exception as error:  # of the user's function
+            except BaseException as error:  # of the user's function
                 self._on_user_error(error)
 
     def stop(self) -> None:
@@ -102,7 +102,7 @@ class Stability:
             watching.disposable = good.subscribe(
                 lambda _: self._loop.run(self._reach), self._on_user_error
             )
-        except Exception as error:  # of the user's function
+        except BaseException as error:  # of the user's function
             self._on_user_error(error)
 
     def _of_messages(
@@ -116,6 +116,6 @@ class Stability:
         self._reached = True
         self.stop()
 
-    def _on_user_error(self, error: Exception) -> None:
+    def _on_user_error(self, error: BaseException) -> None:
         self.stop()
         self._publisher.report("stable_after=", "messages", error)

@@ -97,6 +97,7 @@ class Publisher:
         self.history = History()
         self.delivering_epoch: int | None = None
         self.has_requests = False
+        self._log_failed = False
         self._log = EventLog(label)
         self._states = States()
         self._slow_consumers: SlowConsumerDetector | None = None  # made for the first messages
@@ -116,10 +117,13 @@ class Publisher:
             change_texts(error, self.history.mask)
         with self._loop.turn():
             self.history.add_event(event)
-            if context is None:
-                self._log.write(event)
-            else:
-                context.run(self._log.write, event)
+            try:
+                if context is None:
+                    self._log.write(event)
+                else:
+                    context.run(self._log.write, event)
+            except BaseException as error:  # of a handler of the user's
+                self._on_log_failed(error)
             self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
             match event:
@@ -133,6 +137,13 @@ class Publisher:
                 case _:
                     pass
             self.changes.on_event(event)
+
+    def _on_log_failed(self, error: BaseException) -> None:
+        if self._log_failed:
+            self._loop.exit_later(error)
+        else:
+            self._log_failed = True  # said once: that is an event, which is logged, too
+            self.report("a handler of the log", "log", error, detached=False)
 
     def enter(self, state: State) -> None:
         if state is not self.state.value:

@@ -29,7 +29,14 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import abc
 
-from rxsocket.runtime.threads import background, exit_soon, kernel_loop, running_loop, wall_clock
+from rxsocket.runtime.threads import (
+    background,
+    exit_soon,
+    kernel_loop,
+    log,
+    running_loop,
+    wall_clock,
+)
 
 logger = logging.getLogger("rxsocket")
 
@@ -282,9 +289,9 @@ class SocketLoop:
             action = self._actions.popleft()
             try:
                 action()
-            except Exception:
+            except Exception as error:
                 # A bug of ours; what was asked for after it must still happen.
-                logger.exception("an action of the socket failed unexpectedly")
+                log(logging.ERROR, "an action of the socket failed unexpectedly", error=error)
             except BaseException:  # it ends the program, or only this turn of the user's loop
                 if self._loop is not None:
                     self._loop.call_soon(self._run_rest)

@@ -174,7 +174,7 @@ class Background:
             loop.run_forever()
         except BaseException as error:  # SystemExit and its like pass through asyncio's callbacks
             text = "%s in a callback on the thread of rxsocket, which goes on"
-            logger.error(text, type(error).__name__, exc_info=error)
+            log(logging.ERROR, text, type(error).__name__, error=error)
         return self._loop is loop
 
 
@@ -217,6 +217,40 @@ def exit_soon(error: BaseException) -> bool:
     if loop is not None and not background.serves(loop):
         loop.call_soon(_reraise, error)
     return loop is not None
+
+
+def as_exception(error: BaseException) -> Exception:
+    """What a function of a user's raised, as an error that observers can be given (C23).
+
+    What is no ``Exception`` would end the task or the loop that the function was called in: it is a
+    ``RuntimeError`` that names it. A ``SystemExit`` ends the user's own loop all the same; where no
+    loop runs, it is raised.
+    """
+    if isinstance(error, Exception):
+        return error
+    if not exit_soon(error):
+        raise error
+    return RuntimeError(f"{type(error).__name__}: {error}".removesuffix(": "))
+
+
+def is_end_of(task: asyncio.Task[Any] | None, error: BaseException) -> bool:
+    """Whether what was raised in a task ends the task itself, and is not of a user's function.
+
+    The task is being cancelled, or its coroutine is closed with a loop that has ended.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        return task is None or bool(task.cancelling())
+    if isinstance(error, GeneratorExit):
+        return running_loop() is None or asyncio.current_task() is not task
+    return False
+
+
+def log(level: int, text: str, *arguments: object, error: BaseException | None = None) -> None:
+    """Log, whatever a handler of the user's raises: nobody is left to be told of that."""
+    try:
+        logger.log(level, text, *arguments, exc_info=error)
+    except BaseException as raised:
+        exit_soon(raised)
 
 
 def _reraise(error: BaseException) -> None:

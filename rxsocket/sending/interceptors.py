@@ -9,6 +9,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.hooks import Hooks, without
+from rxsocket.runtime.threads import as_exception
 from rxsocket.validation import function, is_async
 
 Interceptor: TypeAlias = Callable[[Any], Any]
@@ -101,8 +102,8 @@ class Outgoing(abc.ObserverBase[Any]):
         """Send a value."""
         try:
             self._send(value)
-        except Exception as error:  # what cannot be sent is no reason to stop the stream
-            self._not_sent(error)
+        except BaseException as error:  # what cannot be sent is no reason to stop the stream
+            self._not_sent(as_exception(error))
 
     def on_error(self, error: Exception) -> None:
         """Report it: nothing more comes from that stream."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeAlias, TypeGuard, cast
 
 import msgspec
 
+from rxsocket.runtime.threads import as_exception, is_end_of
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import is_mapping
 
@@ -78,8 +80,17 @@ class AsyncFragments:
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         kind: type[str] | type[bytes] | None = None
+        task, fragments = asyncio.current_task(), aiter(self._fragments)
         try:
-            async for part in self._fragments:
+            while True:
+                try:
+                    part = await anext(fragments)
+                except StopAsyncIteration:
+                    break
+                except BaseException as error:
+                    if is_end_of(task, error):
+                        raise
+                    raise as_exception(error) from error
                 kind = kind or (str if isinstance(part, str) else bytes)
                 if not isinstance(part, kind):
                     raise TypeError("send(data): pass fragments that are all str, or all bytes")

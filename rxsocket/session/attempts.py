@@ -22,6 +22,7 @@ from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
 from rxsocket.events import Aborted, Cause, Closed, EpochEnd, Event, Opened, Waiting
 from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.verdicts import End, Judgement, Verdict
+from rxsocket.runtime.threads import as_exception, exit_soon
 from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 
@@ -212,7 +213,8 @@ class Attempts:
             return self._options.request(credential, self._wait_for_old_peers)
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
-        except Exception as error:  # of the user's carrier
+        except BaseException as error:  # of the user's carrier
+            exit_soon(error)
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
         failure = self._publisher.history.as_read(failure)  # the frame of what is raised has it
         raise ProviderFailed(failure)
@@ -246,8 +248,8 @@ class Attempts:
                 unproven=carried and self.selector.pushed and not is_proven,
             )
             judgement = self._retries_of(connection).judge(end, self._loop.event_loop.time())
-        except Exception as error:  # of the user's function: raised on, it would halt us silently
-            self.verdict_error = error
+        except BaseException as error:  # of the user's function: raised on, it would halt us
+            self.verdict_error = as_exception(error)
             return Judgement(Verdict.FAIL, Verdict.FAIL)
         if judgement.verdict is not Verdict.AWAIT_AUTH or isinstance(end.error, Unauthorized):
             if judgement.at_first is Verdict.AWAIT_AUTH:

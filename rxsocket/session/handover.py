@@ -219,7 +219,7 @@ class HandoverAttempt:
         try:
             key: Hashable = dedupe(message)
             hash(key)
-        except Exception as error:
+        except BaseException as error:
             self._old.report(dedupe, error)
             return None
         return key

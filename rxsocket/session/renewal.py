@@ -28,6 +28,7 @@ from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import Cause, Closed, ConnectFailed, EpochEnd, Rejected, RenewalFailed, Renewed
 from rxsocket.explain.causes import kind_and_text
 from rxsocket.policy.verdicts import Verdict
+from rxsocket.runtime.threads import as_exception
 from rxsocket.session.attempts import CHANGE_SPACING, Attempts
 from rxsocket.session.handover import HandoverAttempt
 from rxsocket.session.retries import RetryState
@@ -229,8 +230,11 @@ class Renewals:
         self._publisher.history.add_sent_credential(credential)
         try:
             if connection.link is not None:
-                with suppress(ConnectionLost):  # the transport is about to say how it ended
+                try:
                     message = self._encoded(strategy.encode(for_user(credential.reveal())))
+                except BaseException as error:  # of the user's function
+                    raise as_exception(error) from None
+                with suppress(ConnectionLost):  # the transport is about to say how it ended
                     await connection.link.send(message)
                     if strategy.accepted is None and not answered.done():
                         answered.set_result(True)

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from rxsocket.runtime.threads import as_exception
 from rxsocket.sending.interceptors import Outgoing
 from rxsocket.sending.outbox import Sent
 from rxsocket.streams.receipts import Receipt
@@ -248,5 +249,5 @@ class Emitter(Outgoing, Generic[T]):
         """Send a payload; what cannot be sent is on ``errors``."""
         try:
             self.emit(value)
-        except Exception as error:
-            self._not_sent(error)
+        except BaseException as error:
+            self._not_sent(as_exception(error))

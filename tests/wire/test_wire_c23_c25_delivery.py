@@ -13,10 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import reactivex
 from reactivex import operators as ops
 from reactivex.disposable import SerialDisposable
 
 from rxsocket import (
+    Carried,
     Closed,
     Connecting,
     InEffect,
@@ -27,6 +29,7 @@ from rxsocket import (
     Socket,
     SocketError,
     State,
+    heartbeat,
     history,
 )
 from rxsocket.operators import concat_map_async, latest
@@ -538,6 +541,65 @@ def test_an_exit_on_the_shared_thread_ends_nothing(kind: type[BaseException]) ->
         assert sorted(got.wait(4)[2:]) == ["again", "new"]
         for socket in (first, second, third):
             socket.close().result(5)
+
+
+class Fails:
+    """A function that raises once, and works then."""
+
+    def __init__(self, kind: type[BaseException], works: Callable[..., Any]) -> None:
+        self.kind = kind
+        self.calls = 0
+        self._works = works
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            raise self.kind("enough")
+        return self._works(*arguments)
+
+
+class Upper:
+    """A codec."""
+
+    def __init__(self, decode: Callable[[Any], Any]) -> None:
+        self.decode = decode
+
+    def encode(self, value: str) -> str:
+        return value
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[[Any], dict[str, Any]]]] = {
+    "a provider": (lambda: "t", lambda f: {"auth": lambda: f()}),
+    "a carrier": (lambda _: Carried(), lambda f: {"auth": lambda: "t", "carrier": f}),
+    "a codec": (str.upper, lambda f: {"codec": Upper(f)}),
+    "rejected=": (lambda _: False, lambda f: {"rejected": f}),
+    "stable_after=": (lambda _: reactivex.never(), lambda f: {"stable_after": f}),
+    "heartbeat": (lambda: "x", lambda f: {"heartbeat": heartbeat(send=f, interval=0.01)}),
+}
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_other_functions_raise_on_the_shared_thread(
+    name: str, kind: type[BaseException]
+) -> None:
+    """C23: it fails what it was called for, and is told; the thread and its sockets go on."""
+    works, options = FUNCTIONS[name]
+    function = Fails(kind, works)
+    with server() as peer:
+        peer.default = accept().stream(lambda: map(str, range(1000)), rate=100)
+        sibling, socket = Socket(peer.url), Socket(peer.url, backoff=quick(), **options(function))
+        problems, got, heard = Inbox(), Inbox(), Inbox()
+        socket.errors.subscribe(problems)
+        sibling.on_message(heard)
+        heard.wait(1)
+        socket.on_message(got)
+        problems.wait(1)
+        got.wait(len(got.values) + 5)
+        heard.wait(len(heard.values) + 5)
+        assert function.calls >= 1
+        for one in (sibling, socket):
+            one.close().result(5)
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
