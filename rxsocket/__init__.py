@@ -17,7 +17,8 @@ from rxsocket.auth.outcomes import (
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.auth.refresh import Refreshing, refreshing
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
-from rxsocket.codecs import Codec, json, messagepack
+from rxsocket.codecs import Codec, messagepack
+from rxsocket.codecs import json as json  # not in __all__: a * would hide that of Python
 from rxsocket.errors import (
     Attempted,
     BufferOverflow,
@@ -182,7 +183,6 @@ __all__ = [
     "heartbeat",
     "history",
     "in_band",
-    "json",
     "jupyter_kernel",
     "messagepack",
     "query",

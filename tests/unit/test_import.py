@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import rxsocket
+
 DEARER = ("websockets", "picows", "python_socks", "importlib.metadata", "email", "http.client")
 
 
@@ -15,3 +17,11 @@ def test_what_only_some_need_is_imported_when_they_do() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_star_hides_no_module_of_python() -> None:
+    """``json`` is ours where it is asked for by name."""
+    names: dict[str, object] = {}
+    exec("from rxsocket import *", names)
+    assert "Socket" in names and not sys.stdlib_module_names & set(names)
+    assert callable(rxsocket.json)
