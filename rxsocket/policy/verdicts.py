@@ -170,7 +170,7 @@ STANDARD: Mapping[Key, Row] = {
     425: RECONNECT,
     426: FAIL_AT_FIRST,
     429: RECONNECT,
-    range(500, 600): RECONNECT,
+    range(500, 1000): RECONNECT,  # above 599 there are none, so a server's error (RFC 9110, 15)
     range(100, 600): PATIENT_AT_FIRST,  # not a WebSocket endpoint, as far as one can see
     # --- exceptions of an attempt that never opened; the nearest class decides
     Unauthorized: AWAIT_AUTH,

@@ -13,7 +13,9 @@ from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 
 MAX_HEAD = 2**16
 MAX_BODY = 2**10
-_STATUS_LINE = re.compile(r"HTTP/(1\.[01]) ([1-5]\d\d)(?: .*)?")
+_STATUS_LINE = re.compile(r"HTTP/1\.(\d) ([1-9]\d\d)(?: .*)?")
+_LINE_END = re.compile("\r?\n")  # some servers leave the CR out (RFC 9112, section 2.2)
+_HEAD_END = re.compile(b"\r?\n\r?\n")
 
 
 class Redirect(Exception):
@@ -75,7 +77,7 @@ class Answer:
         lines = [
             f"{name}: {value}"
             for name, value in self.headers
-            if name == "upgrade" or name.startswith("sec-websocket-")
+            if name == "upgrade" or (value and name.startswith("sec-websocket-"))
         ]
         listed = ",".join(value for name, value in self.headers if name == "connection")
         if "upgrade" in (option.strip(" \t").lower() for option in listed.split(",")):
@@ -116,13 +118,14 @@ class AnswerReader:
         while True:
             if not data.startswith(b"HTTP/1."[: len(data)]):
                 raise invalid_answer("not HTTP")
-            head, end, rest = data.partition(b"\r\n\r\n")
-            if len(head) > MAX_HEAD:
+            end = _HEAD_END.search(data)
+            if (len(data) if end is None else end.start()) > MAX_HEAD:
                 raise invalid_answer("its headers are too large")
-            if not end:
+            if end is None:
                 self._data = data
                 return None
-            answer = parse_answer(head, rest)
+            rest = data[end.end() :]
+            answer = parse_answer(data[: end.start()], rest)
             if answer.status >= 200 or answer.status == 101:
                 return answer
             data = rest
@@ -134,12 +137,12 @@ def parse_answer(head: bytes, rest: bytes = b"") -> Answer:
     Raises:
         HandshakeInvalid: If it has no valid status line.
     """
-    lines = head.decode("latin-1").split("\r\n")
+    lines = _LINE_END.split(head.decode("latin-1"))
     status_line = _STATUS_LINE.fullmatch(lines[0])
     if status_line is None:
         raise invalid_answer("its status line")
-    version, status = status_line[1], int(status_line[2])
-    if status == 101 and version == "1.0":
+    minor, status = status_line[1], int(status_line[2])
+    if status == 101 and minor == "0":
         raise invalid_answer("HTTP/1.0 has no 101")
     headers = tuple(
         (name.lower(), value.strip(" \t"))

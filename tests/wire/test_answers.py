@@ -42,6 +42,8 @@ REFUSED = {
     "HTTP/1.0": LATER.replace(b"1.1", b"1.0") + b"\r\n",
     "not even a space after the status": LATER.replace(b" Unavailable", b"") + b"\r\n",
     "no reason phrase": LATER.replace(b"Unavailable", b"") + b"\r\n",
+    "lines that end with LF": LATER.replace(b"\r\n", b"\n") + b"\n",
+    "HTTP/1.2": LATER.replace(b"1.1", b"1.2") + b"\r\n",
     "9 KiB of headers": LATER + b"X-Large: " + b"x" * 9216 + b"\r\n\r\n",
     "200 headers": LATER + b"X-Many: x\r\n" * 200 + b"\r\n",
     "two lengths": LATER + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -144,6 +146,8 @@ def test_a_redirect_that_sets_the_cookie_that_it_wants(transport: str) -> None:
 ACCEPTED = {
     "no reason phrase": (b"", b""),
     "another connection option": (b"", b""),
+    "lines that end with LF": (b"", b""),
+    "an empty subprotocol": (b"", b"Sec-WebSocket-Protocol: \r\n"),
     "100 before it": (b"HTTP/1.1 100 Continue\r\n\r\n", b""),
     "103 before it": (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b""),
     "9 KiB of headers": (b"", b"X-Large: " + b"x" * 9216 + b"\r\n"),
@@ -162,6 +166,9 @@ def test_an_answer_that_opens(name: str, transport: str) -> None:
             answer = answer.replace(b" Switching Protocols", b"")
         if name == "another connection option":
             answer = answer.replace(b"Connection: ", b"Connection: keep-alive, ")
+        if name == "lines that end with LF":
+            peer.send(answer.replace(b"\r\n", b"\n") + frame(b"first"))
+            peer.drain()
         peer.send(before + answer[:-2] + headers + b"\r\n" + frame(b"first"))
         peer.drain()
 
@@ -192,6 +199,23 @@ def test_a_peer_that_is_no_http(banner: bytes, transport: str) -> None:
                     await asyncio.wait_for(made.link, 2)
 
     run(main)
+
+
+@pytest.mark.only("websockets")
+def test_a_compression_that_is_not_understood() -> None:
+    """RFC 7692 allows a window of 8 bits, zlib has none: the text says what to do about it."""
+
+    def play(peer: Peer) -> None:
+        chosen = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=8"
+        peer.send(peer.answer[:-2] + chosen + b"\r\n\r\n")
+        peer.drain()
+
+    with raw(play) as peer:
+        socket = Socket(peer.url, backoff=quick())
+        failed = Watch(socket).wait(ConnectFailed)
+        assert isinstance(failed.error, HandshakeInvalid)
+        assert "compression=None" in str(failed.error)
+        socket.close().result(5)
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 101 Swit"])
