@@ -100,8 +100,17 @@ EXCEPTIONS: Mapping[type[Exception], str] = {
 }
 """What helps when an attempt failed so; the nearest class decides."""
 
-CERTIFICATE_WANTED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE")
-"""Alerts to a client without a certificate, in TLS 1.3 and before (RFC 8446, section 6.2)."""
+_NOT_TRUSTED = "the server does not take the certificate of the client"
+CLIENT_CERTIFICATE: Mapping[str, str] = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a certificate of the client",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "the server broke off the TLS handshake; it may want a certificate of the client"
+    ),
+    "SSLV3_ALERT_BAD_CERTIFICATE": _NOT_TRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _NOT_TRUSTED,
+    "TLSV1_ALERT_UNKNOWN_CA": _NOT_TRUSTED,
+}
+"""What the alerts of a server mean that asks clients for a certificate (RFC 8446, section 6.2)."""
 
 PROXY = (
     "check the proxy, which proxy= or the environment names (HTTPS_PROXY, ALL_PROXY); to use none, "
@@ -188,8 +197,8 @@ def failure(error: Exception) -> str:
         case ssl.SSLCertVerificationError():
             said: str = getattr(error, "verify_message", "") or describe(error)
             return f"the certificate is not valid ({said})"
-        case ssl.SSLError(reason=reason) if reason in CERTIFICATE_WANTED:
-            return f"the server wants a certificate of the client ({reason})"
+        case ssl.SSLError(reason=reason) if reason in CLIENT_CERTIFICATE:
+            return f"{CLIENT_CERTIFICATE[reason]} ({reason})"
         case ssl.SSLError():
             return f"the TLS handshake failed ({error.strerror or describe(error)})"
         case Unauthorized():
@@ -214,8 +223,8 @@ def advice_about(error: Exception) -> str:
         return STATUSES.get(error.status, "")
     if getattr(error, "proxy", None) and isinstance(error, (OSError, HandshakeInvalid)):
         return PROXY
-    if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CERTIFICATE_WANTED:
-        return "pass ssl= an SSLContext that has one: context.load_cert_chain(...)"
+    if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CLIENT_CERTIFICATE:
+        return "pass ssl= an SSLContext with one that it trusts: context.load_cert_chain(...)"
     for cls in type(error).__mro__:
         if cls in EXCEPTIONS:
             return EXCEPTIONS[cls]

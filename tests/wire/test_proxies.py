@@ -198,13 +198,27 @@ def test_a_host_with_a_last_dot(
     run(main)
 
 
-def test_a_client_certificate_that_is_missing(transport: str, authority: trustme.CA) -> None:
+@pytest.mark.parametrize(
+    ("version", "shown", "words"),
+    [
+        (ssl.TLSVersion.TLSv1_3, False, "the server wants a certificate of the client"),
+        (ssl.TLSVersion.TLSv1_2, False, "it may want a certificate of the client"),
+        (ssl.TLSVersion.TLSv1_3, True, "the server does not take the certificate of the client"),
+    ],
+    ids=["missing", "missing in TLS 1.2", "not trusted"],
+)
+def test_a_client_certificate(
+    transport: str, authority: trustme.CA, version: ssl.TLSVersion, shown: bool, words: str
+) -> None:
     """The server's alert comes after our side of the handshake; it is told in words."""
     context = certified(authority)
+    context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
+    if shown:
+        trustme.CA().issue_cert("me@example.com").configure_cert(trusting)
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:  # a server on an asyncio loop of 3.11 hangs up without the alert
@@ -226,7 +240,7 @@ def test_a_client_certificate_that_is_missing(transport: str, authority: trustme
         failed = Watch(made).wait(ConnectFailed)
         assert isinstance(failed.error, ssl.SSLError)
         explanation = made.explain()
-        assert "the server wants a certificate of the client" in str(explanation)
+        assert words in str(explanation)
         assert "load_cert_chain" in explanation.advice
     finally:
         made.close().result(5)
