@@ -154,7 +154,7 @@ def test_a_refusal_counts_also_after_a_stable_connection(clock: VirtualClock, co
 
 
 STATUSES = [
-    *[(status, Verdict.RECONNECT) for status in (408, 425, 429, 500, 501, 502, 503, 504, 599, 999)],
+    *[(status, Verdict.RECONNECT) for status in (408, 425, 429, 500, 501, 502, 503, 504, 599)],
     *[(status, Verdict.AWAIT_AUTH) for status in (401, 403)],
     *[(status, Verdict.FAIL) for status in (405, 410, 426)],
     (400, Verdict.AWAIT_AUTH),  # the credential that was carried: Vite and socket.io refuse so

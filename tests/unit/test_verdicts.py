@@ -78,6 +78,8 @@ class _Mine(OSError):
         (ssl.SSLCertVerificationError("expired"), FAIL),
         (ssl.SSLError("eof"), RECONNECT),
         (HandshakeInvalid(), RECONNECT),
+        (HandshakeRefused(600), RECONNECT),
+        (HandshakeRefused(999), RECONNECT),
         (RedirectRefused(), FAIL),
         (ProviderFailed(), RECONNECT),
         (OSError(), RECONNECT),
@@ -87,7 +89,7 @@ class _Mine(OSError):
     ],
 )
 def test_exceptions(error: Exception, verdict: Verdict) -> None:
-    """The row of the nearest class decides."""
+    """The row of the nearest class decides; a status above 599 is a server's error, too."""
     assert standard()(End(error=error)) is verdict
 
 
