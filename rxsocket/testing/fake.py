@@ -93,7 +93,8 @@ class FakeLink:
         self._closing = False
         self._ended = asyncio.Event()
         self._paused = False
-        self._read_again: asyncio.Future[None] | None = None
+        self._is_reading = asyncio.Event()
+        self._is_reading.set()
         self._unread: deque[Callable[[], None]] = deque()
         self.reads = 0
 
@@ -153,6 +154,7 @@ class FakeLink:
     def pause(self) -> None:
         """Stop reading: what the server does takes effect when reading goes on."""
         self._paused = True
+        self._is_reading.clear()
 
     def resume(self) -> None:
         """Read on, in the next turn of the loop."""
@@ -187,10 +189,7 @@ class FakeLink:
     async def wait_until_read(self) -> None:
         """Wait until the client reads on; yield to the loop in any case."""
         await asyncio.sleep(0)
-        while self._paused:
-            if self._read_again is None:
-                self._read_again = self._loop.create_future()
-            await self._read_again
+        await self._is_reading.wait()
 
     def receive_close(self, code: int, reason: str) -> None:
         """The server's close frame comes, the last thing that is emitted; answer it."""
@@ -226,9 +225,8 @@ class FakeLink:
     def _resume_reading(self) -> None:
         while self._unread and not self._paused:
             self._unread.popleft()()
-        if self._read_again is not None and not self._paused:
-            self._read_again.set_result(None)
-            self._read_again = None
+        if not self._paused:
+            self._is_reading.set()
 
     def _emit(self, signal: Signal) -> None:
         self.reads += 1
