@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from ipaddress import ip_address, ip_network
@@ -21,12 +23,12 @@ from rxsocket.transports.answers import Answer, AnswerReader
 from rxsocket.transports.tcp import AddressInfo, addresses, open_tcp, race, server_name
 
 if TYPE_CHECKING:
-    from websockets.proxy import Proxy, get_proxy, parse_proxy
+    from websockets.proxy import Proxy, parse_proxy
 else:
     try:
-        from websockets.proxy import Proxy, get_proxy, parse_proxy
+        from websockets.proxy import Proxy, parse_proxy
     except ImportError:  # before 16.0
-        from websockets.uri import Proxy, get_proxy, parse_proxy
+        from websockets.uri import Proxy, parse_proxy
 
 __all__ = [
     "Proxy",
@@ -45,6 +47,15 @@ Origin: TypeAlias = tuple[str, str, int]
 
 _PASSED_ON = frozenset({407, 408, 425, 429, *range(500, 600)})
 """Statuses of a proxy that mean the same as a server's; the others say that it will not."""
+
+_KINDS = ("socks", "https", "all")
+_VARIABLES = tuple(
+    name
+    for kind in ("wss", "ws", "http", *_KINDS)
+    for name in (f"{kind}_proxy", f"{kind}_proxy".upper())
+)
+_ASKS_SYSTEM = sys.platform in ("darwin", "win32")
+"""Whether there are other places than the environment."""
 
 _BAD_ENVIRONMENT = (
     "the environment (HTTPS_PROXY, ALL_PROXY and the like) names a proxy with an address that "
@@ -98,15 +109,26 @@ def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | No
     """
     if option is not True:
         return option
-    if _is_loopback(uri.host) or _is_excluded(uri.host):
+    return None if _is_loopback(uri.host) else _of_environment(uri)
+
+
+def _of_environment(uri: WebSocketURI) -> str | None:
+    if not _ASKS_SYSTEM and not any(name in os.environ for name in _VARIABLES):
+        return None  # urllib decodes the whole environment, twice
+    proxies = getproxies()
+    if _is_excluded(uri.host, proxies) or proxy_bypass(f"{uri.host}:{uri.port}"):
         return None
-    url = get_proxy(uri)
-    if url is None and not proxy_bypass(f"{uri.host}:{uri.port}"):
-        url = getproxies().get("all")
-    if url is not None and "://" not in url:  # as curl and requests read it
-        scheme = "socks5h" if url == getproxies().get("socks") else "http"
-        url = f"{scheme}://{url}"
-    return url
+    for kind in ("wss", *_KINDS) if uri.secure else ("ws", *_KINDS[:2], "http", *_KINDS[2:]):
+        url = proxies.get(kind)
+        if url and kind == "socks":  # systems write it as http://
+            url = f"socks5h://{url.removeprefix('http://')}" if _is_http_or_bare(url) else url
+        if url:
+            return url if "://" in url else f"http://{url}"  # as curl and requests read it
+    return None
+
+
+def _is_http_or_bare(url: str) -> bool:
+    return url.startswith("http://") or "://" not in url
 
 
 def proxy_address(url: str) -> Proxy:
@@ -149,9 +171,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _is_excluded(host: str) -> bool:
+def _is_excluded(host: str, proxies: Mapping[str, str]) -> bool:
     """Whether ``no_proxy`` has an address, or a network that it is in; names are urllib's."""
-    for entry in getproxies().get("no", "").split(","):
+    for entry in proxies.get("no", "").split(","):
         with suppress(ValueError):
             if ip_address(host) in ip_network(entry.strip().strip("[]"), strict=False):
                 return True

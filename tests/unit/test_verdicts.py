@@ -78,8 +78,6 @@ class _Mine(OSError):
         (ssl.SSLCertVerificationError("expired"), FAIL),
         (ssl.SSLError("eof"), RECONNECT),
         (HandshakeInvalid(), RECONNECT),
-        (HandshakeRefused(600), RECONNECT),
-        (HandshakeRefused(999), RECONNECT),
         (RedirectRefused(), FAIL),
         (ProviderFailed(), RECONNECT),
         (OSError(), RECONNECT),
@@ -89,8 +87,14 @@ class _Mine(OSError):
     ],
 )
 def test_exceptions(error: Exception, verdict: Verdict) -> None:
-    """The row of the nearest class decides; a status above 599 is a server's error, too."""
+    """The row of the nearest class decides."""
     assert standard()(End(error=error)) is verdict
+
+
+@pytest.mark.parametrize("status", [500, 599, 600, 999])
+def test_an_error_of_the_server(status: int) -> None:
+    """However often; above 599 there are no statuses, which means the same (RFC 9110)."""
+    assert standard()(End(error=HandshakeRefused(status), in_a_row=1000)) is RECONNECT
 
 
 def test_an_end_without_facts_is_an_outage() -> None:
