@@ -282,7 +282,6 @@ class RecordedError(SocketError):
 
 
 def error_to_json(error: BaseException) -> dict[str, Any]:
-    """An exception as JSON."""
     kept: dict[str, Any] = {"type": type(error).__name__, "text": str(error)}
     if isinstance(error, HandshakeRefused):
         kept |= {"status": error.status, "retry_after": error.retry_after}

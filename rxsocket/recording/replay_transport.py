@@ -115,13 +115,11 @@ class ReplayTransport:
         return scheduler_or_default(self._scheduler)
 
     def next_connection(self) -> Generator[EpochEvent | AuthSeen, None, None]:
-        """The entries of the next connection."""
         self._between.disposable = Disposable()  # it is dialled earlier than recorded
         return self.connections.entries_of(self.connections.next_epoch())
 
     @property
     def auth_is_followed(self) -> bool:
-        """True if a socket takes its credential from here."""
         return bool(self._changes.observers)
 
     def change_credential(self, seen: AuthSeen) -> None:
@@ -133,7 +131,6 @@ class ReplayTransport:
             self._changes.on_next(self._credential)
 
     def mark_refused(self) -> None:
-        """Remember that the current credential was refused."""
         self._refused.add(self._credential)
 
     def play_between(self, since: float) -> None:

@@ -114,7 +114,6 @@ class RotatingFile:
         self._file.flush()
 
     def close(self, at: float, *, more: bool = False) -> None:
-        """Write the last line and close the file."""
         try:
             self._write(encode_entry(EndOfFile(at=at, more=more)))
             if self._packed is not None:
@@ -235,7 +234,6 @@ class EntryBuffer:
         return False
 
     def take_all(self) -> tuple[list[Entry], list[Credential]]:
-        """The entries and credentials since the last call."""
         with self._lock:
             entries, self._entries, self._bytes = self._entries, [], 0
             credentials, self._credentials = self._credentials, []

@@ -197,7 +197,6 @@ class ActivityRecorder:
         self._changes.on_next(None)
 
     def _read_history(self) -> None:
-        """Bring the model up to date with the history of the socket."""
         history = self._publisher.history
         credentials = _newer_than(self._last_credential, history.credentials)
         events = _newer_than(self._last_event, history.events)

@@ -166,7 +166,6 @@ def _expires_at(engine: Engine) -> float | None:
 
 
 def card_text(card: Card) -> str:
-    """A card in a few lines of text."""
     name = f"{card.name} " if card.name else ""
     age = "" if card.since is None else f" for {span(card.now - card.since)}"
     lines = [f"Socket {name}{card.url}: {card.state.value}{age}"]
@@ -181,7 +180,6 @@ def card_text(card: Card) -> str:
 
 
 def _facts(card: Card) -> Iterator[tuple[str, str]]:
-    """Facts in a name and a few words each."""
     yield "credential", _credential(card)
     if card.epoch:
         yield "connection", str(card.epoch)
@@ -316,7 +314,6 @@ class CardView(View):
 
 
 def card_mimebundle(engine: Engine) -> dict[str, Any]:
-    """The card of a socket, live and static."""
     views = recorder_of(engine).views
     view = views.get("card")
     if not isinstance(view, CardView):

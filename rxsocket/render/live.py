@@ -230,7 +230,6 @@ class LiveWidget(anywidget.AnyWidget):
         self.throttle.start()
 
     def close(self) -> None:
-        """Unsubscribe from changes, and disappear from the front end."""
         self.throttle.suspend()
         super().close()
 

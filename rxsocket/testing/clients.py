@@ -232,7 +232,6 @@ class PeerConnection(ABC):
             self._cut()
 
     def freeze(self) -> None:
-        """Stop reading and answering."""
         if not self.frozen:
             self.frozen = True
             self._log.add_line(f"#{self.number} frozen")

@@ -77,7 +77,6 @@ class _SteadyScheduler(VirtualTimeScheduler):
         return item.disposable
 
     def schedule_item(self, due: float, item: _Handle | ScheduledItem) -> None:
-        """Schedule an item for a time in whole microseconds."""
         with self._lock:
             heappush(self._items, (max(due, self.seconds), next(self._order), item))
 

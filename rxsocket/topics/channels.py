@@ -159,7 +159,6 @@ class Channels:
         return (*self._matching, *keyed)
 
     def _fail(self, subscription: Subscription, error: Exception) -> None:
-        """End the channels of one subscription alone."""
         self.subscriptions.discard(subscription)
         for hub in self._hubs():
             if hub.subscription is subscription:

@@ -57,7 +57,6 @@ class JsonEnvelope:
     """
 
     def wrap(self, topic: str, data: Any) -> Any:
-        """A mapping of both."""
         return {"topic": topic, "data": data}
 
     def unwrap(self, message: Any) -> tuple[Any, Any] | None:
