@@ -4,8 +4,9 @@ The rule for what counts as a secret: of a credential that is a string, that str
 the user info and the query of the URL, and ``additional_headers``, each text. No secrets by
 themselves are numbers, booleans, texts of fewer than four characters or without a letter, and words
 of fewer than eight letters, alone or joined, as in ``BTC-USD`` or ``trades@btcusdt``: unless the
-name of the entry says that it is one (``token``, ``password``, ``apiKey``). Masking those would
-destroy what a server says, and protect nothing.
+name of the entry says that it is one (``token``, ``password``, ``apiKey``). The words ``true``,
+``false``, ``none`` and ``null`` never are. Masking those would destroy what a server says, and
+protect nothing.
 
 A secret is found as it is, in upper and lower case, percent-encoded once or twice, escaped for
 HTML, JSON or Python, in hexadecimal, and in base64, alone or as a part, as in ``user:token``. Of

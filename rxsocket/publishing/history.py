@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import get_args
 
 from rxsocket.auth.credentials import ANONYMOUS, Credential
 from rxsocket.auth.masks import Mask, mask_of
@@ -25,7 +26,7 @@ from rxsocket.explain.causes import kind_and_text
 from rxsocket.texts import printable
 
 KEPT = 100
-LIFE = (Connecting, Opened, EpochEnd, Waiting, AwaitingAuth, Ended)
+LIFE = frozenset((Connecting, Opened, *get_args(EpochEnd), Waiting, AwaitingAuth, Ended))
 """Events that lead from one state to the next."""
 CREDENTIALS_KEPT = 20
 LONGEST = 500
@@ -105,6 +106,6 @@ class History:
 def _least_needed(events: Sequence[Event]) -> int:
     """Which event to forget."""
     newest = {type(event): index for index, event in enumerate(events)}
-    beside = [index for index, event in enumerate(events) if not isinstance(event, LIFE)]
+    beside = [index for index, event in enumerate(events) if type(event) not in LIFE]
     among = beside if len(beside) > len(events) // 2 else range(len(events))
     return next(index for index in among if newest[type(events[index])] != index)

@@ -204,7 +204,7 @@ class EntryBuffer:
     def put_event(self, event: Entry) -> None:
         """Add an event; those that a server can cause at will only while there is room."""
         with self._lock:
-            if isinstance(event, LIFE) or self._has_room(0):
+            if type(event) in LIFE or self._has_room(0):
                 self._append(event)
 
     def put_credential(self, seen: AuthSeen, credential: Credential) -> None:

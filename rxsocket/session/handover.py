@@ -250,8 +250,9 @@ class RecentKeys:
     def add(self, key: Hashable) -> None:
         if key in self._sizes:
             return
-        parts: tuple[Any, ...] = key if isinstance(key, tuple) else ()
-        self._sizes[key] = size = sys.getsizeof(key) + sum(map(sys.getsizeof, parts))
+        any_key: Any = key
+        parts: Any = any_key if isinstance(key, tuple) else ()
+        self._sizes[key] = size = sys.getsizeof(any_key) + sum(map(sys.getsizeof, parts))
         self._bytes += size
         while len(self._sizes) > MAX_KEYS or self._bytes > MAX_KEY_BYTES:
             self.discard(next(iter(self._sizes)))

@@ -13,7 +13,12 @@ from rxsocket.auth.masks import MOST, Mask
 from rxsocket.recording.format import auth_seen, decode_entry, encode_entry
 
 VALUES = st.text(min_size=4).filter(
-    lambda text: not set(text) & set("\r\n\0*") and text.isprintable() and text.strip() == text
+    lambda text: (
+        not set(text) & set("\r\n\0*")
+        and text.isprintable()
+        and text.strip() == text
+        and text.lower() not in ("true", "false", "none", "null")
+    )
 )
 
 

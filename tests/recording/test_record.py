@@ -188,6 +188,17 @@ def test_masked_json_is_still_json(
     assert [e.data for e in read_entries(recorder.path) if isinstance(e, Message)] == [written]
 
 
+def test_flags_and_words_of_json_stay(clock: VirtualClock, tmp_path: Path) -> None:
+    """C28: whatever an entry is called, a recording of JSON keeps its booleans and null."""
+    payload = '{"live": true, "dead": false, "last": null, "auth": "true", "key": "a***b"}'
+    feed = fake(accept().send(payload))
+    auth = {"token": "true", "key": "null", "auth": "False", "live": True, "secret": "None"}
+    socket = Socket(feed.url, auth=auth, transport=feed)
+    with record(socket, tmp_path / "session.jsonl") as recorder, socket:
+        clock.advance(1)
+    assert [e.data for e in read_entries(recorder.path) if isinstance(e, Message)] == [payload]
+
+
 def test_a_credential_of_before_the_recording_is_masked(
     clock: VirtualClock, tmp_path: Path
 ) -> None:
