@@ -250,6 +250,8 @@ class Socket(Generic[T, S]):
         )
         if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
+        if loop is not None and loop.is_closed():
+            raise ValueError("loop: this one is closed; pass one that runs, or none")
         self._envelope = envelope_or_default(envelope)
         self._engine = engine = Engine(options, SocketLoop(loop), auth, self._connections)
         self._publisher = engine.publisher

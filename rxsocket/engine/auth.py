@@ -142,6 +142,10 @@ class AuthManager:
         self.renewing = None
         self._forget_renewal()
 
+    def forget(self) -> None:
+        """In a forked child: the parent's sessions do not follow what happens here."""
+        self.subject = DirectBehaviorSubject(self.subject.value)
+
     def on_opened(self) -> None:
         if self._pending_renewal is not None:
             self._pending_renewal.on_opened()

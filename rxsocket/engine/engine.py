@@ -186,12 +186,32 @@ class Engine:
         if self._failure is not None:
             raise self._failure
 
+    def forget_parent(self) -> None:
+        """In a forked child: the connection is the parent's, who goes on with it; here it ended."""
+        self.loop.forget_parent()
+        self._references.drop_all()
+        self.run_state.closing = ClosingConnections(
+            self.options.handshake.close_timeout, self._release_if_done
+        )
+        run, self._run = self._run, None
+        if run is not None:
+            run.forget()
+        self.run_state.is_running, self._watched_loop = False, None
+        self.loop_listener = LoopListener(self.loop, self.publisher.publish)
+        self.auth.forget()
+        self.outbox.forget()
+        self.publisher.read_gate.forget()
+        self.publisher.delivering_epoch = None
+        self.publisher.state.value, self.publisher.has_ended = State.CLOSED, True
+        self._has_stopped, self._stopped = True, None
+
     # --- on the loop
 
     def _start(self) -> None:
         if self._run is not None:
             return
         self._failure = None
+        self.publisher.has_ended = False
         self.run_state.start()
         self._watch_loop()
         self._run = run = _Run(self, self.auth.start())
@@ -265,6 +285,7 @@ class Engine:
             ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._now())
             self._end(ended, StopReason(cause, code, reason))
         elif self.publisher.state.value is State.IDLE:
+            self.publisher.has_ended = True
             with self.loop.turn():
                 self.publisher.enter(State.CLOSED)
                 self._end_streams(None, is_wanted=True)
@@ -273,6 +294,7 @@ class Engine:
         self.run_state.closing.when_gone(lambda: receipt.settle(None))
 
     def _end(self, event: Ended, reason: StopReason) -> None:
+        self.publisher.has_ended = True
         with self.loop.turn():
             self._dispose_run(reason)
             self._failure = event.error
@@ -359,6 +381,9 @@ class _Run(abc.ObserverBase[Event], abc.DisposableBase):
             self._connections.dispose()
         self._source.dispose()
 
+    def forget(self) -> None:
+        self._is_disposed = True
+
     def on_next(self, value: Event) -> None:
         if not self._is_disposed:
             self._engine.on_event(value)
@@ -390,10 +415,12 @@ def _close_all() -> None:
             return
 
 
-def _forget_engines() -> None:
+def _forget_parents() -> None:
     """A forked child has neither the thread nor the loops of its parent's sockets."""
+    for engine in tuple(_engines):
+        engine.forget_parent()
     _engines.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_engines)
+    os.register_at_fork(after_in_child=_forget_parents)

@@ -68,6 +68,7 @@ class Publisher:
         changes: The changes of the credential that somebody waits for.
         history: The last events.
         delivering_epoch: The epoch whose messages are delivered, while there is one.
+        has_ended: Whether the socket has ended, and was not started again.
         has_requests: Whether anything was asked: then messages without a subscriber are no news.
     """
 
@@ -96,7 +97,7 @@ class Publisher:
         self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivering_epoch: int | None = None
-        self.has_requests = False
+        self.has_requests = self.has_ended = False
         self._log_failed = False
         self._log = EventLog(label)
         self._states = States()

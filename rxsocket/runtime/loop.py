@@ -122,6 +122,14 @@ class SocketLoop:
             loop = background.acquire()
             return loop, partial(background.release, loop)
 
+    def forget_parent(self) -> None:
+        """In a forked child, in which no other thread runs, nor the loop."""
+        self.lock = threading.RLock()
+        self._unbind()
+        self._waiting, self._draining, self._unbound_drain = [], False, False
+        self._actions.clear()
+        self._turns, self.timing = 0, None
+
     def bind(self) -> None:
         with self.lock:
             if self._loop is not None and not self._loop.is_closed():
@@ -129,6 +137,8 @@ class SocketLoop:
             self._unbind()
             loop = self.candidate
             if loop is not None and not background.serves(loop):
+                if loop.is_closed():
+                    raise RuntimeError("the loop given as loop= is closed: pass another one")
                 self._loop = loop
                 return
             loop = background.acquire()

@@ -136,6 +136,12 @@ class Background:
         self._loop, self._users = None, 0
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
+        patched = _patched_by()
+        if patched:
+            raise RuntimeError(
+                f"{patched} has patched what asyncio needs, threads among it: use rxsocket in a "
+                "process of its own, or do not patch thread, select and socket"
+            )
         try:
             loop = asyncio.new_event_loop()
         except OSError as error:
@@ -176,6 +182,19 @@ class Background:
             text = "%s in a callback on the thread of rxsocket, which goes on"
             log(logging.ERROR, text, type(error).__name__, error=error)
         return self._loop is loop
+
+
+def _patched_by() -> str:
+    """What has put greenlets in the place of threads, or of what asyncio waits with."""
+    gevent: Any = sys.modules.get("gevent.monkey")
+    if gevent is not None and any(map(gevent.is_module_patched, ("threading", "select", "socket"))):
+        return "gevent"
+    eventlet: Any = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and any(
+        map(eventlet.is_monkey_patched, ("thread", "select", "socket"))
+    ):
+        return "eventlet"
+    return ""
 
 
 def _no_thread(error: Exception) -> RuntimeError:

@@ -22,7 +22,6 @@ from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop, run_in_task
 from rxsocket.sending.payload import AsyncFragments
-from rxsocket.state import State
 from rxsocket.streams.multicast import Connect
 from rxsocket.streams.receipts import Receipt
 from rxsocket.transports.base import Fragments, Link
@@ -164,6 +163,12 @@ class Outbox:
             self.fail(item, error())
         self._let_disconnect()
 
+    def forget(self) -> None:
+        """In a forked child: what waits, and the connection, are the parent's."""
+        self._link, self._ready, self._scheduled = None, False, False
+        self._queue, self._bytes, self._now = [], 0, None
+        self._busy = self._fragmented = self._staying_connected = self._timer = None
+
     # --- messages
 
     def take(self, item: Queued) -> bool:
@@ -229,7 +234,7 @@ class Outbox:
 
     def _refused(self, item: Queued) -> Exception | None:
         state = self._publisher.state.value
-        if state is State.CLOSED:
+        if self._publisher.has_ended:
             return NotConnected("not sent: the socket has ended; connect() or subscribe first")
         if not self._queue_for:
             return NotConnected(f"not sent: the socket is {state.value}; send when it is open")

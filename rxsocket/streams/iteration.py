@@ -143,6 +143,12 @@ class ReadGate:
                 if liveness is not None:
                     liveness.resume()
 
+    def forget(self) -> None:
+        """In a forked child: the links and their consumers are the parent's."""
+        self._links.clear()
+        self._pausing.clear()
+        self._timer = None
+
     def _check_if_needed(self) -> None:
         is_needed = bool(self._pausing and self._links)
         if is_needed and self._timer is None:

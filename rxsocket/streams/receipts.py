@@ -6,6 +6,7 @@ Every receipt settles, also when the action that is to settle it raises: see :fu
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -178,6 +179,10 @@ class Receipt(Observable[T]):
 
 _lock = threading.Lock()
 """One for all receipts: each is settled once, and there is a receipt for each message sent."""
+if hasattr(os, "register_at_fork"):  # a forked child must not find it held by a thread it has not
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def run_for(receipt: Receipt[Any], loop: SocketLoop, action: Callable[[], None]) -> None:

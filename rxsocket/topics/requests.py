@@ -25,7 +25,6 @@ from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected
 from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
 from rxsocket.sending.outbox import Sent
-from rxsocket.state import State
 from rxsocket.streams.multicast import SafeObserver, observer_name
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.stream import CheckedObservable
@@ -216,7 +215,7 @@ class Requests:
     # --- on the loop
 
     def _connect(self, request: _PendingRequest) -> None:
-        if self._publisher.state.value is State.CLOSED:
+        if self._publisher.has_ended:
             ended = "not asked: the socket has ended; connect() or subscribe first"
             request.observer.end(NotConnected(ended))
             return

@@ -643,3 +643,16 @@ def test_waiting_for_what_never_started(clock: VirtualClock, scene: Make, ends: 
         clock.run(it.socket.wait_closed())
     with pytest.raises(RuntimeError, match="nothing to wait for: subscribe"):
         it.socket.wait()
+
+
+def test_a_send_to_what_is_just_started_again(clock: VirtualClock, scene: Make) -> None:
+    """Once it is held again it has not ended any more, though nothing was dialled yet."""
+    it = scene(accept().echo(), watch=False, auth=A)
+    it.socket.close()
+    clock.advance(2.0)
+    it.socket.connect()
+    sent = it.socket.send("a")
+    answers: list[Any] = []
+    it.socket.request("b", match=lambda message: message == "b").subscribe(answers.append)
+    clock.advance(2.0)
+    assert sent.result() == Sent(1) and answers == ["b"]

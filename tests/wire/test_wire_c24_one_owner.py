@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 import subprocess
 import sys
@@ -10,14 +12,15 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from internals import SocketLoop, engine_of
 from reactivex import operators as ops
 
-from rxsocket import Socket, State
-from rxsocket.testing import server
+from rxsocket import NotConnected, Socket, State
+from rxsocket.testing import accept, server
 
 
 @pytest.fixture
@@ -198,20 +201,26 @@ def test_an_action_that_raises_fails_its_receipt(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_forked_child_starts_afresh() -> None:
-    """A new socket of a child works, whatever sockets its parent has (C24)."""
+    """A new socket of a child works, and those of its parent have ended there (C24)."""
     program = """
         import os, sys
-        from rxsocket import Socket
+        from rxsocket import NotConnected, Socket
         from rxsocket.testing import server
 
         with server() as far:
             parent = Socket(far.url)
-            parent.send("parent").result(5)
             keep = parent.connect()
+            parent.send("parent").result(5)
             child = os.fork()
             if child == 0:
                 try:
                     Socket(far.url).send("child").result(5)
+                    parent.close().result(5)  # ended, in this process
+                    try:
+                        parent.send("lost").result(5)
+                    except NotConnected:
+                        with parent:
+                            parent.send("anew").result(5)
                 except BaseException as error:
                     print(repr(error), file=sys.stderr)
                     os._exit(1)
@@ -219,8 +228,98 @@ def test_a_forked_child_starts_afresh() -> None:
             _, status = os.waitpid(child, 0)
             parent.send("again").result(5)
             keep.dispose()
+            far.wait_for(lambda far: len(far.received) == 4)
+            assert [m for _, m in far.received] == ["parent", "child", "anew", "again"]
+            assert len(far.handshakes) == 3  # the parent's connection was left alone
             sys.exit(os.waitstatus_to_exitcode(status))
     """
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
+
+
+CALLS: dict[str, Callable[[Socket], Any]] = {
+    "subscribe": lambda socket: socket.messages.subscribe(print),
+    "on_message": lambda socket: socket.on_message(print),
+    "a listener": lambda socket: socket.listener("t").subscribe(print),
+    "connect": lambda socket: socket.connect(),
+    "send": lambda socket: socket.send("x").result(5),
+    "request": lambda socket: socket.request("?", match=bool).run(),
+}
+
+
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> str:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return "the thread that sockets share cannot be started: can't start new thread"
+
+
+def no_file(monkeypatch: pytest.MonkeyPatch) -> str:
+    def new_event_loop() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "new_event_loop", new_event_loop)
+    return "the thread that sockets share cannot be started: [Errno 24] Too many open files"
+
+
+def greenlets(monkeypatch: pytest.MonkeyPatch) -> str:
+    patched = SimpleNamespace(is_module_patched=lambda name: name == "select")
+    monkeypatch.setitem(sys.modules, "gevent.monkey", patched)
+    return "gevent has patched what asyncio needs"
+
+
+@pytest.mark.parametrize("lacking", [no_thread, no_file, greenlets])
+@pytest.mark.parametrize("name", CALLS)
+def test_what_cannot_start_says_so_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, lacking: Any, name: str
+) -> None:
+    """C23, C24: the call fails in words; nobody is subscribed, and later calls work."""
+    with server() as far:
+        far.default = accept().echo()
+        socket = Socket(far.url)
+        with monkeypatch.context() as lack:
+            text = lacking(lack)
+            with pytest.raises((RuntimeError, NotConnected)) as failed:
+                CALLS[name](socket)
+        assert text in str(failed.value)
+        assert socket.messages.passive() is not None and "0 observers" in repr(socket.messages)
+        assert socket.send("again").result(5).epoch == 1
+        far.wait_for(lambda far: far.connections == 0)  # nothing holds it open
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_loop_that_is_closed(name: str) -> None:
+    """C24: it says so, when it is passed, and where it would be used."""
+    loop = asyncio.new_event_loop()
+    socket = Socket("ws://127.0.0.1:1/", loop=loop)
+    loop.close()
+    with pytest.raises((RuntimeError, NotConnected), match=r"the loop given as loop= is closed"):
+        CALLS[name](socket)
+    socket.close().result(5)
+    with pytest.raises(ValueError, match=r"^loop: this one is closed"):
+        Socket("ws://127.0.0.1:1/", loop=loop)
+
+
+def test_a_log_that_is_sent_over_the_socket_it_is_about() -> None:
+    """C24: asyncio logs that it makes a loop while a socket chooses its own."""
+    with server() as far:
+        socket = Socket(far.url)
+
+        class Sends(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                if "selector" in record.getMessage():
+                    socket.send(record.getMessage())
+
+        logger, handler = logging.getLogger("asyncio"), Sends()
+        level = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        try:
+            with socket.messages.subscribe(print):
+                far.wait_for(lambda far: far.received)
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        socket.close().result(5)
