@@ -22,7 +22,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -59,37 +59,39 @@ class Mask:
 
     def __init__(self, credentials: Iterable[Credential] = ()) -> None:
         self._known: dict[str, None] = {}
+        self._is_prepared = True
         self._forms: tuple[str, ...] = ()
         self._escaped: tuple[str, ...] = ()
         self._bytes: tuple[bytes, ...] = ()
         for credential in credentials:
-            self._add(credential)
-        self._prepare()
-
-    def hide(self, credential: Credential) -> None:
-        """From now on the secrets of this credential are masked."""
-        self._add(credential)
-        self._prepare()
+            self.hide(credential)
 
     @classmethod
     def of(cls, value: Any) -> Mask:
         """The mask for a value that may become a credential, or be refused as one."""
         mask = cls()
-        mask._known = dict.fromkeys(form for text in _secrets(value) for form in _forms(text))
-        mask._prepare()
+        mask._add(value)
         return mask
 
-    def _add(self, credential: Credential) -> None:
-        for text in _secrets(credential.reveal()):
+    def hide(self, credential: Credential) -> None:
+        """From now on the secrets of this credential are masked."""
+        self._add(credential.reveal())
+
+    def _add(self, value: Any) -> None:
+        for text in _secrets(value):
             self._known |= dict.fromkeys(_forms(text))
-        for old in list(self._known)[:-MOST]:
+        for old in list(islice(self._known, max(0, len(self._known) - MOST))):
             del self._known[old]
+        self._is_prepared = False
 
     def _prepare(self) -> None:
+        if self._is_prepared:
+            return
         # A longer one first: one may begin with another.
         self._forms = tuple(sorted(self._known, key=len, reverse=True))
         self._escaped = tuple(json.dumps(form)[1:-1] for form in self._forms)
         self._bytes = tuple(form.encode() for form in self._forms)
+        self._is_prepared = True  # last: another thread may use it meanwhile
 
     def in_reason(self, text: str) -> str:
         """A short text without them, and without their beginnings: a reason is cut at 123 bytes."""
@@ -113,10 +115,12 @@ class Mask:
 
     def in_line(self, lines: str) -> bool:
         """Whether a secret may be in encoded lines; quick, and never wrongly ``False``."""
+        self._prepare()
         return any(form in lines for form in self._escaped)
 
     def __call__(self, value: Any) -> Any:
         """A text or a payload without them."""
+        self._prepare()
         if isinstance(value, str):
             for form in self._forms:
                 value = value.replace(form, "***")
