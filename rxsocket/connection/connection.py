@@ -258,7 +258,7 @@ class Connection(abc.ObserverBase[Signal]):
                 self._lost(link, PeerClosed(1006, reason, lost=True), cause)
                 link.abort()  # last: a transport may report it at once, as a lost link
                 return
-            verdict = self._judge(self, End(code=1006, reason=reason), self._is_stable).verdict
+            verdict = self._judge(self, End(code=1006, reason=reason), self.is_stable).verdict
             ended = self._closed(reason=reason, sent=TIMEOUT, cause=cause, verdict=verdict)
             self._run_state.closing.add(link, TIMEOUT, reason)
             self._end(ended)
@@ -397,7 +397,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _filter_refusals(self, rejected: Predicate) -> None:
         def is_over() -> bool:
-            if not self._is_stable:
+            if not self.is_stable:
                 return False
             remove()
             return True
@@ -416,7 +416,7 @@ class Connection(abc.ObserverBase[Signal]):
         self._end(ended)
 
     @property
-    def _is_stable(self) -> bool:
+    def is_stable(self) -> bool:
         return self._stability is not None and self._stability.is_reached
 
     # --- its end
@@ -439,7 +439,7 @@ class Connection(abc.ObserverBase[Signal]):
             just_now = self._loop.event_loop.time() - JUST_NOW
             blocked_for = self._engine.loop_listener.blocked_since(just_now)
             cause, reason = lost_why(signal, reason, blocked_for)
-        judgement = self._judge(self, end, self._is_stable)
+        judgement = self._judge(self, end, self.is_stable)
         self._end(
             self._closed(
                 code=signal.code,

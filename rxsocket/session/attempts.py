@@ -79,7 +79,7 @@ class Attempts:
         self.is_disposed = True
         for connection in (*self._beside, self.active):
             if connection is not None:
-                connection.close(reason.cause, reason.code, reason.reason)
+                self._close(connection, reason.cause, reason.code, reason.reason)
 
     async def wait_for_spacing(self, spacing: float, cause: Cause) -> None:
         """Return when an attempt may begin: that many seconds after the last one."""
@@ -124,10 +124,10 @@ class Attempts:
     def adopt(self, connection: Connection) -> None:
         """Make a connection the active one; the one before it is closed."""
         before = self.active
+        if before is not None:
+            self._close(before, Cause.HANDED_OVER)
         self.active = connection
         self.retries = self._beside.pop(connection)
-        if before is not None:
-            before.close(Cause.HANDED_OVER)
         if connection.credential is not None:
             self.use(connection, connection.credential)
 
@@ -136,7 +136,7 @@ class Attempts:
         connection, self.active = self.active, None
         if connection is not None:
             with self._loop.turn():
-                connection.close(cause)
+                self._close(connection, cause)
         self.stop_if_disposed()
 
     def discard(self, connection: Connection, cause: Cause) -> None:
@@ -145,6 +145,13 @@ class Attempts:
         with self._loop.turn():
             connection.close(cause)
         self.stop_if_disposed()
+
+    def _close(
+        self, connection: Connection, cause: Cause, code: int = 1000, reason: str = ""
+    ) -> None:
+        if connection.is_stable and not connection.is_closed:
+            self._on_stable(connection)  # whoever ends it: it was good
+        connection.close(cause, code, reason)
 
     def use(self, connection: Connection, credential: Credential) -> None:
         """A credential is in use by the connection of the socket."""
@@ -247,7 +254,7 @@ class Attempts:
                 carried=carried,
                 unproven=carried and self.selector.pushed and not is_proven,
             )
-            judgement = self._retries_of(connection).judge(end, self._loop.event_loop.time())
+            judgement = self._retries_of(connection).judge(end)
         except BaseException as error:  # of the user's function: raised on, it would halt us
             self.verdict_error = as_exception(error)
             return Judgement(Verdict.FAIL, Verdict.FAIL)
@@ -270,6 +277,7 @@ class Attempts:
         self._run_state.was_stable = True
         self._run_state.refused_retries = 0
         self._run_state.doubted = None
+        self._retries_of(connection).restart(self._loop.event_loop.time())
         if connection.credential is not None:
             self._run_state.accepted.remember(connection.credential)
 

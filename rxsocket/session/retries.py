@@ -37,6 +37,13 @@ class RetryState:
         self._in_a_row = 0
         self._asked_at_once = False
 
+    def restart(self, now: float) -> None:
+        """A connection that was stable has ended: what is counted counts from here."""
+        self.attempts = self.failures = self._in_a_row = 0
+        self._asked_at_once = False
+        self._since = now
+        self.tried = ()
+
     def begin(self, now: float) -> int:
         """An attempt begins; return its number."""
         self.attempts += 1
@@ -49,21 +56,15 @@ class RetryState:
         if self.attempts:
             self.tried = (*self.tried[1 - ATTEMPTS_KEPT :], attempt)
 
-    def judge(self, end: End, now: float) -> Judgement:
+    def judge(self, end: End) -> Judgement:
         """The verdict about an end, and the one at first.
 
         Args:
             end: Its close code and reason, or its exception.
-            now: When it ended.
 
         Raises:
             TypeError: If the user's function gave something else.
         """
-        if end.stable:
-            self.attempts = self.failures = self._in_a_row = 0
-            self._asked_at_once = False
-            self._since = now
-            self.tried = ()
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
         judgement = self._judgement(replace(end, in_a_row=self._in_a_row))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import ssl
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +22,7 @@ from rxsocket import (
     Ended,
     HandshakeInvalid,
     HandshakeRefused,
+    Opened,
     Reason,
     RedirectRefused,
     Refused,
@@ -29,6 +31,7 @@ from rxsocket import (
     SocketFailed,
     State,
     Verdict,
+    reconnect,
     refreshing,
     standard,
 )
@@ -290,6 +293,31 @@ def test_a_close_after_a_stable_connection_is_reconnected_after(
     clock.advance(400.0)
     assert it.socket.state.value is State.OPEN
     assert it.names[-1] == "Message"
+
+
+ENDED_BY_US: dict[str, Callable[[Any], object]] = {
+    "reconnect": lambda it: it.socket.reconnect(),
+    "another credential": lambda it: it.socket.set_auth(B),
+    "max_age": lambda it: None,
+}
+
+
+@pytest.mark.parametrize("how", ENDED_BY_US)
+def test_a_stable_connection_that_we_ended_was_stable(
+    clock: VirtualClock, scene: Make, how: str
+) -> None:
+    """Whoever ends it: it was good, and what is counted counts from its end (C15)."""
+    scripts = [accept(), *[reject(410)] * 2, accept()]
+    limits = {"max_attempts": 4, "max_age": 20.0}
+    it = scene(*scripts, auth=A, on_auth_change=reconnect(), **limits)
+    clock.advance(19.9)
+    ENDED_BY_US[how](it)
+    clock.advance(10.0)
+    assert it.socket.state.value is State.OPEN
+    clock.advance(100.0)
+    assert it.socket.state.value is State.OPEN
+    assert len(it.peer.handshakes) >= 8
+    assert [event.attempts for event in it.events if isinstance(event, Opened)][-2:] == [1, 1]
 
 
 def test_before_the_first_stable_connection_it_fails(clock: VirtualClock, scene: Make) -> None:
