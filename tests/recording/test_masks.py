@@ -48,8 +48,7 @@ def test_numbers_say_the_same_or_not() -> None:
 
 def test_the_newest_values_are_remembered() -> None:
     """A socket that is renewed for months looks for a bounded number of values."""
-    mask = Mask()
-    for number in range(MOST + 10):
-        mask.hide(Credential.of(f"token-{number:05}"))
+    mask = Mask(Credential.of(f"token-{number:05}") for number in range(MOST + 9))
+    mask.hide(Credential.of(f"token-{MOST + 9:05}"))
     assert mask("token-00000") == "token-00000"
     assert mask(f"token-{MOST + 9:05}") == "***"
