@@ -22,11 +22,13 @@ from reactivex import abc
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.expiry import Expires, IssuedToken, issued_token
+from rxsocket.auth.masks import mask_of
 from rxsocket.auth.providers import Ask, ProviderFunction, Reason
 from rxsocket.auth.refresh_schedule import RefreshSchedule, WallClockTimer
 from rxsocket.errors import ProviderFailed, Unauthorized
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import running_loop, wall_clock
+from rxsocket.texts import change_texts
 
 PATIENCE = 1.0
 """Seconds in which a loop must answer before what it was to do is done on another one."""
@@ -247,7 +249,8 @@ class TokenRefresher:
                     self._before = before
                 self.due = self._schedule.due_after(outcome, now, is_same=is_same)
             elif isinstance(error, Exception):
-                outcome = error.with_traceback(None)
+                known = tuple(it.credential for it in (self._before, before) if it is not None)
+                outcome = change_texts(error, mask_of(known)).with_traceback(None)
                 # One that gave up is not called again until somebody asks.
                 has_given_up = isinstance(error, Unauthorized)
                 self.due = None if has_given_up else self._due_after_failure(now)

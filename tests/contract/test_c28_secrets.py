@@ -242,6 +242,30 @@ def test_a_function_that_quotes_the_value_it_got(
     assert name not in ("identity=", "in_band(encode)") or "raised in _quote" in caplog.text
 
 
+def test_a_refresh_that_quotes_the_last_token(
+    clock: VirtualClock, scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C28: neither on ``errors`` of refreshing, nor in the log, nor on the socket."""
+    caplog.set_level(logging.DEBUG)
+    answers = iter([{"token": CANARY, "expires_in": 60}])
+
+    def provide() -> Any:
+        for answer in answers:
+            return answer
+        raise LookupError(f"HTTP 400: {CANARY} is expired")
+
+    tokens = refreshing(provide)
+    errors: list[Exception] = []
+    tokens.errors.subscribe(errors.append)
+    following = tokens.subscribe(lambda _: None)
+    it = scene(auth=tokens)
+    clock.advance(90.0)
+    assert "HTTP 400: *** is expired" in str(errors[0])
+    shown = [*map(repr, errors), caplog.text, repr(it.events), str(it.socket.explain())]
+    assert not [text for text in shown if "canary" in text]
+    following.dispose()
+
+
 def test_a_carrier_that_quotes_the_value_at_once() -> None:
     """C28: what set_auth() raises of a carrier does not quote it either."""
     with pytest.raises(LookupError) as caught:
