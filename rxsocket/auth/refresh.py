@@ -27,12 +27,11 @@ from rxsocket.explain.format import amount
 from rxsocket.policy.backoff import shared_random
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.refcount import RefCount
+from rxsocket.runtime.threads import log
 from rxsocket.streams.multicast import Hub
 from rxsocket.streams.replay import ReplayHub
 from rxsocket.streams.stream import Stream
 from rxsocket.validation import function, instance, seconds, seconds_or_none
-
-logger = logging.getLogger("rxsocket")
 
 
 class Refreshing(Stream[Credential]):
@@ -109,7 +108,7 @@ class Refreshing(Stream[Credential]):
 
     def _on_failure(self, error: Exception) -> None:
         if self._credentials.observed:
-            logger.warning("%r: %s", self, error)
+            log(logging.WARNING, "%r: %s", self, error)
         self._loop.run(lambda: self._errors.emit(error))
 
     def _report(
@@ -118,7 +117,7 @@ class Refreshing(Stream[Credential]):
         text = "observer %s of %s raised and was detached; the others go on"
         if not detached:
             text = "observer %s of %s raised"
-        logger.warning(text, observer, stream, exc_info=error)
+        log(logging.WARNING, text, observer, stream, error=error)
         self._loop.exit_later(error)
 
 

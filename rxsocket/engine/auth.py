@@ -40,12 +40,11 @@ from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.direct import DirectBehaviorSubject
 from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.threads import log
 from rxsocket.sending.outbox import Outbox
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.texts import change_texts, without_frames
-
-logger = logging.getLogger("rxsocket")
 
 STABLE_AFTER = 5.0
 """Seconds after which a renewal may change a connection, where ``stable_after`` is not a number."""
@@ -263,7 +262,8 @@ class AuthManager:
         return is_awaiting and credential.known and not self._is_refused(credential)
 
     def _store(self, credential: Credential) -> None:
-        logger.info("%s: not running; the credential is kept for its start", self._options.label)
+        text = "%s: not running; the credential is kept for its start"
+        log(logging.INFO, text, self._options.label)
         self._drop_unsent_unless(self._is_same_identity(credential))
         self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
         self._publisher.set_credential(credential)

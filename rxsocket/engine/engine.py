@@ -33,17 +33,16 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
 from rxsocket.runtime.refcount import RefCount
+from rxsocket.runtime.threads import log
 from rxsocket.sending.outbox import Outbox, Queued, Sent
 from rxsocket.sending.payload import json_text, payload
 from rxsocket.state import State
-from rxsocket.streams.multicast import is_subscribed_again
+from rxsocket.streams.multicast import subscribing_again
 from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.transports.base import Fragments
 
-logger = logging.getLogger("rxsocket")
-
 MOST_REFUSED = 100
-"""Observers that are told that the socket is closed: one behind ``retry()`` would ask for ever."""
+"""Times that an observer is told that the socket is closed: ``retry()`` would ask for ever."""
 INTERRUPTED = 0.5
 """Seconds for the closing handshake when the program is being interrupted."""
 
@@ -84,7 +83,7 @@ class Engine:
         self._watched_loop: asyncio.AbstractEventLoop | None = None
         self._has_stopped = False
         self._closing_on: int | None = None
-        self._refused = 0
+        self._refused: tuple[object, int] = None, 0
         self._stopped: Receipt[None] | None = None
         self._failure: Exception | None = None
 
@@ -110,10 +109,14 @@ class Engine:
             NotConnected: If an operator subscribes it again as ``close()`` completes the streams:
                 ``repeat()`` does not know that this is not the peer's end.
         """
-        if self._closing_on != threading.get_ident() or not is_subscribed_again():
+        if self._closing_on != threading.get_ident():
             return self.connect()
-        self._refused += 1
-        if self._refused > MOST_REFUSED:
+        ending = subscribing_again()
+        if ending is None:
+            return self.connect()
+        observer, times = self._refused
+        self._refused = ending, times + 1 if observer is ending else 1
+        if self._refused[1] > MOST_REFUSED:
             return Disposable()
         raise NotConnected("not subscribed again: the socket was closed")
 
@@ -244,7 +247,8 @@ class Engine:
 
     def on_bug(self, error: Exception) -> None:
         """A failure of the run that is not an event: a bug of ours."""
-        logger.error("%s: a bug in rxsocket ended the socket", self.options.label, exc_info=error)
+        text = "%s: a bug in rxsocket ended the socket"
+        log(logging.ERROR, text, self.options.label, error=error)
         text = f"{self.options.label}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.options.address.shown, cause=error)
         cause = Cause.FAILED
@@ -266,7 +270,7 @@ class Engine:
         if self._stopped is None and self.is_used and not self.publisher.history.has_outcome:
             text = "%s: the program ends before the first connection was made; wait for it: call %s"
             call = "wait()" if self.loop.is_shared else "await wait_closed()"
-            logger.warning(text, self.options.label, call)
+            log(logging.WARNING, text, self.options.label, call)
 
     def _reconnect(self) -> None:
         self.run_state.refusals.forget()
@@ -308,7 +312,7 @@ class Engine:
         try:
             self.publisher.end(error)
         finally:
-            self._closing_on, self._refused = None, 0
+            self._closing_on, self._refused = None, (None, 0)
 
     def _dispose_run(self, reason: StopReason) -> None:
         run, self._run = self._run, None

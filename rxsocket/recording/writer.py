@@ -31,6 +31,7 @@ from rxsocket.recording.format import (
     Masking,
     encode_entry,
 )
+from rxsocket.runtime.threads import log
 from rxsocket.validation import is_mapping
 
 logger = logging.getLogger("rxsocket")
@@ -339,7 +340,7 @@ class WriterThread:
             return entry
         try:
             return replace(entry, data=self._mask(entry.data))
-        except Exception as error:  # its text may quote the payload
+        except BaseException as error:  # its text may quote the payload
             kind = type(error).__name__
-            logger.warning("%s: mask= raised %s; the message is masked", self._name, kind)
+            log(logging.WARNING, "%s: mask= raised %s; the message is masked", self._name, kind)
             return replace(entry, data="***")

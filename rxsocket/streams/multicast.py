@@ -52,14 +52,15 @@ def observer_name(error: BaseException) -> str:
     return "an observer without on_error"
 
 
-def is_subscribed_again() -> bool:
-    """Whether an operator subscribes by itself in an ``on_completed``, as ``repeat()`` does."""
+def subscribing_again() -> SafeObserver[Any] | None:
+    """Whose end leads an operator to subscribe by itself, as ``repeat()`` does in on_completed."""
     frame = inspect.currentframe()
     while frame is not None and str(frame.f_globals.get("__name__")).startswith(PACKAGES):
         if frame.f_code.co_qualname == SafeObserver.__name__ + ".end":
-            return True
+            ending: SafeObserver[Any] = frame.f_locals["self"]
+            return ending
         frame = frame.f_back
-    return False
+    return None
 
 
 class SafeObserver(Generic[T]):

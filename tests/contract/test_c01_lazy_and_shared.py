@@ -619,6 +619,7 @@ def test_an_operator_does_not_bring_back_what_was_closed(
     """``repeat()`` subscribes again when the peer is done, and not after ``close()``."""
     it = scene(accept().send("1").wait(1).close(1000), accept().send("2"), watch=False, auth=A)
     errors: list[Exception] = []
+    it.socket.messages.pipe(ops.repeat(), ops.retry()).subscribe()
     it.socket.messages.pipe(*AGAIN[operators]).subscribe(None, errors.append)
     it.socket.messages.pipe(*AGAIN[operators]).subscribe()
     clock.advance(10.0)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from reactivex import abc
+from reactivex import operators as ops
 
 from rxsocket import (
     Aborted,
@@ -19,6 +20,7 @@ from rxsocket import (
     Dropped,
     Ended,
     Message,
+    NotConnected,
     Opened,
     Socket,
     SocketFailed,
@@ -308,3 +310,24 @@ def test_a_session_holds_its_own_messages() -> None:
         assert old.wait(2) == ["one", "two"]
         assert new.wait(1) == ["three"]
         socket.close().result(5)
+
+
+def test_what_was_closed_stays_closed(transport: str) -> None:
+    """C1: until something is to hold it open, whatever only uses it, and however often."""
+    with server() as peer:
+        peer.default = accept().send("hello").echo()
+        socket = Socket(peer.url, transport=transport)
+        seen, errors = Inbox(), Inbox()
+        socket.messages.pipe(ops.repeat(), ops.retry()).subscribe()
+        socket.messages.pipe(ops.repeat()).subscribe(seen, errors)
+        seen.wait(1)
+        socket.close().result(5)
+        assert [type(error) for error in errors.wait(1)] == [NotConnected]
+        for _ in range(2):
+            with pytest.raises(NotConnected):
+                socket.send("a").result(5)
+            with pytest.raises(NotConnected):
+                socket.request("b", match=bool).run()
+        assert (socket.state.value, len(peer.handshakes)) == (State.CLOSED, 1)
+        with socket:
+            assert socket.send("a").result(5).epoch == 2

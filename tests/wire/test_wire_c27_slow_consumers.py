@@ -159,3 +159,39 @@ def test_a_slow_observer_is_not_kept_alive() -> None:
     (named,) = run(attach, pushes=12)
     assert named.stream == "messages"
     assert gone == [True]
+
+
+def test_a_client_that_does_not_read_is_named(transport: str) -> None:
+    """An ``async for`` whose body stands still holds up the others: said once, and explained."""
+
+    async def main() -> None:
+        feed = accept().stream(lambda: map(str, range(100_000)), rate=3000)
+        async with server(feed) as peer, Socket(peer.url, transport=transport) as socket:
+            named: asyncio.Queue[Any] = asyncio.Queue()
+            socket.errors.subscribe(named.put_nowait)
+
+            async def serve(stuck: asyncio.Event) -> None:
+                async for _ in socket.messages:
+                    await stuck.wait()
+
+            quick = asyncio.Event()
+            quick.set()
+            clients = [asyncio.create_task(serve(event)) for event in (quick, asyncio.Event())]
+            slow = await asyncio.wait_for(named.get(), 10)
+            assert isinstance(slow, SlowConsumer)
+            assert "serve (line " in slow.observer and slow.waiting is not None
+            assert slow.waiting >= 256 and slow.seconds >= 1.0
+            assert "reading is paused for" in socket.explain().why
+            for client in clients:
+                client.cancel()
+            got = []
+            async for message in socket.messages.iterate(high_water=10, overflow="drop_oldest"):
+                got.append(int(message))
+                if len(got) == 5:
+                    break
+                await asyncio.sleep(0.05)
+            assert got == sorted(got) and got[-1] - got[0] > 5
+            while not named.empty():
+                assert named.get_nowait().waiting is None  # a busy machine may be slow itself
+
+    asyncio.run(main())
