@@ -203,15 +203,15 @@ async def open_tunnel(
     context = ssl.create_default_context() if proxy.scheme == "https" else None
     name = None if context is None else server_name(proxy.host)
     tcp = await open_tcp(proxy.host, proxy.port)
-    transport, _ = await create_connection(
-        lambda: tunnel, sock=tcp, ssl=context, server_hostname=name
-    )
     try:
+        transport, _ = await create_connection(
+            lambda: tunnel, sock=tcp, ssl=context, server_hostname=name
+        )
         answer = await tunnel.answer
         if not 200 <= answer.status < 300:
             raise _refusal(proxy, answer)
     except BaseException:
-        transport.abort()
+        tunnel.abort()
         raise
     return transport
 
@@ -222,10 +222,19 @@ class _Tunnel(asyncio.Protocol):
     def __init__(self, request: bytes) -> None:
         self._request = request
         self._reader = AnswerReader()
+        self._transport: asyncio.Transport | None = None
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).write(self._request)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
+
+    def abort(self) -> None:
+        """Let go of a connection that is not wanted any more."""
+        if not self.answer.cancel() and not self.answer.cancelled():
+            self.answer.exception()  # nobody else may have asked
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.answer.done():

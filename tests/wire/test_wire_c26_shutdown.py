@@ -339,6 +339,23 @@ def test_a_loop_that_ends_at_any_step(caplog: pytest.LogCaptureFixture, greets: 
     assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
+def test_a_loop_that_ends_while_a_proxy_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    """C26: no failed future is left of a tunnel that nobody wants any more, either."""
+
+    async def main(socket: Socket, turns: int) -> None:
+        socket.messages.subscribe()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    with raw(lambda peer: peer.drain()) as proxy:
+        for turns in range(0, 60, 2):
+            socket = Socket("ws://nowhere.test/", proxy=proxy.url.replace("ws:", "http:"))
+            asyncio.run(main(socket, turns))
+            socket.close().result(5)
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
 def test_waiting_for_what_is_over() -> None:
     """C26: wait() returns at once after close(), and after the last subscriber left before it."""
     with server(accept().send("one")) as peer:
