@@ -25,6 +25,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+OF_A_PROXY = ("answer", "cut", "hang", "refuse")
+"""What can be done to a client that asks for a tunnel; anything else is done inside of it."""
 
 
 class Peer:
@@ -37,6 +39,8 @@ class Peer:
         self.protocols: dict[asyncio.StreamWriter, ServerProtocol] = {}
         self.requests: list[str] = []
         self.received: list[str] = []
+        self.sources: list[int] = []
+        self.answers: str | None = None
         self.served = 0
         self.every = 0.0
         self.server: asyncio.Server | None = None
@@ -69,7 +73,14 @@ class Peer:
             writer.write(bytes.fromhex(play["hex"]))
             await reader.read()
             return
+        if play.get("do") == "leave":  # without a byte
+            return
         request = await reader.readuntil(b"\r\n\r\n")
+        if request.startswith(b"CONNECT") and play.get("do") not in OF_A_PROXY:
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            request = await reader.readuntil(b"\r\n\r\n")
+        if self.answers is not None:  # for a while, to everybody
+            play = {"do": "answer", "text": self.answers}
         self.requests.append(request.decode("latin-1").split(" ")[1])
         if "token=bad" in self.requests[-1]:
             writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
@@ -83,6 +94,8 @@ class Peer:
             case "answer":  # any bytes instead of a handshake
                 writer.write(play["text"].encode())
                 await writer.drain()
+                if play.get("stays"):  # with a body that never ends
+                    await reader.read()
             case "drip":
                 for byte in answer(request):
                     writer.write(bytes((byte,)))
@@ -121,9 +134,10 @@ class Peer:
         for data in protocol.data_to_send():
             writer.write(data)
         self.served += 1
-        ticking = asyncio.create_task(self.tick(self.served, protocol, writer))
+        number = self.served
+        ticking = asyncio.create_task(self.tick(number, protocol, writer))
         try:
-            await self.converse(protocol, reader, writer)
+            await self.converse(number, protocol, reader, writer)
         finally:
             ticking.cancel()
 
@@ -142,6 +156,7 @@ class Peer:
 
     async def converse(
         self,
+        number: int,
         protocol: ServerProtocol,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
@@ -163,6 +178,7 @@ class Peer:
                 if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                     text = bytes(event.data).decode()
                     self.received.append(text)
+                    self.sources.append(number)
                     if protocol.state is State.OPEN:
                         protocol.send_text(text.encode())
 
@@ -183,8 +199,14 @@ class Peer:
             case "tick":
                 self.every = command["every"]
                 return None
+            case "open":
+                return len(self.open)
+            case "answers":
+                self.answers = command["text"]
+                return None
             case "forget":
                 self.plays.clear()
+                self.answers = None
                 return None
             case "play":
                 self.plays.append(command["play"])
@@ -194,6 +216,7 @@ class Peer:
                 self.dials = 0
                 self.requests.clear()
                 self.received.clear()
+                self.sources.clear()
                 return None
             case "drop":
                 for writer in list(self.open):
@@ -205,6 +228,7 @@ class Peer:
                     "open": len(self.open),
                     "requests": self.requests,
                     "received": self.received,
+                    "sources": self.sources,
                 }
 
 
