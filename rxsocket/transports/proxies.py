@@ -11,24 +11,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from websockets.exceptions import InvalidProxy
 from websockets.headers import build_authorization_basic, build_host
 from websockets.uri import WebSocketURI
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 from rxsocket.transports.answers import Answer, AnswerReader
 from rxsocket.transports.tcp import AddressInfo, addresses, open_tcp, race, server_name
-
-if TYPE_CHECKING:
-    from websockets.proxy import Proxy, parse_proxy
-else:
-    try:
-        from websockets.proxy import Proxy, parse_proxy
-    except ImportError:  # before 16.0
-        from websockets.uri import Proxy, parse_proxy
 
 __all__ = [
     "Proxy",
@@ -42,8 +34,27 @@ __all__ = [
     "proxy_shown",
 ]
 
+
+class Proxy(NamedTuple):
+    """The address of a proxy; what is in ``repr`` is no secret (C28)."""
+
+    scheme: str
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"<proxy {proxy_url(self)}>"
+
+
 Origin: TypeAlias = tuple[str, str, int]
 """Scheme, host and port of an address."""
+
+_PORTS = {"http": 80, "https": 443} | dict.fromkeys(
+    ("socks4", "socks4a", "socks5", "socks5h"), 1080
+)
+"""The port of a proxy that names none."""
 
 _PASSED_ON = frozenset({407, 408, 425, 429, *range(500, 600)})
 """Statuses of a proxy that mean the same as a server's; the others say that it will not."""
@@ -145,9 +156,17 @@ def proxy_address(url: str) -> Proxy:
 
 def _parsed(url: str) -> Proxy | None:
     try:
-        return parse_proxy(url)
-    except (InvalidProxy, ValueError):
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        user, password = (text and unquote(text) for text in (parts.username, parts.password))
+        if host is not None and ":" not in host:
+            host = host.encode("idna").decode()
+    except ValueError:
         return None
+    meaningless = parts.path not in ("", "/") or "?" in url or "#" in url
+    if parts.scheme not in _PORTS or not host or meaningless or (user and password is None):
+        return None
+    return Proxy(parts.scheme, host, port or _PORTS[parts.scheme], user, password)
 
 
 def proxy_url(proxy: Proxy) -> str:

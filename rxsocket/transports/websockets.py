@@ -22,7 +22,7 @@ from rxsocket.transports.handshake import (
     open_transport,
 )
 from rxsocket.transports.proxies import Proxy
-from rxsocket.transports.websockets_connection import WebSocketsConnection
+from rxsocket.transports.websockets_connection import NOT_UNDERSTOOD, WebSocketsConnection
 
 __all__ = ["websockets_transport"]
 
@@ -71,10 +71,7 @@ async def _handshake(request: Request, uri: WebSocketURI, proxy: Proxy | None) -
 
 def _translate(error: Exception) -> Exception | None:
     if isinstance(error, NegotiationError):
-        return invalid_answer(
-            "what it chose of compression or subprotocols was not offered or is not understood; "
-            "compression=None offers none"
-        )
+        return invalid_answer(NOT_UNDERSTOOD)
     if isinstance(error, (InvalidHandshake, ProtocolError, EOFError)):
         return invalid_answer(type(error).__name__)
     return None

@@ -16,8 +16,8 @@ What this stands on, all of it here:
   ``data_received``, ``eof_received``, ``connection_made``, ``connection_lost``, ``send_data`` and
   ``resume_writing``; its ``response``, ``response_rcvd``, ``paused`` and ``drain``; and of its
   ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``writes``,
-  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent``, ``close_rcvd_then_sent`` and
-  ``max_message_size`` (``max_size`` in older versions).
+  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent``,
+  ``close_rcvd_then_sent`` and ``max_message_size`` (``max_size`` in older versions).
 - For the frame reader only, which is left out if they are not there (see
   :func:`can_read_frames`): that bytes come through ``data_received``, and ``parser_exc`` of the
   protocol.
@@ -37,12 +37,18 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from rxsocket.errors import ConnectionLost, HandshakeInvalid
-from rxsocket.transports.answers import AnswerReader, unanswered
+from rxsocket.transports.answers import AnswerReader, invalid_answer, unanswered
 from rxsocket.transports.base import Fragments, PeerClosed, Signal
 from rxsocket.transports.frame_reader import FrameReader
 
 READ_SIZE = 120 * 2**10
 """Bytes to read at once. Above 128 KiB a C library maps and unmaps pages for each read."""
+
+NOT_UNDERSTOOD = (
+    "what it chose of compression or subprotocols was not offered or is not understood; "
+    "compression=None offers none"
+)
+"""What is wrong with such an answer, and what helps."""
 
 LARGEST_CONTROL = 125
 """Bytes of the payload of a control frame (RFC 6455, section 5.5)."""
@@ -162,6 +168,8 @@ class WebSocketsConnection(ClientConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._refuse(exc if isinstance(exc, OSError) else unanswered())
+        if self._refusal is not None:
+            return  # nobody waits, and the parser may have broken off
         super().connection_lost(exc)
         self._answer()
         self._end(self._how_closed())
@@ -201,8 +209,12 @@ class WebSocketsConnection(ClientConnection):
         if answer.status != 101:
             self._refuse(answer.refusal())
             return
+        try:
+            self._parse(answer.upgrade())
+        except ValueError:  # of zlib, about a window of 8 bits; in older versions
+            self._refuse(invalid_answer(NOT_UNDERSTOOD))
+            return
         self._answer_reader = None
-        self._parse(answer.upgrade())
         if self.protocol.state is State.OPEN and can_read_frames(self):
             self._frame_reader = FrameReader(self, self._limit)
         if answer.rest:

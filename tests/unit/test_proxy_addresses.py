@@ -127,3 +127,24 @@ def test_a_proxy_is_shown_without_its_password() -> None:
     """C28."""
     proxy = proxy_address("http://me:S3cretPass@[2001:db8::1]:3128")
     assert proxy_url(proxy) == "http://[2001:db8::1]:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "user", "password"),
+    [
+        ("http://proxy.example", "proxy.example", 80, None, None),
+        ("https://proxy.example/", "proxy.example", 443, None, None),
+        ("socks5h://proxy.example", "proxy.example", 1080, None, None),
+        ("http://me:p%40s%2Fs@PROXY.example:3128", "proxy.example", 3128, "me", "p@s/s"),
+        ("http://me:@proxy.example:3128", "proxy.example", 3128, "me", ""),
+        ("http://[2001:db8::1]:3128", "2001:db8::1", 3128, None, None),
+        ("http://bücher.example:3128", "xn--bcher-kva.example", 3128, None, None),
+    ],
+)
+def test_the_parts_of_a_proxys_address(
+    url: str, host: str, port: int, user: str | None, password: str | None
+) -> None:
+    """User and password are percent-encoded; each scheme has a port of its own."""
+    proxy = proxy_address(url)
+    assert (proxy.host, proxy.port, proxy.username, proxy.password) == (host, port, user, password)
+    assert repr(proxy) == f"<proxy {proxy_url(proxy)}>"

@@ -427,7 +427,7 @@ def test_a_message_in_many_pieces(transport: str) -> None:
 
     def play(peer: Peer) -> None:
         begun, end = frame(b"x", fin=False), frame(b"y", CONTINUATION)
-        peer.send(peer.answer + begun + frame(b"", CONTINUATION, fin=False) * 10_000 + end)
+        peer.send(peer.answer + begun + frame(b"", CONTINUATION, fin=False) * 5000 + end)
         peer.drain()
 
     async def main() -> None:
