@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import reactivex
 from reactivex import Observable
-from scene import A, B, C, Make, _Longest
+from scene import A, B, C, Make, Scene, _Longest
 
 from rxsocket import (
     Ask,
     Backoff,
     Closed,
     ConnectFailed,
+    Connecting,
     Ended,
     HandshakeInvalid,
     HandshakeRefused,
@@ -31,6 +32,7 @@ from rxsocket import (
     SocketFailed,
     State,
     Verdict,
+    in_band,
     reconnect,
     refreshing,
     standard,
@@ -159,6 +161,46 @@ def test_a_new_run_warns_anew(
             clock.advance(5.0)
         it.peer.script(STABLE, accept().close(1009), accept())
     assert len(tolerated(caplog)) == 2
+
+
+CLOSED_BY_US: dict[str, tuple[dict[str, Any], Callable[[Scene], Any]]] = {
+    "set_auth": ({}, lambda it: it.socket.set_auth(B)),
+    "reconnect": ({}, lambda it: it.socket.reconnect()),
+    "max_age": ({"max_age": 11.0}, lambda it: None),
+    "in band": (
+        {"on_auth_change": in_band(str, str, timeout=0.1), "identity": lambda _: "me"},
+        lambda it: it.socket.set_auth(B),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED_BY_US)
+def test_a_stable_connection_that_we_closed_was_one(
+    clock: VirtualClock, scene: Make, name: str
+) -> None:
+    """C3: whoever ends it; the count of attempts begins anew, too."""
+    options, act = CLOSED_BY_US[name]
+    steps = [accept(), reject(503), *[reject(405)] * 3, accept()]
+    it = scene(*steps, auth=A, max_attempts=5, **options)
+    clock.advance(10.0)
+    act(it)
+    clock.advance(200.0)
+    assert it.socket.state.value is State.OPEN
+    failed = [event for event in it.events if isinstance(event, ConnectFailed)]
+    assert [one.tolerated for one in failed] == [False, True, True, True]
+    attempts = [event.attempt for event in it.events if isinstance(event, Connecting)]
+    assert attempts[:6] == [1, 1, 2, 3, 4, 5]
+
+
+def test_a_connection_that_is_renewed_for_hours_takes_one_attempt_each(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """C15: each was stable, so a limit of attempts does not add them up."""
+    it = scene(*[accept()] * 20, reject(503), accept(), auth=A, max_age=60.0, max_attempts=3)
+    clock.advance(1500.0)
+    assert it.socket.state.value is State.OPEN
+    opened = [event for event in it.events if isinstance(event, Opened)]
+    assert [one.attempts for one in opened[:22]] == [1] * 20 + [2, 1]
 
 
 def test_a_users_own_patience_is_no_tolerance(clock: VirtualClock, scene: Make) -> None:
