@@ -10,8 +10,10 @@ def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
     """The last events of a socket, oldest first: everything but messages.
 
     The last 100 are kept, from construction on, whether or not anybody subscribes; an ended socket
-    has them, too. Credentials are masked in them as everywhere (C28). The exception of an
-    ``ObserverFailed`` is kept as text, without its traceback. Safe to call from any thread.
+    has them, too. Those that lead to no state, such as failed sends, go first once they are the
+    half, and the last of each kind stays. Credentials are masked in them as everywhere (C28). The
+    exception of an ``ObserverFailed`` is kept as text, without its traceback. Safe to call from any
+    thread.
 
     Args:
         socket: The socket.
