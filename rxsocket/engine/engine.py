@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -409,8 +410,9 @@ def _close_all() -> None:
     """Close the connections that are open when the program ends."""
     deadline = time.monotonic() + INTERRUPTED
     running = [engine for engine in list(_engines) if engine.loop.is_shared]
-    for engine in running:
-        engine.warn_if_not_awaited()
+    if not hasattr(sys, "last_value"):  # else it ends by an exception, such as of a Ctrl-C
+        for engine in running:
+            engine.warn_if_not_awaited()
     receipts = [engine.close() for engine in running]
     for receipt in receipts:
         try:
