@@ -89,7 +89,8 @@ class SocketLoop:
     @property
     def is_current(self) -> bool:
         """Whether this is the thread of the loop, with the loop running."""
-        return self._loop is not None and running_loop() is self._loop
+        loop = self._loop  # read once: another thread may unbind it
+        return loop is not None and running_loop() is loop
 
     @property
     def would_be_blocked(self) -> bool:
@@ -100,7 +101,7 @@ class SocketLoop:
     @property
     def is_idle(self) -> bool:
         """Whether this is the thread of the loop, and no action is running."""
-        return not self._turns and self._loop is not None and running_loop() is self._loop
+        return not self._turns and self.is_current
 
     @property
     def candidate(self) -> asyncio.AbstractEventLoop | None:

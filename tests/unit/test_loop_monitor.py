@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rxsocket import Socket
+from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_monitor import loop_monitor
 from rxsocket.testing import VirtualClock, fake
 
@@ -87,3 +90,13 @@ def test_it_remembers_the_last_block_while_it_beats(clock: VirtualClock) -> None
     assert pulse.blocked_since(clock.time()) == 0.0
     pulse.remove(told)
     assert pulse.blocked_since(began) == 0.0
+
+
+def test_a_loop_that_is_unbound_in_between_is_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C24: another thread unbinds it while this one, which has no loop, asks if it is its own."""
+    bound = asyncio.new_event_loop()
+    loop = SocketLoop(bound)
+    loop.bind()
+    monkeypatch.setattr("rxsocket.runtime.loop.running_loop", loop._unbind)
+    assert not loop.is_current
+    bound.close()
