@@ -122,8 +122,8 @@ class BadProxy:
         self._spawn(self._accept)
 
     def cut(self) -> None:
-        """Reset every connection."""
-        for end in self._ends:
+        """Reset every connection that there is now, not those that follow at once."""
+        for end in tuple(self._ends):
             with suppress(OSError):
                 end.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 end.shutdown(sockets.SHUT_RDWR)

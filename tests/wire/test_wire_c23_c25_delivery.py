@@ -362,15 +362,19 @@ def test_awaiting_from_another_loop() -> None:
         watch = Watch(socket)
         watch.wait(Opened)
 
+        async def collect(stream: Any) -> list[str]:
+            return [message async for message in stream]
+
         async def main() -> None:
             assert await socket.set_auth("b") == InEffect(2)
             assert (await socket.send("x")).epoch == 2
             assert await socket.state.pipe(ops.first()) is State.OPEN
-            assert await socket.request("y", match=bool).pipe(ops.map(str.upper)) == "Y"
-            echoed = socket.messages.pipe(ops.map(str.upper), ops.take(2))
+            assert await socket.request("y", match="y".__eq__).pipe(ops.map(str.upper)) == "Y"
+            echoed = asyncio.create_task(collect(socket.messages.pipe(ops.take(2))))
+            await asyncio.sleep(0)  # it has subscribed
             socket.messages.pipe(ops.take(1)).subscribe(lambda _: socket.send("b"))
             socket.send("a")
-            assert [message async for message in echoed] == ["A", "B"]
+            assert await echoed == ["a", "b"]
             await socket.close()
             await socket.wait_closed()
 
