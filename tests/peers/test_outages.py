@@ -285,8 +285,9 @@ def test_a_server_that_answers_400_to_a_wrong_token(
             stable_after=0.1,
             **(page if kind is vite else {}),
         )
-        watch, inbox = Watch(socket), Inbox()
-        socket.messages.subscribe(inbox)
+        inbox = Inbox()
+        socket.messages.subscribe(inbox)  # before the watch, which would take what is held
+        watch = Watch(socket)
         inbox.wait(1)
 
         assert isinstance(socket.set_auth({"token": "wrong"}).result(10), Refused)
