@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 __all__ = ["AGAIN", "TooSlow", "stretched", "took", "within", "without_slow_callbacks"]
 
 LOAD = Path("/proc/loadavg")
+DEBUGGING = 5.0 if sys.flags.dev_mode else 1.0
+"""How many times as long asyncio takes for everything in development mode."""
 
 
 class TooSlow(AssertionError):
@@ -32,6 +35,7 @@ def stretched(seconds: float) -> float:
     With more to run than there are processors, everything takes longer in proportion. Where the
     system does not tell how much there is, the seconds are as they are.
     """
+    seconds *= DEBUGGING
     if not LOAD.exists():
         return seconds
     of_the_minute, _, _, now, _ = LOAD.read_text().split()
