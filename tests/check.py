@@ -134,9 +134,12 @@ def side_by_side(commands: dict[str, list[str | Path]]) -> dict[str, bool]:
 
 
 def development_mode(arguments: argparse.Namespace) -> dict[str, bool]:
-    """Repeat the tests as ``python -X dev`` runs them, but for what measures."""
+    """Repeat the tests as ``python -X dev`` runs them, but for what measures or is slow.
+
+    Everything takes several times as long there.
+    """
     name = "tests in development mode"
-    how = [*SIDE_BY_SIDE_FULL, "--full", "--ignore=tests/benchmarks", *arguments.pytest]
+    how = [*SIDE_BY_SIDE_FULL, "--timeout=240", "--ignore=tests/benchmarks", *arguments.pytest]
     command = [programs(".venv") / "python", *PYTEST, *how]
     return {name: step(name, command, PYTHONDEVMODE="1")}
 
