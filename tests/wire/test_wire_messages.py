@@ -262,12 +262,12 @@ def test_a_change_under_flood() -> None:
         with within(1.5):
             outcome = socket.set_auth("b")
             opens.wait(2)
-        assert outcome.result(5) == InEffect(2)
+        assert outcome.result(stretched(5)) == InEffect(2)
         closed = closes.wait(1)[0]
         assert (closed.epoch, closed.cause) == (1, Cause.AUTH_CHANGED)
         assert b"token=b" in peer.requests[1]
         peer.stop()
-        socket.close().result(5)
+        socket.close().result(stretched(5))
 
 
 def test_no_message_of_the_old_under_flood() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from deadlines import stretched
+
 from rxsocket import Backoff
 from rxsocket.testing import Watch as Watch
 
@@ -50,7 +52,7 @@ class Inbox:
         """Block until something is true of the values; it is asked whenever one comes."""
         __tracebackhide__ = True
         with self._changed:
-            there = self._changed.wait_for(lambda: predicate(self._values), timeout)
+            there = self._changed.wait_for(lambda: predicate(self._values), stretched(timeout))
         assert there, f"not within {timeout:g} s; {len(self.values)} came: {self.values[:20]!r}"
         return self.values
 
