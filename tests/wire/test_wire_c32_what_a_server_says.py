@@ -98,6 +98,8 @@ def test_messages_that_do_not_decode(caplog: pytest.LogCaptureFixture) -> None:
         watch.wait(DecodeFailed, 1000)
         watch.ended()
     lines = [record.getMessage() for record in caplog.records]
+    # On a busy machine a thousand may hold the loop for long: true, but no matter.
+    lines = [line for line in lines if "held the loop for" not in line]
     assert len(lines) == 2 and "999 more like this one" in lines[1]
 
 
