@@ -139,7 +139,8 @@ def development_mode(arguments: argparse.Namespace) -> dict[str, bool]:
     Everything takes several times as long there.
     """
     name = "tests in development mode"
-    how = [*SIDE_BY_SIDE_FULL, "--timeout=240", "--ignore=tests/benchmarks", *arguments.pytest]
+    measuring = ["--ignore=tests/benchmarks", "--ignore=tests/faults/test_soak.py"]
+    how = [*SIDE_BY_SIDE_FULL, "--timeout=240", *measuring, *arguments.pytest]
     command = [programs(".venv") / "python", *PYTEST, *how]
     return {name: step(name, command, PYTHONDEVMODE="1")}
 

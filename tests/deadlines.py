@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["AGAIN", "TooSlow", "stretched", "took", "within", "without_slow_callbacks"]
 
 LOAD = Path("/proc/loadavg")
-DEBUGGING = 5.0 if sys.flags.dev_mode else 1.0
+DEBUGGING = 15.0 if sys.flags.dev_mode else 1.0
 """How many times as long asyncio takes for everything in development mode."""
 
 

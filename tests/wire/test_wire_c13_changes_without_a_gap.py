@@ -335,7 +335,8 @@ def test_the_old_connection_dies_while_it_hands_over() -> None:
         change = socket.set_auth({"token": "b"})
         watch.until(lambda _: len(feed.connections) == 2)
         received.wait(len(received.values) + 100)
-        feed.connections[0].transport.abort()
+        first = feed.connections[0]
+        first.loop.call_soon_threadsafe(first.transport.abort)
         assert change.result(5) == InEffect(2)
         last = feed.sent
         received.until(lambda messages: int(messages[-1]) > last)
