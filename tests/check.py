@@ -28,6 +28,8 @@ PYTEST = ("-m", "pytest", "-rsR", "--dist", "worksteal")
 # is slow measures more, and wants a calmer machine.
 SIDE_BY_SIDE = ("-n", "5")
 SIDE_BY_SIDE_FULL = ("-n", "3")
+# Where the suite is repeated, what a busy machine made fail is tried again, and shown.
+REPEATED = (*SIDE_BY_SIDE_FULL, "--reruns", "2")
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -140,7 +142,7 @@ def development_mode(arguments: argparse.Namespace) -> dict[str, bool]:
     """
     name = "tests in development mode"
     measuring = ["--ignore=tests/benchmarks", "--ignore=tests/faults/test_soak.py"]
-    how = [*SIDE_BY_SIDE_FULL, "--timeout=240", *measuring, *arguments.pytest]
+    how = [*REPEATED, "--timeout=240", *measuring, *arguments.pytest]
     command = [programs(".venv") / "python", *PYTEST, *how]
     return {name: step(name, command, PYTHONDEVMODE="1")}
 
@@ -166,7 +168,7 @@ def other_pythons() -> dict[str, bool | None]:
         else:
             tools = programs(folder)
             types, tests = f"mypy on {name}", f"tests on {name}"
-            command = [tools / "python", *PYTEST, *SIDE_BY_SIDE_FULL, *CORE]
+            command = [tools / "python", *PYTEST, *REPEATED, *CORE]
             results |= {types: step(types, [tools / "mypy"]), tests: step(tests, command)}
     return results
 
@@ -195,7 +197,7 @@ def lowest_versions() -> dict[str, bool]:
         return {name: False}
     ignored = [f"--ignore={place}" for place in NOT_ON_LOWEST]
     python = programs(".venv-lowest") / "python"
-    return {name: step(name, [python, *PYTEST, *SIDE_BY_SIDE_FULL, *ignored])}
+    return {name: step(name, [python, *PYTEST, *REPEATED, *ignored])}
 
 
 def distributions() -> dict[str, bool]:
