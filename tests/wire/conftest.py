@@ -21,7 +21,6 @@ CORE = (
     "test_proxies",
     "test_wire_c01_c04_shape",
     "test_wire_c13_changes_without_a_gap",
-    "test_wire_c03_going_on",
     "test_wire_messages",
     "test_wire_options",
 )
