@@ -23,6 +23,17 @@ In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 
 
+def size_in_bytes(message: str | bytes) -> int:
+    """What a message takes on the wire, without the header of its frame.
+
+    Raises:
+        UnicodeEncodeError: If it is a text with half a surrogate pair.
+    """
+    if not isinstance(message, str) or message.isascii():
+        return len(message)
+    return len(message.encode())
+
+
 class Codec(Protocol[In, Out]):
     r"""Turns values into messages, and messages into values.
 

@@ -24,6 +24,7 @@ from reactivex import Observable, abc
 from rxsocket.auth.carrier import Predicate
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.selector import Abandoned
+from rxsocket.codecs import size_in_bytes
 from rxsocket.connection.closing import JUST_NOW, TIMEOUT, did_not_open, lost_why, mask_error
 from rxsocket.connection.decoding import decoding
 from rxsocket.connection.first_messages import AuthHandshake, refusal_filter
@@ -343,7 +344,7 @@ class Connection(abc.ObserverBase[Signal]):
             return True
         early = self._early = self._early or []
         early.append(message)
-        self._early_bytes += len(message.encode() if isinstance(message, str) else message)
+        self._early_bytes += size_in_bytes(message)
         if len(early) > EARLY_MESSAGES or self._early_bytes > EARLY_BYTES:
             text = "too many messages came before the connection was ready"
             self.fail_dial(HandshakeError(text))

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeGuard, cast
 
 import msgspec
 
+from rxsocket.codecs import size_in_bytes
 from rxsocket.runtime.threads import as_exception, is_end_of
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import is_mapping
@@ -58,10 +59,8 @@ def _fragments(name: str, parts: list[Any]) -> tuple[Fragments, int]:
 
 
 def _size(name: str, part: str | bytes) -> int:
-    if isinstance(part, bytes) or part.isascii():
-        return len(part)
     try:
-        return len(part.encode())
+        return size_in_bytes(part)
     except UnicodeEncodeError:
         pass
     raise ValueError(f"{name}: holds half a surrogate pair, which is not text; decode it first")

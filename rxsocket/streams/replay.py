@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
+from rxsocket.codecs import size_in_bytes
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.reporting import Report
 from rxsocket.streams.iteration import ReadGate
@@ -85,7 +86,7 @@ class HoldingHub(Hub[T]):
         """Hold a message; past a limit drop all, as part of them would be taken for the whole."""
         self._held = self._held or []
         self._held.append((value, self.loop.wall_time()))
-        self._held_bytes += len(message.encode() if isinstance(message, str) else message)
+        self._held_bytes += size_in_bytes(message)
         if len(self._held) > MAX_MESSAGES:
             self.drop_held(f"more than {MAX_MESSAGES} messages came before anybody subscribed")
         elif self._held_bytes > MAX_BYTES:
