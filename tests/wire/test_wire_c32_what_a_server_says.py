@@ -29,7 +29,7 @@ FORGED = "\n2026-11-30 ERROR forged"
 
 def _is_plain(caplog: pytest.LogCaptureFixture, watch: Watch) -> bool:
     socket = watch.socket
-    texts = [record.getMessage() for record in caplog.records]
+    texts = [one.getMessage() for one in caplog.records if one.name == "rxsocket"]
     texts += [line for line in str(socket.explain()).splitlines() if line]
     texts += [repr(history(socket)), *map(repr, watch.events)]
     texts += socket._repr_mimebundle_()["text/plain"].splitlines()
@@ -97,7 +97,8 @@ def test_messages_that_do_not_decode(caplog: pytest.LogCaptureFixture) -> None:
         watch = Watch(socket)
         watch.wait(DecodeFailed, 1000)
         watch.ended()
-    lines = [record.getMessage() for record in caplog.records]
+    # Not what asyncio says of a busy machine in development mode.
+    lines = [one.getMessage() for one in caplog.records if one.name == "rxsocket"]
     # On a busy machine a thousand may hold the loop for long: true, but no matter.
     lines = [line for line in lines if "held the loop for" not in line]
     assert len(lines) == 2 and "999 more like this one" in lines[1]
