@@ -479,7 +479,7 @@ def test_the_wall_clock_can_jump_alone() -> None:
     ("script", "kind"), [(accept().wait(60).drop(), Closed), (reject(503), ConnectFailed)]
 )
 def test_a_day_of_reconnects(script: Any, kind: type[Event]) -> None:
-    """24 hours of lost links, or of an outage, in under 2 s; each of them is an event."""
+    """24 hours of lost links, or of an outage, in under 3 s; each of them is an event."""
     began = time.process_time()  # others may be using the machine
     with clock() as virtual:
         peer = fake()
@@ -492,4 +492,4 @@ def test_a_day_of_reconnects(script: Any, kind: type[Event]) -> None:
         assert peer.dials - 1 <= len(ends) <= peer.dials
         socket.close()
         virtual.advance(3.0)
-    took(time.process_time() - began, 2.0)
+    took(time.process_time() - began, 3.0)
