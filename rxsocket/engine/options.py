@@ -18,7 +18,7 @@ from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter, stable_after_argument
-from rxsocket.policy.backoff import NO_LIMITS, Backoff, Limits
+from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.transports.base import Options, Request, Transport, at_once
 from rxsocket.transports.names import compression_for, transport_for
@@ -89,7 +89,7 @@ def _policy(
         "max_age": more_than_zero("max_age", max_age),
         "verdicts": verdicts or standard(),
         "backoff": backoff or _BACKOFF,
-        "limits": Limits(max_attempts, give_up_after) if is_limited else NO_LIMITS,
+        "retry_limits": RetryLimits(max_attempts, give_up_after) if is_limited else NO_RETRY_LIMITS,
         "stable_after": stable_after_argument(stable_after),
         "rejected": function_of_one_or_none("rejected", rejected),
         "clean_close": clean_close,
@@ -193,7 +193,7 @@ class SocketOptions:
     handshake: Options
     verdicts: Judge
     backoff: Backoff
-    limits: Limits
+    retry_limits: RetryLimits
     stable_after: StableAfter
     codec: Codec[Any, Any] | None
     rejected: Callable[[str | bytes], object] | None

@@ -96,7 +96,7 @@ def retry_after_seconds(header: str | None, wall_time: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RetryLimits:
     """When to give up; without limits, never.
 
     Args:
@@ -109,7 +109,7 @@ class Limits:
         ValueError: If one is out of its range.
 
     Examples:
-        >>> Limits(max_attempts=3).reached(attempts=3, outage=12.0, delay=4.0)
+        >>> RetryLimits(max_attempts=3).reached(attempts=3, outage=12.0, delay=4.0)
         'max_attempts=3 is reached'
     """
 
@@ -143,5 +143,5 @@ class Limits:
         return None
 
 
-NO_LIMITS = Limits()
+NO_RETRY_LIMITS = RetryLimits()
 """What sockets without any share."""

@@ -90,7 +90,9 @@ class RetryState:
     def limit(self, delay: float, now: float) -> str | None:
         """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
         outage = 0.0 if self._since is None else now - self._since
-        return self._options.limits.reached(attempts=self.attempts, outage=outage, delay=delay)
+        return self._options.retry_limits.reached(
+            attempts=self.attempts, outage=outage, delay=delay
+        )
 
     def next_delay(self) -> float:
         """Seconds of backoff, one step further each time."""

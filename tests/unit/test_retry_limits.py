@@ -8,24 +8,26 @@ from typing import Any
 import pytest
 
 from rxsocket import Attempted, Socket, SocketFailed
-from rxsocket.policy.backoff import Limits
+from rxsocket.policy.backoff import RetryLimits
 
 
 @pytest.mark.parametrize(
     ("limits", "attempts", "outage", "delay", "reached"),
     [
-        (Limits(), 10**6, 10.0**9, 40.0, False),
-        (Limits(max_attempts=3), 2, 1e9, 40.0, False),
-        (Limits(max_attempts=3), 3, 0.0, 0.0, True),
-        (Limits(max_attempts=1), 1, 0.0, 0.0, True),
-        (Limits(give_up_after=60.0), 99, 20.0, 40.0, False),
-        (Limits(give_up_after=60.0), 1, 20.0, 40.1, True),
-        (Limits(give_up_after=0.0), 1, 0.0, 1.0, True),
-        (Limits(max_attempts=9, give_up_after=60.0), 9, 1.0, 1.0, True),
-        (Limits(max_attempts=9, give_up_after=60.0), 1, 59.0, 2.0, True),
+        (RetryLimits(), 10**6, 10.0**9, 40.0, False),
+        (RetryLimits(max_attempts=3), 2, 1e9, 40.0, False),
+        (RetryLimits(max_attempts=3), 3, 0.0, 0.0, True),
+        (RetryLimits(max_attempts=1), 1, 0.0, 0.0, True),
+        (RetryLimits(give_up_after=60.0), 99, 20.0, 40.0, False),
+        (RetryLimits(give_up_after=60.0), 1, 20.0, 40.1, True),
+        (RetryLimits(give_up_after=0.0), 1, 0.0, 1.0, True),
+        (RetryLimits(max_attempts=9, give_up_after=60.0), 9, 1.0, 1.0, True),
+        (RetryLimits(max_attempts=9, give_up_after=60.0), 1, 59.0, 2.0, True),
     ],
 )
-def test_limits(limits: Limits, attempts: int, outage: float, delay: float, reached: bool) -> None:
+def test_limits(
+    limits: RetryLimits, attempts: int, outage: float, delay: float, reached: bool
+) -> None:
     """C15: a limit is reached by the attempts made, or by when the next one would begin."""
     why = limits.reached(attempts=attempts, outage=outage, delay=delay)
     assert (why is not None) is reached
@@ -33,10 +35,10 @@ def test_limits(limits: Limits, attempts: int, outage: float, delay: float, reac
 
 def test_a_limit_names_itself() -> None:
     """C15: what is said is the argument to change, and the numbers it was compared with."""
-    assert Limits(max_attempts=3).reached(attempts=3, outage=0, delay=0) == (
+    assert RetryLimits(max_attempts=3).reached(attempts=3, outage=0, delay=0) == (
         "max_attempts=3 is reached"
     )
-    assert Limits(give_up_after=60).reached(attempts=3, outage=41.26, delay=30) == (
+    assert RetryLimits(give_up_after=60).reached(attempts=3, outage=41.26, delay=30) == (
         "give_up_after=60: the outage has lasted 41.3 s and the next attempt would come in 30.0 s"
     )
 
