@@ -51,6 +51,7 @@ from rxsocket.events import (
     Event,
     Fresh,
     Message,
+    Missed,
     ObserverFailed,
     Opened,
     Problem,
@@ -71,6 +72,7 @@ from rxsocket.liveness.heartbeat import Heartbeat, heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
 from rxsocket.policy.verdicts import End, Row, Verdict, Verdicts, standard
+from rxsocket.resume.cursor import Cursor, cursor
 from rxsocket.sending.interceptors import Outgoing
 from rxsocket.sending.outbox import Sent
 from rxsocket.socket import Socket
@@ -109,6 +111,7 @@ __all__ = [
     "ConnectionLost",
     "Credential",
     "CredentialRefused",
+    "Cursor",
     "DecodeFailed",
     "Dropped",
     "Emitter",
@@ -127,6 +130,7 @@ __all__ = [
     "Link",
     "Listener",
     "Message",
+    "Missed",
     "NotConnected",
     "NotInEffect",
     "ObserverFailed",
@@ -176,6 +180,7 @@ __all__ = [
     "carrier",
     "centrifugo",
     "cookie",
+    "cursor",
     "first_message",
     "graphql_transport_ws",
     "handover",

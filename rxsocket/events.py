@@ -7,7 +7,7 @@ For each epoch (one connection, numbered from 1, never reused)::
 and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs,
 ``Renewed``, ``Stale`` and ``Fresh`` while one is open, ``Resumed`` at any time. Whatever went wrong
 without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``SlowConsumer``.
+``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``Missed``, ``SlowConsumer``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons. An exception in
 an event is compared by its kind and its text.
@@ -355,6 +355,21 @@ class Dropped(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(_Event):
+    """Messages did not come: their numbers, by ``cursor=``, are missing (C38).
+
+    Attributes:
+        epoch: Number of the connection that went on with the number after ``last``.
+        first: The first number that is missing.
+        last: The last one.
+    """
+
+    epoch: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlowConsumer(_Event):
     """An observer held the loop: meanwhile nothing was read, answered or sent (C27).
 
@@ -406,6 +421,7 @@ Problem: TypeAlias = (
     | DecodeFailed
     | TopicFailed
     | Dropped
+    | Missed
     | SlowConsumer
 )
 """What ``socket.errors`` emits."""
@@ -431,6 +447,7 @@ Event: TypeAlias = (
     | SendFailed
     | DecodeFailed
     | Dropped
+    | Missed
     | SlowConsumer
     | TopicFailed
 )

@@ -36,6 +36,10 @@ def _no_frames(epoch: int) -> Sequence[str | bytes]:
     return ()
 
 
+def _no_cursor() -> Any:
+    return None
+
+
 def _nothing_asked(link: Link, epoch: int) -> EarlyAnswers:
     return _NothingAsked()
 
@@ -57,6 +61,7 @@ class Hooks:
         after_receive: What comes in goes through these before any stream has it (C20).
         before_identity_change: Called before another identity's credential is used (C14).
         on_written: Called with the number of messages that were handed to the transport.
+        cursor: Gives the newest place in the stream, from any thread; ``None`` without one (C38).
         attached: One object of a class, kept as long as the socket: what pictures of it are made
             of.
     """
@@ -67,6 +72,7 @@ class Hooks:
     after_receive: tuple[Callable[[Any], Any], ...] = ()
     before_identity_change: tuple[Callable[[], None], ...] = ()
     on_written: tuple[Callable[[int], None], ...] = ()
+    cursor: Callable[[], Any] = _no_cursor
     attached: dict[type[Any], object] = field(default_factory=dict[type[Any], object])
 
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, Self, TypeAlias, overload
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.auth.carrier import Carrier
+from rxsocket.auth.carrier import AnyCarrier
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Identity
 from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.outcomes import AuthChange
@@ -33,6 +33,8 @@ from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import Judge
+from rxsocket.resume.cursor import Cursor
+from rxsocket.resume.tracker import CursorTracker
 from rxsocket.runtime.cells import adopt
 from rxsocket.runtime.direct import switch_map
 from rxsocket.runtime.loop import SocketLoop
@@ -144,6 +146,9 @@ class Socket(Generic[T, S]):
         codec: What makes values of messages and messages of values: ``json()``, ``messagepack()``,
             either with ``type=``, or an object with ``encode`` and ``decode``. Left out: ``str``
             for text messages, ``bytes`` for binary ones.
+        cursor: What the place of a message in its stream is, such as its sequence number: a
+            function of the message, or ``cursor(function, start=...)``. The next connection can go
+            on from the newest one, and a ``Missed`` says which numbers did not come (C38).
         envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
             and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
         queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
@@ -175,7 +180,7 @@ class Socket(Generic[T, S]):
         name: str | None = None,
         # The credential
         auth: Auth | Credential = ANONYMOUS,
-        carrier: Carrier | None = None,
+        carrier: AnyCarrier | None = None,
         on_auth_change: Strategy | None = None,
         identity: Identity | None = None,
         max_age: float | None = None,
@@ -202,6 +207,7 @@ class Socket(Generic[T, S]):
         clean_close: Literal["complete", "reconnect"] = "complete",
         # Delivery
         codec: Codec[S, T] | None = None,
+        cursor: Callable[[T], Hashable | None] | Cursor | None = None,
         envelope: Envelope | None = None,
         queue_for: float = 5.0,
         linger: float = 0.0,
@@ -240,6 +246,7 @@ class Socket(Generic[T, S]):
             give_up_after=give_up_after,
             clean_close=clean_close,
             codec=codec,
+            cursor=cursor,
             queue_for=queue_for,
             linger=linger,
             ping_interval=ping_interval,
@@ -260,6 +267,9 @@ class Socket(Generic[T, S]):
         self._channels: Channels | None = None
         self._requests: Requests | None = None
         self._scheduler: LoopScheduler | None = None
+        self._cursor: CursorTracker | None = None
+        if options.cursor is not None:
+            self._get_cursor()
         adopt(self._closer, options.name)
 
     def _closer(self) -> Disposable:
@@ -379,6 +389,19 @@ class Socket(Generic[T, S]):
     def auth(self) -> ValueStream[Credential]:
         """The credential in use, masked: now, then each change. Subscribing does not connect."""
         return ValueStream(self._publisher.auth)
+
+    @property
+    def cursor(self) -> ValueStream[Any]:
+        """The newest place in the stream: now, then each change. Subscribing does not connect.
+
+        ``None`` before the first, and for a socket without ``cursor=``. It has the place of a
+        message before any observer has the message. Messages that nobody has subscribed to yet
+        count, too (C38).
+
+        Examples:
+            >>> socket.cursor.pipe(ops.throttle_first(1.0)).subscribe(store)
+        """
+        return ValueStream(self._get_cursor().hub)
 
     @property
     def scheduler(self) -> LoopScheduler:
@@ -709,6 +732,15 @@ one again
             if self._topics is None:
                 self._topics = Topics(self._engine, self._envelope)
         return self._topics
+
+    def _get_cursor(self) -> CursorTracker:
+        engine = self._engine
+        with engine.loop.lock:
+            if self._cursor is None:
+                self._cursor = CursorTracker(
+                    engine.loop, engine.publisher, engine.hooks, engine.options.cursor
+                )
+        return self._cursor
 
     def _get_channels(self) -> Channels:
         with self._engine.loop.lock:

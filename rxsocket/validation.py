@@ -243,6 +243,33 @@ def is_async(value: Any) -> bool:
     )
 
 
+def takes_also(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function that is called with one argument takes a second one, of this name.
+
+    It does if it needs one, or if its second argument is called so: a default of another name is
+    its own matter.
+    """
+    plain = _plain_function(function)
+    if plain is not None and not plain.__code__.co_flags & _VARIADIC:
+        code, bound = plain.__code__, isinstance(function, MethodType)
+        if code.co_argcount - bound < 2:
+            return False
+        needs = code.co_argcount - bound - len(plain.__defaults__ or ())
+        return needs == 2 or (needs < 2 and code.co_varnames[1 + bound] == name)
+    signature = _signature(function)
+    if signature is None:
+        return False
+    places = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(places) < 2:
+        return False
+    needs = sum(parameter.default is parameter.empty for parameter in places)
+    return needs == 2 or (needs < 2 and places[1].name == name)
+
+
 # Most functions are plain ones, whose code says what they take in 0.6 us. inspect.signature() takes
 # 20 us, longer than all else that a subscription does, so it is for the others only.
 

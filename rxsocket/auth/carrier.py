@@ -1,7 +1,8 @@
 """What a credential adds to a handshake or says first, and how carriers combine (C10, C19).
 
-A carrier is a function from a credential's value to the :class:`Carried` that it adds. Those of the
-package are in ``carriers.py``.
+A carrier is a function from a credential's value to the :class:`Carried` that it adds; one that
+takes a second argument is given the newest place in the stream with it (C38). Those of the package
+are in ``carriers.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rxsocket.validation import (
     is_async,
     is_mapping,
     subprotocol_name,
+    takes_also,
 )
 
 Predicate: TypeAlias = Callable[[Any], object]
@@ -194,6 +196,14 @@ def _parameter(argument: str, text: Any) -> str:
 Carrier: TypeAlias = Callable[[CredentialValue], Carried]
 """A function from the value of a credential to what it adds to the handshake."""
 
+ResumingCarrier: TypeAlias = Callable[[CredentialValue, Any], Carried]
+"""One that is given the newest place in the stream, too; ``None`` without one (C38).
+
+So is one whose second argument has a default and is called ``cursor``.
+"""
+
+AnyCarrier: TypeAlias = Carrier | ResumingCarrier
+
 Only: TypeAlias = str | Iterable[str] | None
 
 
@@ -212,12 +222,13 @@ class Combinable:
 
     def __init__(
         self,
-        function: Carrier,
+        function: AnyCarrier,
         name: str,
         only: frozenset[str] | None = None,
         sets: Iterable[str] = (),
     ) -> None:
-        self._function = function
+        self._function: Callable[..., Carried] = function
+        self._takes_cursor = takes_also(function, "cursor")
         self._name = name
         self._only = only
         # With only= two may well take turns: which one sets it is seen when they are asked.
@@ -228,29 +239,30 @@ class Combinable:
         """What it sets whatever it is given."""
         return self._sets
 
-    def __call__(self, value: CredentialValue) -> Carried:
+    def __call__(self, value: CredentialValue, cursor: Any = None) -> Carried:
         if self._only is not None and not isinstance(value, str):
             value = {name: entry for name, entry in value.items() if name in self._only}
-        return carry(self._function, value)
+        return _call(self._function, value, (cursor,) if self._takes_cursor else ())
 
-    def __and__(self, other: Carrier) -> Combinable:
+    def __and__(self, other: AnyCarrier) -> Combinable:
         return _both(self, other)
 
-    def __rand__(self, other: Carrier) -> Combinable:
+    def __rand__(self, other: AnyCarrier) -> Combinable:
         return _both(other, self)
 
     def __repr__(self) -> str:
         return self._name
 
 
-def carrier(plain: Carrier) -> Combinable:
+def carrier(plain: AnyCarrier) -> Combinable:
     """Make a plain function combine with ``&``, also with another plain function.
 
     Next to ``query()``, ``header()``, ``cookie()`` or ``subprotocol()`` a plain function needs no
     such help.
 
     Args:
-        plain: A function from the value of a credential to :class:`Carried`.
+        plain: A function from the value of a credential to :class:`Carried`; or from that and the
+            newest place in the stream (C38).
 
     Raises:
         TypeError: If it is not a function, or an async one.
@@ -267,16 +279,27 @@ def carrier(plain: Carrier) -> Combinable:
     return Combinable(plain, getattr(plain, "__qualname__", type(plain).__name__))
 
 
-def carry(carrier: Carrier, value: CredentialValue) -> Carried:
+def carry(carrier: AnyCarrier, value: CredentialValue, cursor: Any = None) -> Carried:
     """Call a carrier; whatever it raises, the socket's loop and thread go on.
+
+    Args:
+        carrier: The carrier.
+        value: The credential's value.
+        cursor: The newest place in the stream, for a carrier that takes it (C38).
 
     Raises:
         TypeError: If it returns something else.
         RuntimeError: If it raised what ends a thread or a task, such as ``SystemExit``.
     """
+    return _call(carrier, value, (cursor,) if takes_also(carrier, "cursor") else ())
+
+
+def _call(
+    carrier: Callable[..., Carried], value: CredentialValue, more: tuple[Any, ...]
+) -> Carried:
     carried: Any
     try:
-        carried = carrier(for_user(value))
+        carried = carrier(for_user(value), *more)
     except (Exception, KeyboardInterrupt) as error:
         change_texts(error, Mask.of(value))  # it may quote what it was given
         raise
@@ -306,7 +329,7 @@ def names(argument: str, only: Only) -> frozenset[str] | None:
     return given
 
 
-def _both(one: Carrier, other: Carrier) -> Combinable:
+def _both(one: AnyCarrier, other: AnyCarrier) -> Combinable:
     for side in (one, other):
         if not callable(side):
             return NotImplemented
@@ -317,8 +340,8 @@ def _both(one: Carrier, other: Carrier) -> Combinable:
     if one_sets & other_sets:
         raise ValueError(conflict(min(one_sets & other_sets)))
 
-    def both(value: CredentialValue) -> Carried:
-        return carry(one, value).merged(carry(other, value))
+    def both(value: CredentialValue, cursor: Any) -> Carried:
+        return carry(one, value, cursor).merged(carry(other, value, cursor))
 
     shown = " & ".join(
         repr(side) if isinstance(side, Combinable) else getattr(side, "__qualname__", "a carrier")

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
 from rxsocket.auth.carrier import (
+    AnyCarrier,
     Carried,
-    Carrier,
     Combinable,
     FirstMessage,
     Only,
@@ -39,6 +39,7 @@ from rxsocket.validation import (
     is_list,
     seconds,
     subprotocol_name,
+    takes_also,
 )
 
 
@@ -149,7 +150,8 @@ def cookie(name: str = "token", *, only: Only = None) -> Combinable:
 
 
 def first_message(
-    encode: Callable[[CredentialValue], str | bytes],
+    encode: Callable[[CredentialValue], str | bytes]
+    | Callable[[CredentialValue, Any], str | bytes],
     accepted: Predicate | None = None,
     rejected: Predicate | None = None,
     timeout: float = 10.0,
@@ -169,7 +171,8 @@ def first_message(
     what else the server says before that is delivered after ``Opened`` (C19).
 
     Args:
-        encode: Given the credential's value (a string or a mapping), the message to send.
+        encode: Given the credential's value (a string or a mapping), the message to send. If it
+            takes a second argument, that is the newest place in the stream, or ``None`` (C38).
         accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out:
             the socket is open as soon as the message was sent.
         rejected: Whether a message is the server's no: the credential counts as refused (C9).
@@ -191,8 +194,11 @@ def first_message(
             function(f"first_message({name})", predicate)
     time_limit = seconds("first_message(timeout)", timeout)
 
-    def carry(value: CredentialValue) -> Carried:
-        message = encode(value)
+    encoder: Callable[..., str | bytes] = encode
+    takes_cursor = takes_also(encode, "cursor")
+
+    def carry(value: CredentialValue, cursor: Any) -> Carried:
+        message = encoder(value, cursor) if takes_cursor else encoder(value)
         if isinstance(message, str):
             encodable("what first_message(encode) returned", message)
         elif not isinstance(message, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -294,7 +300,7 @@ _MAKERS: tuple[Any, ...] = (query, header, cookie, subprotocol, first_message)
 _query = query()
 
 
-def carrier_or_query(given: Any) -> Carrier:
+def carrier_or_query(given: Any) -> AnyCarrier:
     """Check the argument ``carrier``; the default is ``query()``.
 
     Raises:
@@ -305,7 +311,10 @@ def carrier_or_query(given: Any) -> Carrier:
     if given in _MAKERS:
         raise TypeError(f"carrier: call it, {given.__name__}(...)")
     example = "query(), header(), cookie(), subprotocol(), first_message() or a function of yours"
-    chosen: Carrier = function_of_one("carrier", given, example)
+    chosen: AnyCarrier = given
+    is_resuming = callable(given) and takes_also(given, "cursor")
+    if not is_resuming:
+        function_of_one("carrier", chosen, example)
     return chosen
 
 

@@ -12,7 +12,7 @@ import inspect
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -50,12 +50,15 @@ class Ask:
         reason: Why it is asked.
         code: Close code or HTTP status of the refusal, if there was one.
         text: What the server said with it.
+        cursor: The newest place in the stream, where the next connection is to go on; ``None`` if
+            there is none, or the socket has no ``cursor=`` (C38). It does not show: it may be long.
     """
 
     attempt: int
     reason: Reason
     code: int | None = None
     text: str = ""
+    cursor: Any = field(default=None, repr=False)
 
 
 class Provider(ABC):

@@ -179,7 +179,7 @@ class AuthManager:
         credential = Credential.of(value, argument)
         if credential.known:
             # What cannot be carried fails here, at once.
-            self._options.carry(credential.reveal())
+            self._options.carry(credential.reveal(), self._hooks.cursor())
         return credential
 
     def _on_source_next(self, credential: Credential) -> None:

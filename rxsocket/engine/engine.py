@@ -68,6 +68,8 @@ class Engine:
         self.options = options
         self.loop = loop
         self.hooks = hooks = Hooks()
+        if options.cursor is not None:
+            hooks.cursor = options.cursor.first
         self._connections = connections
         close_timeout = options.handshake.close_timeout
         self.run_state = RunState(ClosingConnections(close_timeout, self._release_if_done))

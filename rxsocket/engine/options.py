@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from rxsocket.auth.carrier import Carried, Carrier, Combinable, carry
+from rxsocket.auth.carrier import AnyCarrier, Carried, Combinable, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
 from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Identity
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
@@ -20,6 +20,7 @@ from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter, stable_after_argument
 from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
 from rxsocket.policy.verdicts import Judge, standard
+from rxsocket.resume.cursor import Cursor, cursor_or_none
 from rxsocket.transports.base import Options, Request, Transport, at_once
 from rxsocket.transports.names import compression_for, transport_for
 from rxsocket.url import Address
@@ -47,6 +48,7 @@ def _policy(
     name: Any,
     carrier: Any,
     codec: Any,
+    cursor: Any,
     on_auth_change: Any,
     identity: Any,
     max_age: Any,
@@ -84,6 +86,7 @@ def _policy(
         "name": name_or_none("name", name),
         "carrier": carrier_or_query(carrier),
         "codec": codec_or_none(codec),
+        "cursor": cursor_or_none(cursor),
         "on_auth_change": strategy("on_auth_change", on_auth_change),
         "identity": function_of_one_or_none("identity", identity),
         "max_age": more_than_zero("max_age", max_age),
@@ -187,7 +190,7 @@ class SocketOptions:
 
     address: Address
     name: str | None
-    carrier: Carrier
+    carrier: AnyCarrier
     transport: Transport
     transport_is_ours: bool
     handshake: Options
@@ -196,6 +199,7 @@ class SocketOptions:
     retry_limits: RetryLimits
     stable_after: StableAfter
     codec: Codec[Any, Any] | None
+    cursor: Cursor | None
     rejected: Callable[[str | bytes], object] | None
     clean_close: Literal["complete", "reconnect"]
     auth_timeout: float | None
@@ -269,14 +273,14 @@ class SocketOptions:
         _no_header_twice((*made._headers(), *(("carrier", name) for name in names)))
         return made
 
-    def carry(self, value: CredentialValue) -> Carried:
-        """What the carrier makes of the value of a credential.
+    def carry(self, value: CredentialValue, cursor: Any = None) -> Carried:
+        """What the carrier makes of the value of a credential, and of a place in the stream (C38).
 
         Raises:
             TypeError: If it is nothing that can be carried.
             ValueError: If it cannot be carried, or sets a header that is set otherwise, too.
         """
-        carried = carry(self.carrier, value)
+        carried = carry(self.carrier, value, cursor)
         if carried.headers:
             added = (("carrier", name) for name, _ in carried.headers)
             _no_header_twice((*self._headers(), *added))
@@ -310,19 +314,26 @@ class SocketOptions:
         return self.max_age is not None or not isinstance(self.on_auth_change, Reconnect)
 
     def request(
-        self, credential: Credential, go: Callable[[], Awaitable[None]] = at_once
+        self,
+        credential: Credential,
+        go: Callable[[], Awaitable[None]] = at_once,
+        cursor: Any = None,
     ) -> Request:
-        """What to dial with a credential, as soon as ``go()`` returns."""
-        return self.request_at(self.address, credential, go)
+        """What to dial with a credential, as soon as ``go()`` returns, to go on from a place."""
+        return self.request_at(self.address, credential, go, cursor)
 
     def request_at(
-        self, address: Address, credential: Credential, go: Callable[[], Awaitable[None]]
+        self,
+        address: Address,
+        credential: Credential,
+        go: Callable[[], Awaitable[None]],
+        cursor: Any,
     ) -> Request:
         """The same for another address of the origin."""
-        redirected = _Redirected(self, address, credential, go)
+        redirected = _Redirected(self, address, credential, go, cursor)
         if not credential.known:
             return Request(url=address.url, options=self.handshake, go=go, redirected=redirected)
-        carried = self.carry(credential.reveal())
+        carried = self.carry(credential.reveal(), cursor)
         return Request(
             url=address.with_query(carried.query),
             headers=carried.headers,
@@ -344,9 +355,11 @@ class _Redirected:
     address: Address
     credential: Credential
     go: Callable[[], Awaitable[None]]
+    cursor: Any
 
     def __call__(self, location: str) -> Request:
-        return self.options.request_at(self.address.join(location), self.credential, self.go)
+        address = self.address.join(location)
+        return self.options.request_at(address, self.credential, self.go, self.cursor)
 
 
 def _with(options: Options, carried: Carried) -> Options:

@@ -21,6 +21,7 @@ from rxsocket.events import (
     Ended,
     Event,
     Fresh,
+    Missed,
     ObserverFailed,
     Opened,
     Rejected,
@@ -416,6 +417,7 @@ NOTED = (
     DecodeFailed,
     TopicFailed,
     Dropped,
+    Missed,
     SlowConsumer,
 )
 """Events that lead to no state, and are worth a note."""
@@ -462,7 +464,7 @@ def _subject(event: Event) -> object:
             return SlowConsumer, observer, stream
         case TopicFailed(topic=topic):
             return TopicFailed, topic
-        case SendFailed() | DecodeFailed() | SourceFailed():
+        case SendFailed() | DecodeFailed() | SourceFailed() | Missed():
             return type(event)
         case _:
             return id(event)

@@ -19,6 +19,7 @@ from rxsocket.events import (
     Event,
     Fresh,
     Message,
+    Missed,
     ObserverFailed,
     Opened,
     Rejected,
@@ -135,6 +136,7 @@ def _problem(
     | DecodeFailed
     | TopicFailed
     | Dropped
+    | Missed
     | SlowConsumer,
     then: str,
 ) -> str:
@@ -158,11 +160,19 @@ def _problem(
             return f"a payload of topic {quoted(topic)} was not decoded{then}: {describe(error)}"
         case Dropped(count=count, reason=reason):
             return f"{amount(count, 'message')} dropped: {reason}"
+        case Missed():
+            return _missed(event, then)
         case SlowConsumer(observer=observer, seconds=seconds, waiting=int(waiting)):
             who = f"`async for` in {observer} had {amount(waiting, 'message')} waiting"
             return f"reading was paused for {span(seconds)}{then}, also for the others: {who}"
         case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
             return f"observer {observer} of {stream} held the loop for {span(seconds)}{then}"
+
+
+def _missed(event: Missed, then: str) -> str:
+    first, last = event.first, event.last
+    which = f"message {first}" if first == last else f"messages {first} to {last}"
+    return f"{which} did not come{then}: connection {event.epoch} went on with {last + 1}"
 
 
 def _gap(gap: float) -> str:

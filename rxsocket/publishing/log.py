@@ -24,6 +24,7 @@ from rxsocket.events import (
     Ended,
     Event,
     Fresh,
+    Missed,
     ObserverFailed,
     Opened,
     Rejected,
@@ -52,6 +53,7 @@ LEVELS: Mapping[type[Event], int] = {
     DecodeFailed: logging.WARNING,
     TopicFailed: logging.WARNING,
     Dropped: logging.WARNING,
+    Missed: logging.WARNING,
     SlowConsumer: logging.WARNING,
 }
 """The level of an event, unless more of it is known; of others, DEBUG."""
@@ -153,7 +155,7 @@ def _subject(event: Event) -> object:
     match event:
         case ObserverFailed(detached=False) | SlowConsumer():
             return type(event), event.observer, event.stream
-        case DecodeFailed() | Dropped() | Fresh() | Stale() | TopicFailed():
+        case DecodeFailed() | Dropped() | Fresh() | Missed() | Stale() | TopicFailed():
             return type(event)
         case _:
             return None

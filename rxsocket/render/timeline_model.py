@@ -20,6 +20,7 @@ from rxsocket.events import (
     EpochEnd,
     Event,
     Fresh,
+    Missed,
     ObserverFailed,
     Opened,
     Rejected,
@@ -60,6 +61,7 @@ NOTE_LABELS: Mapping[type[Event], str] = {
     Stale: "stale",
     Fresh: "fresh",
     Resumed: "time jumped",
+    Missed: "missed",
     ObserverFailed: "observer failed",
     SlowConsumer: "slow observer",
 }

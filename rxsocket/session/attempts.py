@@ -14,6 +14,7 @@ from typing import Any
 from reactivex import abc
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.auth.providers import Ask
 from rxsocket.auth.selector import CredentialSelector, CredentialSource
 from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
@@ -93,6 +94,16 @@ class Attempts:
                 self.emit(Waiting(delay=wait, failures=failures, cause=cause, at=at))
             await asyncio.sleep(wait)
         run_state.dialled_at, run_state.credential_changed = loop.time(), False
+
+    def ask(self, connection: Connection | None = None) -> Ask:
+        """What a function of the user's is told that is asked for the next attempt.
+
+        Args:
+            connection: What it is asked for; left out, the connection of the socket.
+        """
+        retries = self.retries if connection is None else self._retries_of(connection)
+        cursor = self._engine.hooks.cursor()
+        return retries.ask if cursor is None else replace(retries.ask, cursor=cursor)
 
     def begin(self, cause: Cause) -> Connection:
         """Make the connection of the socket; what happens goes to the observer."""
@@ -208,7 +219,7 @@ class Attempts:
         self.stop_if_disposed()
 
     async def _request_asked(self, connection: Connection) -> Request:
-        credential = await self.selector.ask(self._retries_of(connection).ask)
+        credential = await self.selector.ask(self.ask(connection))
         return self._request(connection, credential)
 
     def _request(self, connection: Connection, credential: Credential) -> Request:
@@ -217,7 +228,9 @@ class Attempts:
         if connection is self.active:
             self.use(connection, credential)
         try:
-            return self._options.request(credential, self._wait_for_old_peers)
+            return self._options.request(
+                credential, self._wait_for_old_peers, self._engine.hooks.cursor()
+            )
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
         except BaseException as error:  # of the user's carrier

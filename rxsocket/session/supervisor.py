@@ -202,7 +202,7 @@ class _Supervisor(abc.DisposableBase):
         try:
             async with asyncio.timeout(retry_in):
                 await selector.another(
-                    retries.ask, cause, retries.next_ask_delay, self._on_source_failed
+                    self._attempts.ask(), cause, retries.next_ask_delay, self._on_source_failed
                 )
         except TimeoutError:
             self._run_state.refused_retries += 1

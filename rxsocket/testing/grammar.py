@@ -3,7 +3,7 @@
 ::
 
 Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)     for each epoch
-(Stale Fresh)* Stale?                                          while an epoch is open
+(Stale Fresh)* Stale?, Missed*                                 while an epoch is open
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rxsocket.events import (
     Event,
     Fresh,
     Message,
+    Missed,
     Opened,
     Rejected,
     Stale,
@@ -106,6 +107,8 @@ class Grammar:
             self._advance(event)
         elif isinstance(event, (Stale, Fresh)):
             self._check_staleness(event)
+        elif isinstance(event, Missed):
+            self._check_open(event)
 
     __call__ = check
 
@@ -120,11 +123,14 @@ class Grammar:
         for epoch, phase in self._phases.items():
             self._fail(f"epoch {epoch} {phase.value} at the end", None)
 
-    def _check_staleness(self, event: Stale | Fresh) -> None:
-        name = type(event).__name__
+    def _check_open(self, event: Stale | Fresh | Missed) -> None:
         phase = self._phases.get(event.epoch, EpochPhase.OVER)
         if phase is not EpochPhase.OPEN:
-            self._fail(f"{name} of epoch {event.epoch}, which {phase.value}", event)
+            self._fail(f"{type(event).__name__} of epoch {event.epoch}, which {phase.value}", event)
+
+    def _check_staleness(self, event: Stale | Fresh) -> None:
+        self._check_open(event)
+        name = type(event).__name__
         if isinstance(event, Fresh) is not (self._stale == event.epoch):
             self._fail(f"{name} of epoch {event.epoch}, which was so already", event)
         self._stale = event.epoch if isinstance(event, Stale) else None

@@ -37,6 +37,7 @@ from rxsocket import (
     InEffect,
     Listener,
     Message,
+    Missed,
     NotInEffect,
     ObserverFailed,
     Opened,
@@ -446,6 +447,9 @@ def told(event: Event) -> str:
         case Dropped(count=count):
             assert_type(count, int)
             return "dropped"
+        case Missed(epoch=went_on, first=first, last=last):
+            assert_type((went_on, first, last), tuple[int, int, int])
+            return "missed"
         case Renewed(epoch=renewed):
             assert_type(renewed, int)
             return "renewed"
@@ -476,6 +480,8 @@ def wrong(problem: Problem) -> str:
             return topic
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
+        case Missed(first=first):
+            return str(first)
         case SlowConsumer(observer=observer):
             return observer
         case _:

@@ -16,6 +16,7 @@ from rxsocket import (
     Fresh,
     HandshakeRefused,
     IdentityChanged,
+    Missed,
     ObserverFailed,
     Opened,
     ProviderFailed,
@@ -237,6 +238,14 @@ LIVE: dict[str, tuple[list[Event], State]] = {
                 at=980.0,
             ),
             TopicFailed(topic="trades", error=ValueError("price: no number"), at=990.0),
+        ],
+        State.OPEN,
+    ),
+    "open, numbers missing": (
+        [
+            *LIVED,
+            Missed(epoch=1, first=7, last=7, at=980.0),
+            Missed(epoch=1, first=11, last=14, at=990.0),
         ],
         State.OPEN,
     ),

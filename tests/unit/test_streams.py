@@ -39,7 +39,7 @@ def test_streams_of_one_name_are_equal(clock: object) -> None:
     socket = Socket(peer.url, transport=peer)
     names = [name for name, _ in inspect.getmembers(Socket, lambda one: isinstance(one, property))]
     streams = [name for name in names if isinstance(getattr(socket, name), Stream)]
-    assert len({getattr(socket, name) for name in streams}) == len(streams) == 10
+    assert len({getattr(socket, name) for name in streams}) == len(streams) == 11
     assert socket.messages == mock.ANY
     for name in streams:
         stream, again = getattr(socket, name), getattr(socket, name)

@@ -21,6 +21,7 @@ from rxsocket import (
     Fresh,
     HandshakeRefused,
     Message,
+    Missed,
     NotConnected,
     ObserverFailed,
     Opened,
@@ -161,6 +162,11 @@ SENTENCES: list[tuple[Event, str]] = [
     (
         Dropped(epoch=1, count=256, reason="nobody subscribed"),
         "256 messages dropped: nobody subscribed",
+    ),
+    (Missed(epoch=2, first=11, last=11), "message 11 did not come: connection 2 went on with 12"),
+    (
+        Missed(epoch=2, first=11, last=14),
+        "messages 11 to 14 did not come: connection 2 went on with 15",
     ),
     (
         SlowConsumer(observer="show", stream="messages", seconds=0.52),
