@@ -71,7 +71,8 @@ def test_a_rule_says_which_files_hold_it(number: str, text: str) -> None:
 
 
 def test_each_rule_has_a_number_of_its_own() -> None:
-    assert sorted(map(int, RULES[1::2])) == list(range(1, len(RULES[1::2]) + 1))
+    numbers = RULES[1::2]
+    assert len(set(numbers)) == len(numbers)
 
 
 PACKAGE = structure.modules()
