@@ -5,7 +5,7 @@ A number such as (C13) in a docstring is a rule of the contract, ``tests/CONTRAC
 
 from rxsocket.auth.carrier import Carried, Carrier, carrier
 from rxsocket.auth.carriers import cookie, first_message, header, query, subprotocol
-from rxsocket.auth.credentials import Credential, Secret
+from rxsocket.auth.credentials import Credential, Secret, Ticket
 from rxsocket.auth.outcomes import (
     AuthChange,
     InEffect,
@@ -19,7 +19,9 @@ from rxsocket.auth.refresh import Refreshing, refreshing
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
 from rxsocket.codecs import Codec, messagepack
 from rxsocket.codecs import json as json  # not in __all__: a * would hide that of Python
+from rxsocket.endpoint.endpoint import AddressSource, Endpoint, endpoint
 from rxsocket.errors import (
+    AddressFailed,
     Attempted,
     BufferOverflow,
     ConnectionLost,
@@ -94,6 +96,8 @@ from rxsocket.transports.base import (
 
 __all__ = [
     "Aborted",
+    "AddressFailed",
+    "AddressSource",
     "Ask",
     "Attempted",
     "AuthChange",
@@ -117,6 +121,7 @@ __all__ = [
     "Emitter",
     "End",
     "Ended",
+    "Endpoint",
     "Envelope",
     "Event",
     "Explanation",
@@ -169,6 +174,7 @@ __all__ = [
     "Strategy",
     "Stream",
     "SubscriptionRefused",
+    "Ticket",
     "TopicFailed",
     "Transport",
     "Unauthorized",
@@ -181,6 +187,7 @@ __all__ = [
     "centrifugo",
     "cookie",
     "cursor",
+    "endpoint",
     "first_message",
     "graphql_transport_ws",
     "handover",

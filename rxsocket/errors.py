@@ -17,6 +17,7 @@
     ├── BufferOverflow           a consumer was slower than buffer_up_to(overflow="error") allows
     ├── Undecodable              the codec could not make a value of a message
     ├── ProviderFailed           the credential provider raised, hung or gave something unusable
+    │   └── AddressFailed        no address to dial: its source failed, or it is not allowed
     └── Unauthorized             raised *by a provider*: "I give up, wait for set_auth"
 
 What the network raises (``OSError``, ``TimeoutError``, ``ssl.SSLError``) stays what it is: it
@@ -211,6 +212,10 @@ class Undecodable(SocketError):
 
 class ProviderFailed(SocketError):
     """The credential provider raised, took too long, or gave something that is not a credential."""
+
+
+class AddressFailed(ProviderFailed):
+    """There was no address to dial: its source failed, or gave one that is not allowed (C33)."""
 
 
 class Unauthorized(SocketError):

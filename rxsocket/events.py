@@ -29,6 +29,8 @@ class Cause(Enum):
     STARTED = "started"
     """The first subscriber came."""
     AUTH_CHANGED = "the credential changed"
+    ADDRESS_CHANGED = "the address changed"
+    """What was passed as ``url=`` gave another one (C33)."""
     MAX_AGE = "max_age was reached"
     HANDED_OVER = "handed over to the next connection"
     LOGGED_OUT = "logged out"
@@ -89,7 +91,8 @@ class Connecting(_Event):
         epoch: Number of the attempt and of the connection it may become.
         cause: Why there is an attempt.
         attempt: How many attempts there were since the last stable connection, this one included.
-        url: Address, without user info or query values.
+        url: Address, without user info or query values. If it has to be asked for, that of the
+            attempt before, or the name of what is asked.
         proxy: Address of the proxy that it goes through, without its password, if there is one.
     """
 
@@ -110,6 +113,9 @@ class Opened(_Event):
         cause: Why there had to be a new connection.
         attempts: Attempts it took, this one included.
         subprotocol: What the server chose, if anything.
+        url: Address, without user info or query values.
+        moved: Whether that is another one than of the connection before, or than was known when the
+            socket was made (C33).
     """
 
     epoch: int
@@ -117,6 +123,8 @@ class Opened(_Event):
     cause: Cause = Cause.STARTED
     attempts: int = 1
     subprotocol: str | None = None
+    url: str = field(default="", compare=False)
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.outcomes import AuthChange
 from rxsocket.auth.strategies import Strategy
 from rxsocket.codecs import Codec
+from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import Headers, SocketOptions
@@ -101,7 +102,9 @@ class Socket(Generic[T, S]):
     (``ping_interval`` to ``on_stale``).
 
     Args:
-        url: Address, ``ws://`` or ``wss://``.
+        url: Address: ``ws://``, ``wss://``, or ``unix:/run/feed.sock:/path``. Or a sequence of
+            these, a function that is asked for one before each attempt, an Observable of them, or
+            ``endpoint(...)``, which names the hosts that are allowed (C33).
         name: What it is called in its repr, in the log and on its card. In a notebook, a socket
             takes the place of an earlier one of the same name, which is closed.
         auth: A mapping or a string; an Observable of these; a function, sync or async, that is
@@ -175,7 +178,7 @@ class Socket(Generic[T, S]):
 
     def __init__(
         self,
-        url: str,
+        url: AddressSource | Endpoint,
         *,
         name: str | None = None,
         # The credential
@@ -306,8 +309,11 @@ class Socket(Generic[T, S]):
 
     @property
     def url(self) -> str:
-        """Its address, without user info or query values."""
-        return self._engine.options.address.shown
+        """The newest address, without user info or query values.
+
+        While there is none, the name of what is asked for it.
+        """
+        return self._engine.addresses.shown
 
     # --- streams
 
@@ -715,7 +721,7 @@ one again
     def __repr__(self) -> str:
         if not hasattr(self, "_engine"):  # an error of __init__ is shown, with its frames
             return "<Socket: not made>"
-        return f"<Socket {self._engine.options.label}: {self.state.value.value}>"
+        return f"<Socket {self._engine.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         from rxsocket.render.card import card_mimebundle  # only a notebook asks for it

@@ -56,6 +56,7 @@ BY_VERDICT: Mapping[Verdict, State] = MappingProxyType(
 OUR_OWN_DOING: Mapping[Cause, State] = MappingProxyType(
     {
         Cause.AUTH_CHANGED: State.CONNECTING,
+        Cause.ADDRESS_CHANGED: State.CONNECTING,
         Cause.RECONNECT: State.CONNECTING,
         Cause.MAX_AGE: State.CONNECTING,
         Cause.HANDED_OVER: State.OPEN,

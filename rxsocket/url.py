@@ -1,8 +1,14 @@
-"""The address of a socket: checked once, shown without secrets, merged with query parameters."""
+"""An address: checked once, shown without secrets, merged with query parameters.
+
+Beside ``ws://`` and ``wss://`` there are unix sockets: ``unix:/run/feed.sock:/path?query``, or the
+same with ``ws+unix:``. What follows the second colon is asked for as if of ``ws://localhost``; in
+the path of the socket, a colon is written as ``%3A``.
+"""
 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,27 +18,35 @@ from rxsocket.validation import one_line
 
 _UNPRINTABLE = re.compile("[\\x00-\\x20\\x7f]")
 _MEANT = {"http": "ws", "https": "wss"}
+_UNIX = ("unix:", "ws+unix:")
+_BEHIND_UNIX = "ws://localhost"
+LONGEST_UNIX = 103
+"""Bytes of the path of a unix socket that every system takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A WebSocket URL (RFC 6455, section 3).
+    """A WebSocket URL (RFC 6455, section 3). It compares by what it means.
 
     Attributes:
         url: The whole URL. It may hold secrets, so it is in no repr.
         shown: The URL without user info, and with the values of its query left out.
-        origin: Scheme, host and port.
+        origin: Scheme, host and port; of a unix socket ``unix``, its path and 0.
     """
 
-    url: str = field(repr=False)
-    shown: str
+    url: str = field(repr=False, compare=False)
+    shown: str = field(compare=False)
     origin: tuple[str, str, int]
     _base: str = field(repr=False)
     _query: tuple[tuple[str, str], ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, url: Any) -> Address:
+    def parse(cls, url: Any, argument: str = "url") -> Address:
         """Check a URL.
+
+        Args:
+            url: The URL.
+            argument: What it was passed as, for errors.
 
         Raises:
             TypeError: If it is not a string.
@@ -40,17 +54,22 @@ class Address:
         """
         if not isinstance(url, str):
             raise TypeError(
-                f"url: pass a string such as 'wss://example.com/feed', not {type(url).__name__}"
+                f"{argument}: pass a string such as 'wss://example.com/feed', not "
+                f"{type(url).__name__}"
             )
-        one_line("url", url)
+        one_line(argument, url)
         if _UNPRINTABLE.search(url):
-            raise ValueError("url: holds white space or a control character; percent-encode it")
+            raise ValueError(
+                f"{argument}: holds white space or a control character; percent-encode it"
+            )
+        if url.startswith(_UNIX):
+            return cls._parse_unix(url, argument)
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError:
             raise ValueError(
-                "url: the host or the port is not valid; pass 'wss://host:port/path'"
+                f"{argument}: the host or the port is not valid; pass 'wss://host:port/path'"
             ) from None
         if parts.scheme not in ("ws", "wss"):
             meant = _MEANT.get(parts.scheme)
@@ -59,31 +78,64 @@ class Address:
                 if meant
                 else "begin it with ws:// or wss://"
             )
-            raise ValueError(f"url: not a WebSocket address; {hint}")
+            raise ValueError(f"{argument}: not a WebSocket address; {hint}")
         if not host or port == 0:
             raise ValueError(
-                "url: the host is missing or the port is 0; pass 'wss://host:port/path'"
+                f"{argument}: the host is missing or the port is 0; pass 'wss://host:port/path'"
             )
         if not all(map(_is_label, host.removesuffix(".").split("."))):
             raise ValueError(
-                "url: a part of the host between two dots is empty or too long; compare it with "
-                "'wss://example.com/feed'"
+                f"{argument}: a part of the host between two dots is empty or too long; compare it "
+                "with 'wss://example.com/feed'"
             )
         if parts.fragment or url.endswith("#"):
-            raise ValueError("url: a WebSocket address has no #fragment; leave it out or write %23")
+            raise ValueError(
+                f"{argument}: a WebSocket address has no #fragment; leave it out or write %23"
+            )
         if parts.username is not None and parts.password is None:
             raise ValueError(
-                "url: has a user name without a password; pass 'wss://user:password@host/'"
+                f"{argument}: has a user name without a password; pass 'wss://user:password@host/'"
             )
         origin = (parts.scheme, host, port or (443 if parts.scheme == "wss" else 80))
         base = parts._replace(query="", path=parts.path or "/").geturl()
         query = tuple((_name(pair), pair) for pair in parts.query.split("&") if pair)
         return cls(url, _shown(parts, query), origin, base, query)
 
+    @classmethod
+    def _parse_unix(cls, url: str, argument: str) -> Address:
+        before, socket_path, target = _unix_parts(url)
+        if not hasattr(socket, "AF_UNIX"):
+            raise ValueError(f"{argument}: this system has no unix sockets; pass ws:// or wss://")
+        if not socket_path.startswith("/") or "?" in before or target[:1] not in ("", "/", "?"):
+            raise ValueError(
+                f"{argument}: pass the whole path of the unix socket, a colon and what to ask for: "
+                "'unix:/run/feed.sock:/path'"
+            )
+        if len(socket_path.encode()) > LONGEST_UNIX:
+            raise ValueError(
+                f"{argument}: the path of a unix socket has at most {LONGEST_UNIX} bytes; use a "
+                "shorter one, or a link to it"
+            )
+        behind = cls.parse(_BEHIND_UNIX + target, argument)
+        rest, base = (text[len(_BEHIND_UNIX) :] for text in (behind.shown, behind._base))
+        origin = ("unix", socket_path, 0)
+        shown = f"{before}:{rest}" if rest else before
+        return cls(url, shown, origin, f"{before}:{base}", behind._query)
+
     @property
     def secure(self) -> bool:
         """Whether the link is encrypted."""
         return self.origin[0] == "wss"
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a unix socket of this machine."""
+        return self.origin[0] == "unix"
+
+    @property
+    def host(self) -> str:
+        """What its host is called: in lower case, without a last dot; ``unix:/run/feed.sock``."""
+        return f"unix:{self.origin[1]}" if self.is_unix else host_name(self.origin[1])
 
     @property
     def has_user_info(self) -> bool:
@@ -120,11 +172,54 @@ class Address:
         Raises:
             ValueError: If that is no WebSocket address.
         """
+        if self.is_unix:
+            return self._join_unix(location)
         target = urljoin("http" + self.url[len("ws") :], location)  # it joins only what it knows
         for http, ws in _MEANT.items():
             if target.startswith(http + "://"):
                 target = ws + target[len(http) :]
+        if target.startswith(_UNIX):
+            raise ValueError("a server may not redirect to a unix socket of this machine")
         return Address.parse(target)
+
+    def _join_unix(self, location: str) -> Address:
+        before, _, target = _unix_parts(self.url)
+        behind = Address.parse(_BEHIND_UNIX + target).join(location)
+        if behind.origin != ("ws", "localhost", 80):
+            return behind
+        parts = urlsplit(behind.url)
+        query = f"?{parts.query}" if parts.query else ""
+        return Address.parse(f"{before}:{parts.path}{query}")
+
+
+def host_name(host: str) -> str:
+    """A host as it is compared: in lower case, in ASCII, and without a last dot."""
+    name = host.lower().removesuffix(".")
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        return name
+
+
+def split_unix(url: str) -> tuple[str | None, str]:
+    """The path of the unix socket of an address that was checked, and the address behind it.
+
+    Of another address: ``None``, and that address.
+    """
+    if not url.startswith(_UNIX):
+        return None, url
+    _, socket_path, target = _unix_parts(url)
+    return socket_path, _BEHIND_UNIX + target
+
+
+def _unix_parts(url: str) -> tuple[str, str, str]:
+    """An address of a unix socket up to the second colon, the path of the socket, and the rest."""
+    scheme, _, rest = url.partition(":")
+    written, _, target = rest.partition(":")
+    path = written.removeprefix("//") if written.startswith("///") else written
+    return f"{scheme}:{written}", unquote(path), target
 
 
 def _is_label(text: str) -> bool:

@@ -17,11 +17,12 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from rxsocket.url import Address
 from rxsocket.validation import is_list, is_mapping, one_line
 
 _KEY = secrets.token_bytes(32)
@@ -72,6 +73,7 @@ AuthValue: TypeAlias = str | Secret | Mapping[str, Scalar | list[Scalar] | tuple
 
 class _Kind(Enum):
     VALUE = "value"
+    ADDRESS = "in the address"
     ANONYMOUS = "anonymous"
     LOGGED_OUT = "logged out"
     PENDING = "none yet"
@@ -86,10 +88,12 @@ class Credential:
 
     __slots__ = ("_kind", "_value", "fingerprint")
 
-    def __init__(self, value: CredentialValue = "", kind: _Kind = _Kind.VALUE) -> None:
+    def __init__(
+        self, value: CredentialValue = "", kind: _Kind = _Kind.VALUE, place: str = ""
+    ) -> None:
         self._kind = kind
         self._value = value
-        text = _canonical(value) if kind is _Kind.VALUE else kind.value
+        text = (_canonical(value) if kind is _Kind.VALUE else kind.value) + place
         self.fingerprint = hashlib.blake2b(text.encode(), key=_KEY, digest_size=16).hexdigest()
 
     @classmethod
@@ -116,8 +120,18 @@ class Credential:
         )
 
     @property
+    def address(self) -> Address | None:
+        """Where it is to be used, if it says so: see :class:`Ticket`."""
+        return None
+
+    @property
     def known(self) -> bool:
-        """Whether there is a value to show to a server."""
+        """Whether there is something to show to a server."""
+        return self._kind in (_Kind.VALUE, _Kind.ADDRESS)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is something for a carrier to carry."""
         return self._kind is _Kind.VALUE
 
     def reveal(self) -> CredentialValue:
@@ -133,7 +147,7 @@ class Credential:
     @property
     def masked(self) -> str:
         """What may be shown of it: the names of its entries."""
-        if not self.known:
+        if not self.has_value:
             return self._kind.value
         if isinstance(self._value, str):
             return "***"
@@ -144,6 +158,57 @@ class Credential:
 
     def __reduce__(self) -> Any:
         raise TypeError("a Credential is not pickled: it would end up in a file in clear text")
+
+
+class Ticket(Credential):
+    """A credential with the address that it is for, in one answer: for one-time URLs (C33).
+
+    What gives credentials may give one: a function, ``refreshing()``, an Observable, ``set_auth``.
+    The attempt that uses it dials its address, in place of ``url``, if its host is allowed; see
+    ``endpoint()``. Without ``auth`` the address is the credential: what refuses it refuses that.
+
+    A function is asked before each attempt, so no address that it gives is dialled twice. One that
+    is pushed (``set_auth``, an Observable) or shared (``refreshing()``) is used again until it is
+    refused, expires, or another one comes: give such a source addresses that hold for a while.
+
+    Args:
+        url: The address, ``ws://``, ``wss://`` or ``unix:``.
+        auth: The credential to carry there, if there is one beside the address.
+
+    Raises:
+        TypeError: If one of them is of a wrong type.
+        ValueError: If it cannot be used; the text says what to pass.
+
+    Examples:
+        >>> def open_connection():
+        ...     answer = requests.post(API, headers={"Authorization": f"Bearer {token}"}).json()
+        ...     return Ticket(answer["url"], auth={"token": answer["token"]})
+        >>> Socket("wss://example.com/feed", auth=open_connection)
+        >>> Ticket("wss://example.com/link?ticket=s3cret")
+        Ticket(wss://example.com/link?ticket=***)
+    """
+
+    __slots__ = ("_address",)
+
+    def __init__(self, url: str, auth: AuthValue | None = None) -> None:
+        self._address = address = Address.parse(url, "Ticket(url)")
+        if auth is None:
+            super().__init__(kind=_Kind.ADDRESS, place=address.url)
+            return
+        if isinstance(auth, Credential):
+            raise TypeError(
+                "Ticket(auth): pass a mapping such as {'token': '...'} or a string, not Credential"
+            )
+        super().__init__(Credential.of(auth, "Ticket(auth)").reveal(), place=address.url)
+
+    @property
+    def address(self) -> Address:
+        """Where it is to be used."""
+        return self._address
+
+    def __repr__(self) -> str:
+        also = f", {self.masked}" if self.has_value else ""
+        return f"Ticket({self._address.shown}{also})"
 
 
 ANONYMOUS = Credential(kind=_Kind.ANONYMOUS)
@@ -199,12 +264,15 @@ def for_user(value: CredentialValue) -> CredentialValue:
     return value if isinstance(value, str) else dict(value)
 
 
-def texts_of(value: CredentialValue) -> Iterator[str]:
-    """Every text and number in a credential's value, as a text."""
+def texts_in(credential: Credential) -> Iterator[str]:
+    """Every text and number in a credential, as a text, and what its address does not show."""
+    value = credential.reveal()
     for entry in (value,) if isinstance(value, str) else value.values():
         for item in entry if is_list(entry) else (entry,):
             if isinstance(item, (str, int, float)):
                 yield str(item)
+    if credential.address is not None:
+        yield from (text for _, text in credential.address.secrets)
 
 
 Identity = Callable[[Any], Any]
@@ -236,12 +304,10 @@ def jwt_claims(text: str) -> Mapping[str, Any] | None:
 
 
 def _identity_of(credential: Credential, identity: Identity | None) -> Any:
-    value = credential.reveal()
     if identity is not None:
-        return identity(for_user(value))
-    texts: Iterable[Any] = (value,) if isinstance(value, str) else value.values()
-    for text in texts:
-        claims = jwt_claims(text) if isinstance(text, str) else None
+        return identity(for_user(credential.reveal()))
+    for text in texts_in(credential):
+        claims = jwt_claims(text)
         if claims is not None and claims.get("sub") is not None:
             return claims.get("iss"), claims["sub"]
     return None

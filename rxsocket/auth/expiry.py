@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, TypeAlias
 
-from rxsocket.auth.credentials import Credential, CredentialValue, jwt_claims, texts_of
+from rxsocket.auth.credentials import Credential, jwt_claims, texts_in
 from rxsocket.auth.masks import Mask
 from rxsocket.runtime.threads import exit_soon
 from rxsocket.texts import change_texts
@@ -82,7 +82,7 @@ def issued_token(
     if expires is not None:
         lifetime = _lifetime_until(_result_of("expires", expires, answer), now)
     else:
-        lifetime = _expires_in(answer) or _jwt_lifetime(made.reveal(), now)
+        lifetime = _expires_in(answer) or _jwt_lifetime(made, now)
     if lifetime is None or not lifetime > 0:
         return IssuedToken(made, None, None)
     return IssuedToken(made, lifetime, now + lifetime)
@@ -135,20 +135,20 @@ def _expires_in(answer: Any) -> float | None:
     return number if number is not None and number > 0 else None
 
 
-def _jwt_lifetime(value: CredentialValue, now: float) -> float | None:
+def _jwt_lifetime(credential: Credential, now: float) -> float | None:
     """RFC 7519: of several tokens, the one that expires first counts."""
-    lifetimes = (_lifetime(claims, now) for claims in _jwts(value))
+    lifetimes = (_lifetime(claims, now) for claims in _jwts(credential))
     return min((lifetime for lifetime in lifetimes if lifetime is not None), default=None)
 
 
 def jwt_expiry(credential: Credential) -> float | None:
     """When the JSON Web Token in a credential expires, by its issuer's clock; maybe long ago."""
-    times = (_number(claims.get("exp")) for claims in _jwts(credential.reveal()))
+    times = (_number(claims.get("exp")) for claims in _jwts(credential))
     return min((at for at in times if at is not None), default=None)
 
 
-def _jwts(value: CredentialValue) -> Iterator[Mapping[str, Any]]:
-    for text in texts_of(value):
+def _jwts(credential: Credential) -> Iterator[Mapping[str, Any]]:
+    for text in texts_in(credential):
         claims = jwt_claims(text)
         if claims is not None:
             yield claims

@@ -76,6 +76,8 @@ class Mask:
     def hide(self, credential: Credential) -> None:
         """From now on the secrets of this credential are masked."""
         self._add(credential.reveal())
+        for name, text in () if credential.address is None else credential.address.secrets:
+            self._add({name: text})
 
     def _add(self, value: Any) -> None:
         for text in _secrets(value):

@@ -92,35 +92,25 @@ class FunctionProvider(Provider):
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float | None) -> None:
-        self._function = ProviderFunction("auth (a provider)", function, timeout, self._read)
-        self._call: asyncio.Task[Credential] | None = None
+        self._call = SharedCall(
+            ProviderFunction("auth (a provider)", function, timeout, self._read)
+        )
 
     def __repr__(self) -> str:
-        return self._function.name
+        return self._call.name
 
     async def ask(self, ask: Ask) -> Credential:
-        if self._call is None:
-            self._call = asyncio.get_running_loop().create_task(self._function.call(ask))
-            self._call.add_done_callback(self._on_done)
-        return await asyncio.shield(self._call)
+        return await self._call.ask(ask)
 
     def cancel(self) -> None:
-        call, self._call = self._call, None
-        if call is not None and not call.get_loop().is_closed():
-            call.cancel()
-
-    def _on_done(self, call: asyncio.Task[Credential]) -> None:
-        if self._call is call:
-            self._call = None
-        if not call.cancelled():
-            call.exception()  # retrieved: all who wanted it may be gone
+        self._call.cancel()
 
     def _read(self, answer: Any) -> Credential:
         return Credential.of(answer, f"what {self!r} returned")
 
 
 class ProviderFunction(Generic[T]):
-    """A user's function that gives credentials, with a time limit, and errors to show.
+    """A user's function that gives credentials or the like, with a time limit, and errors to show.
 
     Whatever it raises is a failed call, also what Python means for ending a thread or a task, such
     as ``SystemExit``. A ``KeyboardInterrupt`` ends the user's own loop as well: it is a Ctrl-C.
@@ -131,6 +121,9 @@ class ProviderFunction(Generic[T]):
             thread, so it may block.
         timeout: Seconds that a call may take; ``None`` for as long as it likes.
         read: What to make of an answer. A ``TypeError`` or ``ValueError`` of it is shown.
+        kind: What it is called, before the name of the function.
+        gives: What it gives, in words.
+        failed: What a failed call raises.
 
     Attributes:
         name: What the provider is called in errors.
@@ -142,8 +135,14 @@ class ProviderFunction(Generic[T]):
         function: Callable[..., Any],
         timeout: float | None,
         read: Callable[[Any], T],
+        *,
+        kind: str = "Provider",
+        gives: str = "credential",
+        failed: type[ProviderFailed] = ProviderFailed,
     ) -> None:
-        self.name = f"<Provider {getattr(function, '__qualname__', type(function).__name__)}>"
+        self.name = f"<{kind} {getattr(function, '__qualname__', type(function).__name__)}>"
+        self._gives = gives
+        self._failed = failed
         self._async = is_async(function)
         self._function = accepting_one(argument, function)
         self._timeout = timeout
@@ -153,7 +152,7 @@ class ProviderFunction(Generic[T]):
         """Call it, on the loop that runs.
 
         Raises:
-            ProviderFailed: If it raised, took too long, or gave what is not a credential.
+            ProviderFailed: If it raised, took too long, or gave what it may not.
             Unauthorized: If it gave up.
         """
         failure: str
@@ -169,7 +168,7 @@ class ProviderFunction(Generic[T]):
             failure = f"{self.name} was cancelled by itself"  # what it awaited was, not this call
         except TimeoutError as error:
             if limit.expired():
-                failure = f"{self.name} gave no credential within {self._timeout:g} s"
+                failure = f"{self.name} gave no {self._gives} within {self._timeout:g} s"
             else:
                 failure = f"{self.name} raised {_described(error)}"
         except (TypeError, ValueError) as error:
@@ -180,7 +179,7 @@ class ProviderFunction(Generic[T]):
             if isinstance(error, KeyboardInterrupt):  # the user's Ctrl-C
                 exit_soon(error)
             failure = f"{self.name} raised {_described(error)}"
-        raise ProviderFailed(failure)
+        raise self._failed(failure)
 
     async def _answer(self, ask: object) -> Any:
         # Apart from the above, whose frame is in the traceback of ProviderFailed (C28).
@@ -191,6 +190,38 @@ class ProviderFunction(Generic[T]):
             # The result of a future shows where asyncio shows the future (C28).
             result = (await run_blocking(loop, lambda: _kept(self._function(ask))))()
         return await result if inspect.isawaitable(result) else result
+
+
+class SharedCall(Generic[T]):
+    """One call of a function at a time: who asks during a call shares it.
+
+    Attributes:
+        name: What the function is called in errors.
+    """
+
+    def __init__(self, function: ProviderFunction[T]) -> None:
+        self.name = function.name
+        self._function = function
+        self._call: asyncio.Task[T] | None = None
+
+    async def ask(self, ask: Ask) -> T:
+        """What it answers; for what it raises, see :class:`ProviderFunction`."""
+        if self._call is None:
+            self._call = asyncio.get_running_loop().create_task(self._function.call(ask))
+            self._call.add_done_callback(self._on_done)
+        return await asyncio.shield(self._call)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        call, self._call = self._call, None
+        if call is not None and not call.get_loop().is_closed():
+            call.cancel()
+
+    def _on_done(self, call: asyncio.Task[T]) -> None:
+        if self._call is call:
+            self._call = None
+        if not call.cancelled():
+            call.exception()  # retrieved: all who wanted it may be gone
 
 
 def _kept(value: T) -> Callable[[], T]:

@@ -47,6 +47,7 @@ from rxsocket.policy.verdicts import End, Judgement
 from rxsocket.runtime.loop import run_in_task
 from rxsocket.runtime.threads import as_exception, exit_soon
 from rxsocket.transports.base import Link, PeerClosed, Request, Signal
+from rxsocket.url import Address
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
 """Sees a message as it came; returns whether nobody else gets it."""
@@ -72,6 +73,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     Attributes:
         credential: What it was dialled with, or renewed with.
+        address: Where it was dialled.
         sent_as: Where in the handshake the credential went, in words.
         began_at: Wall time of the attempt.
         ended: Its last event.
@@ -96,6 +98,7 @@ class Connection(abc.ObserverBase[Signal]):
         self.cause = cause
         self.attempt = attempt
         self.credential: Credential | None = None
+        self.address: Address | None = None
         self.sent_as = ""
         self.began_at = engine.loop.wall_time()
         self.ended: asyncio.Future[EpochEnd] = engine.loop.event_loop.create_future()
@@ -128,20 +131,17 @@ class Connection(abc.ObserverBase[Signal]):
 
     # --- what the session does with it
 
-    def start(self) -> None:
+    def start(self, url: str, proxy: str | None) -> None:
         """Say that an attempt begins; within a turn, and followed by one of the two below."""
-        shown = self._options.address.shown
-        self._on_event(
-            self,
-            Connecting(
-                epoch=self.epoch,
-                cause=self.cause,
-                attempt=self.attempt,
-                url=shown,
-                proxy=self._options.proxy_shown(),
-                at=self._loop.wall_time(),
-            ),
+        began = Connecting(
+            epoch=self.epoch,
+            cause=self.cause,
+            attempt=self.attempt,
+            url=url,
+            proxy=proxy,
+            at=self._loop.wall_time(),
         )
+        self._on_event(self, began)
 
     def dial(self, request: Request) -> None:
         if self.is_closed:
@@ -186,6 +186,8 @@ class Connection(abc.ObserverBase[Signal]):
                     attempts=self.attempt,
                     gap=0.0 if seamless else self._gap(self.opened_at),
                     subprotocol=request.shown(link.subprotocol) if request else None,
+                    url="" if self.address is None else self.address.shown,
+                    moved=self._engine.addresses.is_opened_elsewhere(self.address),
                     at=self._loop.wall_time(),
                 ),
             )

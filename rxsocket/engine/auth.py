@@ -5,7 +5,8 @@
     set_auth ──────────────┐
     an Observable ─────────┼── another one ── subject ──── switch-mapped in socket.py
     refreshing(), by itself┘                     |
-    reconnect() ────────── the same one ─────────'
+    reconnect() ────────── the same one ─────────┤
+    another address ────── likewise ─────────────'
 
 What the subject emits says why it does, and whether the connection that is open is renewed with it
 or closed: nobody who acts on it has to ask anything else. A provider is asked by the attempts
@@ -32,6 +33,7 @@ from rxsocket.auth.refresh import Refreshing
 from rxsocket.auth.selector import CredentialSource, Renewal
 from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.auth.strategies import Reconnect
+from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.options import SocketOptions
 from rxsocket.engine.run_state import RunState
 from rxsocket.errors import IdentityChanged
@@ -76,6 +78,7 @@ class AuthManager:
         publisher: Shows which credential is in use.
         outbox: What must not go out as somebody else.
         hooks: What is called before the identity changes.
+        addresses: Knows where a ticket may lead.
 
     Attributes:
         subject: The newest update.
@@ -92,8 +95,10 @@ class AuthManager:
         publisher: Publisher,
         outbox: Outbox,
         hooks: Hooks,
+        addresses: Addresses,
     ) -> None:
         self._options = options
+        self._addresses = addresses
         self._loop = loop
         self._run_state = run_state
         self._publisher = publisher
@@ -153,6 +158,22 @@ class AuthManager:
         """Close the connection and dial again with the current source."""
         self._emit(AuthUpdate(self.subject.value.source, Cause.RECONNECT))
 
+    def renew(self, cause: Cause) -> None:
+        """Make the next connection, with the current source, as ``on_auth_change`` says (C13).
+
+        An attempt under way is given up, and a wait for one is over; who awaits a credential goes
+        on doing so.
+        """
+        if self._run_state.is_running and self._publisher.state.value is not State.AWAITING_AUTH:
+            self._run_state.dials_soon = True
+            source = self.subject.value.source
+            self.subject.on_next(AuthUpdate(source, cause, renews_connection=self._may_renew))
+
+    def on_address_changed(self) -> None:
+        """There is another address, unless the credential has its own (C33)."""
+        if (self.renewing or self._publisher.auth.value).address is None:
+            self.renew(Cause.ADDRESS_CHANGED)
+
     # --- where it comes from
 
     def _source_of(self, auth: Any) -> tuple[CredentialSource, Callable[[], abc.DisposableBase]]:
@@ -163,13 +184,13 @@ class AuthManager:
                 self._is_refused,
                 lambda credential: credential == self._run_state.doubted,
                 self._on_renewed,
-                self._on_source_failed,
+                self.on_failure,
             )
             return shared, shared.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
             first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
-            changed, failed = self._on_source_next, self._on_source_failed
+            changed, failed = self._on_source_next, self.on_failure
             return first, credentials_from(auth, first, changed, failed)
         if callable(auth):
             return FunctionProvider(auth, self._options.auth_timeout), _follow_nothing
@@ -177,9 +198,12 @@ class AuthManager:
 
     def _credential(self, value: Any, argument: str) -> Credential:
         credential = Credential.of(value, argument)
-        if credential.known:
-            # What cannot be carried fails here, at once.
-            self._options.carry(credential.reveal(), self._hooks.cursor())
+        # What cannot be carried, or may not go there, fails here, at once.
+        if credential.address is not None:
+            self._addresses.checked(credential.address, argument)
+        if credential.has_value:
+            value, cursor = credential.reveal(), self._hooks.cursor()
+            self._options.carry(value, credential.address, cursor)
         return credential
 
     def _on_source_next(self, credential: Credential) -> None:
@@ -194,7 +218,8 @@ class AuthManager:
         if credential != (self.renewing or self._publisher.auth.value):
             self._change(credential)
 
-    def _on_source_failed(self, error: Exception) -> None:
+    def on_failure(self, error: Exception) -> None:
+        """What gives credentials or addresses failed; from any thread."""
         event = SourceFailed(error=error, at=self._loop.wall_time())
         self._loop.run(lambda: self._publisher.publish(event))
 

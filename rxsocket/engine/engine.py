@@ -19,9 +19,10 @@ from functools import partial
 from typing import Any
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.codecs import encoded
+from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.auth import AuthManager
 from rxsocket.engine.options import SocketOptions, written_secrets
 from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
@@ -79,8 +80,12 @@ class Engine:
         self.publisher.history.written = written_secrets(options)
         self.outbox = Outbox(loop, self.publisher, connect, options.queue_for, hooks)
         self.loop_listener = LoopListener(loop, self.publisher.publish)
+        needs_tls = options.handshake.ssl is not None
+        self.addresses = addresses = Addresses(
+            options.endpoint, options.auth_timeout, needs_tls=needs_tls
+        )
         self.auth = AuthManager(
-            options, loop, auth, self.run_state, self.publisher, self.outbox, hooks
+            options, loop, auth, self.run_state, self.publisher, self.outbox, hooks, addresses
         )
         self._run: _Run | None = None
         self._watched_loop: asyncio.AbstractEventLoop | None = None
@@ -91,6 +96,12 @@ class Engine:
         self._failure: Exception | None = None
 
     # --- from any thread
+
+    @property
+    def label(self) -> str:
+        """What the socket is called where people read of it: its name, if any, and its address."""
+        name, shown = self.options.name, self.addresses.shown
+        return f"{name} {shown}" if name else shown
 
     @property
     def is_used(self) -> bool:
@@ -220,8 +231,17 @@ class Engine:
         self.publisher.has_ended = False
         self.run_state.start()
         self._watch_loop()
-        self._run = run = _Run(self, self.auth.start())
+        self._run = run = _Run(self, self._follow_sources())
         run.follow(self._connections())
+
+    def _follow_sources(self) -> abc.DisposableBase:
+        """Follow what gives credentials and addresses, until disposed."""
+        auth = self.auth
+        of_addresses = self.addresses.follow(self.loop, auth.on_address_changed, auth.on_failure)
+        of_credentials = auth.start()
+        if of_addresses is None:
+            return of_credentials
+        return CompositeDisposable(of_addresses, of_credentials)
 
     def _watch_loop(self) -> None:
         loop = self.loop.event_loop
@@ -252,8 +272,8 @@ class Engine:
         """A failure of the run that is not an event: a bug of ours."""
         text = "%s: a bug in rxsocket ended the socket"
         log(logging.ERROR, text, self.options.label, error=error)
-        text = f"{self.options.label}: an internal error ended the socket: {error!r}"
-        failure = SocketFailed(text, url=self.options.address.shown, cause=error)
+        text = f"{self.label}: an internal error ended the socket: {error!r}"
+        failure = SocketFailed(text, url=self.addresses.shown, cause=error)
         cause = Cause.FAILED
         ended = Ended(verdict=Verdict.FAIL, cause=cause, error=failure, at=self._now())
         self._end(ended, StopReason(cause))
@@ -327,6 +347,7 @@ class Engine:
         self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
         if self.auth.provider is not None:
             self.auth.provider.cancel()
+        self.addresses.stop()
 
     def _after_stop(self) -> None:
         if not self._references.is_used:

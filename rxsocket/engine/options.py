@@ -9,13 +9,14 @@ import re
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from rxsocket.auth.carrier import AnyCarrier, Carried, Combinable, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
 from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Identity
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
+from rxsocket.endpoint.endpoint import Endpoint
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter, stable_after_argument
 from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
@@ -37,6 +38,7 @@ from rxsocket.validation import (
     seconds_or_none,
 )
 
+P = TypeVar("P", str, Literal[True])
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
@@ -173,14 +175,31 @@ def _size(max_size: Any) -> int | None:
     return max_size
 
 
-def _proxy(proxy: Any, address: Address, is_ours: bool) -> str | Literal[True] | None:
-    if proxy is None or (proxy is True and not is_ours):
-        return proxy
-    if proxy is not True and not isinstance(proxy, str):
-        raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
-    from rxsocket.transports.proxies import check_proxy  # it imports much of websockets
+_ANY_ORIGIN = ("wss", "host.invalid", 443)
+"""Stands for an address that is not known yet."""
 
-    check_proxy(address.origin, proxy)
+
+def _proxy(proxy: Any, endpoint: Endpoint, is_ours: bool) -> str | Literal[True] | None:
+    if proxy is None:
+        return None
+    if proxy is True:
+        return _checked_proxy(True, endpoint) if is_ours else True
+    if not isinstance(proxy, str):
+        raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
+    return _checked_proxy(proxy, endpoint)
+
+
+def _checked_proxy(proxy: P, endpoint: Endpoint) -> P:
+    origins = [one.origin for one in endpoint.addresses if not one.is_unix]
+    if proxy is not True and not origins:
+        if endpoint.address is not None:
+            raise ValueError("proxy: a unix socket is not reached through one; leave it out")
+        origins = [_ANY_ORIGIN]
+    if origins:
+        from rxsocket.transports.proxies import check_proxy  # it imports much of websockets
+
+        for origin in origins:
+            check_proxy(origin, proxy)
     return proxy
 
 
@@ -188,7 +207,7 @@ def _proxy(proxy: Any, address: Address, is_ours: bool) -> str | Literal[True] |
 class SocketOptions:
     """What a socket was told; it never changes."""
 
-    address: Address
+    endpoint: Endpoint
     name: str | None
     carrier: AnyCarrier
     transport: Transport
@@ -239,13 +258,13 @@ class SocketOptions:
             ValueError: If one cannot be used; the text names it and says what to pass.
             ImportError: If the library of the transport is not installed.
         """
-        address = Address.parse(url)
+        endpoint = Endpoint.of(url)
         moves = transport_for(transport)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
             kind = type(ssl).__name__
             raise TypeError(f"ssl: pass an ssl.SSLContext or None for the default one, not {kind}")
-        if ssl is not None and not address.secure:
-            raise ValueError("ssl: goes with a wss:// address; this one is ws://")
+        if ssl is not None and not all(one.secure for one in endpoint.addresses):
+            raise ValueError("ssl: goes with a wss:// address; this one is ws:// or unix:")
         for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
             if value is not None:
                 header_value(name, value)
@@ -259,10 +278,11 @@ class SocketOptions:
             open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
             ssl=ssl,
-            proxy=_proxy(proxy, address, isinstance(transport, str)),
+            proxy=_proxy(proxy, endpoint, isinstance(transport, str)),
+            local_address=endpoint.local_address,
         )
         made = cls(
-            address=address,
+            endpoint=endpoint,
             transport=moves,
             transport_is_ours=isinstance(transport, str),
             handshake=handshake,
@@ -270,11 +290,19 @@ class SocketOptions:
         )
         always = made.carrier.sets if isinstance(made.carrier, Combinable) else ()
         names = [what.split("'")[1] for what in always if what.startswith("header ")]
-        _no_header_twice((*made._headers(), *(("carrier", name) for name in names)))
+        carried = [("carrier", name) for name in names]
+        for one in endpoint.addresses or (None,):
+            _no_header_twice((*made._headers(one), *carried))
         return made
 
-    def carry(self, value: CredentialValue, cursor: Any = None) -> Carried:
+    def carry(
+        self, value: CredentialValue, address: Address | None = None, cursor: Any = None
+    ) -> Carried:
         """What the carrier makes of the value of a credential, and of a place in the stream (C38).
+
+        Args:
+            value: The value.
+            address: Where it goes; left out, where the first attempt goes, if that is known.
 
         Raises:
             TypeError: If it is nothing that can be carried.
@@ -283,12 +311,12 @@ class SocketOptions:
         carried = carry(self.carrier, value, cursor)
         if carried.headers:
             added = (("carrier", name) for name, _ in carried.headers)
-            _no_header_twice((*self._headers(), *added))
+            _no_header_twice((*self._headers(address or self.endpoint.address), *added))
         return carried
 
-    def _headers(self) -> Iterator[tuple[str, str]]:
+    def _headers(self, address: Address | None) -> Iterator[tuple[str, str]]:
         """The arguments that set a header, and its name."""
-        if self.address.has_user_info:
+        if address is not None and address.has_user_info:
             yield "url", "Authorization"
         if self.handshake.origin is not None:
             yield "origin", "Origin"
@@ -298,15 +326,19 @@ class SocketOptions:
     @property
     def label(self) -> str:
         """What the socket is called where people read of it: its name, if any, and its address."""
-        return f"{self.name} {self.address.shown}" if self.name else self.address.shown
+        shown = self.endpoint.shown
+        return f"{self.name} {shown}" if self.name else shown
 
-    def proxy_shown(self) -> str | None:
+    def proxy_shown(self, address: Address | None) -> str | None:
         """The proxy that an attempt goes through now, without its password."""
-        if self.handshake.proxy is None or not self.transport_is_ours:
+        proxy = self.handshake.proxy
+        if proxy is None or not self.transport_is_ours:
+            return None
+        if address.is_unix if address is not None else proxy is True:
             return None
         from rxsocket.transports.proxies import proxy_shown
 
-        return proxy_shown(self.address.origin, self.handshake.proxy)
+        return proxy_shown(_ANY_ORIGIN if address is None else address.origin, proxy)
 
     @property
     def is_renewable(self) -> bool:
@@ -315,31 +347,39 @@ class SocketOptions:
 
     def request(
         self,
+        address: Address,
         credential: Credential,
         go: Callable[[], Awaitable[None]] = at_once,
         cursor: Any = None,
     ) -> Request:
-        """What to dial with a credential, as soon as ``go()`` returns, to go on from a place."""
-        return self.request_at(self.address, credential, go, cursor)
+        """What to dial at an address with a credential, as soon as ``go()`` returns.
 
-    def request_at(
-        self,
-        address: Address,
-        credential: Credential,
-        go: Callable[[], Awaitable[None]],
-        cursor: Any,
-    ) -> Request:
-        """The same for another address of the origin."""
+        Args:
+            address: The address.
+            credential: The credential.
+            go: Returns when the request of the handshake may be sent.
+            cursor: The place in the stream to go on from.
+        """
         redirected = _Redirected(self, address, credential, go, cursor)
-        if not credential.known:
-            return Request(url=address.url, options=self.handshake, go=go, redirected=redirected)
-        carried = self.carry(credential.reveal(), cursor)
+        if not credential.has_value:
+            if address.has_user_info and address is not self.endpoint.address:
+                _no_header_twice(self._headers(address))
+            return Request(
+                url=address.url,
+                anonymous=not credential.known,
+                credential=credential.masked if credential.known else "",
+                options=self.handshake,
+                go=go,
+                redirected=redirected,
+            )
+        carried = self.carry(credential.reveal(), address, cursor)
+        places = carried.places
         return Request(
             url=address.with_query(carried.query),
             headers=carried.headers,
             subprotocols=carried.subprotocols,
             anonymous=False,
-            credential=carried.places,
+            credential=places if credential.address is None else f"{places} and in the address",
             first_message=carried.greeting,
             options=_with(self.handshake, carried),
             go=go,
@@ -359,7 +399,7 @@ class _Redirected:
 
     def __call__(self, location: str) -> Request:
         address = self.address.join(location)
-        return self.options.request_at(address, self.credential, self.go, self.cursor)
+        return self.options.request(address, self.credential, self.go, self.cursor)
 
 
 def _with(options: Options, carried: Carried) -> Options:
@@ -379,8 +419,9 @@ _PUBLIC_HEADERS = frozenset(("accept", "accept-language", "cache-control", "orig
 def written_secrets(options: SocketOptions) -> Credential:
     """What of the URL and of ``additional_headers`` is masked when a server repeats it (C28)."""
     found: dict[str, list[str]] = {}
-    for name, value in options.address.secrets:
-        found.setdefault(name, []).append(value)
+    for address in options.endpoint.addresses:
+        for name, value in address.secrets:
+            found.setdefault(name, []).append(value)
     for name, value in options.handshake.additional_headers:
         if name.lower() not in _PUBLIC_HEADERS:
             found.setdefault(name, []).append(value)

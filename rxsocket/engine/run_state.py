@@ -151,6 +151,8 @@ class RunState:
         dialled_at: When the last handshake was sent, or the attempt began that sent none yet, on
             the loop's clock.
         credential_changed: Whether the credential was changed since then.
+        dials_soon: Whether the next attempt comes at once, but for a burst, whatever gives its
+            credential.
         is_running: Whether the socket runs.
         stop_reason: Why the run that is being stopped ends; written by the engine alone.
         closed_at: When the last connection ended, on the loop's clock.
@@ -166,6 +168,7 @@ class RunState:
     epoch: int = 0
     dialled_at: float | None = None
     credential_changed: bool = False
+    dials_soon: bool = False
     is_running: bool = False
     stop_reason: StopReason = StopReason(Cause.LEFT)
     closed_at: float | None = None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from rxsocket.errors import (
+    AddressFailed,
     CredentialRefused,
     HandshakeInvalid,
     HandshakeRefused,
@@ -96,6 +97,7 @@ EXCEPTIONS: Mapping[type[Exception], str] = {
     RedirectRefused: "use the URL that it redirects to, if you trust it",
     CredentialRefused: NEW_CREDENTIAL,
     ProviderFailed: "look into the function given as auth=",
+    AddressFailed: "look into what was given as url=, and at the hosts that endpoint() allows",
     Unauthorized: "call set_auth(...) with a credential",
 }
 """What helps when an attempt failed so; the nearest class decides."""

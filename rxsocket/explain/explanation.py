@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from rxsocket.events import (
     AwaitingAuth,
@@ -51,6 +51,8 @@ from rxsocket.state import State, States
 T = TypeVar("T")
 
 _NONE: Mapping[type[Event], int] = MappingProxyType({})
+FRESH_STARTS = (Cause.STARTED, Cause.AUTH_CHANGED, Cause.ADDRESS_CHANGED)
+"""Causes of an attempt that begins the backoff anew."""
 SLOW = 5.0
 """Seconds after which an attempt without an answer is worth advice."""
 
@@ -187,9 +189,14 @@ class _Explainer:
         return self._explained(doing=doing, why=self._why_open(opened), next="")
 
     def _way(self) -> str:
-        """How it goes to the server, if not straight."""
-        attempt = self._last(Connecting)
-        return f" through the proxy {attempt.proxy}" if attempt and attempt.proxy else ""
+        """How it goes to the server, if not straight, and where, if that changes."""
+        attempt, opened = self._last(Connecting), self._last(Opened)
+        way = f" through the proxy {attempt.proxy}" if attempt and attempt.proxy else ""
+        if self._state is State.OPEN:
+            return f" at {opened.url}{way}" if opened and opened.moved else way
+        before = next(filter(_is_about_url, self._backwards(attempt)), None)
+        is_elsewhere = attempt and before and before.url != attempt.url
+        return f" to {attempt.url}{way}" if attempt and is_elsewhere else way
 
     def _waiting(self) -> Explanation:
         waiting = self._transitions[-1][0] if self._transitions else None
@@ -337,7 +344,7 @@ class _Explainer:
                     failures.append(event)
                 case Connecting(attempt=attempt, cause=cause):
                     counted = max(counted, attempt if failures else 0)
-                    if failures and cause in (Cause.STARTED, Cause.AUTH_CHANGED):
+                    if failures and cause in FRESH_STARTS:
                         break
                 case _:
                     pass
@@ -391,6 +398,10 @@ class _Explainer:
 
     def _last(self, kind: type[T]) -> T | None:
         return next((e for e in reversed(self._history) if isinstance(e, kind)), None)
+
+
+def _is_about_url(event: Event) -> TypeGuard[Connecting | Opened]:
+    return isinstance(event, (Connecting, Opened)) and bool(event.url)
 
 
 def _transitions(history: Sequence[Event]) -> list[tuple[Event, State]]:

@@ -6,6 +6,7 @@ can do about it. Nothing in either is secret (C28): messages are not in them.
 
 from __future__ import annotations
 
+from rxsocket.errors import AddressFailed
 from rxsocket.events import (
     Aborted,
     AwaitingAuth,
@@ -69,8 +70,9 @@ def sentence(event: Event, ago: str = "") -> str:
             way = f" through the proxy {proxy}" if proxy else ""
             which = f", attempt {attempt}" if attempt > 1 else ""
             return f"connecting to {url}{way}{which}: {attempt_reason(cause)}"
-        case Opened(epoch=epoch, gap=gap):
-            return f"connection {epoch} is open" + ("" if gap is None else f", {_gap(gap)}")
+        case Opened(epoch=epoch, gap=gap, url=url, moved=moved):
+            where = f" at {url}" if moved and url else ""
+            return f"connection {epoch} is open{where}" + ("" if gap is None else f", {_gap(gap)}")
         case Message(epoch=epoch):
             return f"a message came over connection {epoch}"
         case Closed():
@@ -150,7 +152,8 @@ def _problem(
             rest = " and gets nothing more" if detached else ""
             return f"observer {observer} of {stream} raised {kind_and_text(error)}{then}{rest}"
         case SourceFailed(error=error):
-            return f"what was given as auth= failed{then}: {describe(error)}"
+            argument = "url" if isinstance(error, AddressFailed) else "auth"
+            return f"what was given as {argument}= failed{then}: {describe(error)}"
         case SendFailed(error=error):
             return f"a message was not sent{then}: {describe(error).removeprefix('not sent: ')}"
         case DecodeFailed(error=error, excerpt=excerpt):

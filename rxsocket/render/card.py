@@ -117,7 +117,7 @@ def card_of(engine: Engine) -> Card:
     attempt = next((one for one in reversed(history) if isinstance(one, Connecting)), None)
     return Card(
         **explanation,
-        url=engine.options.address.shown,
+        url=engine.addresses.shown,
         name=engine.options.name or "",
         now=now,
         credential=uses[-1] if uses else CredentialUse(now, 0, "none yet"),

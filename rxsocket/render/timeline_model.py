@@ -40,6 +40,7 @@ KEPT = 300
 
 END_LABELS: Mapping[Cause, str] = {
     Cause.AUTH_CHANGED: "new credential",
+    Cause.ADDRESS_CHANGED: "new address",
     Cause.HANDED_OVER: "handed over",
     Cause.LOGGED_OUT: "logged out",
     Cause.CLOSE: "close()",
@@ -162,6 +163,8 @@ class TimelineModel:
                 connection = self._living(epoch)
                 if connection is not None:
                     connection.opened = at
+                if event.moved:
+                    self.notes.append(TimelineNote(at, "new address", sentence(event)))
             case Closed() | ConnectFailed() | Rejected() | Aborted():
                 self._end_connection(event)
             case Waiting(delay=delay, at=at):

@@ -13,7 +13,7 @@ from typing import Any
 
 from reactivex import abc
 
-from rxsocket.auth.credentials import Credential
+from rxsocket.auth.credentials import Credential, Ticket
 from rxsocket.auth.providers import Ask
 from rxsocket.auth.selector import CredentialSelector, CredentialSource
 from rxsocket.connection.connection import Connection
@@ -26,6 +26,7 @@ from rxsocket.policy.verdicts import End, Judgement, Verdict
 from rxsocket.runtime.threads import as_exception, exit_soon
 from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
+from rxsocket.url import Address
 
 CHANGE_SPACING = 0.05
 """Seconds between two dials in a burst of changes (C7)."""
@@ -93,7 +94,8 @@ class Attempts:
                 at = self._loop.wall_time()
                 self.emit(Waiting(delay=wait, failures=failures, cause=cause, at=at))
             await asyncio.sleep(wait)
-        run_state.dialled_at, run_state.credential_changed = loop.time(), False
+        run_state.dialled_at = loop.time()
+        run_state.credential_changed = run_state.dials_soon = False
 
     def ask(self, connection: Connection | None = None) -> Ask:
         """What a function of the user's is told that is asked for the next attempt.
@@ -101,9 +103,12 @@ class Attempts:
         Args:
             connection: What it is asked for; left out, the connection of the socket.
         """
-        retries = self.retries if connection is None else self._retries_of(connection)
+        ask = (self.retries if connection is None else self._retries_of(connection)).ask
+        if connection is not None and ask.attempt != connection.attempt:
+            # The connection before was renewed by us, so nothing was judged.
+            ask = replace(ask, attempt=connection.attempt)
         cursor = self._engine.hooks.cursor()
-        return retries.ask if cursor is None else replace(retries.ask, cursor=cursor)
+        return ask if cursor is None else replace(ask, cursor=cursor)
 
     def begin(self, cause: Cause) -> Connection:
         """Make the connection of the socket; what happens goes to the observer."""
@@ -204,14 +209,18 @@ class Attempts:
         )
 
     def _dial(self, connection: Connection) -> None:
-        """Dial with the credential of the moment (C10)."""
+        """Dial with the credential and the address of the moment (C10, C33)."""
+        selector, addresses = self.selector, self._engine.addresses
         with self._loop.turn():
-            connection.start()
-            if not self.selector.is_at_hand():
+            known = addresses.peek(selector.newest, connection.attempt)
+            shown = addresses.shown if known is None else known.shown
+            connection.start(shown, self._options.proxy_shown(known))
+            if known is None or not selector.is_at_hand():
                 connection.dial_when(lambda: self._request_asked(connection))
             else:
                 try:
-                    request = self._request(connection, self.selector.take())
+                    credential = selector.take()
+                    request = self._request(connection, credential, addresses.admit(known))
                 except ProviderFailed as error:
                     connection.on_error(error)
                 else:
@@ -219,17 +228,22 @@ class Attempts:
         self.stop_if_disposed()
 
     async def _request_asked(self, connection: Connection) -> Request:
-        credential = await self.selector.ask(self.ask(connection))
-        return self._request(connection, credential)
+        selector, addresses, ask = self.selector, self._engine.addresses, self.ask(connection)
+        credential = selector.take() if selector.is_at_hand() else await selector.ask(ask)
+        known = addresses.peek(credential, connection.attempt)
+        address = await addresses.ask(ask) if known is None else addresses.admit(known)
+        return self._request(connection, credential, address)
 
-    def _request(self, connection: Connection, credential: Credential) -> Request:
-        connection.credential = credential
+    def _request(self, connection: Connection, credential: Credential, address: Address) -> Request:
+        connection.credential, connection.address = credential, address
         self._publisher.history.add_sent_credential(credential)
+        if address != credential.address and not self._engine.addresses.is_written(address):
+            self._publisher.history.add_sent_credential(Ticket(address.url))
         if connection is self.active:
             self.use(connection, credential)
         try:
             return self._options.request(
-                credential, self._wait_for_old_peers, self._engine.hooks.cursor()
+                address, credential, self._wait_for_old_peers, self._engine.hooks.cursor()
             )
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"

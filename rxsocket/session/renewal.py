@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +37,12 @@ from rxsocket.texts import without_frames
 
 YOUNGEST = 0.9
 """A connection is renewed at 0.9 to 1 times ``max_age``, so that not all are at once."""
+
+URGENCY: Mapping[Cause, int] = {Cause.ADDRESS_CHANGED: 2, Cause.AUTH_CHANGED: 1}
+"""Which of two causes a renewal is for: one that needs another connection serves the others, too.
+
+Those that are not here come last.
+"""
 
 
 class Renewals:
@@ -99,7 +106,8 @@ class Renewals:
             if following is connection:
                 self._resume_age_timer()
             return following
-        if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED:
+        is_elsewhere = self._attempts.selector.newest.address not in (None, connection.address)
+        if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED and not is_elsewhere:
             return await self._send_in_band(connection, strategy)
         self._attempts.close_active(cause)
         return cause
@@ -110,7 +118,7 @@ class Renewals:
             self._attempts.selector.renew(source.credential)
         elif isinstance(source, Credential):
             self._attempts.selector.push(source)
-        self._due.set(Cause.AUTH_CHANGED)
+        self._due.set(update.cause)
 
     def _resume_age_timer(self) -> None:
         self._cancel_age_timer()
@@ -130,9 +138,13 @@ class Renewals:
         retries = RetryState(self._options)
         while True:
             newest = self._attempts.selector.newest
-            if cause is Cause.AUTH_CHANGED and newest == old.credential:
+            is_same = newest == old.credential
+            if cause is Cause.AUTH_CHANGED and is_same:
                 self._on_renewed(old, newest)  # back to the one in use
                 return old
+            address = self._engine.addresses.peek(newest, 1)
+            if cause is Cause.ADDRESS_CHANGED and is_same and address == old.address:
+                return old  # likewise
             await self._attempts.wait_for_spacing(CHANGE_SPACING, cause)
             if old.ended.done():
                 return old
@@ -297,7 +309,7 @@ class _Due:
         self.future: asyncio.Future[None] = loop.create_future()
 
     def set(self, cause: Cause) -> None:
-        if cause is Cause.AUTH_CHANGED or self.cause is None:
+        if self.cause is None or URGENCY.get(cause, 0) >= URGENCY.get(self.cause, 0):
             self.cause = cause
         if not self.future.done():
             self.future.set_result(None)

@@ -118,7 +118,7 @@ class _Supervisor(abc.DisposableBase):
         why_not = selector.why_not_dial()
         if why_not is not None:
             await self._await_auth(*why_not)
-        elif selector.pushed and self._run_state.credential_changed:
+        elif self._run_state.dials_soon or (selector.pushed and self._run_state.credential_changed):
             spacing = CHANGE_SPACING  # a pushed credential goes at once, but for a burst (C7)
         while True:
             await self._attempts.wait_for_spacing(spacing, cause)
@@ -232,11 +232,8 @@ class _Supervisor(abc.DisposableBase):
         if self._attempts.verdict_error is not None:
             inner = self._attempts.verdict_error
             why = f"verdicts(end) raised {type(inner).__name__}: {inner}"
-        shown, label, retries = (
-            self._options.address.shown,
-            self._options.label,
-            self._attempts.retries,
-        )
+        shown, label = self._engine.addresses.shown, self._engine.label
+        retries = self._attempts.retries
         after = f" after attempt {retries.attempts}" if retries.attempts else ""
         text = f"{label}: gave up{after}, {limit}: {why}"
         error = SocketFailed(text, url=shown, cause=inner, tried=retries.tried)

@@ -96,7 +96,7 @@ class SocketChecks:
         if broken:
             raise broken[0]
         if left and not may_stay_open:
-            shown = ", ".join(engine.options.label for engine in left)
+            shown = ", ".join(engine.label for engine in left)
             raise AssertionError(
                 f"left open: {shown}; close() the socket, or use it in a with; "
                 f"@pytest.mark.{MARK} allows it"

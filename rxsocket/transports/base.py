@@ -54,6 +54,7 @@ class Options:
     close_timeout: float = 2.0
     ssl: ssl_module.SSLContext | None = None
     proxy: str | Literal[True] | None = field(default=True, repr=False)
+    local_address: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,8 @@ from rxsocket.transports.proxies import (
     proxy_address,
     proxy_for,
 )
-from rxsocket.transports.tcp import open_tcp, server_name
-from rxsocket.url import Address
+from rxsocket.transports.tcp import open_tcp, open_unix, server_name
+from rxsocket.url import Address, split_unix
 from rxsocket.version import USER_AGENT
 
 Start: TypeAlias = Callable[[abc.ObserverBase[Signal]], None]
@@ -111,7 +111,8 @@ class _Dial(abc.DisposableBase):
         first, sets_cookie = request, False
         for _ in range(MAX_REDIRECTS):
             uri = to_uri(request.url)
-            url = proxy_for(uri, request.options.proxy)
+            is_unix = split_unix(request.url)[0] is not None
+            url = None if is_unix else proxy_for(uri, request.options.proxy)
             self._proxy = None if url is None else proxy_address(url)
             try:
                 return await handshake(request, uri, self._proxy)
@@ -178,7 +179,7 @@ async def open_transport(
     create_connection: Callable[..., Awaitable[tuple[asyncio.Transport, Any]]],
     start_tls: Callable[..., Awaitable[asyncio.Transport | None]],
 ) -> None:
-    """Connect a protocol to the server: by TCP or through a proxy, then TLS.
+    """Connect a protocol to the server: by TCP, a unix socket or through a proxy, then TLS.
 
     Args:
         request: What is dialled.
@@ -195,14 +196,18 @@ async def open_transport(
     context = request.options.ssl or create_default_context() if uri.secure else None
     name = None if context is None else server_name(uri.host)
     if proxy is None or is_socks(proxy):
-        if proxy is None:
-            tcp = await open_tcp(uri.host, uri.port)
+        path, local = split_unix(request.url)[0], request.options.local_address
+        if path is not None:
+            tcp = await open_unix(path)
+        elif proxy is None:
+            tcp = await open_tcp(uri.host, uri.port, local)
         else:
-            tcp = await connect_socks(proxy, uri.host, uri.port)
+            tcp = await connect_socks(proxy, uri.host, uri.port, local)
         await create_connection(lambda: protocol, sock=tcp, ssl=context, server_hostname=name)
         return
     agent = request.options.user_agent_header
-    transport = await open_tunnel(proxy, uri, agent, create_connection)
+    local = request.options.local_address
+    transport = await open_tunnel(proxy, uri, agent, create_connection, local)
     try:
         transport.set_protocol(protocol)
         if context is not None:
@@ -225,12 +230,12 @@ def authorization(url: str) -> list[tuple[str, str]]:
 
 
 def to_uri(url: str) -> WebSocketURI:
-    """The parts of an address to be dialled, without its user info.
+    """The parts of an address to be dialled, without its user info; of one behind a unix socket.
 
     An IRI becomes the URI that it stands for (RFC 3987, section 3.1): what is percent-encoded
     stays as it is. A zone of IPv6 becomes what look-ups understand (RFC 6874).
     """
-    parts = urlsplit(url)
+    parts = urlsplit(split_unix(url)[1])
     host = parts.hostname or ""
     host = host.replace("%25", "%", 1) if ":" in host else host.encode("idna").decode()
     path, query = (quote(part, safe=_ASCII) for part in (parts.path, parts.query))

@@ -20,7 +20,15 @@ from websockets.uri import WebSocketURI
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 from rxsocket.transports.answers import Answer, AnswerReader
-from rxsocket.transports.tcp import AddressInfo, addresses, open_tcp, race, server_name
+from rxsocket.transports.tcp import (
+    AddressInfo,
+    LocalAddress,
+    addresses,
+    open_tcp,
+    race,
+    reachable_from,
+    server_name,
+)
 
 __all__ = [
     "Proxy",
@@ -204,6 +212,7 @@ async def open_tunnel(
     uri: WebSocketURI,
     user_agent: str | None,
     create_connection: Callable[..., Awaitable[tuple[asyncio.Transport, Any]]],
+    local: LocalAddress | None = None,
 ) -> asyncio.Transport:
     """Connect to a server through a proxy that speaks HTTP (RFC 9110, section 9.3.6).
 
@@ -221,7 +230,7 @@ async def open_tunnel(
     tunnel = _Tunnel("\r\n".join((*lines, "\r\n")).encode())
     context = ssl.create_default_context() if proxy.scheme == "https" else None
     name = None if context is None else server_name(proxy.host)
-    tcp = await open_tcp(proxy.host, proxy.port)
+    tcp = await open_tcp(proxy.host, proxy.port, local)
     try:
         transport, _ = await create_connection(
             lambda: tunnel, sock=tcp, ssl=context, server_hostname=name
@@ -294,7 +303,9 @@ def _socks_library() -> Any:
     )
 
 
-async def connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
+async def connect_socks(
+    proxy: Proxy, host: str, port: int, local: LocalAddress | None = None
+) -> socket.socket:
     """Connect to a server through a proxy that speaks SOCKS.
 
     Raises:
@@ -312,6 +323,10 @@ async def connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
             raise OSError(f"no address found for {host!r} that the proxy can take")
         host = found[0][4][0]
 
+    to_proxy, from_each = await addresses(proxy.host, proxy.port), None
+    if local is not None:
+        to_proxy, from_each = await reachable_from(local, to_proxy, proxy.host)
+
     def connect(found: AddressInfo) -> Any:
         return library.Proxy(
             ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5,
@@ -320,11 +335,11 @@ async def connect_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
             proxy.username,
             proxy.password,
             rdns=proxy.scheme in ("socks4a", "socks5h"),
-        ).connect(host, port)
+        ).connect(host, port, local_addr=from_each[found[0]][:2] if from_each else None)
 
     failure: Exception
     try:
-        return await race(await addresses(proxy.host, proxy.port), connect)
+        return await race(to_proxy, connect)
     except ProxyError as error:
         failure = _socks_error(error)
     raise failure

@@ -1,5 +1,7 @@
 """Opening the TCP connection: name look-up on a daemon thread, then a race of the addresses.
 
+Or that to a unix socket, which needs neither.
+
 asyncio looks names up on a pool whose threads the exit of the process waits for; a resolver that
 hangs would keep Ctrl-C waiting with it (C26).
 """
@@ -7,8 +9,10 @@ hangs would keep Ctrl-C waiting with it (C26).
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
@@ -20,13 +24,57 @@ ATTEMPT_DELAY = 0.25
 """Seconds after which the next address is tried beside those before it (RFC 8305, section 5)."""
 
 
-async def open_tcp(host: str, port: int) -> socket.socket:
+LocalAddress: TypeAlias = tuple[str, int]
+"""A host of this machine, and a port; 0 for any."""
+
+
+async def open_tcp(host: str, port: int, local: LocalAddress | None = None) -> socket.socket:
     """Connect to a host.
+
+    Args:
+        host: Its name, or an address of it.
+        port: Its port.
+        local: What to connect from; ``None`` leaves that to the system.
 
     Raises:
         OSError: If the name is unknown or no address of it answers; the last one's error.
     """
-    return await race(await addresses(host, port), connect_address)
+    found = await addresses(host, port)
+    if local is None:
+        return await race(found, connect_address)
+    found, from_each = await reachable_from(local, found, host)
+    return await race(found, partial(connect_address, from_each=from_each))
+
+
+async def reachable_from(
+    local: LocalAddress, found: Sequence[AddressInfo], host: str
+) -> tuple[Sequence[AddressInfo], Mapping[socket.AddressFamily, Any]]:
+    """Which addresses of a host can be reached from one of this machine's, and from where.
+
+    Raises:
+        OSError: If there is none.
+    """
+    from_each = {one[0]: one[4] for one in reversed(await addresses(*local))}
+    reached = [one for one in found if one[0] in from_each]
+    if not reached:
+        raise OSError(f"no address of {host!r} can be reached from local_address {local[0]!r}")
+    return reached, from_each
+
+
+async def open_unix(path: str) -> socket.socket:
+    """Connect to a unix socket.
+
+    Raises:
+        OSError: If there is none, or nothing listens at it.
+    """
+    unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    unix.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(unix, path)
+    except BaseException:
+        unix.close()
+        raise
+    return unix
 
 
 def server_name(host: str) -> str:
@@ -78,16 +126,42 @@ def _close(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
-async def connect_address(found: AddressInfo) -> socket.socket:
+async def connect_address(
+    found: AddressInfo, from_each: Mapping[socket.AddressFamily, Any] | None = None
+) -> socket.socket:
+    """Connect to an address.
+
+    Args:
+        found: What a look-up gave.
+        from_each: What to connect from, for each family; left out, what the system chooses.
+
+    Raises:
+        OSError: If it cannot be reached, or not from there.
+    """
     family, kind, protocol, _, address = found
     tcp = socket.socket(family, kind, protocol)
     tcp.setblocking(False)
     try:
+        if from_each is not None:
+            _bind(tcp, from_each[family])
         await asyncio.get_running_loop().sock_connect(tcp, address)
     except BaseException:
         tcp.close()
         raise
     return tcp
+
+
+def _bind(tcp: socket.socket, local: Any) -> None:
+    failure: OSError
+    if local[1] and os.name == "posix":  # the connection before this one may linger in TIME_WAIT
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        tcp.bind(local)
+        return
+    except OSError as error:
+        said = error.strerror or error
+        failure = OSError(error.errno, f"cannot connect from local_address {local[:2]}: {said}")
+    raise failure
 
 
 async def addresses(host: str, port: int) -> Sequence[AddressInfo]:

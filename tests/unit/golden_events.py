@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxsocket import (
+    AddressFailed,
     AwaitingAuth,
     Cause,
     Closed,
@@ -49,8 +50,14 @@ def opened(epoch: int, at: float, **more: Any) -> Opened:
     return Opened(epoch=epoch, at=at, **more)
 
 
-def dialled(epoch: int, at: float, attempt: int = 1, cause: Cause = Cause.FAILED) -> Connecting:
-    return Connecting(epoch=epoch, cause=cause, attempt=attempt, url="wss://h/", at=at)
+def dialled(
+    epoch: int,
+    at: float,
+    attempt: int = 1,
+    cause: Cause = Cause.FAILED,
+    url: str = "wss://h/",
+) -> Connecting:
+    return Connecting(epoch=epoch, cause=cause, attempt=attempt, url=url, at=at)
 
 
 def started(at: float = 100.0) -> Connecting:
@@ -78,6 +85,8 @@ def awaiting(at: float, cause: Cause = Cause.REFUSED, **more: Any) -> AwaitingAu
     return AwaitingAuth(reason="refused", cause=cause, at=at, **more)
 
 
+MOVED = "wss://b.example/feed"
+NOT_ALLOWED = AddressFailed("the host 'c.example' is not allowed, only h")
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 GONE = SocketFailed(
     "wss://h/: gave up after attempt 1, it cannot succeed: HTTP 410", url="wss://h/"
@@ -174,6 +183,34 @@ LIVE: dict[str, tuple[list[Event], State]] = {
             opened(2, 950.2, gap=0.0, cause=Cause.MAX_AGE),
         ],
         State.OPEN,
+    ),
+    "open at another address": (
+        [
+            *LIVED,
+            dialled(2, 950.0, cause=Cause.ADDRESS_CHANGED, url=MOVED),
+            closed(1, 950.2, None, 850.2, cause=Cause.HANDED_OVER, sent=1000, verdict=None),
+            opened(2, 950.2, gap=0.0, cause=Cause.ADDRESS_CHANGED, url=MOVED, moved=True),
+        ],
+        State.OPEN,
+    ),
+    "dial at another address": (
+        [
+            *LIVED,
+            closed(1, 999.9, None, 899.9, cause=Cause.ADDRESS_CHANGED, verdict=None),
+            dialled(2, 999.9, cause=Cause.ADDRESS_CHANGED, url=MOVED),
+        ],
+        State.CONNECTING,
+    ),
+    "waiting, the address is not allowed": (
+        [
+            *LIVED,
+            closed(1, 998.0, None, 898.0, cause=Cause.LOST),
+            dialled(2, 998.0, cause=Cause.LOST),
+            failed(2, 998.1, NOT_ALLOWED),
+            waiting(998.1, 4.0),
+            SourceFailed(error=AddressFailed("<Endpoint of an Observable> failed"), at=999.0),
+        ],
+        State.WAITING,
     ),
     "dial at max_age": (
         [

@@ -12,6 +12,7 @@ from websockets.uri import parse_uri
 from rxsocket import Socket
 from rxsocket.testing import fake
 from rxsocket.transports.proxies import proxy_address, proxy_for, proxy_url
+from rxsocket.url import Address
 
 FAR = "wss://example.test/feed"
 UNUSABLE = [
@@ -117,10 +118,11 @@ def test_an_unusable_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -
 def test_an_attempt_says_which_proxy_it_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its password; a transport of the user's has none of ours."""
     monkeypatch.setenv("https_proxy", "http://me:S3cretPass@proxy.example:3128")
-    assert options_of(Socket(FAR)).proxy_shown() == "http://proxy.example:3128"
-    assert options_of(Socket(FAR, proxy=None)).proxy_shown() is None
-    assert options_of(Socket("wss://127.0.0.1/")).proxy_shown() is None
-    assert options_of(Socket(FAR, transport=fake())).proxy_shown() is None
+    far, near = Address.parse(FAR), Address.parse("wss://127.0.0.1/")
+    assert options_of(Socket(FAR)).proxy_shown(far) == "http://proxy.example:3128"
+    assert options_of(Socket(FAR, proxy=None)).proxy_shown(far) is None
+    assert options_of(Socket("wss://127.0.0.1/")).proxy_shown(near) is None
+    assert options_of(Socket(FAR, transport=fake())).proxy_shown(far) is None
 
 
 def test_a_proxy_is_shown_without_its_password() -> None:
