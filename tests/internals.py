@@ -135,7 +135,9 @@ def outbox_of(socket: Socket) -> Outbox:
 
 def request_of(socket: Socket) -> Request:
     """What such a connection is dialled with."""
-    return options_of(socket).request(socket.auth.value)
+    options = options_of(socket)
+    assert options.endpoint.address is not None
+    return options.request(options.endpoint.address, socket.auth.value)
 
 
 def subscriptions_of(socket: Socket) -> Subscriptions:

@@ -303,6 +303,7 @@ class SocketOptions:
         Args:
             value: The value.
             address: Where it goes; left out, where the first attempt goes, if that is known.
+            cursor: The place.
 
         Raises:
             TypeError: If it is nothing that can be carried.

@@ -61,6 +61,12 @@ class Handshake:
         )
 
     @property
+    def host(self) -> str:
+        """The host that the client asked for, without the port."""
+        host = self.headers.get("Host", "")
+        return host if host.endswith("]") else host.rpartition(":")[0] or host
+
+    @property
     def credential(self) -> str | None:
         """The credential, wherever it is, or ``None``.
 

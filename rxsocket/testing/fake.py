@@ -19,6 +19,7 @@ from rxsocket.testing.script import Accept, Hang, Payload, Reject, Script, Unrea
 from rxsocket.testing.scripted_server import ScriptedServer
 from rxsocket.transports.base import Fragments, PeerClosed, Request, Signal
 from rxsocket.transports.handshake import authorization
+from rxsocket.url import Address, split_unix
 
 
 class FakePeerConnection(PeerConnection):
@@ -270,14 +271,36 @@ class Fake(ScriptedServer):
     ) -> None:
         super().__init__(scripts, tokens)
         self._latency = latency
+        self._elsewhere: dict[str, Fake] = {}
+
+    def at(self, url: str, *scripts: Script, tokens: Iterable[str] | None = None) -> Fake:
+        """Another server of the same network, for what is dialled at the host of a URL.
+
+        The socket is given the one that this is called on as its transport.
+
+        Args:
+            url: An address of its, which becomes its ``url``.
+            scripts: Scripts of its first handshakes.
+            tokens: Credentials that it accepts; others get a 401.
+
+        Examples:
+            >>> network = fake(unreachable())
+            >>> other = network.at("ws://b.test/")
+            >>> socket = Socket([network.url, other.url], transport=network)
+        """
+        other = Fake(scripts, tokens, self._latency)
+        other.url = url
+        self._elsewhere[Address.parse(url).host] = other
+        return other
 
     def __call__(self, request: Request) -> Observable[Signal]:
         """The connection that a request leads to, cold; it lives on the running loop."""
+        server = self._elsewhere.get(Address.parse(request.url).host, self)
 
         def subscribe(
             observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            dial = _FakeDial(self, request, observer, self._latency)
+            dial = _FakeDial(server, request, observer, self._latency)
             return Disposable(dial.dispose)
 
         return Observable(subscribe)
@@ -344,7 +367,7 @@ class _FakeDial:
 
 def _as_sent(request: Request) -> tuple[str, Headers]:
     """The target and the headers that a request has on the wire."""
-    options, parts = request.options, urlsplit(request.url)
+    options, parts = request.options, urlsplit(split_unix(request.url)[1])
     headers = Headers([("Host", parts.netloc.rpartition("@")[2])])
     headers.update(authorization(request.url))
     if options.origin is not None:

@@ -99,10 +99,12 @@ class Server(ScriptedServer):
         tokens: Iterable[str] | None,
         ssl: ssl_module.SSLContext | None,
         host: str,
+        path: str | None,
     ) -> None:
         super().__init__(scripts, tokens)
         self._ssl = ssl
         self._host = host
+        self._path = path
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event = asyncio.Event()
@@ -112,6 +114,8 @@ class Server(ScriptedServer):
     @property
     def url(self) -> str:
         """Its address, e.g. ``ws://127.0.0.1:41234/``."""
+        if self._path is not None:
+            return f"unix:{self._path}:/"
         if self._port is None:
             raise RuntimeError(
                 "the server has not started: use it in a with block, or call start()"
@@ -171,10 +175,12 @@ class Server(ScriptedServer):
     async def _serve(self, ready: Future[int]) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        where: Any = {"host": self._host, "port": self._port or 0}
+        if self._path is not None:
+            where = {"unix": True, "path": self._path}
         listening = await serve(
             self._read_messages,
-            self._host,
-            self._port or 0,
+            **where,
             process_request=self._answer_handshake,
             process_response=self._on_answered,
             select_subprotocol=_subprotocol,
@@ -187,7 +193,8 @@ class Server(ScriptedServer):
             max_queue=None,
             logger=SILENT,
         )
-        ready.set_result(next(iter(listening.sockets)).getsockname()[1])
+        name = next(iter(listening.sockets)).getsockname()
+        ready.set_result(0 if self._path is not None else name[1])
         await self._stop.wait()
         with suppress(NotImplementedError):  # on Windows
             for port in listening.sockets:
@@ -276,6 +283,7 @@ def server(
     tokens: Iterable[str] | None = None,
     ssl: ssl_module.SSLContext | None = None,
     host: str = "127.0.0.1",
+    path: str | None = None,
 ) -> Server:
     """A scripted WebSocket server, real down to TCP, for ``with`` and ``async with``.
 
@@ -287,10 +295,11 @@ def server(
         tokens: Credentials that are accepted, see ``Handshake.credential``; others get a 401.
         ssl: A server-side context, for ``wss://``.
         host: Address of this machine to listen on.
+        path: Path of a unix socket to listen on, in place of a port.
 
     Examples:
         >>> with server(accept().send("hello"), reject(503)) as s:
         ...     socket = Socket(s.url)
         ...     s.wait_for(lambda s: len(s.handshakes) == 2)
     """
-    return Server(scripts, tokens, ssl, host)
+    return Server(scripts, tokens, ssl, host, path)

@@ -16,6 +16,7 @@ which gets an answer only when it is a 101, and of that only what RFC 6455 speak
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from asyncio import BufferedProtocol
 from collections.abc import Iterable
@@ -42,6 +43,7 @@ from rxsocket.transports.handshake import (
 )
 from rxsocket.transports.picows_connection import PicowsConnection
 from rxsocket.transports.proxies import Proxy
+from rxsocket.url import split_unix
 
 __all__ = ["picows_transport"]
 
@@ -57,13 +59,17 @@ def picows_transport(request: Request) -> Observable[Signal]:
 async def _handshake(request: Request, uri: WebSocketURI, proxy: Proxy | None) -> Start:
     loop = asyncio.get_running_loop()
     handshake = _Handshake(request, uri)
+    is_unix = split_unix(request.url)[0] is not None
     try:
         await open_transport(
             request,
             uri,
             proxy,
             handshake,
-            create_connection=partial(aiofastnet.create_connection, loop),
+            # Both libraries set options of TCP without asking whether it is one.
+            create_connection=loop.create_connection
+            if is_unix
+            else partial(aiofastnet.create_connection, loop),
             start_tls=partial(aiofastnet.start_tls, loop),
         )
         await request.go()
@@ -105,10 +111,17 @@ class _Handshake(asyncio.Protocol):
     async def run(self) -> PicowsConnection:
         """Shake hands."""
         if not self._answered.done():
-            self._protocol.connection_made(self._transport)
+            is_unix = self._transport_is_unix()
+            self._protocol.connection_made(
+                _UnixTransport(self._transport) if is_unix else self._transport
+            )
         await self._answered
         await self._protocol.wait_until_handshake_complete()
         return self._connection
+
+    def _transport_is_unix(self) -> bool:
+        tcp = None if self._transport is None else self._transport.get_extra_info("socket")
+        return tcp is not None and tcp.family == getattr(socket, "AF_UNIX", None)
 
     def abort(self) -> None:
         """Let go of a connection that is not wanted any more."""
@@ -153,6 +166,35 @@ class _Handshake(asyncio.Protocol):
             raise invalid_answer("an extension that was not offered")
         self._connection.subprotocol = _chosen(response, self._offered)
         return self._connection
+
+
+class _UnixTransport:
+    """The transport of a unix socket, on which ``picows`` may set options of TCP."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        found = self._transport.get_extra_info(name, default)
+        return _UnixSocket(found) if name == "socket" else found
+
+
+class _UnixSocket:
+    def __init__(self, unix: Any) -> None:
+        self._unix = unix
+
+    def fileno(self) -> int:
+        return cast(int, self._unix.fileno())
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        if level != socket.IPPROTO_TCP:
+            self._unix.setsockopt(level, option, value)
+
+    def getsockopt(self, level: int, option: int) -> int:
+        return 0 if level == socket.IPPROTO_TCP else self._unix.getsockopt(level, option)
 
 
 class _Watched(BufferedProtocol):

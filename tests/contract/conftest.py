@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from network_stage import MakeStage, Stage
 from scene import Make, Scene
 
 from rxsocket.testing import VirtualClock
@@ -18,6 +19,20 @@ def scene(clock: VirtualClock) -> Iterator[Make]:
 
     def make(*scripts: Any, **options: Any) -> Scene:
         made.append(Scene(clock, *scripts, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def stage(clock: VirtualClock) -> Iterator[MakeStage]:
+    """Make a socket on a network of fakes with a diary of its events; it is closed at the end."""
+    made: list[Stage] = []
+
+    def make(url: Any, *scripts: Any, **options: Any) -> Stage:
+        made.append(Stage(clock, url, *scripts, **options))
         return made[-1]
 
     yield make

@@ -238,8 +238,8 @@ def test_requests_and_credentials(surfaces: Surfaces, canary: Canary) -> None:
     async def at_once() -> None:
         pass
 
-    request: Request = options.request(credential, at_once)
-    for thing in (request, options, options.handshake, options.address, credential, secret, Ask):
+    request: Request = options.request(options.endpoint.addresses[0], credential, at_once)
+    for thing in (request, options, options.handshake, options.endpoint, credential, secret, Ask):
         surfaces.show(type(thing).__name__, thing)
     surfaces.text("in a list", repr([secret, credential, {"a": secret}]))
     surfaces.text("formatted", f"{secret} {credential!r:>50} {secret!s}")

@@ -1,0 +1,186 @@
+"""C33: a ticket is a credential with the address that it is for."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from network_stage import MakeStage
+from reactivex.subject import BehaviorSubject
+from scene import A
+
+from rxsocket import (
+    AddressFailed,
+    Ask,
+    AwaitingAuth,
+    Cause,
+    Closed,
+    ConnectFailed,
+    Opened,
+    Reason,
+    Socket,
+    State,
+    Ticket,
+    endpoint,
+    handover,
+    header,
+    refreshing,
+)
+from rxsocket.testing import VirtualClock, accept, fake, reject
+
+FIRST = "wss://a.test/"
+
+
+def test_six_connections_have_six_addresses(stage: MakeStage, clock: VirtualClock) -> None:
+    """One-time addresses: none is dialled twice, and none on a host that is not allowed."""
+    asks: list[Ask] = []
+
+    def open_connection(ask: Ask) -> Ticket:
+        asks.append(ask)
+        host = "evil.test" if len(asks) % 4 == 0 else f"link-{len(asks)}.a.test"
+        return Ticket(f"wss://{host}/link?ticket=s3cret-{len(asks)}", auth=f"token-{len(asks)}")
+
+    scripts = [accept(), reject(503), accept(), reject(429), accept(), reject(401), *[accept()] * 9]
+    on = stage(endpoint(FIRST, subdomains=True), *scripts, auth=open_connection, carrier=header())
+    while len(on.of(Opened)) < 6:
+        clock.advance(20.0)
+        on.network.drop()
+    dialled = [handshake.query["ticket"] for handshake in on.network.handshakes]
+    assert len(set(dialled)) == len(dialled) == len(asks) - len(asks) // 4
+    assert all(host.endswith(".a.test") for host in on.hosts)
+    assert all(
+        (handshake.credential or "").removeprefix("token-") == ticket.removeprefix("s3cret-")
+        for handshake, ticket in zip(on.network.handshakes, dialled, strict=True)
+    )
+    assert {type(event.error) for event in on.of(ConnectFailed)} >= {AddressFailed}
+    assert [ask.reason for ask in asks].count(Reason.REJECTED) == 1
+    shown = repr(on.entries) + str(on.socket.explain()) + repr(on.socket)
+    assert "s3cret" not in shown and "token-" not in shown
+
+
+def test_a_ticket_without_more_is_its_address(stage: MakeStage, clock: VirtualClock) -> None:
+    """What refuses it refuses the address, which is not dialled again; another one is."""
+    answers = iter(["wss://a.test/?t=1", "wss://a.test/?t=1", "wss://a.test/?t=2"])
+    on = stage(FIRST, reject(401), auth=lambda: Ticket(next(answers)))
+    clock.advance(5.0)
+    assert len(on.network.handshakes) == 1
+    (awaiting,) = on.of(AwaitingAuth)
+    assert awaiting.credential == "in the address"
+    assert "the credential went in the address" in str(on.socket.explain())
+    clock.advance(700.0)
+    assert [handshake.query["t"] for handshake in on.network.handshakes] == ["1", "2"]
+    assert on.socket.state.value is State.OPEN
+    assert repr(on.socket.auth.value) == "Ticket(wss://a.test/?t=***)"
+
+
+def test_a_pushed_one_is_used_again(stage: MakeStage, clock: VirtualClock) -> None:
+    """Until it is refused, or another one comes: it says so in the docstring."""
+    on = stage("ws://a.test/", auth=A)
+    clock.advance(10.0)
+    changed = on.socket.set_auth(Ticket("ws://a.test/two", auth={"token": "t"}))
+    clock.advance(10.0)
+    on.network.drop()
+    clock.advance(3.0)
+    handshakes = [(one.path, one.credential) for one in on.network.handshakes]
+    assert handshakes == [("/", "a"), ("/two", "t"), ("/two", "t")]
+    assert changed.result(1).epoch == 2  # type: ignore[union-attr]
+    assert on.socket.url == "ws://a.test/two"
+
+
+def test_equal_tickets_are_one(stage: MakeStage, clock: VirtualClock) -> None:
+    """The address is part of what is compared."""
+    on = stage("ws://a.test/", auth=Ticket("ws://a.test/two", auth="t"))
+    clock.advance(10.0)
+    on.socket.set_auth(Ticket("ws://a.test/two", auth="t"))
+    clock.advance(10.0)
+    assert len(on.network.handshakes) == 1
+    on.socket.set_auth(Ticket("ws://a.test/three", auth="t"))
+    clock.advance(10.0)
+    assert [one.path for one in on.network.handshakes] == ["/two", "/three"]
+    assert on.of(Closed) == [Closed(epoch=1, sent=1000, cause=Cause.AUTH_CHANGED)]
+
+
+def test_one_goes_where_it_says_in_any_source(stage: MakeStage, clock: VirtualClock) -> None:
+    """An Observable, and ``refreshing()``, which shares it until it expires."""
+    source: Any = BehaviorSubject(Ticket("ws://a.test/1", auth="t"))
+    on = stage("ws://a.test/", auth=source)
+    clock.advance(1.0)
+    source.on_next(Ticket("ws://a.test/2", auth="u"))
+    clock.advance(1.0)
+    assert [(one.path, one.credential) for one in on.network.handshakes] == [
+        ("/1", "t"),
+        ("/2", "u"),
+    ]
+    calls: list[int] = []
+
+    def fetch() -> Ticket:
+        calls.append(len(calls))
+        return Ticket(f"ws://a.test/{len(calls)}", auth="t")
+
+    other = stage("ws://a.test/", auth=refreshing(fetch))
+    clock.advance(10.0)
+    other.network.drop()
+    clock.advance(3.0)
+    assert [one.path for one in other.network.handshakes] == ["/1", "/1"] and calls == [0]
+
+
+def test_a_handover_dials_its_address(stage: MakeStage, clock: VirtualClock) -> None:
+    """A renewal with another address is made beside the open connection."""
+    on = stage(
+        "ws://a.test/",
+        auth=Ticket("ws://a.test/1", auth="t"),
+        identity=lambda _: "me",
+        on_auth_change=handover(ready="open"),
+    )
+    clock.advance(10.0)
+    on.socket.set_auth(Ticket("ws://a.test/2", auth="u"))
+    clock.advance(5.0)
+    assert [one.path for one in on.network.handshakes] == ["/1", "/2"]
+    assert on.network.most_open == 2
+    assert on.of(Closed) == [Closed(epoch=1, sent=1000, cause=Cause.HANDED_OVER)]
+
+
+BAD: dict[str, tuple[tuple[Any, ...], type[Exception], str]] = {
+    "no string": ((7,), TypeError, "Ticket(url): pass a string"),
+    "http": (("http://a.test/",), ValueError, "Ticket(url): not a WebSocket address"),
+    "no credential": ((FIRST, 7), TypeError, "Ticket(auth): pass a mapping"),
+    "a ticket": ((FIRST, Ticket(FIRST)), TypeError, "Ticket(auth): pass a mapping"),
+    "a line break": ((FIRST, "a\nb"), ValueError, "Ticket(auth): holds LF"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_ticket_fails_at_once(name: str) -> None:
+    """The error names the argument."""
+    arguments, kind, text = BAD[name]
+    with pytest.raises(kind) as caught:
+        Ticket(*arguments)
+    assert str(caught.value).startswith(text)
+
+
+def test_one_for_a_host_that_is_not_allowed_fails_at_once(clock: VirtualClock) -> None:
+    """As ``auth=`` and in ``set_auth``; it names the host, and nothing is changed."""
+    network = fake()
+    bad = Ticket("wss://evil.test/?token=s3cret", auth="t")
+    with pytest.raises(ValueError, match=r"auth: the host 'evil\.test' is not allowed") as caught:
+        Socket(FIRST, transport=network, auth=bad)
+    assert "s3cret" not in str(caught.value)
+    socket = Socket(FIRST, transport=network, auth=A)
+    with pytest.raises(ValueError, match=r"set_auth\(value\): the host 'evil\.test'"):
+        socket.set_auth(bad)
+    with pytest.raises(ValueError, match="is not encrypted"):
+        with_tls = Socket(FIRST, transport=network, auth=A)
+        held = with_tls.connect()
+        clock.advance(1.0)
+        try:
+            with_tls.set_auth(Ticket("ws://a.test/", auth="t"))
+        finally:
+            held.dispose()
+            clock.advance(2.0)
+
+
+def test_a_ticket_does_not_leave_the_process() -> None:
+    """As any credential (C28)."""
+    with pytest.raises(TypeError):
+        pickle.dumps(Ticket("wss://a.test/?token=s3cret"))
