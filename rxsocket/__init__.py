@@ -44,6 +44,8 @@ from rxsocket.events import (
     Aborted,
     AwaitingAuth,
     Cause,
+    ChannelFailed,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -70,6 +72,7 @@ from rxsocket.events import (
 )
 from rxsocket.explain.explanation import Explanation
 from rxsocket.history import history
+from rxsocket.limits import Limits
 from rxsocket.liveness.heartbeat import Heartbeat, heartbeat
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.presets import centrifugo, graphql_transport_ws, jupyter_kernel
@@ -82,8 +85,9 @@ from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
-from rxsocket.topics.channels import Channel
+from rxsocket.topics.channels import Channel, Channels
 from rxsocket.topics.listeners import Listener
+from rxsocket.topics.subscribing import Subscribing
 from rxsocket.topics.topic import Emitter, Envelope
 from rxsocket.transports.base import (
     Link,
@@ -108,6 +112,9 @@ __all__ = [
     "Carrier",
     "Cause",
     "Channel",
+    "ChannelFailed",
+    "ChannelStale",
+    "Channels",
     "Closed",
     "Codec",
     "ConnectFailed",
@@ -132,6 +139,7 @@ __all__ = [
     "Heartbeat",
     "IdentityChanged",
     "InEffect",
+    "Limits",
     "Link",
     "Listener",
     "Message",
@@ -173,6 +181,7 @@ __all__ = [
     "Stored",
     "Strategy",
     "Stream",
+    "Subscribing",
     "SubscriptionRefused",
     "Ticket",
     "TopicFailed",

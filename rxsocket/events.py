@@ -5,9 +5,10 @@ For each epoch (one connection, numbered from 1, never reused)::
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
 and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs,
-``Renewed``, ``Stale`` and ``Fresh`` while one is open, ``Resumed`` at any time. Whatever went wrong
-without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``, ``SourceFailed``,
-``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``Dropped``, ``Missed``, ``SlowConsumer``.
+``Renewed``, ``Stale``, ``Fresh`` and ``ChannelStale`` while one is open, ``Resumed`` at any time.
+Whatever went wrong without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``,
+``SourceFailed``, ``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``ChannelFailed``, ``Dropped``,
+``Missed``, ``SlowConsumer``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons. An exception in
 an event is compared by its kind and its text.
@@ -412,6 +413,36 @@ class TopicFailed(_Event):
     error: Exception
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChannelFailed(_Failure):
+    """A channel was refused, or could not be asked for; all others go on (C22, C37).
+
+    Attributes:
+        channel: Its key, or what else it is called.
+        error: Why.
+    """
+
+    epoch: int
+    channel: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStale(_Event):
+    """A channel was silent for too long on a connection that lives; it is asked for again (C37).
+
+    Attributes:
+        channel: Its key, or what else it is called.
+        silence: Seconds since its last message, or since it was asked for.
+        answered: False if it was asked for and the server has not answered that.
+    """
+
+    epoch: int
+    channel: str
+    silence: float
+    answered: bool = True
+
+
 EpochEnd: TypeAlias = Closed | ConnectFailed | Rejected | Aborted
 """The last event of an epoch."""
 
@@ -428,6 +459,7 @@ Problem: TypeAlias = (
     | SendFailed
     | DecodeFailed
     | TopicFailed
+    | ChannelFailed
     | Dropped
     | Missed
     | SlowConsumer
@@ -458,5 +490,7 @@ Event: TypeAlias = (
     | Missed
     | SlowConsumer
     | TopicFailed
+    | ChannelFailed
+    | ChannelStale
 )
 """What ``socket.events`` emits: a closed union, for ``match``."""

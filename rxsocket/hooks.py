@@ -5,10 +5,11 @@ Everything that is called or kept inside and was put there from outside is liste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from rxsocket.auth.credentials import Credential
 from rxsocket.transports.base import Link
 
 T = TypeVar("T")
@@ -18,34 +19,50 @@ class EarlyAnswers(Protocol):
     """The answers to what was subscribed to on a connection that does not deliver yet (C13)."""
 
     @property
+    def is_asked(self) -> bool:
+        """Whether everything was asked for: with ``limits=`` that takes its time (C36)."""
+        ...
+
+    @property
     def is_complete(self) -> bool:
-        """Whether all of them came."""
+        """Whether it was, and all answers came."""
         ...
 
     def on_message(self, message: Any) -> None: ...
 
+    def stop(self) -> None:
+        """Ask for nothing more: the connection delivers from now on, or is given up."""
+
 
 class _NothingAsked:
-    is_complete = True
+    is_asked = is_complete = True
 
     def on_message(self, message: Any) -> None:
         pass
 
+    def stop(self) -> None:
+        pass
 
-def _no_frames(epoch: int) -> Sequence[str | bytes]:
-    return ()
+
+def _no_frame(epoch: int) -> str | bytes | None:
+    return None
+
+
+def _has_no_frame(epoch: int) -> bool:
+    return False
+
+
+def _nothing_asked(
+    link: Link, epoch: int, credential: Credential, on_asked: Callable[[], None]
+) -> EarlyAnswers:
+    return _NothingAsked()
 
 
 def _no_cursor() -> Any:
     return None
 
 
-def _nothing_asked(link: Link, epoch: int) -> EarlyAnswers:
-    return _NothingAsked()
-
-
-OpeningFrames: TypeAlias = Callable[[int], Sequence[str | bytes]]
-SubscribeEarly: TypeAlias = Callable[[Link, int], EarlyAnswers]
+SubscribeEarly: TypeAlias = Callable[[Link, int, Credential, Callable[[], None]], EarlyAnswers]
 
 
 @dataclass(slots=True)
@@ -53,9 +70,11 @@ class Hooks:
     """What is called, on the loop of the socket unless it says otherwise, and what is kept.
 
     Attributes:
-        opening_frames: Given the number of a connection that opens: what is written on it before
-            everything else (C19, C22).
-        subscribe_early: Given a connection that does not deliver yet: subscribes on it (C13).
+        next_frame: Given the number of the connection that is open: what channels ask for next,
+            made as it is about to be written (C19, C22); ``None`` for nothing more.
+        has_frame: Whether there is something like that.
+        subscribe_early: Given a connection that does not deliver yet, and its credential:
+            subscribes on it, and calls back when everything was asked for (C13).
         before_send: What goes out goes through these before it is encoded, on the thread that
             sends it (C20).
         after_receive: What comes in goes through these before any stream has it (C20).
@@ -66,7 +85,8 @@ class Hooks:
             of.
     """
 
-    opening_frames: OpeningFrames = _no_frames
+    next_frame: Callable[[int], str | bytes | None] = _no_frame
+    has_frame: Callable[[int], bool] = _has_no_frame
     subscribe_early: SubscribeEarly = _nothing_asked
     before_send: tuple[Callable[[Any], Any], ...] = ()
     after_receive: tuple[Callable[[Any], Any], ...] = ()

@@ -10,7 +10,7 @@ import asyncio
 import ssl as ssl_module
 import sys
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, overload
 
@@ -30,6 +30,7 @@ from rxsocket.engine.options import Headers, SocketOptions
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
+from rxsocket.limits import Limits
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter
 from rxsocket.policy.backoff import Backoff
@@ -48,7 +49,8 @@ from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
-from rxsocket.topics.channels import Channel, Channels
+from rxsocket.topics.asking import ChannelOptions, ManyOptions, keys_of
+from rxsocket.topics.channels import Channel, ChannelRoutes, Channels
 from rxsocket.topics.listeners import Listener, Topics
 from rxsocket.topics.requests import Answers, Requests
 from rxsocket.topics.subscriptions import Answer
@@ -155,6 +157,8 @@ class Socket(Generic[T, S]):
         envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
             and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
         queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
+        limits: How fast the server lets clients send, and how many keys of ``channels`` one message
+            may ask for: ``Limits(pace="5/s", batch=200)``. What goes out waits for its turn (C36).
         linger: Seconds to stay connected after the last subscriber left.
         loop: The asyncio loop to live on, instead of the one chosen.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
@@ -213,6 +217,7 @@ class Socket(Generic[T, S]):
         cursor: Callable[[T], Hashable | None] | Cursor | None = None,
         envelope: Envelope | None = None,
         queue_for: float = 5.0,
+        limits: Limits | None = None,
         linger: float = 0.0,
         loop: asyncio.AbstractEventLoop | None = None,
         # Liveness
@@ -251,6 +256,7 @@ class Socket(Generic[T, S]):
             codec=codec,
             cursor=cursor,
             queue_for=queue_for,
+            limits=limits,
             linger=linger,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -267,7 +273,7 @@ class Socket(Generic[T, S]):
         self._publisher = engine.publisher
         # Made on first use: most sockets need none of them.
         self._topics: Topics | None = None
-        self._channels: Channels | None = None
+        self._channels: ChannelRoutes | None = None
         self._requests: Requests | None = None
         self._scheduler: LoopScheduler | None = None
         self._cursor: CursorTracker | None = None
@@ -552,6 +558,8 @@ class Socket(Generic[T, S]):
         key: Hashable = None,
         by: Callable[[Any], Any] | None = None,
         acknowledged: Answer | None = None,
+        acknowledged_within: float | None = None,
+        stale_after: float | None = None,
     ) -> Channel:
         """The messages that a server sends because it was asked to, by message (C22).
 
@@ -561,13 +569,18 @@ class Socket(Generic[T, S]):
 
         Args:
             subscribe: The message that asks for it: text, bytes or a value with a form in JSON; or
-                a function that makes it, called for each connection.
+                a function that makes it, called for each connection; it may take a ``Subscribing``,
+                which has the credential of that connection, the key and the cursor.
             unsubscribe: The message that ends it, likewise.
             match: Says whether a message is of this channel. It is asked about every message.
             key: Instead of ``match``: the key of its messages, found by one look-up.
             by: What the key of a message is. Left out: its topic, by the socket's envelope.
             acknowledged: Says of a message what it answers: ``True`` for accepted, ``False`` or an
                 exception for refused, ``None`` if it is no answer. What was refused fails, alone.
+            acknowledged_within: Seconds after which it is asked for again if that was not answered.
+            stale_after: Seconds without a message of it after which it is asked for again, while
+                the connection lives. Each time the patience is doubled, up to 16 times; a
+                ``ChannelStale`` says so (C37).
 
         Raises:
             TypeError: If a message cannot be sent, or a function is none.
@@ -580,7 +593,83 @@ class Socket(Generic[T, S]):
             ...     match=lambda message: '"trades"' in message,
             ... )
         """
-        return self._get_channels().channel(subscribe, unsubscribe, match, key, by, acknowledged)
+        options = ChannelOptions(
+            subscribe=subscribe,
+            unsubscribe=unsubscribe,
+            match=match,
+            key=key,
+            by=by,
+            acknowledged=acknowledged,
+            acknowledged_within=acknowledged_within,
+            stale_after=stale_after,
+        )
+        return self._get_channels().channel(options)
+
+    def channels(
+        self,
+        keys: Iterable[Hashable],
+        *,
+        subscribe: Callable[..., Any],
+        unsubscribe: Callable[..., Any] | None = None,
+        by: Callable[[Any], Any] | None = None,
+        acknowledged: Answer | None = None,
+        acknowledged_within: float | None = None,
+        stale_after: float | None = None,
+    ) -> Channels:
+        """The messages of many keys, asked for in few messages; ``[key]`` is the channel of one.
+
+        ``limits=Limits(pace="5/s", batch=200)`` says how many keys a message may ask for, and how
+        fast such messages may go (C36). They go in order of arrival, anew at the same pace on each
+        connection, and each is made when it may be written, of the keys that are wanted then.
+        However many observe a key, it is asked for once on a connection, and let go of with the
+        last of them (C37).
+
+        ::
+
+            keys         A B C D E              batch=2
+            on the wire  [AB]  [CD]  [E]        0.2 s apart
+            channels     ---a-b---c-b---e--     it goes on though D was refused
+            channels[D]  X                      SubscriptionRefused
+
+        Args:
+            keys: What is asked for, such as symbols; each value that can be looked up.
+            subscribe: Makes the message that asks for a list of keys. With a second argument it is
+                given a ``Subscribing``, which has the credential of the connection and the cursor.
+            unsubscribe: Makes the message that ends keys, likewise.
+            by: What the key of a message is. Left out: its topic, by the socket's envelope.
+            acknowledged: Says of a message what it answers: a mapping of keys to ``True``,
+                ``False`` or an exception; keys that are accepted; ``True``, ``False`` or an
+                exception for all that the oldest unanswered message asked for; ``None`` if it is no
+                answer. A key that was refused fails, alone.
+            acknowledged_within: Seconds after which a key without an answer is asked for again,
+                alone.
+            stale_after: Seconds without a message of a key after which it is asked for again,
+                alone: with ``unsubscribe`` it is ended first. Each time the patience is doubled, up
+                to 16 times; a ``ChannelStale`` says so, and the connection is left alone.
+
+        Raises:
+            TypeError: If a function is none, or a key cannot be looked up.
+            ValueError: If there are no keys.
+
+        Examples:
+            >>> quotes = socket.channels(
+            ...     ["BTC-USD", "ETH-USD"],
+            ...     subscribe=lambda keys: {"op": "subscribe", "args": keys},
+            ...     by=lambda message: message["symbol"],
+            ... )
+            >>> quotes.subscribe(print)
+            >>> quotes["BTC-USD"].subscribe(print)
+        """
+        options = ManyOptions(
+            keys=keys_of(keys),
+            subscribe=subscribe,
+            unsubscribe=unsubscribe,
+            by=by,
+            acknowledged=acknowledged,
+            acknowledged_within=acknowledged_within,
+            stale_after=stale_after,
+        )
+        return self._get_channels().channels(options)
 
     def request(
         self,
@@ -748,10 +837,10 @@ one again
                 )
         return self._cursor
 
-    def _get_channels(self) -> Channels:
+    def _get_channels(self) -> ChannelRoutes:
         with self._engine.loop.lock:
             if self._channels is None:
-                self._channels = Channels(self._engine, self._envelope)
+                self._channels = ChannelRoutes(self._engine, self._envelope)
         return self._channels
 
     def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:

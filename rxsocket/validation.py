@@ -231,6 +231,25 @@ def accepting_one(name: str, function: Any) -> Callable[[Any], Any]:
     raise TypeError(f"{name}: pass a function of one argument or none, not {signature}")
 
 
+def leaving_out_the_last(name: str, value: Any, least: int) -> Callable[..., Any]:
+    """Let a function that takes so many arguments, or one more, be called with one more.
+
+    The last one is for those that need it: ``lambda channel=channel: ...`` takes none.
+
+    Raises:
+        TypeError: If it cannot be called so; an ``async def`` function would never be awaited.
+    """
+    if is_async(value):
+        raise TypeError(f"{name}: pass a plain function; an async one would never be awaited")
+    called: Callable[..., Any] = function(name, value)
+    signature = _signature(called)
+    if signature is None or _takes(signature, *(None,) * least):
+        return lambda *arguments: called(*arguments[:least])
+    if _takes(signature, *(None,) * (least + 1)):
+        return called
+    raise TypeError(f"{name}: pass a function of {least} or {least + 1} arguments, not {signature}")
+
+
 def is_async(value: Any) -> bool:
     """Whether calling it makes a coroutine: ``async def``, or an object with an async call."""
     if value is None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from rxsocket import Event, Request, Socket
+from rxsocket import Credential, Event, Request, Socket
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
 from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.masks import BEGINNING, Mask
@@ -73,7 +73,9 @@ __all__ = [
     "Subscriptions",
     "at_once",
     "auth_provider",
+    "carried_by",
     "command_line_output",
+    "credential_of",
     "current_source",
     "engine_of",
     "group_renewals",
@@ -143,6 +145,16 @@ def request_of(socket: Socket) -> Request:
 def subscriptions_of(socket: Socket) -> Subscriptions:
     """What channels are asked for on it."""
     return socket._get_channels().subscriptions
+
+
+def carried_by(socket: Socket, epoch: int) -> int:
+    """How many subscriptions a connection carries: all, before ``Opened`` is heard (C19)."""
+    return len(subscriptions_of(socket)._connection(epoch).carried)
+
+
+def credential_of(socket: Socket) -> Credential:
+    """The credential in use, which early subscriptions are told (C37)."""
+    return engine_of(socket).publisher.auth.value
 
 
 def open_requests(socket: Socket) -> int:

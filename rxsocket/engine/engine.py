@@ -36,7 +36,8 @@ from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
 from rxsocket.runtime.refcount import RefCount
 from rxsocket.runtime.threads import log
-from rxsocket.sending.outbox import Outbox, Queued, Sent
+from rxsocket.sending.outbox import Queued, Sent
+from rxsocket.sending.pacing import outbox
 from rxsocket.sending.payload import json_text, payload
 from rxsocket.state import State
 from rxsocket.streams.multicast import subscribing_again
@@ -78,7 +79,9 @@ class Engine:
         connect = self.connect_observer  # one for all of them
         self.publisher = Publisher(loop, connect, options.label, hooks)
         self.publisher.history.written = written_secrets(options)
-        self.outbox = Outbox(loop, self.publisher, connect, options.queue_for, hooks)
+        self.outbox = outbox(
+            loop, self.publisher, connect, options.queue_for, hooks, options.limits
+        )
         self.loop_listener = LoopListener(loop, self.publisher.publish)
         needs_tls = options.handshake.ssl is not None
         self.addresses = addresses = Addresses(

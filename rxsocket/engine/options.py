@@ -17,6 +17,7 @@ from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Id
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.endpoint.endpoint import Endpoint
+from rxsocket.limits import NO_LIMITS, Limits
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter, stable_after_argument
 from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
@@ -58,6 +59,7 @@ def _policy(
     backoff: Any,
     max_attempts: Any,
     give_up_after: Any,
+    limits: Any,
     stable_after: Any,
     rejected: Any,
     clean_close: Any,
@@ -79,6 +81,8 @@ def _policy(
         raise ValueError("stale_after: pass more than 0 s, or None for never")
     if heartbeat is not None:
         instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
+    if limits is not None:
+        instance("limits", limits, Limits, "Limits such as Limits(pace='5/s') or None")
     if backoff is not None:
         instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
     if verdicts is not None:
@@ -95,6 +99,7 @@ def _policy(
         "verdicts": verdicts or standard(),
         "backoff": backoff or _BACKOFF,
         "retry_limits": RetryLimits(max_attempts, give_up_after) if is_limited else NO_RETRY_LIMITS,
+        "limits": limits or NO_LIMITS,
         "stable_after": stable_after_argument(stable_after),
         "rejected": function_of_one_or_none("rejected", rejected),
         "clean_close": clean_close,
@@ -216,6 +221,7 @@ class SocketOptions:
     verdicts: Judge
     backoff: Backoff
     retry_limits: RetryLimits
+    limits: Limits
     stable_after: StableAfter
     codec: Codec[Any, Any] | None
     cursor: Cursor | None

@@ -13,6 +13,8 @@ from typing import TypeGuard, TypeVar
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
+    ChannelFailed,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -427,6 +429,8 @@ NOTED = (
     SendFailed,
     DecodeFailed,
     TopicFailed,
+    ChannelFailed,
+    ChannelStale,
     Dropped,
     Missed,
     SlowConsumer,
@@ -475,6 +479,8 @@ def _subject(event: Event) -> object:
             return SlowConsumer, observer, stream
         case TopicFailed(topic=topic):
             return TopicFailed, topic
+        case ChannelFailed() | ChannelStale():
+            return type(event)
         case SendFailed() | DecodeFailed() | SourceFailed() | Missed():
             return type(event)
         case _:

@@ -6,11 +6,13 @@ can do about it. Nothing in either is secret (C28): messages are not in them.
 
 from __future__ import annotations
 
-from rxsocket.errors import AddressFailed
+from rxsocket.errors import AddressFailed, SubscriptionRefused
 from rxsocket.events import (
     Aborted,
     AwaitingAuth,
     Cause,
+    ChannelFailed,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -97,6 +99,12 @@ def sentence(event: Event, ago: str = "") -> str:
             return f"connection {epoch} is open, but no message came for {span(silence)}"
         case Fresh(epoch=epoch, silence=silence):
             return f"connection {epoch} has messages again, after {span(silence)}"
+        case ChannelStale(channel=channel, epoch=epoch, silence=silence, answered=answered):
+            what = "no message of it" if answered else "no answer"
+            return (
+                f"channel {channel} was asked for again{then}: {what} came over connection "
+                f"{epoch} for {span(silence)}"
+            )
         case Resumed(slept=slept):
             return f"time jumped by {span(slept)}{then}: the computer slept, or its clock was set"
         case _:
@@ -137,6 +145,7 @@ def _problem(
     | SendFailed
     | DecodeFailed
     | TopicFailed
+    | ChannelFailed
     | Dropped
     | Missed
     | SlowConsumer,
@@ -161,6 +170,10 @@ def _problem(
             return describe(error) + (f",{then}" if then else "") + shape
         case TopicFailed(topic=topic, error=error):
             return f"a payload of topic {quoted(topic)} was not decoded{then}: {describe(error)}"
+        case ChannelFailed(channel=channel, error=SubscriptionRefused() as error):
+            return f"channel {channel} failed{then}: {describe(error)}"
+        case ChannelFailed(channel=channel, error=error):
+            return f"channel {channel} failed{then}: {kind_and_text(error)}"
         case Dropped(count=count, reason=reason):
             return f"{amount(count, 'message')} dropped: {reason}"
         case Missed():

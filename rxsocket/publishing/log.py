@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
+    ChannelFailed,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -52,6 +54,8 @@ LEVELS: Mapping[type[Event], int] = {
     SourceFailed: logging.WARNING,
     DecodeFailed: logging.WARNING,
     TopicFailed: logging.WARNING,
+    ChannelFailed: logging.WARNING,
+    ChannelStale: logging.WARNING,
     Dropped: logging.WARNING,
     Missed: logging.WARNING,
     SlowConsumer: logging.WARNING,
@@ -156,6 +160,8 @@ def _subject(event: Event) -> object:
         case ObserverFailed(detached=False) | SlowConsumer():
             return type(event), event.observer, event.stream
         case DecodeFailed() | Dropped() | Fresh() | Missed() | Stale() | TopicFailed():
+            return type(event)
+        case ChannelFailed() | ChannelStale():
             return type(event)
         case _:
             return None

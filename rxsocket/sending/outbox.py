@@ -6,6 +6,9 @@
     state       waiting o--------x waiting
     written             123-4---          what waited goes first, in order
     receipts            ✓✓✓-✓---    5 ✗   after ``queue_for``
+
+What channels ask for is not kept here: it is made when it may be written (``hooks.next_frame``).
+``PacedOutbox`` is the same for a socket with limits; it answers for when that is.
 """
 
 from __future__ import annotations
@@ -90,7 +93,8 @@ class Outbox:
         self._queue_for = queue_for
         self._queue: list[Queued] = []
         self._bytes = 0
-        self._now: list[str | bytes] | None = None
+        self._has_asked = False
+        self._before = 0  # messages that were sent before channels had something to ask for
         self._link: Link | None = None
         self._sent = Sent(0)
         self._ready = False
@@ -112,11 +116,11 @@ class Outbox:
     # --- the connection
 
     def open(self, link: Link, epoch: int) -> None:
-        """Messages go to this connection from now on: its opening frames, then what waits (C19)."""
+        """Messages go to this connection from now on: what channels want, then what waits (C19)."""
         self._link, self._sent, self._ready = link, Sent(epoch), True
         self._scheduled = False  # what was scheduled on a loop that ended will not be called
         self._cancel_timer()
-        self._now = [*(self._now or ()), *self._hooks.opening_frames(epoch)] or None
+        self._has_asked, self._before = True, 0
         self._flush()
 
     def flush(self) -> None:
@@ -139,7 +143,7 @@ class Outbox:
         if self._link is None:
             return
         self._link, self._ready = None, False
-        self._now = None
+        self._has_asked, self._before = False, 0
         busy, self._busy = self._busy, None
         if busy is not None:
             busy.dispose()
@@ -158,7 +162,7 @@ class Outbox:
     def drop(self, error: Callable[[], Exception]) -> None:
         """What waits is not going to be sent."""
         self._cancel_timer()
-        queue, self._queue, self._bytes = self._queue, [], 0
+        queue, self._queue, self._bytes, self._before = self._queue, [], 0, 0
         for item in queue:
             self.fail(item, error())
         self._let_disconnect()
@@ -166,7 +170,7 @@ class Outbox:
     def forget(self) -> None:
         """In a forked child: what waits, and the connection, are the parent's."""
         self._link, self._ready, self._scheduled = None, False, False
-        self._queue, self._bytes, self._now = [], 0, None
+        self._queue, self._bytes, self._before, self._has_asked = [], 0, 0, False
         self._busy = self._fragmented = self._staying_connected = self._timer = None
 
     # --- messages
@@ -204,17 +208,34 @@ class Outbox:
         if self._ready:
             self._soon()
 
-    def write(self, message: str | bytes) -> bool:
-        """Write something that is of this connection only, in order; ``False`` if there is none."""
+    def ask(self, *, soon: bool = False) -> None:
+        """Channels have something to ask for on this connection: after what was sent before that.
+
+        Args:
+            soon: Whether there may be more of it in this turn of the loop.
+        """
         if self._link is None:
-            return False
-        if self._ready:
+            return
+        if not self._has_asked:
+            self._has_asked, self._before = True, len(self._queue)
+        if not self._ready:
+            return
+        if not soon:
             self._flush()
-        self._now = self._now or []
-        self._now.append(message)
-        if self._ready:
-            self._flush()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._loop.event_loop.call_soon(self._later)
+
+    def reserve(self, waiter: Callable[[], None]) -> bool:
+        """Whether one message more may be written now, to the next connection (C13).
+
+        Args:
+            waiter: Called when it is worth to ask again, if it may not.
+        """
         return True
+
+    def cancel_reservation(self) -> None:
+        """Call the waiter no more."""
 
     def keep(self) -> None:
         """Stay connected for what waits, for as long as it may."""
@@ -269,16 +290,19 @@ class Outbox:
         link, sent = self._link, self._sent
         try:
             while link is not None and self._ready:
-                if self._now:
-                    now, self._now = self._now, None
-                    self._ready = link.write(now)
-                    self._report_written(len(now))
-                    continue
+                if self._has_asked and not self._before:
+                    frames = self._frames(sent.epoch)
+                    if frames:
+                        self._ready = link.write(frames)
+                        self._report_written(len(frames))
+                        continue
                 batch = self._batch()
                 if batch:
                     messages = cast("list[str | bytes]", [item.data for item in batch])
                     self._ready = link.write(messages)
                     del self._queue[: len(batch)]
+                    if self._before:
+                        self._before -= len(batch)
                     for item in batch:
                         self._bytes -= item.size
                         item.receipt.settle(sent)
@@ -301,7 +325,16 @@ class Outbox:
         for on_written in self._hooks.on_written:
             on_written(count)
 
+    def _frames(self, epoch: int) -> list[str | bytes]:
+        """What channels ask for, as much as may be written now."""
+        frames: list[str | bytes] = []
+        self._has_asked = False
+        while (frame := self._hooks.next_frame(epoch)) is not None:
+            frames.append(frame)
+        return frames
+
     def _batch(self) -> list[Queued]:
+        """The first messages that are whole, as many as may be written now."""
         batch: list[Queued] = []
         size = 0
         for item in self._queue:
@@ -309,7 +342,7 @@ class Outbox:
                 break
             size += item.size
             batch.append(item)
-        return batch
+        return batch[: self._before] if self._before else batch
 
     def _drained(self) -> None:
         self._ready = True
@@ -318,6 +351,7 @@ class Outbox:
     def _write_fragments(self, link: Link) -> None:
         item = self._queue.pop(0)
         self._bytes -= item.size
+        self._before = max(0, self._before - 1)
         self._fragmented, self._ready = item, False
 
         def sent(_: None) -> None:

@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from rxsocket.auth.credentials import ANONYMOUS
 from rxsocket.auth.strategies import Handover
 from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
@@ -66,6 +67,7 @@ class HandoverAttempt:
         self._is_stopped = False
         self._has_link = False
         self._is_ready = False
+        self._is_due = False
         self._is_caught_up = False
         self._has_new_message = False
         self._new_keys: set[Hashable] = set()
@@ -82,7 +84,10 @@ class HandoverAttempt:
         self._has_link = True
         if new.link is not None:
             self._read_gate.add_link(new.link)  # both are paused together
-            self._answers = self._hooks.subscribe_early(new.link, new.epoch)
+            credential = new.credential or ANONYMOUS
+            self._answers = self._hooks.subscribe_early(
+                new.link, new.epoch, credential, self._on_asked
+            )
         if self._strategy.ready == "open" or self._is_acknowledged:
             self._on_ready()
 
@@ -114,6 +119,8 @@ class HandoverAttempt:
     def stop(self) -> None:
         self._is_stopped = True
         self._remove_old_filter()
+        if self._answers is not None:
+            self._answers.stop()
         if self._pinging is not None:
             self._pinging.cancel()
         if self._timer is not None:
@@ -124,6 +131,8 @@ class HandoverAttempt:
         """What the switch waits for, in words."""
         if not self._has_link:
             return "it did not open"
+        if self._answers is not None and not self._answers.is_asked:
+            return "not all channels were asked for over it, as limits= lets so many at a time"
         if not self._is_ready:
             return "what handover(ready=...) asks for did not come over it"
         if self._strategy.dedupe is None:
@@ -145,8 +154,16 @@ class HandoverAttempt:
         wanted = self._strategy.ready == "acknowledged"
         return wanted and self._answers is not None and self._answers.is_complete
 
+    def _on_asked(self) -> None:
+        """The channels were asked for: at the pace of ``limits=``, that took its time (C36)."""
+        if self._is_due or self._strategy.ready == "open" or self._is_acknowledged:
+            self._on_ready()
+
     def _on_ready(self) -> None:
-        if self._is_stopped:
+        if self._is_stopped or self._is_ready:
+            return
+        if self._answers is not None and not self._answers.is_asked:
+            self._is_due = True
             return
         self._is_ready = True
         self._old_spoke_at = self._new_spoke_at = self._now()  # silence counts from here

@@ -4,6 +4,7 @@
 
 Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)     for each epoch
 (Stale Fresh)* Stale?, Missed*                                 while an epoch is open
+ChannelStale*                                                  likewise
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import NoReturn
 
 from rxsocket.events import (
     Aborted,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -107,7 +109,7 @@ class Grammar:
             self._advance(event)
         elif isinstance(event, (Stale, Fresh)):
             self._check_staleness(event)
-        elif isinstance(event, Missed):
+        elif isinstance(event, (ChannelStale, Missed)):
             self._check_open(event)
 
     __call__ = check
@@ -123,7 +125,7 @@ class Grammar:
         for epoch, phase in self._phases.items():
             self._fail(f"epoch {epoch} {phase.value} at the end", None)
 
-    def _check_open(self, event: Stale | Fresh | Missed) -> None:
+    def _check_open(self, event: Stale | Fresh | ChannelStale | Missed) -> None:
         phase = self._phases.get(event.epoch, EpochPhase.OVER)
         if phase is not EpochPhase.OPEN:
             self._fail(f"{type(event).__name__} of epoch {event.epoch}, which {phase.value}", event)

@@ -1,65 +1,76 @@
-"""Channels: the messages of one subscription on the wire (C22).
+"""Channels: the messages of one subscription on the wire, or of many keys (C22, C37).
 
 ::
 
-    message ── by(message) ── keyed[by][key] ── its channels         one look-up for each ``by``
+    message ── by(message) ── routes[by][key] ── its channels        one look-up for each ``by``
                         `──── each channel that has a ``match``
+
+``channels`` of many keys is one more channel on the route of each of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from reactivex import abc
+from reactivex.disposable import CompositeDisposable
 
 from rxsocket.engine.engine import Engine
+from rxsocket.events import ChannelFailed, Closed
 from rxsocket.hooks import without
 from rxsocket.streams.multicast import RoutedHub, observer_name
 from rxsocket.streams.stream import Stream
-from rxsocket.topics.subscriptions import Answer, Subscription, Subscriptions
+from rxsocket.topics.asking import ChannelOptions, ManyOptions, group_of_many, group_of_one
+from rxsocket.topics.subscriptions import Subscription, SubscriptionGroup, Subscriptions
 from rxsocket.topics.topic import Envelope
-from rxsocket.validation import callback
 
 
 class ChannelHub(RoutedHub[Any]):
-    """The observers of one channel.
+    """The observers of one channel, or of many keys.
 
     Attributes:
-        subscription: Its subscription on the wire.
-        match: Tells whether a message is of this channel; ``None`` if a key does.
+        group: How it is asked for.
+        match: Tells whether a message is of it; ``None`` if a key does.
         by: Returns the key of a message.
-        key: The key of this channel's messages.
+        keys: The keys of its messages.
+        is_merged: Whether it goes on when one of its subscriptions fails.
+        subscriptions: What it gets, each with its key, while it is observed.
     """
 
-    __slots__ = ("by", "key", "match", "subscription")
+    __slots__ = ("by", "group", "is_merged", "keys", "match", "subscriptions")
 
     def __init__(
         self,
         name: str,
-        channels: Channels,
-        subscription: Subscription,
+        routes: ChannelRoutes,
+        group: SubscriptionGroup,
         match: Callable[[Any], object] | None,
         by: Callable[[Any], Any],
-        key: Hashable,
+        keys: tuple[Hashable, ...],
+        *,
+        is_merged: bool = False,
     ) -> None:
         super().__init__(
             f"channel {name}",
-            channels.loop,
-            channels.publisher.report,
-            channels.connect,
-            channels.publisher.read_gate,
-            on_first=channels.add_hub,
-            on_last=channels.remove_hub,
+            routes.loop,
+            routes.publisher.report,
+            routes.connect,
+            routes.publisher.read_gate,
+            on_first=routes.add_hub,
+            on_last=routes.remove_hub,
         )
-        self.subscription = subscription
+        self.group = group
         self.match = match
         self.by = by
-        self.key = key
+        self.keys = keys
+        self.is_merged = is_merged
+        self.subscriptions: dict[Subscription, Hashable] = {}
 
 
 class Channel(Stream[Any]):
-    """The messages of one subscription; ``socket.channel``.
+    """The messages of one subscription; ``socket.channel``, or one key of ``socket.channels``.
 
     Its first subscriber asks for it, its last one that leaves ends it, and each reconnect asks for
     it again, before anything that was queued is sent (C19).
@@ -73,8 +84,71 @@ class Channel(Stream[Any]):
         channel       ----a--b------------  --c------
     """
 
+    def __init__(self, hub: ChannelHub, masked: Callable[[str], str]) -> None:
+        super().__init__(hub)
+        self._masked = masked
 
-class Channels:
+    def __repr__(self) -> str:
+        return self._masked(super().__repr__())  # it may be named by a key
+
+
+class Channels(Channel):
+    """The messages of many keys; ``socket.channels``. ``channels[key]`` is the channel of one.
+
+    However many observe a key, here or by itself, it is asked for once on each connection, in one
+    message with others: as many as ``limits=Limits(batch=...)`` says, at the pace of these. A key
+    that the server refuses fails alone: whoever observes it gets the error, this stream goes on,
+    and ``errors`` names it.
+
+    ::
+
+        keys           A B C D E          batch=2
+        on the wire    [AB] [CD] [E]      pace="5/s": 0.2 s apart, also after a reconnect
+        answers         ✓✗   ✓✓   ✓
+        channels       --a--c--d--a--e-   also while others wait for their turn
+        channels[B]    X                  SubscriptionRefused
+    """
+
+    def __init__(
+        self,
+        hub: ChannelHub,
+        masked: Callable[[str], str],
+        channel_of: Callable[[Hashable], Channel],
+    ) -> None:
+        super().__init__(hub, masked)
+        self._channel_of = channel_of
+        self._keys = dict.fromkeys(hub.keys)
+
+    @property
+    def keys(self) -> tuple[Hashable, ...]:
+        """The keys, in the order in which they are asked for."""
+        return tuple(self._keys)
+
+    def __getitem__(self, key: Any) -> Channel:
+        """The channel of one key.
+
+        Raises:
+            KeyError: If it is not one of the keys.
+        """
+        if key not in self._keys:
+            raise KeyError(f"{key!r} is not one of these {len(self._keys)} keys")
+        return self._channel_of(key)
+
+
+@dataclass(slots=True, eq=False)
+class _Route:
+    """Where messages of one key go.
+
+    Attributes:
+        hubs: Those that get them.
+        watched: The subscriptions of which it matters when they were heard of.
+    """
+
+    hubs: tuple[ChannelHub, ...] = ()
+    watched: tuple[Subscription, ...] = ()
+
+
+class ChannelRoutes:
     """The channels of one socket, and the hubs that its messages are routed to.
 
     Args:
@@ -92,86 +166,117 @@ class Channels:
         self.subscriptions = Subscriptions(engine, self._fail, self._report)
         self._engine = engine
         self._envelope = envelope
-        self._keyed: dict[Callable[[Any], Any], dict[Any, tuple[ChannelHub, ...]]] = {}
+        self._routes: dict[Callable[[Any], Any], dict[Any, _Route]] = {}
         self._matching: tuple[ChannelHub, ...] = ()
         self._reported: set[Callable[..., Any]] = set()
         self._messages: abc.DisposableBase | None = None
 
-    def channel(
-        self,
-        subscribe: Any,
-        unsubscribe: Any,
-        match: Callable[[Any], object] | None,
-        key: Hashable,
-        by: Callable[[Any], Any] | None,
-        acknowledged: Answer | None,
-    ) -> Channel:
-        if (match is None) == (key is None):
-            raise ValueError(
-                "match, key: pass one of them, to tell which messages are of a channel"
-            )
-        if by is not None and key is None:
-            raise ValueError("by: pass key= with it, or match= instead of both")
-        for name, given in (("match", match), ("by", by), ("acknowledged", acknowledged)):
-            if given is not None:
-                callback(name, given)
-        hash(key)  # raises at once if it cannot be looked up
-        subscription = self.subscriptions.subscription(subscribe, unsubscribe, acknowledged)
-        name = repr(key) if match is None else getattr(match, "__qualname__", type(match).__name__)
-        return Channel(ChannelHub(name, self, subscription, match, by or self._topic_of, key))
+    def channel(self, options: ChannelOptions) -> Channel:
+        group = group_of_one(options, self._engine, self.subscriptions)
+        match, key, by = options.match, options.key, options.by or self._topic_of
+        hub = ChannelHub(options.name, self, group, match, by, (key,))
+        return Channel(hub, self.publisher.history.as_read)
+
+    def channels(self, options: ManyOptions) -> Channels:
+        group = group_of_many(options, self._engine, self.subscriptions)
+        by, masked = options.by or self._topic_of, self.publisher.history.as_read
+
+        def channel_of(key: Hashable) -> Channel:
+            return Channel(ChannelHub(repr(key), self, group, None, by, (key,)), masked)
+
+        name = f"of {len(options.keys):,} keys"
+        hub = ChannelHub(name, self, group, None, by, options.keys, is_merged=True)
+        return Channels(hub, masked, channel_of)
 
     # --- which hubs are routed to, on the loop
 
     def add_hub(self, hub: ChannelHub) -> None:
         """Route messages to a hub, and subscribe on the wire, as it is observed."""
         if self._messages is None:
-            self._messages = self.publisher.messages.passive().subscribe(
-                self._on_message, self._end, self._end
+            self._messages = CompositeDisposable(
+                self.publisher.closes.passive().subscribe(self._on_closed, lambda _: None),
+                self.publisher.messages.passive().subscribe(self._on_message, self._end, self._end),
             )
         if hub.match is not None:
             self._matching = (*self._matching, hub)
-        else:
-            keys = self._keyed.setdefault(hub.by, {})
-            keys[hub.key] = (*keys.get(hub.key, ()), hub)
-        self.subscriptions.add_channel(hub.subscription)
+        group = hub.group
+        for key in hub.keys:
+            place = key if group.is_many else None
+            name = repr(key) if hub.match is None else hub.name.removeprefix("channel ")
+            subscription = group.member(place, key, name)
+            hub.subscriptions[subscription] = key
+            if hub.match is None:
+                self._add_route(hub, key, subscription)
+            self.subscriptions.want(subscription, hub)
+        self.subscriptions.ask(group)
 
     def remove_hub(self, hub: ChannelHub) -> None:
         """Stop routing to a hub, as it is no longer observed, and unsubscribe on the wire."""
-        self._stop_routing(hub)
-        self.subscriptions.remove_channel(hub.subscription)
+        for subscription in tuple(hub.subscriptions):
+            self._stop_routing(hub, subscription)
+            self.subscriptions.leave(subscription, hub)
+        self.subscriptions.ask(hub.group)
+        self._stop_listening_if_unused()
 
-    def _stop_routing(self, hub: ChannelHub) -> None:
+    def _add_route(self, hub: ChannelHub, key: Hashable, subscription: Subscription) -> None:
+        routes = self._routes.setdefault(hub.by, {})
+        route = routes.get(key)
+        if route is None:
+            route = routes[key] = _Route()
+        route.hubs = (*route.hubs, hub)
+        if hub.group.is_watched:
+            route.watched = (*route.watched, subscription)
+
+    def _stop_routing(self, hub: ChannelHub, subscription: Subscription) -> None:
+        key = hub.subscriptions.pop(subscription)
         if hub.match is not None:
             self._matching = without(self._matching, hub)
-        else:
-            keys = self._keyed[hub.by]
-            rest = without(keys.pop(hub.key), hub)
-            if rest:
-                keys[hub.key] = rest
-            elif not keys:
-                del self._keyed[hub.by]
-        if not (self._keyed or self._matching) and self._messages is not None:
+            return
+        routes = self._routes[hub.by]
+        route = routes[key]
+        route.hubs = without(route.hubs, hub)
+        if subscription in route.watched:
+            watched = list(route.watched)
+            watched.remove(subscription)  # once: another hub may have it, too
+            route.watched = tuple(watched)
+        if not route.hubs:
+            del routes[key]
+        if not routes:
+            del self._routes[hub.by]
+
+    def _stop_listening_if_unused(self) -> None:
+        if not (self._routes or self._matching) and self._messages is not None:
             messages, self._messages = self._messages, None
             messages.dispose()
 
-    def _hubs(self) -> tuple[ChannelHub, ...]:
-        keyed = (hub for keys in self._keyed.values() for hubs in keys.values() for hub in hubs)
-        return (*self._matching, *keyed)
-
-    def _fail(self, subscription: Subscription, error: Exception) -> None:
-        self.subscriptions.discard(subscription)
-        for hub in self._hubs():
-            if hub.subscription is subscription:
-                self._stop_routing(hub)
-                hub.end(error)
+    def _fail(self, subscription: Subscription, error: Exception, epoch: int) -> None:
+        hubs, name = subscription.hubs, self.publisher.history.as_read(subscription.name)
+        if not hubs:
+            return  # it was left meanwhile
+        self.subscriptions.discard(subscription, epoch)
+        at = self.loop.wall_time()
+        self.publisher.publish(ChannelFailed(epoch=epoch, channel=name, error=error, at=at))
+        for hub in hubs:
+            if subscription in hub.subscriptions:
+                self._stop_routing(hub, subscription)
+                if not hub.is_merged:
+                    hub.end(error)
+        self._stop_listening_if_unused()
 
     def _end(self, error: Exception | None = None) -> None:
-        hubs = self._hubs()
+        hubs = dict.fromkeys(self._matching)
+        for routes in self._routes.values():
+            hubs |= dict.fromkeys(hub for route in routes.values() for hub in route.hubs)
         self.subscriptions.clear()
-        self._keyed.clear()
+        self._routes.clear()
         self._matching, self._messages = (), None
         for hub in hubs:
+            hub.subscriptions.clear()
+        for hub in hubs:
             hub.end(error)
+
+    def _on_closed(self, event: Closed) -> None:
+        self.subscriptions.on_closed(event.epoch)
 
     # --- messages, on the loop
 
@@ -179,11 +284,18 @@ class Channels:
         epoch = self._engine.outbox.epoch
         if epoch is not None:
             self.subscriptions.on_message(epoch, message)
-        for by, keys in tuple(self._keyed.items()):
-            for hub in keys.get(self._key_of(message, by), ()):
+        for by, routes in tuple(self._routes.items()):
+            route = routes.get(self._key_of(message, by))
+            if route is None:
+                continue
+            if route.watched:
+                self.subscriptions.heard(route.watched)
+            for hub in route.hubs:
                 hub.emit(message)
         for hub in self._matching:
             if hub.match is not None and self._matches(hub.match, message):
+                if hub.group.is_watched:
+                    self.subscriptions.heard(hub.subscriptions)
                 hub.emit(message)
 
     def _topic_of(self, message: Any) -> Any:

@@ -1,62 +1,122 @@
-"""Subscriptions on the wire: the connections that carry them, and the answers there (C19, C22).
+"""Subscriptions on the wire: what is asked for on which connection, and the answers (C22, C37).
 
 ::
 
-    open, epoch 2 ── a subscribe message for each that is wanted ── what was queued ── …
+    wanted      A B C D E F                    in order of arrival
+    open        [A B] [C D] [E F]              one message for ``batch`` keys, at the pace (C36)
+    C left           [A B] [D E] [F]           a message is made when it may be written
+    answers     {B: False}                     B fails, alone
+    D silent    [D]                            asked for again, alone
+
+A channel of its own is a group of one key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from rxsocket.auth.credentials import Credential, for_user
 from rxsocket.engine.engine import Engine
-from rxsocket.errors import ConnectionLost, SubscriptionRefused
+from rxsocket.errors import SubscriptionRefused
+from rxsocket.events import ChannelStale
+from rxsocket.hooks import without
+from rxsocket.topics.early import EarlySubscriptions
+from rxsocket.topics.line import ConnectionSubscriptions, Step
+from rxsocket.topics.overdue import Overdue
+from rxsocket.topics.subscribing import Subscribing
+from rxsocket.topics.unanswered import Verdict
 from rxsocket.transports.base import Link
 
-MakeFrame = Callable[[], "str | bytes"]
-Answer = Callable[[Any], "bool | Exception | None"]
+if TYPE_CHECKING:
+    from rxsocket.topics.channels import ChannelHub
+
+MakeFrame = Callable[[Subscribing], "str | bytes"]
+Answer = Callable[[Any], Any]
+
+PATIENCE = 4
+"""How many times the patience with a silent key is doubled."""
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
-class Subscription:
-    """One subscription on the wire, however many channels share it (C22).
+class SubscriptionGroup:
+    """Keys that are asked for in one way.
 
     Attributes:
-        subscribe: Makes the subscribe message.
-        unsubscribe: Makes the unsubscribe message, if there is one.
-        acknowledged: Tells whether a message is the answer; ``None`` if it is not.
-        channels: The number of channels with subscribers.
-        carried: The epochs that carried the subscribe message.
-        unanswered: Those of them without an answer yet.
+        subscribe: Makes the message that asks for keys.
+        unsubscribe: Makes the message that ends them, if there is one.
+        acknowledged: Tells what a message answers; ``None`` if it is no answer.
+        acknowledged_within: Seconds that an answer may take.
+        stale_after: Seconds that a key may be silent.
+        batch: How many keys may be in one message.
+        is_many: Whether its functions are given keys.
+        members: The subscriptions that are wanted, or were until now.
     """
 
     subscribe: MakeFrame
     unsubscribe: MakeFrame | None
     acknowledged: Answer | None
-    channels: int = 0
-    carried: set[int] = field(default_factory=set[int])
-    unanswered: set[int] = field(default_factory=set[int])
+    acknowledged_within: float | None = None
+    stale_after: float | None = None
+    batch: int = 1
+    is_many: bool = False
+    members: WeakValueDictionary[Hashable, Subscription] = field(
+        default_factory=WeakValueDictionary[Hashable, "Subscription"]
+    )
 
-    def add_epoch(self, epoch: int) -> None:
-        self.carried.add(epoch)
-        if self.acknowledged is not None:
-            self.unanswered.add(epoch)
+    @property
+    def is_watched(self) -> bool:
+        """Whether it matters when a key was heard of."""
+        return self.stale_after is not None or self.acknowledged_within is not None
 
-    def discard_epoch(self, epoch: int) -> None:
-        self.carried.discard(epoch)
-        self.unanswered.discard(epoch)
+    def member(self, place: Hashable, key: Hashable, name: str) -> Subscription:
+        """The subscription of a key; ``place`` is the key, or ``None`` in a group of one."""
+        found = self.members.get(place)
+        if found is None:
+            found = self.members[place] = Subscription(self, key, name)
+        return found
 
-    def keep_epoch(self, epoch: int) -> None:
-        self.carried &= {epoch}
-        self.unanswered &= {epoch}
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class Subscription:
+    """One key on the wire, however many observe it.
+
+    Attributes:
+        group: How it is asked for.
+        key: What its messages have in common, for the functions of the group.
+        name: What it is called.
+        hubs: Those that want it.
+        since: When it was asked for first, on this connection, on the loop's clock.
+        asked_at: When it was asked for last, or that was answered.
+        heard_at: When a message of it came last; only if the group is watched, as all of these.
+        unanswered: How many times it was asked for again for want of an answer.
+        silent: How many times for want of a message.
+    """
+
+    group: SubscriptionGroup
+    key: Hashable
+    name: str
+    hubs: tuple[ChannelHub, ...] = ()
+    since: float = 0.0
+    asked_at: float = 0.0
+    heard_at: float = -1.0  # in virtual time, 0.0 is a time
+    unanswered: int = 0
+    silent: int = 0
+
+    @property
+    def batch(self) -> int:
+        """How many go in one message, where it is asked for by itself."""
+        return 1
+
+    def restart(self) -> None:
+        """Be patient with it as at first."""
+        self.unanswered = self.silent = 0
 
 
 class Subscriptions:
-    """The subscriptions of one socket; on its loop, but for ``subscription``.
+    """The subscriptions of one socket; on its loop, but for ``group``.
 
     Args:
         engine: The running parts of the socket.
@@ -67,193 +127,301 @@ class Subscriptions:
     def __init__(
         self,
         engine: Engine,
-        fail: Callable[[Subscription, Exception], None],
+        fail: Callable[[Subscription, Exception, int], None],
         report: Callable[[Callable[..., Any], BaseException], None],
     ) -> None:
         self.loop = engine.loop
         self._engine = engine
         self._outbox = engine.outbox
-        engine.hooks.opening_frames = self._opening_frames
-        engine.hooks.subscribe_early = self.subscribe_early
+        self._publisher = engine.publisher
+        self._hooks = hooks = engine.hooks
+        hooks.next_frame = self._next_frame
+        hooks.has_frame = self._has_frame
+        hooks.subscribe_early = self.subscribe_early
         self._fail = fail
         self._report = report
-        self._known: WeakValueDictionary[Hashable, Subscription] = WeakValueDictionary()
-        self._all: dict[Subscription, None] = {}
+        self._known: WeakValueDictionary[Hashable, SubscriptionGroup] = WeakValueDictionary()
+        self._wanted: dict[Subscription, None] = {}
+        self._connections: dict[int, ConnectionSubscriptions] = {}
+        self._open: ConnectionSubscriptions | None = None
+        self._early: EarlySubscriptions | None = None
+        self._overdue: Overdue[Subscription] = Overdue(engine.loop, self._on_overdue)
 
-    def subscription(
-        self, subscribe: Any, unsubscribe: Any, acknowledged: Answer | None
-    ) -> Subscription:
-        """The subscription that all channels with this subscribe message share; any thread."""
-        asking = self._frame("subscribe", subscribe)
-        ending = None if unsubscribe is None else self._frame("unsubscribe", unsubscribe)
-        same: Hashable = subscribe if callable(subscribe) else asking()
+    def group(self, same: Hashable, make: Callable[[], SubscriptionGroup]) -> SubscriptionGroup:
+        """The group that all channels with this subscribe message share; any thread."""
         with self.loop.lock:
             found = self._known.get(same)
             if found is None:
-                found = self._known[same] = Subscription(asking, ending, acknowledged)
+                found = self._known[same] = make()
             return found
 
-    def add_channel(self, subscription: Subscription) -> None:
-        """Subscribe for one more channel, unless the connection carries it already."""
-        subscription.channels += 1
-        self._all[subscription] = None
-        epoch = self._outbox.epoch
-        if epoch is not None and epoch not in subscription.carried:
-            frame = self._subscribe_frame(subscription)
-            if frame is not None:
-                subscription.add_epoch(epoch)
-                self._outbox.write(frame)
+    # --- who wants what
 
-    def remove_channel(self, subscription: Subscription) -> None:
-        """Unsubscribe with the last of the channels, if the connection carries it."""
-        subscription.channels -= 1
-        if subscription.channels:
+    def want(self, subscription: Subscription, hub: ChannelHub) -> None:
+        """One more wants it; :meth:`ask` is to follow."""
+        subscription.hubs = (*subscription.hubs, hub)
+        if len(subscription.hubs) > 1:
             return
-        epoch = self._outbox.epoch
-        if epoch is not None and epoch in subscription.carried:
-            for frame in self._unsubscribe_frames(subscription):
-                self._outbox.write(frame)
-            subscription.discard_epoch(epoch)
-        if not subscription.carried:
-            self._all.pop(subscription, None)
+        self._wanted[subscription] = None
+        subscription.restart()
+        for connection in self._connections.values():
+            connection.want(subscription)
+        if self._open is not None and subscription in self._open.carried:
+            self._watch(subscription)  # it left, and is back before that was said
 
-    def discard(self, subscription: Subscription) -> None:
-        self._all.pop(subscription, None)
-        subscription.channels = 0
+    def leave(self, subscription: Subscription, hub: ChannelHub) -> None:
+        """One less wants it; :meth:`ask` is to follow."""
+        subscription.hubs = without(subscription.hubs, hub)
+        if subscription.hubs or subscription not in self._wanted:
+            return
+        del self._wanted[subscription]
+        self._overdue.discard(subscription)
+        for connection in self._connections.values():
+            connection.leave(subscription)
+
+    def ask(self, group: SubscriptionGroup) -> None:
+        """Write what is to be asked for, as soon as it may be."""
+        self._outbox.ask(soon=group.batch > 1)
+        if self._early is not None:
+            self._early.ask()
+
+    def discard(self, subscription: Subscription, epoch: int) -> None:
+        """It was refused there, or cannot be asked for."""
+        subscription.hubs = ()
+        self._wanted.pop(subscription, None)
+        self._overdue.discard(subscription)
+        for connection in self._connections.values():
+            if connection.epoch == epoch:
+                connection.forget(subscription)
+            else:
+                connection.leave(subscription)
 
     def clear(self) -> None:
-        for subscription in tuple(self._all):
-            self.discard(subscription)
+        for subscription in self._wanted:
+            subscription.hubs = ()
+        self._wanted.clear()
+        self._overdue.clear()
+        self._connections.clear()
+        self._open = self._early = None
+
+    def on_closed(self, epoch: int) -> None:
+        """A connection has ended, and what it carried with it."""
+        closed = self._connections.pop(epoch, None)
+        if closed is not None and closed is self._open:
+            self._open = None
+            self._overdue.clear()
+
+    # --- answers
 
     def on_message(self, epoch: int, message: Any) -> None:
         """Take a message of a connection, which may be an answer."""
-        for subscription in tuple(self._all):
-            if epoch not in subscription.unanswered:
-                continue
-            answer = self.answer(subscription, message)
-            if answer is None:
-                continue
-            subscription.unanswered.discard(epoch)
-            if answer is True:
-                continue
-            subscription.discard_epoch(epoch)
-            refused = SubscriptionRefused("the server refused the subscription")
-            self._fail(subscription, answer if isinstance(answer, Exception) else refused)
+        connection = self._connections.get(epoch)
+        if connection is None or not connection.unanswered:
+            return
+        for group in connection.unanswered.groups():
+            for subscription, verdict in self.answers(connection.unanswered, group, message):
+                self._on_answer(connection, subscription, verdict)
 
-    def answer(self, subscription: Subscription, message: Any) -> bool | Exception | None:
-        """The answer of a message to a subscription; ``None`` if it is not one."""
-        if subscription.acknowledged is None:
-            return None
+    def answers(
+        self, unanswered: Any, group: SubscriptionGroup, message: Any
+    ) -> Iterable[tuple[Subscription, Verdict]]:
+        """What a message says about the subscriptions of a group that have no answer."""
+        if group.acknowledged is None:
+            return ()
         try:
-            return subscription.acknowledged(message)
-        except BaseException as error:  # of the user's function
-            self._report(subscription.acknowledged, error)
-            return None
+            found: list[tuple[Subscription, Verdict]] = unanswered.resolve(
+                group, group.acknowledged(message)
+            )
+        except BaseException as error:  # of the user's function, or of what it returned
+            self._report(group.acknowledged, error)
+            return ()
+        return found
+
+    def _on_answer(
+        self, connection: ConnectionSubscriptions, subscription: Subscription, verdict: Verdict
+    ) -> None:
+        if verdict is True:
+            if subscription.group.is_watched:
+                subscription.unanswered = 0
+                subscription.asked_at = self.loop.event_loop.time()
+                self._watch(subscription)
+        elif subscription.hubs:
+            refused = SubscriptionRefused("the server refused the subscription")
+            self._fail(
+                subscription,
+                verdict if isinstance(verdict, Exception) else refused,
+                connection.epoch,
+            )
+        else:
+            connection.forget(subscription)
 
     def received(self, message: Any) -> Any:
         """A message after the interceptors, as observers get it."""
-        for intercept in self._engine.hooks.after_receive:
+        for intercept in self._hooks.after_receive:
             message = intercept(message)
         return message
 
-    def subscribe_early(self, link: Link, epoch: int) -> EarlySubscriptions:
+    # --- silence
+
+    def heard(self, subscriptions: Iterable[Subscription]) -> None:
+        """A message came for these."""
+        now = self.loop.event_loop.time()
+        for subscription in subscriptions:
+            subscription.heard_at = now
+
+    def _watch(self, subscription: Subscription) -> None:
+        """Look at it again when it may have been silent for too long."""
+        limit = self._patience(subscription)
+        if limit is not None:
+            self._overdue.set(subscription, self._last_sign(subscription) + limit)
+
+    def _last_sign(self, subscription: Subscription) -> float:
+        resumed_at = self._publisher.read_gate.resumed_at  # what was sent before may be unread
+        return max(subscription.asked_at, subscription.heard_at, resumed_at)
+
+    def _patience(self, subscription: Subscription) -> float | None:
+        group = subscription.group
+        if subscription.heard_at >= subscription.asked_at:
+            subscription.restart()
+        limit, repeats = group.stale_after, subscription.silent
+        if group.acknowledged_within is not None and self._awaits_answer(subscription):
+            limit, repeats = group.acknowledged_within, subscription.unanswered
+        return None if limit is None else limit * 2.0 ** min(repeats, PATIENCE)
+
+    def _awaits_answer(self, subscription: Subscription) -> bool:
+        is_answered = self._open is None or subscription not in self._open.unanswered
+        return not is_answered and subscription.heard_at < subscription.asked_at
+
+    def _on_overdue(self, subscription: Subscription) -> None:
+        connection, limit = self._open, self._patience(subscription)
+        if connection is None or limit is None or subscription not in connection.carried:
+            return
+        now = self.loop.event_loop.time()
+        if self._publisher.read_gate.is_paused:
+            self._overdue.set(subscription, now + limit)
+            return
+        at = self._last_sign(subscription) + limit
+        if at > now:
+            self._overdue.set(subscription, at)
+            return
+        answered = not self._awaits_answer(subscription)
+        silence = now - max(subscription.since, subscription.heard_at)
+        if answered:
+            subscription.silent += 1
+        else:
+            subscription.unanswered += 1
+        connection.ask_again(subscription, anew=answered)
+        self._publisher.publish(
+            ChannelStale(
+                epoch=connection.epoch,
+                channel=self._publisher.history.as_read(subscription.name),
+                silence=silence,
+                answered=answered,
+                at=self.loop.wall_time(),
+            )
+        )
+        self.ask(subscription.group)
+
+    # --- messages that ask
+
+    def subscribe_early(
+        self, link: Link, epoch: int, credential: Credential, on_asked: Callable[[], None]
+    ) -> EarlySubscriptions:
         """Subscribe on a connection that is not delivering yet (C13).
 
-        Its messages go to :meth:`EarlySubscriptions.on_message` until it delivers. The outbox does
-        not subscribe again when it opens the connection.
+        Its messages go to :meth:`EarlySubscriptions.on_message` until it delivers. What was asked
+        for by then is not asked for again.
         """
-        frames = self._subscribe_frames(epoch)
-        if frames:
-            with suppress(ConnectionLost):  # the transport reports the end
-                link.write(frames)
-        asked = [subscription for subscription in self._all if epoch in subscription.unanswered]
-        return EarlySubscriptions(self, asked)
+        for other in tuple(self._connections):
+            if other != self._outbox.epoch:
+                del self._connections[other]  # an earlier one that came to nothing
+        connection = self._connection(epoch)
+        connection.credential = credential
+        self._early = EarlySubscriptions(self, connection, link, self._outbox, on_asked)
+        return self._early
 
-    def _opening_frames(self, epoch: int) -> list[str | bytes]:
-        """The first messages to write on a connection that delivers from now on."""
-        frames = self._subscribe_frames(epoch)
-        for subscription in tuple(self._all):
-            if not subscription.channels:
-                del self._all[subscription]
-                if epoch in subscription.carried:
-                    frames.extend(self._unsubscribe_frames(subscription))
-            subscription.keep_epoch(epoch)
-        return frames
+    def _connection(self, epoch: int) -> ConnectionSubscriptions:
+        found = self._connections.get(epoch)
+        if found is None:
+            found = self._connections[epoch] = ConnectionSubscriptions(epoch, self._wanted)
+        return found
 
-    def _subscribe_frames(self, epoch: int) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        for subscription in tuple(self._all):
-            if subscription.channels and epoch not in subscription.carried:
-                frame = self._subscribe_frame(subscription)
-                if frame is not None:
-                    frames.append(frame)
-                    subscription.add_epoch(epoch)
-        return frames
+    def _has_frame(self, epoch: int) -> bool:
+        return self._connection(epoch).has_more
 
-    def _frame(self, name: str, value: Any) -> MakeFrame:
-        make: Callable[[], Any] = value if callable(value) else lambda: value
+    def _next_frame(self, epoch: int) -> str | bytes | None:
+        """The next message to write on the connection that delivers."""
+        if self._open is None or self._open.epoch != epoch:
+            self._on_open(epoch)
+        return self.next_frame_of(self._connection(epoch))
 
-        def frame() -> str | bytes:
-            data, _ = self._engine.encode_value(make())
-            if not isinstance(data, (str, bytes)):
-                raise TypeError(f"{name}: pass one whole message, not fragments")
-            return data
+    def _on_open(self, epoch: int) -> None:
+        self._early = None
+        self._open = connection = self._connection(epoch)
+        self._connections = {epoch: connection}
+        connection.credential = connection.early = None
+        self._overdue.clear()
+        for subscription in self._wanted:
+            subscription.restart()
+        for subscription in connection.carried:  # asked for before it delivered
+            self._on_asked(subscription)
 
-        if not callable(value):
-            frame()  # raises if it cannot be sent
-        return frame
-
-    def _subscribe_frame(self, subscription: Subscription) -> str | bytes | None:
-        try:
-            return subscription.subscribe()
-        except Exception as error:  # of the user's function: an error of its channels alone
-            failure = error
-        except BaseException as error:  # on_error takes an Exception
-            self._report(subscription.subscribe, error)
-            failure = RuntimeError(f"subscribe: raised {type(error).__name__}")
-        self.loop.run(lambda: self._fail(subscription, failure))
+    def next_frame_of(self, connection: ConnectionSubscriptions) -> str | bytes | None:
+        """The next message that can be made for a connection; what it asks for counts as asked."""
+        while (taken := connection.take()) is not None:
+            step, subscriptions = taken
+            group = subscriptions[0].group
+            make = group.subscribe if step is Step.SUBSCRIBE else group.unsubscribe
+            if make is None:
+                continue
+            try:
+                frame = make(self._subscribing(connection, subscriptions))
+            except BaseException as error:  # of the user's function
+                if len(subscriptions) > 1:
+                    connection.split(step, subscriptions)  # to find those that it is about
+                else:
+                    self._on_unmade(connection, step, subscriptions[0], make, error)
+                continue
+            if step is Step.SUBSCRIBE:
+                connection.carry(subscriptions)
+                for subscription in subscriptions if connection is self._open else ():
+                    self._on_asked(subscription)
+            return frame
         return None
 
-    def _unsubscribe_frames(self, subscription: Subscription) -> list[str | bytes]:
-        if subscription.unsubscribe is None:
-            return []
-        try:
-            return [subscription.unsubscribe()]
-        except BaseException as error:  # of the user's function; no channel is left to fail
-            self._report(subscription.unsubscribe, error)
-            return []
-
-
-class EarlySubscriptions:
-    """The answers on a connection that does not deliver yet; it is ready when all have come.
-
-    An answer takes effect when its message is delivered, after the switch: until then, a refusal
-    must not fail a channel that the old connection still carries.
-
-    Examples:
-        >>> answers = subscriptions.subscribe_early(link, epoch)  # the link delivers nothing yet
-        >>> answers.on_message(message)                  # for each message of that link
-        >>> answers.is_complete                          # handover(ready="acknowledged")
-    """
-
-    def __init__(self, subscriptions: Subscriptions, asked: Sequence[Subscription]) -> None:
-        self._subscriptions = subscriptions
-        self._unanswered = tuple(asked)
-
-    @property
-    def is_complete(self) -> bool:
-        """True if every subscription that still has channels has its answer."""
-        return not any(subscription.channels for subscription in self._unanswered)
-
-    def on_message(self, message: Any) -> None:
-        if not self._unanswered:
-            return
-        try:
-            value = self._subscriptions.received(message)
-        except BaseException as error:  # of the user's interceptor; reported at the delivery
-            self._subscriptions.loop.exit_later(error)
-            return
-        answer = self._subscriptions.answer
-        self._unanswered = tuple(
-            subscription for subscription in self._unanswered if answer(subscription, value) is None
+    def _subscribing(
+        self, connection: ConnectionSubscriptions, subscriptions: list[Subscription]
+    ) -> Subscribing:
+        credential = connection.credential or self._publisher.auth.value
+        return Subscribing(
+            epoch=connection.epoch,
+            keys=tuple(each.key for each in subscriptions if each.key is not None),
+            credential=for_user(credential.reveal()) if credential.known else None,
+            cursor=self._hooks.cursor(),
         )
+
+    def _on_asked(self, subscription: Subscription) -> None:
+        if subscription.group.is_watched:
+            subscription.asked_at = self.loop.event_loop.time()
+            if not (subscription.silent or subscription.unanswered):
+                subscription.since = subscription.asked_at
+            self._watch(subscription)
+
+    def _on_unmade(
+        self,
+        connection: ConnectionSubscriptions,
+        step: Step,
+        subscription: Subscription,
+        make: MakeFrame,
+        error: BaseException,
+    ) -> None:
+        """The message for one key cannot be made: an error of it alone, if it is still wanted."""
+        if step is Step.UNSUBSCRIBE or not isinstance(error, Exception):
+            self._report(make, error)
+        if step is Step.UNSUBSCRIBE:
+            return
+        failure = error
+        if not isinstance(failure, Exception):  # on_error takes an Exception
+            failure = RuntimeError(f"subscribe: raised {type(error).__name__}")
+        epoch, cause = connection.epoch, failure
+        self.loop.run(lambda: self._fail(subscription, cause, epoch))

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import pytest
-from internals import outbox_of, request_of, subscriptions_of
+from internals import carried_by, credential_of, outbox_of, request_of, subscriptions_of
 from reactivex.abc import DisposableBase
 from scene import A, Make, Scene
 
@@ -288,7 +288,8 @@ def test_a_greeting_is_ready_when_all_is_answered(clock: VirtualClock, scene: Ma
         dialled = dial.subscribe(lambda signal: opened.done() or opened.set_result(signal))
         link = await opened
         links.append(link)
-        greeting = subscriptions.subscribe_early(link, 7)
+        credential = credential_of(it.socket)
+        greeting = subscriptions.subscribe_early(link, 7, credential, lambda: None)
         for message in ("ok t", "noise", "ok u"):
             await asyncio.sleep(0)
             ready.append(greeting.is_complete)
@@ -353,10 +354,9 @@ def test_arguments_are_checked(scene: Make) -> None:
 def test_opened_comes_after_the_subscriptions(clock: VirtualClock, scene: Make) -> None:
     """C19: who hears ``Opened`` can rely on the subscriptions having been sent."""
     it = scene(watch=False, auth=A, latency=0.0)
-    channel: Any = it.socket.channel(**of("t"))
-    channel.subscribe()
-    carried: list[set[int]] = []
-    it.socket.opens.subscribe(lambda _: carried.append(set(channel._hub.subscription.carried)))
+    it.socket.channel(**of("t")).subscribe()
+    carried: list[int] = []
+    it.socket.opens.subscribe(lambda opened: carried.append(carried_by(it.socket, opened.epoch)))
     clock.advance(1.0)
-    assert carried == [{1}]
+    assert carried == [1]
     assert [type(event) for event in it.events if isinstance(event, Opened)] == []

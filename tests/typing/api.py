@@ -20,6 +20,10 @@ from rxsocket import (
     Carried,
     Carrier,
     Cause,
+    Channel,
+    ChannelFailed,
+    Channels,
+    ChannelStale,
     Closed,
     Codec,
     ConnectFailed,
@@ -35,6 +39,7 @@ from rxsocket import (
     Fresh,
     HandshakeRefused,
     InEffect,
+    Limits,
     Listener,
     Message,
     Missed,
@@ -65,6 +70,7 @@ from rxsocket import (
     State,
     Stored,
     Stream,
+    Subscribing,
     TopicFailed,
     Transport,
     ValueStream,
@@ -377,6 +383,20 @@ def topics(socket: Socket) -> None:
     trades.subscribe(emitter.with_params(symbol="X"))
 
 
+def _asking(keys: list[str], to: Subscribing) -> dict[str, Any]:
+    return {"args": keys, "token": to.credential, "after": to.cursor}
+
+
+def limited() -> None:
+    socket = Socket("ws://host/", limits=Limits(pace="5/s", burst=1, batch=200))
+    assert_type(Limits(5).rate, tuple[int, float] | None)
+    quotes = socket.channels(["a", "b"], subscribe=_asking, by=len, stale_after=60)
+    assert_type(quotes, Channels)
+    assert_type(quotes["a"], Channel)
+    observable: Observable[Any] = quotes
+    assert_type(observable.pipe(ops.map(str)), Observable[str])
+
+
 def receipts(socket: Socket) -> None:
     observable: Observable[Sent] = socket.send("text")
     assert_type(observable.pipe(ops.map(_sent_on)), Observable[int])
@@ -462,6 +482,12 @@ def told(event: Event) -> str:
         case TopicFailed(topic=topic, error=error):
             assert_type((topic, error), tuple[str, Exception])
             return topic
+        case ChannelFailed(channel=channel, error=error):
+            assert_type((channel, error), tuple[str, Exception])
+            return channel
+        case ChannelStale(channel=channel, silence=silence, answered=answered):
+            assert_type((channel, silence, answered), tuple[str, float, bool])
+            return channel
         case _:
             assert_never(event)
 
@@ -478,6 +504,8 @@ def wrong(problem: Problem) -> str:
             return str(error)
         case TopicFailed(topic=topic):
             return topic
+        case ChannelFailed(channel=channel):
+            return channel
         case Closed(reason=reason) | Dropped(reason=reason):
             return reason
         case Missed(first=first):

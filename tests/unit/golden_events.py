@@ -8,6 +8,8 @@ from rxsocket import (
     AddressFailed,
     AwaitingAuth,
     Cause,
+    ChannelFailed,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -31,6 +33,7 @@ from rxsocket import (
     SourceFailed,
     Stale,
     State,
+    SubscriptionRefused,
     TopicFailed,
     Undecodable,
     Verdict,
@@ -283,6 +286,17 @@ LIVE: dict[str, tuple[list[Event], State]] = {
             *LIVED,
             Missed(epoch=1, first=7, last=7, at=980.0),
             Missed(epoch=1, first=11, last=14, at=990.0),
+        ],
+        State.OPEN,
+    ),
+    "open, channels failed": (
+        [
+            *LIVED,
+            *(
+                ChannelFailed(epoch=1, channel=f"'K{at}'", error=SubscriptionRefused("no"), at=at)
+                for at in (970.0, 980.0)
+            ),
+            ChannelStale(epoch=1, channel="'BTC'", silence=30.0, at=990.0),
         ],
         State.OPEN,
     ),

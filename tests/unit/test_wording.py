@@ -11,6 +11,8 @@ from rxsocket import (
     Aborted,
     AwaitingAuth,
     Cause,
+    ChannelFailed,
+    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
@@ -35,6 +37,7 @@ from rxsocket import (
     SocketFailed,
     SourceFailed,
     Stale,
+    SubscriptionRefused,
     TopicFailed,
     Undecodable,
     Verdict,
@@ -158,6 +161,22 @@ SENTENCES: list[tuple[Event, str]] = [
     (
         TopicFailed(topic="trades", error=ValueError("price: no number")),
         "a payload of topic 'trades' was not decoded: price: no number",
+    ),
+    (
+        ChannelFailed(epoch=1, channel="'BTC'", error=SubscriptionRefused("the server said no")),
+        "channel 'BTC' failed: the server said no",
+    ),
+    (
+        ChannelFailed(epoch=1, channel="'BTC'", error=KeyError("px")),
+        "channel 'BTC' failed: KeyError: 'px'",
+    ),
+    (
+        ChannelStale(epoch=1, channel="'BTC'", silence=30.0),
+        "channel 'BTC' was asked for again: no message of it came over connection 1 for 30 s",
+    ),
+    (
+        ChannelStale(epoch=1, channel="'BTC'", silence=5.0, answered=False),
+        "channel 'BTC' was asked for again: no answer came over connection 1 for 5.0 s",
     ),
     (
         Dropped(epoch=1, count=256, reason="nobody subscribed"),

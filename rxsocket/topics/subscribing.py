@@ -1,0 +1,45 @@
+"""What a function that makes a subscribe message is told (C37)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from rxsocket.auth.credentials import Credential, CredentialValue
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Subscribing:
+    """What a ``subscribe=`` or ``unsubscribe=`` function may ask about; it takes it if it likes.
+
+    It is made for each message, as that is about to be written: nothing of a credential that was
+    left, or of another identity's, is in one (C14).
+
+    Attributes:
+        epoch: The connection that the message is for.
+        keys: The keys that it is about; none for a channel without ``key=``.
+        credential: The value of the credential of that connection, a mapping or a string; ``None``
+            if it has none. It is masked in the repr (C28).
+        cursor: The newest place in the stream, if the socket has a ``cursor=``.
+
+    Examples:
+        >>> def subscribe(keys, to):
+        ...     return {"type": "subscribe", "product_ids": keys, "jwt": sign(to.credential)}
+        >>> quotes = socket.channels(["BTC-USD", "ETH-USD"], subscribe=subscribe, by=product)
+    """
+
+    epoch: int
+    keys: tuple[Hashable, ...] = ()
+    credential: CredentialValue | None = None
+    cursor: Any = None
+
+    @property
+    def key(self) -> Any:
+        """The first of the keys; ``None`` without any."""
+        return self.keys[0] if self.keys else None
+
+    def __repr__(self) -> str:
+        masked = None if self.credential is None else Credential.of(self.credential).masked
+        about = f"epoch={self.epoch}, {len(self.keys)} keys, cursor={self.cursor!r}"
+        return f"Subscribing({about}, credential={masked})"
