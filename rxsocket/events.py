@@ -4,11 +4,11 @@ For each epoch (one connection, numbered from 1, never reused)::
 
     Connecting (Opened Message* Closed | ConnectFailed | Rejected | Aborted)
 
-and, of the socket as a whole: ``Waiting``, ``AwaitingAuth`` and ``Ended`` between epochs,
-``Renewed``, ``Stale``, ``Fresh`` and ``ChannelStale`` while one is open, ``Resumed`` at any time.
-Whatever went wrong without ending a stream is a value too: ``RenewalFailed``, ``ObserverFailed``,
-``SourceFailed``, ``SendFailed``, ``DecodeFailed``, ``TopicFailed``, ``ChannelFailed``, ``Dropped``,
-``Missed``, ``SlowConsumer``.
+and, of the socket as a whole: ``Waiting``, ``AwaitingAuth``, ``Gated`` and ``Ended`` between
+epochs, ``Renewed``, ``Stale``, ``Fresh`` and ``ChannelStale`` while one is open, ``Resumed`` at any
+time. Whatever went wrong without ending a stream is a value too: ``RenewalFailed``,
+``ObserverFailed``, ``SourceFailed``, ``SendFailed``, ``DecodeFailed``, ``TopicFailed``,
+``ChannelFailed``, ``Dropped``, ``Missed``, ``SlowConsumer``.
 
 ``at`` is the wall time in seconds since the epoch; it takes no part in comparisons. An exception in
 an event is compared by its kind and its text.
@@ -37,6 +37,8 @@ class Cause(Enum):
     LOGGED_OUT = "logged out"
     NO_CREDENTIAL = "no credential yet"
     RECONNECT = "reconnect() was called"
+    RENEW = "renew() was called"
+    GATED = "the gate is closed"
     CLOSE = "close() was called"
     LEFT = "the last subscriber left"
     LOOP_ENDED = "the event loop ended"
@@ -95,6 +97,7 @@ class Connecting(_Event):
         url: Address, without user info or query values. If it has to be asked for, that of the
             attempt before, or the name of what is asked.
         proxy: Address of the proxy that it goes through, without its password, if there is one.
+        reason: What ``renew(why=...)`` was told.
     """
 
     epoch: int
@@ -102,6 +105,7 @@ class Connecting(_Event):
     attempt: int
     url: str
     proxy: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +243,17 @@ class AwaitingAuth(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gated(_Event):
+    """The gate is closed: no attempt is made until it opens (C35).
+
+    Attributes:
+        reason: Why, in words: it said so, or it has said nothing yet.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stale(_Event):
     """The connection is open and answers, but no message came for ``silence`` seconds (C17)."""
 
@@ -301,9 +316,15 @@ class ObserverFailed(_Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceFailed(_Failure):
-    """The source of credentials failed or gave something unusable; the credential stays (C10)."""
+    """An Observable or a provider failed or gave something unusable; what it gave before stays.
+
+    Attributes:
+        error: What was wrong.
+        argument: What it was given as: ``"auth"`` (C10), ``"url"`` (C33) or ``"gate"`` (C35).
+    """
 
     error: Exception
+    argument: str = "auth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -323,20 +344,22 @@ class Renewed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalFailed(_Event):
-    """A change of credential could not be made; the connection ``epoch`` goes on as it is (C13).
+    """The connection ``epoch`` could not be renewed, and goes on as it is (C13, C34).
 
     Attributes:
         epoch: Number of the connection that goes on, with the credential it had.
         error: Why.
         refused: True if the server refused the new credential, or a second connection.
-        retry_in: Seconds until the change is tried again; ``None`` if it waits for the next attempt
-            to connect.
+        retry_in: Seconds until it is tried again; ``None`` if it waits for the next attempt to
+            connect.
+        cause: Why it was to be renewed.
     """
 
     epoch: int
     error: Exception
     refused: bool
     retry_in: float | None = None
+    cause: Cause = Cause.AUTH_CHANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -476,6 +499,7 @@ Event: TypeAlias = (
     | Aborted
     | Waiting
     | AwaitingAuth
+    | Gated
     | Stale
     | Fresh
     | Resumed

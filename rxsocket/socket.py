@@ -44,6 +44,7 @@ from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.sending.interceptors import Interceptor, Interceptors, Outgoing
 from rxsocket.sending.outbox import Sent
 from rxsocket.sending.payload import Sendable
+from rxsocket.session.gate import gated
 from rxsocket.session.supervisor import session
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
@@ -161,6 +162,9 @@ class Socket(Generic[T, S]):
             may ask for: ``Limits(pace="5/s", batch=200)``. What goes out waits for its turn (C36).
         linger: Seconds to stay connected after the last subscriber left.
         loop: The asyncio loop to live on, instead of the one chosen.
+        gate: An Observable of booleans that says whether it may be connected: at ``False`` the
+            connection is closed with 1000, at ``True`` the same subscribers are connected again.
+            Until its first value it is closed (C35).
         ping_interval: Seconds between keepalive pings; ``None`` for none.
         ping_timeout: Seconds to wait for a pong before the link counts as lost.
         heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
@@ -220,6 +224,7 @@ class Socket(Generic[T, S]):
         limits: Limits | None = None,
         linger: float = 0.0,
         loop: asyncio.AbstractEventLoop | None = None,
+        gate: Observable[bool] | None = None,
         # Liveness
         ping_interval: float | None = 20.0,
         ping_timeout: float | None = 20.0,
@@ -263,6 +268,7 @@ class Socket(Generic[T, S]):
             heartbeat=heartbeat,
             stale_after=stale_after,
             on_stale=on_stale,
+            gate=gate,
         )
         if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
@@ -300,10 +306,12 @@ class Socket(Generic[T, S]):
             groups       A---------B------------      with reconnect(), each is a group of its own
             switch_map   co-mm-mm-xco-mm-mm-mm--      c Connecting, o Opened, x Closed
         """
-        return self._engine.auth.subject.pipe(
+        connections = self._engine.auth.subject.pipe(
             group_renewals(_renews),  # C13
             switch_map(self._session),
         )
+        gate = self._engine.options.gate
+        return connections if gate is None else connections.pipe(gated(gate, self._engine))  # C35
 
     def _session(self, group: CredentialGroup[AuthUpdate]) -> Observable[Event]:
         return session(group, self._engine)
@@ -723,6 +731,39 @@ class Socket(Generic[T, S]):
     def reconnect(self) -> None:
         """Make a new connection now; a refused credential may be tried again (C9)."""
         self._engine.reconnect()
+
+    def renew(self, within: float | None = None, url: str | None = None, why: str = "") -> None:
+        """Renew the connection without a new credential, because the server says so (C34).
+
+        It is done as ``on_auth_change`` says: ``handover()`` makes the next connection first,
+        ``reconnect()`` and ``in_band()`` close the old one first. While none is open there is
+        nothing to renew: the next one is about to be made.
+
+        ::
+
+            messages   --1--2--goaway--3-----4--
+            within             |---------------|      seconds
+            renewal                    o~o            after a jitter, and in time whatever comes
+
+        Args:
+            within: Seconds until the old connection must be left. It begins after a part of them
+                that is different for each socket, so that many that are told at once do not dial
+                at once, and is over before they are: if the next connection is refused, or has not
+                caught up by then, the old one is closed, and the next one dialled at once. Left
+                out: it begins at once, and a next connection that is refused leaves the old one.
+            url: The address of the next attempt alone.
+            why: Text for the reason of the close, the events, ``explain()`` and the log; it may be
+                the server's.
+
+        Raises:
+            TypeError: If an argument is of a wrong type.
+            ValueError: If one cannot be used.
+
+        Examples:
+            >>> goaway = socket.messages.pipe(ops.filter(lambda message: "goaway" in message))
+            >>> goaway.subscribe(lambda _: socket.renew(within=2.0, why="the server said goaway"))
+        """
+        self._engine.renew(within, url, why)
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         """Close the connection and complete every stream. Calling it twice does no harm.

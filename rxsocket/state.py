@@ -19,6 +19,7 @@ from rxsocket.events import (
     Connecting,
     Ended,
     Event,
+    Gated,
     Opened,
     Rejected,
     Waiting,
@@ -37,6 +38,8 @@ class State(Enum):
     """Between two attempts."""
     AWAITING_AUTH = "awaiting auth"
     """The credential was refused, or there is none: another one is needed."""
+    GATED = "gated"
+    """The gate is closed: it waits until ``gate=`` says ``True``."""
     CLOSED = "closed"
     """Ended. A new subscriber starts it afresh."""
 
@@ -59,9 +62,11 @@ OUR_OWN_DOING: Mapping[Cause, State] = MappingProxyType(
         Cause.ADDRESS_CHANGED: State.CONNECTING,
         Cause.RECONNECT: State.CONNECTING,
         Cause.MAX_AGE: State.CONNECTING,
+        Cause.RENEW: State.CONNECTING,
         Cause.HANDED_OVER: State.OPEN,
         Cause.LOGGED_OUT: State.AWAITING_AUTH,
         Cause.REFUSED: State.AWAITING_AUTH,
+        Cause.GATED: State.GATED,
         Cause.LEFT: State.IDLE,
         Cause.CLOSE: State.CLOSED,
         Cause.LOOP_ENDED: State.CLOSED,
@@ -103,6 +108,8 @@ class States:
                 return State.WAITING
             case AwaitingAuth():
                 return State.AWAITING_AUTH
+            case Gated():
+                return State.GATED
             case Ended():
                 return State.CLOSED
             case _:

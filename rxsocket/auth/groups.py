@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.subject import Subject
 
 from rxsocket.runtime.direct import DirectObservable
 
@@ -22,28 +21,29 @@ class CredentialGroup(Generic[T]):
             disposed finds here why.
     """
 
-    __slots__ = ("_renewals", "first", "superseded_by")
+    __slots__ = ("_follower", "first", "superseded_by")
 
     def __init__(self, first: T) -> None:
         self.first = first
         self.superseded_by: T | None = None
-        self._renewals: Subject[T] | None = None
+        self._follower: abc.ObserverBase[T] | None = None
 
-    @property
-    def renewals(self) -> Observable[T]:
-        """Those that follow it within the group, from now on."""
-        if self._renewals is None:
-            self._renewals = Subject()
-        return self._renewals
+    def follow(self, renewals: abc.ObserverBase[T]) -> None:
+        """Give an observer those that follow the first one within the group, from now on.
+
+        There is one follower, the session: so no subject is needed, which most sockets would never
+        use.
+        """
+        self._follower = renewals
 
     def renew(self, credential: T) -> None:
-        if self._renewals is not None:
-            self._renewals.on_next(credential)
+        if self._follower is not None:
+            self._follower.on_next(credential)
 
     def complete(self, superseded_by: T) -> None:
         self.superseded_by = superseded_by
-        if self._renewals is not None:
-            self._renewals.on_completed()
+        if self._follower is not None:
+            self._follower.on_completed()
 
 
 def group_renewals(
@@ -63,7 +63,7 @@ def group_renewals(
         renews: Given the current credential and the next, whether the next one is a renewal.
 
     Returns:
-        An operator. The ``renewals`` of a group complete when the next group begins.
+        An operator. The follower of a group completes when the next group begins.
     """
 
     def operator(source: Observable[T]) -> Observable[CredentialGroup[T]]:

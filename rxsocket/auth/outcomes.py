@@ -15,6 +15,7 @@ from rxsocket.events import (
     Connecting,
     Ended,
     Event,
+    Gated,
     Message,
     Opened,
     Rejected,
@@ -71,7 +72,7 @@ class Overtaken:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The socket is not running: it will be used when the socket starts."""
+    """The socket is not running, or its gate is closed: it is kept for when it starts or opens."""
 
 
 AuthChange: TypeAlias = InEffect | Refused | NotInEffect | Overtaken | Stored
@@ -177,6 +178,8 @@ class AuthChanges:
                 self._settle(InEffect(None))
             case AwaitingAuth(reason=reason):
                 self._settle(Refused(reason))
+            case Gated():
+                self.on_stop()
             case Ended(error=error, cause=cause):
                 if not self._is_tried or (error is None and cause is not Cause.PEER):
                     self.on_stop()

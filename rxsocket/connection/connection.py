@@ -70,6 +70,7 @@ class Connection(abc.ObserverBase[Signal]):
         on_event: Called with what happens to it, until it is closed.
         on_link: Called when it could open, where another one delivers still; else it opens.
         on_early_message: Called with the value of each message that comes before it opens.
+        reason: The words of who asked for it.
 
     Attributes:
         credential: What it was dialled with, or renewed with.
@@ -93,6 +94,7 @@ class Connection(abc.ObserverBase[Signal]):
         on_event: Callable[[Connection, Event], None],
         on_link: Callable[[Connection], None] | None = None,
         on_early_message: Callable[[Any], None] | None = None,
+        reason: str = "",
     ) -> None:
         self.epoch = epoch
         self.cause = cause
@@ -115,6 +117,7 @@ class Connection(abc.ObserverBase[Signal]):
         self._on_event = on_event
         self._on_link = on_link
         self._on_early_message = on_early_message
+        self._reason = reason
         self._codec = engine.options.codec
         self._decode = decoding(self._codec, engine.publisher) if self._codec else None
         self._request: Request | None = None
@@ -139,6 +142,7 @@ class Connection(abc.ObserverBase[Signal]):
             attempt=self.attempt,
             url=url,
             proxy=proxy,
+            reason=self._reason,
             at=self._loop.wall_time(),
         )
         self._on_event(self, began)
@@ -431,7 +435,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
         self._run_state.closing.add_ended(link)
-        reason = self._as_read(signal.reason)
+        reason = self._publisher.history.as_read(signal.reason)
         end = End(code=signal.sent or signal.code, reason=reason)
         if self.opened_at is None:
             said = f"closed with {signal.code} {reason}".rstrip()
@@ -492,9 +496,5 @@ class Connection(abc.ObserverBase[Signal]):
             self._transport.dispose()
 
     def _gap(self, opened_at: float) -> float | None:
-        """Seconds that the socket was without a connection."""
         closed_at = self._run_state.closed_at
         return None if closed_at is None else opened_at - closed_at
-
-    def _as_read(self, text: str) -> str:
-        return self._publisher.history.as_read(text)

@@ -35,8 +35,9 @@ from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.auth.strategies import Reconnect
 from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.options import SocketOptions
+from rxsocket.engine.renewal_request import RenewalRequest
 from rxsocket.engine.run_state import RunState
-from rxsocket.errors import IdentityChanged
+from rxsocket.errors import AddressFailed, IdentityChanged
 from rxsocket.events import Cause, SourceFailed
 from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
@@ -60,11 +61,13 @@ class AuthUpdate:
         source: The credential, or what is asked for it.
         cause: Why it is used now.
         renews_connection: Whether the connection that is open is renewed with it, not closed.
+        request: What ``renew()`` asks for, of which the source is the same as before.
     """
 
     source: CredentialSource
     cause: Cause
     renews_connection: bool = False
+    request: RenewalRequest | None = None
 
 
 class AuthManager:
@@ -146,6 +149,18 @@ class AuthManager:
         self.renewing = None
         self._forget_renewal()
 
+    def pause(self) -> None:
+        """No connection is made for now: the newest credential is for when that is over."""
+        renewing, self.renewing = self.renewing, None
+        if self.provider is not None:
+            self.provider.cancel()
+        if renewing is not None:
+            self._publisher.set_credential(renewing)
+
+    def resume(self, cause: Cause) -> None:
+        """Connections are made again, with the current source."""
+        self.subject.on_next(AuthUpdate(self.subject.value.source, cause))
+
     def forget(self) -> None:
         """In a forked child: the parent's sessions do not follow what happens here."""
         self.subject = DirectBehaviorSubject(self.subject.value)
@@ -158,21 +173,30 @@ class AuthManager:
         """Close the connection and dial again with the current source."""
         self._emit(AuthUpdate(self.subject.value.source, Cause.RECONNECT))
 
-    def renew(self, cause: Cause) -> None:
-        """Make the next connection, with the current source, as ``on_auth_change`` says (C13).
+    def on_address_changed(self) -> None:
+        """There is another address, unless the credential has its own (C33).
 
-        An attempt under way is given up, and a wait for one is over; who awaits a credential goes
-        on doing so.
+        The next connection is made with the current source, as ``on_auth_change`` says: an attempt
+        under way is given up, and a wait for one is over; who awaits a credential goes on doing so.
         """
+        if (self.renewing or self._publisher.auth.value).address is not None:
+            return
         if self._run_state.is_running and self._publisher.state.value is not State.AWAITING_AUTH:
             self._run_state.dials_soon = True
-            source = self.subject.value.source
+            source, cause = self.subject.value.source, Cause.ADDRESS_CHANGED
             self.subject.on_next(AuthUpdate(source, cause, renews_connection=self._may_renew))
 
-    def on_address_changed(self) -> None:
-        """There is another address, unless the credential has its own (C33)."""
-        if (self.renewing or self._publisher.auth.value).address is None:
-            self.renew(Cause.ADDRESS_CHANGED)
+    def renew(self, request: RenewalRequest) -> None:
+        """Renew the connection that is open, with the current source (C34)."""
+        if self._publisher.state.value is State.OPEN:  # else the next one is about to be made
+            self.subject.on_next(
+                AuthUpdate(
+                    self.subject.value.source,
+                    Cause.RENEW,
+                    renews_connection=True,
+                    request=request,
+                )
+            )
 
     # --- where it comes from
 
@@ -220,7 +244,8 @@ class AuthManager:
 
     def on_failure(self, error: Exception) -> None:
         """What gives credentials or addresses failed; from any thread."""
-        event = SourceFailed(error=error, at=self._loop.wall_time())
+        argument = "url" if isinstance(error, AddressFailed) else "auth"
+        event = SourceFailed(error=error, argument=argument, at=self._loop.wall_time())
         self._loop.run(lambda: self._publisher.publish(event))
 
     def _is_refused(self, credential: Credential) -> bool:
@@ -257,6 +282,10 @@ class AuthManager:
         if not self._run_state.is_running:
             self._store(credential)
             receipt.settle(Stored())
+            return
+        if self._publisher.state.value is State.GATED:
+            self._change(credential)
+            receipt.settle(InEffect(None) if credential is LOGGED_OUT else Stored())
             return
         changes, epoch = self._publisher.changes, self._run_state.epoch
         is_newest = credential == (self.renewing or self._publisher.auth.value)

@@ -15,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from rxsocket.codecs import encoded
 from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.auth import AuthManager
 from rxsocket.engine.options import SocketOptions, written_secrets
+from rxsocket.engine.renewal_request import RenewalRequest, renewal_request
 from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
 from rxsocket.errors import NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
@@ -43,6 +45,7 @@ from rxsocket.state import State
 from rxsocket.streams.multicast import subscribing_again
 from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.transports.base import Fragments
+from rxsocket.url import Address
 
 MOST_REFUSED = 100
 """Times that an observer is told that the socket is closed: ``retry()`` would ask for ever."""
@@ -170,6 +173,11 @@ class Engine:
 
     def reconnect(self) -> None:
         self.loop.run(self._reconnect)
+
+    def renew(self, within: Any, url: Any, why: Any) -> None:
+        request = renewal_request(within, why, self.publisher.history.as_read)
+        address = None if url is None else self.addresses.checked(url, "renew(url)")
+        self.loop.run(lambda: self._renew(request, address))
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         receipt = self._receipt()
@@ -302,6 +310,14 @@ class Engine:
         self.run_state.refusals.forget()
         if self._run is not None:
             self.auth.redial()
+
+    def _renew(self, request: RenewalRequest, address: Address | None) -> None:
+        if self._run is None:
+            return
+        if address is not None:
+            self.addresses.use_once(address)
+            request = replace(request, elsewhere=True)
+        self.auth.renew(request)
 
     def _close_soon(self, *, interrupted: bool) -> Receipt[None]:
         receipt = self.close()

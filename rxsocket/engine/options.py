@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from reactivex import Observable
+
 from rxsocket.auth.carrier import AnyCarrier, Carried, Combinable, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
 from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Identity
@@ -71,6 +73,7 @@ def _policy(
     heartbeat: Any,
     stale_after: Any,
     on_stale: Any,
+    gate: Any,
 ) -> dict[str, Any]:
     """What is not about the handshake, checked."""
     if clean_close not in ("complete", "reconnect"):
@@ -87,6 +90,8 @@ def _policy(
         instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
     if verdicts is not None:
         function_of_one("verdicts", verdicts, "a function of an End, such as standard()")
+    if gate is not None:
+        instance("gate", gate, Observable, "an Observable of booleans or None")
     is_limited = max_attempts is not None or give_up_after is not None
     return {
         "name": name_or_none("name", name),
@@ -111,6 +116,7 @@ def _policy(
         "heartbeat": heartbeat,
         "stale_after": seconds_or_none("stale_after", stale_after),
         "on_stale": on_stale,
+        "gate": gate,
     }
 
 
@@ -238,6 +244,7 @@ class SocketOptions:
     heartbeat: Heartbeat | None
     stale_after: float | None
     on_stale: Literal["event", "reconnect"]
+    gate: Observable[bool] | None
 
     @classmethod
     def checked(

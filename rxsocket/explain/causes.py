@@ -133,12 +133,20 @@ CAUSES: Mapping[Cause, str] = {
 BEGUN: Mapping[Cause, str] = {
     Cause.STARTED: "somebody subscribed",
     Cause.REFUSED: "there is another credential than the one refused",
+    Cause.GATED: "the gate has opened",
 }
 """Why there is an attempt, where the cause's own words do not say it."""
 
 
-def attempt_reason(cause: Cause) -> str:
-    return BEGUN.get(cause, cause.value)
+def attempt_reason(cause: Cause, said: str = "") -> str:
+    """Why there is an attempt.
+
+    Args:
+        cause: Why.
+        said: What ``renew()`` was told.
+    """
+    text = BEGUN.get(cause, cause.value)
+    return f"{text}: {quoted(said)}" if said else text
 
 
 def meaning(code: int) -> str:
@@ -161,6 +169,10 @@ def closing(event: Closed) -> str:
         return event.reason or cause
     if event.cause is Cause.SILENT and event.reason == "keepalive ping timeout":
         return cause
+    if event.cause is Cause.GATED:
+        return "the gate was closed"
+    if event.cause in (Cause.RENEW, Cause.HANDED_OVER) and said:
+        return f"{cause}:{said}"
     if event.cause in (Cause.REFUSED, Cause.SILENT):
         return cause + (f": {event.reason}" if event.reason else "")
     return cause + said

@@ -13,28 +13,16 @@ from typing import TypeGuard, TypeVar
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
-    ChannelFailed,
-    ChannelStale,
     Closed,
     ConnectFailed,
     Connecting,
-    DecodeFailed,
-    Dropped,
     Ended,
     Event,
     Fresh,
-    Missed,
-    ObserverFailed,
+    Gated,
     Opened,
     Rejected,
-    RenewalFailed,
-    Renewed,
-    Resumed,
-    SendFailed,
-    SlowConsumer,
-    SourceFailed,
     Stale,
-    TopicFailed,
     Waiting,
 )
 from rxsocket.explain.causes import (
@@ -46,7 +34,8 @@ from rxsocket.explain.causes import (
     socket_failure,
 )
 from rxsocket.explain.format import span
-from rxsocket.explain.wording import READS_SLOWLY, advice, sentence, where_it_went
+from rxsocket.explain.notes import notes_about
+from rxsocket.explain.wording import READS_SLOWLY, advice, where_it_went
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.state import State, States
 
@@ -147,6 +136,7 @@ class _Explainer:
             State.OPEN: self._open,
             State.WAITING: self._waiting,
             State.AWAITING_AUTH: self._awaiting_auth,
+            State.GATED: self._gated,
             State.CLOSED: self._closed,
         }[self._state]()
 
@@ -161,13 +151,13 @@ class _Explainer:
 
     def _connecting(self) -> Explanation:
         attempt = self._last(Connecting)
-        cause = Cause.STARTED if attempt is None else attempt.cause
+        begun = attempt_reason(Cause.STARTED) if attempt is None else _begun(attempt)
         failed = self._failed_attempts()
         number = f" (attempt {failed + 1})" if failed else ""
         slow = self._since is not None and self._now - self._since >= SLOW
         return self._explained(
             doing=f"connecting{self._way()}{self._lasting}{number}",
-            why=self._outage() or attempt_reason(cause),
+            why=self._outage() or begun,
             next="the server's answer",
             advice="check that the server can be reached, and how long auth= takes" if slow else "",
         )
@@ -257,6 +247,21 @@ class _Explainer:
         left = max(0.0, awaiting.at + awaiting.retry_in - self._now)
         again = f"this one, which was accepted before, is tried again in {span(left)}"
         return f"{asked}; {again}" if awaiting.asks else again
+
+    def _gated(self) -> Explanation:
+        gated, before = self._last(Gated), self._outage()
+        reason = Cause.GATED.value if gated is None else gated.reason
+        why = [before] if self._closed_by_gate() else [before, reason]
+        return self._explained(
+            doing=f"waiting for the gate to open{self._lasting}",
+            why="; then ".join(filter(None, why)),
+            next="an attempt, as soon as gate= says True",
+            advice="let gate= emit True",
+        )
+
+    def _closed_by_gate(self) -> bool:
+        end = self._last_end()
+        return isinstance(end, Closed) and end.cause is Cause.GATED
 
     def _closed(self) -> Explanation:
         ended = self._last(Ended)
@@ -378,7 +383,8 @@ class _Explainer:
             return ""
         old = self._took_over(opened)
         if old is not None:
-            reason = attempt_reason(opened.cause)
+            attempt = self._attempt(opened.epoch)
+            reason = attempt_reason(opened.cause) if attempt is None else _begun(attempt)
             return f"took over from connection {old.epoch} without a gap: {reason}"
         attempts = "" if opened.attempts == 1 else f" and {opened.attempts} attempts"
         before = self._outage(opened)
@@ -398,12 +404,20 @@ class _Explainer:
                 return event
         return None
 
+    def _attempt(self, epoch: int) -> Connecting | None:
+        attempts = (event for event in reversed(self._history) if isinstance(event, Connecting))
+        return next((attempt for attempt in attempts if attempt.epoch == epoch), None)
+
     def _last(self, kind: type[T]) -> T | None:
         return next((e for e in reversed(self._history) if isinstance(e, kind)), None)
 
 
 def _is_about_url(event: Event) -> TypeGuard[Connecting | Opened]:
     return isinstance(event, (Connecting, Opened)) and bool(event.url)
+
+
+def _begun(attempt: Connecting) -> str:
+    return attempt_reason(attempt.cause, attempt.reason)
 
 
 def _transitions(history: Sequence[Event]) -> list[tuple[Event, State]]:
@@ -415,82 +429,3 @@ def _transitions(history: Sequence[Event]) -> list[tuple[Event, State]]:
         for event, state in led
         if state is not None and (state is not State.OPEN or isinstance(event, Opened))
     ]
-
-
-MOST = 3
-"""Notes in one explanation."""
-
-NOTED = (
-    Renewed,
-    RenewalFailed,
-    Resumed,
-    ObserverFailed,
-    SourceFailed,
-    SendFailed,
-    DecodeFailed,
-    TopicFailed,
-    ChannelFailed,
-    ChannelStale,
-    Dropped,
-    Missed,
-    SlowConsumer,
-)
-"""Events that lead to no state, and are worth a note."""
-
-
-def notes_about(
-    history: Sequence[Event],
-    now: float,
-    forgotten: Mapping[type[Event], int] = _NONE,
-) -> tuple[str, ...]:
-    """What else happened since the last connection opened: the last three things, oldest first.
-
-    Of what repeats, as messages that are not sent do, there is the latest, and how many there were.
-
-    Args:
-        history: What happened, oldest first.
-        now: The wall time, in seconds since the epoch.
-        forgotten: How many of each kind the history has left out.
-
-    Examples:
-        >>> notes_about([Dropped(epoch=1, count=2, reason="nobody subscribed", at=1.0)], 2.0)
-        ('2 messages dropped: nobody subscribed',)
-    """
-    notes: dict[object, str] = {}
-    counts: dict[object, int] = dict(forgotten.items())
-    for event in reversed(history):
-        if isinstance(event, Opened):
-            break
-        if isinstance(event, NOTED):
-            subject = _subject(event)
-            counts[subject] = counts.get(subject, 0) + 1
-            if subject not in notes:
-                notes[subject] = _note(event, now)
-    latest = list(notes)[:MOST]
-    return tuple(notes[one] + _repeated(one, counts[one]) for one in reversed(latest))
-
-
-def _subject(event: Event) -> object:
-    """What two events have in common of which only the latest is noted."""
-    match event:
-        case Renewed() | RenewalFailed():
-            return Renewed  # only the latest of either is still true
-        case SlowConsumer(observer=observer, stream=stream):
-            return SlowConsumer, observer, stream
-        case TopicFailed(topic=topic):
-            return TopicFailed, topic
-        case ChannelFailed() | ChannelStale():
-            return type(event)
-        case SendFailed() | DecodeFailed() | SourceFailed() | Missed():
-            return type(event)
-        case _:
-            return id(event)
-
-
-def _note(event: Event, now: float) -> str:
-    text = sentence(event, f"{span(now - event.at)} ago")
-    return f"{text}; {advice(event)}" if isinstance(event, (DecodeFailed, SlowConsumer)) else text
-
-
-def _repeated(subject: object, count: int) -> str:
-    return f" (the latest of {count})" if count > 1 and subject is not Renewed else ""

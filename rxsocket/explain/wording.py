@@ -6,7 +6,7 @@ can do about it. Nothing in either is secret (C28): messages are not in them.
 
 from __future__ import annotations
 
-from rxsocket.errors import AddressFailed, SubscriptionRefused
+from rxsocket.errors import SubscriptionRefused
 from rxsocket.events import (
     Aborted,
     AwaitingAuth,
@@ -21,6 +21,7 @@ from rxsocket.events import (
     Ended,
     Event,
     Fresh,
+    Gated,
     Message,
     Missed,
     ObserverFailed,
@@ -68,10 +69,10 @@ def sentence(event: Event, ago: str = "") -> str:
     """
     then = f" {ago}" if ago else ""
     match event:
-        case Connecting(url=url, attempt=attempt, cause=cause, proxy=proxy):
+        case Connecting(url=url, attempt=attempt, cause=cause, proxy=proxy, reason=reason):
             way = f" through the proxy {proxy}" if proxy else ""
             which = f", attempt {attempt}" if attempt > 1 else ""
-            return f"connecting to {url}{way}{which}: {attempt_reason(cause)}"
+            return f"connecting to {url}{way}{which}: {attempt_reason(cause, reason)}"
         case Opened(epoch=epoch, gap=gap, url=url, moved=moved):
             where = f" at {url}" if moved and url else ""
             return f"connection {epoch} is open{where}" + ("" if gap is None else f", {_gap(gap)}")
@@ -91,6 +92,8 @@ def sentence(event: Event, ago: str = "") -> str:
             which = "another" if cause is Cause.REFUSED else "a"
             asked = "; the function given as auth= is asked for one" if asks else ""
             return f"waiting for {which} credential: {reason}{where_it_went(event, reason)}{asked}"
+        case Gated(reason=reason):
+            return f"waiting for the gate to open: {reason}"
         case Ended(error=error, cause=cause):
             return f"the socket ended: {cause.value if error is None else socket_failure(error)}"
         case Renewed(epoch=epoch):
@@ -152,16 +155,20 @@ def _problem(
     then: str,
 ) -> str:
     match event:
-        case RenewalFailed(error=error):
+        case RenewalFailed(cause=Cause.AUTH_CHANGED, error=error):
             return (
                 f"the credential could not be changed{then}: {failure(error)}; the connection goes "
                 f"on with the one it had, and the change is tried again {_next_try(event)}"
             )
+        case RenewalFailed(epoch=epoch, error=error):
+            return (
+                f"connection {epoch} could not be renewed{then}: {failure(error)}; it goes on, and "
+                f"that is tried again {_next_try(event)}"
+            )
         case ObserverFailed(observer=observer, stream=stream, error=error, detached=detached):
             rest = " and gets nothing more" if detached else ""
             return f"observer {observer} of {stream} raised {kind_and_text(error)}{then}{rest}"
-        case SourceFailed(error=error):
-            argument = "url" if isinstance(error, AddressFailed) else "auth"
+        case SourceFailed(error=error, argument=argument):
             return f"what was given as {argument}= failed{then}: {describe(error)}"
         case SendFailed(error=error):
             return f"a message was not sent{then}: {describe(error).removeprefix('not sent: ')}"
@@ -206,5 +213,9 @@ def _closed(event: Closed) -> str:
 def _next_try(event: RenewalFailed) -> str:
     if event.retry_in is not None:
         return f"{span(event.retry_in)} after that"
+    if event.cause is Cause.MAX_AGE:
+        return "when it gets old again"
+    if event.cause is Cause.RENEW:
+        return "when renew() is called again"
     otherwise = ", unless set_auth(...) gives another" if event.refused else ""
     return f"at the next attempt to connect{otherwise}"

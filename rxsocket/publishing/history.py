@@ -16,6 +16,7 @@ from rxsocket.events import (
     Ended,
     EpochEnd,
     Event,
+    Gated,
     ObserverFailed,
     Opened,
     Rejected,
@@ -26,7 +27,7 @@ from rxsocket.explain.causes import kind_and_text
 from rxsocket.texts import printable
 
 KEPT = 100
-LIFE = frozenset((Connecting, Opened, *get_args(EpochEnd), Waiting, AwaitingAuth, Ended))
+LIFE = frozenset((Connecting, Opened, *get_args(EpochEnd), Waiting, AwaitingAuth, Gated, Ended))
 """Events that lead from one state to the next."""
 CREDENTIALS_KEPT = 20
 LONGEST = 500

@@ -26,6 +26,7 @@ from rxsocket.events import (
     Ended,
     Event,
     Fresh,
+    Gated,
     Missed,
     ObserverFailed,
     Opened,
@@ -45,6 +46,7 @@ logger = logging.getLogger("rxsocket")
 LEVELS: Mapping[type[Event], int] = {
     Opened: logging.INFO,
     Closed: logging.INFO,
+    Gated: logging.INFO,
     ConnectFailed: logging.WARNING,
     Rejected: logging.WARNING,
     Stale: logging.WARNING,

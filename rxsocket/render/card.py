@@ -39,6 +39,7 @@ STATE_STYLES: dict[State, tuple[str, str]] = {
     State.OPEN: ("#009e73", "●"),
     State.WAITING: ("#e69f00", "◑"),
     State.AWAITING_AUTH: ("#cc79a7", "◆"),
+    State.GATED: ("#0072b2", "◇"),
     State.CLOSED: ("#6e7781", "■"),
 }
 """A colour of Okabe and Ito's, and a sign that most fonts have."""

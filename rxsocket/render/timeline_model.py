@@ -22,6 +22,7 @@ from rxsocket.events import (
     EpochEnd,
     Event,
     Fresh,
+    Gated,
     Missed,
     ObserverFailed,
     Opened,
@@ -47,6 +48,8 @@ END_LABELS: Mapping[Cause, str] = {
     Cause.LOGGED_OUT: "logged out",
     Cause.CLOSE: "close()",
     Cause.RECONNECT: "reconnect()",
+    Cause.RENEW: "renew()",
+    Cause.GATED: "gate closed",
     Cause.LEFT: "nobody left",
     Cause.LOST: "lost",
     Cause.SILENT: "no pong",
@@ -176,6 +179,8 @@ class TimelineModel:
             case AwaitingAuth(at=at):
                 label = "awaiting a credential"
                 self._begin_pause(at, label, sentence(event), awaits_credential=True)
+            case Gated(at=at):
+                self._begin_pause(at, "gate closed", sentence(event))
             case Ended(at=at):
                 self._end_pause(at)
                 self.notes.append(TimelineNote(at, "ended", sentence(event)))

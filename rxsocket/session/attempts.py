@@ -30,6 +30,8 @@ from rxsocket.url import Address
 
 CHANGE_SPACING = 0.05
 """Seconds between two dials in a burst of changes (C7)."""
+HURRIED = 0.05
+"""Half the seconds until an attempt is repeated because of a deadline; doubled each time."""
 OLD_PEER_TIMEOUT = 0.05
 """Seconds that an old peer has to answer our close before the next handshake is sent (C5)."""
 
@@ -51,6 +53,8 @@ class Attempts:
         waits_for_old_peer: Whether the next attempt follows as soon as the old peer has answered
             our close, as the refusal may have been only because of that one (C5).
         verdict_error: What the user's ``verdicts`` raised.
+        open_by: When the next connection is to be open, on the loop's clock, as the old one was
+            left because of a deadline; ``None`` for no matter when.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Attempts:
         self.waits_for_old_peer = False
         self._waited_for_old_peer = False  # once for each outage
         self.verdict_error: Exception | None = None
+        self.open_by: float | None = None
 
     def dispose(self, reason: StopReason) -> None:
         """The session is over: close what it made."""
@@ -97,6 +102,19 @@ class Attempts:
         run_state.dialled_at = loop.time()
         run_state.credential_changed = run_state.dials_soon = False
 
+    def hurried_delay(self) -> float | None:
+        """Seconds until an attempt that failed is repeated because of a deadline, if it is (C34).
+
+        A server that allows one connection may not have noticed yet that the old one was left.
+        """
+        if self.open_by is None:
+            return None
+        now, delay = self._loop.event_loop.time(), HURRIED * 2.0 ** min(self.retries.attempts, 9)
+        if now + delay <= self.open_by and self.retries.limit(delay, now) is None:
+            return delay
+        self.open_by = None
+        return None
+
     def ask(self, connection: Connection | None = None) -> Ask:
         """What a function of the user's is told that is asked for the next attempt.
 
@@ -110,9 +128,9 @@ class Attempts:
         cursor = self._engine.hooks.cursor()
         return ask if cursor is None else replace(ask, cursor=cursor)
 
-    def begin(self, cause: Cause) -> Connection:
+    def begin(self, cause: Cause, reason: str = "") -> Connection:
         """Make the connection of the socket; what happens goes to the observer."""
-        connection = self._connection(cause, self.retries)
+        connection = self._connection(cause, self.retries, reason=reason)
         self.active = connection
         self._dial(connection)
         return connection
@@ -123,6 +141,7 @@ class Attempts:
         retries: RetryState,
         on_link: Callable[[Connection], None],
         on_early_message: Callable[[Any], None],
+        reason: str = "",
     ) -> Connection:
         """Make a connection beside the active one, which it becomes when it is adopted.
 
@@ -131,28 +150,29 @@ class Attempts:
             retries: What counts and judges it.
             on_link: Called when it could open.
             on_early_message: Called with each message that it gets before it is open.
+            reason: Why, in somebody's words.
         """
-        connection = self._connection(cause, retries, on_link, on_early_message)
+        connection = self._connection(cause, retries, on_link, on_early_message, reason)
         self._beside[connection] = retries
         self._dial(connection)
         return connection
 
-    def adopt(self, connection: Connection) -> None:
+    def adopt(self, connection: Connection, reason: str = "") -> None:
         """Make a connection the active one; the one before it is closed."""
         before = self.active
         if before is not None:
-            self._close(before, Cause.HANDED_OVER)
+            self._close(before, Cause.HANDED_OVER, reason=reason)
         self.active = connection
         self.retries = self._beside.pop(connection)
         if connection.credential is not None:
             self.use(connection, connection.credential)
 
-    def close_active(self, cause: Cause) -> None:
+    def close_active(self, cause: Cause, reason: str = "") -> None:
         """Close the connection of the socket, or give up the attempt to make one."""
         connection, self.active = self.active, None
         if connection is not None:
             with self._loop.turn():
-                self._close(connection, cause)
+                self._close(connection, cause, reason=reason)
         self.stop_if_disposed()
 
     def discard(self, connection: Connection, cause: Cause) -> None:
@@ -194,6 +214,7 @@ class Attempts:
         retries: RetryState,
         on_link: Callable[[Connection], None] | None = None,
         on_early_message: Callable[[Any], None] | None = None,
+        reason: str = "",
     ) -> Connection:
         self.stop_if_disposed()
         self._run_state.epoch += 1
@@ -206,6 +227,7 @@ class Attempts:
             on_event=self._on_connection_event,
             on_link=on_link,
             on_early_message=on_early_message,
+            reason=reason,
         )
 
     def _dial(self, connection: Connection) -> None:
@@ -263,8 +285,10 @@ class Attempts:
             attempted = _attempted(event, connection.attempt, connection.began_at)
             self._retries_of(connection).ended(attempted)
             self._beside.pop(connection, None)
-        elif self._on_opened is not None and isinstance(event, Opened):
-            self._on_opened()
+        elif isinstance(event, Opened):
+            self.open_by = None
+            if self._on_opened is not None:
+                self._on_opened()
         self._observer.on_next(event)
 
     def _judge(self, connection: Connection, end: End, stable: bool) -> Judgement:
@@ -291,6 +315,8 @@ class Attempts:
             return judgement
         if connection is not self.active:
             return judgement  # maybe only because of the connection beside it
+        if self.open_by is not None and self.open_by > self._loop.event_loop.time():
+            return Judgement(Verdict.RECONNECT, Verdict.RECONNECT)  # or of the one before it
         if self._run_state.closing.unanswered and not self._waited_for_old_peer:
             # A server that allows one session may have refused only because of the old one (C5).
             self._waited_for_old_peer = self.waits_for_old_peer = True

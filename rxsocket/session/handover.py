@@ -127,6 +127,11 @@ class HandoverAttempt:
             self._timer.cancel()
 
     @property
+    def has_link(self) -> bool:
+        """Whether the new one could open, and only waits for the old one."""
+        return self._has_link
+
+    @property
     def lacks(self) -> str:
         """What the switch waits for, in words."""
         if not self._has_link:

@@ -1,8 +1,8 @@
-"""Renewing an open connection, when its credential is renewed or it gets old (C13).
+"""Renewing an open connection: its credential is renewed, it gets old, or we are told (C13, C34).
 
 ::
 
-    live_with ── the connection lives ── a renewal came, or max_age has passed
+    live_with ── the connection lives ── a renewal came, max_age has passed, or renew() was called
       ^                                    |
       |     handover():  make the next one beside it, then live with that one
       |     in_band():   send the credential over it, then go on with it
@@ -12,11 +12,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-
-from reactivex import Observable
 
 from rxsocket.auth.credentials import Credential, for_user
 from rxsocket.auth.selector import Renewal
@@ -31,6 +28,7 @@ from rxsocket.explain.causes import kind_and_text
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.threads import as_exception
 from rxsocket.session.attempts import CHANGE_SPACING, Attempts
+from rxsocket.session.due import Due
 from rxsocket.session.handover import HandoverAttempt
 from rxsocket.session.retries import RetryState
 from rxsocket.texts import without_frames
@@ -38,36 +36,34 @@ from rxsocket.texts import without_frames
 YOUNGEST = 0.9
 """A connection is renewed at 0.9 to 1 times ``max_age``, so that not all are at once."""
 
-URGENCY: Mapping[Cause, int] = {Cause.ADDRESS_CHANGED: 2, Cause.AUTH_CHANGED: 1}
-"""Which of two causes a renewal is for: one that needs another connection serves the others, too.
-
-Those that are not here come last.
-"""
-
 
 class Renewals:
     """Renews the connections of one session.
 
     Args:
-        updates: The credentials that follow the first one of the session.
         attempts: Makes the connections.
         engine: The socket's running parts.
     """
 
-    def __init__(self, updates: Observable[AuthUpdate], attempts: Attempts, engine: Engine) -> None:
+    def __init__(self, attempts: Attempts, engine: Engine) -> None:
         self._attempts = attempts
         self._engine = engine
         self._options = engine.options
         self._loop = engine.loop
         self._publisher = engine.publisher
-        self._due = _Due(engine.loop.event_loop)
+        self._due = Due(
+            engine.loop.event_loop,
+            engine.options.backoff.random,
+            in_band=isinstance(engine.options.on_auth_change, InBand),
+        )
         self._age_timer: asyncio.TimerHandle | None = None
         self._old_at = 0.0
         self._handover: HandoverAttempt | None = None
-        self._following = updates.subscribe(self._on_update)
+        self._is_handing_over = False
+        self._hasty = 0
 
     def dispose(self) -> None:
-        self._following.dispose()
+        self._due.end()
         self._cancel_age_timer()
         if self._handover is not None:
             self._handover.stop()
@@ -79,11 +75,30 @@ class Renewals:
             self._old_at = self._loop.event_loop.time() + self._options.max_age * share
             self._resume_age_timer()
 
-    async def live_with(self, connection: Connection) -> EpochEnd | Cause:
+    @property
+    def is_hasty(self) -> bool:
+        """Whether ``renew()`` is called on one connection after the other before it is stable."""
+        return self._hasty > 1
+
+    def on_update(self, update: AuthUpdate) -> None:
+        """A credential came that follows the one in use, or the same is to be used again."""
+        source = update.source
+        if update.request is not None:
+            self._due.ask(
+                update.request, at_once=self._is_handing_over and update.request.elsewhere
+            )
+            return
+        if isinstance(source, Renewal):
+            self._attempts.selector.renew(source.credential)
+        elif isinstance(source, Credential):
+            self._attempts.selector.push(source)
+        self._due.set(update.cause)
+
+    async def live_with(self, connection: Connection) -> EpochEnd:
         """Live with a connection, and with those that it hands over to.
 
         Returns:
-            How the last one ended, or why it was closed to make another one.
+            How the last one ended: without a verdict, if it was closed to make another one.
         """
         try:
             while True:
@@ -91,34 +106,43 @@ class Renewals:
                 cause = self._due.take()
                 if connection.ended.done() or cause is None:
                     return connection.ended.result()
-                following = await self._renew(connection, cause)
-                if isinstance(following, Cause):
-                    return following
-                connection = following
+                if cause is Cause.RENEW:
+                    self._hasty = 0 if connection.is_stable else self._hasty + 1
+                connection = await self._renew(connection, cause)
         finally:
-            self._cancel_age_timer()  # an attempt has no age
+            self._cancel_age_timer()  # an attempt has no age, and was not told to be renewed
+            self._due.end()
 
-    async def _renew(self, connection: Connection, cause: Cause) -> Connection | Cause:
+    async def _renew(self, connection: Connection, cause: Cause) -> Connection:
+        """Renew a connection.
+
+        Returns:
+            The one that lives now; the same if it goes on, or was closed.
+        """
         strategy = self._options.on_auth_change
+        if self._due.late.done() or (cause is Cause.RENEW and self.is_hasty):
+            return self._leave(connection)
         if isinstance(strategy, Handover):
             self._cancel_age_timer()  # should it get old meanwhile: the next one is on its way
-            following = await self._hand_over(connection, cause, strategy)
+            self._is_handing_over = True
+            try:
+                following = await self._hand_over(connection, cause, strategy)
+            finally:
+                self._is_handing_over = False
             if following is connection:
                 self._resume_age_timer()
             return following
         is_elsewhere = self._attempts.selector.newest.address not in (None, connection.address)
         if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED and not is_elsewhere:
             return await self._send_in_band(connection, strategy)
-        self._attempts.close_active(cause)
-        return cause
+        return self._leave(connection, cause)
 
-    def _on_update(self, update: AuthUpdate) -> None:
-        source = update.source
-        if isinstance(source, Renewal):
-            self._attempts.selector.renew(source.credential)
-        elif isinstance(source, Credential):
-            self._attempts.selector.push(source)
-        self._due.set(update.cause)
+    def _leave(self, connection: Connection, cause: Cause = Cause.RENEW) -> Connection:
+        """Close a connection; the supervisor makes another one."""
+        due = self._due
+        self._attempts.open_by = due.deadline
+        self._attempts.close_active(cause, due.why if cause is Cause.RENEW else "")
+        return connection
 
     def _resume_age_timer(self) -> None:
         self._cancel_age_timer()
@@ -135,71 +159,94 @@ class Renewals:
 
     async def _hand_over(self, old: Connection, cause: Cause, strategy: Handover) -> Connection:
         """Make the next connection beside the old one, until one of them is the only one."""
-        retries = RetryState(self._options)
+        retries, due = RetryState(self._options), self._due
         while True:
             newest = self._attempts.selector.newest
             is_same = newest == old.credential
             if cause is Cause.AUTH_CHANGED and is_same:
                 self._on_renewed(old, newest)  # back to the one in use
-                return old
+                if not due.is_asked:
+                    return old
+                cause = Cause.RENEW
             address = self._engine.addresses.peek(newest, 1)
             if cause is Cause.ADDRESS_CHANGED and is_same and address == old.address:
-                return old  # likewise
+                if not due.is_asked:
+                    return old  # likewise
+                cause = Cause.RENEW
             await self._attempts.wait_for_spacing(CHANGE_SPACING, cause)
             if old.ended.done():
                 return old
             handover = self._handover = HandoverAttempt(old, strategy, self._engine)
+            due.elsewhere = False
+            reason = due.why if cause is Cause.RENEW else ""
             new = self._attempts.begin_beside(
-                cause, retries, handover.on_link, handover.on_early_message
+                cause, retries, handover.on_link, handover.on_early_message, reason
             )
-            await _first_of(
-                handover.caught_up,
-                new.ended,
-                old.ended,
-                self._due.future,
-                within=strategy.timeout,
-            )
-            if not new.ended.done() and (handover.caught_up.done() or _may_be_replaced(old)):
+            outcomes = (handover.caught_up, new.ended, old.ended)
+            await self._first_or_due(*outcomes, within=strategy.timeout)
+            if not new.ended.done() and (
+                handover.caught_up.done()
+                or _may_be_replaced(old)
+                or (due.late.done() and handover.has_link)
+            ):
                 self._switch(new, handover)
                 return new
             handover.stop()
-            if old.ended.done():
+            if old.ended.done() or due.late.done():
                 self._attempts.discard(new, cause)
-                return old
-            if (newer := self._due.take()) is not None:
+                return old if old.ended.done() else self._leave(old)
+            if (newer := due.take()) is not None:
                 cause = newer
                 self._attempts.discard(new, cause)
                 continue
             new.fail_dial(_not_ready(strategy.timeout, handover.lacks))
-            delay = self._report_failure(old, new.ended.result(), retries)
+            delay = self._report_failure(old, cause, new.ended.result(), retries)
             if delay is None:
                 if cause is Cause.MAX_AGE:
                     self.start_age_timer()  # it goes on, and gets old again
+                due.end()
                 return old
-            await _first_of(old.ended, self._due.future, within=delay)
-            cause = self._due.take() or cause
+            await self._first_or_due(old.ended, within=delay)
+            if due.late.done() and not old.ended.done():
+                return self._leave(old)
+            cause = due.take() or cause
+
+    async def _first_or_due(self, *futures: asyncio.Future[Any], within: float) -> None:
+        """Return when one of the futures is done, something else is due, or it is late."""
+        due, loop = self._due, self._loop.event_loop
+        until = loop.time() + within
+        while True:
+            rest = max(0.0, until - loop.time())
+            await _first_of(*futures, due.future, due.late, within=rest)
+            if not due.take_what_is_under_way():
+                return
 
     def _switch(self, new: Connection, handover: HandoverAttempt) -> None:
         with self._loop.turn():
-            self._attempts.adopt(new)
+            self._attempts.adopt(new, self._due.why)
+            self._due.end()
             handover.switch(new)
 
-    def _report_failure(self, old: Connection, end: EpochEnd, retries: RetryState) -> float | None:
+    def _report_failure(
+        self, old: Connection, cause: Cause, end: EpochEnd, retries: RetryState
+    ) -> float | None:
         """Say why the next one was not made; return the seconds until it is tried again."""
         if isinstance(end, (ConnectFailed, Rejected)):
             error, verdict = end.error, end.verdict
         else:
             error, verdict = HandshakeError(f"no connection was made: {end.cause.value}"), None
-        if verdict is Verdict.RECONNECT:
+        delay, until_late = None, self._due.until_late
+        if verdict is Verdict.RECONNECT or until_late is not None:
             delay = max(retries.next_delay(), self._options.backoff.spacing)
-            self._on_renewal_failed(old, error, refused=False, retry_in=delay)
-            return delay
-        self._on_renewal_failed(old, error, refused=verdict is Verdict.AWAIT_AUTH)
-        return None
+            if until_late is not None:
+                delay = min(delay, until_late)
+        refused = verdict is Verdict.AWAIT_AUTH
+        self._on_renewal_failed(old, cause, error, refused=refused, retry_in=delay)
+        return delay
 
     # --- in band
 
-    async def _send_in_band(self, connection: Connection, strategy: InBand) -> Connection | Cause:
+    async def _send_in_band(self, connection: Connection, strategy: InBand) -> Connection:
         credential = self._attempts.selector.newest
         if connection.link is None:
             return connection
@@ -209,8 +256,13 @@ class Renewals:
         answer = await self._answer_to(connection, credential, strategy)
         if connection.ended.done():
             return connection
+        if self._due.late.done():
+            return connection  # it is due, too
         failed = isinstance(answer, Exception)
-        if self._due.cause is Cause.AUTH_CHANGED and (not failed or strategy.otherwise == "keep"):
+        newer = (
+            self._due.cause is Cause.AUTH_CHANGED or self._attempts.selector.newest != credential
+        )
+        if newer and (not failed or strategy.otherwise == "keep"):
             if answer is True:
                 connection.credential = credential
             return connection
@@ -219,8 +271,7 @@ class Renewals:
             return connection
         if strategy.otherwise == "reconnect":
             self._due.take()
-            self._attempts.close_active(Cause.AUTH_CHANGED)
-            return Cause.AUTH_CHANGED
+            return self._leave(connection, Cause.AUTH_CHANGED)
         self._keep(connection, answer if isinstance(answer, Exception) else None)
         return connection
 
@@ -251,7 +302,7 @@ class Renewals:
                     if strategy.accepted is None and not answered.done():
                         answered.set_result(True)
             # A newer credential waits, too: the answer to this one would be taken for its own.
-            await _first_of(answered, connection.ended, within=strategy.timeout)
+            await _first_of(answered, connection.ended, self._due.late, within=strategy.timeout)
         except Exception as error:
             connection.report(strategy.encode, without_frames(error))
             text = f"in_band(encode) raised {kind_and_text(error)}"
@@ -277,7 +328,8 @@ class Renewals:
             if connection.credential is not None:
                 selector.push(connection.credential)
         error = no_answer or CredentialRefused()
-        self._on_renewal_failed(connection, error, refused=no_answer is None)
+        refused = no_answer is None
+        self._on_renewal_failed(connection, Cause.AUTH_CHANGED, error, refused=refused)
 
     # --- what came of it
 
@@ -288,37 +340,21 @@ class Renewals:
     def _on_renewal_failed(
         self,
         connection: Connection,
+        cause: Cause,
         error: Exception,
         refused: bool,
         retry_in: float | None = None,
     ) -> None:
-        at = self._loop.wall_time()
         self._attempts.emit(
             RenewalFailed(
-                epoch=connection.epoch, error=error, refused=refused, retry_in=retry_in, at=at
+                epoch=connection.epoch,
+                error=error,
+                refused=refused,
+                retry_in=retry_in,
+                cause=cause,
+                at=self._loop.wall_time(),
             )
         )
-
-
-class _Due:
-    """What makes a renewal due, until it is taken."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.cause: Cause | None = None
-        self.future: asyncio.Future[None] = loop.create_future()
-
-    def set(self, cause: Cause) -> None:
-        if self.cause is None or URGENCY.get(cause, 0) >= URGENCY.get(self.cause, 0):
-            self.cause = cause
-        if not self.future.done():
-            self.future.set_result(None)
-
-    def take(self) -> Cause | None:
-        cause, self.cause = self.cause, None
-        if self.future.done():
-            self.future = self._loop.create_future()
-        return cause
 
 
 async def _first_of(*futures: asyncio.Future[Any], within: float | None = None) -> None:

@@ -6,7 +6,7 @@
             v                                                               |
     begin ----> [ turn ] --> Connecting … Closed, Rejected, … --------> [ verdict ]
             ^                   |    ^                                      |
-            |                   '----' a renewal, or max_age (renewal.py)   |
+            |                   '----' a renewal, max_age, renew()          |
             '--- another credential <--- AwaitingAuth <--- AWAIT_AUTH ------|
                                                                             |
                                               Ended <--- COMPLETE, FAIL ----'
@@ -65,7 +65,7 @@ def session(group: CredentialGroup[AuthUpdate], engine: Engine) -> Observable[Ev
     return DirectObservable(subscribe)
 
 
-class _Supervisor(abc.DisposableBase):
+class _Supervisor(abc.ObserverBase[AuthUpdate], abc.DisposableBase):
     def __init__(
         self,
         group: CredentialGroup[AuthUpdate],
@@ -84,7 +84,9 @@ class _Supervisor(abc.DisposableBase):
         self._attempts = Attempts(group.first.source, engine, observer, on_opened)
         self._renewals: Renewals | None = None
         if renewable:
-            self._renewals = Renewals(group.renewals, self._attempts, engine)
+            self._renewals = Renewals(self._attempts, engine)
+        self._living: asyncio.Task[EpochEnd] | None = None
+        group.follow(self)
         self._task = engine.loop.event_loop.create_task(self._run())
 
     def dispose(self) -> None:
@@ -94,6 +96,22 @@ class _Supervisor(abc.DisposableBase):
         stopped = self._run_state.stop_reason
         self._attempts.dispose(stopped if following is None else StopReason(following.cause))
         self._task.cancel()
+
+    def on_next(self, value: AuthUpdate) -> None:
+        """A renewal came; most sockets never have one, and nothing that is for it until then."""
+        renewals, connection = self._renewals, self._attempts.active
+        if renewals is None:
+            renewals = self._renewals = Renewals(self._attempts, self._engine)
+            if connection is not None:
+                living = renewals.live_with(connection)
+                self._living = self._loop.event_loop.create_task(living)
+        renewals.on_update(value)
+
+    def on_error(self, error: Exception) -> None:
+        """A group does not fail."""
+
+    def on_completed(self) -> None:
+        """Then it is disposed."""
 
     async def _run(self) -> None:
         try:
@@ -120,15 +138,22 @@ class _Supervisor(abc.DisposableBase):
             await self._await_auth(*why_not)
         elif self._run_state.dials_soon or (selector.pushed and self._run_state.credential_changed):
             spacing = CHANGE_SPACING  # a pushed credential goes at once, but for a burst (C7)
+        reason = ""
         while True:
             await self._attempts.wait_for_spacing(spacing, cause)
             spacing = self._options.backoff.spacing
-            end = await self._end_of(self._attempts.begin(cause))
-            if isinstance(end, Cause):
-                cause, spacing = end, CHANGE_SPACING
-                continue
-            cause = _cause_of_next(end)
-            match getattr(end, "verdict", Verdict.AWAIT_AUTH):
+            end = await self._end_of(self._attempts.begin(cause, reason))
+            if self._living is not None:
+                end, self._living = await self._living, None
+            cause, reason = _cause_of_next(end), ""
+            verdict = getattr(end, "verdict", Verdict.AWAIT_AUTH)
+            if isinstance(end, Closed) and verdict is None:  # we closed it to make another one
+                reason, spacing, verdict = end.reason, CHANGE_SPACING, self._after_leaving()
+            match verdict:
+                case None:
+                    continue
+                case Verdict.RECONNECT if await self._is_hurried(end, cause):
+                    spacing = CHANGE_SPACING
                 case Verdict.RECONNECT:
                     if (why := await self._back_off(end, cause)) is not None:
                         self._attempts.emit(self._ended(end, Verdict.FAIL, cause, why))
@@ -136,12 +161,32 @@ class _Supervisor(abc.DisposableBase):
                 case Verdict.AWAIT_AUTH:
                     refusal = end.cause if isinstance(end, Aborted) else Cause.REFUSED
                     await self._await_auth(refusal, _refusal(end))
-                case verdict:
+                case _:
                     self._attempts.emit(self._ended(end, verdict, cause))
                     return
 
-    def _end_of(self, connection: Connection) -> Awaitable[EpochEnd | Cause]:
-        """How it ended, or one it handed over to; or why we closed that to make another one."""
+    def _after_leaving(self) -> Verdict | None:
+        """What follows our own close: another one at once, but for one that is told so each time.
+
+        A server that tells each connection to leave as it comes is one that closes it (C15).
+        """
+        if self._renewals is None or not self._renewals.is_hasty:
+            return None
+        self._attempts.open_by = None
+        return Verdict.RECONNECT
+
+    async def _is_hurried(self, end: EpochEnd, cause: Cause) -> bool:
+        """Whether the next attempt may begin already, as there is a deadline (C34)."""
+        delay = self._attempts.hurried_delay()
+        if delay is None or _retry_after(end) is not None:
+            return False
+        failures = self._attempts.retries.failures
+        self._attempts.emit(Waiting(delay=delay, failures=failures, cause=cause, at=self._now()))
+        await asyncio.sleep(delay)
+        return True
+
+    def _end_of(self, connection: Connection) -> Awaitable[EpochEnd]:
+        """How it ended, or one that it handed over to."""
         if self._renewals is None:
             return connection.ended
         return self._renewals.live_with(connection)
@@ -157,10 +202,9 @@ class _Supervisor(abc.DisposableBase):
             self._attempts.waits_for_old_peer = False
             await self._run_state.closing.answered()
             return None
-        error = end.error if isinstance(end, ConnectFailed) else None
-        header = error.retry_after if isinstance(error, HandshakeRefused) else None
         asked_for = min(
-            retry_after_seconds(header, self._now()), self._options.backoff.retry_after_cap
+            retry_after_seconds(_retry_after(end), self._now()),
+            self._options.backoff.retry_after_cap,
         )
         spacing = (
             (self._run_state.dialled_at or 0.0)
@@ -251,6 +295,11 @@ def _cause_of_next(end: EpochEnd) -> Cause:
             return cause
         case _:
             return Cause.FAILED
+
+
+def _retry_after(end: EpochEnd) -> str | None:
+    error = end.error if isinstance(end, ConnectFailed) else None
+    return error.retry_after if isinstance(error, HandshakeRefused) else None
 
 
 def _refusal(end: EpochEnd) -> str:

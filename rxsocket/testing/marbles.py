@@ -30,6 +30,7 @@ _STATES = {
     State.OPEN: "o",
     State.WAITING: "w",
     State.AWAITING_AUTH: "a",
+    State.GATED: "g",
     State.CLOSED: ".",
 }
 _UNKNOWN = "?"

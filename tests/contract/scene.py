@@ -6,10 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
 
-from internals import Script
+from internals import Fake, Script
 
 from rxsocket import Backoff, Cause, Closed, Connecting, Event, Opened, Socket
-from rxsocket.testing import VirtualClock, fake
+from rxsocket.testing import VirtualClock, accept, fake, reject
 
 URL = "ws://fake.test/"
 A, B, C = {"token": "a"}, {"token": "b"}, {"token": "c"}
@@ -40,6 +40,19 @@ def known() -> Backoff:
     return Backoff(random=_Longest(), refused_retry=None)
 
 
+class Capped(Fake):
+    """A fake peer that refuses whoever comes while it has as many connections as it allows."""
+
+    def __init__(self, most: int, status: int = 429, latency: float = 0.1) -> None:
+        super().__init__((), None, latency)
+        self._most, self._status = most, status
+
+    def accept_dial(self, target: str, headers: Any) -> Any:
+        is_full = self.connections >= self._most
+        self.default = reject(self._status) if is_full else accept()
+        return super().accept_dial(target, headers)
+
+
 class Scene:
     """A socket with its fake peer.
 
@@ -54,10 +67,11 @@ class Scene:
         watch: bool = True,
         tokens: set[str] | None = None,
         latency: float = 0.0,
+        peer: Fake | None = None,
         **options: Any,
     ) -> None:
         self._clock = clock
-        self.peer = fake(*scripts, tokens=tokens, latency=latency)
+        self.peer = peer or fake(*scripts, tokens=tokens, latency=latency)
         options = {"transport": self.peer, "backoff": known(), **options}
         self.socket = Socket(self.peer.url, **options)
         self.entries: list[tuple[float, Event]] = []

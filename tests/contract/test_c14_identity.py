@@ -10,6 +10,7 @@ import pytest
 import reactivex
 from internals import ANONYMOUS, LOGGED_OUT, PENDING, CredentialGroup, group_renewals, same_identity
 from reactivex import operators as ops
+from reactivex.observer import Observer
 
 from rxsocket import Credential, Dropped, InEffect, Sent, Socket, SocketError
 from rxsocket.testing import VirtualClock, accept, fake
@@ -87,7 +88,8 @@ def test_a_renewal_stays_within_its_lease() -> None:
 
     def live(group: CredentialGroup[Credential]) -> None:
         started.append(group.first)
-        group.renewals.subscribe(lambda credential: renewed.append((group.first, credential)))
+        note = Observer[Credential](lambda renewal: renewed.append((group.first, renewal)))
+        group.follow(note)
 
     credentials = [Credential.of(value) for value in (ANN, ANN_LATER, BOB, ANN)]
     reactivex.from_iterable(credentials).pipe(group_renewals(same_identity)).subscribe(live)

@@ -37,6 +37,7 @@ from rxsocket import (
     Event,
     Explanation,
     Fresh,
+    Gated,
     HandshakeRefused,
     InEffect,
     Limits,
@@ -154,6 +155,8 @@ def constructed() -> None:
     Socket("ws://host/", heartbeat=heartbeat(send="a", expect="b"), stale_after=60)
     Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
     Socket("ws://host/", stale_after=60, on_stale="reconnect")
+    Socket("ws://host/", gate=BehaviorSubject(True))
+    assert_type(Socket("ws://host/").renew(within=2.0, url="ws://host/2", why="goaway"), None)
     Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
     Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
@@ -470,6 +473,9 @@ def told(event: Event) -> str:
         case Missed(epoch=went_on, first=first, last=last):
             assert_type((went_on, first, last), tuple[int, int, int])
             return "missed"
+        case Gated(reason=gated):
+            assert_type(gated, str)
+            return gated
         case Renewed(epoch=renewed):
             assert_type(renewed, int)
             return "renewed"
@@ -520,7 +526,7 @@ def doing_what(state: State) -> bool:
     match state:
         case State.IDLE | State.CLOSED:
             return False
-        case State.CONNECTING | State.OPEN | State.WAITING | State.AWAITING_AUTH:
+        case State.CONNECTING | State.OPEN | State.WAITING | State.AWAITING_AUTH | State.GATED:
             return True
         case _:
             assert_never(state)

@@ -29,6 +29,7 @@ from rxsocket import (
     Cause,
     Ended,
     Event,
+    Gated,
     HandshakeRefused,
     ProviderFailed,
     Rejected,
@@ -39,6 +40,22 @@ from rxsocket import (
 
 GOLDEN: dict[str, tuple[list[Event], State]] = {
     **LIVE,
+    "gated": (
+        [
+            *LIVED,
+            closed(1, 988.0, None, 888.0, cause=Cause.GATED, sent=1000, verdict=None),
+            Gated(reason="the gate is closed", at=988.0),
+        ],
+        State.GATED,
+    ),
+    "gated after a failure": (
+        [started(900.0), failed(1, 901.0, REFUSED), Gated(reason="the gate is closed", at=988.0)],
+        State.GATED,
+    ),
+    "gated from the start": (
+        [Gated(reason="it has not said yet whether it is open", at=988.0)],
+        State.GATED,
+    ),
     "waiting, link lost": (
         [*LIVED, closed(1, 999.0, 1006, 899.0, cause=Cause.LOST), waiting(999.0, 1.7)],
         State.WAITING,

@@ -17,6 +17,7 @@ from rxsocket import (
     Dropped,
     Event,
     Fresh,
+    Gated,
     HandshakeRefused,
     IdentityChanged,
     Missed,
@@ -59,8 +60,9 @@ def dialled(
     attempt: int = 1,
     cause: Cause = Cause.FAILED,
     url: str = "wss://h/",
+    reason: str = "",
 ) -> Connecting:
-    return Connecting(epoch=epoch, cause=cause, attempt=attempt, url=url, at=at)
+    return Connecting(epoch=epoch, cause=cause, attempt=attempt, url=url, reason=reason, at=at)
 
 
 def started(at: float = 100.0) -> Connecting:
@@ -211,7 +213,9 @@ LIVE: dict[str, tuple[list[Event], State]] = {
             dialled(2, 998.0, cause=Cause.LOST),
             failed(2, 998.1, NOT_ALLOWED),
             waiting(998.1, 4.0),
-            SourceFailed(error=AddressFailed("<Endpoint of an Observable> failed"), at=999.0),
+            SourceFailed(
+                error=AddressFailed("<Endpoint of an Observable> failed"), argument="url", at=999.0
+            ),
         ],
         State.WAITING,
     ),
@@ -230,6 +234,54 @@ LIVE: dict[str, tuple[list[Event], State]] = {
             dialled(2, 999.9, cause=Cause.RECONNECT),
         ],
         State.CONNECTING,
+    ),
+    "open, took over as told": (
+        [
+            *LIVED,
+            dialled(2, 950.0, cause=Cause.RENEW, reason="GoAway"),
+            closed(
+                1,
+                950.2,
+                None,
+                850.2,
+                cause=Cause.HANDED_OVER,
+                sent=1000,
+                reason="GoAway",
+                verdict=None,
+            ),
+            opened(2, 950.2, gap=0.0, cause=Cause.RENEW),
+        ],
+        State.OPEN,
+    ),
+    "dial as told": (
+        [
+            *LIVED,
+            closed(1, 999.9, None, 899.9, cause=Cause.RENEW, reason="GoAway", verdict=None),
+            dialled(2, 999.9, cause=Cause.RENEW, reason="GoAway"),
+        ],
+        State.CONNECTING,
+    ),
+    "first dial after the gate": (
+        [Gated(reason="the gate is closed", at=900.0), dialled(1, 999.9, cause=Cause.GATED)],
+        State.CONNECTING,
+    ),
+    "open, not renewed as told": (
+        [
+            *LIVED,
+            RenewalFailed(
+                epoch=1,
+                error=HandshakeRefused(429),
+                refused=False,
+                retry_in=1.0,
+                cause=Cause.RENEW,
+                at=999.0,
+            ),
+        ],
+        State.OPEN,
+    ),
+    "open, the gate failed": (
+        [*LIVED, SourceFailed(error=OSError("no lease"), argument="gate", at=990.0)],
+        State.OPEN,
     ),
     "open, renewed": ([*LIVED, Renewed(epoch=1, at=950.0)], State.OPEN),
     "open, renewal failed": (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from reactivex import Observable
 from reactivex import operators as ops
+from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
 from rxsocket.auth.groups import CredentialGroup, group_renewals
@@ -39,6 +40,13 @@ def hot(scheduler: TestScheduler, marbles: str, end: str = "") -> Observable[str
     return scheduler.create_hot_observable(*messages)
 
 
+def renewals_of(group: CredentialGroup[str]) -> Observable[str]:
+    """What the one follower of a lease is told."""
+    renewals: Subject[str] = Subject()
+    group.follow(renewals)
+    return renewals
+
+
 def told(keeps: Keeps, marbles: str, end: str = "") -> list[object]:
     """What an observer of the leases and of all their renewals is told, in order."""
     scheduler = TestScheduler()
@@ -46,7 +54,7 @@ def told(keeps: Keeps, marbles: str, end: str = "") -> list[object]:
 
     def show(group: CredentialGroup[str]) -> Observable[str]:
         log.append(f"{scheduler.clock:g} lease {group.first}")
-        return group.renewals.pipe(
+        return renewals_of(group).pipe(
             ops.do_action(
                 lambda renewal: log.append(f"{scheduler.clock:g} {group.first} renews {renewal}"),
                 on_completed=lambda: log.append(f"{scheduler.clock:g} {group.first} over"),
@@ -122,7 +130,7 @@ def test_the_renewals_come_before_the_switch() -> None:
     scheduler = TestScheduler()
 
     def session(group: CredentialGroup[str]) -> Observable[str]:
-        return group.renewals.pipe(ops.start_with(group.first), ops.map(str.upper))
+        return renewals_of(group).pipe(ops.start_with(group.first), ops.map(str.upper))
 
     results = scheduler.start(
         lambda: hot(scheduler, "abCdD").pipe(

@@ -21,6 +21,7 @@ from rxsocket import (
     Ended,
     Event,
     Fresh,
+    Gated,
     HandshakeRefused,
     Message,
     Missed,
@@ -70,6 +71,14 @@ SENTENCES: list[tuple[Event, str]] = [
         Connecting(epoch=4, cause=Cause.FAILED, attempt=3, url="ws://h/"),
         "connecting to ws://h/, attempt 3: the attempt failed",
     ),
+    (
+        Connecting(epoch=2, cause=Cause.RENEW, attempt=1, url="ws://h/", reason="GoAway"),
+        "connecting to ws://h/: renew() was called: 'GoAway'",
+    ),
+    (
+        Connecting(epoch=2, cause=Cause.GATED, attempt=1, url="ws://h/"),
+        "connecting to ws://h/: the gate has opened",
+    ),
     (Opened(epoch=1), "connection 1 is open"),
     (Opened(epoch=2, gap=0.616), "connection 2 is open, after a gap of 0.6 s"),
     (Opened(epoch=2, gap=0.0), "connection 2 is open, without a gap"),
@@ -79,6 +88,32 @@ SENTENCES: list[tuple[Event, str]] = [
         "connection 1 closed by the server with 1012 (service restart)",
     ),
     (Closed(epoch=1, cause=Cause.LEFT), "connection 1 closed: the last subscriber left"),
+    (Closed(epoch=1, cause=Cause.RENEW), "connection 1 closed: renew() was called"),
+    (
+        Closed(epoch=1, cause=Cause.RENEW, reason="GoAway"),
+        "connection 1 closed: renew() was called: 'GoAway'",
+    ),
+    (Closed(epoch=1, cause=Cause.GATED), "connection 1 closed: the gate was closed"),
+    (Gated(reason="the gate is closed"), "waiting for the gate to open: the gate is closed"),
+    (
+        RenewalFailed(epoch=1, error=REFUSED, refused=False, retry_in=2.0, cause=Cause.RENEW),
+        "connection 1 could not be renewed: nothing listens at that address (Connection refused); "
+        "it goes on, and that is tried again 2.0 s after that",
+    ),
+    (
+        RenewalFailed(epoch=1, error=UNAUTHORIZED, refused=True, cause=Cause.RENEW),
+        "connection 1 could not be renewed: the server refused the handshake with HTTP 401 "
+        "(Unauthorized); it goes on, and that is tried again when renew() is called again",
+    ),
+    (
+        RenewalFailed(epoch=1, error=UNAUTHORIZED, refused=True, cause=Cause.MAX_AGE),
+        "connection 1 could not be renewed: the server refused the handshake with HTTP 401 "
+        "(Unauthorized); it goes on, and that is tried again when it gets old again",
+    ),
+    (
+        SourceFailed(error=OSError("no lease"), argument="gate"),
+        "what was given as gate= failed: no lease",
+    ),
     (
         Closed(epoch=1, code=4401, verdict=AWAIT),
         "credential refused on connection 1: closed by the server with 4401",

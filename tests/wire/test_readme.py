@@ -66,6 +66,15 @@ def test_the_ten_lines_are_a_plain_script() -> None:
             ],
         ),
         ("Requests", ["sum"]),
+        (
+            "When the server says so",
+            [
+                "Cause.RENEW 0.0",
+                "took over from connection 1 without a gap: renew() was called: "
+                "'the server said goaway'",
+            ],
+        ),
+        ("A gate", ["State.OPEN", "State.GATED", "an attempt, as soon as gate= says True"]),
     ],
 )
 def test_what_is_said_is_shown(heading: str, printed: list[str]) -> None:

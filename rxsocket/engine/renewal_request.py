@@ -1,0 +1,54 @@
+"""What ``socket.renew()`` asks for (C34)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rxsocket.validation import seconds_or_none
+
+LONGEST_REASON = 123
+"""Bytes of text that a close frame holds (RFC 6455, section 5.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRequest:
+    """The connection is to be renewed, without another credential.
+
+    Attributes:
+        within: Seconds after which the old one must be left; ``None`` for no deadline.
+        why: Text for people, which may be a server's; made fit to be shown.
+        elsewhere: Whether the next attempt goes to an address of its own.
+    """
+
+    within: float | None = None
+    why: str = ""
+    elsewhere: bool = False
+
+
+def renewal_request(within: Any, why: Any, as_read: Callable[[str], str]) -> RenewalRequest:
+    """Check the arguments of ``renew``.
+
+    Args:
+        within: Seconds, or ``None``.
+        why: Text.
+        as_read: Makes of a text that others wrote one that may be shown (C28, C32).
+
+    Raises:
+        TypeError: If one is of a wrong type.
+        ValueError: If ``within`` is negative or not finite.
+    """
+    if not isinstance(why, str):
+        raise TypeError(f"renew(why): pass a text, not {type(why).__name__}")
+    deadline = seconds_or_none("renew(within)", within)
+    return RenewalRequest(deadline, _fitting(as_read(why)))
+
+
+def _fitting(text: str) -> str:
+    """As much of a text as a close frame holds."""
+    encoded = text.encode()
+    if len(encoded) <= LONGEST_REASON:
+        return text
+    room = LONGEST_REASON - len("…".encode())
+    return encoded[:room].decode(errors="ignore") + "…"

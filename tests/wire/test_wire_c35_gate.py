@@ -1,0 +1,57 @@
+"""C35 on real connections: a gate that is turned on another thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reactivex.subject import BehaviorSubject, Subject
+
+from rxsocket import Cause, Closed, Gated, Opened, Sent, Socket, State, Stored
+from rxsocket.testing import server
+
+from .wire_helpers import Inbox, Watch
+
+
+def test_it_closes_and_opens() -> None:
+    """The server sees 1000; then the same subscribers have messages again, as somebody else."""
+    gate = BehaviorSubject(True)
+    received = Inbox()
+    with server() as peer:
+        socket = Socket(peer.url, auth={"token": "a"}, gate=gate)
+        watch = Watch(socket)
+        socket.messages.subscribe(received)
+        watch.wait(Opened)
+        peer.push("before")
+        received.wait(1)
+        gate.on_next(False)
+        watch.wait(Gated)
+        peer.wait_for(lambda peer: peer.connections == 0)
+        assert socket.state.value is State.GATED
+        assert socket.set_auth({"token": "b"}).result(5) == Stored()
+        socket.reconnect()
+        waiting = socket.send("hello")
+        gate.on_next(True)
+        opened = watch.wait(Opened, 2)
+        assert waiting.result(5) == Sent(epoch=2)
+        peer.push("after")
+        received.wait(2)
+        socket.close().result(5)
+        assert peer.closes[0] == (1, 1000, "")
+        assert [handshake.credential for handshake in peer.handshakes] == ["a", "b"]
+    assert (opened.cause, watch.of(Closed)[0].cause) == (Cause.GATED, Cause.GATED)
+    assert received.values == ["before", "after"]
+    assert watch.completed
+
+
+def test_before_its_first_value() -> None:
+    """Nothing is dialled until it says so."""
+    gate: Subject[Any] = Subject()
+    with server() as peer:
+        socket = Socket(peer.url, gate=gate)
+        watch = Watch(socket)
+        watch.wait(Gated)
+        assert peer.dials == 0
+        gate.on_next(True)
+        watch.wait(Opened)
+        socket.close().result(5)
+        assert peer.dials == 1
