@@ -21,7 +21,7 @@ class CappedServer(Server):
     """A server that refuses whoever comes while it has as many connections as it allows."""
 
     def __init__(self, most: int) -> None:
-        super().__init__((), None, None, "127.0.0.1")
+        super().__init__((), None, None, "127.0.0.1", None)
         self._most = most
 
     def accept_dial(self, target: str, headers: Any) -> Any:
