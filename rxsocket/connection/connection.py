@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from reactivex import Observable, abc
 
@@ -36,7 +36,6 @@ from rxsocket.events import (
     Cause,
     Closed,
     ConnectFailed,
-    Connecting,
     EpochEnd,
     Event,
     Opened,
@@ -58,6 +57,13 @@ EARLY_BYTES = 2**24
 """How many bytes they may have."""
 
 
+class Owner(Protocol):
+    """What makes connections, and knows what they are for."""
+
+    def judge(self, connection: Connection, end: End, stable: bool) -> Judgement: ...
+    def on_event(self, connection: Connection, event: Event) -> None: ...
+
+
 class Connection(abc.ObserverBase[Signal]):
     """One epoch; the observer of its transport.
 
@@ -66,8 +72,7 @@ class Connection(abc.ObserverBase[Signal]):
         epoch: Its number.
         cause: Why it is made.
         attempt: How many attempts it took so far, this one included.
-        judge: Makes the verdict about its end, told whether it was stable before.
-        on_event: Called with what happens to it, until it is closed.
+        owner: Hears what happens to it until it is closed, and judges its end.
         on_link: Called when it could open, where another one delivers still; else it opens.
         on_early_message: Called with the value of each message that comes before it opens.
         reason: The words of who asked for it.
@@ -90,8 +95,7 @@ class Connection(abc.ObserverBase[Signal]):
         cause: Cause,
         attempt: int,
         *,
-        judge: Callable[[Connection, End, bool], Judgement],
-        on_event: Callable[[Connection, Event], None],
+        owner: Owner,
         on_link: Callable[[Connection], None] | None = None,
         on_early_message: Callable[[Any], None] | None = None,
         reason: str = "",
@@ -113,11 +117,10 @@ class Connection(abc.ObserverBase[Signal]):
         self._publisher = engine.publisher
         self._run_state = engine.run_state
         self._outbox = engine.outbox
-        self._judge = judge
-        self._on_event = on_event
+        self._owner = owner
         self._on_link = on_link
         self._on_early_message = on_early_message
-        self._reason = reason
+        self.reason = reason
         self._codec = engine.options.codec
         self._decode = decoding(self._codec, engine.publisher) if self._codec else None
         self._request: Request | None = None
@@ -133,19 +136,6 @@ class Connection(abc.ObserverBase[Signal]):
         self._first_filter: Filter | None = self._before_open
 
     # --- what the session does with it
-
-    def start(self, url: str, proxy: str | None) -> None:
-        """Say that an attempt begins; within a turn, and followed by one of the two below."""
-        began = Connecting(
-            epoch=self.epoch,
-            cause=self.cause,
-            attempt=self.attempt,
-            url=url,
-            proxy=proxy,
-            reason=self._reason,
-            at=self._loop.wall_time(),
-        )
-        self._on_event(self, began)
 
     def dial(self, request: Request) -> None:
         if self.is_closed:
@@ -182,7 +172,7 @@ class Connection(abc.ObserverBase[Signal]):
             self._outbox.open(link, self.epoch)
             self._publisher.read_gate.add_link(link, self._watch(link))
             request, self._request = self._request, None
-            self._on_event(
+            self._owner.on_event(
                 self,
                 Opened(
                     epoch=self.epoch,
@@ -265,7 +255,7 @@ class Connection(abc.ObserverBase[Signal]):
                 self._lost(link, PeerClosed(1006, reason, lost=True), cause)
                 link.abort()  # last: a transport may report it at once, as a lost link
                 return
-            verdict = self._judge(self, End(code=1006, reason=reason), self.is_stable).verdict
+            verdict = self._owner.judge(self, End(code=1006, reason=reason), self.is_stable).verdict
             ended = self._closed(reason=reason, sent=TIMEOUT, cause=cause, verdict=verdict)
             self._run_state.closing.add(link, TIMEOUT, reason)
             self._end(ended)
@@ -415,7 +405,7 @@ class Connection(abc.ObserverBase[Signal]):
     def _on_refused(self) -> None:
         if self.link is None:
             return
-        verdict = self._judge(self, End(error=CredentialRefused()), False).verdict
+        verdict = self._owner.judge(self, End(error=CredentialRefused()), False).verdict
         ended = self._closed(
             reason="a message said so", sent=1000, cause=Cause.REFUSED, verdict=verdict
         )
@@ -430,7 +420,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
         mask_error(error, self._publisher.history, self.sent_as)
-        judgement = self._judge(self, end, False)
+        judgement = self._owner.judge(self, end, False)
         return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
@@ -446,7 +436,7 @@ class Connection(abc.ObserverBase[Signal]):
             just_now = self._loop.event_loop.time() - JUST_NOW
             blocked_for = self._engine.loop_listener.blocked_since(just_now)
             cause, reason = lost_why(signal, reason, blocked_for)
-        judgement = self._judge(self, end, self.is_stable)
+        judgement = self._owner.judge(self, end, self.is_stable)
         self._end(
             self._closed(
                 code=signal.code,
@@ -469,7 +459,7 @@ class Connection(abc.ObserverBase[Signal]):
             self.is_closed = True
             self._stop()
             self._settle(event)
-            self._on_event(self, event)
+            self._owner.on_event(self, event)
             self._dispose_transport()
 
     def _settle(self, event: EpochEnd) -> None:

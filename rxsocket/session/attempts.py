@@ -20,7 +20,7 @@ from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.run_state import StopReason
 from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
-from rxsocket.events import Aborted, Cause, Closed, EpochEnd, Event, Opened, Waiting
+from rxsocket.events import Aborted, Cause, Closed, Connecting, EpochEnd, Event, Opened, Waiting
 from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.verdicts import End, Judgement, Verdict
 from rxsocket.runtime.threads import as_exception, exit_soon
@@ -223,8 +223,7 @@ class Attempts:
             self._run_state.epoch,
             cause,
             retries.begin(self._loop.event_loop.time()),
-            judge=self._judge,
-            on_event=self._on_connection_event,
+            owner=self,
             on_link=on_link,
             on_early_message=on_early_message,
             reason=reason,
@@ -235,8 +234,7 @@ class Attempts:
         selector, addresses = self.selector, self._engine.addresses
         with self._loop.turn():
             known = addresses.peek(selector.newest, connection.attempt)
-            shown = addresses.shown if known is None else known.shown
-            connection.start(shown, self._options.proxy_shown(known))
+            self._begins(connection, known)
             if known is None or not selector.is_at_hand():
                 connection.dial_when(lambda: self._request_asked(connection))
             else:
@@ -248,6 +246,19 @@ class Attempts:
                 else:
                     connection.dial(request)
         self.stop_if_disposed()
+
+    def _begins(self, connection: Connection, known: Address | None) -> None:
+        """Say that an attempt begins, and where it goes, as far as that is known."""
+        began = Connecting(
+            epoch=connection.epoch,
+            cause=connection.cause,
+            attempt=connection.attempt,
+            url=self._engine.addresses.shown if known is None else known.shown,
+            proxy=self._options.proxy_shown(known),
+            reason=connection.reason,
+            at=self._loop.wall_time(),
+        )
+        self.on_event(connection, began)
 
     async def _request_asked(self, connection: Connection) -> Request:
         selector, addresses, ask = self.selector, self._engine.addresses, self.ask(connection)
@@ -280,7 +291,8 @@ class Attempts:
         await self._run_state.closing.answered(within=OLD_PEER_TIMEOUT)
         self._run_state.dialled_at = self._loop.event_loop.time()
 
-    def _on_connection_event(self, connection: Connection, event: Event) -> None:
+    def on_event(self, connection: Connection, event: Event) -> None:
+        """Something happened to a connection that is not closed by us."""
         if isinstance(event, EpochEnd):
             attempted = _attempted(event, connection.attempt, connection.began_at)
             self._retries_of(connection).ended(attempted)
@@ -291,7 +303,8 @@ class Attempts:
                 self._on_opened()
         self._observer.on_next(event)
 
-    def _judge(self, connection: Connection, end: End, stable: bool) -> Judgement:
+    def judge(self, connection: Connection, end: End, stable: bool) -> Judgement:
+        """The verdict about the end of a connection, told whether it was stable before."""
         try:
             if stable:
                 self._on_stable(connection)

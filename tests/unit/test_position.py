@@ -54,7 +54,9 @@ def test_what_is_missing_was_not_there(connections: list[list[int]], start: int 
 
 
 @given(some.sets(some.integers(min_value=1, max_value=80), min_size=1), some.randoms())
-def test_what_came_and_what_is_missing_is_everything(numbers: set[int], cuts: random.Random) -> None:
+def test_what_came_and_what_is_missing_is_everything(
+    numbers: set[int], cuts: random.Random
+) -> None:
     """Of a server that counts on, wherever it is cut: all the numbers, each once."""
     position = Position(0)
     told: list[int] = []
