@@ -732,7 +732,13 @@ class Socket(Generic[T, S]):
         """Make a new connection now; a refused credential may be tried again (C9)."""
         self._engine.reconnect()
 
-    def renew(self, within: float | None = None, url: str | None = None, why: str = "") -> None:
+    def renew(
+        self,
+        within: float | None = None,
+        url: str | None = None,
+        why: str = "",
+        code: int = 1000,
+    ) -> None:
         """Renew the connection without a new credential, because the server says so (C34).
 
         It is done as ``on_auth_change`` says: ``handover()`` makes the next connection first,
@@ -754,6 +760,8 @@ class Socket(Generic[T, S]):
             url: The address of the next attempt alone.
             why: Text for the reason of the close, the events, ``explain()`` and the log; it may be
                 the server's.
+            code: Close code for the old connection, 1000 or 3000 to 4999: some servers forget a
+                session that was closed with 1000, which is to be resumed.
 
         Raises:
             TypeError: If an argument is of a wrong type.
@@ -763,7 +771,7 @@ class Socket(Generic[T, S]):
             >>> goaway = socket.messages.pipe(ops.filter(lambda message: "goaway" in message))
             >>> goaway.subscribe(lambda _: socket.renew(within=2.0, why="the server said goaway"))
         """
-        self._engine.renew(within, url, why)
+        self._engine.renew(within, url, why, code)
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         """Close the connection and complete every stream. Calling it twice does no harm.

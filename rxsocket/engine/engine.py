@@ -174,8 +174,8 @@ class Engine:
     def reconnect(self) -> None:
         self.loop.run(self._reconnect)
 
-    def renew(self, within: Any, url: Any, why: Any) -> None:
-        request = renewal_request(within, why, self.publisher.history.as_read)
+    def renew(self, within: Any, url: Any, why: Any, code: Any) -> None:
+        request = renewal_request(within, why, code, self.publisher.history.as_read)
         address = None if url is None else self.addresses.checked(url, "renew(url)")
         self.loop.run(lambda: self._renew(request, address))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rxsocket.validation import seconds_or_none
+from rxsocket.validation import code_to_send, seconds_or_none
 
 LONGEST_REASON = 123
 """Bytes of text that a close frame holds (RFC 6455, section 5.5)."""
@@ -19,30 +19,35 @@ class RenewalRequest:
     Attributes:
         within: Seconds after which the old one must be left; ``None`` for no deadline.
         why: Text for people, which may be a server's; made fit to be shown.
+        code: What the old one is closed with.
         elsewhere: Whether the next attempt goes to an address of its own.
     """
 
     within: float | None = None
     why: str = ""
+    code: int = 1000
     elsewhere: bool = False
 
 
-def renewal_request(within: Any, why: Any, as_read: Callable[[str], str]) -> RenewalRequest:
+def renewal_request(
+    within: Any, why: Any, code: Any, as_read: Callable[[str], str]
+) -> RenewalRequest:
     """Check the arguments of ``renew``.
 
     Args:
         within: Seconds, or ``None``.
         why: Text.
+        code: Close code.
         as_read: Makes of a text that others wrote one that may be shown (C28, C32).
 
     Raises:
         TypeError: If one is of a wrong type.
-        ValueError: If ``within`` is negative or not finite.
+        ValueError: If ``within`` is negative or not finite, or the code may not be sent.
     """
     if not isinstance(why, str):
         raise TypeError(f"renew(why): pass a text, not {type(why).__name__}")
     deadline = seconds_or_none("renew(within)", within)
-    return RenewalRequest(deadline, _fitting(as_read(why)))
+    return RenewalRequest(deadline, _fitting(as_read(why)), code_to_send("renew(code)", code))
 
 
 def _fitting(text: str) -> str:

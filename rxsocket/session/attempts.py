@@ -157,22 +157,22 @@ class Attempts:
         self._dial(connection)
         return connection
 
-    def adopt(self, connection: Connection, reason: str = "") -> None:
+    def adopt(self, connection: Connection, code: int = 1000, reason: str = "") -> None:
         """Make a connection the active one; the one before it is closed."""
         before = self.active
         if before is not None:
-            self._close(before, Cause.HANDED_OVER, reason=reason)
+            self._close(before, Cause.HANDED_OVER, code, reason)
         self.active = connection
         self.retries = self._beside.pop(connection)
         if connection.credential is not None:
             self.use(connection, connection.credential)
 
-    def close_active(self, cause: Cause, reason: str = "") -> None:
+    def close_active(self, cause: Cause, code: int = 1000, reason: str = "") -> None:
         """Close the connection of the socket, or give up the attempt to make one."""
         connection, self.active = self.active, None
         if connection is not None:
             with self._loop.turn():
-                self._close(connection, cause, reason=reason)
+                self._close(connection, cause, code, reason)
         self.stop_if_disposed()
 
     def discard(self, connection: Connection, cause: Cause) -> None:

@@ -42,6 +42,7 @@ class Due:
         future: Done while it is due.
         late: Done when the connection must be left at once.
         why: What ``renew(why=...)`` was told.
+        code: What the old connection is closed with.
         is_asked: Whether ``renew()`` was called and the connection is still there.
         elsewhere: Whether the next connection is to be at an address that no attempt has used yet.
     """
@@ -54,7 +55,7 @@ class Due:
         self._begins_at = self._late_at = float("inf")
         self.deadline: float | None = None
         self.cause: Cause | None = None
-        self.why = ""
+        self.why, self.code = "", 1000
         self.is_asked = self.elsewhere = False
         self.future: asyncio.Future[None] = loop.create_future()
         self.late: asyncio.Future[None] = loop.create_future()
@@ -81,7 +82,7 @@ class Due:
         """
         now = self._loop.time()
         self.is_asked = True
-        self.why = request.why or self.why
+        self.why, self.code = request.why or self.why, request.code
         self.elsewhere = self.elsewhere or request.elsewhere
         begins_at = now
         if request.within is not None:
@@ -113,7 +114,8 @@ class Due:
             return
         self._cancel_timers()
         self._begins_at = self._late_at = float("inf")
-        self.deadline, self.why, self.is_asked, self.elsewhere = None, "", False, False
+        self.deadline, self.why, self.code = None, "", 1000
+        self.is_asked = self.elsewhere = False
         if self.cause is Cause.RENEW:
             self.take()
         if self.late.done():

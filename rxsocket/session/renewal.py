@@ -141,7 +141,10 @@ class Renewals:
         """Close a connection; the supervisor makes another one."""
         due = self._due
         self._attempts.open_by = due.deadline
-        self._attempts.close_active(cause, due.why if cause is Cause.RENEW else "")
+        if cause is Cause.RENEW:
+            self._attempts.close_active(cause, due.code, due.why)
+        else:
+            self._attempts.close_active(cause)
         return connection
 
     def _resume_age_timer(self) -> None:
@@ -223,7 +226,7 @@ class Renewals:
 
     def _switch(self, new: Connection, handover: HandoverAttempt) -> None:
         with self._loop.turn():
-            self._attempts.adopt(new, self._due.why)
+            self._attempts.adopt(new, self._due.code, self._due.why)
             self._due.end()
             handover.switch(new)
 

@@ -615,6 +615,20 @@ def test_a_reason_is_made_fit_to_be_shown(clock: VirtualClock, scene: Make) -> N
     assert it.peer.closes == [(1, 1000, closed.reason)]
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_code_is_the_users(clock: VirtualClock, scene: Make, name: str) -> None:
+    """A session that is closed with 1000 may be none that can be resumed."""
+    it = scene(auth=A, on_auth_change=STRATEGIES[name]())
+    clock.advance(10.0)
+    it.socket.renew(code=4000, why="op 7")
+    clock.advance(1.0)
+    assert it.peer.closes == [(1, 4000, "op 7")]
+    assert [event.sent for event in it.events if isinstance(event, Closed)] == [4000]
+    it.socket.renew()
+    clock.advance(1.0)
+    assert it.peer.closes[1:] == [(2, 1000, "")]
+
+
 # --- bad input
 
 
@@ -627,6 +641,8 @@ def test_a_reason_is_made_fit_to_be_shown(clock: VirtualClock, scene: Make) -> N
         ({"within": float("nan")}, ValueError, "renew(within): pass a number of seconds"),
         ({"why": None}, TypeError, "renew(why): pass a text, not NoneType"),
         ({"why": b"x"}, TypeError, "renew(why): pass a text, not bytes"),
+        ({"code": 1001}, ValueError, "renew(code): pass 1000 or a code from 3000 to 4999"),
+        ({"code": "1000"}, TypeError, "renew(code): pass a close code such as 1000, not str"),
         ({"url": 7}, TypeError, "renew(url): pass"),
         ({"url": "http://fake.test/"}, ValueError, "renew(url): "),
         (

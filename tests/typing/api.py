@@ -156,7 +156,9 @@ def constructed() -> None:
     Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
     Socket("ws://host/", stale_after=60, on_stale="reconnect")
     Socket("ws://host/", gate=BehaviorSubject(True))
-    assert_type(Socket("ws://host/").renew(within=2.0, url="ws://host/2", why="goaway"), None)
+    assert_type(
+        Socket("ws://host/").renew(within=2.0, url="ws://host/2", why="goaway", code=4000), None
+    )
     Socket("ws://host/", clean_close="reconnect", linger=1, loop=asyncio.new_event_loop())
     Socket("ws://host/", additional_headers={"X-A": "1"}, subprotocols=["v2"])
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
