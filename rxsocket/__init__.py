@@ -5,6 +5,8 @@ A number such as (C13) in a docstring is a rule of the contract, ``tests/CONTRAC
 
 from rxsocket.auth.carrier import Carried, Carrier, carrier
 from rxsocket.auth.carriers import cookie, first_message, header, query, subprotocol
+from rxsocket.auth.certificates import ClientCertificate
+from rxsocket.auth.client_certificate import client_certificate
 from rxsocket.auth.credentials import Credential, Secret, Ticket
 from rxsocket.auth.outcomes import (
     AuthChange,
@@ -116,6 +118,7 @@ __all__ = [
     "ChannelFailed",
     "ChannelStale",
     "Channels",
+    "ClientCertificate",
     "Closed",
     "Codec",
     "ConnectFailed",
@@ -196,6 +199,7 @@ __all__ = [
     "Waiting",
     "carrier",
     "centrifugo",
+    "client_certificate",
     "cookie",
     "cursor",
     "endpoint",

@@ -8,7 +8,7 @@
     │   ├── HandshakeRefused     the server answered with an HTTP status instead of 101
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
     │   └── RedirectRefused      following the redirect would have been unsafe
-    ├── CredentialRefused        the server said so in a message
+    ├── CredentialRefused        the server said so in a message, or an alert of TLS
     ├── NotConnected             a message was not sent: no connection opened in time
     ├── QueueFull                a message was not sent: too many wait already
     ├── IdentityChanged          a message was not sent: the credential is somebody else's now
@@ -165,7 +165,7 @@ class RedirectRefused(HandshakeError):
 
 
 class CredentialRefused(SocketError):
-    """The server let the link open, then said that the credential is refused (C9)."""
+    """The server refused the credential in a message, or in an alert of TLS (C9, C39)."""
 
     def __init__(self, text: str = "the server refused the credential in a message") -> None:
         super().__init__(text)

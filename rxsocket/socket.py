@@ -114,7 +114,8 @@ class Socket(Generic[T, S]):
             asked before each attempt; or ``refreshing(function)``, which other sockets may share.
             ``None`` means logged out. Left out: no credential (C11).
         carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
-            ``subprotocol()``, ``first_message()``, a function of yours, or several with ``&``.
+            ``subprotocol()``, ``first_message()``, ``client_certificate()``, a function of yours,
+            or several with ``&``.
         on_auth_change: What a new credential does to an open connection: ``reconnect()``,
             ``handover()`` or ``in_band()`` (C13).
         identity: Who a credential's value is; two that are the same somebody are a renewal (C14).
@@ -126,7 +127,8 @@ class Socket(Generic[T, S]):
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
             ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.base``.
-        ssl: TLS settings for ``wss://``; ``None`` for the default ones.
+        ssl: TLS settings for ``wss://``; a function that makes them for each attempt; ``None`` for
+            the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
         additional_headers: Headers to send with each handshake.
         subprotocols: Subprotocols to offer, in order of preference.
@@ -199,7 +201,7 @@ class Socket(Generic[T, S]):
         auth_timeout: float | None = 10.0,
         # The connection
         transport: TransportName | Transport = "websockets",
-        ssl: ssl_module.SSLContext | None = None,
+        ssl: ssl_module.SSLContext | Callable[[], ssl_module.SSLContext] | None = None,
         proxy: str | Literal[True] | None = True,
         additional_headers: Headers | None = None,
         subprotocols: Sequence[str] | None = None,

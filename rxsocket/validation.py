@@ -188,6 +188,20 @@ def function_of_one(name: str, value: F, example: str) -> F:
     return value
 
 
+def function_of_none(name: str, value: F, example: str) -> F:
+    """Check that something can be called without an argument.
+
+    Raises:
+        TypeError: If it cannot; it says what to pass.
+    """
+    if not callable(value):
+        raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
+    signature = None if _plainly_takes(value) == 0 else _signature(value)
+    if signature is not None and not _takes(signature):
+        raise TypeError(f"{name}: pass {example}; this one takes {signature}")
+    return value
+
+
 def function_of_one_or_none(name: str, value: F | None) -> F | None:
     """Check a function of one argument that may be left out, as :func:`function_of_one` does."""
     return None if value is None else function_of_one(name, value, "a function of one argument")

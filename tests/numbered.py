@@ -17,7 +17,7 @@ from rxsocket.testing import accept
 from rxsocket.testing.clients import Handshake
 
 
-class _Numbered:
+class Numbered:
     """Sends ``{"seq": 1}``, ``{"seq": 2}``, ... on each connection, after the place asked for.
 
     Attributes:
@@ -71,9 +71,9 @@ def _number(text: Any) -> int | None:
     return None if text in (None, "") else int(text)
 
 
-class NumberedFake(_Numbered, Fake):
+class NumberedFake(Numbered, Fake):
     """In virtual time."""
 
 
-class NumberedServer(_Numbered, Server):
+class NumberedServer(Numbered, Server):
     """On the wire."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, TypeAlias
 
+from rxsocket.auth.certificates import ClientCertificate
 from rxsocket.auth.credentials import CredentialValue, for_user
 from rxsocket.auth.masks import Mask
 from rxsocket.texts import change_texts
@@ -67,6 +69,7 @@ class Carried:
             ``Opened.subprotocol`` is ``"***"``.
         fixed: Subprotocols to offer that hold no secret. They are offered first.
         greeting: What to say first over the connection; see ``first_message()``.
+        certificate: The certificate of the client; see ``client_certificate()``.
 
     Raises:
         TypeError: If something in it is not a string.
@@ -84,6 +87,7 @@ class Carried:
     subprotocols: tuple[str, ...] = field(repr=False)
     fixed: tuple[str, ...]
     greeting: FirstMessage | None = field(repr=False)
+    certificate: ClientCertificate | None = field(repr=False)
 
     def __init__(
         self,
@@ -94,6 +98,7 @@ class Carried:
         subprotocols: Iterable[str] = (),
         fixed: Iterable[str] = (),
         greeting: FirstMessage | None = None,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         object.__setattr__(self, "fixed", ())  # what shows the frame of an error below needs it
         checked = {
@@ -103,6 +108,7 @@ class Carried:
             "subprotocols": _names("subprotocols", subprotocols),
             "fixed": _names("fixed", fixed),
             "greeting": greeting,
+            "certificate": certificate,
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # frozen from here on
@@ -119,6 +125,8 @@ class Carried:
             parts.append("as a subprotocol")
         if self.greeting is not None:
             parts.append("in the first message")
+        if self.certificate is not None:
+            parts.append("as the certificate of the client")
         return " and ".join(parts) or "nowhere: carrier= adds nothing for it"
 
     def merged(self, other: Carried) -> Carried:
@@ -134,6 +142,8 @@ class Carried:
                 raise ValueError(conflict("header 'Cookie'"))
         if self.greeting is not None and other.greeting is not None:
             raise ValueError(conflict("first message"))
+        if self.certificate is not None and other.certificate is not None:
+            raise ValueError(conflict("certificate"))
         return Carried(
             query=self.query + other.query,
             headers=self.headers + other.headers,
@@ -141,6 +151,7 @@ class Carried:
             subprotocols=dict.fromkeys(self.subprotocols + other.subprotocols),
             fixed=dict.fromkeys(self.fixed + other.fixed),
             greeting=self.greeting or other.greeting,
+            certificate=self.certificate or other.certificate,
         )
 
 
@@ -218,6 +229,8 @@ class Combinable:
         name: How it shows.
         only: The entries of a mapping that it is given; ``None`` for all.
         sets: What it sets whatever it is given, such as ``"header 'Authorization'"``.
+        owns: The entries of a mapping that no other carrier is to carry. Where it is combined with
+            others, it is given these, and they the rest.
     """
 
     def __init__(
@@ -226,11 +239,13 @@ class Combinable:
         name: str,
         only: frozenset[str] | None = None,
         sets: Iterable[str] = (),
+        owns: frozenset[str] = frozenset(),
     ) -> None:
         self._function: Callable[..., Carried] = function
         self._takes_cursor = takes_also(function, "cursor")
         self._name = name
         self._only = only
+        self._owns = owns
         # With only= two may well take turns: which one sets it is seen when they are asked.
         self._sets = frozenset(sets) if only is None else frozenset[str]()
 
@@ -238,6 +253,11 @@ class Combinable:
     def sets(self) -> frozenset[str]:
         """What it sets whatever it is given."""
         return self._sets
+
+    @property
+    def owns(self) -> frozenset[str]:
+        """The entries of a mapping that no other carrier is to carry."""
+        return self._owns
 
     def __call__(self, value: CredentialValue, cursor: Any = None) -> Carried:
         if self._only is not None and not isinstance(value, str):
@@ -339,12 +359,48 @@ def _both(one: AnyCarrier, other: AnyCarrier) -> Combinable:
     )
     if one_sets & other_sets:
         raise ValueError(conflict(min(one_sets & other_sets)))
+    return _Combination((*_parts(one), *_parts(other)), one_sets | other_sets)
 
-    def both(value: CredentialValue, cursor: Any) -> Carried:
-        return carry(one, value, cursor).merged(carry(other, value, cursor))
 
-    shown = " & ".join(
-        repr(side) if isinstance(side, Combinable) else getattr(side, "__qualname__", "a carrier")
-        for side in (one, other)
-    )
-    return Combinable(both, shown, sets=one_sets | other_sets)
+class _Combination(Combinable):
+    """Several carriers, each of which adds what it carries."""
+
+    def __init__(self, parts: tuple[AnyCarrier, ...], sets: frozenset[str]) -> None:
+        shown = " & ".join(
+            repr(part)
+            if isinstance(part, Combinable)
+            else getattr(part, "__qualname__", "a carrier")
+            for part in parts
+        )
+        owned = frozenset[str]().union(*map(_owns, parts))
+        super().__init__(self._carry, shown, sets=sets, owns=owned)
+        self.parts = parts
+
+    def _carry(self, value: CredentialValue, cursor: Any) -> Carried:
+        if self.owns and isinstance(value, str):
+            entries = ", ".join(map(repr, sorted(self.owns)))
+            raise ValueError(
+                f"auth: several carriers share it: pass a mapping, whose entries {entries} are not "
+                "for the others, instead of a string"
+            )
+        carried = (carry(part, self._share(part, value), cursor) for part in self.parts)
+        return reduce(Carried.merged, carried)
+
+    def _share(self, part: AnyCarrier, value: CredentialValue) -> CredentialValue:
+        """What of a value one of them is given."""
+        if not self.owns or isinstance(value, str):
+            return value
+        own = _owns(part)
+        return {
+            name: entry
+            for name, entry in value.items()
+            if (name in own if own else name not in self.owns)
+        }
+
+
+def _parts(side: AnyCarrier) -> tuple[AnyCarrier, ...]:
+    return side.parts if isinstance(side, _Combination) else (side,)
+
+
+def _owns(side: AnyCarrier) -> frozenset[str]:
+    return side.owns if isinstance(side, Combinable) else frozenset[str]()

@@ -26,6 +26,7 @@ from rxsocket.auth.carrier import (
     Predicate,
     names,
 )
+from rxsocket.auth.client_certificate import client_certificate
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.validation import (
     cookie_name,
@@ -296,7 +297,14 @@ def _base64url(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-_MAKERS: tuple[Any, ...] = (query, header, cookie, subprotocol, first_message)
+_MAKERS: tuple[Any, ...] = (
+    query,
+    header,
+    cookie,
+    subprotocol,
+    first_message,
+    client_certificate,
+)
 _query = query()
 
 

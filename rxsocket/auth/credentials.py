@@ -22,8 +22,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from rxsocket.auth.certificates import is_pem
 from rxsocket.url import Address
-from rxsocket.validation import is_list, is_mapping, one_line
+from rxsocket.validation import encodable, is_list, is_mapping, one_line
 
 _KEY = secrets.token_bytes(32)
 
@@ -102,7 +103,7 @@ class Credential:
 
         Raises:
             TypeError: If it, or something in it, is of a type that is not a credential.
-            ValueError: If a text in it holds CR, LF or NUL, or a name is empty.
+            ValueError: If a text in it that is no PEM holds CR, LF or NUL, or a name is empty.
         """
         if isinstance(value, Credential):
             return value
@@ -247,7 +248,10 @@ def _scalar(argument: str, key: str, value: Any) -> Any:
 
 def _text(name: str, value: str | Secret) -> str:
     # A text of a subclass, such as a member of an Enum, is taken for what it holds.
-    return one_line(name, str.__str__(value.reveal() if isinstance(value, Secret) else value))
+    text = str.__str__(value.reveal() if isinstance(value, Secret) else value)
+    if is_pem(text) and "\0" not in text:  # its lines are no lines of a handshake's (C39)
+        return encodable(name, text)
+    return one_line(name, text)
 
 
 def _canonical(value: CredentialValue) -> str:

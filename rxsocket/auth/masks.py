@@ -11,7 +11,7 @@ protect nothing.
 A secret is found as it is, in upper and lower case, percent-encoded once or twice, escaped for
 HTML, JSON or Python, in hexadecimal, and in base64, alone or as a part, as in ``user:token``. Of
 one that was cut, a beginning of four characters is found where the text ends or says that it was
-cut (``abcd...``), and a long one anywhere.
+cut (``abcd...``), and a long one anywhere. Of a private key in PEM, each line is one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from itertools import islice, takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from rxsocket.auth.certificates import is_pem, secret_lines
 from rxsocket.auth.credentials import Credential
 from rxsocket.validation import is_list, is_mapping
 
@@ -81,7 +82,7 @@ class Mask:
 
     def _add(self, value: Any) -> None:
         for text in _secrets(value):
-            self._known |= dict.fromkeys(_forms(text))
+            self._known |= dict.fromkeys(_pem_forms(text) if is_pem(text) else _forms(text))
         for old in list(islice(self._known, max(0, len(self._known) - MOST))):
             del self._known[old]
         self._is_prepared = False
@@ -186,6 +187,17 @@ def _forms(text: str) -> Iterator[str]:
         encoded = encode(octets).decode()
         yield from (encoded, encoded.rstrip("="))
         yield from _parts_of_base64(octets, encode)
+
+
+def _pem_forms(text: str) -> Iterator[str]:
+    """The forms of a text in PEM: as a whole, and the lines of a private key in it.
+
+    A certificate is public. Each line is long, and base64 already: it is not looked for encoded.
+    """
+    for whole in (text, text.strip()):
+        yield from (whole, json.dumps(whole)[1:-1], repr(whole)[1:-1])
+    for line in secret_lines(text):
+        yield from (line, quote(line, safe=""))
 
 
 def _percent_encoded(text: str) -> Iterator[str]:

@@ -227,7 +227,7 @@ class AuthManager:
             self._addresses.checked(credential.address, argument)
         if credential.has_value:
             value, cursor = credential.reveal(), self._hooks.cursor()
-            self._options.carry(value, credential.address, cursor)
+            self._options.check(value, credential.address, cursor)
         return credential
 
     def _on_source_next(self, credential: Credential) -> None:

@@ -6,7 +6,6 @@ The names are those that ``websockets`` uses.
 from __future__ import annotations
 
 import re
-import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -15,11 +14,13 @@ from reactivex import Observable
 
 from rxsocket.auth.carrier import AnyCarrier, Carried, Combinable, carry
 from rxsocket.auth.carriers import carrier_or_query, with_cookies
+from rxsocket.auth.certificates import ClientCertificate
 from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Identity
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.endpoint.endpoint import Endpoint
 from rxsocket.limits import NO_LIMITS, Limits
+from rxsocket.engine.tls import TlsSettings
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter, stable_after_argument
 from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
@@ -224,6 +225,7 @@ class SocketOptions:
     transport: Transport
     transport_is_ours: bool
     handshake: Options
+    tls: TlsSettings
     verdicts: Judge
     backoff: Backoff
     retry_limits: RetryLimits
@@ -273,9 +275,7 @@ class SocketOptions:
         """
         endpoint = Endpoint.of(url)
         moves = transport_for(transport)
-        if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
-            kind = type(ssl).__name__
-            raise TypeError(f"ssl: pass an ssl.SSLContext or None for the default one, not {kind}")
+        tls = TlsSettings.checked(ssl)
         if ssl is not None and not all(one.secure for one in endpoint.addresses):
             raise ValueError("ssl: goes with a wss:// address; this one is ws:// or unix:")
         for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
@@ -290,7 +290,7 @@ class SocketOptions:
             max_size=_size(max_size),
             open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
-            ssl=ssl,
+            ssl=tls.context,
             proxy=_proxy(proxy, endpoint, isinstance(transport, str)),
             local_address=endpoint.local_address,
         )
@@ -299,8 +299,12 @@ class SocketOptions:
             transport=moves,
             transport_is_ours=isinstance(transport, str),
             handshake=handshake,
+            tls=tls,
             **_policy(**policy),
         )
+        if isinstance(made.carrier, Combinable) and made.carrier.owns:
+            for one in endpoint.addresses:
+                tls.check(one)
         always = made.carrier.sets if isinstance(made.carrier, Combinable) else ()
         names = [what.split("'")[1] for what in always if what.startswith("header ")]
         carried = [("carrier", name) for name in names]
@@ -323,10 +327,25 @@ class SocketOptions:
             ValueError: If it cannot be carried, or sets a header that is set otherwise, too.
         """
         carried = carry(self.carrier, value, cursor)
+        if carried.certificate is not None:
+            self.tls.check(address or self.endpoint.address)
         if carried.headers:
             added = (("carrier", name) for name, _ in carried.headers)
             _no_header_twice((*self._headers(address or self.endpoint.address), *added))
         return carried
+
+    def check(
+        self, value: CredentialValue, address: Address | None = None, cursor: Any = None
+    ) -> None:
+        """Check that the value of a credential can be carried, as ``carry`` does, and used.
+
+        Raises:
+            TypeError: If it is nothing that can be carried.
+            ValueError: If it cannot be carried, or is a certificate that cannot be used.
+        """
+        certificate = self.carry(value, address, cursor).certificate
+        if certificate is not None:
+            certificate.check()
 
     def _headers(self, address: Address | None) -> Iterator[tuple[str, str]]:
         """The arguments that set a header, and its name."""
@@ -382,7 +401,7 @@ class SocketOptions:
                 url=address.url,
                 anonymous=not credential.known,
                 credential=credential.masked if credential.known else "",
-                options=self.handshake,
+                options=self._with_tls(self.handshake, address, None),
                 go=go,
                 redirected=redirected,
             )
@@ -395,10 +414,17 @@ class SocketOptions:
             anonymous=False,
             credential=places if credential.address is None else f"{places} and in the address",
             first_message=carried.greeting,
-            options=_with(self.handshake, carried),
+            has_certificate=carried.certificate is not None,
+            options=self._with_tls(_with(self.handshake, carried), address, carried.certificate),
             go=go,
             redirected=redirected,
         )
+
+    def _with_tls(
+        self, options: Options, address: Address, certificate: ClientCertificate | None
+    ) -> Options:
+        tls = self.tls.for_attempt(certificate) if address.secure else None
+        return options if tls is None else replace(options, ssl=tls)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

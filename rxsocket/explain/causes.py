@@ -111,8 +111,15 @@ CLIENT_CERTIFICATE: Mapping[str, str] = {
     "SSLV3_ALERT_BAD_CERTIFICATE": _NOT_TRUSTED,
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _NOT_TRUSTED,
     "TLSV1_ALERT_UNKNOWN_CA": _NOT_TRUSTED,
+    "TLSV1_ALERT_ACCESS_DENIED": "the server does not let this certificate of the client in",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the certificate of the client has expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the certificate of the client is revoked",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "the server cannot use the certificate of the client",
 }
 """What the alerts of a server mean that asks clients for a certificate (RFC 8446, section 6.2)."""
+
+_UNCERTAIN = "SSLV3_ALERT_HANDSHAKE_FAILURE"
+"""It may as well be about ciphers."""
 
 PROXY = (
     "check the proxy, which proxy= or the environment names (HTTPS_PROXY, ALL_PROXY); to use none, "
@@ -198,6 +205,14 @@ def socket_failure(error: Exception) -> str:
     if isinstance(error, SocketFailed):
         return text.partition(f"{error.url}: ")[2] or text
     return text
+
+
+def certificate_refusal(error: Exception) -> str | None:
+    """That a server refuses the certificate of the client, in words, if an alert says so."""
+    reason: str = getattr(error, "reason", None) or "" if isinstance(error, ssl.SSLError) else ""
+    if reason == _UNCERTAIN or reason not in CLIENT_CERTIFICATE:
+        return None
+    return f"{CLIENT_CERTIFICATE[reason]} ({reason})"
 
 
 def failure(error: Exception) -> str:

@@ -19,7 +19,7 @@ from rxsocket.auth.selector import CredentialSelector, CredentialSource
 from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.run_state import StopReason
-from rxsocket.errors import Attempted, ProviderFailed, Unauthorized
+from rxsocket.errors import Attempted, HandshakeError, ProviderFailed, Unauthorized
 from rxsocket.events import Aborted, Cause, Closed, Connecting, EpochEnd, Event, Opened, Waiting
 from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.verdicts import End, Judgement, Verdict
@@ -241,7 +241,7 @@ class Attempts:
                 try:
                     credential = selector.take()
                     request = self._request(connection, credential, addresses.admit(known))
-                except ProviderFailed as error:
+                except (HandshakeError, ProviderFailed) as error:
                     connection.on_error(error)
                 else:
                     connection.dial(request)
@@ -274,17 +274,20 @@ class Attempts:
             self._publisher.history.add_sent_credential(Ticket(address.url))
         if connection is self.active:
             self.use(connection, credential)
+        kind: type[Exception] = ProviderFailed
         try:
             return self._options.request(
                 address, credential, self._wait_for_old_peers, self._engine.hooks.cursor()
             )
+        except HandshakeError as error:  # of the function given as ssl=
+            kind, failure = HandshakeError, str(error)
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
         except BaseException as error:  # of the user's carrier
             exit_soon(error)
             failure = f"the credential cannot be carried: {type(error).__name__}: {error}"
         failure = self._publisher.history.as_read(failure)  # the frame of what is raised has it
-        raise ProviderFailed(failure)
+        raise kind(failure)
 
     async def _wait_for_old_peers(self) -> None:
         """Return when the old peers have answered our close, or had their time (C5)."""

@@ -67,6 +67,7 @@ class Request:
         subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
         credential: Where the credential is, in words; empty if there is none.
+        has_certificate: Whether the credential is a certificate, which is in ``options.ssl``.
         first_message: What the socket sends as soon as the link is there. It is no concern of the
             transport's.
         options: The options of the socket, with the cookies and fixed subprotocols that go with the
@@ -80,6 +81,7 @@ class Request:
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     anonymous: bool = True
     credential: str = ""
+    has_certificate: bool = False
     first_message: FirstMessage | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)

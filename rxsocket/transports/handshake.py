@@ -23,7 +23,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from reactivex import Observable, abc
 from websockets.uri import WebSocketURI
 
-from rxsocket.errors import RedirectRefused
+from rxsocket.errors import CredentialRefused, RedirectRefused
+from rxsocket.explain.causes import certificate_refusal
 from rxsocket.runtime.direct import DirectObservable
 from rxsocket.transports.answers import Redirect, unanswered
 from rxsocket.transports.base import Request, Signal
@@ -100,7 +101,7 @@ class _Dial(abc.DisposableBase):
             async with asyncio.timeout(request.options.open_timeout):
                 start = await self._follow_redirects(request, handshake)
         except Exception as error:
-            failure = _without_secrets(error, translate, self._proxy)
+            failure = _without_secrets(error, request, translate, self._proxy)
         else:
             self._task = None  # all that it held to dial goes with it
             start(self._observer)
@@ -155,6 +156,7 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
 
 def _without_secrets(
     error: Exception,
+    request: Request,
     translate: Translate,
     proxy: Proxy | None,
 ) -> Exception:
@@ -164,6 +166,10 @@ def _without_secrets(
         shown = TimeoutError("the handshake took longer than open_timeout")
     else:
         shown = translate(error) or error
+    # With a proxy that is spoken to over TLS, it cannot be told which of the two refuses.
+    if request.has_certificate and (proxy is None or proxy.scheme != "https"):
+        refusal = certificate_refusal(shown)
+        shown = shown if refusal is None else CredentialRefused(refusal)  # (C39)
     if proxy is not None:
         shown = mention_proxy(shown, proxy)
     shown.__cause__ = shown.__context__ = None
