@@ -86,7 +86,7 @@ class Engine:
             loop, self.publisher, connect, options.queue_for, hooks, options.limits
         )
         self.loop_listener = LoopListener(loop, self.publisher.publish)
-        needs_tls = options.handshake.ssl is not None
+        needs_tls = options.tls.is_given
         self.addresses = addresses = Addresses(
             options.endpoint, options.auth_timeout, needs_tls=needs_tls
         )

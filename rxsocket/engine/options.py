@@ -19,8 +19,8 @@ from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Id
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.endpoint.endpoint import Endpoint
-from rxsocket.limits import NO_LIMITS, Limits
 from rxsocket.engine.tls import TlsSettings
+from rxsocket.limits import NO_LIMITS, Limits
 from rxsocket.liveness.heartbeat import Heartbeat
 from rxsocket.liveness.stability import StableAfter, stable_after_argument
 from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
@@ -303,8 +303,8 @@ class SocketOptions:
             **_policy(**policy),
         )
         if isinstance(made.carrier, Combinable) and made.carrier.owns:
-            for one in endpoint.addresses:
-                tls.check(one)
+            for written in endpoint.addresses or (None,):
+                tls.check(written)
         always = made.carrier.sets if isinstance(made.carrier, Combinable) else ()
         names = [what.split("'")[1] for what in always if what.startswith("header ")]
         carried = [("carrier", name) for name in names]

@@ -34,7 +34,9 @@ class TlsSettings:
         Raises:
             TypeError: If it is something else.
         """
-        if given is None or isinstance(given, ssl.SSLContext):
+        if given is None:
+            return _NOT_GIVEN
+        if isinstance(given, ssl.SSLContext):
             return cls(context=given)
         example = "an ssl.SSLContext, a function that makes one, or None for the default one"
         function_of_none("ssl", given, example)
@@ -58,7 +60,8 @@ class TlsSettings:
         """
         if address is not None and not address.secure:
             raise ValueError(
-                "carrier: client_certificate() goes with a wss:// address; this one is ws:// or unix:"
+                "carrier: client_certificate() goes with a wss:// address; this one is ws:// or "
+                "unix:"
             )
         if self.context is not None:
             raise ValueError(
@@ -79,6 +82,9 @@ class TlsSettings:
         if certificate is not None:
             certificate.load_into(context)
         return context
+
+
+_NOT_GIVEN = TlsSettings()
 
 
 def _made(make: Callable[[], Any]) -> ssl.SSLContext:

@@ -64,6 +64,7 @@ class Publisher:
     Attributes:
         events, opens, closes, sessions, messages, batches: Streams that connect (C1).
         errors, state, latency, auth: Streams that only look.
+        cursor: Another one, of a socket that was asked for it (C38).
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
         history: The last events.
@@ -94,6 +95,7 @@ class Publisher:
         self.state: ValueHub[State] = ValueHub("state", loop, report, State.IDLE)
         self.latency: ValueHub[float | None] = ValueHub("latency", loop, report, None)
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
+        self.cursor: ValueHub[Any] | None = None
         self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivering_epoch: int | None = None
@@ -264,8 +266,9 @@ class Publisher:
             self.messages.end(error)
             self.batches.end(error)
             self._publish_reports()  # while errors is still there
-            for looking in (self.errors, self.state, self.latency, self.auth):
-                looking.end()
+            for looking in (self.errors, self.state, self.latency, self.auth, self.cursor):
+                if looking is not None:
+                    looking.end()
 
     def abandon(self) -> None:
         """The last one left: nobody hears what is held, and changes wait for the next start."""

@@ -37,8 +37,8 @@ class CursorTracker:
         self._position = Position(None if cursor is None else cursor.start)
         self._reported_in: int | None = None
         self.hub: ValueHub[Any] = ValueHub("cursor", loop, publisher.report, self._position.newest)
+        publisher.cursor = self.hub
         if cursor is None:
-            self._follow_end()
             return
         self._function, self._gaps = cursor.function, cursor.gaps
         hooks.cursor = self._newest
@@ -52,17 +52,9 @@ class CursorTracker:
         messages = self._publisher.messages.passive(audience=False)
         messages.subscribe(self._on_message, self._on_end, self._on_end)
 
-    def _follow_end(self) -> None:
-        self._publisher.state.passive().subscribe(on_completed=self._on_end_without)
-
     def _on_end(self, error: Exception | None = None) -> None:
         """The socket has ended; it may start again, and go on from here."""
-        self.hub.end()
         self._follow()
-
-    def _on_end_without(self) -> None:
-        self.hub.end()
-        self._follow_end()
 
     def _on_message(self, message: Any) -> None:
         epoch = self._publisher.delivering_epoch

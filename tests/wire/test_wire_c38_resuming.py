@@ -36,7 +36,7 @@ def resuming(value: Any, cursor: Any) -> Carried:
 
 
 def numbered_server(**about: Any) -> NumberedServer:
-    peer = NumberedServer((), None, None, "127.0.0.1")
+    peer = NumberedServer((), None, None, "127.0.0.1", None)
     for name, value in about.items():
         setattr(peer, name, value)
     return peer

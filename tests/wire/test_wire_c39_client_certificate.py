@@ -58,7 +58,7 @@ class Looking(Server):
     """
 
     def __init__(self, context: ssl.SSLContext, *scripts: Any) -> None:
-        super().__init__(scripts, None, context, "127.0.0.1")
+        super().__init__(scripts, None, context, "127.0.0.1", None)
         self.seen: list[str] = []
 
     async def _answer_handshake(self, server_connection: Any, request: Any) -> Any:
