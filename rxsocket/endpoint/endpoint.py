@@ -16,7 +16,7 @@ from reactivex.subject import BehaviorSubject
 from rxsocket.auth.providers import Ask
 from rxsocket.endpoint.hosts import allowed_host
 from rxsocket.url import Address
-from rxsocket.validation import accepting_one, is_list, one_line, whole_number
+from rxsocket.validation import accepting_one, is_list, one_line
 
 AddressSource: TypeAlias = (
     str | Sequence[str] | Observable[str] | Callable[[], Any] | Callable[[Ask], Any]
@@ -191,6 +191,8 @@ def _local(local: Any) -> tuple[str, int]:
         raise TypeError(f"{argument}: pass a host such as '192.0.2.7', or a host and a port")
     if not host or host.count(":") == 1 or "]:" in host:
         raise ValueError(f"{argument}: pass the port beside the host: ('192.0.2.7', 8080)")
-    if not 0 <= whole_number(f"{argument}[1]", port) < 2**16:
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"{argument}[1]: pass a port, not {type(port).__name__}")
+    if not 0 <= port < 2**16:
         raise ValueError(f"{argument}[1]: pass a port from 0 (any) to 65535, not {port}")
     return one_line(argument, host).strip("[]"), port

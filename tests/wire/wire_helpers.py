@@ -98,6 +98,11 @@ class Peer:
         self._tcp = tcp
         self.request = b""
 
+    @property
+    def client(self) -> str:
+        """Where the client connects from."""
+        return str(self._tcp.getpeername()[0])
+
     def read_request(self) -> None:
         """Read the handshake."""
         while b"\r\n\r\n" not in self.request:
