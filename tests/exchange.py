@@ -37,7 +37,7 @@ class Exchange:
     Args:
         peer: The scripted server.
         refused: Keys that it refuses.
-        ignored: Keys that it takes no notice of, as often as it says.
+        ignored: Keys of which it takes no notice, as often as it says, when they are asked for.
         answers: Whether it says what it took.
 
     Attributes:
@@ -75,8 +75,10 @@ class Exchange:
 
     def _take(self, connection: PeerConnection, op: str, keys: list[str]) -> None:
         live = self.live.setdefault(connection.number, Counter())
-        noticed = [key for key in keys if not self.ignored[key]]
-        self.ignored -= Counter(keys)
+        noticed = keys
+        if op == "sub":
+            noticed = [key for key in keys if not self.ignored[key]]
+            self.ignored -= Counter(keys)
         taken = [key for key in noticed if key not in self.refused]
         for key in taken:
             live[key] += 1 if op == "sub" else -1

@@ -55,7 +55,7 @@ class ChannelOptions(_Options):
     @property
     def name(self) -> str:
         if self.match is None:
-            return repr(self.key)
+            return name_of(self.key)
         return getattr(self.match, "__qualname__", type(self.match).__name__)
 
 
@@ -67,6 +67,11 @@ class ManyOptions(_Options):
 
     def __post_init__(self) -> None:
         self.check_answers()
+
+
+def name_of(key: Hashable) -> str:
+    """What a channel is called by its key; nothing is escaped, so that it can be masked (C28)."""
+    return f"'{key}'" if isinstance(key, str) else repr(key)
 
 
 def keys_of(keys: Any) -> tuple[Hashable, ...]:

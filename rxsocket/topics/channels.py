@@ -22,7 +22,13 @@ from rxsocket.events import ChannelFailed, Closed
 from rxsocket.hooks import without
 from rxsocket.streams.multicast import RoutedHub, observer_name
 from rxsocket.streams.stream import Stream
-from rxsocket.topics.asking import ChannelOptions, ManyOptions, group_of_many, group_of_one
+from rxsocket.topics.asking import (
+    ChannelOptions,
+    ManyOptions,
+    group_of_many,
+    group_of_one,
+    name_of,
+)
 from rxsocket.topics.subscriptions import Subscription, SubscriptionGroup, Subscriptions
 from rxsocket.topics.topic import Envelope
 
@@ -182,7 +188,7 @@ class ChannelRoutes:
         by, masked = options.by or self._topic_of, self.publisher.history.as_read
 
         def channel_of(key: Hashable) -> Channel:
-            return Channel(ChannelHub(repr(key), self, group, None, by, (key,)), masked)
+            return Channel(ChannelHub(name_of(key), self, group, None, by, (key,)), masked)
 
         name = f"of {len(options.keys):,} keys"
         hub = ChannelHub(name, self, group, None, by, options.keys, is_merged=True)
@@ -202,7 +208,7 @@ class ChannelRoutes:
         group = hub.group
         for key in hub.keys:
             place = key if group.is_many else None
-            name = repr(key) if hub.match is None else hub.name.removeprefix("channel ")
+            name = name_of(key) if hub.match is None else hub.name.removeprefix("channel ")
             subscription = group.member(place, key, name)
             hub.subscriptions[subscription] = key
             if hub.match is None:
@@ -289,13 +295,13 @@ class ChannelRoutes:
             if route is None:
                 continue
             if route.watched:
-                self.subscriptions.heard(route.watched)
+                self.subscriptions.watch.on_message(route.watched)
             for hub in route.hubs:
                 hub.emit(message)
         for hub in self._matching:
             if hub.match is not None and self._matches(hub.match, message):
                 if hub.group.is_watched:
-                    self.subscriptions.heard(hub.subscriptions)
+                    self.subscriptions.watch.on_message(hub.subscriptions)
                 hub.emit(message)
 
     def _topic_of(self, message: Any) -> Any:

@@ -54,6 +54,10 @@ class EarlySubscriptions:
         self._write()
 
     @property
+    def epoch(self) -> int:
+        return self._connection.epoch
+
+    @property
     def is_asked(self) -> bool:
         """Whether everything that is wanted was asked for."""
         return not self._connection.has_more

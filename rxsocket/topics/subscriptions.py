@@ -21,11 +21,10 @@ from weakref import WeakValueDictionary
 from rxsocket.auth.credentials import Credential, for_user
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import SubscriptionRefused
-from rxsocket.events import ChannelStale
 from rxsocket.hooks import without
+from rxsocket.topics.channel_watch import ChannelWatch
 from rxsocket.topics.early import EarlySubscriptions
 from rxsocket.topics.line import ConnectionSubscriptions, Step
-from rxsocket.topics.overdue import Overdue
 from rxsocket.topics.subscribing import Subscribing
 from rxsocket.topics.unanswered import Verdict
 from rxsocket.transports.base import Link
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 
 MakeFrame = Callable[[Subscribing], "str | bytes"]
 Answer = Callable[[Any], Any]
-
-PATIENCE = 4
-"""How many times the patience with a silent key is doubled."""
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -145,7 +141,7 @@ class Subscriptions:
         self._connections: dict[int, ConnectionSubscriptions] = {}
         self._open: ConnectionSubscriptions | None = None
         self._early: EarlySubscriptions | None = None
-        self._overdue: Overdue[Subscription] = Overdue(engine.loop, self._on_overdue)
+        self.watch = ChannelWatch(engine.loop, engine.publisher, self._ask_again)
 
     def group(self, same: Hashable, make: Callable[[], SubscriptionGroup]) -> SubscriptionGroup:
         """The group that all channels with this subscribe message share; any thread."""
@@ -166,8 +162,9 @@ class Subscriptions:
         subscription.restart()
         for connection in self._connections.values():
             connection.want(subscription)
-        if self._open is not None and subscription in self._open.carried:
-            self._watch(subscription)  # it left, and is back before that was said
+        delivering = self._connections.get(self._outbox.epoch or 0)
+        if delivering is not None and subscription in delivering.carried:
+            self.watch.look(subscription)  # it left, and is back before that was said
 
     def leave(self, subscription: Subscription, hub: ChannelHub) -> None:
         """One less wants it; :meth:`ask` is to follow."""
@@ -175,7 +172,7 @@ class Subscriptions:
         if subscription.hubs or subscription not in self._wanted:
             return
         del self._wanted[subscription]
-        self._overdue.discard(subscription)
+        self.watch.leave(subscription)
         for connection in self._connections.values():
             connection.leave(subscription)
 
@@ -189,18 +186,19 @@ class Subscriptions:
         """It was refused there, or cannot be asked for."""
         subscription.hubs = ()
         self._wanted.pop(subscription, None)
-        self._overdue.discard(subscription)
+        self.watch.leave(subscription)
         for connection in self._connections.values():
             if connection.epoch == epoch:
                 connection.forget(subscription)
             else:
                 connection.leave(subscription)
+        self.ask(subscription.group)
 
     def clear(self) -> None:
         for subscription in self._wanted:
             subscription.hubs = ()
         self._wanted.clear()
-        self._overdue.clear()
+        self.watch.end()
         self._connections.clear()
         self._open = self._early = None
 
@@ -209,7 +207,7 @@ class Subscriptions:
         closed = self._connections.pop(epoch, None)
         if closed is not None and closed is self._open:
             self._open = None
-            self._overdue.clear()
+            self.watch.end()
 
     # --- answers
 
@@ -241,10 +239,7 @@ class Subscriptions:
         self, connection: ConnectionSubscriptions, subscription: Subscription, verdict: Verdict
     ) -> None:
         if verdict is True:
-            if subscription.group.is_watched:
-                subscription.unanswered = 0
-                subscription.asked_at = self.loop.event_loop.time()
-                self._watch(subscription)
+            self.watch.on_accepted(subscription)
         elif subscription.hubs:
             refused = SubscriptionRefused("the server refused the subscription")
             self._fail(
@@ -261,66 +256,10 @@ class Subscriptions:
             message = intercept(message)
         return message
 
-    # --- silence
-
-    def heard(self, subscriptions: Iterable[Subscription]) -> None:
-        """A message came for these."""
-        now = self.loop.event_loop.time()
-        for subscription in subscriptions:
-            subscription.heard_at = now
-
-    def _watch(self, subscription: Subscription) -> None:
-        """Look at it again when it may have been silent for too long."""
-        limit = self._patience(subscription)
-        if limit is not None:
-            self._overdue.set(subscription, self._last_sign(subscription) + limit)
-
-    def _last_sign(self, subscription: Subscription) -> float:
-        resumed_at = self._publisher.read_gate.resumed_at  # what was sent before may be unread
-        return max(subscription.asked_at, subscription.heard_at, resumed_at)
-
-    def _patience(self, subscription: Subscription) -> float | None:
-        group = subscription.group
-        if subscription.heard_at >= subscription.asked_at:
-            subscription.restart()
-        limit, repeats = group.stale_after, subscription.silent
-        if group.acknowledged_within is not None and self._awaits_answer(subscription):
-            limit, repeats = group.acknowledged_within, subscription.unanswered
-        return None if limit is None else limit * 2.0 ** min(repeats, PATIENCE)
-
-    def _awaits_answer(self, subscription: Subscription) -> bool:
-        is_answered = self._open is None or subscription not in self._open.unanswered
-        return not is_answered and subscription.heard_at < subscription.asked_at
-
-    def _on_overdue(self, subscription: Subscription) -> None:
-        connection, limit = self._open, self._patience(subscription)
-        if connection is None or limit is None or subscription not in connection.carried:
-            return
-        now = self.loop.event_loop.time()
-        if self._publisher.read_gate.is_paused:
-            self._overdue.set(subscription, now + limit)
-            return
-        at = self._last_sign(subscription) + limit
-        if at > now:
-            self._overdue.set(subscription, at)
-            return
-        answered = not self._awaits_answer(subscription)
-        silence = now - max(subscription.since, subscription.heard_at)
-        if answered:
-            subscription.silent += 1
-        else:
-            subscription.unanswered += 1
-        connection.ask_again(subscription, anew=answered)
-        self._publisher.publish(
-            ChannelStale(
-                epoch=connection.epoch,
-                channel=self._publisher.history.as_read(subscription.name),
-                silence=silence,
-                answered=answered,
-                at=self.loop.wall_time(),
-            )
-        )
-        self.ask(subscription.group)
+    def _ask_again(self, subscription: Subscription, was_live: bool) -> None:
+        if self._open is not None:
+            self._open.ask_again(subscription, anew=was_live)
+            self.ask(subscription.group)
 
     # --- messages that ask
 
@@ -347,24 +286,32 @@ class Subscriptions:
         return found
 
     def _has_frame(self, epoch: int) -> bool:
-        return self._connection(epoch).has_more
+        return self._delivering(epoch).has_more
 
     def _next_frame(self, epoch: int) -> str | bytes | None:
         """The next message to write on the connection that delivers."""
-        if self._open is None or self._open.epoch != epoch:
-            self._on_open(epoch)
-        return self.next_frame_of(self._connection(epoch))
+        return self.next_frame_of(self._delivering(epoch))
 
-    def _on_open(self, epoch: int) -> None:
-        self._early = None
-        self._open = connection = self._connection(epoch)
-        self._connections = {epoch: connection}
+    def _delivering(self, epoch: int) -> ConnectionSubscriptions:
+        connection = self._open
+        if connection is None or connection.epoch != epoch:
+            connection = self._connection(epoch)
+            self._on_open(connection)
+        return connection
+
+    def _on_open(self, connection: ConnectionSubscriptions) -> None:
+        for other in tuple(self._connections):
+            if other < connection.epoch:
+                del self._connections[other]  # later ones are made ready beside it
+        if self._early is not None and self._early.epoch <= connection.epoch:
+            self._early = None
+        self._open = connection
         connection.credential = connection.early = None
-        self._overdue.clear()
+        self.watch.begin(connection)
         for subscription in self._wanted:
             subscription.restart()
         for subscription in connection.carried:  # asked for before it delivered
-            self._on_asked(subscription)
+            self.watch.on_asked(subscription)
 
     def next_frame_of(self, connection: ConnectionSubscriptions) -> str | bytes | None:
         """The next message that can be made for a connection; what it asks for counts as asked."""
@@ -385,7 +332,7 @@ class Subscriptions:
             if step is Step.SUBSCRIBE:
                 connection.carry(subscriptions)
                 for subscription in subscriptions if connection is self._open else ():
-                    self._on_asked(subscription)
+                    self.watch.on_asked(subscription)
             return frame
         return None
 
@@ -399,13 +346,6 @@ class Subscriptions:
             credential=for_user(credential.reveal()) if credential.known else None,
             cursor=self._hooks.cursor(),
         )
-
-    def _on_asked(self, subscription: Subscription) -> None:
-        if subscription.group.is_watched:
-            subscription.asked_at = self.loop.event_loop.time()
-            if not (subscription.silent or subscription.unanswered):
-                subscription.since = subscription.asked_at
-            self._watch(subscription)
 
     def _on_unmade(
         self,

@@ -146,6 +146,19 @@ def _topic(make: Make, clock: VirtualClock, said: str) -> Scene:
     return it
 
 
+def _channel(make: Make, clock: VirtualClock, said: str) -> Scene:
+    """Refused in words of the server's, and named by a key."""
+    it = make(accept().send(f"no {said}").stay(), auth={"token": CANARY})
+    for key in (CANARY, said):
+        channel = it.socket.channel(
+            subscribe=key, key=key, by=str, acknowledged=lambda message: PermissionError(message)
+        )
+        channel.subscribe(on_error=lambda _: None)
+    silent = it.socket.channel(subscribe=f"sub {said}", key=f"k {said}", by=str, stale_after=0.5)
+    silent.subscribe()
+    return it
+
+
 def _observer_of_a_topic(make: Make, clock: VirtualClock, said: str) -> Scene:
     """Whoever observes it, and raises, is reported with the name of its stream."""
     it = make(accept().stay(), auth={"token": CANARY})
@@ -203,6 +216,7 @@ PLACES: dict[str, Callable[[Make, VirtualClock, str], Scene]] = {
     "one refused beside": _refused_beside,
     "in band": _in_band,
     "a topic": _topic,
+    "a channel": _channel,
     "an observer of a topic": _observer_of_a_topic,
     "quoted by an observer": _quoted_by_an_observer,
     "user info": _user_info,

@@ -449,6 +449,20 @@ def test_time_without_reading_is_no_silence(clock: VirtualClock, scene: Make) ->
     assert exchange_done.done()
 
 
+def test_silent_keys_hold_up_nobody(clock: VirtualClock, scene: Make) -> None:
+    """A closed market: what is wanted now, and what is sent, does not wait for all of them."""
+    it = scene(auth=A, limits=Limits(pace="5/s", batch=200))
+    exchange = Exchange(it.peer)
+    it.socket.channels(names(200), **MANY, stale_after=10.0).subscribe()
+    clock.advance(15.0)
+    assert 5 < len(exchange.arrivals) < 30  # one after the other, at the pace
+    sent = [it.socket.send("mine") for _ in range(3)]
+    it.socket.channels(["new"], **MANY).subscribe()
+    clock.advance(2.0)
+    assert all(receipt.done for receipt in sent) and "new" in exchange.live_on(1)
+    assert exchange.most_within(PACE) <= 5 and exchange.most == 1
+
+
 # --- handover
 
 
