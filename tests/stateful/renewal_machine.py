@@ -1,4 +1,4 @@
-"""Random renewals of a connection, in virtual time: handover, in band, max_age (C13).
+"""Random renewals of a connection, in virtual time (C13, C34), behind a gate that turns (C35).
 
 The peer broadcasts numbers to every connection that is open. Each connection has a lag of its own
 on the way to us, so two of them are seldom at the same number.
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from internals import Accept, Fake, Payload, PeerConnection, Script
 from reactivex import Observable, operators
+from reactivex.subject import BehaviorSubject
 from websockets.datastructures import Headers
 
 from rxsocket import (
@@ -36,10 +37,11 @@ from rxsocket import (
     Stored,
     handover,
     in_band,
+    reconnect,
 )
 from rxsocket.testing import Grammar, GrammarError, Handshake, accept, clock, hang, reject
 
-__all__ = ["HandoverRenewals", "InBandRenewals", "RenewalMachine"]
+__all__ = ["BreakingRenewals", "HandoverRenewals", "InBandRenewals", "RenewalMachine"]
 
 GOOD = ("ann-1", "ann-2", "ann-3", "bob-1", "bob-2")
 """Who it is, then which of their tokens."""
@@ -173,6 +175,8 @@ class RenewalMachine(RuleBasedStateMachine):
         self.receipts: list[tuple[str | None, int, Any]] = []
         self.sets: list[str | None] = []
         self.left: dict[int, float] = {}
+        self.has_deadline = False
+        self.gate = BehaviorSubject(True)
         self.opens: list[int] = []
         self.closed_early: list[str | None] = []
         self.slept = 0
@@ -186,6 +190,7 @@ class RenewalMachine(RuleBasedStateMachine):
             identity=identity,
             on_auth_change=self.strategy(),
             max_age=max_age,
+            gate=self.gate,
             backoff=Backoff(random=random.Random(seed), refused_retry=None),
         )
         self.note(f"begin: latency {latency}, seed {seed}, max_age {max_age}, choice {choice}")
@@ -233,8 +238,9 @@ class RenewalMachine(RuleBasedStateMachine):
                     self.closed_early.append(self.peer.token_of.get(peer))
                 if epoch in self.peer.peer_of:
                     self.left[self.peer.peer_of[epoch]] = self.clock.time()
-                if cause is not Cause.HANDED_OVER:
+                if cause is not Cause.HANDED_OVER or self.has_deadline:
                     self.due.clear()
+                self.has_deadline = False
             case ObserverFailed():
                 self.expect(False, f"C23: {event!r}")
             case _:
@@ -272,6 +278,20 @@ class RenewalMachine(RuleBasedStateMachine):
     @rule(value=ANYBODY, then=THEN)
     def change(self, value: str | None, then: float | None) -> None:
         self.set(value)
+        self.then(then)
+
+    @rule(within=st.sampled_from([None, None, 0.0, 0.5, 4.0, 30.0]), then=THEN)
+    def told(self, within: float | None, then: float | None) -> None:
+        self.note(f"renew(within={within})")
+        self.has_deadline = self.has_deadline or within is not None
+        self.socket.renew(within=within, why="GoAway")
+        self.then(then)
+
+    @rule(is_open=st.booleans(), then=THEN)
+    def turn(self, is_open: bool, then: float | None) -> None:
+        self.note(f"the gate says {is_open}")
+        self.slept += not is_open
+        self.gate.on_next(is_open)
         self.then(then)
 
     @rule(times=st.integers(1, 4), then=THEN)
@@ -353,10 +373,13 @@ class RenewalMachine(RuleBasedStateMachine):
         """Whatever was on its way has settled."""
         self.note("all is quiet")
         self.peer.calm()
+        self.gate.on_next(True)
         self.connect_anew()
         for _ in range(25):
             self.say(1)
             self.clock.advance(5.0)
+        if self.socket.state.value is State.CONNECTING:  # max_age was reached just now
+            self.clock.advance(1.0)
         for value, _, receipt, _ in self.receipts:
             self.expect(receipt.done, f"C20: set_auth({value!r}) never settled")
         self.expect(not self.due, f"C13: {self.due} never came")
@@ -471,3 +494,10 @@ class InBandRenewals(RenewalMachine):
             timeout=3.0,
             otherwise="keep" if self.choice % 2 else "reconnect",
         )
+
+
+class BreakingRenewals(RenewalMachine):
+    """The old one is closed, then the next one is made."""
+
+    def strategy(self) -> Any:
+        return reconnect()

@@ -1,4 +1,4 @@
-"""C13 holds whatever happens in whatever order; so do C2, C5, C20 and C26 meanwhile."""
+"""C13, C34 and C35 hold whatever happens in whatever order; so do C2, C5, C20 and C26 meanwhile."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from renewal_machine import HandoverRenewals, InBandRenewals, RenewalMachine
+from renewal_machine import (
+    BreakingRenewals,
+    HandoverRenewals,
+    InBandRenewals,
+    RenewalMachine,
+)
 
-MACHINES = (HandoverRenewals, InBandRenewals)
+MACHINES = (HandoverRenewals, InBandRenewals, BreakingRenewals)
 QUICK = settings(
     max_examples=40,
     stateful_step_count=25,
