@@ -18,7 +18,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.carrier import AnyCarrier
-from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Identity
+from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Identity, Ticket
 from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.outcomes import AuthChange
 from rxsocket.auth.strategies import Strategy
@@ -110,8 +110,9 @@ class Socket(Generic[T, S]):
             ``endpoint(...)``, which names the hosts that are allowed (C33).
         name: What it is called in its repr, in the log and on its card. In a notebook, a socket
             takes the place of an earlier one of the same name, which is closed.
-        auth: A mapping or a string; an Observable of these; a function, sync or async, that is
-            asked before each attempt; or ``refreshing(function)``, which other sockets may share.
+        auth: A mapping, a string or a ``Ticket``; an Observable of these; a function, sync or
+            async, that is asked before each attempt; or ``refreshing(function)``, which other
+            sockets may share.
             ``None`` means logged out. Left out: no credential (C11).
         carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
             ``subprotocol()``, ``first_message()``, ``client_certificate()``, a function of yours,
@@ -460,12 +461,13 @@ class Socket(Generic[T, S]):
 
     # --- doing
 
-    def set_auth(self, value: AuthValue | None) -> Receipt[AuthChange]:
+    def set_auth(self, value: AuthValue | Ticket | None) -> Receipt[AuthChange]:
         """Change the credential: the connection follows it (C5 to C8).
 
         An open connection is closed at once and a new one is made with the new credential. An equal
         value changes nothing. ``None`` logs out: the socket closes and awaits the next credential.
-        On a socket that is not running the value is stored for its next start.
+        On a socket that is not running the value is stored for its next start. A ``Ticket`` says
+        where to connect, too (C33).
 
         Returns:
             The outcome, to await, subscribe to or block on. ``InEffect`` when a connection is open
@@ -476,7 +478,7 @@ class Socket(Generic[T, S]):
 
         Raises:
             TypeError: If the value is not a credential.
-            ValueError: If it cannot be carried.
+            ValueError: If it cannot be carried, or is a ticket for a host that is not allowed.
         """
         return self._engine.auth.set_auth(value)
 

@@ -67,7 +67,9 @@ usage; 130 Ctrl-C.
 """
 
 
-Url = Annotated[str, typer.Argument(help="Address, ws:// or wss://.", metavar="URL")]
+Url = Annotated[
+    str, typer.Argument(help="Address: ws://, wss://, or unix:/run/feed.sock:/path.", metavar="URL")
+]
 Auth = Annotated[
     list[str] | None,
     typer.Option(

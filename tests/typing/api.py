@@ -13,6 +13,7 @@ from reactivex.subject import BehaviorSubject
 
 from rxsocket import (
     Aborted,
+    AddressSource,
     Ask,
     AuthChange,
     AwaitingAuth,
@@ -34,6 +35,7 @@ from rxsocket import (
     Emitter,
     End,
     Ended,
+    Endpoint,
     Event,
     Explanation,
     Fresh,
@@ -72,6 +74,7 @@ from rxsocket import (
     Stored,
     Stream,
     Subscribing,
+    Ticket,
     TopicFailed,
     Transport,
     ValueStream,
@@ -81,6 +84,7 @@ from rxsocket import (
     carrier,
     centrifugo,
     cookie,
+    endpoint,
     graphql_transport_ws,
     header,
     heartbeat,
@@ -164,6 +168,27 @@ def constructed() -> None:
     Socket("ws://host/", additional_headers=[("X-A", "1"), ("X-A", "2")], proxy=None)
     Socket("ws://host/", transport="picows", compression="auto")
     Socket("ws://host/", compression=None, max_size=None, open_timeout=None, ping_interval=None)
+
+
+async def located(ask: Ask) -> str:
+    return f"wss://example.com/?attempt={ask.attempt}"
+
+
+def tickets(ask: Ask) -> Ticket:
+    return Ticket("wss://example.com/", auth={"token": str(ask.attempt)})
+
+
+def addresses() -> None:
+    """Where a socket connects, and what may not be passed."""
+    url = "wss://example.com/"
+    assert_type(endpoint(located, hosts=["*.example.com"]), Endpoint)
+    source: AddressSource = [url, url]
+    for one in (source, located, provider, reactivex.of(url), endpoint(url, local_address="::1")):
+        Socket(one)
+    socket = Socket(url, auth=tickets)
+    assert_type(socket.url, str)
+    socket.set_auth(Ticket(url))
+    assert_type(Ticket(url), Ticket)
 
 
 def refused() -> None:

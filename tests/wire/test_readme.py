@@ -67,6 +67,13 @@ def test_the_ten_lines_are_a_plain_script() -> None:
         ),
         ("Requests", ["sum"]),
         (
+            "Addresses that move",
+            [
+                "wss://c.example.com/link?ticket=***",
+                "['a.example.com', 'b.example.com', 'c.example.com']",
+            ],
+        ),
+        (
             "When the server says so",
             [
                 "Cause.RENEW 0.0",

@@ -29,6 +29,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 FEED = "wss://example.com/feed"
 PROGRAMS = {
     "Ten lines 1",
+    "Addresses that move 1",
     "When the server says so 1",
     "A gate 1",
     "Sending 1",

@@ -239,7 +239,7 @@ def test_a_connection_is_made_from_where_the_user_says(local: Any) -> None:
         peer.drain()
 
     with raw(play) as peer:
-        socket = Socket(endpoint(peer.url, local_address=local), backoff=quick())
+        socket = Socket(endpoint(peer.url, local_address=local), backoff=quick(), close_timeout=0.1)
         Watch(socket).wait(Opened)
         assert clients == ["127.0.0.1" if local == "localhost" else "127.0.0.9"]
         socket.close().result(5)
@@ -259,7 +259,8 @@ def test_a_port_is_used_again_and_again() -> None:
 
     for _ in range(2):
         with raw(play) as peer:
-            socket = Socket(endpoint(peer.url, local_address=local), backoff=quick())
+            where = endpoint(peer.url, local_address=local)
+            socket = Socket(where, backoff=quick(), close_timeout=0.1)
             Watch(socket).wait(Opened)
             socket.close().result(5)
     assert ports == [local[1]] * 2
