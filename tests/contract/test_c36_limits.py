@@ -10,6 +10,7 @@ from internals import MAX_BYTES, outbox_of
 from scene import A, Make, Scene
 
 from rxsocket import (
+    IdentityChanged,
     Limits,
     NotConnected,
     QueueFull,
@@ -119,6 +120,22 @@ def test_leaving_waits_for_what_was_sent(clock: VirtualClock, scene: Make) -> No
     clock.advance(2.0)
     assert [receipt.result().epoch for receipt in receipts] == [1] * 4
     assert it.socket.state.value is State.IDLE
+
+
+def test_what_waits_is_not_sent_as_somebody_else(clock: VirtualClock, scene: Make) -> None:
+    """C14: it fails with the change, and a renewal of the same identity takes it along."""
+    it = scene(auth="mine", identity=lambda value: value[0], limits=Limits(pace="1/s"))
+    exchange = Exchange(it.peer)
+    clock.advance(1.0)
+    receipts = numbers(it, 4)
+    clock.advance(1.1)
+    it.socket.set_auth("mine, renewed")
+    clock.advance(1.0)
+    it.socket.set_auth("yours")
+    clock.advance(5.0)
+    assert [(one.number, one.op) for one in exchange.arrivals] == [(1, "0"), (1, "1"), (2, "2")]
+    with pytest.raises(IdentityChanged):
+        receipts[3].result()
 
 
 def test_closing_says_what_was_not_sent(clock: VirtualClock, scene: Make) -> None:

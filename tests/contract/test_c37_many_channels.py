@@ -196,6 +196,26 @@ def test_what_the_functions_are_told(clock: VirtualClock, scene: Make) -> None:
     assert [message for _, message in it.peer.received][2:] == ["S", "N"]
 
 
+def test_a_message_has_the_cursor_of_its_time(clock: VirtualClock, scene: Make) -> None:
+    """C38: each goes on from what had come when it was made."""
+    it = scene(auth=A, limits=Limits(pace="1/s"), cursor=lambda m: json.loads(m).get("n"))
+    told: list[Any] = []
+
+    def asking(keys: list[str], to: Subscribing) -> Any:
+        told.append((to.epoch, *keys, to.cursor))
+        return subscribe(keys)
+
+    it.socket.channels(["a", "b"], subscribe=asking, by=key_of).subscribe()
+    clock.advance(0.5)
+    it.peer.push('{"key": "a", "n": 7}')
+    clock.advance(1.0)
+    it.peer.push('{"key": "b", "n": 8}')
+    clock.advance(0.1)
+    it.peer.drop()
+    clock.advance(5.0)
+    assert told == [(1, "a", None), (1, "b", 7), (2, "a", 8), (2, "b", 8)]
+
+
 @pytest.mark.parametrize("how", ["another identity", "a renewal", "a handover"])
 def test_a_message_has_the_credential_of_its_connection(
     clock: VirtualClock, scene: Make, how: str
