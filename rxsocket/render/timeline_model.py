@@ -41,6 +41,9 @@ from rxsocket.explain.wording import sentence
 KEPT = 300
 """Credentials, connections, pauses and notes; older ones are forgotten."""
 
+APART = 60.0
+"""Seconds between two notes about numbers that are missing."""
+
 END_LABELS: Mapping[Cause, str] = {
     Cause.AUTH_CHANGED: "new credential",
     Cause.ADDRESS_CHANGED: "new address",
@@ -190,8 +193,15 @@ class TimelineModel:
                     connection.credentials = (*connection.credentials, (at, self._number))
             case _:
                 label = NOTE_LABELS.get(type(event), "")
-                if label:
+                if label and not self._is_told(event):
                     self.notes.append(TimelineNote(event.at, label, sentence(event)))
+
+    def _is_told(self, event: Event) -> bool:
+        """Whether a note stands for it already: a server that leaves numbers out does so often."""
+        if not isinstance(event, Missed) or not self.notes:
+            return False
+        last = self.notes[-1]
+        return last.label == NOTE_LABELS[Missed] and event.at - last.at < APART
 
     @property
     def _number(self) -> int:

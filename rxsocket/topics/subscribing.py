@@ -21,7 +21,7 @@ class Subscribing:
         keys: The keys that it is about; none for a channel without ``key=``.
         credential: The value of the credential of that connection, a mapping or a string; ``None``
             if it has none. It is masked in the repr (C28).
-        cursor: The newest place in the stream, if the socket has a ``cursor=``.
+        cursor: The newest place in the stream, if the socket has a ``cursor=``; it does not show.
 
     Examples:
         >>> def subscribe(keys, to):
@@ -41,5 +41,5 @@ class Subscribing:
 
     def __repr__(self) -> str:
         masked = None if self.credential is None else Credential.of(self.credential).masked
-        about = f"epoch={self.epoch}, {len(self.keys)} keys, cursor={self.cursor!r}"
+        about = f"epoch={self.epoch}, {len(self.keys)} keys"  # a cursor may be long
         return f"Subscribing({about}, credential={masked})"

@@ -34,6 +34,7 @@ from rxsocket import (
     json,
     query,
 )
+from rxsocket.notebook import timeline
 from rxsocket.testing import Grammar, VirtualClock, accept, fake, reject
 
 
@@ -205,6 +206,21 @@ def test_a_gap_is_told_everywhere(clock: VirtualClock, scene: Make, caplog: Any)
     assert any("messages 3 to 5 did not come: connection 1 went on with 6" in x for x in lines)
 
 
+def test_a_flood_of_gaps_is_one_note_and_one_line(
+    clock: VirtualClock, scene: Make, caplog: Any
+) -> None:
+    """C32: a feed that leaves numbers out pushes nothing else out of the log or the timeline."""
+    one = scene(accept().stream(map(str, range(0, 2000, 2)), 100.0), cursor=int)
+    drawn = timeline(one.socket)
+    clock.advance(30.0)
+    missed = [event for event in one.events if isinstance(event, Missed)]
+    assert len(missed) == 999
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("did not come" in line for line in lines) == 1
+    assert drawn._repr_mimebundle_()["image/svg+xml"].count(">missed<") == 1
+    assert sum(isinstance(event, Opened) for event in history(one.socket)) == 1
+
+
 def test_gaps_can_be_turned_off(clock: VirtualClock, scene: Make) -> None:
     """Where numbers are left out on purpose, they are places all the same."""
     one = scene(accept().send("1", "5", "9"), cursor=cursor(int, gaps=False))
@@ -261,6 +277,51 @@ def test_a_provider_is_told(clock: VirtualClock) -> None:
     assert [ask.reason.value for ask in asked] == ["first", "reconnect", "rejected"]
     assert str(newest) not in repr(asked[1]).replace("attempt", "")
     feed.end(clock)
+
+
+@pytest.mark.parametrize("auth", [{}, {"auth": "abcdefgh"}])
+def test_an_address_may_have_it(clock: VirtualClock, auth: dict[str, str]) -> None:
+    """A function given as url= is asked for each, with or without a credential (C33)."""
+    peer = numbered_fake()
+    socket: Socket[Any, Any] = Socket(
+        lambda ask: f"{peer.url}?after={ask.cursor or ''}",
+        transport=peer,
+        codec=json(),
+        backoff=known(),
+        cursor=seq,
+        **auth,
+    )
+    numbers: list[int] = []
+    socket.messages.subscribe(lambda message: numbers.append(message["seq"]))
+    for _ in range(5):
+        clock.advance(9.0)
+        peer.drop()
+    clock.advance(9.0)
+    assert numbers == list(range(1, len(numbers) + 1)) and len(peer.asked) == 6
+    assert peer.asked[0] is None and peer.asked[-1] is not None
+    socket.close()
+    clock.advance(3.0)
+
+
+def test_a_subscribe_message_may_have_it(clock: VirtualClock, scene: Make) -> None:
+    """C22: it is made for each connection, with what the newest place is then."""
+
+    def subscribe(to: Any) -> str:
+        told.append(to)
+        return plain_json.dumps({"op": "subscribe", "from": to.cursor})
+
+    told: list[Any] = []
+    one = scene(cursor=lambda text: int(text.removeprefix("t")))
+    got: list[Any] = []
+    one.socket.channel(subscribe=subscribe, match=lambda text: True).subscribe(got.append)
+    clock.advance(6.0)
+    one.peer.push("t41", "t42")
+    clock.advance(1.0)
+    one.peer.drop()
+    clock.advance(5.0)
+    asked = [plain_json.loads(message)["from"] for _, message in one.peer.received]
+    assert asked == [None, 42] and got == ["t41", "t42"]
+    assert "42" not in repr(told)
 
 
 @pytest.mark.parametrize(
