@@ -74,6 +74,10 @@ def test_the_ten_lines_are_a_plain_script() -> None:
             ],
         ),
         (
+            "Going on where it was",
+            ["{'seq': 1}", "{'seq': 2}", "{'seq': 3}", "['0', '2']"],
+        ),
+        (
             "When the server says so",
             [
                 "Cause.RENEW 0.0",

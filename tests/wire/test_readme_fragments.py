@@ -30,6 +30,7 @@ FEED = "wss://example.com/feed"
 PROGRAMS = {
     "Ten lines 1",
     "Addresses that move 1",
+    "Going on where it was 1",
     "When the server says so 1",
     "A gate 1",
     "Sending 1",
