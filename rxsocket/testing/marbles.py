@@ -9,6 +9,7 @@
     failed    -------f--------------        attempts that failed otherwise
     messages  --1--2-------(34)---|-        | completed, # failed
     state     o-----w---o---------.-        i idle, c connecting, o open, w waiting, a awaiting auth
+                                            g gated
 
 A column is a moment (1 s, if not told otherwise); what stands in parentheses happens in the moment
 of the opening one, as in RxPY's own marbles.

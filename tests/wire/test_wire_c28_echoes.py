@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+from reactivex.subject import BehaviorSubject
 
 from rxsocket import (
     AwaitingAuth,
@@ -20,6 +21,7 @@ from rxsocket import (
     Rejected,
     RenewalFailed,
     Socket,
+    SourceFailed,
     first_message,
     handover,
     history,
@@ -187,3 +189,40 @@ def test_a_server_that_echoes_what_goes_in_band(surfaces: Surfaces, canary: Cana
         surfaces.show("explanation", socket.explain())
         look(surfaces, watch)
         socket.close().result(5)
+
+
+def test_a_server_that_quotes_the_credential_as_it_goes_away(
+    surfaces: Surfaces, canary: Canary
+) -> None:
+    """C34: what ``renew(why=...)`` is given, and the URL that it is told, may hold the secret."""
+    with server() as peer:
+        socket = Socket(peer.url, auth={"token": canary.text}, on_auth_change=handover())
+        watch = Watch(socket)
+        watch.wait(Opened)
+        socket.renew(url=f"{peer.url}?resume={canary.text}", why=f"goodbye {canary.text}")
+        watch.wait(Opened, 2)
+        socket.renew(why=f"goodbye {quote(canary.text)}")
+        watch.wait(Opened, 3)
+        with pytest.raises(ValueError, match="not allowed") as refused:
+            socket.renew(url=f"ws://elsewhere.example/?resume={canary.text}")
+        surfaces.error("renew(url)", refused.value)
+        look(surfaces, watch, *history(socket))
+        surfaces.text("explain", str(socket.explain()))
+        for close in peer.closes:
+            surfaces.text("the reason of a close frame", close.reason)
+        socket.close().result(5)
+    assert [event.reason for event in watch.of(Closed)][:2] == ["goodbye ***"] * 2
+
+
+def test_a_gate_that_fails_with_the_credential(surfaces: Surfaces, canary: Canary) -> None:
+    """C35: its error is shown as what others wrote is."""
+    gate: BehaviorSubject[bool] = BehaviorSubject(True)
+    with server() as peer:
+        socket = Socket(peer.url, auth={"token": canary.text}, gate=gate)
+        watch = Watch(socket)
+        watch.wait(Opened)
+        gate.on_error(OSError(f"no lease for {canary.text}"))
+        failed = watch.wait(SourceFailed)
+        look(surfaces, watch, *history(socket))
+        socket.close().result(5)
+    assert str(failed.error) == "no lease for ***"
