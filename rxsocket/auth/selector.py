@@ -70,6 +70,12 @@ class CredentialSelector:
         """The credential that the next attempt would carry, as far as is known."""
         return self._pushed or self._issued or self.credential
 
+    @property
+    def has_newer(self) -> bool:
+        """Whether one was pushed that no attempt has carried yet, and that may be tried."""
+        newer = self._pushed is not None and self._pushed != self.credential
+        return newer and self._pushed not in self._refusals
+
     def push(self, credential: Credential) -> None:
         """Another one was pushed, for the same group."""
         self._pushed, self._issued = credential, None

@@ -158,6 +158,8 @@ class _Supervisor(abc.ObserverBase[AuthUpdate], abc.DisposableBase):
                     if (why := await self._back_off(end, cause)) is not None:
                         self._attempts.emit(self._ended(end, Verdict.FAIL, cause, why))
                         return
+                case Verdict.AWAIT_AUTH if selector.has_newer:  # it was to be renewed with that
+                    cause, spacing = Cause.AUTH_CHANGED, CHANGE_SPACING
                 case Verdict.AWAIT_AUTH:
                     refusal = end.cause if isinstance(end, Aborted) else Cause.REFUSED
                     await self._await_auth(refusal, _refusal(end))

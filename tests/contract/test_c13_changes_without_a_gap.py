@@ -766,6 +766,38 @@ def test_an_encoder_that_raises(clock: VirtualClock, scene: Make) -> None:
     assert [token for _, token in it.dials] == ["a", "b"]
 
 
+def test_the_old_one_is_refused_before_the_next_one_is_dialled(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """The new credential is used when the old connection has ended, also by a refusal."""
+    it = scene(
+        *[accept(), accept().wait(0.01).close(4403)],
+        auth=A,
+        on_auth_change=handover(),
+        identity=lambda value: value["token"] == "a",
+    )
+    clock.advance(10.0)
+    it.socket.set_auth(B)
+    clock.advance(0.0)
+    change = it.socket.set_auth(C)  # within 50 ms of the last dial (C7)
+    clock.advance(1.0)
+    assert [token for _, token in it.dials] == ["a", "b", "c"]
+    assert it.socket.state.value is State.OPEN
+    assert change.result() == InEffect(epoch=3)
+
+
+def test_the_old_one_is_refused_before_it_answers(clock: VirtualClock, scene: Make) -> None:
+    """In band: the new credential is used on a connection of its own."""
+    mute = in_band(lambda token: "AUTH", accepted=lambda _: False)
+    it = scene(accept().wait(10.5).close(4403), auth=A, on_auth_change=mute, identity=same)
+    clock.advance(10.0)
+    change = it.socket.set_auth(B)
+    clock.advance(2.0)
+    assert it.credentials == ["a", "b"]
+    assert it.socket.state.value is State.OPEN
+    assert change.result() == InEffect(epoch=2)
+
+
 # --- max_age
 
 
