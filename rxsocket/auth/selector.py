@@ -73,8 +73,10 @@ class CredentialSelector:
     @property
     def has_newer(self) -> bool:
         """Whether one was pushed that no attempt has carried yet, and that may be tried."""
-        newer = self._pushed is not None and self._pushed != self.credential
-        return newer and self._pushed not in self._refusals
+        newer = self._pushed
+        if newer is None or newer == self.credential:
+            return False
+        return newer not in self._refusals
 
     def push(self, credential: Credential) -> None:
         """Another one was pushed, for the same group."""
