@@ -57,8 +57,7 @@ class Addresses:
         self._once: Address | None = None
         self._pinned: str | None = None
         self._secure = False
-        self._opened = endpoint.address
-        self.newest = endpoint.address
+        self._opened = self.newest = endpoint.address if self._given is None else self._given.newest
 
     @property
     def shown(self) -> str:

@@ -139,7 +139,7 @@ def _endpoint(
     if isinstance(source, str):
         return Endpoint(Address.parse(source, argument), **more)
     if _is_observable(source):
-        if _is_behavior(source):
+        if is_behavior(source):
             Address.parse(source.value, f"{argument} (the value of the BehaviorSubject)")
         name = "<Endpoint of an Observable>"
         return Endpoint(None, pushed_by=source, name=name, **more)
@@ -169,7 +169,7 @@ def _is_observable(source: Any) -> TypeGuard[Observable[Any]]:
     return isinstance(source, Observable)
 
 
-def _is_behavior(source: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
+def is_behavior(source: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
     return isinstance(source, BehaviorSubject)
 
 

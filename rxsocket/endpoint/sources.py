@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.providers import Ask, ProviderFunction, SharedCall
-from rxsocket.endpoint.endpoint import Endpoint
+from rxsocket.endpoint.endpoint import Endpoint, is_behavior
 from rxsocket.errors import AddressFailed
 from rxsocket.explain.causes import kind_and_text
 from rxsocket.runtime.loop import SocketLoop
@@ -109,6 +109,8 @@ class FollowedAddresses(GivenAddresses):
         self._name = name
         self._timeout = timeout
         self._refusal = refusal
+        if is_behavior(source):
+            self.newest = Address.parse(source.value)
         self._waiting: list[asyncio.Future[None]] = []
         self._ended: str | None = None
 

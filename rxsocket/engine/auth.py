@@ -177,11 +177,13 @@ class AuthManager:
         """There is another address, unless the credential has its own (C33).
 
         The next connection is made with the current source, as ``on_auth_change`` says: an attempt
-        under way is given up, and a wait for one is over; who awaits a credential goes on doing so.
+        under way is given up, and a wait for one is over; who awaits a credential, or a gate, goes
+        on doing so.
         """
         if (self.renewing or self._publisher.auth.value).address is not None:
             return
-        if self._run_state.is_running and self._publisher.state.value is not State.AWAITING_AUTH:
+        is_awaiting = self._publisher.state.value in (State.AWAITING_AUTH, State.GATED)
+        if self._run_state.is_running and not is_awaiting:
             self._run_state.dials_soon = True
             source, cause = self.subject.value.source, Cause.ADDRESS_CHANGED
             self.subject.on_next(AuthUpdate(source, cause, renews_connection=self._may_renew))

@@ -449,3 +449,36 @@ def test_it_is_followed_only_while_the_socket_runs(clock: VirtualClock) -> None:
     assert [handshake.host for handshake in network.handshakes] == ["a.test", "x.a.test"]
     held.dispose()
     clock.advance(2.0)
+
+
+def test_who_waits_for_a_gate_goes_on_doing_so(stage: MakeStage, clock: VirtualClock) -> None:
+    """C35: what moves meanwhile is dialled when the gate opens."""
+    source, gate = BehaviorSubject(FIRST), BehaviorSubject(True)
+    on = stage(endpoint(source, subdomains=True), gate=gate)
+    clock.advance(5.0)
+    gate.on_next(False)
+    clock.advance(1.0)
+    source.on_next("ws://x.a.test/")
+    clock.advance(5.0)
+    assert on.socket.state.value is State.GATED and on.hosts == ["a.test"]
+    gate.on_next(True)
+    clock.advance(1.0)
+    assert on.hosts == ["a.test", "x.a.test"]
+
+
+def test_the_log_says_where(stage: MakeStage, clock: VirtualClock, caplog: Any) -> None:
+    """One line for each open, with the address where it is another one than before."""
+    caplog.set_level("INFO", "rxsocket")
+    source = BehaviorSubject("ws://a.test/?k=s3cret-value")
+    on = stage(endpoint(source, subdomains=True), name="feed")
+    clock.advance(5.0)
+    source.on_next("ws://x.a.test/?k=s3cret-other")
+    clock.advance(5.0)
+    assert on.socket.url == "ws://x.a.test/?k=***"
+    lines = [record.getMessage() for record in caplog.records]
+    name = "feed <Endpoint of an Observable>"
+    assert lines == [
+        f"{name}: connection 1 is open",
+        f"{name}: connection 1 closed: the address changed",
+        f"{name}: connection 2 is open at ws://x.a.test/?k=***, without a gap",
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from deadlines import within
 from reactivex import operators as ops
+from reactivex.subject import BehaviorSubject
 from reactivex.testing import TestScheduler
 
 from rxsocket import (
@@ -29,8 +30,10 @@ from rxsocket import (
     Socket,
     SocketFailed,
     State,
+    Ticket,
     Verdict,
     Waiting,
+    endpoint,
 )
 from rxsocket.recording import BadRecording, Recorder, record, replay
 from rxsocket.testing import Grammar, VirtualClock, accept, clock, fake, reject, server, unreachable
@@ -131,6 +134,47 @@ def test_many_messages_at_max_through_a_test_scheduler(tmp_path: Path, count: in
     with gzip.open(path) as file:
         text = file.read()
     assert not any(token.encode() in text for token in tokens)
+
+
+def test_where_it_connected_is_recorded(clock: VirtualClock, tmp_path: Path) -> None:
+    """C33: addresses that move, and tickets; nothing that they hold is in the file (C28)."""
+    source = BehaviorSubject("ws://a.test/?k=s3cret-one")
+    feed = fake()
+    socket = Socket(endpoint(source, subdomains=True), auth={"token": "t"}, transport=feed)
+    path = tmp_path / "s.jsonl"
+    recorder = record(socket, path)
+    events: list[Event] = []
+    socket.events.subscribe(events.append)
+    clock.advance(5)
+    source.on_next("ws://b.a.test/?k=s3cret-two")
+    clock.advance(5)
+    socket.set_auth(Ticket("ws://c.a.test/?k=s3cret-three", auth={"token": "u"}))
+    clock.advance(5)
+    feed.push("s3cret-one, s3cret-two and s3cret-three")
+    clock.advance(1)
+    socket.close()
+    clock.advance(3)
+    recorder.wait(10)
+    assert [handshake.host for handshake in feed.handshakes] == ["a.test", "b.a.test", "c.a.test"]
+    assert "s3cret" not in path.read_text("ascii")
+    again: list[Event] = []
+    scheduler = TestScheduler()
+    replay(path, "max", scheduler).events.subscribe(again.append)
+    scheduler.start()
+    assert [event for event in again if not isinstance(event, Message)] == [
+        event for event in events if not isinstance(event, Message)
+    ]
+    opened = [event for event in again if isinstance(event, Opened)]
+    assert [(event.moved, event.url[:9]) for event in opened] == [
+        (False, "ws://a.te"),
+        (True, "ws://b.a."),
+        (True, "ws://c.a."),
+    ]
+    mine = Socket(feed.url, transport=replay(path, "max"))
+    received: list[Any] = []
+    mine.messages.subscribe(received.append)
+    clock.advance(60)
+    assert received == ["***, *** and ***"]
 
 
 @pytest.mark.parametrize("speed", [1.0, 3, "max"])

@@ -21,12 +21,14 @@ class ProxyServer:
         port: Where it listens.
         asked: Host and port of each request, as the client named them.
         users: User name and password of each request that had them.
+        clients: Where each client connects from.
     """
 
     kind: str
     port: int = 0
     asked: list[tuple[str, int]] = field(default_factory=list)
     users: list[tuple[str, str]] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -36,6 +38,7 @@ class ProxyServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client, until either side has gone."""
+        self.clients.append(writer.get_extra_info("peername")[0])
         try:
             if self.kind.startswith("http"):
                 host, port = await self._http(reader, writer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import socket as sockets
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from reactivex import operators as ops
 from reactivex.subject import BehaviorSubject
 
 from rxsocket import (
@@ -20,6 +22,7 @@ from rxsocket import (
     Cause,
     Closed,
     ConnectFailed,
+    Connecting,
     Message,
     Opened,
     RedirectRefused,
@@ -34,6 +37,7 @@ from rxsocket import (
 )
 from rxsocket.testing import accept, reject, server
 
+from .proxy_servers import serving_proxy
 from .secret_surfaces import Canary, Surfaces
 from .wire_helpers import Peer, Watch, quick, raw
 
@@ -281,6 +285,37 @@ def test_an_address_that_is_not_ours_is_a_failed_attempt(local: str, text: str) 
         assert isinstance(error, OSError) and text in str(error)
         assert peer.dials == 0
         socket.close().result(5)
+
+
+@pytest.mark.skipif(not ANY_LOOPBACK, reason="only 127.0.0.1 is this machine")
+@pytest.mark.parametrize("kind", ["http", "socks5", "socks5h", "socks4a"])
+def test_a_proxy_is_connected_to_from_there(kind: str, place: str) -> None:
+    """Each address that is asked for goes through it, but for a unix socket."""
+
+    async def main() -> None:
+        with server() as peer, server(path=place) as near:
+            answers = iter([peer.url, f"unix:{place}:/", peer.url])
+            async with serving_proxy(kind) as relay:
+                where = endpoint(
+                    lambda: next(answers),
+                    hosts=["127.0.0.1", f"unix:{place}"],
+                    local_address="127.0.0.9",
+                )
+                socket = Socket(where, proxy=relay.url, backoff=quick())
+                opens = socket.opens.pipe(ops.take(3), ops.to_list())
+                for one in (peer, near):
+                    one.script(accept().wait(0.02).close(1012))
+                seen = Watch(socket)
+                opened = await asyncio.wait_for(opens, 8)
+                await socket.close()
+                shown = [event.proxy for event in seen.of(Connecting)]
+            assert relay.clients == ["127.0.0.9"] * 2
+            assert len(relay.asked) == len(peer.handshakes) == 2
+            assert [event.url for event in opened] == [peer.url, f"unix:{place}:/", peer.url]
+            address = f"{kind}://127.0.0.1:{relay.port}"
+            assert shown == [address] * 3  # said before it is known that this is a unix socket
+
+    asyncio.run(main())
 
 
 @pytest.mark.skipif(not ANY_LOOPBACK, reason="a full backlog drops what comes, on Linux")
