@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote_plus, unquote, unquote_plus, urljoin, urlsplit
 
@@ -57,6 +58,10 @@ class Address:
                 f"{argument}: pass a string such as 'wss://example.com/feed', not "
                 f"{type(url).__name__}"
             )
+        return _parsed(url, argument)
+
+    @classmethod
+    def _parse(cls, url: str, argument: str) -> Address:
         one_line(argument, url)
         if _UNPRINTABLE.search(url):
             raise ValueError(
@@ -140,11 +145,13 @@ class Address:
     @property
     def has_user_info(self) -> bool:
         """Whether the URL itself carries a user name and password."""
-        return urlsplit(self.url).username is not None
+        return "@" in self.url and urlsplit(self.url).username is not None
 
     @property
     def secrets(self) -> list[tuple[str, str]]:
         """User info, and the parameters of the query, decoded: what ``shown`` leaves out."""
+        if not (self._query or "@" in self.url):
+            return []
         parts = urlsplit(self.url)
         info = [("user", parts.username), ("password", parts.password)]
         pairs = [(name, pair.partition("=")[2]) for name, pair in self._query]
@@ -220,6 +227,12 @@ def _unix_parts(url: str) -> tuple[str, str, str]:
     written, _, target = rest.partition(":")
     path = written.removeprefix("//") if written.startswith("///") else written
     return f"{scheme}:{written}", unquote(path), target
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str, argument: str) -> Address:
+    """The address of a URL; many sockets may have the same."""
+    return Address._parse(url, argument)  # pyright: ignore[reportPrivateUsage]
 
 
 def _is_label(text: str) -> bool:

@@ -26,6 +26,8 @@ def seconds(name: str, value: Any, *, or_none: bool = False) -> float:
         TypeError: If it is not a number.
         ValueError: If it is negative or not finite.
     """
+    if type(value) is float and 0.0 <= value < math.inf:
+        return value  # most are, and a socket has a dozen
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         also = " or None" if or_none else ""
         raise TypeError(f"{name}: pass a number of seconds{also}, not {type(value).__name__}")
@@ -46,9 +48,10 @@ def more_than_zero(name: str, value: Any) -> float | None:
         TypeError: If it is not a number.
         ValueError: If it is 0, negative or not finite.
     """
-    if value is not None and seconds(name, value, or_none=True) == 0:
+    checked = seconds_or_none(name, value)
+    if checked == 0:
         raise ValueError(f"{name}: pass a number of seconds that is more than 0, or None")
-    return seconds_or_none(name, value)
+    return checked
 
 
 def name_or_none(name: str, value: Any) -> str | None:

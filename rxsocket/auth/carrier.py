@@ -311,6 +311,8 @@ def carry(carrier: AnyCarrier, value: CredentialValue, cursor: Any = None) -> Ca
         TypeError: If it returns something else.
         RuntimeError: If it raised what ends a thread or a task, such as ``SystemExit``.
     """
+    if isinstance(carrier, Combinable):
+        return carrier(value, cursor)
     return _call(carrier, value, (cursor,) if takes_also(carrier, "cursor") else ())
 
 

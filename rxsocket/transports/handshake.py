@@ -251,7 +251,7 @@ def to_uri(url: str) -> WebSocketURI:
 
 def header_uri(uri: WebSocketURI) -> WebSocketURI:
     """The same for the Host header, in which no zone is sent (RFC 6874, section 4)."""
-    return replace(uri, host=uri.host.partition("%")[0])
+    return replace(uri, host=uri.host.partition("%")[0]) if "%" in uri.host else uri
 
 
 class TransportLog(logging.LoggerAdapter[logging.Logger]):

@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
@@ -92,7 +93,7 @@ def check_proxy(origin: Origin, option: str | Literal[True] | None) -> None:
         ValueError: If it cannot be used; the text holds nothing of it (C28).
         ModuleNotFoundError: If it speaks SOCKS and ``python-socks`` is not installed.
     """
-    url = proxy_for(_bare_uri(origin), option)
+    url = _proxy_for_origin(origin, option)
     proxy = None if url is None else _parsed(url)
     if proxy is not None and is_socks(proxy):
         _socks_library()
@@ -107,14 +108,16 @@ def check_proxy(origin: Origin, option: str | Literal[True] | None) -> None:
 
 def proxy_shown(origin: Origin, option: str | Literal[True] | None) -> str | None:
     """The proxy that an address is dialled through, without its password; ``None`` if none is."""
-    url = proxy_for(_bare_uri(origin), option)
+    url = _proxy_for_origin(origin, option)
     proxy = None if url is None else _parsed(url)
     return None if proxy is None else proxy_url(proxy)
 
 
-def _bare_uri(origin: Origin) -> WebSocketURI:
+def _proxy_for_origin(origin: Origin, option: str | Literal[True] | None) -> str | None:
     scheme, host, port = origin
-    return WebSocketURI(scheme == "wss", host, port, "", "")
+    if option is True and _is_loopback(host):
+        return None
+    return proxy_for(WebSocketURI(scheme == "wss", host, port, "", ""), option)
 
 
 def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | None:
@@ -188,6 +191,7 @@ def is_socks(proxy: Proxy) -> bool:
     return proxy.scheme.startswith("socks")
 
 
+@lru_cache
 def _is_loopback(host: str) -> bool:
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3

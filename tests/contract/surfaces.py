@@ -149,6 +149,7 @@ def _topic(make: Make, clock: VirtualClock, said: str) -> Scene:
 def _channel(make: Make, clock: VirtualClock, said: str) -> Scene:
     """Refused in words of the server's, and named by a key."""
     it = make(accept().send(f"no {said}").stay(), auth={"token": CANARY})
+    said = said.encode(errors="replace").decode()  # half a surrogate pair cannot be sent
     for key in (CANARY, said):
         channel = it.socket.channel(
             subscribe=key, key=key, by=str, acknowledged=lambda message: PermissionError(message)
