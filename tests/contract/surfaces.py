@@ -15,6 +15,7 @@ from internals import command_line_output
 from scene import Make, Scene
 
 from rxsocket import (
+    ChannelFailed,
     Event,
     Message,
     ObserverFailed,
@@ -78,7 +79,9 @@ def _event(event: Event) -> Iterator[tuple[str, str]]:
     yield from command_line_output(event)
     for field in fields(event):
         value = getattr(event, field.name)
-        if not isinstance(event, ObserverFailed) or not isinstance(value, BaseException):
+        if not (
+            isinstance(event, (ChannelFailed, ObserverFailed)) and isinstance(value, BaseException)
+        ):
             yield f"{kind}.{field.name}", str(value)
 
 
