@@ -324,9 +324,10 @@ class ChannelRoutes:
             self._report(match, error)
             return False
 
-    def _report(self, function: Callable[..., Any], error: BaseException) -> None:
+    def _report(self, function: Callable[..., Any], error: BaseException, name: str = "") -> None:
         if function not in self._reported:  # once: every message may fail
             self._reported.add(function)
-            self.publisher.report(observer_name(error), "channel", error, detached=False)
+            name = name or observer_name(error)
+            self.publisher.report(name, "channel", error, detached=False)
         else:
             self.loop.exit_later(error)

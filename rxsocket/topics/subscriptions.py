@@ -22,6 +22,7 @@ from rxsocket.auth.credentials import Credential, for_user
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import SubscriptionRefused
 from rxsocket.hooks import without
+from rxsocket.texts import without_frames
 from rxsocket.topics.channel_watch import ChannelWatch
 from rxsocket.topics.early import EarlySubscriptions
 from rxsocket.topics.line import ConnectionSubscriptions, Step
@@ -117,14 +118,15 @@ class Subscriptions:
     Args:
         engine: The running parts of the socket.
         fail: Called with a subscription that was refused, or whose message cannot be made.
-        report: Called with a user's function, and the exception that it raised.
+        report: Called with a user's function, the exception that it raised, and what the function
+            is called; empty to find that in the traceback.
     """
 
     def __init__(
         self,
         engine: Engine,
         fail: Callable[[Subscription, Exception, int], None],
-        report: Callable[[Callable[..., Any], BaseException], None],
+        report: Callable[[Callable[..., Any], BaseException, str], None],
     ) -> None:
         self.loop = engine.loop
         self._engine = engine
@@ -231,7 +233,7 @@ class Subscriptions:
                 group, group.acknowledged(message)
             )
         except BaseException as error:  # of the user's function, or of what it returned
-            self._report(group.acknowledged, error)
+            self._report(group.acknowledged, error, "")
             return ()
         return found
 
@@ -356,11 +358,11 @@ class Subscriptions:
         error: BaseException,
     ) -> None:
         """The message for one key cannot be made: an error of it alone, if it is still wanted."""
-        if step is Step.UNSUBSCRIBE or not isinstance(error, Exception):
-            self._report(make, error)
+        failure = without_frames(error)  # they hold the credential (C28)
+        if step is Step.UNSUBSCRIBE or not isinstance(failure, Exception):
+            self._report(make, failure, f"{step.value}=")
         if step is Step.UNSUBSCRIBE:
             return
-        failure = error
         if not isinstance(failure, Exception):  # on_error takes an Exception
             failure = RuntimeError(f"subscribe: raised {type(error).__name__}")
         epoch, cause = connection.epoch, failure

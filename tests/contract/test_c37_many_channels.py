@@ -357,6 +357,34 @@ def test_a_function_that_raises_for_a_key_fails_that_key(clock: VirtualClock, sc
     assert [event.channel for event in it.events if isinstance(event, ChannelFailed)] == ["'K3'"]
 
 
+@pytest.mark.parametrize("step", ["subscribe", "unsubscribe"])
+def test_what_a_function_raises_holds_no_credential(
+    clock: VirtualClock, scene: Make, step: str
+) -> None:
+    """C28: neither its text nor its frames, which had it; a note says where it was raised."""
+    secret = "c4n4ry/z0rk+q8x5"
+
+    def failing(keys: list[str], to: Subscribing) -> Any:
+        token = str(to.credential)
+        raise LookupError(f"no place for {token}")
+
+    it = scene(auth={"token": secret})
+    how: dict[str, Any] = {"subscribe": subscribe, "unsubscribe": unsubscribe, step: failing}
+    ends: list[Exception] = []
+    quotes = it.socket.channels(["a"], by=key_of, **how)
+    clock.advance(0.1)
+    leaving = quotes["a"].subscribe(on_error=ends.append)
+    clock.advance(1.0)
+    leaving.dispose()
+    clock.advance(1.0)
+    kind = ChannelFailed if step == "subscribe" else ObserverFailed
+    [event] = [event for event in it.events if isinstance(event, kind)]
+    for error in (event.error, *ends):
+        assert isinstance(error, LookupError) and "***" in str(error)
+        assert error.__traceback__ is None and "failing" in error.__notes__[0]
+    assert len(ends) == (step == "subscribe")
+
+
 # --- silence
 
 
