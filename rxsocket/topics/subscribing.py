@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rxsocket.auth.credentials import Credential, CredentialValue
@@ -30,8 +30,8 @@ class Subscribing:
     """
 
     epoch: int
-    keys: tuple[Hashable, ...] = ()
-    credential: CredentialValue | None = None
+    keys: tuple[Hashable, ...] = field(default=(), repr=False)
+    credential: CredentialValue | None = field(default=None, repr=False)
     cursor: Any = None
 
     @property

@@ -16,13 +16,17 @@ from rxsocket import (
     ChannelFailed,
     ChannelStale,
     Limits,
+    Message,
     Opened,
     Socket,
+    Subscribing,
     SubscriptionRefused,
     handover,
+    header,
 )
 from rxsocket.testing import server
 
+from .secret_surfaces import Canary, Surfaces
 from .wire_helpers import Inbox, Watch, quick
 
 
@@ -138,6 +142,42 @@ def test_the_next_connection_is_asked_at_the_same_pace() -> None:
         times = [one.at for one in exchange.arrivals if one.number == 2]
         assert times[-1] - times[0] >= 9 / 20 - 0.1
         socket.close().result(5)
+
+
+def test_a_credential_in_each_message_shows_nowhere(surfaces: Surfaces, canary: Canary) -> None:
+    """C28: it goes to the server in each subscribe message, which repeats it as it refuses."""
+
+    def asking(keys: list[str], to: Subscribing) -> Any:
+        surfaces.show("what a function is told", to)
+        return {"op": "sub", "args": keys, **json.loads(json.dumps(to.credential))}
+
+    with server() as peer:
+        exchange = Exchange(peer, refused={"K1", canary.text})
+        socket: Socket[Any, Any] = Socket(
+            peer.url, auth={"token": canary.text}, carrier=header(), limits=Limits(batch=1)
+        )
+        watch, ends = Watch(socket), Inbox()
+        refuse = {**MANY, "subscribe": asking, "acknowledged": lambda message: refusal(message)}
+        quotes = socket.channels(["K1", canary.text], **refuse)
+        quotes["K1"].subscribe(on_error=ends)
+        quotes[canary.text].subscribe(on_error=ends)
+        for error in ends.wait(2):
+            surfaces.show("error of a channel", error)
+        surfaces.show("channel", quotes[canary.text])
+        assert len(exchange.of(1)) == 2
+        assert json.loads(peer.received[0].message)["token"] == canary.text
+        for event in watch.events:
+            if not isinstance(event, Message):  # that is what the server sent
+                surfaces.everything(type(event).__name__, event)
+        surfaces.show("socket", socket)
+        for name, value in vars(socket).items():
+            surfaces.show(f"vars(socket)[{name!r}]", value)
+        socket.close().result(5)
+
+
+def refusal(message: str) -> dict[str, Any]:
+    """Refused in the words of the server."""
+    return {key: PermissionError(message) for key in json.loads(message)["no"]}
 
 
 def test_threads_subscribe_to_keys() -> None:
