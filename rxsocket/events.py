@@ -80,8 +80,8 @@ class Opened(_Event):
         attempts: Attempts it took, this one included.
         subprotocol: What the server chose, if anything.
         url: Address, without user info or query values.
-        moved: Whether that is another one than of the connection before, or than was known when the
-            socket was made (C33).
+        moved: Whether ``url`` is another one than of the connection before, or than was known when
+            the socket was made (C33).
     """
 
     epoch: int

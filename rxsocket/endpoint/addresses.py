@@ -133,9 +133,10 @@ class Addresses:
         return self.admit(await self._given.ask(ask))
 
     def is_opened_elsewhere(self, address: Address | None) -> bool:
-        """A connection opened: whether at another address than the one before."""
+        """A connection opened: whether at another address than before, as far as it is shown."""
         before, self._opened = self._opened, address
-        return address != before
+        shown = None if before is None else before.shown
+        return address is not None and address.shown != shown
 
     def is_written(self, address: Address) -> bool:
         """Whether it was written down as ``url=``."""

@@ -174,7 +174,7 @@ class TimelineModel:
                 if connection is not None:
                     connection.opened = at
                 if event.moved:
-                    self.notes.append(TimelineNote(at, "new address", sentence(event)))
+                    self.notes.append(TimelineNote(at, "moved", sentence(event)))
             case Closed() | ConnectFailed() | Rejected() | Aborted():
                 self._end_connection(event)
             case Waiting(delay=delay, at=at):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rxsocket import ConnectFailed, Socket, refreshing
+from rxsocket import ConnectFailed, Socket, Ticket, refreshing
 from rxsocket.render.activity import recorder_of
 from rxsocket.render.card import Card, card_html, card_of, card_text
 from rxsocket.state import State
@@ -54,6 +54,24 @@ def test_a_socket_that_was_never_used(clock: VirtualClock) -> None:
     assert (now.state, now.since, now.epoch, now.rate) == (State.IDLE, None, 0, None)
     assert bundle["text/plain"].splitlines()[0] == "Socket ws://fake.test/: idle"
     assert "call connect()" in bundle["text/plain"]
+
+
+def test_the_card_has_the_newest_address(clock: VirtualClock) -> None:
+    """C33: of a function that is asked, the name before there is one; nothing secret of it."""
+    peer = fake()
+
+    def where() -> str:
+        return "ws://a.test/?k=secret-token"
+
+    socket = Socket(where, transport=peer, auth=Ticket("ws://a.test/t?k=secret-token"))
+    name = "<Endpoint test_the_card_has_the_newest_address.<locals>.where>"
+    assert card_text(shown(socket)).splitlines()[0] == f"Socket {name}: idle"
+    with socket:
+        clock.advance(2)
+        now = shown(socket)
+        assert (now.url, now.credential.label) == ("ws://a.test/t?k=***", "in the address")
+        assert card_text(now).startswith("Socket ws://a.test/t?k=***: open for 2.0 s")
+        assert "secret-token" not in card_text(now) + card_html(now, 0.0)
 
 
 def test_an_open_socket_with_messages(clock: VirtualClock) -> None:

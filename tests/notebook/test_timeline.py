@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reactivex.subject import BehaviorSubject
 
-from rxsocket import Socket, State, handover
+from rxsocket import Socket, State, Ticket, endpoint, handover
 from rxsocket.notebook import timeline
 from rxsocket.recording import record, replay
 from rxsocket.render.histogram import Histogram
@@ -153,6 +154,27 @@ def test_a_handover_is_drawn_side_by_side(clock: VirtualClock) -> None:
         words = [label.text for label in lanes(picture.scene())["connection"].labels]
         assert words == ["handed over"]
     clock.advance(3)
+
+
+def test_another_address_is_drawn(clock: VirtualClock) -> None:
+    """C33: why the connection ended, and where the next one is; without what is secret there."""
+    peer = fake()
+    source = BehaviorSubject("ws://a.test/?k=s3cret-one")
+    with Socket(endpoint(source, subdomains=True), transport=peer, name="feed") as socket:
+        picture = timeline(socket)
+        clock.advance(5)
+        source.on_next("ws://x.a.test/?k=s3cret-two")
+        clock.advance(5)
+        socket.set_auth(Ticket("ws://x.a.test/?k=s3cret-three"))
+        clock.advance(5)
+        of, drawn = lanes(picture.scene()), svg(picture.scene())
+    assert [label.text for label in of["connection"].labels] == [
+        "new address",
+        "new credential",
+        "moved",
+    ]
+    assert "connection 2 is open at ws://x.a.test/?k=***, without a gap" in drawn
+    assert "in the address" in drawn and "s3cret" not in drawn
 
 
 def test_a_recording_is_drawn_on_its_own_clock(
