@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 import xml.etree.ElementTree as ET
@@ -399,3 +400,20 @@ def test_first_epoch_that_never_opened(clock: VirtualClock) -> None:
     with socket:
         clock.advance(20)
         assert {"HTTP 403", "awaiting a credential"} <= set(texts(picture.svg()))
+
+
+def test_a_renewal_that_was_told_and_a_closed_gate(clock: VirtualClock) -> None:
+    """C34, C35: why each connection ended, and that nobody dials while the gate is closed."""
+    gate = BehaviorSubject(True)
+    peer = fake()
+    with Socket(peer.url, transport=peer, auth=A, gate=gate) as socket:
+        picture = timeline(socket)
+        clock.advance(10)
+        socket.renew(why="GoAway")
+        clock.advance(10)
+        gate.on_next(False)
+        clock.advance(20)
+        shown = set(texts(picture.svg()))
+        assert {"renew()", "gate closed"} <= shown
+        assert "renew() was called: 'GoAway'" in html.unescape(picture.svg())
+        assert "waiting for the gate to open: the gate is closed" in picture.svg()

@@ -24,6 +24,7 @@ from rxsocket import (
     Credential,
     Ended,
     Event,
+    Gated,
     Message,
     Opened,
     Rejected,
@@ -253,6 +254,29 @@ def test_a_socket_of_ones_own_is_served(clock: VirtualClock, tmp_path: Path) -> 
     left = [i for i, (a, b) in enumerate(zip(expected, told, strict=True)) if a != b]
     assert all(told[i].reason == "recorded: reconnect() was called" for i in left)
     assert isinstance(events[-1], Ended) and events[-1].verdict is Verdict.COMPLETE
+
+
+def test_what_was_told_and_gated_happens_again(clock: VirtualClock, tmp_path: Path) -> None:
+    """C34, C35: with its reason, and with the state of its own."""
+    gate = BehaviorSubject(True)
+    session = RecordedSocket(clock, tmp_path / "s.jsonl", fake(), gate=gate)
+    clock.advance(10)
+    session.socket.renew(why="GoAway")
+    clock.advance(10)
+    gate.on_next(False)
+    clock.advance(10)
+    gate.on_next(True)
+    clock.advance(10)
+    session.end()
+    socket = replay(tmp_path / "s.jsonl").socket()
+    events: list[Event] = []
+    states: list[State] = []
+    socket.state.subscribe(states.append)
+    socket.events.subscribe(events.append)
+    clock.advance(60)
+    assert events == session.events
+    assert Gated(reason="the gate is closed") in events and State.GATED in states
+    assert [event.reason for event in events if isinstance(event, Connecting)] == ["", "GoAway", ""]
 
 
 def test_served_in_real_time(tmp_path: Path) -> None:

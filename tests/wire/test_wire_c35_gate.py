@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+from reactivex import Observable
+from reactivex.disposable import Disposable
 from reactivex.subject import BehaviorSubject, Subject
 
 from rxsocket import Cause, Closed, Gated, Opened, Sent, Socket, State, Stored
@@ -55,3 +58,22 @@ def test_before_its_first_value() -> None:
         watch.wait(Opened)
         socket.close().result(5)
         assert peer.dials == 1
+
+
+def test_it_is_subscribed_to_on_the_loop() -> None:
+    """Where everything of the socket happens (C24)."""
+    where: list[int] = []
+
+    def subscribe(observer: Any, scheduler: Any = None) -> Any:
+        where.append(threading.get_ident())
+        observer.on_next(True)
+        return Disposable()
+
+    with server() as peer:
+        socket = Socket(peer.url, gate=Observable(subscribe))
+        watch = Watch(socket, connect=False)
+        socket.on_open(lambda: where.append(threading.get_ident()))
+        watch.wait(Opened)
+        socket.close().result(5)
+    assert len(where) == 2 and len(set(where)) == 1
+    assert where[0] != threading.get_ident()
