@@ -21,6 +21,7 @@ CORE = (
     "test_proxies",
     "test_wire_c01_c04_shape",
     "test_wire_c13_changes_without_a_gap",
+    "test_wire_c17_large_messages",
     "test_wire_c33_addresses",
     "test_wire_messages",
     "test_wire_options",
