@@ -139,6 +139,7 @@ def test_a_socket_that_ended_goes_on_where_it_was(clock: VirtualClock) -> None:
     feed.socket.messages.subscribe(again.append)
     clock.advance(1.0)
     assert feed.peer.asked == [None, newest] and again[0] == {"seq": newest + 1}
+    assert feed.socket.cursor.value == again[-1]["seq"] > newest + 1
     feed.socket.close()
     clock.advance(3.0)
 
@@ -151,6 +152,21 @@ def test_a_stored_place_is_where_a_program_begins(clock: VirtualClock) -> None:
     clock.advance(2.0)
     assert feed.peer.asked == [41]
     assert feed.numbers[0] == 51 and feed.missed == [(42, 50)]
+    feed.end(clock)
+
+
+def test_a_stored_place_is_there_from_the_start(clock: VirtualClock) -> None:
+    """C10: a value is tried with its carrier when it is passed, and that has the place already."""
+    given: list[Any] = []
+
+    def carries(value: Any, cursor: Any) -> Carried:
+        given.append(cursor)
+        return Carried(query={"token": value, "after": str(cursor + 0)})
+
+    feed = Feed(numbered_fake(), carrier=carries, cursor=cursor(seq, start=7))
+    clock.advance(1.0)
+    feed.socket.set_auth("ijklmnop")
+    assert given == [7, 7, feed.numbers[-1]]
     feed.end(clock)
 
 

@@ -23,6 +23,7 @@ from rxsocket import (
     ConnectFailed,
     Connecting,
     CredentialRefused,
+    HandshakeError,
     Opened,
     ProviderFailed,
     Rejected,
@@ -398,8 +399,9 @@ def test_settings_that_fail_are_a_failed_attempt(clock: VirtualClock, auth: str 
     socket.errors.subscribe(problems.append)
     socket.messages.subscribe()
     clock.advance(20.0)
-    texts = [str(problem.error) for problem in problems if isinstance(problem, ConnectFailed)]
-    assert texts == [
+    errors = [problem.error for problem in problems if isinstance(problem, ConnectFailed)]
+    assert [type(error) for error in errors] == [HandshakeError] * 2
+    assert [str(error) for error in errors] == [
         "the function given as ssl= raised FileNotFoundError: no authority.pem",
         "the function given as ssl= returned str, not an ssl.SSLContext",
     ]

@@ -84,7 +84,7 @@ def _pings(data: bytes) -> Iterator[bytes]:
 
 SIZES = [
     pytest.param(3 * MB, 0.3, 0.8, id="3 MB"),
-    pytest.param(50 * MB, 5.0, 5.0, id="50 MB", marks=pytest.mark.slow),
+    pytest.param(50 * MB, 5.0, 5.0, id="50 MB", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
 ]
 
 
