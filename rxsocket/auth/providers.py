@@ -43,7 +43,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a provider is told when it is asked.
+    """What a function is told that is asked for a credential, or for an address (C33).
 
     Attributes:
         attempt: Number of the attempt since the last stable connection, from 1.

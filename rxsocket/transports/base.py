@@ -62,7 +62,8 @@ class Request:
     """What to dial.
 
     Attributes:
-        url: The whole address, the credential's query parameters included. A secret.
+        url: The whole address, the credential's query parameters included. A secret. It begins with
+            ``ws://``, ``wss://``, or, of a unix socket, with ``unix:`` or ``ws+unix:``.
         headers: Headers that carry the credential. A secret.
         subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.

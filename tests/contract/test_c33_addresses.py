@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from rxsocket import (
     Waiting,
     endpoint,
     handover,
+    header,
     history,
     in_band,
 )
@@ -482,3 +484,47 @@ def test_the_log_says_where(stage: MakeStage, clock: VirtualClock, caplog: Any) 
         f"{name}: connection 1 closed: the address changed",
         f"{name}: connection 2 is open at ws://x.a.test/?k=***, without a gap",
     ]
+
+
+def test_options_are_held_against_each_address(stage: MakeStage, clock: VirtualClock) -> None:
+    """What ``ssl=`` is nothing for is not dialled, nor what sets a header a second time."""
+    answers = iter([FIRST, "wss://a.test/"])
+    on = stage(endpoint(lambda: next(answers), hosts=["a.test"]), ssl=ssl.create_default_context())
+    clock.advance(5.0)
+    assert on.failures == ["ssl= goes with wss:// addresses; ws://a.test/ is none"]
+    assert on.hosts == ["a.test"]
+    others = iter(["ws://me:s3cret@a.test/", FIRST])
+    other = stage(lambda: next(others), auth="t", carrier=header())
+    clock.advance(5.0)
+    assert "carrier: sets the header 'Authorization', and so does url" in other.failures[0]
+    assert "s3cret" not in other.failures[0]
+    assert [one.credential for one in other.network.handshakes] == ["t"]
+
+
+def test_user_info_moves_with_its_address(stage: MakeStage, clock: VirtualClock) -> None:
+    """Each address has its own; the next one does not get that of the one before."""
+    answers = iter(["ws://me:s3cret-pass@a.test/", FIRST])
+    on = stage(lambda: next(answers))
+    clock.advance(5.0)
+    on.network.push("you are s3cret-pass")
+    on.network.close(1012, "bye s3cret-pass")
+    clock.advance(5.0)
+    first, second = on.network.handshakes
+    assert "Authorization" in first.headers and "Authorization" not in second.headers
+    assert on.of(Closed)[0].reason == "bye ***"
+
+
+def test_nobody_is_asked_while_logged_out(stage: MakeStage, clock: VirtualClock) -> None:
+    """An address is asked for when there is a credential to go there with."""
+    calls: list[int] = []
+
+    def where() -> str:
+        calls.append(1)
+        return FIRST
+
+    on = stage(where, auth=None)
+    clock.advance(50.0)
+    assert calls == [] and on.socket.state.value is State.AWAITING_AUTH
+    on.socket.set_auth(A)
+    clock.advance(1.0)
+    assert calls == [1] and on.hosts == ["a.test"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import pickle
 from typing import Any
 
@@ -19,12 +21,14 @@ from rxsocket import (
     ConnectFailed,
     Opened,
     Reason,
+    Renewed,
     Socket,
     State,
     Ticket,
     endpoint,
     handover,
     header,
+    in_band,
     refreshing,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject
@@ -184,3 +188,43 @@ def test_a_ticket_does_not_leave_the_process() -> None:
     """As any credential (C28)."""
     with pytest.raises(TypeError):
         pickle.dumps(Ticket("wss://a.test/?token=s3cret"))
+
+
+def test_what_goes_in_band_cannot_go_elsewhere(stage: MakeStage, clock: VirtualClock) -> None:
+    """``in_band()`` closes first for a ticket with another address; else it sends."""
+    strategy = in_band(lambda value: f"AUTH {value}", accepted=lambda message: message == "ok")
+    on = stage(
+        "ws://a.test/",
+        accept().expect("AUTH u").send("ok").stay(),
+        auth=Ticket("ws://a.test/1", auth="t"),
+        identity=lambda _: "me",
+        on_auth_change=strategy,
+    )
+    clock.advance(10.0)
+    on.socket.set_auth(Ticket("ws://a.test/1", auth="u"))
+    clock.advance(10.0)
+    assert len(on.of(Renewed)) == 1 and len(on.network.handshakes) == 1
+    on.socket.set_auth(Ticket("ws://a.test/2", auth="v"))
+    clock.advance(10.0)
+    assert [(one.path, one.credential) for one in on.network.handshakes] == [
+        ("/1", "t"),
+        ("/2", "v"),
+    ]
+    assert on.of(Closed) == [Closed(epoch=1, sent=1000, cause=Cause.AUTH_CHANGED)]
+
+
+def test_a_token_in_its_address_says_when_it_expires(stage: MakeStage, clock: VirtualClock) -> None:
+    """C12, C14: as ``access_token=<a JSON Web Token>`` of a service that gives out whole URLs."""
+    calls: list[float] = []
+
+    def negotiate() -> Ticket:
+        calls.append(clock.wall_time())
+        claims = {"sub": "me", "exp": clock.wall_time() + 1000.0, "n": len(calls)}
+        middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return Ticket(f"wss://a.test/client?access_token=x.{middle}.y")
+
+    on = stage("wss://a.test/", auth=refreshing(negotiate), on_auth_change=handover(ready="open"))
+    clock.advance(990.0)
+    assert len(calls) == 2 and 600.0 < calls[1] - calls[0] < 710.0
+    assert on.of(Closed) == [Closed(epoch=1, sent=1000, cause=Cause.HANDED_OVER)]
+    assert len({one.query["access_token"] for one in on.network.handshakes}) == 2
