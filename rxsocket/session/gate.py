@@ -12,6 +12,7 @@ under way then, a dial, a wait or a handover, has the same owner as ever.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,7 @@ class _Gate(abc.DisposableBase):
         self._observer = observer
         self._engine = engine
         self._loop = engine.loop
+        self._process = os.getpid()
         self._is_open: bool | None = None
         self._is_disposed = False
         self._session: abc.DisposableBase | None = None
@@ -106,6 +108,8 @@ class _Gate(abc.DisposableBase):
     def _turn(self, is_open: bool) -> None:
         """The gate is to be open or closed; on the loop."""
         if self._is_disposed or is_open is self._is_open:
+            return
+        if os.getpid() != self._process:  # a forked child: the connections are the parent's
             return
         was_open, self._is_open = self._is_open, is_open
         if not is_open:

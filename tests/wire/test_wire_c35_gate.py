@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 from typing import Any
 
+import pytest
 from reactivex import Observable
 from reactivex.disposable import Disposable
 from reactivex.subject import BehaviorSubject, Subject
@@ -44,6 +49,47 @@ def test_it_closes_and_opens() -> None:
     assert (opened.cause, watch.of(Closed)[0].cause) == (Cause.GATED, Cause.GATED)
     assert received.values == ["before", "after"]
     assert watch.completed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_leaves_the_parents_connection_alone() -> None:
+    """C24: what the gate says in the child is nothing to the connection of its parent."""
+    program = """
+        import os, sys
+        from reactivex.subject import BehaviorSubject
+        from rxsocket import Socket
+        from rxsocket.testing import server
+
+        with server() as far:
+            gate = BehaviorSubject(True)
+            parent = Socket(far.url, gate=gate)
+            keep = parent.connect()
+            parent.send("parent").result(5)
+            child = os.fork()
+            if child == 0:
+                try:
+                    gate.on_next(False)
+                    gate.on_next(True)
+                    with parent:
+                        parent.send("anew").result(5)
+                        gate.on_next(False)
+                        gate.on_next(True)
+                        parent.send("again").result(5)
+                except BaseException as error:
+                    print(repr(error), file=sys.stderr)
+                    os._exit(1)
+                os._exit(0)
+            _, status = os.waitpid(child, 0)
+            parent.send("still").result(5)
+            keep.dispose()
+            far.wait_for(lambda far: len(far.received) == 4)
+            said = [(at, message) for at, message in far.received]
+            assert said == [(1, "parent"), (2, "anew"), (3, "again"), (1, "still")], said
+            sys.exit(os.waitstatus_to_exitcode(status))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_before_its_first_value() -> None:
