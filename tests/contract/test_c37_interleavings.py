@@ -102,6 +102,7 @@ def test_whatever_happens_what_is_wanted_is_live(
         lambda: it.socket.set_auth(str(chance.randrange(100))),
         lambda: receipts.append(it.socket.send("mine")),
         it.socket.reconnect,
+        lambda: it.socket.renew(within=chance.choice((None, 0.5, 5.0))),
     ]
     for _ in range(80):
         chance.choice(actions)()
