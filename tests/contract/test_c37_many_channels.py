@@ -511,7 +511,49 @@ def test_silent_keys_hold_up_nobody(clock: VirtualClock, scene: Make) -> None:
     assert exchange.most_within(PACE) <= 5 and exchange.most == 1
 
 
+def test_one_that_leaves_as_it_is_asked_again_lets_the_next_one_go(
+    clock: VirtualClock, scene: Make
+) -> None:
+    it = scene(auth=A, limits=Limits(pace="1/s", batch=2))
+    exchange = Exchange(it.peer)
+    quotes = it.socket.channels(names(2), **MANY, stale_after=5.0)
+    leaving = [quotes[key].subscribe() for key in quotes.keys]
+    clock.advance(5.5)  # the first one is ended, and waits for its turn
+    assert exchange.of(1, "unsub") == [["K0"]]
+    leaving[0].dispose()
+    clock.advance(3.0)
+    assert exchange.of(1, "unsub") == [["K0"], ["K1"]]
+    assert exchange.of(1) == [names(2), ["K1"]] and exchange.live_on(1) == {"K1"}
+
+
 # --- handover
+
+
+def test_keys_come_and_go_while_the_next_connection_is_asked(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """Both have what is wanted; what the old one refuses is ended on the new one."""
+    it = scene(
+        auth=A,
+        identity=lambda _: "me",
+        on_auth_change=handover(timeout=60.0),
+        limits=Limits(pace="1/s", batch=2),
+    )
+    exchange = Exchange(it.peer, answers=False)
+    said: dict[str, Any] = {"no": {"K0": False}}
+    how = {**MANY, "acknowledged": lambda message: said.get(message)}
+    quotes = it.socket.channels(names(8), **how)
+    leaving = [quotes[key].subscribe(on_error=lambda _: None) for key in names(6)]
+    clock.advance(5.0)
+    it.socket.set_auth({"token": "b"})
+    clock.advance(1.5)
+    assert exchange.of(2) == [["K0", "K1"], ["K2", "K3"]]
+    it.peer.visits[0].deliver("no")
+    leaving[5].dispose()
+    quotes["K7"].subscribe()
+    clock.advance(15.0)
+    assert exchange.live_on(2) == {"K1", "K2", "K3", "K4", "K7"}
+    assert exchange.most == 1 and exchange.most_within(PACE) == 1
 
 
 def test_the_next_connection_is_asked_before_it_takes_over(
