@@ -89,6 +89,7 @@ def explain(
     now: float,
     forgotten: Mapping[type[Event], int] = _NONE,
     paused: str = "",
+    unsent: str = "",
 ) -> Explanation:
     """Explain a state by what led to it.
 
@@ -98,6 +99,7 @@ def explain(
         now: The wall time, in seconds since the epoch.
         forgotten: How many of each kind the history has left out since a connection opened.
         paused: Who pauses reading, and for how long; empty while nobody does.
+        unsent: What waits for its turn to be sent; empty if nothing does (C36).
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -105,7 +107,7 @@ def explain(
         next: nothing, until somebody subscribes
         you can: subscribe to messages, or call connect()
     """
-    return _Explainer(tuple(history), state, now, forgotten, paused).explanation()
+    return _Explainer(tuple(history), state, now, forgotten, paused, unsent).explanation()
 
 
 class _Explainer:
@@ -118,8 +120,10 @@ class _Explainer:
         now: float,
         forgotten: Mapping[type[Event], int],
         paused: str,
+        unsent: str,
     ) -> None:
         self._paused = paused
+        self._unsent = unsent
         self._history = history
         self._forgotten = forgotten
         self._state = state
@@ -178,7 +182,7 @@ class _Explainer:
                 next="a message, or the end of the link",
                 advice=CAUSES[Cause.STALE],
             )
-        return self._explained(doing=doing, why=self._why_open(opened), next="")
+        return self._explained(doing=doing, why=self._why_open(opened), next=self._unsent)
 
     def _way(self) -> str:
         """How it goes to the server, if not straight, and where, if that changes."""

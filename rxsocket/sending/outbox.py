@@ -113,6 +113,10 @@ class Outbox:
         """The connection that messages go to, if one is open."""
         return None if self._link is None else self._sent.epoch
 
+    def explain(self) -> str:
+        """What waits for its turn on the connection that is open; from any thread (C36)."""
+        return ""
+
     # --- the connection
 
     def open(self, link: Link, epoch: int) -> None:

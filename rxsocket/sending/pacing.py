@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxsocket.errors import QueueFull
+from rxsocket.explain.format import amount
 from rxsocket.hooks import Hooks
 from rxsocket.limits import Limits, TokenBucket
 from rxsocket.publishing.publisher import Publisher
@@ -36,7 +37,8 @@ def outbox(
     bucket = limits.bucket()
     if bucket is None:
         return Outbox(loop, publisher, connect, queue_for, hooks)
-    return PacedOutbox(loop, publisher, connect, queue_for, hooks, bucket=bucket)
+    pace = f"limits= has pace={limits.pace!r}"
+    return PacedOutbox(loop, publisher, connect, queue_for, hooks, bucket=bucket, why=pace)
 
 
 class PacedOutbox(Outbox):
@@ -47,14 +49,24 @@ class PacedOutbox(Outbox):
     Args:
         *arguments: Those of ``Outbox``.
         bucket: Shared by whatever counts for the same limit.
+        why: Why something waits, in words.
     """
 
-    def __init__(self, *arguments: Any, bucket: TokenBucket) -> None:
+    def __init__(self, *arguments: Any, bucket: TokenBucket, why: str) -> None:
         super().__init__(*arguments)
+        self._why = why
         self._bucket = bucket
         self._at = 0.0  # the time of the flush that is under way
         self._turn_timer: asyncio.TimerHandle | None = None
         self._waiter: Callable[[], None] | None = None
+
+    def explain(self) -> str:
+        waiting = amount(len(self._queue), "message") if self._queue else ""
+        asked = "what channels ask for" if self._has_asked else ""
+        if self._link is None or not (waiting or asked):
+            return ""
+        what = " and ".join(filter(None, (asked, waiting)))
+        return f"{what}, each in its turn: {self._why}"
 
     def take(self, item: Queued) -> bool:
         return False

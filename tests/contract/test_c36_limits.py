@@ -164,6 +164,21 @@ def test_what_waits_for_its_turn_is_bounded(clock: VirtualClock, scene: Make) ->
         big[1].result()
 
 
+def test_what_waits_is_explained(clock: VirtualClock, scene: Make) -> None:
+    """C3: whoever wonders at a receipt that stays open is told why."""
+    it = scene(limits=Limits(pace="1/s"))
+    clock.advance(1.0)
+    assert it.socket.explain().next == ""
+    numbers(it, 4)
+    it.socket.channel(subscribe="S", match=bool).subscribe()
+    because = "each in its turn: limits= has pace='1/s'"
+    assert it.socket.explain().next == f"what channels ask for and 3 messages, {because}"
+    clock.advance(3.5)
+    assert it.socket.explain().next == f"what channels ask for, {because}"
+    clock.advance(1.0)
+    assert it.socket.explain().next == ""
+
+
 def test_a_fragmented_message_is_one(clock: VirtualClock, scene: Make) -> None:
     """It waits for its turn as others do, and takes one."""
     it = scene(limits=Limits(pace="5/s"))
