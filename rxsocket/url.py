@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote_plus, unquote, unquote_plus, urljoin, urlsplit
 
+from rxsocket.texts import LONGEST, printable
 from rxsocket.validation import one_line
 
 _UNPRINTABLE = re.compile("[\\x00-\\x20\\x7f]")
@@ -124,7 +125,7 @@ class Address:
         behind = cls.parse(_BEHIND_UNIX + target, argument)
         rest, base = (text[len(_BEHIND_UNIX) :] for text in (behind.shown, behind._base))
         origin = ("unix", socket_path, 0)
-        shown = f"{before}:{rest}" if rest else before
+        shown = printable(f"{before}:{rest}" if rest else before, LONGEST)
         return cls(url, shown, origin, f"{before}:{base}", behind._query)
 
     @property
@@ -256,4 +257,5 @@ def _encode(text: str) -> str:
 
 def _shown(parts: SplitResult, query: Sequence[tuple[str, str]]) -> str:
     masked = "&".join([f"{name}=***" for name, _ in query])
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=masked).geturl()
+    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query=masked).geturl()
+    return printable(url, LONGEST)  # a server may have given it (C32)

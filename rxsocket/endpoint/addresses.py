@@ -165,12 +165,13 @@ class Addresses:
                 return _downgrade(address)
             return None
         if self._needs_tls and not address.secure:
-            return f"ssl= goes with wss:// addresses; {printable(address.shown)} is none"
+            return f"ssl= goes with wss:// addresses; {address.shown} is none"
         if self._secure and not (address.secure or address.is_unix):
             return _downgrade(address)
         allowed = self._allowed()
         subdomains = self._endpoint.subdomains
-        if not allowed or is_allowed(address.host, allowed, subdomains=subdomains):
+        decides = not allowed and not address.is_unix  # one of those is named by the user
+        if decides or is_allowed(address.host, allowed, subdomains=subdomains):
             return None
         host = printable(address.host)
         return (
@@ -188,6 +189,6 @@ class Addresses:
 
 def _downgrade(address: Address) -> str:
     return (
-        f"{printable(address.shown)} is not encrypted, after a wss:// address; nothing was sent to "
+        f"{address.shown} is not encrypted, after a wss:// address; nothing was sent to "
         "it: pass wss:// addresses alone"
     )

@@ -84,8 +84,9 @@ def endpoint(
 
     The credential goes to allowed hosts alone. Those of addresses that are written down are; of a
     function or an Observable, the host of the first address that is dialled, for the life of the
-    socket. ``hosts=`` names others. An address on another host, and a ``ws://`` one after a
-    ``wss://`` one, is not dialled: the attempt fails, and the next one may have another address.
+    socket, unless that is a unix socket. ``hosts=`` names others. An address on another host, and a
+    ``ws://`` one after a ``wss://`` one, is not dialled: the attempt fails, and the next one may
+    have another address.
 
     ::
 

@@ -528,3 +528,28 @@ def test_nobody_is_asked_while_logged_out(stage: MakeStage, clock: VirtualClock)
     on.socket.set_auth(A)
     clock.advance(1.0)
     assert calls == [1] and on.hosts == ["a.test"]
+
+
+def test_a_unix_socket_is_dialled_only_if_it_is_named(
+    stage: MakeStage, clock: VirtualClock
+) -> None:
+    """What answers for addresses does not get to talk to the services of this machine."""
+    url = "unix:/run/other.sock:/"
+    on = stage(lambda: url)
+    clock.advance(5.0)
+    assert on.network.dials == 0
+    assert "the host 'unix:/run/other.sock' is not allowed" in on.failures[0]
+    assert "hosts=['unix:/run/other.sock']" in on.failures[0]
+    for source in (url, endpoint(lambda: url, hosts=["unix:/run/other.sock"])):
+        other = stage(source)
+        clock.advance(1.0)
+        assert other.hosts == ["localhost"]
+
+
+def test_what_a_server_gave_shows_as_plain_text(stage: MakeStage, clock: VirtualClock) -> None:
+    """C32: no marks of direction, and no more than is read."""
+    on = stage(lambda: f"ws://a.test/\u202efeed/{'x' * 5000}")
+    clock.advance(1.0)
+    url = on.of(Opened)[0].url
+    assert url.startswith("ws://a.test/\\u202efeed/xxx") and len(url) < 2100
+    assert on.network.handshakes[0].path.endswith("x" * 5000)
