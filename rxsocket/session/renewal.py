@@ -60,7 +60,7 @@ class Renewals:
         self._old_at = 0.0
         self._handover: HandoverAttempt | None = None
         self._is_handing_over = False
-        self._hasty = 0
+        self._hasty = self._told = 0
 
     def dispose(self) -> None:
         self._due.end()
@@ -107,11 +107,18 @@ class Renewals:
                 if connection.ended.done() or cause is None:
                     return connection.ended.result()
                 if cause is Cause.RENEW:
-                    self._hasty = 0 if connection.is_stable else self._hasty + 1
+                    self._count_hasty(connection)
                 connection = await self._renew(connection, cause)
         finally:
             self._cancel_age_timer()  # an attempt has no age, and was not told to be renewed
             self._due.end()
+
+    def _count_hasty(self, connection: Connection) -> None:
+        if connection.is_stable:
+            self._hasty = 0
+        elif connection.epoch != self._told:  # once for each
+            self._hasty += 1
+        self._told = connection.epoch
 
     async def _renew(self, connection: Connection, cause: Cause) -> Connection:
         """Renew a connection.

@@ -573,6 +573,17 @@ def test_a_server_that_tells_each_one_to_leave(clock: VirtualClock, scene: Make,
     assert it.peer.dials <= 14
 
 
+def test_being_told_again_is_no_haste(clock: VirtualClock, scene: Make) -> None:
+    """One connection that is told several times is told: a refusal leaves it, however young."""
+    it = scene(*[accept(), *[reject(403)] * 5], auth=A, on_auth_change=handover())
+    for _ in range(5):
+        clock.advance(0.5)
+        it.socket.renew()
+    clock.advance(1.0)
+    assert it.peer.live == 1
+    assert not any(isinstance(event, Closed) for event in it.events)
+
+
 # --- why
 
 
