@@ -25,7 +25,8 @@ def client_certificate() -> Combinable:
     too. A string is a path, or PEM, that holds both. Files are read again for each attempt, and TLS
     begins anew with each: a certificate that was exchanged is used by the next attempt, and
     ``set_auth`` with another value changes the connection as that of any credential does. Where the
-    paths stay the same, ``reconnect()`` or ``max_age=`` makes that attempt.
+    paths stay the same, ``reconnect()`` or ``max_age=`` makes that attempt; after a refusal, too,
+    as the value that was refused is the same.
 
     Other carriers that it is combined with get the rest of the mapping, without these entries.
 

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from rxsocket.auth.carrier import Carrier
 from rxsocket.auth.carriers import header, query
+from rxsocket.auth.client_certificate import client_certificate
 from rxsocket.cli import demo as demonstration
 from rxsocket.cli import listen as listening
 from rxsocket.cli import record as recording
@@ -86,6 +88,14 @@ InHeader = Annotated[
         "others under their own names), or as parameters of the URL.",
     ),
 ]
+Certificate = Annotated[
+    bool,
+    typer.Option(
+        "--certificate",
+        help="The entries 'certificate', 'key' and 'password' are a certificate of the client, for "
+        "the handshake of TLS: --auth certificate=file:client.pem --auth key=file:client.key.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Write everything to stdout, one JSON object a line.")
 ]
@@ -101,6 +111,7 @@ def listen(
     url: Url,
     auth: Auth = None,
     in_header: InHeader = False,
+    certificate: Certificate = False,
     as_json: AsJson = False,
     count: Count = None,
     verbose: Verbose = False,
@@ -116,10 +127,15 @@ def listen(
         if context.args:
             raise UsageError("listen: takes one URL; a credential goes with --auth KEY=SOURCE")
         credential = from_options(auth) if auth else None
-        carrier = header() if in_header else query()
+        carrier = _carrier(in_header=in_header, certificate=certificate)
         return listening.listen(url, credential, carrier, output(json=as_json), count)
 
     _run(run, verbose)
+
+
+def _carrier(*, in_header: bool, certificate: bool) -> Carrier:
+    others = header() if in_header else query()
+    return client_certificate() & others if certificate else others
 
 
 RECORD_EXAMPLES = """
@@ -141,6 +157,7 @@ def record(
     file: Annotated[str, typer.Argument(help="A name in .gz is compressed.", metavar="FILE")],
     auth: Auth = None,
     in_header: InHeader = False,
+    certificate: Certificate = False,
     rotate_size: Annotated[
         float | None,
         typer.Option(help="Begin the next file after that many megabytes.", metavar="MB"),
@@ -170,7 +187,7 @@ def record(
         return recording.record_socket(
             url,
             from_options(auth) if auth else None,
-            header() if in_header else query(),
+            _carrier(in_header=in_header, certificate=certificate),
             file,
             rotate_size=None if rotate_size is None else max(1, int(rotate_size * 1e6)),
             rotate_after=rotate_after,

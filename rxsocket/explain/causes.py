@@ -253,7 +253,7 @@ def advice_about(error: Exception) -> str:
     if getattr(error, "proxy", None) and isinstance(error, (OSError, HandshakeInvalid)):
         return PROXY
     if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CLIENT_CERTIFICATE:
-        return "pass ssl= an SSLContext with one that it trusts: context.load_cert_chain(...)"
+        return "pass carrier=client_certificate(), and as auth= one that it trusts"
     for cls in type(error).__mro__:
         if cls in EXCEPTIONS:
             return EXCEPTIONS[cls]

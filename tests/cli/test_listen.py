@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+import trustme
 from conftest import Run
+from issuing import issue, serving
 from terminal import Terminal
 
 from rxsocket.testing import accept, reject, server
@@ -149,6 +151,22 @@ def test_header_carries_the_token_as_bearer_and_others_by_name(run: Run) -> None
         assert seen.headers["Authorization"] == f"Bearer {CANARY}"
         assert seen.headers["X-Device"] == "seven"
         assert not seen.query
+
+
+def test_a_certificate_of_the_client(run: Run, tmp_path: Path) -> None:
+    """C39: its entries go in the handshake of TLS, the others where they did; not over ws://."""
+    authority = trustme.CA()
+    files = issue(authority, "me@example.com").write(tmp_path)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    entries = (f"{name}=file:{path}" for name, path in files.items())
+    options = ("--certificate", *AUTH, *(part for entry in entries for part in ("--auth", entry)))
+    environment = {**ENV, "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+    with server(accept().close(1000), tokens=[CANARY], ssl=serving(authority)) as s:
+        done = run("listen", s.url, *options, environment=environment)
+        assert done.code == 0, done.err
+        assert s.handshakes[0].query == {"token": CANARY}
+    done = run("listen", "ws://127.0.0.1:1/", *options, environment=environment)
+    assert done.code == 2 and "goes with a wss:// address" in done.text
 
 
 def test_json_is_one_object_a_line_on_stdout() -> None:

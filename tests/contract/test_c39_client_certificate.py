@@ -110,6 +110,18 @@ def test_each_form_of_it(clock: VirtualClock, mine: Issued, tmp_path: Path, form
     clock.advance(3.0)
 
 
+@pytest.mark.parametrize("form", ["files", "PEM"])
+def test_where_no_file_is_in_memory(
+    monkeypatch: pytest.MonkeyPatch, mine: Issued, tmp_path: Path, form: str
+) -> None:
+    """Elsewhere than on Linux the files themselves are read, or one that is gone afterwards."""
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    Dials().socket(auth=mine.write(tmp_path) if form == "files" else mine.value)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_tls_begins_anew_with_each_attempt(
     clock: VirtualClock, mine: Issued, yours: Issued, tmp_path: Path
 ) -> None:

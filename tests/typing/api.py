@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from ssl import create_default_context
 from typing import Any, assert_never, assert_type
 
 import reactivex
@@ -83,8 +84,11 @@ from rxsocket import (
     Waiting,
     carrier,
     centrifugo,
+    client_certificate,
     cookie,
+    cursor,
     endpoint,
+    first_message,
     graphql_transport_ws,
     header,
     heartbeat,
@@ -133,6 +137,10 @@ def transport(request: Request) -> Observable[Signal]:
     return reactivex.never()
 
 
+def resuming(value: object, cursor: object) -> Carried:
+    return Carried(query={"after": str(cursor)})
+
+
 def constructed() -> None:
     Socket("ws://host/")
     Socket("ws://host/", auth=None)
@@ -159,6 +167,17 @@ def constructed() -> None:
     Socket("ws://host/", heartbeat=heartbeat(send="a", expect="b"), stale_after=60)
     Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
     Socket("ws://host/", stale_after=60, on_stale="reconnect")
+    Socket("ws://host/", carrier=lambda value, cursor: Carried(query={"after": str(cursor)}))
+    Socket(
+        "ws://host/", carrier=query() & (lambda value, cursor: Carried(query={"a": str(cursor)}))
+    )
+    Socket("ws://host/", carrier=first_message(lambda token, cursor: f"{token} {cursor}"))
+    Socket("ws://host/", carrier=first_message(lambda token: f"{token}"))
+    Socket("wss://host/", carrier=client_certificate() & header(), ssl=create_default_context)
+    Socket("wss://host/", ssl=create_default_context())
+    assert_type(Socket("ws://host/", cursor=len).cursor, ValueStream[Any])
+    Socket("ws://host/", cursor=cursor(len, start=7, gaps=False))
+    Socket("ws://host/", codec=json(), cursor=lambda message: message.get("seq"))
     Socket("ws://host/", gate=BehaviorSubject(True))
     assert_type(
         Socket("ws://host/").renew(within=2.0, url="ws://host/2", why="goaway", code=4000), None

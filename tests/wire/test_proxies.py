@@ -241,7 +241,7 @@ def test_a_client_certificate(
         assert isinstance(failed.error, ssl.SSLError)
         explanation = made.explain()
         assert words in str(explanation)
-        assert "load_cert_chain" in explanation.advice
+        assert "carrier=client_certificate()" in explanation.advice
     finally:
         made.close().result(5)
         listening.shutdown(socket.SHUT_RDWR)
