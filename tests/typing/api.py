@@ -168,9 +168,7 @@ def constructed() -> None:
     Socket("ws://host/", heartbeat=heartbeat(send=provider, expect=lambda m: len(m) > 1))
     Socket("ws://host/", stale_after=60, on_stale="reconnect")
     Socket("ws://host/", carrier=lambda value, cursor: Carried(query={"after": str(cursor)}))
-    Socket(
-        "ws://host/", carrier=query() & (lambda value, cursor: Carried(query={"a": str(cursor)}))
-    )
+    Socket("ws://host/", carrier=query() & resuming)
     Socket("ws://host/", carrier=first_message(lambda token, cursor: f"{token} {cursor}"))
     Socket("ws://host/", carrier=first_message(lambda token: f"{token}"))
     Socket("wss://host/", carrier=client_certificate() & header(), ssl=create_default_context)
