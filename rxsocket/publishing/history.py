@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import get_args
@@ -51,7 +52,7 @@ class History:
         written: What the URL and ``additional_headers`` hold, as a credential.
     """
 
-    __slots__ = ("credentials", "events", "forgotten", "sent_credentials", "written")
+    __slots__ = ("_kinds", "credentials", "events", "forgotten", "sent_credentials", "written")
 
     def __init__(self) -> None:
         self.events: tuple[Event, ...] = ()
@@ -59,6 +60,7 @@ class History:
         self.credentials: tuple[tuple[float, Credential], ...] = ()
         self.sent_credentials: tuple[Credential, ...] = ()
         self.written: Credential = ANONYMOUS
+        self._kinds: Counter[type[Event]] | None = None  # how many of each, once that matters
 
     def add_event(self, event: Event) -> None:
         if isinstance(event, ObserverFailed):
@@ -67,10 +69,27 @@ class History:
             self.forgotten = _NOTHING
         self.events = (*self.events, event)
         if len(self.events) > KEPT:
-            self._forget(_least_needed(self.events))
+            self._forget(self._least_needed())
+
+    def _least_needed(self) -> int:
+        """Which event to forget: the oldest of which there is a newer one of its kind."""
+        if self._kinds is None:
+            self._kinds = Counter(map(type, self.events))
+        else:  # from here on each event is followed by this
+            self._kinds[type(self.events[-1])] += 1
+        kinds = self._kinds
+        beside = sum(count for kind, count in kinds.items() if kind not in LIFE)
+        spares_life = beside > len(self.events) // 2
+        return next(
+            index
+            for index, kind in enumerate(map(type, self.events))
+            if kinds[kind] > 1 and not (spares_life and kind in LIFE)
+        )
 
     def _forget(self, index: int) -> None:
         kind = type(self.events[index])
+        if self._kinds is not None:
+            self._kinds[kind] -= 1
         self.events = self.events[:index] + self.events[index + 1 :]
         self.forgotten = {**self.forgotten, kind: self.forgotten.get(kind, 0) + 1}
 
@@ -102,11 +121,3 @@ class History:
         Everything that is shown of it comes from here.
         """
         return printable(self.mask.in_reason(text[: 2 * LONGEST]), LONGEST) if text else text
-
-
-def _least_needed(events: Sequence[Event]) -> int:
-    """Which event to forget."""
-    newest = {type(event): index for index, event in enumerate(events)}
-    beside = [index for index, event in enumerate(events) if type(event) not in LIFE]
-    among = beside if len(beside) > len(events) // 2 else range(len(events))
-    return next(index for index in among if newest[type(events[index])] != index)

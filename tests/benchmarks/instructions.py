@@ -1,0 +1,162 @@
+"""How many instructions of the processor things take: the same number in each run.
+
+    python tests/benchmarks/instructions.py [--checkout FOLDER] [WHAT ...]
+
+Times differ from one minute to the next on a machine that is shared; instructions do not. They are
+counted by ``cachegrind`` (Debian: ``apt install valgrind``), for so many of a thing and for fewer,
+and divided by the difference. ``--checkout`` counts those of another version of the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from bench_server import peer
+from websockets.asyncio.client import connect
+
+ROOT = Path(__file__).resolve().parents[2]
+_TOTAL = re.compile(r"I\s+refs:\s+([\d,]+)")
+
+
+async def bare_open(url: str, count: int) -> list[Any]:
+    """Connections of ``websockets``."""
+    return [await connect(f"{url}idle", proxy=None, open_timeout=None) for _ in range(count)]
+
+
+async def make(url: str, count: int) -> list[Any]:
+    """Sockets that connect to nothing."""
+    from rxsocket import Socket
+
+    return [Socket(f"{url}idle", auth={"token": "initial"}) for _ in range(count)]
+
+
+async def open_sockets(url: str, count: int) -> list[Any]:
+    """Sockets with one subscriber each, to their opens."""
+    from rxsocket import Socket
+
+    sockets: list[Any] = []
+    for _ in range(count):
+        socket: Any = Socket(f"{url}idle", auth={"token": "initial"}, open_timeout=None)
+        opened = asyncio.Event()
+        socket.on_open(opened.set)
+        await opened.wait()
+        sockets.append(socket)
+    return sockets
+
+
+async def change(url: str, count: int) -> list[Any]:
+    """Changes of the credential of one socket."""
+    from rxsocket import Socket
+
+    socket: Any = Socket(f"{url}idle", auth={"token": "0"}, open_timeout=None)
+    opened = asyncio.Event()
+    socket.on_open(opened.set)
+    await opened.wait()
+    for number in range(1, count + 1):
+        opened.clear()
+        socket.set_auth({"token": str(number)})
+        await opened.wait()
+    return [socket]
+
+
+async def bare_change(url: str, count: int) -> list[Any]:
+    """The same by hand: close, then connect."""
+    connection = await connect(f"{url}idle", proxy=None, open_timeout=None)
+    for _ in range(count):
+        await connection.close()
+        connection = await connect(f"{url}idle", proxy=None, open_timeout=None)
+    return [connection]
+
+
+async def flood(url: str, count: int) -> list[Any]:
+    """Messages of 64 bytes to one observer."""
+    from rxsocket import Socket
+
+    got, done = 0, asyncio.Event()
+
+    def on_next(_: object) -> None:
+        nonlocal got
+        got += 1
+        if got == count:
+            done.set()
+
+    socket: Any = Socket(f"{url}flood?frames=raw-64&count={count}", open_timeout=None)
+    socket.messages.subscribe(on_next)
+    await done.wait()
+    return [socket]
+
+
+THINGS: dict[str, tuple[Callable[[str, int], Awaitable[list[Any]]], int, int]] = {
+    "make a socket": (make, 30, 90),
+    "open a socket": (open_sockets, 30, 90),
+    "open, websockets": (bare_open, 30, 90),
+    "change the credential": (change, 30, 90),
+    "close and connect, websockets": (bare_change, 30, 90),
+    "a message of 64 bytes": (flood, 20_000, 60_000),
+}
+"""What is counted, and how many of it: a few, and more."""
+
+
+def count(name: str, few: int, more: int, url: str, package: Path) -> float:
+    """Thousands of instructions that one of a thing takes."""
+    totals: list[int] = []
+    for number in (few, more):
+        command = [
+            "valgrind",
+            "--tool=cachegrind",
+            "--cache-sim=no",
+            "--cachegrind-out-file=/dev/null",
+        ]
+        command += [sys.executable, __file__, "--run", name, url, str(number)]
+        environment = {**os.environ, "PYTHONPATH": str(package), "PYTHONHASHSEED": "0"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        found = _TOTAL.search(done.stderr)
+        if done.returncode or found is None:
+            raise SystemExit(f"{name}: {done.stderr[-2000:]}")
+        totals.append(int(found[1].replace(",", "")))
+    return (totals[1] - totals[0]) / (more - few) / 1000
+
+
+def run(name: str, url: str, number: int) -> None:
+    """Do a thing so many times, and stop without closing anything."""
+
+    async def do() -> None:
+        await THINGS[name][0](url, number)
+        os._exit(0)
+
+    asyncio.run(do())
+
+
+def main() -> None:
+    """Print a line for each thing."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", nargs="*", help="only the things whose names begin so")
+    parser.add_argument("--checkout", type=Path, default=ROOT, help="where the package is")
+    parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.run:
+        name, url, number = given.run
+        run(name, url, int(number))
+    if shutil.which("valgrind") is None:
+        sys.exit("valgrind is not installed: apt install valgrind")
+    with peer() as far:
+        url = far.url("").partition("?")[0]
+        for name, (_, few, more) in THINGS.items():
+            if not given.what or name.startswith(tuple(given.what)):
+                each = count(name, few, more, url, given.checkout.resolve())
+                print(f"{name:32}{each:10.1f} thousand", flush=True)
+
+
+if __name__ == "__main__":
+    main()
