@@ -852,6 +852,16 @@ def test_an_attempt_has_no_age(clock: VirtualClock, scene: Make) -> None:
     assert it.names == ["Connecting", "Opened", "Closed", "Waiting", "Connecting"]
 
 
+def test_a_change_in_band_does_not_put_off_the_age(clock: VirtualClock, scene: Make) -> None:
+    """At the same moment: the next connection carries the new credential."""
+    strategy = in_band(lambda token: "AUTH")
+    it = scene(auth=A, max_age=100.0, on_auth_change=strategy, identity=same)
+    clock.call_later(100.0, lambda: it.socket.set_auth(B))
+    clock.advance(110.0)
+    assert it.dials == [(0.0, "a"), (100.0, "b")]
+    assert it.peer.received == []
+
+
 def test_max_age_is_spread(clock: VirtualClock, scene: Make) -> None:
     """Between 0.9 and 1 times max_age, so that sockets opened together are not renewed together."""
     at = []
