@@ -54,3 +54,19 @@ def test_it_shows_no_secret() -> None:
     """C28: its repr names what came and shows no value."""
     handshake = seen("/?token=hidden", ("Cookie", "token=hidden"), (OFFER, "access_token, hidden"))
     assert "hidden" not in repr(handshake)
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        ("a.test", "a.test"),
+        ("a.test:8080", "a.test"),
+        ("[::1]", "[::1]"),
+        ("[::1]:80", "[::1]"),
+        ("", ""),
+    ],
+)
+def test_the_host_that_was_asked_for(header: str, host: str) -> None:
+    """Without the port, as a browser shows it."""
+    assert seen("/", ("Host", header)).host == host
+    assert seen("/").host == ""
