@@ -51,12 +51,14 @@ class Position:
         Returns:
             The first and the last number that are missing before it, if any are.
         """
-        is_first, self._epoch = epoch != self._epoch, epoch
-        self.newest = place
+        is_first, highest = epoch != self._epoch, self._highest
+        self.newest, self._epoch = place, epoch
+        if type(place) is int and highest is not None and place == highest + 1:
+            self._highest = place  # as nearly every one
+            return None
         if not _is_number(place):
             self._highest = None
             return None
-        highest = self._highest
         if highest is None or place > highest or is_first:
             self._highest = place
         if highest is None or place <= highest + 1:
