@@ -222,4 +222,9 @@ class Unauthorized(SocketError):
     """Raise this from a provider to say that no credential can be had.
 
     The socket then waits for ``set_auth``, instead of asking again (C10).
+
+    Attributes:
+        argument: What the function that raised it was passed as: ``"auth"`` or ``"url"``.
     """
+
+    argument: str = "auth"

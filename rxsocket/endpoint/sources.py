@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable
 
 from rxsocket.auth.providers import Ask, ProviderFunction, SharedCall
 from rxsocket.endpoint.endpoint import Endpoint, is_behavior
-from rxsocket.errors import AddressFailed
+from rxsocket.errors import AddressFailed, Unauthorized
 from rxsocket.explain.causes import kind_and_text
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import as_exception
@@ -79,7 +79,11 @@ class AskedAddresses(GivenAddresses):
         )
 
     async def ask(self, ask: Ask) -> Address:
-        return await self._call.ask(ask)
+        try:
+            return await self._call.ask(ask)
+        except Unauthorized as error:
+            error.argument = "url"
+            raise
 
     def cancel(self) -> None:
         self._call.cancel()

@@ -230,8 +230,8 @@ def failure(error: Exception) -> str:
             return f"{CLIENT_CERTIFICATE[reason]} ({reason})"
         case ssl.SSLError():
             return f"the TLS handshake failed ({error.strerror or describe(error)})"
-        case Unauthorized():
-            return "the function given as auth= gave up" + (
+        case Unauthorized(argument=argument):
+            return f"the function given as {argument}= gave up" + (
                 f": {describe(error)}" if str(error) else ""
             )
         case socket.gaierror() | TimeoutError():

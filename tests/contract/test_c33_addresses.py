@@ -180,6 +180,8 @@ def test_it_may_give_up(stage: MakeStage, clock: VirtualClock) -> None:
     assert len(on.of(Rejected)) == len(on.of(AwaitingAuth)) == 1
     assert on.socket.state.value is State.AWAITING_AUTH
     assert on.network.dials == 0
+    text = str(on.socket.explain())
+    assert "the function given as url= gave up: the API key is not valid" in text
 
 
 def test_an_attempt_that_is_overtaken_leaves_one_call(
