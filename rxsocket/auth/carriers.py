@@ -38,6 +38,7 @@ from rxsocket.validation import (
     header_value,
     instance,
     is_list,
+    one_line,
     seconds,
     subprotocol_name,
     takes_also,
@@ -347,11 +348,12 @@ def _texts(value: CredentialValue, key: str) -> Iterator[tuple[str, str]]:
 
     A list repeats its name, ``None`` is left out, booleans are ``true`` and ``false``; a string is
     the entry ``key``.
+
+    Raises:
+        ValueError: If one has lines, as a private key in PEM has: that is for no URL or header.
     """
-    if isinstance(value, str):
-        yield key, value
-        return
-    for name, entry in value.items():
+    for name, entry in ((key, value),) if isinstance(value, str) else value.items():
         for item in entry if is_list(entry) else (entry,):
             if item is not None:
-                yield name, str(item).lower() if isinstance(item, bool) else str(item)
+                text = str(item).lower() if isinstance(item, bool) else str(item)
+                yield name, one_line(f"auth[{name!r}]", text)

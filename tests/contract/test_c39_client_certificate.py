@@ -36,6 +36,7 @@ from rxsocket import (
     handover,
     header,
     query,
+    subprotocol,
 )
 from rxsocket.testing import VirtualClock, accept, fake
 
@@ -367,6 +368,15 @@ def test_where_it_does_not_go(mine: Issued) -> None:
         client_certificate() & client_certificate()
     with pytest.raises(ValueError, match=r"^auth: several carriers share it: pass a mapping"):
         Socket(URL, auth=mine.certificate + mine.key, carrier=carries & header())
+
+
+@pytest.mark.parametrize("carries", [None, query(), header(), cookie(), subprotocol(key="key")])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_key_goes_nowhere_else(mine: Issued, carries: Any, whole: bool) -> None:
+    """Where client_certificate() was forgotten, no other carrier puts a key anywhere."""
+    value = mine.key if whole else {"key": mine.key}
+    with pytest.raises(ValueError, match=r"^auth\['\w+'\]: holds LF"):
+        Socket(URL, auth=value, carrier=carries)
 
 
 # --- ssl= as a function
