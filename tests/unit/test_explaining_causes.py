@@ -20,9 +20,11 @@ from rxsocket import (
     standard,
 )
 from rxsocket.explain.causes import (
+    CLIENT_CERTIFICATE,
     NEW_CREDENTIAL,
     advice_about,
     advice_about_closing,
+    certificate_refusal,
     closing,
     failure,
 )
@@ -360,3 +362,17 @@ def test_whoever_must_act_is_told_how() -> None:
             assert advice_about(error), status
     for cls in (Unauthorized, CredentialRefused, RedirectRefused, ssl.SSLCertVerificationError):
         assert advice_about(cls()), cls
+
+
+@pytest.mark.parametrize("reason", [*CLIENT_CERTIFICATE, "WRONG_VERSION_NUMBER", None])
+def test_which_alerts_are_about_the_certificate(reason: str | None) -> None:
+    """C39: all but that which may be about ciphers, and no other failure of TLS."""
+    error = ssl.SSLError(1, "an alert")
+    error.reason = reason  # type: ignore[assignment]
+    refusal = certificate_refusal(error)
+    if reason in ("SSLV3_ALERT_HANDSHAKE_FAILURE", "WRONG_VERSION_NUMBER", None):
+        assert refusal is None
+    else:
+        assert refusal is not None and refusal.endswith(f"({reason})")
+        assert "certificate" in refusal
+    assert certificate_refusal(ConnectionResetError()) is None
