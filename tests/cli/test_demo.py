@@ -50,6 +50,7 @@ def test_every_step_is_shown_and_verified() -> None:
         ((), {"token-of-clara"}, set[str](), 4),
     ],
 )
+@pytest.mark.slow
 def test_a_step_that_did_not_happen_is_named(
     scripts: tuple[Script, ...],
     lacks: set[str],

@@ -42,12 +42,14 @@ def test_while_open(format: tuple[str, ...]) -> None:
         assert s.closes[0].code == 1000
 
 
+@pytest.mark.slow
 def test_while_awaiting_auth() -> None:
     """A refused credential keeps nobody waiting."""
     with server(tokens=["good"]) as s, interrupted("listen", s.url, at="AwaitingAuth"):
         pass
 
 
+@pytest.mark.slow
 def test_while_waiting_for_the_next_attempt() -> None:
     """A backoff is not waited for."""
     with interrupted("listen", "ws://127.0.0.1:1/", at="Waiting"):
@@ -55,12 +57,14 @@ def test_while_waiting_for_the_next_attempt() -> None:
 
 
 @pytest.mark.parametrize("script", [hang(), accept().freeze()], ids=["handshake", "goodbye"])
+@pytest.mark.slow
 def test_while_the_server_never_answers(script: Script) -> None:
     """Neither a handshake nor a goodbye without an answer is waited for."""
     with server(script) as s, interrupted("listen", s.url, at="Connecting"):
         s.wait_for(lambda s: s.handshakes, stretched(PATIENCE))
 
 
+@pytest.mark.slow
 def test_while_tcp_is_open_and_silent() -> None:
     """A port that takes connections and is no server is left at once."""
     with socket.create_server(("127.0.0.1", 0)) as port:
@@ -69,6 +73,7 @@ def test_while_tcp_is_open_and_silent() -> None:
             pass
 
 
+@pytest.mark.slow
 def test_while_nobody_reads_the_output() -> None:
     """A full pipe holds up neither the connection nor Ctrl-C."""
     with server() as s:
@@ -87,6 +92,7 @@ def test_while_nobody_reads_the_output() -> None:
 
 
 @pytest.mark.parametrize("format", [(), ("--json",)])
+@pytest.mark.slow
 def test_a_broken_pipe_ends_quietly(format: tuple[str, ...]) -> None:
     """With ``| head`` there is neither a traceback nor an error."""
     with server() as s:

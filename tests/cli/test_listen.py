@@ -65,6 +65,7 @@ def test_a_line_of_stdin_changes_the_credential() -> None:
             assert secret not in terminal.text
 
 
+@pytest.mark.slow
 def test_a_line_that_cannot_be_used_is_not_repeated() -> None:
     """What is wrong with a line is told without its text, and the connection stays."""
     lines = (CANARY, f"={CANARY}", f"{CANARY}=", "x=prompt", "x=env:NOPE")
@@ -81,6 +82,7 @@ def test_a_line_that_cannot_be_used_is_not_repeated() -> None:
         assert len(s.handshakes) == 1
 
 
+@pytest.mark.slow
 def test_the_end_of_stdin_is_harmless() -> None:
     """Without a standard input, or at its end, the messages go on."""
     with server() as s, Terminal("listen", s.url, "--count", "1") as terminal:

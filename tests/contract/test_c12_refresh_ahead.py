@@ -115,6 +115,7 @@ def test_a_connection_follows_each_renewal(
     assert [event.cause for event in closed] == [Cause.AUTH_CHANGED] * 3
 
 
+@pytest.mark.slow
 def test_a_day_of_tokens_that_live_15_minutes(clock: VirtualClock, scene: Make) -> None:
     """C12: 24 hours, with jitter, in less than 2 s; no token is used after its end."""
     mint = TokenProvider(clock)

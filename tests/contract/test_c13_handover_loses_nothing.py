@@ -181,6 +181,7 @@ def test_a_feed_that_a_channel_asks_for(
 
 @pytest.mark.parametrize("ready", ["open", "message"])
 @pytest.mark.parametrize("attached_after", [0, 5, 50], ids="{} ms".format)
+@pytest.mark.slow
 def test_a_consumer_at_half_the_rate(
     clock: VirtualClock, scene: Make, ready: Any, attached_after: int
 ) -> None:

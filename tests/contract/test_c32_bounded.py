@@ -57,6 +57,7 @@ def test_beside_a_handover(clock: VirtualClock, scene: Make, name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.slow
 def test_the_keys_of_a_handover(size: int) -> None:
     """C13, C32: of the messages that the old one delivers meanwhile, the newest keys are kept."""
     keys = RecentKeys()
@@ -88,6 +89,7 @@ def _many_bad_messages(scene: Make) -> tuple[Scene, Callable[[int], str]]:
 
 
 @pytest.mark.parametrize("make", [_many_topics, _many_errors, _many_bad_messages])
+@pytest.mark.slow
 def test_what_is_remembered(clock: VirtualClock, scene: Make, make: Any) -> None:
     """C32: topics, errors and messages that do not decode do not fill the memory."""
     it, message = make(scene)

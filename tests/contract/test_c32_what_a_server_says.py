@@ -160,6 +160,7 @@ STORIES: dict[str, tuple[list[Any], dict[str, Any], State]] = {
 
 @pytest.mark.parametrize("count", [50, 150, 5000])
 @pytest.mark.parametrize("name", STORIES)
+@pytest.mark.slow
 def test_explain_is_right_after_any_number_of_failed_sends(
     clock: VirtualClock, scene: Make, name: str, count: int
 ) -> None:

@@ -160,13 +160,15 @@ def test_what_was_sent_is_not_lost(clock: VirtualClock, scene: Make) -> None:
 
 @pytest.mark.parametrize("status", [429, 403])
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_inside_the_deadline(clock: VirtualClock, scene: Make, name: str, status: int) -> None:
+def test_inside_the_deadline(
+    clock: VirtualClock, scene: Make, full: bool, name: str, status: int
+) -> None:
     """One connection allowed, 2 s, no further message: told 100 times, renewed 100 times in time.
 
     With ``handover()`` the next one is refused beside the first, so that is left in the end.
     """
     in_time: list[bool] = []
-    for seed in range(100):
+    for seed in range(100 if full else 20):
         backoff = Backoff(random=Random(seed))
         strategy = STRATEGIES[name]()
         it = scene(peer=Capped(1, status), auth=A, on_auth_change=strategy, backoff=backoff)
@@ -176,7 +178,7 @@ def test_inside_the_deadline(clock: VirtualClock, scene: Make, name: str, status
         in_time.append(it.peer.visits[-1].number > 1 and it.socket.state.value is State.OPEN)
         assert it.peer.most_open == 1
         it.end()
-    assert in_time == [True] * 100
+    assert in_time == [True] * len(in_time) and in_time
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -189,7 +191,7 @@ def test_it_begins_after_a_jitter(clock: VirtualClock, scene: Make, share: float
     assert dials(it) == [0.0, 10.0 + 4.0 * share]
 
 
-@pytest.mark.parametrize("name", ["reconnect", "handover"])
+@pytest.mark.parametrize("name", ["reconnect", pytest.param("handover", marks=pytest.mark.slow)])
 def test_many_that_are_told_at_once_do_not_dial_at_once(clock: VirtualClock, name: str) -> None:
     """Of 1,000 sockets no tenth of the deadline, wherever it begins, has over 25 % of the dials."""
     network = fake(latency=0.05)

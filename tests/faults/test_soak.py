@@ -9,6 +9,7 @@ from benchmarks.soak import soak
 @pytest.mark.parametrize(
     "transport", ["websockets", pytest.param("picows", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_soak(full: bool, transport: str) -> None:
     """Every message, receipt, dial and connection is accounted for, and nothing is left."""
     seconds = 20.0 if full else 5.0

@@ -201,6 +201,7 @@ def test_a_failure_lands_under_its_cell(kernel: Kernel) -> None:
         "socket.wait()",
     ],
 )
+@pytest.mark.slow
 def test_an_interrupt_leaves_a_usable_kernel(kernel: Kernel, waiting: str) -> None:
     """A cell that waits for messages that do not come is left at once, and the next one runs."""
     run = kernel.begin(waiting, "h")
@@ -248,6 +249,7 @@ def lives() -> Iterator[list[str]]:
         kernel.stop()
 
 
+@pytest.mark.slow
 def test_a_restart_leaves_nothing_behind(lives: list[str]) -> None:
     """Its connection ends, nothing of the old life is heard, and the cell runs as before."""
     (before, *first), (after, *second) = (text.splitlines() for text in lives)
@@ -258,6 +260,7 @@ def test_a_restart_leaves_nothing_behind(lives: list[str]) -> None:
 @pytest.mark.parametrize(
     "seconds", [3.0, pytest.param(60.0, marks=[pytest.mark.slow, pytest.mark.timeout(150)])]
 )
+@pytest.mark.slow
 def test_a_busy_cell_does_not_cost_the_connection(kernel: Kernel, seconds: float) -> None:
     """The server's pings, which the test kit's sends none of, are answered; no message is lost."""
     interval = 20.0 if seconds >= 60 else seconds / 10

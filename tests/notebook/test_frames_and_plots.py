@@ -48,6 +48,7 @@ def test_a_row_without_names() -> None:
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.slow
 def test_the_last_rows(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table rolls, with the library that is there; a column that is missing in a row is empty."""
     pytest.importorskip(library)
@@ -122,6 +123,7 @@ def test_a_plot_over_a_column() -> None:
     assert "failed: KeyError" in repr(picture)
 
 
+@pytest.mark.slow
 def test_a_plot_on_any_ground() -> None:
     """Live it has no ground, for light and dark pages, and no black on it; saved it is on white."""
     image = pytest.importorskip("matplotlib.image")

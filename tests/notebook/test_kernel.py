@@ -15,7 +15,7 @@ import pytest
 from extras import needs
 from kernels import Kernel, executed
 
-pytestmark = needs("anywidget", "ipykernel")
+pytestmark = [pytest.mark.slow, needs("anywidget", "ipykernel")]
 
 ROOT = Path(__file__).parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -33,7 +33,10 @@ from rxsocket import (
 
 from .real_servers import free_port, haproxy, nginx, node
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes to wait for")
+pytestmark = [
+    pytest.mark.slow,  # scripted servers do the same by default
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes to wait for"),
+]
 
 MANY = 8
 """Attempts that fail; five in a row end a socket that was never stable."""

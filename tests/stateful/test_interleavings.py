@@ -11,7 +11,7 @@ from socket_machine import BehaviorAuth, ProviderAuth, SocketMachine, SubjectAut
 
 MACHINES = (ValueAuth, BehaviorAuth, SubjectAuth, ProviderAuth)
 EXAMPLES = {ValueAuth: 80, BehaviorAuth: 60, SubjectAuth: 40, ProviderAuth: 80}
-PART = 4  # by default a part of them: one in so many
+PART = 8  # by default a part of them: one in so many
 QUICK = settings(
     stateful_step_count=40,
     deadline=None,

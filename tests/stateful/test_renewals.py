@@ -28,9 +28,10 @@ QUICK = settings(
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_any_renewals(machine: type[RenewalMachine]) -> None:
+def test_any_renewals(machine: type[RenewalMachine], full: bool) -> None:
     """Always the same ones."""
-    run_state_machine_as_test(machine, settings=QUICK)
+    examples = 40 if full else 15
+    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=examples))
 
 
 @pytest.mark.slow

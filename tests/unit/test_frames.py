@@ -101,7 +101,7 @@ def split(stream: bytes, places: list[int]) -> list[bytes]:
 places = st.lists(st.integers(0, 1500), max_size=8)
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(5000, marks=pytest.mark.slow)])
 @pytest.mark.timeout(600)
 def test_any_stream_split_anywhere(examples: int) -> None:
     """Messages, what is written, and the close seen and sent, are those of plain websockets."""

@@ -506,6 +506,7 @@ PING_SIZE = {"websockets": 10, "picows": 14}
 
 
 @pytest.mark.parametrize("stalls", [False, True])
+@pytest.mark.slow
 def test_bytes_are_a_sign_of_life(transport: str, stalls: bool) -> None:
     """C17: a pong behind a large message that comes slowly ends nothing, silence does."""
 

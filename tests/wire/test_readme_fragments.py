@@ -139,6 +139,7 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("name", fragments())
+@pytest.mark.slow
 def test_a_fragment_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing in it is misspelt, refused or raised, and what it prints or stores comes."""
     for module in NEEDS.get(name, ()):

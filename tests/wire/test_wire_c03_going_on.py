@@ -44,6 +44,7 @@ def served(answer: bytes) -> Callable[[Peer], None]:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.slow
 def test_what_would_have_ended_it_is_tolerated(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """The same subscribers get messages again, and one warning says what was put up with."""
     with caplog.at_level(logging.INFO, "rxsocket"), raw(served(ANSWERS[name])) as peer:

@@ -118,6 +118,7 @@ def test_a_link_over_which_bytes_arrive_lives(size: int, interval: float, patien
         socket.close().result(5)
 
 
+@pytest.mark.slow
 def test_a_peer_that_falls_silent_within_a_message_is_found() -> None:
     """What has arrived of it is no sign of life for longer than ping_timeout."""
     sender = SlowSender(3 * MB, stops_at=MB)
