@@ -71,8 +71,8 @@ def test_a_rule_says_which_files_hold_it(number: str, text: str) -> None:
 
 
 def test_each_rule_has_a_number_of_its_own() -> None:
-    numbers = RULES[1::2]
-    assert len(set(numbers)) == len(numbers)
+    numbers = [int(number) for number in RULES[1::2]]
+    assert sorted(numbers) == [*range(1, len(numbers) + 1)]
 
 
 PACKAGE = structure.modules()
