@@ -105,15 +105,19 @@ class Attempts:
     def hurried_delay(self) -> float | None:
         """Seconds until an attempt that failed is repeated because of a deadline, if it is (C34).
 
-        A server that allows one connection may not have noticed yet that the old one was left.
+        A server that allows one connection may not have noticed yet that the old one was left, so
+        it counts for no limit.
         """
-        if self.open_by is None:
+        now = self._loop.event_loop.time()
+        if self.open_by is None or self.open_by <= now:
             return None
-        now, delay = self._loop.event_loop.time(), HURRIED * 2.0 ** min(self.retries.attempts, 9)
-        if now + delay <= self.open_by and self.retries.limit(delay, now) is None:
-            return delay
-        self.open_by = None
-        return None
+        delay = HURRIED * 2.0 ** min(self.retries.spare(), 9)
+        return delay if now + delay <= self.open_by else None
+
+    def exclude_deadline(self) -> None:
+        """The outage begins at the deadline, if there is one (C34)."""
+        if self.open_by is not None:
+            self.retries.exclude(max(0.0, self.open_by - self._loop.event_loop.time()))
 
     def ask(self, connection: Connection | None = None) -> Ask:
         """What a function of the user's is told that is asked for the next attempt.

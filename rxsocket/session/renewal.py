@@ -147,11 +147,12 @@ class Renewals:
     def _leave(self, connection: Connection, cause: Cause = Cause.RENEW) -> Connection:
         """Close a connection; the supervisor makes another one."""
         due = self._due
-        self._attempts.open_by = due.deadline
+        self._attempts.open_by = None if self.is_hasty else due.deadline
         if cause is Cause.RENEW:
             self._attempts.close_active(cause, due.code, due.why)
         else:
             self._attempts.close_active(cause)
+        self._attempts.exclude_deadline()
         return connection
 
     def _resume_age_timer(self) -> None:

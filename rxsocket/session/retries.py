@@ -36,10 +36,12 @@ class RetryState:
         self._same: object = None
         self._in_a_row = 0
         self._asked_at_once = False
+        self._spared = 0
+        self._is_spared = False
 
     def restart(self, now: float) -> None:
         """A connection that was stable has ended: what is counted counts from here."""
-        self.attempts = self.failures = self._in_a_row = 0
+        self.attempts = self.failures = self._in_a_row = self._spared = 0
         self._asked_at_once = False
         self._since = now
         self.tried = ()
@@ -47,6 +49,7 @@ class RetryState:
     def begin(self, now: float) -> int:
         """An attempt begins; return its number."""
         self.attempts += 1
+        self._is_spared = False
         if self._since is None:
             self._since = now
         return self.attempts
@@ -83,15 +86,23 @@ class RetryState:
         return Judgement(verdict, verdict)
 
     def exclude(self, seconds: float) -> None:
-        """A credential was awaited for so long, which is no part of the outage."""
+        """A credential, or a deadline, is awaited for so long, which is no part of the outage."""
         if self._since is not None:
             self._since += seconds
 
+    def spare(self) -> int:
+        """The attempt that has failed counts for no limit (C34); return how many do not."""
+        self._spared += 1
+        self._is_spared = True
+        return self._spared
+
     def limit(self, delay: float, now: float) -> str | None:
         """Which limit forbids the attempt that would follow after ``delay`` seconds, in words."""
+        if self._is_spared:
+            return None
         outage = 0.0 if self._since is None else now - self._since
         return self._options.retry_limits.reached(
-            attempts=self.attempts, outage=outage, delay=delay
+            attempts=self.attempts - self._spared, outage=outage, delay=delay
         )
 
     def next_delay(self) -> float:

@@ -174,7 +174,6 @@ class _Supervisor(abc.ObserverBase[AuthUpdate], abc.DisposableBase):
         """
         if self._renewals is None or not self._renewals.is_hasty:
             return None
-        self._attempts.open_by = None
         return Verdict.RECONNECT
 
     async def _is_hurried(self, end: EpochEnd, cause: Cause) -> bool:

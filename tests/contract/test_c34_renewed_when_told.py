@@ -305,10 +305,43 @@ def test_a_server_that_has_not_noticed_yet(clock: VirtualClock, scene: Make, sta
     clock.advance(10.0)
     it.socket.renew(within=2.0)
     clock.advance(2.0)
-    assert [round(at, 3) for at in dials(it)] == [0.0, 10.0, 10.2, 10.6]
+    assert [round(at, 3) for at in dials(it)] == [0.0, 10.0, 10.1, 10.3]
     assert it.socket.state.value is State.OPEN
     waits = [event.delay for event in it.events if isinstance(event, Waiting)]
-    assert waits == [0.2, 0.4]
+    assert waits == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_attempts": 1}, {"max_attempts": 2}, {"give_up_after": 1.0}]
+)
+@pytest.mark.parametrize("age", [1.0, 10.0])
+def test_no_limit_counts_before_the_deadline(
+    clock: VirtualClock, scene: Make, age: float, limits: dict[str, Any]
+) -> None:
+    """C15: what is refused until then says nothing, whether the old one was stable or not."""
+    it = scene(accept(), *[reject(403)] * 4, auth=A, backoff=jitter(0.0), **limits)
+    clock.advance(age)
+    it.socket.renew(within=4.0)
+    clock.advance(4.0)
+    assert [round(at - age, 3) for at in dials(it)[1:]] == [0.0, 0.1, 0.3, 0.7, 1.5]
+    assert it.socket.state.value is State.OPEN
+    waits = [event.failures for event in it.events if isinstance(event, Waiting)]
+    assert waits == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("limits", [{"max_attempts": 2}, {"give_up_after": 3.0}])
+def test_after_the_deadline_limits_count(
+    clock: VirtualClock, scene: Make, limits: dict[str, Any]
+) -> None:
+    """C15: attempts and seconds from there on; the socket does not end before it."""
+    it = scene(accept(), auth=A, backoff=jitter(0.0), **limits)
+    it.peer.default = unreachable()
+    clock.advance(10.0)
+    it.socket.renew(within=4.0)
+    clock.advance(60.0)
+    began = [round(at, 1) for at, event in it.entries if isinstance(event, Connecting)]
+    assert began[-3:] == [13.1, 14.1, 16.1]  # two after the deadline, in 2 s
+    assert it.socket.state.value is State.CLOSED
 
 
 def test_after_the_deadline_a_refusal_is_one(clock: VirtualClock, scene: Make) -> None:
