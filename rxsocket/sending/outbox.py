@@ -212,6 +212,31 @@ class Outbox:
         if self._ready:
             self._soon()
 
+    def withdraw(self, item: Queued) -> bool:
+        """Take back a message that waits: nobody wants it sent any more (C30).
+
+        Returns:
+            Whether it was still there: not written, and not in the middle of it.
+        """
+        if item not in self._queue:
+            return False
+        place = self._queue.index(item)
+        del self._queue[place]
+        self._bytes -= item.size
+        if place < self._before:
+            self._before -= 1
+        if not self._queue:
+            self._cancel_timer()
+        item.receipt.fail(NotConnected("not sent: it was withdrawn"))
+        self._stay_connected_if_needed()
+        return True
+
+    def why_waiting(self) -> str:
+        """Why a message that waits was not written yet."""
+        if self._link is None:
+            return f"the socket is {self._publisher.state.value.value}"
+        return "the transport takes no more for now"
+
     def ask(self, *, soon: bool = False) -> None:
         """Channels have something to ask for on this connection: after what was sent before that.
 

@@ -68,6 +68,11 @@ class PacedOutbox(Outbox):
         what = " and ".join(filter(None, (asked, waiting)))
         return f"{what}, each in its turn: {self._why}"
 
+    def why_waiting(self) -> str:
+        if self._link is None or not self._ready:
+            return super().why_waiting()
+        return f"it waits for its turn: {self._why}"
+
     def take(self, item: Queued) -> bool:
         return False
 
@@ -76,6 +81,12 @@ class PacedOutbox(Outbox):
             self.fail(item, QueueFull(f"not sent: {MAX_BYTES} bytes wait for their turn (limits=)"))
             return
         super().send(item)
+
+    def withdraw(self, item: Queued) -> bool:
+        was_there = super().withdraw(item)
+        if not (self._queue or self._has_asked or self._waiter):
+            self._cancel_turn()
+        return was_there
 
     def reserve(self, waiter: Callable[[], None]) -> bool:
         """What the next connection is asked for goes before messages, as on one that opens."""

@@ -14,6 +14,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected
 from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
-from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outbox import Queued, Sent
 from rxsocket.streams.multicast import SafeObserver, observer_name
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.stream import CheckedObservable
@@ -88,7 +89,8 @@ class Answers(CheckedObservable[Any]):
     """The answers to a request; ``socket.request``.
 
     Nothing is sent before it is subscribed to or awaited, and each subscription sends once.
-    Disposing stops waiting: an answer that comes later is a message like any other.
+    Disposing stops waiting: an answer that comes later is a message like any other. What was not
+    written by then, or within ``timeout``, is not sent any more.
 
     ::
 
@@ -96,6 +98,7 @@ class Answers(CheckedObservable[Any]):
         link lost   ?----x  ConnectionLost          at once
         idempotent  ?----x  ?-----answer|           sent again on the next connection
         silence     ?------------------X            TimeoutError after ``timeout`` seconds
+        not sent    -------------------X            likewise, and it is not sent later
 
     Examples:
         >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
@@ -126,6 +129,8 @@ class _PendingRequest:
 
     Attributes:
         epoch: The connection that it was written to; ``None`` before.
+        queued: Its message, until that was written.
+        was_written: Whether it was, if only to an earlier connection.
         answers_left: The number of answers still to come; ``None`` for no limit.
         connection: Keeps the socket connected for it.
     """
@@ -137,6 +142,8 @@ class _PendingRequest:
     size: int
     answers_left: int | None
     epoch: int | None = None
+    queued: Queued | None = None
+    was_written: bool = False
     timer: asyncio.TimerHandle | None = None
     connection: abc.DisposableBase | None = None
 
@@ -250,15 +257,21 @@ class Requests:
         self._write(request)
 
     def _write(self, request: _PendingRequest) -> None:
-        request.epoch = None
-        receipt = self._engine.send_encoded(request.data, request.size)
-        receipt.when_done(lambda: self._on_written(request, receipt))
-
-    def _on_written(self, request: _PendingRequest, receipt: Receipt[Sent]) -> None:
+        """Send it at once, not after this action: who forgets it can then find it."""
         if request not in self._pending:
             return
+        receipt: Receipt[Sent] = Receipt(self._loop, self._publisher.report)
+        receipt.when_done(lambda: self._on_written(request, receipt))
+        request.queued = Queued(request.data, request.size, receipt)
+        self._engine.outbox.send(request.queued)
+
+    def _on_written(self, request: _PendingRequest, receipt: Receipt[Sent]) -> None:
+        queued, request.queued = request.queued, None
+        if queued is None or request not in self._pending:
+            return  # it was withdrawn
         try:
             request.epoch = receipt.result().epoch
+            request.was_written = True
         except Exception as error:
             self._fail(request, error)
 
@@ -271,7 +284,10 @@ class Requests:
 
     def _expire(self, request: _PendingRequest, limit: float) -> None:
         with self._loop.turn():
-            self._fail(request, TimeoutError(f"no answer within {limit:g} s"))
+            text = f"no answer within {limit:g} s"
+            if self._withdraw(request) and not request.was_written:
+                text = f"not sent within {limit:g} s: {self._engine.outbox.why_waiting()}"
+            self._fail(request, TimeoutError(text))
 
     def _on_message(self, message: Any) -> None:
         epoch = self._engine.outbox.epoch
@@ -310,7 +326,8 @@ class Requests:
             if request.epoch != event.epoch:
                 continue
             if request.options.idempotent:
-                self._write(request)
+                request.epoch = None
+                self._loop.run(partial(self._write, request))
             else:
                 lost = f"the connection closed before the answer came: {closing(event)}"
                 self._fail(request, ConnectionLost(lost))
@@ -331,10 +348,16 @@ class Requests:
             self._remove(request)
             request.observer.end(error)
 
+    def _withdraw(self, request: _PendingRequest) -> bool:
+        """Do not send what was not written yet; whether there was something like that."""
+        queued, request.queued = request.queued, None
+        return queued is not None and self._engine.outbox.withdraw(queued)
+
     def _remove(self, request: _PendingRequest) -> None:
         if request not in self._pending:
             return
         del self._pending[request]
+        self._withdraw(request)
         if request.timer is not None:
             request.timer.cancel()
         id_of = request.options.id_of

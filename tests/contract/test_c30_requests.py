@@ -6,16 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from internals import Script, open_requests
+from internals import MAX_BYTES, Script, open_requests, outbox_of
 from reactivex import operators as ops
+from reactivex.subject import BehaviorSubject
 from scene import A, B, Make, Scene
 
 from rxsocket import (
     ConnectionLost,
     Dropped,
     IdentityChanged,
+    Limits,
     NotConnected,
     ObserverFailed,
+    SendFailed,
     State,
 )
 from rxsocket.testing import VirtualClock, accept, unreachable
@@ -184,6 +187,96 @@ def test_a_disposed_one_is_forgotten(clock: VirtualClock, scene: Make) -> None:
     it.peer.push("a")
     clock.advance(0)
     assert (heard.all, pending(it)) == ([], 0)
+
+
+WAITS: dict[str, tuple[dict[str, Any], str]] = {
+    "pace": ({"limits": Limits(pace="1/10s")}, "it waits for its turn: limits= has pace='1/10s'"),
+    "gate": ({"gate": True}, "the socket is gated"),
+    "no connection": ({}, "the socket is connecting"),
+}
+
+
+@pytest.mark.parametrize("end", ["timeout", "dispose"])
+@pytest.mark.parametrize("waits", WAITS)
+def test_one_that_waits_is_not_sent_later(
+    clock: VirtualClock, scene: Make, waits: str, end: str
+) -> None:
+    """What timed out or was disposed before it was written is withdrawn; what is left goes on."""
+    options, why = WAITS[waits]
+    opened = BehaviorSubject(True)
+    if "gate" in options:
+        options = {"gate": opened}
+    it = scene(auth=A, queue_for=30.0, **options)
+    clock.advance(1.0)
+    opened.on_next(False)
+    if waits == "no connection":
+        it.peer.default = accept().delay(4.0)
+        it.peer.drop()
+        clock.advance(0.5)
+    it.socket.send("first")
+    errors: list[Exception] = []
+    order = it.socket.request({"order": 1}, id="id", timeout=3.0)
+    asking = order.subscribe(on_error=errors.append)
+    last = it.socket.send("last")
+    clock.advance(2.9)
+    asking.dispose() if end == "dispose" else clock.advance(0.2)
+    assert pending(it) == 0 and len(outbox_of(it.socket)) == (1 if waits == "pace" else 2)
+    opened.on_next(True)
+    clock.advance(25.0)
+    assert [message for _, message in it.peer.received] == ["first", "last"] and last.done
+    assert not [event for event in it.events if isinstance(event, SendFailed)]
+    texts = [f"not sent within 3 s: {why}"] if end == "timeout" else []
+    assert [*map(str, errors)] == texts
+    assert all(type(error) is TimeoutError for error in errors)
+
+
+def test_one_that_was_withdrawn_lets_the_socket_go(clock: VirtualClock, scene: Make) -> None:
+    """C1: nothing else wanted it; no timer is left."""
+    it = scene(watch=False, auth=A, limits=Limits(pace="1/60s"))
+    it.socket.send("first")
+    heard = Answers(it.socket.request("q", match=bool, timeout=3.0))
+    clock.advance(3.1)
+    assert (heard.all, it.socket.state.value) == ([TimeoutError], State.IDLE)
+    assert len(outbox_of(it.socket)) == 0
+
+
+def test_one_that_was_withdrawn_frees_its_bytes(clock: VirtualClock, scene: Make) -> None:
+    """C21: there is room for as much again."""
+    it = scene(auth=A, limits=Limits(pace="1/60s"))
+    clock.advance(1.0)
+    it.socket.send("first")
+    for _ in range(2):
+        heard = Answers(it.socket.request("q" * MAX_BYTES, match=bool, timeout=1.0))
+        it.socket.send("!")
+        clock.advance(1.1)
+        assert heard.all == [TimeoutError]
+    assert len([event for event in it.events if isinstance(event, SendFailed)]) == 2
+
+
+def test_an_idempotent_one_is_not_asked_again_too_late(clock: VirtualClock, scene: Make) -> None:
+    """It was written once, and there was no answer to that."""
+    it = scene(accept().wait(2.0).drop(), accept().delay(5.0), auth=A)
+    clock.advance(1.0)
+    errors: list[Exception] = []
+    request = it.socket.request("q", match=bool, timeout=3.0, idempotent=True)
+    request.subscribe(on_error=errors.append)
+    clock.advance(20.0)
+    assert [*map(str, errors)] == ["no answer within 3 s"]
+    assert it.peer.received == [(1, "q")] and it.socket.state.value is State.OPEN
+
+
+def test_channels_keep_their_place_when_one_is_withdrawn(clock: VirtualClock, scene: Make) -> None:
+    """C36: what channels ask for goes after what was sent before it, and before what came later."""
+    it = scene(auth=A, limits=Limits(pace="1/s"))
+    clock.advance(1.0)
+    it.socket.send("first")
+    heard = Answers(it.socket.request("q", match=bool))
+    it.socket.channel(subscribe="S", match=bool).subscribe()
+    it.socket.send("last")
+    clock.advance(0.5)
+    heard.asking.dispose()
+    clock.advance(5.0)
+    assert [message for _, message in it.peer.received] == ["first", "S", "last"]
 
 
 @pytest.mark.parametrize("end", ["close", "fail"])

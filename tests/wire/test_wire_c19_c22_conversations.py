@@ -13,7 +13,15 @@ from deadlines import within
 from internals import open_requests
 from reactivex import operators as ops
 
-from rxsocket import ConnectionLost, Opened, Socket, State, SubscriptionRefused, TopicFailed
+from rxsocket import (
+    ConnectionLost,
+    Limits,
+    Opened,
+    Socket,
+    State,
+    SubscriptionRefused,
+    TopicFailed,
+)
 from rxsocket.testing import accept, server
 
 from .wire_helpers import Inbox, Watch, quick
@@ -186,5 +194,26 @@ def test_a_cancelled_request_is_forgotten() -> None:
             assert open_requests(socket) == 0
             assert socket.state.value is State.IDLE
             await socket.close()
+
+    asyncio.run(main())
+
+
+def test_a_request_that_waited_too_long_is_not_sent() -> None:
+    """C30: neither one that timed out nor one that was cancelled, when its turn comes (C36)."""
+
+    async def main() -> None:
+        with server() as peer:
+            async with Socket(peer.url, limits=Limits(pace="1/s")) as socket:
+                await socket.send("first")
+                last = socket.request("late", match=bool, timeout=0.1)
+                with pytest.raises(TimeoutError, match=r"^not sent within 0\.1 s: it waits"):
+                    await last
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await socket.request("cancelled", match=bool)
+                await socket.send("last")
+                peer.wait_for(lambda peer: len(peer.received) == 2)
+                assert [message for _, message in peer.received] == ["first", "last"]
+                assert open_requests(socket) == 0
 
     asyncio.run(main())
