@@ -281,7 +281,8 @@ class SourceFailed(_Failure):
 
     Attributes:
         error: What was wrong.
-        argument: What it was given as: ``"auth"`` (C10), ``"url"`` (C33) or ``"gate"`` (C35).
+        argument: What it was given as: ``"auth"`` (C10), ``"url"`` (C33), ``"renew(url)"`` (C34)
+            or ``"gate"`` (C35).
     """
 
     error: Exception

@@ -761,7 +761,9 @@ class Socket(Generic[T, S]):
                 at once, and is over before they are: if the next connection is refused, or has not
                 caught up by then, the old one is closed, and the next one dialled at once. Left
                 out: it begins at once, and a next connection that is refused leaves the old one.
-            url: The address of the next attempt alone.
+            url: The address of the next attempt alone; it may be the server's. One that cannot be
+                used, or is on a host that is not allowed (see ``endpoint()``), is a
+                ``SourceFailed`` on ``errors``, and the next attempt goes where it goes without.
             why: Text for the reason of the close, the events, ``explain()`` and the log; it may be
                 the server's.
             code: Close code for the old connection, 1000 or 3000 to 4999: some servers forget a
@@ -769,7 +771,7 @@ class Socket(Generic[T, S]):
 
         Raises:
             TypeError: If an argument is of a wrong type.
-            ValueError: If one cannot be used.
+            ValueError: If ``within`` or ``code`` cannot be used.
 
         Examples:
             >>> goaway = socket.messages.pipe(ops.filter(lambda message: "goaway" in message))

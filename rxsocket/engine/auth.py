@@ -37,7 +37,7 @@ from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.options import SocketOptions
 from rxsocket.engine.renewal_request import RenewalRequest
 from rxsocket.engine.run_state import RunState
-from rxsocket.errors import AddressFailed, IdentityChanged
+from rxsocket.errors import IdentityChanged
 from rxsocket.events import Cause, SourceFailed
 from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
@@ -244,9 +244,8 @@ class AuthManager:
         if credential != (self.renewing or self._publisher.auth.value):
             self._change(credential)
 
-    def on_failure(self, error: Exception) -> None:
+    def on_failure(self, error: Exception, argument: str = "auth") -> None:
         """What gives credentials or addresses failed; from any thread."""
-        argument = "url" if isinstance(error, AddressFailed) else "auth"
         event = SourceFailed(error=error, argument=argument, at=self._loop.wall_time())
         self._loop.run(lambda: self._publisher.publish(event))
 

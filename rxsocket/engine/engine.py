@@ -26,9 +26,9 @@ from rxsocket.codecs import encoded
 from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.auth import AuthManager
 from rxsocket.engine.options import SocketOptions, written_secrets
-from rxsocket.engine.renewal_request import RenewalRequest, renewal_request
+from rxsocket.engine.renewal_request import RenewalRequest, hidden_in, renewal_request
 from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
-from rxsocket.errors import NotConnected, SocketFailed
+from rxsocket.errors import AddressFailed, NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
 from rxsocket.hooks import Hooks
 from rxsocket.policy.verdicts import Verdict
@@ -175,8 +175,16 @@ class Engine:
         self.loop.run(self._reconnect)
 
     def renew(self, within: Any, url: Any, why: Any, code: Any) -> None:
-        request = renewal_request(within, why, code, self.publisher.history.as_read)
-        address = None if url is None else self.addresses.checked(url, "renew(url)")
+        as_read, address, refused = self.publisher.history.as_read, None, None
+        if url is not None:
+            try:
+                address = self.addresses.checked(url, "renew(url)")
+            except ValueError as error:  # it is what a server said
+                refused = str(error)
+            as_read = partial(as_read, also=hidden_in(url))
+        request = renewal_request(within, why, code, as_read)
+        if refused is not None:
+            self.auth.on_failure(AddressFailed(as_read(refused)), "renew(url)")
         self.loop.run(lambda: self._renew(request, address))
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
@@ -248,7 +256,8 @@ class Engine:
     def _follow_sources(self) -> abc.DisposableBase:
         """Follow what gives credentials and addresses, until disposed."""
         auth = self.auth
-        of_addresses = self.addresses.follow(self.loop, auth.on_address_changed, auth.on_failure)
+        failed = partial(auth.on_failure, argument="url")
+        of_addresses = self.addresses.follow(self.loop, auth.on_address_changed, failed)
         of_credentials = auth.start()
         if of_addresses is None:
             return of_credentials

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
+from rxsocket.auth.credentials import Credential, Ticket
 from rxsocket.validation import code_to_send, seconds_or_none
 
 LONGEST_REASON = 123
@@ -48,6 +52,19 @@ def renewal_request(
         raise TypeError(f"renew(why): pass a text, not {type(why).__name__}")
     deadline = seconds_or_none("renew(within)", within)
     return RenewalRequest(deadline, _fitting(as_read(why)), code_to_send("renew(code)", code))
+
+
+def hidden_in(url: str) -> Credential:
+    """What a URL that a server gave may hold of secrets, also if it cannot be used."""
+    try:
+        return Ticket(url)
+    except ValueError:
+        before, *after = re.split("[?#]", url)
+        named = parse_qs("&".join(after)).items()
+        info = before.rpartition("@")[0].rpartition("/")[2].split(":")
+        password = tuple(map(unquote, info))
+        hidden = {**{name: tuple(texts) for name, texts in named}, "password": password}
+        return Credential(MappingProxyType(hidden))
 
 
 def _fitting(text: str) -> str:

@@ -169,7 +169,8 @@ def _problem(
             rest = " and gets nothing more" if detached else ""
             return f"observer {observer} of {stream} raised {kind_and_text(error)}{then}{rest}"
         case SourceFailed(error=error, argument=argument):
-            return f"what was given as {argument}= failed{then}: {describe(error)}"
+            given = argument if argument.endswith(")") else f"{argument}="
+            return f"what was given as {given} failed{then}: {describe(error)}"
         case SendFailed(error=error):
             return f"a message was not sent{then}: {describe(error).removeprefix('not sent: ')}"
         case DecodeFailed(error=error, excerpt=excerpt):

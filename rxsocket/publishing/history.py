@@ -115,9 +115,16 @@ class History:
         """Hides them in a text that may quote what a server said."""
         return mask_of(self.secrets)
 
-    def as_read(self, text: str) -> str:
+    def as_read(self, text: str, also: Credential | None = None) -> str:
         """A text of the server's or of a provider's, as it is read: in one line, without secrets.
 
         Everything that is shown of it comes from here.
+
+        Args:
+            text: The text.
+            also: What came with it, and is as secret as what was sent.
         """
-        return printable(self.mask.in_reason(text[: 2 * LONGEST]), LONGEST) if text else text
+        if not text:
+            return text
+        mask = self.mask if also is None else mask_of((*self.secrets, also))
+        return printable(mask.in_reason(text[: 2 * LONGEST]), LONGEST)

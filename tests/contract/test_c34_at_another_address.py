@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from network_stage import MakeStage
 from scene import A
 
 from rxsocket import (
+    AddressFailed,
     Cause,
     Connecting,
+    ObserverFailed,
     Opened,
     RenewalFailed,
+    SourceFailed,
     State,
     endpoint,
     handover,
@@ -116,12 +122,93 @@ def test_a_stopped_socket_forgets_it(clock: VirtualClock, stage: MakeStage) -> N
     held.dispose()
 
 
-def test_a_host_that_is_not_allowed(clock: VirtualClock, stage: MakeStage) -> None:
-    """It is refused at once, with what to pass; the connection goes on."""
+BAD: dict[str, tuple[str, str]] = {
+    "a host that is not allowed": ("wss://evil.test/", "the host 'evil.test' is not allowed"),
+    "http": ("https://a.test/", "pass wss:// instead of https://"),
+    "nothing": ("", "begin it with ws:// or wss://"),
+    "a line break": ("ws://a.test/\n", "holds LF"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_server_names_what_cannot_be_dialled(
+    clock: VirtualClock, stage: MakeStage, name: str, strategy: str
+) -> None:
+    """Whose observer passes it on keeps its subscription; the renewal is where ``url=`` says."""
+    url, text = BAD[name]
+    again = json.dumps({"url": FIRST})
+    first = accept().send(json.dumps({"url": url})).stay()
+    on = stage(
+        FIRST,
+        first,
+        accept().wait(30.0).send(again).stay(),
+        auth=A,
+        on_auth_change=STRATEGIES[strategy],
+    )
+    on.socket.messages.subscribe(
+        lambda message: on.socket.renew(within=2.0, url=json.loads(message)["url"])
+    )
+    clock.advance(10.0)
+    assert on.hosts == ["a.test"] * 2
+    assert on.of(Opened)[-1].cause is Cause.RENEW
+    (failed,) = on.of(SourceFailed)
+    assert isinstance(failed.error, AddressFailed) and failed.argument == "renew(url)"
+    assert str(failed.error).startswith("renew(url): ") and text in str(failed.error)
+    clock.advance(60.0)
+    assert on.hosts == ["a.test"] * 3 and on.of(ObserverFailed) == []
+
+
+def test_it_is_told_apart_in_words(clock: VirtualClock, stage: MakeStage) -> None:
+    """Also while there is nothing to renew; it says what to pass."""
+    on = stage(FIRST, unreachable(), auth=A)
+    clock.advance(1.0)
+    on.socket.renew(url=SECOND)
+    note = on.socket.explain().notes[-1]
+    assert note.startswith("what was given as renew(url) failed 0.0 s ago: ")
+    assert "hosts=['b.test']" in note
+    clock.advance(3.0)
+    assert on.hosts == ["a.test"]
+
+
+def test_another_type_fails_at_once(clock: VirtualClock, stage: MakeStage) -> None:
+    """It is no word of a server's; nothing is renewed."""
     on = stage(FIRST, auth=A)
     clock.advance(10.0)
-    with pytest.raises(ValueError, match=r"renew\(url\): the host 'b.test' is not allowed") as said:
-        on.socket.renew(url=SECOND)
-    assert "hosts=" in str(said.value)
+    with pytest.raises(TypeError, match=r"renew\(url\): pass a string"):
+        on.socket.renew(url=7)  # type: ignore[arg-type]
     clock.advance(10.0)
-    assert on.hosts == ["a.test"]
+    assert on.hosts == ["a.test"] and on.of(SourceFailed) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://a.test/?k={}",
+        "ws://evil.test/?k={}",
+        "http://a.test/?k={}&k=2",
+        "http://me:{}@a.test/",
+        "ws://a.test/#x=1&token={}",
+        "ws://a.test/?state={}#",
+    ],
+)
+@pytest.mark.parametrize("secret", ["S3CRET", "a+b/c=d%20e"])
+def test_why_may_quote_the_url(
+    clock: VirtualClock,
+    stage: MakeStage,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    secret: str,
+) -> None:
+    """What is secret in the one is masked in the other, of the same call (C28)."""
+    caplog.set_level(logging.DEBUG, "rxsocket")
+    on = stage(FIRST, auth=A)
+    clock.advance(10.0)
+    told = url.format(quote(secret, safe=""))
+    on.socket.renew(url=told, why=json.dumps({"reconnect_url": told, "or": secret}))
+    clock.advance(10.0)
+    assert len(on.hosts) == 2 and "***" in on.of(Connecting)[-1].reason
+    (reason,) = [close.reason for close in on.network.closes]
+    shown = [repr(on.entries), str(on.socket.explain()), caplog.text, reason]
+    for text in shown:
+        assert secret not in text and quote(secret, safe="") not in text

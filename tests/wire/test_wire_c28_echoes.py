@@ -203,15 +203,21 @@ def test_a_server_that_quotes_the_credential_as_it_goes_away(
         watch.wait(Opened, 2)
         socket.renew(why=f"goodbye {quote(canary.text)}")
         watch.wait(Opened, 3)
-        with pytest.raises(ValueError, match="not allowed") as refused:
-            socket.renew(url=f"ws://elsewhere.example/?resume={canary.text}")
-        surfaces.error("renew(url)", refused.value)
+        other = "another-S3CRET"  # nobody has sent it yet
+        for epoch, url in enumerate((f"{peer.url}?r={other}", f"ws://no.example/?r={other}"), 4):
+            socket.renew(url=url, why=f'{{"url": "{url}"}}')
+            watch.wait(Opened, epoch)
+        refused = watch.wait(SourceFailed)
+        surfaces.error("renew(url)", refused.error)
+        surfaces.text("renew(url)", str(refused.error))
+        assert "not allowed" in str(refused.error)
         look(surfaces, watch, *history(socket))
         surfaces.text("explain", str(socket.explain()))
         for close in peer.closes:
             surfaces.text("the reason of a close frame", close.reason)
         socket.close().result(5)
     assert [event.reason for event in watch.of(Closed)][:2] == ["goodbye ***"] * 2
+    assert other not in repr((watch.events, peer.closes, history(socket)))
 
 
 def test_a_gate_that_fails_with_the_credential(surfaces: Surfaces, canary: Canary) -> None:
