@@ -418,8 +418,9 @@ class Socket(Generic[T, S]):
         """The newest place in the stream: now, then each change. Subscribing does not connect.
 
         ``None`` before the first, and for a socket without ``cursor=``. It has the place of a
-        message before any observer has the message. Messages that nobody has subscribed to yet
-        count, too (C38).
+        message before any observer has the message; where there are observers of ``batches``, that
+        of the last one that was read before they have them. Messages that nobody has subscribed to
+        yet count, too (C38).
 
         Examples:
             >>> socket.cursor.pipe(ops.throttle_first(1.0)).subscribe(store)

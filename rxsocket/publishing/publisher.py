@@ -65,6 +65,7 @@ class Publisher:
         events, opens, closes, sessions, messages, batches: Streams that connect (C1).
         errors, state, latency, auth: Streams that only look.
         cursor: Another one, of a socket that was asked for it (C38).
+        before: What gets each message before any stream does, where there is something like that.
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
         history: The last events.
@@ -96,6 +97,7 @@ class Publisher:
         self.latency: ValueHub[float | None] = ValueHub("latency", loop, report, None)
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
         self.cursor: ValueHub[Any] | None = None
+        self.before: Hub[Any] | None = None
         self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivering_epoch: int | None = None
@@ -175,10 +177,12 @@ class Publisher:
         with loop.turn():
             if self._hooks.after_receive:
                 batch, came = self._intercept(batch, batch if came is None else came)
+            messages = iter(batch) if self.before is None else map(self._look_at, batch)
             if batch and self.batches.observed:
+                messages = iter(list(messages))
                 self.batches.emit(batch.copy())
                 loop.run_pending()
-            messages, sources, more = iter(batch), None if came is None else iter(came), True
+            sources, more = None if came is None else iter(came), True
             while more and self.delivering_epoch == epoch:
                 if self._takes_long_way():
                     more = self._emit_next(messages, sources, at)
@@ -186,6 +190,12 @@ class Publisher:
                     more = not self.messages.emit_until(messages, asked)
                 if asked:
                     loop.run_pending()
+
+    def _look_at(self, data: Any) -> Any:
+        """Let what only looks at a message have it, before any stream does."""
+        if self.before is not None:
+            self.before.emit(data)
+        return data
 
     def _intercept(
         self, batch: list[Any], came: Sequence[str | bytes]

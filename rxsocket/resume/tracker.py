@@ -10,14 +10,15 @@ from rxsocket.publishing.publisher import Publisher
 from rxsocket.resume.cursor import Cursor, check_place
 from rxsocket.resume.position import Position
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.streams.multicast import ValueHub
+from rxsocket.streams.multicast import Hub, ValueHub
 
 
 class CursorTracker:
     """The newest place in the stream of one socket: what ``socket.cursor`` is.
 
-    It looks at ``messages`` only: it does not connect, and what is held for the first subscriber
-    stays so (C4). It is the first to get a message, so whoever gets one finds its place there.
+    It only looks: it does not connect, and what is held for the first subscriber stays so (C4). It
+    has a message before any stream does, so whoever gets one finds its place there; who gets a
+    batch finds that of the last one in it.
 
     Args:
         loop: Where the socket lives.
@@ -43,18 +44,11 @@ class CursorTracker:
         self._function, self._gaps = cursor.function, cursor.gaps
         hooks.cursor = self._newest
         hooks.before_identity_change = (*hooks.before_identity_change, self._forget)
-        self._follow()
+        publisher.before = Hub("messages", loop, publisher.report)
+        publisher.before.passive(audience=False).subscribe(self._on_message)
 
     def _newest(self) -> Any:
         return self.hub.value
-
-    def _follow(self) -> None:
-        messages = self._publisher.messages.passive(audience=False)
-        messages.subscribe(self._on_message, self._on_end, self._on_end)
-
-    def _on_end(self, error: Exception | None = None) -> None:
-        """The socket has ended; it may start again, and go on from here."""
-        self._follow()
 
     def _on_message(self, message: Any) -> None:
         epoch = self._publisher.delivering_epoch

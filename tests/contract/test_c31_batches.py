@@ -15,6 +15,7 @@ from rxsocket import (
     Closed,
     Dropped,
     Message,
+    Missed,
     ObserverFailed,
     Request,
     Signal,
@@ -348,3 +349,37 @@ def test_what_was_decoded_is_held_by_the_size_of_its_message(
     with socket.connect():
         clock.advance(1.0)
     assert [(type(event), event.count) for event in dropped] == [(Dropped, 3)]
+
+
+# --- its place in the stream (C38)
+
+
+def test_a_batch_has_the_place_of_its_last_message(clock: VirtualClock, reader: Reader) -> None:
+    """Each message is looked at once, before anybody has the batch, and what is missing is told."""
+    socket = reader("1 2 4", "5", cursor=int)
+    found: list[Any] = []
+    places: list[Any] = []
+    missed: list[Any] = []
+    socket.cursor.subscribe(places.append)
+    socket.errors.subscribe(missed.append)
+    socket.batches.subscribe(lambda batch: found.append((batch, socket.cursor.value)))
+    socket.messages.subscribe(lambda text: found.append((text, socket.cursor.value)))
+    clock.advance(1.0)
+    batch = ["1", "2", "4"]
+    assert found == [(batch, 4), ("1", 4), ("2", 4), ("4", 4), (["5"], 5), ("5", 5)]
+    assert places == [None, 1, 2, 4, 5]
+    assert missed == [Missed(epoch=1, first=3, last=3)]
+
+
+def test_without_batches_each_message_has_its_own(clock: VirtualClock, reader: Reader) -> None:
+    """Of one read, too; and what is not delivered any more has none."""
+    socket, found = reader("1 2 4", cursor=int), []
+
+    def observe(text: str) -> None:
+        found.append((text, socket.cursor.value))
+        if text == "2":
+            socket.close()
+
+    socket.messages.subscribe(observe)
+    clock.advance(1.0)
+    assert found == [("1", 1), ("2", 2)] and socket.cursor.value == 2

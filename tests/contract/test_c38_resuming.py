@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from numbered import NumberedFake
+from reactivex import operators as ops
 from scene import Make, known
 
 from rxsocket import (
@@ -213,8 +214,8 @@ def test_a_gap_is_told_everywhere(clock: VirtualClock, scene: Make, caplog: Any)
     missed = [Missed(epoch=1, first=3, last=5), Missed(epoch=1, first=7, last=7)]
     assert problems == missed
     assert [event for event in history(one.socket) if isinstance(event, Missed)] == missed
-    after = [one.events[one.events.index(event) - 1] for event in missed]
-    assert after == [Message(epoch=1, data="6"), Message(epoch=1, data="8")]
+    following = [one.events[one.events.index(event) + 1] for event in missed]
+    assert following == [Message(epoch=1, data="6"), Message(epoch=1, data="8")]
     text = str(one.socket.explain())
     assert "note: message 7 did not come 1.0 s ago: connection 1 went on with 8" in text
     assert "(the latest of 2)" in text
@@ -432,6 +433,29 @@ def test_an_observer_finds_the_place_of_its_message(clock: VirtualClock, scene: 
     one.socket.batches.subscribe(lambda _: None)
     clock.advance(1.0)
     assert stored == [("1", 1), ("2", 2), ("3", 3)]
+
+
+@pytest.mark.parametrize("stream", ["messages", "batches", "events", "sessions", "listener"])
+def test_no_stream_is_ahead_of_it(clock: VirtualClock, scene: Make, stream: str) -> None:
+    """Whoever gets a message finds its place, whichever stream it comes over."""
+    one = scene(
+        accept().send(*(plain_json.dumps({"topic": "t", "data": n}) for n in (1, 2, 3))),
+        codec=json(),
+        cursor=lambda message: message["data"],
+        watch=False,
+    )
+    socket = one.socket
+    found: list[Any] = []
+    streams: dict[str, Any] = {
+        "messages": socket.messages,
+        "batches": socket.batches,
+        "events": socket.events.pipe(ops.filter(lambda event: isinstance(event, Message))),
+        "sessions": socket.sessions.pipe(ops.flat_map(lambda session: session)),
+        "listener": socket.listener("t"),
+    }
+    streams[stream].subscribe(lambda _: found.append(socket.cursor.value))
+    clock.advance(1.0)
+    assert found == [1, 2, 3]
 
 
 def test_it_sees_what_observers_see(clock: VirtualClock, scene: Make) -> None:
