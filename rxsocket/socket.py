@@ -581,9 +581,11 @@ class Socket(Generic[T, S]):
         carried the subscribe.
 
         Args:
-            subscribe: The message that asks for it: text, bytes or a value with a form in JSON; or
-                a function that makes it, called for each connection; it may take a ``Subscribing``,
-                which has the credential of that connection, the key and the cursor.
+            subscribe: The message that asks for it: text, bytes or a value with a form in JSON;
+                with a codec, whatever that encodes, text and bytes, too: ``json()`` puts text into
+                quotes, so pass it the value. Or a function that makes it, called for each
+                connection; it may take a ``Subscribing``, which has the credential of that
+                connection, the key and the cursor.
             unsubscribe: The message that ends it, likewise.
             match: Says whether a message is of this channel. It is asked about every message.
             key: Instead of ``match``: the key of its messages, found by one look-up.
@@ -646,8 +648,10 @@ class Socket(Generic[T, S]):
 
         Args:
             keys: What is asked for, such as symbols; each value that can be looked up.
-            subscribe: Makes the message that asks for a list of keys. With a second argument it is
-                given a ``Subscribing``, which has the credential of the connection and the cursor.
+            subscribe: Makes the message that asks for a list of keys, of what ``channel`` takes.
+                With a second argument it is given a ``Subscribing``, which has the credential of
+                the connection and the cursor. Where it raises, or returns nothing, a
+                ``ChannelFailed`` says so of each key.
             unsubscribe: Makes the message that ends keys, likewise.
             by: What the key of a message is. Left out: its topic, by the socket's envelope.
             acknowledged: Says of a message what it answers: a mapping of keys to ``True``,
@@ -700,7 +704,8 @@ class Socket(Generic[T, S]):
         taken for its answer.
 
         Args:
-            payload: What to send: text, bytes, or a value with a form in JSON.
+            payload: What to send: text, bytes, or a value with a form in JSON; with a codec,
+                whatever that encodes, text and bytes, too: ``json()`` puts text into quotes.
             match: Says whether a message is the answer.
             id: Instead of ``match``: the name of the JSON field that holds the id of a request and
                 of its answer, or a function that finds it in both. A mapping without that field

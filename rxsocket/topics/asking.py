@@ -143,7 +143,9 @@ def _one(name: str, value: Any, engine: Engine) -> tuple[MakeFrame, Hashable]:
     """What makes the message of a single channel, and what is the same for all that share it."""
     if callable(value):
         make = leaving_out_the_last(name, value, 0)
-        return lambda to: _encoded(name, make(to), engine), value
+        return lambda to: _encoded(name, _returned(name, make(to)), engine), value
+    if value is None:
+        raise TypeError(f"{name}: pass the message, or a function that makes it, not None")
     fixed = _encoded(name, value, engine)  # raises if it cannot be sent
     return lambda _: _encoded(name, value, engine), fixed
 
@@ -152,9 +154,15 @@ def _many(name: str, value: Any, engine: Engine) -> MakeFrame:
     make = leaving_out_the_last(name, value, 1)
 
     def frame(to: Subscribing) -> str | bytes:
-        return _encoded(name, make([*to.keys], to), engine)
+        return _encoded(name, _returned(name, make([*to.keys], to)), engine)
 
     return frame
+
+
+def _returned(name: str, message: Any) -> Any:
+    if message is None:  # null would be sent, and nobody would know why nothing comes
+        raise TypeError(f"{name} returned None; return the message")
+    return message
 
 
 def _encoded(name: str, message: Any, engine: Engine) -> str | bytes:

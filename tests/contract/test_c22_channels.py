@@ -20,6 +20,7 @@ from rxsocket import (
     State,
     SubscriptionRefused,
 )
+from rxsocket import json as json_codec
 from rxsocket.testing import VirtualClock, accept, fake
 
 SUB, UNSUB = '{"op":"sub","ch":"t"}', '{"op":"unsub","ch":"t"}'
@@ -335,6 +336,15 @@ def test_channels_end_with_the_socket(clock: VirtualClock, scene: Make) -> None:
     assert frames(it) == [(1, SUB), (2, SUB), (3, SUB)]
 
 
+def test_a_codec_encodes_what_asks_for_it(clock: VirtualClock, scene: Make) -> None:
+    """All of it, text, too, as ``send`` does."""
+    it = scene(auth=A, codec=json_codec())
+    it.socket.channel(subscribe={"op": "sub"}, match=bool).subscribe()
+    it.socket.channel(subscribe="sub", match=bool).subscribe()
+    clock.advance(1.0)
+    assert it.peer.received == [(1, '{"op":"sub"}'), (1, '"sub"')]
+
+
 def test_arguments_are_checked(scene: Make) -> None:
     """Messages, functions and keys fail where they come in."""
     channel = scene(watch=False).socket.channel
@@ -347,6 +357,8 @@ def test_arguments_are_checked(scene: Make) -> None:
         channel(subscribe="s", match=bool, acknowledged="yes")
     with pytest.raises(TypeError):
         channel(subscribe=object(), match=bool)
+    with pytest.raises(TypeError, match=r"^subscribe: pass the message, or a function"):
+        channel(subscribe=None, match=bool)
     with pytest.raises(TypeError, match="unhashable"):
         channel(subscribe="s", key=[])
 

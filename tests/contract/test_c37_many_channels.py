@@ -357,6 +357,33 @@ def test_a_function_that_raises_for_a_key_fails_that_key(clock: VirtualClock, sc
     assert [event.channel for event in it.events if isinstance(event, ChannelFailed)] == ["'K3'"]
 
 
+@pytest.mark.parametrize("single", [False, True], ids=["many", "single"])
+@pytest.mark.parametrize("step", ["subscribe", "unsubscribe"])
+def test_a_function_that_returns_nothing_sends_nothing(
+    clock: VirtualClock, scene: Make, step: str, single: bool
+) -> None:
+    """A forgotten ``return`` is no ``null`` on the wire."""
+    it = scene(auth=A)
+    how: dict[str, Any] = {"subscribe": subscribe, "unsubscribe": unsubscribe}
+    if single:
+        how = {"subscribe": lambda: "S", "unsubscribe": lambda: "U", "key": "K0"}
+        how[step] = lambda: None
+        quotes: Any = it.socket.channel(**how, by=key_of)
+    else:
+        how[step] = lambda keys: None
+        quotes = it.socket.channels(["K0"], **how, by=key_of)["K0"]
+    ends: list[Exception] = []
+    leaving = quotes.subscribe(on_error=ends.append)
+    clock.advance(1.0)
+    leaving.dispose()
+    clock.advance(1.0)
+    kind = ChannelFailed if step == "subscribe" else ObserverFailed
+    [event] = [event for event in it.events if isinstance(event, kind)]
+    assert str(event.error) == f"{step} returned None; return the message"
+    assert [*map(str, ends)] == ([str(event.error)] if step == "subscribe" else [])
+    assert len(it.peer.received) == (0 if step == "subscribe" else 1)
+
+
 @pytest.mark.parametrize("step", ["subscribe", "unsubscribe"])
 def test_what_a_function_raises_holds_no_credential(
     clock: VirtualClock, scene: Make, step: str
