@@ -21,10 +21,12 @@ from typing import Any
 
 from rxsocket.validation import whole_number
 
-_PACE = re.compile(r"([0-9]+)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*(ms|s|min|h|d)")
+_PACE = re.compile(r"([0-9]{1,15})\s*/\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)?\s*(ms|s|min|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 ROUNDING = 1e-5
 """Tokens: what a clock that has run for months may be off by, with a thousand of them a second."""
+MOST = 1e15
+"""Messages a second: a pace that is more than that is a mistake."""
 _EXAMPLE = "pass '5/s', '300/5min', or a number of messages a second"
 
 
@@ -93,12 +95,14 @@ def _rate(pace: Any) -> tuple[int, float]:
         found = _PACE.fullmatch(pace.strip())
         count = int(found[1]) if found is not None else 0
         window = float(found[2] or 1) * _UNITS[found[3]] if found is not None else 0.0
-        if not (count and window and math.isfinite(window)):
+        if not (count and window):
             raise ValueError(f"pace: {_EXAMPLE}, not {pace!r}")
         return count, window
     if isinstance(pace, bool) or not isinstance(pace, (int, float)):
         raise TypeError(f"pace: {_EXAMPLE}, not {type(pace).__name__}")
-    if not (math.isfinite(pace) and pace > 0):
+    if pace > MOST:  # it may be an integer that is no float, and too long to be shown
+        raise ValueError(f"pace: {_EXAMPLE}, at most {MOST:.0e}; None is for no limit")
+    if not pace > 0:  # nor NaN
         raise ValueError(f"pace: {_EXAMPLE} that is more than 0, not {pace!r}")
     each = Fraction(pace).limit_denominator(1_000_000)
     if not each:

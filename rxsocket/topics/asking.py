@@ -8,7 +8,13 @@ from typing import Any, TypeGuard
 
 from rxsocket.engine.engine import Engine
 from rxsocket.topics.subscribing import Subscribing
-from rxsocket.topics.subscriptions import Answer, MakeFrame, SubscriptionGroup, Subscriptions
+from rxsocket.topics.subscriptions import (
+    Answer,
+    MakeFrame,
+    SubscriptionGroup,
+    Subscriptions,
+    name_of_function,
+)
 from rxsocket.validation import callback, leaving_out_the_last, more_than_zero
 
 
@@ -50,13 +56,13 @@ class ChannelOptions(_Options):
         if self.match is not None:
             callback("match", self.match)
         self.check_answers()
-        hash(self.key)  # raises at once if it cannot be looked up
+        _check_key("key", self.key)
 
     @property
     def name(self) -> str:
         if self.match is None:
             return name_of(self.key)
-        return getattr(self.match, "__qualname__", type(self.match).__name__)
+        return name_of_function(self.match)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +89,25 @@ def keys_of(keys: Any) -> tuple[Hashable, ...]:
     """
     if isinstance(keys, (str, bytes)) or not _is_iterable(keys):
         raise TypeError(f"keys: pass a list of keys, not {type(keys).__name__}")
-    found = tuple(dict.fromkeys(keys))  # raises if one cannot be looked up
+    several = tuple(keys)
+    for key in several:
+        _check_key("keys", key)
+    found = tuple(dict.fromkeys(several))
     if not found:
         raise ValueError("keys: pass at least one key")
     if None in found:
         raise ValueError("keys: None is no key; it stands for a message that has none")
     return found
+
+
+def _check_key(name: str, key: Any) -> None:
+    try:
+        hash(key)
+    except TypeError:
+        kind = type(key).__name__
+        raise TypeError(
+            f"{name}: pass what can be looked up, such as a str or a tuple, not {kind}"
+        ) from None
 
 
 def _is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:

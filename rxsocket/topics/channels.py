@@ -29,7 +29,12 @@ from rxsocket.topics.asking import (
     group_of_one,
     name_of,
 )
-from rxsocket.topics.subscriptions import Subscription, SubscriptionGroup, Subscriptions
+from rxsocket.topics.subscriptions import (
+    Subscription,
+    SubscriptionGroup,
+    Subscriptions,
+    name_of_function,
+)
 from rxsocket.topics.topic import Envelope
 
 
@@ -311,11 +316,25 @@ class ChannelRoutes:
     def _key_of(self, message: Any, by: Callable[[Any], Any]) -> Hashable:
         try:
             key: Hashable = by(message)
-            hash(key)
         except BaseException as error:
             self._report(by, error)
             return None
+        try:
+            hash(key)
+        except TypeError:
+            self._report_key(by, key)
+            return None
+        except BaseException as error:  # of a class of the user's
+            self._report(by, error)
+            return None
         return key
+
+    def _report_key(self, by: Callable[[Any], Any], key: Any) -> None:
+        name, kind = f"by={name_of_function(by)}", type(key).__name__
+        if by == self._topic_of:
+            name = "envelope="
+        text = f"{name} gave a {kind}; a key can be looked up, such as a str or a tuple"
+        self._report(by, TypeError(text), name)
 
     def _matches(self, match: Callable[[Any], object], message: Any) -> bool:
         try:

@@ -37,6 +37,10 @@ MakeFrame = Callable[[Subscribing], "str | bytes"]
 Answer = Callable[[Any], Any]
 
 
+def name_of_function(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)
+
+
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class SubscriptionGroup:
     """Keys that are asked for in one way.
@@ -228,12 +232,13 @@ class Subscriptions:
         """What a message says about the subscriptions of a group that have no answer."""
         if group.acknowledged is None:
             return ()
+        name = ""
         try:
-            found: list[tuple[Subscription, Verdict]] = unanswered.resolve(
-                group, group.acknowledged(message)
-            )
+            answer = group.acknowledged(message)
+            name = f"acknowledged={name_of_function(group.acknowledged)}"
+            found: list[tuple[Subscription, Verdict]] = unanswered.resolve(group, answer)
         except BaseException as error:  # of the user's function, or of what it returned
-            self._report(group.acknowledged, error, "")
+            self._report(group.acknowledged, error, name)
             return ()
         return found
 

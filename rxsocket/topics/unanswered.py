@@ -100,7 +100,12 @@ class _Asked:
                     raise TypeError(f"{_WRONG} for a key, not {type(verdict).__name__}")
             return self._take(answer)
         if _is_collection(answer) and not isinstance(answer, (str, bytes)):
-            return self._take(dict.fromkeys(answer, True))
+            try:
+                accepted = dict.fromkeys(answer, True)
+            except TypeError:
+                text = f"{_WRONG}, or keys; what it returned holds some that cannot be looked up"
+                raise TypeError(text) from None
+            return self._take(accepted)
         raise TypeError(
             f"{_WRONG}, a mapping of keys to these, or keys; not {type(answer).__name__}"
         )

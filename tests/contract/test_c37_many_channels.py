@@ -301,7 +301,7 @@ def test_a_yes_is_for_the_oldest_message(clock: VirtualClock, scene: Make) -> No
     assert ends == ["K2", "K3"]
 
 
-@pytest.mark.parametrize("wrong", ["yes", 7, {"K0": "no"}])
+@pytest.mark.parametrize("wrong", ["yes", 7, {"K0": "no"}, [["K0"]]])
 def test_an_answer_that_is_none_is_reported(clock: VirtualClock, scene: Make, wrong: Any) -> None:
     """Once, with what to return instead; nothing is lost by it."""
     it = scene(auth=A)
@@ -315,7 +315,37 @@ def test_an_answer_that_is_none_is_reported(clock: VirtualClock, scene: Make, wr
     clock.advance(0)
     [problem] = [event for event in it.events if isinstance(event, ObserverFailed)]
     assert str(problem.error).startswith("acknowledged: return None, True, False or an exception")
+    assert problem.observer.startswith("acknowledged=") and "<lambda>" in problem.observer
     assert len(heard) == 2
+
+
+def test_a_key_that_cannot_be_looked_up_is_reported(clock: VirtualClock, scene: Make) -> None:
+    """Once, with the function that gave it; of the peer, it is no key."""
+    it = scene(auth=A)
+
+    def first_of(message: str) -> Any:
+        return json.loads(message)["key"]
+
+    it.socket.channels(names(2), subscribe=subscribe, by=first_of).subscribe()
+    clock.advance(1.0)
+    it.peer.push('{"key": ["K0"]}', '{"key": ["K0"]}')
+    clock.advance(0)
+    [problem] = [event for event in it.events if isinstance(event, ObserverFailed)]
+    assert problem.observer.startswith("by=") and problem.observer.endswith("first_of")
+    assert str(problem.error) == (
+        f"{problem.observer} gave a list; a key can be looked up, such as a str or a tuple"
+    )
+
+
+def test_a_topic_that_cannot_be_looked_up_is_reported(clock: VirtualClock, scene: Make) -> None:
+    """Where there is no ``by``."""
+    it = scene(auth=A)
+    it.socket.channels(["K0"], subscribe=subscribe).subscribe()
+    clock.advance(1.0)
+    it.peer.push('{"topic": ["K0"], "data": 1}')
+    clock.advance(0)
+    [problem] = [event for event in it.events if isinstance(event, ObserverFailed)]
+    assert problem.observer == "envelope="
 
 
 def test_a_refused_key_may_be_asked_for_anew(clock: VirtualClock, scene: Make) -> None:
@@ -695,8 +725,8 @@ def test_arguments_are_checked(scene: Make) -> None:
 
     with pytest.raises(TypeError, match=r"^keys: pass a list"):
         channels("BTC", subscribe=subscribe)
-    with pytest.raises(TypeError, match="unhashable"):
-        channels([[]], subscribe=subscribe)
+    with pytest.raises(TypeError, match=r"^keys: pass what can be looked up, .* not list$"):
+        channels(["A", [1]], subscribe=subscribe)
     for wrong in ([], [None]):
         with pytest.raises(ValueError, match=r"^keys: "):
             channels(wrong, subscribe=subscribe)

@@ -43,7 +43,17 @@ def test_a_pace_that_cannot_be_read_says_how_to_write_one(wrong: str) -> None:
         Limits(pace=wrong)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, math.inf, math.nan, 1e-9])
+@pytest.mark.parametrize("wrong", ["9" * 400 + "/s", "9" * 5000 + "/s", f"1/{'9' * 400}s"])
+def test_a_pace_of_too_many_digits_cannot_be_read(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"^pace: pass '5/s', '300/5min', or a number"):
+        Limits(pace=wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [0, -1, math.inf, -math.inf, math.nan, 1e-9, 1e300, 10**400, 10**5000, -(10**400)],
+    ids=lambda wrong: f"{str(wrong)[:9]}" if isinstance(wrong, float) else "integer",
+)
 def test_a_number_that_is_no_pace(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^pace: "):
         Limits(pace=wrong)
