@@ -183,7 +183,7 @@ class AuthManager:
         if (self.renewing or self._publisher.auth.value).address is not None:
             return
         is_awaiting = self._publisher.state.value in (State.AWAITING_AUTH, State.GATED)
-        if self._run_state.is_running and not is_awaiting:
+        if self._run_state.is_running and self._has_begun and not is_awaiting:
             self._run_state.dials_soon = True
             source, cause = self.subject.value.source, Cause.ADDRESS_CHANGED
             self.subject.on_next(AuthUpdate(source, cause, renews_connection=self._may_renew))
@@ -234,15 +234,30 @@ class AuthManager:
 
     def _on_source_next(self, credential: Credential) -> None:
         if self._is_starting:
-            # What it replays is what to begin with.
-            self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
-            self._publisher.set_credential(credential)
+            self._begin_with(credential)  # it replays it
         else:
             self._loop.run(lambda: self._follow_source(credential))
 
     def _follow_source(self, credential: Credential) -> None:
-        if credential != (self.renewing or self._publisher.auth.value):
+        if credential == (self.renewing or self._publisher.auth.value):
+            return
+        if self._has_begun:
             self._change(credential)
+        else:
+            self._begin_with(credential)
+
+    def _begin_with(self, credential: Credential) -> None:
+        self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
+        self._publisher.set_credential(credential)
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether anything has happened since the start.
+
+        What a source emits while it is subscribed to may come a little later, from a trampoline.
+        """
+        is_new = self._publisher.state.value in (State.IDLE, State.CLOSED)
+        return not (self._run_state.is_running and is_new)
 
     def on_failure(self, error: Exception, argument: str = "auth") -> None:
         """What gives credentials or addresses failed; from any thread."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import reactivex
 from reactivex.subject import BehaviorSubject, ReplaySubject, Subject
-from scene import NO_CREDENTIALS, A, B, C, Make, Scene, left
+from scene import NO_CREDENTIALS, A, B, C, Make, Scene, connecting, left, opened
 
 from rxsocket import (
     AwaitingAuth,
@@ -50,6 +50,15 @@ def test_auth_that_is_no_source_is_refused_at_once(clock: VirtualClock) -> None:
 
 
 # --- Observables
+
+
+def test_what_one_emits_at_once_is_what_to_begin_with(clock: VirtualClock, scene: Make) -> None:
+    """A cold one does as it is subscribed to: the last counts, and it is no change."""
+    it = scene(auth=reactivex.of(A, B))
+    receipt = it.socket.send("kept")
+    clock.advance(3.0)
+    assert it.events == [connecting(1), opened(1)]
+    assert it.credentials == ["b"] and receipt.result(1).epoch == 1
 
 
 def test_the_handshakes_of_an_observable(clock: VirtualClock, scene: Make) -> None:

@@ -7,6 +7,7 @@ import ssl
 from typing import Any
 
 import pytest
+import reactivex as rx
 from network_stage import MakeStage
 from reactivex.subject import BehaviorSubject, Subject
 from scene import A, B, known
@@ -406,6 +407,26 @@ def test_an_attempt_waits_for_the_first_address(stage: MakeStage, clock: Virtual
     clock.advance(0.1)
     assert on.hosts == ["a.test"] and on.socket.state.value is State.OPEN
     assert len(on.of(Waiting)) == 1
+
+
+@pytest.mark.parametrize("source", [rx.of(SECOND, FIRST), rx.of(FIRST), rx.of(FIRST, FIRST)])
+def test_what_it_emits_at_once_is_what_to_begin_with(
+    stage: MakeStage, clock: VirtualClock, source: rx.Observable[str]
+) -> None:
+    """A cold one does as it is subscribed to: the last counts, and it is no change."""
+    on = stage(source)
+    clock.advance(3.0)
+    assert on.of(Connecting) == [Connecting(epoch=1, cause=Cause.STARTED, attempt=1, url=FIRST)]
+    assert on.hosts == ["a.test"]
+    again = stage(source)
+    clock.advance(3.0)
+    again.socket.close()
+    clock.advance(10.0)
+    held = again.socket.connect()
+    clock.advance(3.0)
+    began = [one.cause for one in history(again.socket) if isinstance(one, Connecting)]
+    assert began == [Cause.STARTED] * 2
+    held.dispose()
 
 
 def test_what_it_may_not_emit_is_reported(stage: MakeStage, clock: VirtualClock) -> None:
