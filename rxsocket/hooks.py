@@ -28,6 +28,11 @@ class EarlyAnswers(Protocol):
         """Whether it was, and all answers came."""
         ...
 
+    @property
+    def waited(self) -> float:
+        """Seconds that it waited until something might be asked for (C36)."""
+        ...
+
     def on_message(self, message: Any) -> None: ...
 
     def stop(self) -> None:
@@ -36,6 +41,7 @@ class EarlyAnswers(Protocol):
 
 class _NothingAsked:
     is_asked = is_complete = True
+    waited = 0.0
 
     def on_message(self, message: Any) -> None:
         pass

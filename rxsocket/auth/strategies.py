@@ -94,7 +94,8 @@ def handover(
             all were asked for (C36).
         dedupe: The key of a message, decoded, before ``after_receive``; of two messages with equal
             keys one is delivered. ``None`` as a key means that the message has no double.
-        timeout: Seconds that it may take to be ready.
+        timeout: Seconds that it may take to be ready. Those in which it waits for ``limits=``, to
+            ask for its channels, do not count: that many of them takes as long as it takes.
 
     Raises:
         TypeError: If an argument is of a wrong type.

@@ -131,13 +131,15 @@ class HandoverAttempt:
         """Whether the new one could open, and only waits for the old one."""
         return self._has_link
 
+    def waited(self) -> float:
+        """Seconds that the next one waited for ``limits=``, which its timeout does not count."""
+        return 0.0 if self._answers is None else self._answers.waited
+
     @property
     def lacks(self) -> str:
         """What the switch waits for, in words."""
         if not self._has_link:
             return "it did not open"
-        if self._answers is not None and not self._answers.is_asked:
-            return "not all channels were asked for over it, as limits= lets so many at a time"
         if not self._is_ready:
             return "what handover(ready=...) asks for did not come over it"
         if self._strategy.dedupe is None:

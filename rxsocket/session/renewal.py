@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,8 @@ from rxsocket.session.handover import HandoverAttempt
 from rxsocket.session.retries import RetryState
 from rxsocket.texts import without_frames
 
+SHORTEST = 0.05
+"""Seconds: less than that is not waited once more."""
 YOUNGEST = 0.9
 """A connection is renewed at 0.9 to 1 times ``max_age``, so that not all are at once."""
 
@@ -194,7 +197,7 @@ class Renewals:
                 cause, retries, handover.on_link, handover.on_early_message, reason
             )
             outcomes = (handover.caught_up, new.ended, old.ended)
-            await self._first_or_due(*outcomes, within=strategy.timeout)
+            await self._first_or_due(*outcomes, within=strategy.timeout, waited=handover.waited)
             if not new.ended.done() and (
                 handover.caught_up.done()
                 or _may_be_replaced(old)
@@ -210,7 +213,7 @@ class Renewals:
                 cause = newer
                 self._attempts.discard(new, cause)
                 continue
-            new.fail_dial(_not_ready(strategy.timeout, handover.lacks))
+            new.fail_dial(_not_ready(strategy.timeout, handover))
             delay = self._report_failure(old, cause, new.ended.result(), retries)
             if delay is None:
                 if cause is Cause.MAX_AGE:
@@ -222,14 +225,28 @@ class Renewals:
                 return self._leave(old)
             cause = due.take() or cause
 
-    async def _first_or_due(self, *futures: asyncio.Future[Any], within: float) -> None:
-        """Return when one of the futures is done, something else is due, or it is late."""
+    async def _first_or_due(
+        self,
+        *futures: asyncio.Future[Any],
+        within: float,
+        waited: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Return when one of the futures is done, something else is due, or it is late.
+
+        Args:
+            *futures: What is waited for.
+            within: Seconds to wait at most.
+            waited: Gives the seconds since then that do not count.
+        """
         due, loop = self._due, self._loop.event_loop
         until = loop.time() + within
+        rest = within
         while True:
-            rest = max(0.0, until - loop.time())
             await _first_of(*futures, due.future, due.late, within=rest)
-            if not due.take_what_is_under_way():
+            is_under_way = due.take_what_is_under_way()
+            rest = max(0.0, until + waited() - loop.time())
+            is_over = any(future.done() for future in (*futures, due.future, due.late))
+            if not is_under_way and (is_over or rest < SHORTEST):
                 return
 
     def _switch(self, new: Connection, handover: HandoverAttempt) -> None:
@@ -388,5 +405,8 @@ def _no_answer(seconds: float) -> TimeoutError:
     return TimeoutError(f"the server did not answer within {seconds:g} s")
 
 
-def _not_ready(seconds: float, lacks: str) -> TimeoutError:
-    return TimeoutError(f"the next connection was not ready within {seconds:g} s: {lacks}")
+def _not_ready(seconds: float, handover: HandoverAttempt) -> TimeoutError:
+    waited = handover.waited()
+    paced = f" and {waited:.3g} s of waiting for limits=" if waited else ""
+    text = f"the next connection was not ready within {seconds:g} s{paced}: {handover.lacks}"
+    return TimeoutError(text)

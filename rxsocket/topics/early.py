@@ -49,6 +49,7 @@ class EarlySubscriptions:
         self._outbox = outbox
         self._is_stopped = False
         self._is_waiting = False
+        self._waits_since = self._waited = 0.0
         self._unanswered = connection.early = Unanswered()
         self._on_asked = on_asked
         self._write()
@@ -66,6 +67,11 @@ class EarlySubscriptions:
     def is_complete(self) -> bool:
         """True if everything that is still wanted was asked for, and has its answer."""
         return self.is_asked and not any(each.hubs for each in self._unanswered)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that it waited for its turn."""
+        return self._waited + (self._now() - self._waits_since if self._is_waiting else 0.0)
 
     def ask(self) -> None:
         """Something more is wanted, or not any more."""
@@ -92,7 +98,7 @@ class EarlySubscriptions:
         frames: list[str | bytes] = []
         while self._connection.has_more:
             if not self._outbox.reserve(self._on_turn):
-                self._is_waiting = True
+                self._is_waiting, self._waits_since = True, self._now()
                 break
             frame = self._subscriptions.next_frame_of(self._connection)
             if frame is not None:
@@ -102,7 +108,11 @@ class EarlySubscriptions:
                 self._link.write(frames)
 
     def _on_turn(self) -> None:
+        self._waited = self.waited
         self._is_waiting = False
         self._write()
         if self.is_asked:
             self._on_asked()
+
+    def _now(self) -> float:
+        return self._subscriptions.loop.event_loop.time()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from exchange import MANY, Exchange, acknowledged, key_of, subscribe, unsubscribe
 from internals import subscriptions_of
+from reactivex import operators as ops
 from scene import A, Make, Scene
 
 from rxsocket import (
@@ -18,6 +19,7 @@ from rxsocket import (
     Message,
     ObserverFailed,
     Opened,
+    RenewalFailed,
     State,
     Subscribing,
     SubscriptionRefused,
@@ -658,21 +660,58 @@ def test_it_is_ready_when_all_was_asked_for(clock: VirtualClock, scene: Make, re
     assert asked == [6]
 
 
+def handing_over(it: Scene) -> tuple[list[str], Exchange]:
+    """Fifteen keys, at one a second; what failed of a renewal."""
+    exchange, failures = Exchange(it.peer), []
+    failed = it.socket.errors.pipe(ops.filter(lambda event: isinstance(event, RenewalFailed)))
+    failed.subscribe(lambda event: failures.append(str(event.error)))
+    it.socket.channels(names(15), **MANY).subscribe()
+    return failures, exchange
+
+
+def test_asking_may_take_longer_than_the_timeout(clock: VirtualClock, scene: Make) -> None:
+    """C13: the time that the pace needs is added to it; nothing is asked for twice."""
+    it = scene(auth=A, on_auth_change=handover(), limits=Limits(pace="1/s"))
+    failures, exchange = handing_over(it)
+    clock.advance(20.0)
+    it.socket.renew()
+    clock.advance(13.0)
+    assert exchange.live_on(1) == {*names(15)} and it.names.count("Opened") == 1
+    clock.advance(5.0)
+    assert failures == [] and it.names.count("Opened") == 2
+    assert exchange.of(2) == exchange.of(1) and exchange.most_within(PACE) == 1
+
+
 def test_a_handover_that_takes_too_long_says_why(clock: VirtualClock, scene: Make) -> None:
+    """The timeout counts as ever from when all was asked for."""
     it = scene(
         auth=A,
-        identity=lambda _: "me",
-        on_auth_change=handover(timeout=3.0),
+        on_auth_change=handover(ready=lambda message: False, timeout=3.0),
         limits=Limits(pace="1/s"),
     )
-    exchange = Exchange(it.peer)
-    it.socket.channels(names(6), **MANY).subscribe()
-    clock.advance(10.0)
-    it.socket.set_auth({"token": "b"})
-    clock.advance(3.5)
-    [failed] = [event for event in it.events if type(event).__name__ == "RenewalFailed"]
-    assert "not all channels were asked for over it" in str(failed)
-    assert len(exchange.live_on(1)) == 6
+    failures, exchange = handing_over(it)
+    clock.advance(20.0)
+    it.socket.renew()
+    clock.advance(16.5)
+    assert failures == [] and len(exchange.of(2)) == 15
+    clock.advance(1.5)
+    [why] = failures
+    assert why.startswith("the next connection was not ready within 3 s and 14")
+    assert why.endswith("what handover(ready=...) asks for did not come over it")
+    assert len(exchange.live_on(1)) == 15
+
+
+def test_a_deadline_does_not_wait_for_the_pace(clock: VirtualClock, scene: Make) -> None:
+    """C34: the next connection takes over in time, and is asked for the rest after that."""
+    it = scene(auth=A, on_auth_change=handover(), limits=Limits(pace="1/s"))
+    failures, exchange = handing_over(it)
+    clock.advance(20.0)
+    it.socket.renew(within=8.0)
+    clock.advance(8.0)
+    assert it.names.count("Opened") == 2 and 0 < len(exchange.of(2)) < 9
+    clock.advance(15.0)
+    assert failures == [] and exchange.of(2) == exchange.of(1)
+    assert exchange.most_within(PACE) == 1
 
 
 # --- ends and arguments
