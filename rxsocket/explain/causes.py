@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, cast
 
 from rxsocket.errors import (
     AddressFailed,
@@ -118,6 +119,15 @@ CLIENT_CERTIFICATE: Mapping[str, str] = {
 }
 """What the alerts of a server mean that asks clients for a certificate (RFC 8446, section 6.2)."""
 
+UNANSWERED = "maybe the server does not take the certificate of the client"
+"""What to say of a server that hung up when it was shown one."""
+
+CHECK_CERTIFICATE = (
+    "pass as auth= a certificate that the server trusts: many hang up at another one without a "
+    "word; if it does trust this one, check the network"
+)
+"""What helps then."""
+
 _UNCERTAIN = "SSLV3_ALERT_HANDSHAKE_FAILURE"
 """It may as well be about ciphers."""
 
@@ -215,6 +225,19 @@ def certificate_refusal(error: Exception) -> str | None:
     return f"{CLIENT_CERTIFICATE[reason]} ({reason})"
 
 
+def mention_certificate(error: Exception) -> Exception:
+    """The same error, if it is that the peer hung up: it says that a certificate was shown to it.
+
+    It cannot be told whether that was the reason; ``certificate`` of the error is true then.
+    """
+    if not isinstance(error, ConnectionError) or isinstance(error, ConnectionRefusedError):
+        return error
+    more = f"{error.strerror or str(error) or 'the connection was closed'}; {UNANSWERED}"
+    told: Any = type(error)(more) if error.errno is None else type(error)(error.errno, more)
+    told.certificate = True
+    return cast(Exception, told)
+
+
 def failure(error: Exception) -> str:
     """Why an attempt failed, as a clause."""
     match error:
@@ -236,6 +259,8 @@ def failure(error: Exception) -> str:
             )
         case socket.gaierror() | TimeoutError():
             return error.strerror or describe(error)
+        case ConnectionError() if getattr(error, "certificate", False):
+            return error.strerror or describe(error)
         case OSError():
             return f"the network failed ({error.strerror or describe(error)})"
         case _:
@@ -252,6 +277,8 @@ def advice_about(error: Exception) -> str:
         return STATUSES.get(error.status, "")
     if getattr(error, "proxy", None) and isinstance(error, (OSError, HandshakeInvalid)):
         return PROXY
+    if getattr(error, "certificate", False):
+        return CHECK_CERTIFICATE
     if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CLIENT_CERTIFICATE:
         return "pass carrier=client_certificate(), and as auth= one that it trusts"
     for cls in type(error).__mro__:

@@ -24,7 +24,7 @@ from reactivex import Observable, abc
 from websockets.uri import WebSocketURI
 
 from rxsocket.errors import CredentialRefused, RedirectRefused
-from rxsocket.explain.causes import certificate_refusal
+from rxsocket.explain.causes import certificate_refusal, mention_certificate
 from rxsocket.runtime.direct import DirectObservable
 from rxsocket.transports.answers import Redirect, unanswered
 from rxsocket.transports.base import Request, Signal
@@ -170,6 +170,7 @@ def _without_secrets(
     if request.has_certificate and (proxy is None or proxy.scheme != "https"):
         refusal = certificate_refusal(shown)
         shown = shown if refusal is None else CredentialRefused(refusal)  # (C39)
+        shown = mention_certificate(shown) if proxy is None else shown
     if proxy is not None:
         shown = mention_proxy(shown, proxy)
     shown.__cause__ = shown.__context__ = None

@@ -20,6 +20,7 @@ from rxsocket import (
     standard,
 )
 from rxsocket.explain.causes import (
+    CHECK_CERTIFICATE,
     CLIENT_CERTIFICATE,
     NEW_CREDENTIAL,
     advice_about,
@@ -27,6 +28,7 @@ from rxsocket.explain.causes import (
     certificate_refusal,
     closing,
     failure,
+    mention_certificate,
 )
 from rxsocket.explain.format import span
 from rxsocket.policy.verdicts import End
@@ -294,6 +296,18 @@ def test_the_table_of_closes(event: Closed, text: str, advice: str) -> None:
             ConnectionResetError(104, "Connection reset by peer"),
             "the network failed (Connection reset by peer)",
             "check the network",
+        ),
+        (
+            mention_certificate(ConnectionResetError(104, "Connection reset by peer")),
+            "Connection reset by peer; maybe the server does not take the certificate of the "
+            "client",
+            CHECK_CERTIFICATE,
+        ),
+        (
+            mention_certificate(ConnectionResetError()),
+            "the connection was closed; maybe the server does not take the certificate of the "
+            "client",
+            CHECK_CERTIFICATE,
         ),
         (
             OSError(101, "Network is unreachable"),

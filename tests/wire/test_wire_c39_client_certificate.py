@@ -21,6 +21,7 @@ from numbered import Numbered
 import rxsocket
 from rxsocket import (
     AwaitingAuth,
+    Backoff,
     Carried,
     ClientCertificate,
     Closed,
@@ -32,6 +33,7 @@ from rxsocket import (
     Rejected,
     Socket,
     Verdict,
+    Waiting,
     client_certificate,
     handover,
     header,
@@ -299,6 +301,43 @@ def test_hanging_up_is_no_refusal(authority: trustme.CA) -> None:
     listening.shutdown(sockets.SHUT_RDWR)
     listening.close()
     thread.join()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_hanging_up_may_be_about_the_certificate(
+    authority: trustme.CA, version: ssl.TLSVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server of asyncio sends no alert: it cannot be told apart, so both are said (C32)."""
+    context = serving(authority)
+    context.maximum_version = version
+    with server(accept(), ssl=context) as peer:
+        stranger = issue(trustme.CA(), "stranger@example.com")
+        slow = Backoff(first=60.0, base=60.0, cap=60.0)
+        socket = connected(peer.url, authority, auth=stranger.value, backoff=slow)
+        watch = Watch(socket)
+        failed = watch.wait(ConnectFailed)
+        assert isinstance(failed.error, ConnectionError) and failed.verdict is Verdict.RECONNECT
+        maybe = "; maybe the server does not take the certificate of the client"
+        watch.wait(Waiting)
+        explained = socket.explain()
+        assert explained.why.endswith(maybe) and "the network failed" not in explained.why
+        assert "pass as auth= a certificate that the server trusts" in explained.advice
+        assert any(maybe in record.getMessage() for record in caplog.records)
+        receipt = socket.set_auth(issue(authority, "me@example.com").value)
+        assert isinstance(receipt.result(8), InEffect)
+        socket.close().result(5)
+
+
+def test_a_server_that_is_not_there_is_not_about_the_certificate(authority: trustme.CA) -> None:
+    """Nothing was shown to it."""
+    mine = issue(authority, "me@example.com")
+    with server() as peer:
+        url = peer.url.replace("ws://", "wss://")
+    socket = connected(url, authority, auth=mine.value)
+    watch = Watch(socket)
+    assert isinstance(watch.wait(ConnectFailed).error, ConnectionRefusedError)
+    assert "certificate" not in str(socket.explain())
+    socket.close().result(5)
 
 
 def test_a_provider_is_asked_for_another_one(authority: trustme.CA) -> None:
