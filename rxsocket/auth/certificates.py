@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 LARGEST = 2**20
 """Bytes of a file; a chain of certificates has a few thousand."""
 
+BOTH = "the certificate and its key"
+"""What one path or one text holds where no other is given."""
+
 SHORTEST = 8
 """Characters of a line of a key: a shorter one says too little of it."""
 
@@ -56,6 +59,7 @@ class ClientCertificate:
         certificate: A path, or PEM: the certificate, and those that lead to its authority.
         key: A path, or PEM; ``None`` if ``certificate`` holds the key, too.
         password: What the key is encrypted with, if it is.
+        entries: What ``certificate`` and ``key`` were given as, for errors.
 
     Examples:
         >>> def from_vault(value):
@@ -66,6 +70,9 @@ class ClientCertificate:
     certificate: str = field(repr=False)
     key: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    entries: tuple[str, str] = field(
+        default=("the certificate", "the key"), repr=False, compare=False
+    )
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a context send it to servers that ask for one.
@@ -73,8 +80,10 @@ class ClientCertificate:
         Raises:
             ValueError: If there is none, or it cannot be used; the text says why, without a path.
         """
-        chain = _Part.of("the certificate", self.certificate)
-        key = chain if self.key is None else _Part.of("the key", self.key)
+        chain_name, key_name = self.entries
+        holds = BOTH if self.key is None else "the certificate"
+        chain = _Part.of(chain_name, self.certificate, holds)
+        key = chain if self.key is None else _Part.of(key_name, self.key, "the key")
         chain.check(_CERTIFICATES, "certificate")
         key.check(_KEY, "private key")
         if self._password_missing(key):
@@ -138,10 +147,23 @@ class _Part:
     content: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, name: str, given: str) -> _Part:
+    def of(cls, name: str, given: str, holds: str) -> _Part:
+        """What was given under a name.
+
+        Args:
+            name: The name.
+            given: A path, or PEM.
+            holds: What it is to hold.
+        """
         if is_pem(given):
             return cls(name, None, given.encode())
-        return cls(name, given, _content(name, given))
+        try:
+            return cls(name, given, _content(given))
+        except (OSError, ValueError) as error:
+            failure = getattr(error, "strerror", None) or str(error)
+        raise ValueError(
+            f"{name} cannot be read: {failure}; pass {holds} as the path of a file, or as PEM"
+        )
 
     def check(self, block: re.Pattern[bytes], what: str) -> None:
         if block.search(self.content) is None:
@@ -171,21 +193,23 @@ class _Part:
                 yield path
 
 
-def _content(name: str, path: str) -> bytes:
-    """What a file holds; one that never ends, or is never written, is no file."""
-    failure: str
+def _content(path: str) -> bytes:
+    """What a file holds; one that never ends, or is never written, is no file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no file of that kind.
+    """
     try:
         about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode):
-            failure = "it is no file"
-        elif about.st_size > LARGEST:
-            failure = f"it has more than {LARGEST:,} bytes"
-        else:
-            with open(path, "rb") as file:
-                return file.read(LARGEST)
-    except (OSError, ValueError) as error:
-        failure = getattr(error, "strerror", None) or "what was given is no path"
-    raise ValueError(f"{name} cannot be read: {failure}")
+    except ValueError:
+        raise ValueError("what was given is no path") from None
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("it is no file")
+    if about.st_size > LARGEST:
+        raise ValueError(f"it has more than {LARGEST:,} bytes")
+    with open(path, "rb") as file:
+        return file.read(LARGEST)
 
 
 def _is_readable(content: bytes) -> bool:

@@ -46,7 +46,7 @@ def client_certificate() -> Combinable:
 
     def carry(value: CredentialValue) -> Carried:
         if isinstance(value, str):
-            return Carried(certificate=ClientCertificate(value))
+            return Carried(certificate=ClientCertificate(value, entries=("auth", "auth")))
         for name in value:
             if name not in ENTRIES:
                 raise ValueError(
@@ -58,7 +58,10 @@ def client_certificate() -> Combinable:
         texts = {name: _text(name, value.get(name)) for name in sorted(ENTRIES)}
         return Carried(
             certificate=ClientCertificate(
-                texts["certificate"] or "", texts["key"], texts["password"]
+                texts["certificate"] or "",
+                texts["key"],
+                texts["password"],
+                entries=("auth['certificate']", "auth['key']"),
             )
         )
 

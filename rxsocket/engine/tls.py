@@ -15,6 +15,10 @@ from rxsocket.url import Address
 from rxsocket.validation import function_of_none, is_async
 
 
+class WithoutTls(ValueError):
+    """A certificate of the client has nothing to go with: the address is without TLS."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
     """What was given as ``ssl=``.
@@ -56,10 +60,11 @@ class TlsSettings:
             address: Where it goes, if that is known.
 
         Raises:
+            WithoutTls: If it does not go to that address.
             ValueError: If it cannot.
         """
         if address is not None and not address.secure:
-            raise ValueError(
+            raise WithoutTls(
                 "carrier: client_certificate() goes with a wss:// address; this one is ws:// or "
                 "unix:"
             )

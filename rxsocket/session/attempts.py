@@ -19,7 +19,8 @@ from rxsocket.auth.selector import CredentialSelector, CredentialSource
 from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.run_state import StopReason
-from rxsocket.errors import Attempted, HandshakeError, ProviderFailed, Unauthorized
+from rxsocket.engine.tls import WithoutTls
+from rxsocket.errors import AddressFailed, Attempted, HandshakeError, ProviderFailed, Unauthorized
 from rxsocket.events import Aborted, Cause, Closed, Connecting, EpochEnd, Event, Opened, Waiting
 from rxsocket.explain.causes import closing, describe
 from rxsocket.policy.verdicts import End, Judgement, Verdict
@@ -285,6 +286,10 @@ class Attempts:
             )
         except HandshakeError as error:  # of the function given as ssl=
             kind, failure = HandshakeError, str(error)
+        except WithoutTls as error:
+            failure = f"the credential cannot be carried: {error}"
+            if address != credential.address and not self._engine.addresses.is_written(address):
+                kind, failure = AddressFailed, f"url: {str(error).removeprefix('carrier: ')}"
         except (TypeError, ValueError) as error:
             failure = f"the credential cannot be carried: {error}"
         except BaseException as error:  # of the user's carrier

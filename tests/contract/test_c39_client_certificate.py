@@ -253,23 +253,30 @@ def _files(issued: Issued, folder: Path, **changed: str) -> dict[str, str]:
 BAD: dict[str, tuple[Callable[[Issued, Issued, Path], Any], str]] = {
     "a missing file": (
         lambda mine, _, folder: _files(mine, folder, key=str(folder / "s3cr3t-none.key")),
-        "the key cannot be read: No such file or directory",
+        "auth['key'] cannot be read: No such file or directory; pass the key as the path of a "
+        "file, or as PEM",
     ),
     "a folder": (
         lambda mine, _, folder: _files(mine, folder, certificate=str(folder)),
-        "the certificate cannot be read: it is no file",
+        "auth['certificate'] cannot be read: it is no file; pass the certificate as the path of a "
+        "file, or as PEM",
+    ),
+    "a token": (
+        lambda *_: "s3cr3t-token",
+        "auth cannot be read: No such file or directory; pass the certificate and its key as the "
+        "path of a file, or as PEM",
     ),
     "a file without PEM": (
         lambda mine, _, folder: _files(mine, folder, certificate=__file__),
-        "the certificate: there is no certificate in PEM in what was given",
+        "auth['certificate']: there is no certificate in PEM in what was given",
     ),
     "no key": (
         lambda mine, *_: {"certificate": mine.certificate},
-        "the certificate: there is no private key in PEM in what was given",
+        "auth['certificate']: there is no private key in PEM in what was given",
     ),
     "two certificates": (
         lambda mine, *_: {"certificate": mine.certificate, "key": mine.certificate},
-        "the key: there is no private key in PEM in what was given",
+        "auth['key']: there is no private key in PEM in what was given",
     ),
     "a key of another one": (
         lambda mine, yours, _: {"certificate": mine.certificate, "key": yours.key},
@@ -344,8 +351,24 @@ def test_what_cannot_be_used_is_said_at_once(
 def test_a_pipe_that_nobody_writes_blocks_nothing(mine: Issued, tmp_path: Path) -> None:
     """The loop would wait for ever."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="the key cannot be read: it is no file"):
+    with pytest.raises(ValueError, match=r"^auth\['key'\] cannot be read: it is no file; pass"):
         Dials().socket(auth={**mine.value, "key": str(tmp_path / "pipe")})
+
+
+def test_an_address_without_tls_is_that_of_its_source(clock: VirtualClock, mine: Issued) -> None:
+    """C33: what is wrong is what was given as url=, and not the credential."""
+    dials = Dials()
+    socket = Socket(
+        lambda: "ws://fake.test/", auth=mine.value, carrier=client_certificate(), transport=dials
+    )
+    socket.messages.subscribe()
+    clock.advance(0.1)
+    explained = socket.explain()
+    assert "url: client_certificate() goes with a wss:// address; this one is" in explained.why
+    assert explained.advice.startswith("look into what was given as url=")
+    assert "auth=" not in str(explained) and dials.requests == []
+    socket.close()
+    clock.advance(3.0)
 
 
 def test_where_it_does_not_go(mine: Issued) -> None:
