@@ -20,7 +20,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.errors import ProviderFailed, Unauthorized
+from rxsocket.errors import AddressFailed, ProviderFailed, Unauthorized
 from rxsocket.runtime.threads import as_exception, exit_soon, is_end_of, run_blocking
 from rxsocket.texts import LONGEST, printable
 from rxsocket.validation import accepting_one, is_async
@@ -235,18 +235,21 @@ def _described(error: BaseException) -> str:
 
 def credentials_from(
     source: Observable[Any],
+    read: Callable[[Any], Credential],
     first: Credential,
     changed: Callable[[Credential], None],
     failed: Callable[[Exception], None],
 ) -> Callable[[], abc.DisposableBase]:
     """Follow an Observable of credentials.
 
-    A value that is not a credential, and an error, go to ``failed``; completion changes nothing.
+    A value that cannot be used, and an error, go to ``failed``; completion changes nothing.
     What a replaying source repeats when it is subscribed to is no change; of what it replays, only
     the newest counts.
 
     Args:
         source: The Observable.
+        read: Makes a credential of a value; raises a ``TypeError``, a ``ValueError`` or an
+            ``AddressFailed`` for one that cannot be used. Called on any thread.
         first: The credential that it holds already, as far as is known.
         changed: Called with each credential that it emits.
         failed: Called with what went wrong.
@@ -261,8 +264,8 @@ def credentials_from(
     def on_next(value: Any) -> None:
         nonlocal last
         try:
-            credential = Credential.of(value, "auth (an Observable's value)")
-        except (TypeError, ValueError) as error:
+            credential = read(value)
+        except (TypeError, ValueError, AddressFailed) as error:
             failed(error.with_traceback(None))  # its frames hold the value (C28)
             return
         if replaying == threading.get_ident():

@@ -30,6 +30,7 @@ class SharedProvider(Provider):
         is_doubted: Whether it may have been: likewise. Then a call is made, once in 10 s.
         on_renewed: Called on the socket's loop with a credential that was not asked for.
         on_error: Called on the socket's loop with the failure of a refresh ahead of the expiry.
+        why_not: Says why the socket may not use a ticket; called on any thread.
 
     Attributes:
         is_awaiting: Whether the last answer was that there is no credential.
@@ -43,6 +44,7 @@ class SharedProvider(Provider):
         is_doubted: Callable[[Credential], bool],
         on_renewed: Callable[[Credential], None],
         on_error: Callable[[Exception], None],
+        why_not: Callable[[Credential], str | None],
     ) -> None:
         self._refresher = refresher
         self._loop = loop
@@ -50,6 +52,7 @@ class SharedProvider(Provider):
         self._is_doubted = is_doubted
         self._on_renewed = on_renewed
         self._on_error = on_error
+        self._why_not = why_not
         self._follower: Follower | None = None
         self._newest: IssuedToken | None = None
         self._pushed_after = 0
@@ -64,7 +67,9 @@ class SharedProvider(Provider):
 
     def follow(self) -> abc.DisposableBase:
         """Follow the renewals, until disposed."""
-        self._follower = Follower(self._refresher, self._loop, self._on_token, self._on_error)
+        self._follower = Follower(
+            self._refresher, self._loop, self._on_token, self._on_error, self._why_not
+        )
         return self._follower
 
     async def ask(self, ask: Ask) -> Credential:
@@ -77,6 +82,8 @@ class SharedProvider(Provider):
         newest = self._newest
         if newest is not None and newest.number > token.number:
             token = newest  # it came while the answer was on its way from another loop
+        if (why_not := self._why_not(token.credential)) is not None:  # others may
+            raise self._refresher.refused(why_not)
         self.is_awaiting = not token.credential.known
         return token.credential
 
@@ -93,6 +100,9 @@ class SharedProvider(Provider):
         return is_old and self._is_doubted(credential)
 
     def _on_token(self, token: IssuedToken) -> None:
+        if (why_not := self._why_not(token.credential)) is not None:  # others may
+            self._on_error(self._refresher.refused(why_not))
+            return
         self._newest = token
         if token.number > self._pushed_after:
             self._on_renewed(token.credential)

@@ -25,7 +25,7 @@ from rxsocket.auth.expiry import Expires, IssuedToken, issued_token
 from rxsocket.auth.masks import mask_of
 from rxsocket.auth.providers import Ask, ProviderFunction, Reason
 from rxsocket.auth.refresh_schedule import RefreshSchedule, WallClockTimer
-from rxsocket.errors import ProviderFailed, Unauthorized
+from rxsocket.errors import AddressFailed, ProviderFailed, Unauthorized
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import running_loop, wall_clock
 from rxsocket.texts import change_texts
@@ -126,7 +126,12 @@ class TokenRefresher:
         while outcome is None:
             with self._lock:
                 current = self.current
-                if current is not None and self._is_live() and not is_refused(current.credential):
+                if (
+                    current is not None
+                    and self._is_live()
+                    and not is_refused(current.credential)
+                    and self._why_useless(current.credential) is None
+                ):
                     return current
                 call = self._call or self._new_call(ask, is_here=is_here)
                 call.askers.append(follower)
@@ -136,10 +141,14 @@ class TokenRefresher:
                 raise ProviderFailed(f"the call of {self.name} was cancelled")
             is_here = True
         if isinstance(outcome, ProviderFailed):
-            raise ProviderFailed(*outcome.args)  # each with a traceback of its own
+            raise type(outcome)(*outcome.args)  # each with a traceback of its own
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def refused(self, why_not: str) -> AddressFailed:
+        """The failure of an answer that may not be used."""
+        return AddressFailed(f"what {self.name} returned: {why_not}")
 
     # --- for followers, on their loops
 
@@ -182,6 +191,14 @@ class TokenRefresher:
         if is_ahead:
             return self.due is not None and wall_clock(running_loop())() >= self.due
         return not self._is_live()
+
+    def _why_useless(self, credential: Credential) -> AddressFailed | None:
+        """Why no socket may use a ticket, if none may: to get it is to get nothing (C33)."""
+        if credential.address is None:
+            return None
+        reasons = [one.why_not(credential) for one in self.followers if not one.is_observer]
+        first = next(iter(reasons), None)
+        return None if first is None or None in reasons else self.refused(first)
 
     def _reason(self, is_ahead: bool) -> Ask:
         if is_ahead:
@@ -238,6 +255,8 @@ class TokenRefresher:
             if call is not self._call:
                 return
             self._call = None
+            if not task.cancelled() and error is None:
+                error = self._why_useless(task.result().credential)
             now = wall_clock(call.loop)()
             before = self.current
             if task.cancelled():  # by the end of its loop
@@ -283,6 +302,10 @@ class TokenRefresher:
             follower.reschedule()
 
 
+def _usable(credential: Credential) -> None:
+    """There is nothing against it."""
+
+
 class Follower(abc.DisposableBase):
     """A socket, or the observers, that follow a refresher until disposed, on a loop of their own.
 
@@ -292,6 +315,7 @@ class Follower(abc.DisposableBase):
         on_next: Called on it with each token that the follower has not asked for.
         on_error: Called on it with the failure of a call ahead of the expiry; ``None`` for
             observers, who never ask: for them a first call that fails is repeated.
+        why_not: Says why the socket may not use a ticket; called on any thread.
 
     Attributes:
         is_observer: Whether it stands for observers.
@@ -303,8 +327,10 @@ class Follower(abc.DisposableBase):
         loop: SocketLoop,
         on_next: Callable[[IssuedToken], None],
         on_error: Callable[[Exception], None] | None,
+        why_not: Callable[[Credential], str | None] = _usable,
     ) -> None:
         self.is_observer = on_error is None
+        self.why_not = why_not
         self._refresher = refresher
         self._loop = loop
         self._on_next = on_next

@@ -83,6 +83,10 @@ class Addresses:
             raise ValueError(f"{argument}: {why_not}")
         return address
 
+    def why_not(self, credential: Credential) -> str | None:
+        """Why a ticket may not be used here, in words; ``None`` if it may; from any thread."""
+        return None if credential.address is None else self._refusal(credential.address)
+
     def use_once(self, address: Address) -> None:
         """Let the next attempt dial this one; those after it take theirs from the source again."""
         self._once = address

@@ -15,7 +15,6 @@ themselves; here it is only told that what it was asked for came too late.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,9 +34,10 @@ from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.auth.strategies import Reconnect
 from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.options import SocketOptions
+from rxsocket.engine.pending_renewal import PendingRenewal
 from rxsocket.engine.renewal_request import RenewalRequest
 from rxsocket.engine.run_state import RunState
-from rxsocket.errors import IdentityChanged
+from rxsocket.errors import AddressFailed, IdentityChanged
 from rxsocket.events import Cause, SourceFailed
 from rxsocket.hooks import Hooks
 from rxsocket.publishing.publisher import Publisher
@@ -211,13 +211,14 @@ class AuthManager:
                 lambda credential: credential == self._run_state.doubted,
                 self._on_renewed,
                 self.on_failure,
+                self._addresses.why_not,
             )
             return shared, shared.follow
         if _is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
             first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
             changed, failed = self._on_source_next, self.on_failure
-            return first, credentials_from(auth, first, changed, failed)
+            return first, credentials_from(auth, self._emitted, first, changed, failed)
         if callable(auth):
             return FunctionProvider(auth, self._options.auth_timeout), _follow_nothing
         return self._credential(auth, "auth"), _follow_nothing
@@ -230,6 +231,14 @@ class AuthManager:
         if credential.has_value:
             value, cursor = credential.reveal(), self._hooks.cursor()
             self._options.check(value, credential.address, cursor)
+        return credential
+
+    def _emitted(self, value: Any) -> Credential:
+        """What an Observable emitted, if it can be used: it is nothing that may close anything."""
+        argument = "auth (an Observable's value)"
+        credential = Credential.of(value, argument)
+        if (why_not := self._addresses.why_not(credential)) is not None:
+            raise AddressFailed(f"{argument}: {why_not}")
         return credential
 
     def _on_source_next(self, credential: Credential) -> None:
@@ -383,95 +392,6 @@ class AuthManager:
             error = without_frames(change_texts(raised, mask_of((current, _shown(following)))))
             self._publisher.report("identity=", "auth", error, detached=False)
             return False
-
-
-class PendingRenewal:
-    """The newest credential that came without being asked for, until it is used (C12, C15).
-
-    ::
-
-        renewed     ----B------------------------------C-----------------
-        open        A======|  opened   A? B=====|              B=========
-                           only once open for stable_after      C
-
-    A connection follows a renewal once it has been open for ``stable_after``, or for half of what
-    was left of its own credential when it opened. Until then it is not needed: an attempt takes the
-    newest credential anyway. And a server that refuses each of them must not be dialled each time
-    that one of many sockets had a new one issued.
-
-    Args:
-        loop: Where the socket lives.
-        publisher: Knows the state, and the credential in use.
-        stable_after: Seconds.
-        expires_at: When a credential expires, as wall time, if that is known.
-        is_needed: Whether a socket that is not open has no other way to the next credential.
-        use: Makes the change.
-    """
-
-    def __init__(
-        self,
-        loop: SocketLoop,
-        publisher: Publisher,
-        stable_after: float,
-        expires_at: Callable[[Credential], float | None],
-        is_needed: Callable[[], bool],
-        use: Callable[[Credential], None],
-    ) -> None:
-        self._loop = loop
-        self._publisher = publisher
-        self._stable_after = stable_after
-        self._expires_at = expires_at
-        self._is_needed = is_needed
-        self._use = use
-        self._newest: Credential | None = None
-        self._may_follow_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def on_next(self, credential: Credential) -> None:
-        self._newest = credential
-        self._consider()
-
-    def on_opened(self) -> None:
-        expires_at = self._expires_at(self._publisher.auth.value)
-        left = None if expires_at is None else max(0.0, expires_at - self._loop.wall_time())
-        wait = self._stable_after if left is None else min(self._stable_after, left / 2)
-        self._may_follow_at = self._loop.event_loop.time() + wait
-        self._consider()
-
-    def forget(self) -> None:
-        """Something newer was pushed, or the socket stopped."""
-        self._newest = None
-        self._cancel_timer()
-
-    def _consider(self) -> None:
-        self._cancel_timer()
-        newest = self._newest
-        if newest is None:
-            return
-        if self._publisher.state.value is not State.OPEN:
-            if self._is_needed():
-                self._use_now(newest)
-        elif newest == self._publisher.auth.value:
-            self._newest = None
-        else:
-            self._use_in_time(newest)
-
-    def _use_in_time(self, credential: Credential) -> None:
-        loop = self._loop.event_loop
-        wait = self._may_follow_at - loop.time()
-        if wait <= 0 or not credential.known:
-            self._use_now(credential)
-        else:
-            self._timer = loop.call_later(wait, lambda: self._loop.run(self._consider))
-
-    def _use_now(self, credential: Credential) -> None:
-        self._newest = None
-        self._use(credential)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 _NOTHING = Disposable()

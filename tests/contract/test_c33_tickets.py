@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+from collections.abc import Callable
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
 from network_stage import MakeStage
-from reactivex.subject import BehaviorSubject
+from reactivex.subject import BehaviorSubject, ReplaySubject
 from scene import A
 
 from rxsocket import (
@@ -23,12 +26,14 @@ from rxsocket import (
     Reason,
     Renewed,
     Socket,
+    SourceFailed,
     State,
     Ticket,
     endpoint,
     handover,
     header,
     in_band,
+    reconnect,
     refreshing,
 )
 from rxsocket.testing import VirtualClock, accept, fake, reject
@@ -182,6 +187,148 @@ def test_one_for_a_host_that_is_not_allowed_fails_at_once(clock: VirtualClock) -
         finally:
             held.dispose()
             clock.advance(2.0)
+
+
+GOOD = Ticket("wss://a.test/", auth="t1")
+EVIL = Ticket("wss://evil.test/?k=s3cret", auth="t2")
+STRATEGIES: dict[str, Any] = {
+    "reconnect": reconnect(),
+    "handover": handover(ready="open"),
+    "in band": in_band(lambda token: f"AUTH {token}"),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_one_that_may_not_be_used_closes_nothing(
+    stage: MakeStage, clock: VirtualClock, name: str
+) -> None:
+    """An Observable's is a ``SourceFailed``; the credential stays, and the next one is taken."""
+    source: Any = ReplaySubject(5)
+    source.on_next(GOOD)
+    source.on_next(EVIL)
+    on = stage(FIRST, auth=source, on_auth_change=STRATEGIES[name], identity=lambda _: "me")
+    clock.advance(10.0)
+    source.on_next(EVIL)
+    clock.advance(10.0)
+    failed = on.of(SourceFailed)
+    assert [(type(one.error), one.argument) for one in failed] == [(AddressFailed, "auth")] * 2
+    text = "auth (an Observable's value): the host 'evil.test' is not allowed, only a.test"
+    assert str(failed[0].error).startswith(text)
+    assert on.hosts == ["a.test"] and on.of(Closed) == [] and on.socket.auth.value == GOOD
+    assert "s3cret" not in repr(on.entries) + str(on.socket.explain())
+    on.network.drop()
+    clock.advance(3.0)
+    source.on_next(Ticket("wss://a.test/2", auth="t3"))
+    clock.advance(10.0)
+    assert [one.path for one in on.network.handshakes] == ["/", "/", "/2"]
+
+
+def test_an_observable_that_has_no_other(stage: MakeStage, clock: VirtualClock) -> None:
+    """The socket goes on waiting for a credential."""
+    source: Any = ReplaySubject(1)
+    source.on_next(EVIL)
+    on = stage(FIRST, auth=source)
+    clock.advance(10.0)
+    assert len(on.of(SourceFailed)) == 1 and on.socket.state.value is State.AWAITING_AUTH
+    source.on_next(GOOD)
+    clock.advance(1.0)
+    assert on.hosts == ["a.test"]
+
+
+class Answers:
+    """A provider of tickets whose lifetime is 400 s; ``good`` says which calls get good ones.
+
+    Attributes:
+        at: When each call was made.
+    """
+
+    def __init__(self, clock: VirtualClock, good: Callable[[int], bool]) -> None:
+        self._clock, self._good = clock, good
+        self.at: list[float] = []
+        self.tickets = refreshing(
+            self._fetch, credential=lambda answer: answer["ticket"], random=Random(1)
+        )
+
+    def _fetch(self) -> dict[str, Any]:
+        self.at.append(self._clock.time())
+        number = len(self.at)
+        where = "wss://a.test/" if self._good(number) else "wss://evil.test/"
+        return {"ticket": Ticket(where, auth=f"t{number}"), "expires_in": 400}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_refresh_that_gives_one_has_failed(
+    stage: MakeStage, clock: VirtualClock, name: str
+) -> None:
+    """It is asked again with the usual delays, and the connection is left alone meanwhile."""
+    answers = Answers(clock, lambda number: number == 1 or number > 4)
+    on = stage(
+        FIRST, auth=answers.tickets, on_auth_change=STRATEGIES[name], identity=lambda _: "me"
+    )
+    clock.advance(199.0)
+    assert len(answers.at) == 2
+    clock.advance(10.0)
+    assert len(answers.at) >= 3
+    failed = on.of(SourceFailed)
+    known = [(AddressFailed, "auth")] * (len(answers.at) - 1)
+    assert [(type(one.error), one.argument) for one in failed] == known
+    assert "what <Provider" in str(failed[0].error)
+    assert "the host 'evil.test' is not allowed, only a.test" in str(failed[0].error)
+    assert on.hosts == ["a.test"] and on.of(Closed) == []
+    assert [one.credential for one in on.network.handshakes] == ["t1"]
+    clock.advance(30.0)
+    waits = [after - before for before, after in pairwise(answers.at[1:])]
+    assert len(answers.at) == 5 and all(5.0 <= wait <= 10.0 for wait in waits)
+    assert on.socket.auth.value == Ticket("wss://a.test/", auth="t5")
+    assert on.of(ConnectFailed) == []
+
+
+def test_a_link_that_is_lost_meanwhile(stage: MakeStage, clock: VirtualClock) -> None:
+    """The one that is still valid is used; once it has expired, each attempt asks."""
+    answers = Answers(clock, lambda number: number == 1 or number > 45)
+    on = stage(FIRST, auth=answers.tickets)
+    clock.advance(200.0)
+    on.network.drop()
+    clock.advance(10.0)
+    assert [one.credential for one in on.network.handshakes] == ["t1"] * 2
+    clock.advance(200.0)
+    on.network.drop()
+    clock.advance(60.0)
+    assert {type(event.error) for event in on.of(ConnectFailed)} == {AddressFailed}
+    assert len(on.hosts) == 2
+    clock.advance(600.0)
+    assert on.socket.state.value is State.OPEN and set(on.hosts) == {"a.test"}
+
+
+def test_a_first_answer_that_may_not_be_used(stage: MakeStage, clock: VirtualClock) -> None:
+    """The attempt fails, and the next one asks again."""
+    answers = Answers(clock, lambda number: number > 3)
+    on = stage(FIRST, auth=answers.tickets)
+    clock.advance(20.0)
+    assert answers.at == [0.0, 2.0, 6.0, 14.0]
+    assert [type(event.error) for event in on.of(ConnectFailed)] == [AddressFailed] * 3
+    assert "is not allowed, only a.test" in on.failures[0]
+    assert on.socket.state.value is State.OPEN and on.hosts == ["a.test"]
+
+
+def test_of_sockets_that_share_one_each_decides(stage: MakeStage, clock: VirtualClock) -> None:
+    """What one may use is a refresh; another one keeps what it has, and asks for no more."""
+    answers = Answers(clock, lambda number: number == 1)
+    on = stage(FIRST, auth=answers.tickets)
+    other = stage(endpoint(FIRST, hosts=["evil.test"]), auth=answers.tickets)
+    clock.advance(300.0)
+    assert len(answers.at) == 2
+    assert other.hosts == ["a.test", "evil.test"]
+    assert on.hosts == ["a.test"] and on.of(Closed) == [] and len(on.of(SourceFailed)) == 1
+    on.network.drop()
+    clock.advance(20.0)
+    assert set(on.hosts) == {"a.test"} and len(on.of(ConnectFailed)) > 1
+    assert len(answers.at) == 2 and other.hosts == ["a.test", "evil.test"]
+    other.socket.close()
+    clock.advance(5.0)
+    assert len(answers.at) == 2
+    clock.advance(60.0)
+    assert len(answers.at) > 2 and set(on.hosts) == {"a.test"}
 
 
 def test_a_ticket_does_not_leave_the_process() -> None:

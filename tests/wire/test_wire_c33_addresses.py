@@ -34,6 +34,7 @@ from rxsocket import (
     handover,
     header,
     history,
+    refreshing,
 )
 from rxsocket.testing import accept, reject, server
 
@@ -104,6 +105,30 @@ def test_a_connection_moves_without_a_gap() -> None:
         first.wait_for(lambda s: s.live == 0)
         assert [handshake.credential for handshake in second.handshakes] == ["t"]
         socket.close().result(5)
+
+
+def test_tickets_for_elsewhere_close_nothing() -> None:
+    """An Observable's is reported, and of ``refreshing()`` asked for again."""
+    with server() as peer, server() as other:
+        elsewhere = Ticket(f"{on_localhost(other.url)}?k=1", auth="t")
+        source: BehaviorSubject[Ticket] = BehaviorSubject(Ticket(peer.url, auth="t"))
+        socket = Socket(peer.url, auth=source, backoff=quick())
+        watch = Watch(socket)
+        watch.wait(Opened)
+        source.on_next(elsewhere)
+        failed = watch.wait(SourceFailed)
+        assert isinstance(failed.error, AddressFailed) and failed.argument == "auth"
+        source.on_next(Ticket(f"{peer.url}2", auth="t"))
+        watch.wait(Opened, count=2)
+        assert [event.cause for event in watch.of(Closed)] == [Cause.AUTH_CHANGED]
+        socket.close().result(5)
+        answers = iter([elsewhere, elsewhere, Ticket(peer.url, auth="u")])
+        socket = Socket(peer.url, auth=refreshing(lambda: next(answers)), backoff=quick())
+        watch = Watch(socket)
+        assert watch.wait(Opened).attempts == 3
+        assert {type(event.error) for event in watch.of(ConnectFailed)} == {AddressFailed}
+        socket.close().result(5)
+        assert other.dials == 0
 
 
 def test_the_next_address_takes_over() -> None:
