@@ -120,7 +120,8 @@ class Socket(Generic[T, S]):
         on_auth_change: What a new credential does to an open connection: ``reconnect()``,
             ``handover()`` or ``in_band()`` (C13).
         identity: Who a credential's value is; two that are the same somebody are a renewal (C14).
-            Left out: JSON Web Tokens with the same ``sub`` are, and what ``refreshing()`` renews.
+            It is ``""`` of a ``Ticket`` without ``auth``. Left out: JSON Web Tokens with the same
+            ``sub`` are, and what ``refreshing()`` renews.
         max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
             servers that cut long ones. A little earlier, so that not all are at once.
         rejected: Given a message that came before the connection was stable, not decoded, whether

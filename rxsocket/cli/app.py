@@ -64,6 +64,10 @@ Examples:
 
   rxsocket listen wss://example.com/feed --auth token=prompt --header --json | jq .
 
+  rxsocket listen wss://host/feed --certificate --auth certificate=file:me.pem
+
+  rxsocket listen unix:/run/feed.sock:/feed
+
 Exit codes: 0 the server completed the stream, or COUNT was reached; 1 the socket failed; 2 wrong
 usage; 130 Ctrl-C.
 """

@@ -33,6 +33,8 @@ def test_without_the_extra_one_line_says_how_to_get_it(missing: str) -> None:
         (("--version",), "rxsocket "),
         (("--help",), "listen"),
         (("listen", "--help"), "KEY=SOURCE"),
+        (("listen", "--help"), "--certificate --auth certificate=file:me.pem"),
+        (("listen", "--help"), "rxsocket listen unix:/run/feed.sock:/feed"),
         (("demo", "--help"), "verified"),
         (("record", "--help"), "Exit codes: 0"),
         (("replay", "--help"), "Exit codes: 0"),

@@ -26,6 +26,7 @@ from rxsocket import (
     Opened,
     Socket,
     State,
+    Ticket,
     carrier,
     cursor,
     first_message,
@@ -469,6 +470,40 @@ def test_it_sees_what_observers_see(clock: VirtualClock, scene: Make) -> None:
 
 
 # --- another identity
+
+
+OPAQUE: dict[str, Any] = {
+    "a token": "another-one",
+    "a Ticket": Ticket("ws://fake.test/"),
+}
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+@pytest.mark.parametrize("says", ["nothing", "me", "raises"])
+def test_what_says_of_nobody_is_another_identity(
+    clock: VirtualClock, caplog: Any, name: str, says: str
+) -> None:
+    """C14: an opaque token, and a Ticket without one, unless identity= says who it is."""
+    values: list[Any] = []
+
+    def identity(value: Any) -> Any:
+        values.append(value)
+        return "me" if says == "me" else value["user"]
+
+    feed = Feed(numbered_fake(), identity=None if says == "nothing" else identity)
+    clock.advance(1.0)
+    places: list[Any] = []
+    feed.socket.cursor.subscribe(places.append)
+    feed.socket.set_auth(OPAQUE[name])
+    clock.advance(1.0)
+    assert (None in places) == (says != "me")
+    if says == "me":
+        assert values[-1] == ("another-one" if name == "a token" else "")
+    failed = [event for event in feed.problems if isinstance(event, ObserverFailed)]
+    assert len(failed) == (says == "raises")
+    said = "observer identity= of auth raised TypeError: "
+    assert any(said in record.getMessage() for record in caplog.records) == bool(failed)
+    feed.end(clock)
 
 
 def test_another_identity_begins_without_a_place(clock: VirtualClock) -> None:
