@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket as sockets
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -562,7 +563,7 @@ def test_pings_of_a_peer_that_does_not_read(transport: str) -> None:
             peer = Peer(tcp_socket)
             peer.read_request()
             peer.send(peer.answer)
-            tcp_socket.settimeout(5)
+            tcp_socket.settimeout(45)
             pings = frame(b"p" * 125, 9) * 1000
             with suppress(OSError):
                 while sent < 30_000_000:
@@ -570,30 +571,31 @@ def test_pings_of_a_peer_that_does_not_read(transport: str) -> None:
                     sent += len(pings)
             loop.call_soon_threadsafe(stop.set)
 
-        listening = sockets.create_server(("127.0.0.1", 0))
-        host, port = listening.getsockname()
-
         def serve() -> None:
             tcp_socket, _ = listening.accept()
-            tcp_socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-            flood(tcp_socket)
-            held.append(tcp_socket)
+            with tcp_socket:
+                tcp_socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+                flood(tcp_socket)
+                looked_at.wait(60)
 
-        held: list[sockets.socket] = []
-        serving = loop.run_in_executor(None, serve)
-        async with dialled(transport, f"ws://{host}:{port}/") as made:
-            link: Any = await made.link
-            await asyncio.wait_for(stop.wait(), 45)
-            connection = getattr(link, "_connection", link)
-            writer = (
-                connection.transport
-                if transport == "websockets"
-                else (connection._transport.underlying_transport)
-            )
-            assert sent >= 30_000_000
-            assert 0 < writer.get_write_buffer_size() < 2_000_000
-        await serving
-        held[0].close()
-        listening.close()
+        looked_at = threading.Event()
+        with sockets.create_server(("127.0.0.1", 0)) as listening:
+            host, port = listening.getsockname()
+            serving = loop.run_in_executor(None, serve)
+            try:
+                async with dialled(transport, f"ws://{host}:{port}/") as made:
+                    link: Any = await made.link
+                    await asyncio.wait_for(stop.wait(), 60)
+                    connection = getattr(link, "_connection", link)
+                    writer = (
+                        connection.transport
+                        if transport == "websockets"
+                        else (connection._transport.underlying_transport)
+                    )
+                    assert sent >= 30_000_000
+                    assert 0 < writer.get_write_buffer_size() < 2_000_000
+            finally:
+                looked_at.set()
+                await serving
 
     run(main)
