@@ -563,10 +563,10 @@ def test_pings_of_a_peer_that_does_not_read(transport: str) -> None:
             peer = Peer(tcp_socket)
             peer.read_request()
             peer.send(peer.answer)
-            tcp_socket.settimeout(45)
+            tcp_socket.settimeout(9)
             pings = frame(b"p" * 125, 9) * 1000
             with suppress(OSError):
-                while sent < 30_000_000:
+                while sent < 8_000_000:
                     tcp_socket.sendall(pings)
                     sent += len(pings)
             loop.call_soon_threadsafe(stop.set)
@@ -585,14 +585,14 @@ def test_pings_of_a_peer_that_does_not_read(transport: str) -> None:
             try:
                 async with dialled(transport, f"ws://{host}:{port}/") as made:
                     link: Any = await made.link
-                    await asyncio.wait_for(stop.wait(), 60)
+                    await asyncio.wait_for(stop.wait(), 9)
                     connection = getattr(link, "_connection", link)
                     writer = (
                         connection.transport
                         if transport == "websockets"
                         else (connection._transport.underlying_transport)
                     )
-                    assert sent >= 30_000_000
+                    assert sent >= 8_000_000
                     assert 0 < writer.get_write_buffer_size() < 2_000_000
             finally:
                 looked_at.set()
