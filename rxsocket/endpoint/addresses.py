@@ -16,7 +16,7 @@ from reactivex import abc
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.providers import Ask
-from rxsocket.endpoint.endpoint import Endpoint
+from rxsocket.endpoint.endpoint import Endpoint, address_of
 from rxsocket.endpoint.hosts import is_allowed, shown
 from rxsocket.endpoint.sources import GivenAddresses, given_addresses
 from rxsocket.errors import AddressFailed
@@ -77,7 +77,7 @@ class Addresses:
             TypeError: If it is not a string.
             ValueError: If it cannot be used, or may not be dialled.
         """
-        address = url if isinstance(url, Address) else Address.parse(url, argument)
+        address = url if isinstance(url, Address) else address_of(url, argument)
         why_not = self._refusal(address)
         if why_not is not None:
             raise ValueError(f"{argument}: {why_not}")

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeGuard
 from reactivex import Observable
 from reactivex.subject import BehaviorSubject
 
+from rxsocket.auth.credentials import Credential
 from rxsocket.auth.providers import Ask
 from rxsocket.endpoint.hosts import allowed_host
 from rxsocket.url import Address
@@ -132,22 +133,40 @@ def endpoint(
     return made
 
 
+def address_of(value: Any, argument: str) -> Address:
+    """The address that somebody gave.
+
+    Raises:
+        TypeError: If it is not a string; the text says where tickets go.
+        ValueError: If it cannot be used.
+    """
+    if isinstance(value, Credential):
+        kind = type(value).__name__
+        raise TypeError(
+            f"{argument}: this is a {kind}, which is given as auth= or returned by a function that "
+            "is; give a string such as 'wss://example.com/feed' here"
+        )
+    return Address.parse(value, argument)
+
+
 def _endpoint(
     source: Any,
     argument: str,
     **more: Any,
 ) -> Endpoint:
     if isinstance(source, str):
-        return Endpoint(Address.parse(source, argument), **more)
+        return Endpoint(address_of(source, argument), **more)
     if _is_observable(source):
         if is_behavior(source):
-            Address.parse(source.value, f"{argument} (the value of the BehaviorSubject)")
+            address_of(source.value, f"{argument} (the value of the BehaviorSubject)")
         name = "<Endpoint of an Observable>"
         return Endpoint(None, pushed_by=source, name=name, **more)
     if callable(source):
         accepting_one(argument, source)
         name = f"<Endpoint {getattr(source, '__qualname__', type(source).__name__)}>"
         return Endpoint(None, asked=source, name=name, **more)
+    if isinstance(source, Credential):
+        address_of(source, argument)
     if not is_list(source):
         raise TypeError(
             f"{argument}: pass a string such as 'wss://example.com/feed', a list of these, a "
@@ -155,7 +174,7 @@ def _endpoint(
         )
     if not source:
         raise ValueError(f"{argument}: the list is empty; pass at least one address")
-    listed = [Address.parse(one, f"{argument}[{index}]") for index, one in enumerate(source)]
+    listed = [address_of(one, f"{argument}[{index}]") for index, one in enumerate(source)]
     if any(one.secure for one in listed):
         for index, one in enumerate(listed):
             if not (one.secure or one.is_unix):
@@ -190,7 +209,11 @@ def _local(local: Any) -> tuple[str, int]:
     host, port = local if is_list(local) and len(local) == 2 else (local, 0)
     if not isinstance(host, str):
         raise TypeError(f"{argument}: pass a host such as '192.0.2.7', or a host and a port")
-    if not host or host.count(":") == 1 or "]:" in host:
+    if not host.strip():
+        raise ValueError(
+            f"{argument}: pass a host of this machine such as '192.0.2.7', or leave it out"
+        )
+    if host.count(":") == 1 or "]:" in host:
         raise ValueError(f"{argument}: pass the port beside the host: ('192.0.2.7', 8080)")
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"{argument}[1]: pass a port, not {type(port).__name__}")

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.providers import Ask, ProviderFunction, SharedCall
-from rxsocket.endpoint.endpoint import Endpoint, is_behavior
+from rxsocket.endpoint.endpoint import Endpoint, address_of, is_behavior
 from rxsocket.errors import AddressFailed, Unauthorized
 from rxsocket.explain.causes import kind_and_text
 from rxsocket.runtime.loop import SocketLoop
@@ -89,7 +89,7 @@ class AskedAddresses(GivenAddresses):
         self._call.cancel()
 
     def _read(self, answer: Any) -> Address:
-        return Address.parse(answer, f"what {self._call.name} returned")
+        return address_of(answer, "url (what it returned)")
 
 
 class FollowedAddresses(GivenAddresses):
@@ -182,7 +182,7 @@ class FollowedAddresses(GivenAddresses):
         failed: Callable[[Exception], None],
     ) -> None:
         try:
-            address = Address.parse(value, f"what {self._name} emitted")
+            address = address_of(value, f"url (what {self._name} emitted)")
             why_not = self._refusal(address)
         except (TypeError, ValueError) as error:
             address, why_not = None, str(error)

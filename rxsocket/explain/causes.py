@@ -137,6 +137,12 @@ PROXY = (
 )
 """What helps when an attempt through a proxy failed so."""
 
+OF_OURS: Mapping[str, str] = {
+    "local_address ": "check local_address= of endpoint(): it names an address of this machine",
+    "unix socket '": "check that the server runs, and the path in the URL",
+}
+"""What helps when a text of ours says what the network failed at."""
+
 CAUSES: Mapping[Cause, str] = {
     Cause.LOST: "",  # it happens, and the socket sees to it
     Cause.SILENT: "check the network; a peer that is merely slow needs a longer ping_timeout=",
@@ -244,6 +250,8 @@ def failure(error: Exception) -> str:
         case HandshakeRefused(status=status):
             number = f"HTTP {status}"
             return describe(error).replace(number, f"{number}{_phrase(status)}", 1)
+        case OSError() if _about_ours(error):
+            return error.strerror or describe(error)
         case ConnectionRefusedError():
             return f"nothing listens at that address ({error.strerror or describe(error)})"
         case ssl.SSLCertVerificationError():
@@ -267,6 +275,12 @@ def failure(error: Exception) -> str:
             return describe(error)
 
 
+def _about_ours(error: Exception) -> str:
+    """What helps against an error of the network whose text is ours; empty for others."""
+    text = str(error) if isinstance(error, OSError) else ""
+    return next((advice for what, advice in OF_OURS.items() if what in text), "")
+
+
 def advice_about(error: Exception) -> str:
     """What helps against a failed attempt; empty when only time does."""
     if isinstance(error, HandshakeRefused):
@@ -275,12 +289,16 @@ def advice_about(error: Exception) -> str:
         if error.status < 400:
             return "use the URL that it redirects to"
         return STATUSES.get(error.status, "")
+    if ours := _about_ours(error):
+        return ours
     if getattr(error, "proxy", None) and isinstance(error, (OSError, HandshakeInvalid)):
         return PROXY
     if getattr(error, "certificate", False):
         return CHECK_CERTIFICATE
     if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CLIENT_CERTIFICATE:
         return "pass carrier=client_certificate(), and as auth= one that it trusts"
+    if isinstance(error, Unauthorized) and error.argument == "url":
+        return "call reconnect() to ask it again, or set_auth(...) with another credential"
     for cls in type(error).__mro__:
         if cls in EXCEPTIONS:
             return EXCEPTIONS[cls]

@@ -56,11 +56,21 @@ async def reachable_from(
     Raises:
         OSError: If there is none.
     """
-    from_each = {one[0]: one[4] for one in reversed(await addresses(*local))}
+    from_each = {one[0]: one[4] for one in reversed(await _addresses_here(*local))}
     reached = [one for one in found if one[0] in from_each]
     if not reached:
         raise OSError(f"no address of {host!r} can be reached from local_address {local[0]!r}")
     return reached, from_each
+
+
+async def _addresses_here(host: str, port: int) -> Sequence[AddressInfo]:
+    failure: socket.gaierror
+    try:
+        return await addresses(host, port)
+    except socket.gaierror as error:
+        text = f"local_address {host!r} cannot be used: {error.strerror}"
+        failure = socket.gaierror(error.errno, text)
+    raise failure
 
 
 async def open_unix(path: str) -> socket.socket:
@@ -71,12 +81,21 @@ async def open_unix(path: str) -> socket.socket:
     """
     unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     unix.setblocking(False)
+    failure: OSError
     try:
         await _connect(unix, path)
+        return unix
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        text = f"nothing listens at the unix socket {path!r}: {error.strerror}"
+        failure = type(error)(error.errno, text)
+    except OSError as error:
+        text = f"cannot connect to the unix socket {path!r}: {error.strerror or error}"
+        failure = type(error)(error.errno, text)
     except BaseException:
         unix.close()
         raise
-    return unix
+    unix.close()
+    raise failure
 
 
 def server_name(host: str) -> str:

@@ -27,6 +27,7 @@ from rxsocket import (
     Socket,
     SourceFailed,
     State,
+    Ticket,
     Unauthorized,
     Waiting,
     endpoint,
@@ -111,6 +112,7 @@ BAD_ANSWERS: dict[str, tuple[Any, str]] = {
     "no address": ("example.com", "not a WebSocket address; begin it with ws:// or wss://"),
     "http": ("https://example.com/", "pass wss:// instead of https://"),
     "bytes": (b"ws://a.test/", "not bytes"),
+    "a ticket": (Ticket(FIRST), "this is a Ticket, which is given as auth="),
 }
 
 
@@ -131,6 +133,7 @@ def test_what_is_no_address_is_a_failed_attempt(
     (failed,) = on.of(ConnectFailed)
     assert isinstance(failed.error, AddressFailed)
     assert "where" in str(failed.error) and text in str(failed.error)
+    assert "failed: url (what it returned): " in str(failed.error)
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyError("url"), SystemExit(3), OSError()])
@@ -183,6 +186,10 @@ def test_it_may_give_up(stage: MakeStage, clock: VirtualClock) -> None:
     assert on.network.dials == 0
     text = str(on.socket.explain())
     assert "the function given as url= gave up: the API key is not valid" in text
+    assert "you can: call reconnect() to ask it again" in text
+    on.socket.reconnect()
+    clock.advance(10.0)
+    assert len(on.of(Rejected)) == 2
 
 
 def test_an_attempt_that_is_overtaken_leaves_one_call(
@@ -427,6 +434,13 @@ def test_what_it_emits_at_once_is_what_to_begin_with(
     began = [one.cause for one in history(again.socket) if isinstance(one, Connecting)]
     assert began == [Cause.STARTED] * 2
     held.dispose()
+
+
+@pytest.mark.parametrize("given", [Ticket(FIRST), BehaviorSubject(Ticket(FIRST)), [Ticket(FIRST)]])
+def test_a_ticket_is_no_address(given: Any) -> None:
+    """It is given as ``auth=``; the error says so."""
+    with pytest.raises(TypeError, match="this is a Ticket, which is given as auth="):
+        Socket(given)
 
 
 def test_what_it_may_not_emit_is_reported(stage: MakeStage, clock: VirtualClock) -> None:

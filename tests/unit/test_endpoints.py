@@ -33,7 +33,12 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "hosts: none": (URL, {"hosts": []}, ValueError, "endpoint(hosts): the list is empty"),
     "subdomains": (URL, {"subdomains": 1}, TypeError, "endpoint(subdomains): pass True or False"),
     "local: a number": (URL, {"local_address": 7}, TypeError, "endpoint(local_address): pass a"),
-    "local: nothing": (URL, {"local_address": ""}, ValueError, "endpoint(local_address): pass the"),
+    "local: nothing": (
+        URL,
+        {"local_address": ""},
+        ValueError,
+        "endpoint(local_address): pass a host",
+    ),
     "local: one text": (
         URL,
         {"local_address": "192.0.2.7:80"},

@@ -293,6 +293,26 @@ def test_the_table_of_closes(event: Closed, text: str, advice: str) -> None:
             "check that the server runs, and the port in the URL",
         ),
         (
+            socket.gaierror(-2, "local_address 'nowhere' cannot be used: unknown"),
+            "local_address 'nowhere' cannot be used: unknown",
+            "check local_address= of endpoint(): it names an address of this machine",
+        ),
+        (
+            socket.gaierror(-2, "no address found for 'local_address': unknown"),
+            "no address found for 'local_address': unknown",
+            "check the host name in the URL, and the network",
+        ),
+        (
+            OSError(99, "cannot connect from local_address ('203.0.113.9', 0): not ours"),
+            "cannot connect from local_address ('203.0.113.9', 0): not ours",
+            "check local_address= of endpoint(): it names an address of this machine",
+        ),
+        (
+            FileNotFoundError(2, "nothing listens at the unix socket '/run/a.sock': No such file"),
+            "nothing listens at the unix socket '/run/a.sock': No such file",
+            "check that the server runs, and the path in the URL",
+        ),
+        (
             ConnectionResetError(104, "Connection reset by peer"),
             "the network failed (Connection reset by peer)",
             "check the network",

@@ -235,6 +235,21 @@ def test_nothing_listens_there(place: str) -> None:
         socket.close().result(5)
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_unix_socket_at_which_nothing_listens(place: str, is_there: bool) -> None:
+    """It says which, and what to check; also of one that a server left behind."""
+    if is_there:
+        with sockets.socket(sockets.AF_UNIX) as left:
+            left.bind(place)
+    socket = Socket(f"unix:{place}:/", backoff=quick())
+    error = Watch(socket).wait(ConnectFailed).error
+    assert f"nothing listens at the unix socket '{place}'" in str(error)
+    explained = str(socket.explain())
+    assert f"nothing listens at the unix socket '{place}'" in explained
+    assert "check that the server runs, and the path in the URL" in explained
+    socket.close().result(5)
+
+
 def test_a_redirect_stays_at_the_unix_socket(place: str) -> None:
     """To another path of it; and no server can redirect to one."""
     with server(reject(302, {"Location": "http://localhost/there"}), path=place) as peer:
@@ -300,6 +315,7 @@ def test_a_port_is_used_again_and_again() -> None:
     [
         ("203.0.113.9", "cannot connect from local_address ('203.0.113.9', 0)"),
         ("::1", "no address of '127.0.0.1' can be reached from local_address '::1'"),
+        ("nowhere.invalid", "local_address 'nowhere.invalid' cannot be used"),
     ],
 )
 def test_an_address_that_is_not_ours_is_a_failed_attempt(local: str, text: str) -> None:
@@ -309,6 +325,7 @@ def test_an_address_that_is_not_ours_is_a_failed_attempt(local: str, text: str) 
         error = Watch(socket).wait(ConnectFailed).error
         assert isinstance(error, OSError) and text in str(error)
         assert peer.dials == 0
+        assert socket.explain().advice.startswith("check local_address= of endpoint()")
         socket.close().result(5)
 
 
