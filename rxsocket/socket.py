@@ -817,8 +817,8 @@ one again
         """
         history, state = self._publisher.history, self._publisher.state.value
         now, paused = self._engine.loop.wall_time(), self._publisher.read_gate.explain()
-        unsent = self._engine.outbox.explain()
-        return explain(history.events, state, now, history.forgotten, paused, unsent)
+        upcoming = self._engine.upcoming()
+        return explain(history.events, state, now, history.forgotten, paused, upcoming)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.

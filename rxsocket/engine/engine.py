@@ -187,6 +187,12 @@ class Engine:
             self.auth.on_failure(AddressFailed(as_read(refused)), "renew(url)")
         self.loop.run(lambda: self._renew(request, address))
 
+    def upcoming(self) -> str:
+        """What comes next while a connection is open, in words; from any thread."""
+        renewal = self.run_state.renewal
+        parts = ("" if renewal is None else renewal(), self.outbox.explain())
+        return "; ".join(filter(None, parts))
+
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         receipt = self._receipt()
         run_for(receipt, self.loop, lambda: self._close(code, reason, receipt))

@@ -160,6 +160,8 @@ class RunState:
         doubted: The last credential that may have been refused, by HTTP 400 for example.
         refused_retries: How often a credential that was accepted before was tried again after a
             refusal, since the last stable connection.
+        renewal: What says in words which renewal is to come, once one was asked for with a
+            deadline; called from any thread.
     """
 
     closing: ClosingConnections
@@ -175,6 +177,7 @@ class RunState:
     was_stable: bool = False
     doubted: Credential | None = None
     refused_retries: int = 0
+    renewal: Callable[[], str] | None = None
 
     def start(self) -> None:
         self.is_running = True

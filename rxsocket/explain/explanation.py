@@ -89,7 +89,7 @@ def explain(
     now: float,
     forgotten: Mapping[type[Event], int] = _NONE,
     paused: str = "",
-    unsent: str = "",
+    upcoming: str = "",
 ) -> Explanation:
     """Explain a state by what led to it.
 
@@ -99,7 +99,8 @@ def explain(
         now: The wall time, in seconds since the epoch.
         forgotten: How many of each kind the history has left out since a connection opened.
         paused: Who pauses reading, and for how long; empty while nobody does.
-        unsent: What waits for its turn to be sent; empty if nothing does (C36).
+        upcoming: What comes next while it is open: a renewal (C34), and what waits for its turn to
+            be sent (C36); empty if nothing does.
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -107,7 +108,7 @@ def explain(
         next: nothing, until somebody subscribes
         you can: subscribe to messages, or call connect()
     """
-    return _Explainer(tuple(history), state, now, forgotten, paused, unsent).explanation()
+    return _Explainer(tuple(history), state, now, forgotten, paused, upcoming).explanation()
 
 
 class _Explainer:
@@ -120,10 +121,10 @@ class _Explainer:
         now: float,
         forgotten: Mapping[type[Event], int],
         paused: str,
-        unsent: str,
+        upcoming: str,
     ) -> None:
         self._paused = paused
-        self._unsent = unsent
+        self._upcoming = upcoming
         self._history = history
         self._forgotten = forgotten
         self._state = state
@@ -182,7 +183,7 @@ class _Explainer:
                 next="a message, or the end of the link",
                 advice=CAUSES[Cause.STALE],
             )
-        return self._explained(doing=doing, why=self._why_open(opened), next=self._unsent)
+        return self._explained(doing=doing, why=self._why_open(opened), next=self._upcoming)
 
     def _way(self) -> str:
         """How it goes to the server, if not straight, and where, if that changes."""

@@ -111,8 +111,8 @@ def card_of(engine: Engine) -> Card:
     activity = recorder.activity(now - RATE_WINDOW)
     history, forgotten = publisher.history.events, publisher.history.forgotten
     redact, paused = activity.redact, publisher.read_gate.explain()
-    state, unsent = publisher.state.value, engine.outbox.explain()
-    explanation = asdict(explain(history, state, now, forgotten, paused, unsent))
+    state, upcoming = publisher.state.value, engine.upcoming()
+    explanation = asdict(explain(history, state, now, forgotten, paused, upcoming))
     explanation = {name: redact(value) for name, value in explanation.items()}
     explanation["notes"] = tuple(map(redact, explanation["notes"]))
     uses = activity.model.credentials

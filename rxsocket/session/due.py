@@ -17,6 +17,8 @@ from random import Random
 
 from rxsocket.engine.renewal_request import RenewalRequest
 from rxsocket.events import Cause
+from rxsocket.explain.causes import attempt_reason
+from rxsocket.explain.format import span
 
 JITTER = 0.5
 """Share of the time until the deadline over which the beginnings are spread."""
@@ -65,6 +67,13 @@ class Due:
         """Seconds until the connection must be left; ``None`` without a deadline."""
         is_there = self._late_at < float("inf")
         return max(0.0, self._late_at - self._loop.time()) if is_there else None
+
+    def explain(self) -> str:
+        """That it was asked for and has not begun yet, in words; from any thread."""
+        begins_in = self._begins_at - self._loop.time()
+        if not 0.0 < begins_in < float("inf"):
+            return ""
+        return f"another connection in {span(begins_in)}: {attempt_reason(Cause.RENEW, self.why)}"
 
     def set(self, cause: Cause) -> None:
         """It is due now."""

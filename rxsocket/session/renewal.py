@@ -67,6 +67,8 @@ class Renewals:
 
     def dispose(self) -> None:
         self._due.end()
+        if self._engine.run_state.renewal == self._due.explain:
+            self._engine.run_state.renewal = None
         self._cancel_age_timer()
         if self._handover is not None:
             self._handover.stop()
@@ -87,6 +89,7 @@ class Renewals:
         """A credential came that follows the one in use, or the same is to be used again."""
         source = update.source
         if update.request is not None:
+            self._engine.run_state.renewal = self._due.explain
             self._due.ask(
                 update.request, at_once=self._is_handing_over and update.request.elsewhere
             )

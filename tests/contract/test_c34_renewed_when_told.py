@@ -380,6 +380,31 @@ def test_no_time_at_all(clock: VirtualClock, scene: Make, name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_what_is_to_come_is_explained(clock: VirtualClock, scene: Make, name: str) -> None:
+    """During the jitter, too, nothing of it has happened yet; and only as long as it is to come."""
+    it = scene(auth=A, on_auth_change=STRATEGIES[name](), backoff=jitter(1.0))
+    clock.advance(10.0)
+    assert it.socket.explain().next == ""
+    it.socket.renew(within=8.0, why="GoAway")
+    clock.advance(1.0)
+    said = "another connection in 3.0 s: renew() was called: 'GoAway'"
+    assert it.socket.explain().next == said
+    assert said.replace("'", "&#x27;") in it.socket._repr_html_()
+    clock.advance(4.0)
+    assert it.names[-1] == "Opened" and it.socket.explain().next == ""
+    it.socket.renew(within=8.0)
+    clock.advance(0.5)
+    assert it.socket.explain().next == "another connection in 3.5 s: renew() was called"
+    it.peer.drop()  # that is the renewal
+    clock.advance(2.5)
+    assert it.socket.state.value is State.OPEN and it.socket.explain().next == ""
+    it.socket.renew(within=8.0)
+    it.socket.set_auth({"token": "another"})  # likewise
+    clock.advance(1.0)
+    assert it.socket.state.value is State.OPEN and it.socket.explain().next == ""
+
+
 # --- without a deadline, the old one is worth more than a refusal
 
 
