@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -40,8 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             del os.environ[name]  # clients of other libraries use them for loopback, too
+    if sys.flags.dev_mode:  # there asyncio says of any busy machine what took long
+        logging.getLogger("asyncio").addFilter(_is_no_slow_callback)
     if not config.pluginmanager.hasplugin("rxsocket"):  # a source tree that was not installed
         config.pluginmanager.import_plugin("rxsocket.testing.plugin")
+
+
+def _is_no_slow_callback(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Executing ")
 
 
 @pytest.fixture(autouse=True, scope="session")

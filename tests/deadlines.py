@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["AGAIN", "TooSlow", "stretched", "took", "within", "without_slow_callbacks"]
+__all__ = ["AGAIN", "DEBUGGING", "TooSlow", "stretched", "took", "within", "without_slow_callbacks"]
 
 LOAD = Path("/proc/loadavg")
 DEBUGGING = 15.0 if sys.flags.dev_mode else 1.0

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from deadlines import stretched
+from deadlines import DEBUGGING, stretched
 from numbered import NumberedServer
 
 from rxsocket import (
@@ -67,7 +67,7 @@ def test_twenty_cuts_lose_nothing_and_repeat_nothing(by_message: bool) -> None:
     """At 2,000 messages a second, wherever the link is cut; asked by address or first message."""
     told = first_message(lambda _, cursor: plain_json.dumps({"op": "resume", "seq": cursor}))
     moments = random.Random(38)
-    with numbered_server(rate=2000.0, by_message=by_message) as peer:
+    with numbered_server(rate=2000.0 / DEBUGGING, by_message=by_message) as peer:
         socket: Socket[Any, Any] = Socket(
             peer.url,
             auth="abcdefgh",
