@@ -183,9 +183,9 @@ class AuthManager:
         if (self.renewing or self._publisher.auth.value).address is not None:
             return
         is_awaiting = self._publisher.state.value in (State.AWAITING_AUTH, State.GATED)
-        if self._run_state.is_running and self._has_begun and not is_awaiting:
+        if self._run_state.is_running and not is_awaiting:
             self._run_state.dials_soon = True
-            source, cause = self.subject.value.source, Cause.ADDRESS_CHANGED
+            source, cause = self.subject.value.source, self._cause_of(Cause.ADDRESS_CHANGED)
             self.subject.on_next(AuthUpdate(source, cause, renews_connection=self._may_renew))
 
     def renew(self, request: RenewalRequest) -> None:
@@ -243,30 +243,23 @@ class AuthManager:
 
     def _on_source_next(self, credential: Credential) -> None:
         if self._is_starting:
-            self._begin_with(credential)  # it replays it
+            # What it replays is what to begin with.
+            self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
+            self._publisher.set_credential(credential)
         else:
             self._loop.run(lambda: self._follow_source(credential))
 
     def _follow_source(self, credential: Credential) -> None:
-        if credential == (self.renewing or self._publisher.auth.value):
-            return
-        if self._has_begun:
-            self._change(credential)
-        else:
-            self._begin_with(credential)
+        if credential != (self.renewing or self._publisher.auth.value):
+            self._change(credential, cause=self._cause_of(Cause.AUTH_CHANGED))
 
-    def _begin_with(self, credential: Credential) -> None:
-        self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
-        self._publisher.set_credential(credential)
+    def _cause_of(self, change: Cause) -> Cause:
+        """Why what a source says leads to an attempt: as the socket started, if none has begun.
 
-    @property
-    def _has_begun(self) -> bool:
-        """Whether anything has happened since the start.
-
-        What a source emits while it is subscribed to may come a little later, from a trampoline.
+        What it emits while it is subscribed to may come a little later, from a trampoline.
         """
         is_new = self._publisher.state.value in (State.IDLE, State.CLOSED)
-        return not (self._run_state.is_running and is_new)
+        return Cause.STARTED if is_new else change
 
     def on_failure(self, error: Exception, argument: str = "auth") -> None:
         """What gives credentials or addresses failed; from any thread."""
@@ -347,7 +340,12 @@ class AuthManager:
         self.subject.on_next(AuthUpdate(credential, Cause.STARTED))
         self._publisher.set_credential(credential)
 
-    def _change(self, credential: Credential, source: CredentialSource | None = None) -> None:
+    def _change(
+        self,
+        credential: Credential,
+        source: CredentialSource | None = None,
+        cause: Cause = Cause.AUTH_CHANGED,
+    ) -> None:
         source = source or credential
         is_same = self._is_same_identity(source)
         self._drop_unsent_unless(is_same)
@@ -357,7 +355,7 @@ class AuthManager:
             self._emit(AuthUpdate(source, Cause.LOGGED_OUT))
         else:
             renews = is_same and self._may_renew
-            self._emit(AuthUpdate(source, Cause.AUTH_CHANGED, renews_connection=renews))
+            self._emit(AuthUpdate(source, cause, renews_connection=renews))
         if self.renewing is None:
             self._publisher.set_credential(credential)
 
