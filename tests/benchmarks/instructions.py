@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_server import peer
+from contestants import Quote
 from websockets.asyncio.client import connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,9 +78,8 @@ async def bare_change(url: str, count: int) -> list[Any]:
     return [connection]
 
 
-async def flood(url: str, count: int) -> list[Any]:
-    """Messages of 64 bytes to one observer."""
-    from rxsocket import Socket
+async def _receive(url: str, kind: str, count: int, subscribe: Callable[[Any, Any], None]) -> Any:
+    from rxsocket import Socket, json
 
     got, done = 0, asyncio.Event()
 
@@ -89,9 +89,68 @@ async def flood(url: str, count: int) -> list[Any]:
         if got == count:
             done.set()
 
-    socket: Any = Socket(f"{url}flood?frames=raw-64&count={count}", open_timeout=None)
-    socket.messages.subscribe(on_next)
+    typed: Any = {"codec": json(type=Quote)} if kind.startswith("json") else {}
+    socket: Any = Socket(f"{url}flood?frames={kind}&count={count}", open_timeout=None, **typed)
+    subscribe(socket, on_next)
     await done.wait()
+    return socket
+
+
+async def flood(url: str, count: int) -> list[Any]:
+    """Messages of 64 bytes to one observer."""
+    return [await _receive(url, "raw-64", count, lambda one, got: one.messages.subscribe(got))]
+
+
+async def typed_flood(url: str, count: int) -> list[Any]:
+    """The same, decoded."""
+    return [await _receive(url, "json-64", count, lambda one, got: one.messages.subscribe(got))]
+
+
+async def topics(url: str, count: int) -> list[Any]:
+    """Messages of 100 topics, each to its listener."""
+
+    def listen(socket: Any, got: Any) -> None:
+        for number in range(100):
+            socket.listener(f"quotes/{number}").subscribe(got)
+
+    return [await _receive(url, "topics-100", count, listen)]
+
+
+async def send(url: str, count: int) -> list[Any]:
+    """Messages of 64 bytes that are sent, a hundred in each turn of the loop."""
+    from rxsocket import Socket
+
+    socket: Any = Socket(f"{url}sink?bytes={count * 70}", open_timeout=None)
+    done = asyncio.Event()
+    socket.on_message(done.set)
+    text = "x" * 64  # 70 bytes with its header and mask
+    for begin in range(0, count, 100):
+        for _ in range(begin, begin + 100):
+            receipt = socket.send(text)
+        await receipt
+    await done.wait()
+    return [socket]
+
+
+async def hand_over(url: str, count: int) -> list[Any]:
+    """Changes of the credential of one socket by ``handover()``."""
+    from rxsocket import Opened, Socket, handover
+
+    how = handover(dedupe=None)
+    socket: Any = Socket(
+        f"{url}idle",
+        auth={"token": "0"},
+        identity=lambda _: "me",
+        on_auth_change=how,
+        open_timeout=None,
+    )
+    opened = asyncio.Event()
+    socket.opens.subscribe(lambda event: opened.set() if isinstance(event, Opened) else None)
+    await opened.wait()
+    for number in range(1, count + 1):
+        opened.clear()
+        socket.set_auth({"token": str(number)})
+        await opened.wait()
     return [socket]
 
 
@@ -101,7 +160,11 @@ THINGS: dict[str, tuple[Callable[[str, int], Awaitable[list[Any]]], int, int]] =
     "open, websockets": (bare_open, 30, 90),
     "change the credential": (change, 30, 90),
     "close and connect, websockets": (bare_change, 30, 90),
+    "hand over": (hand_over, 20, 60),
     "a message of 64 bytes": (flood, 20_000, 60_000),
+    "a typed message of 64 bytes": (typed_flood, 20_000, 60_000),
+    "a message of one of 100 topics": (topics, 20_000, 60_000),
+    "a message sent": (send, 5_000, 15_000),
 }
 """What is counted, and how many of it: a few, and more."""
 
