@@ -14,8 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, MethodType
 from typing import Any, TypeGuard, TypeVar
 
+from reactivex import Observable
+from reactivex.subject import BehaviorSubject
+
 T = TypeVar("T")
 
+LONGEST_REASON = 123
+"""Bytes of text that a close frame holds (RFC 6455, section 5.5)."""
 _UNSAFE = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 
 
@@ -120,8 +125,8 @@ def reason_to_send(name: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"{name}: pass a string, not {type(value).__name__}")
-    if len(encodable(name, value).encode()) > 123:
-        raise ValueError(f"{name}: a close frame holds at most 123 bytes of text")
+    if len(encodable(name, value).encode()) > LONGEST_REASON:
+        raise ValueError(f"{name}: a close frame holds at most {LONGEST_REASON} bytes of text")
     return value
 
 
@@ -160,6 +165,16 @@ def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, (list, tuple))
 
 
+def is_observable(value: Any) -> TypeGuard[Observable[Any]]:
+    """Whether a value is an Observable, of whatever."""
+    return isinstance(value, Observable)
+
+
+def is_behavior(value: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
+    """Whether an Observable is a ``BehaviorSubject``, which holds a value now."""
+    return isinstance(value, BehaviorSubject)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 _VARIADIC = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
@@ -181,14 +196,7 @@ def function_of_one(name: str, value: F, example: str) -> F:
     Raises:
         TypeError: If it cannot; it says what to pass.
     """
-    if not callable(value):
-        raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
-    if _plainly_takes(value) == 1:
-        return value
-    signature = _signature(value)
-    if signature is not None and not _takes(signature, None):
-        raise TypeError(f"{name}: pass {example}; this one takes {signature}")
-    return value
+    return _function_of(name, value, example, None)
 
 
 def function_of_none(name: str, value: F, example: str) -> F:
@@ -197,10 +205,16 @@ def function_of_none(name: str, value: F, example: str) -> F:
     Raises:
         TypeError: If it cannot; it says what to pass.
     """
+    return _function_of(name, value, example)
+
+
+def _function_of(name: str, value: F, example: str, *arguments: Any) -> F:
     if not callable(value):
         raise TypeError(f"{name}: pass {example}, not {type(value).__name__}")
-    signature = None if _plainly_takes(value) == 0 else _signature(value)
-    if signature is not None and not _takes(signature):
+    if _plainly_takes(value) == len(arguments):
+        return value
+    signature = _signature(value)
+    if signature is not None and not _takes(signature, *arguments):
         raise TypeError(f"{name}: pass {example}; this one takes {signature}")
     return value
 

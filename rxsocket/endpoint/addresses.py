@@ -164,14 +164,16 @@ class Addresses:
 
     def _refusal(self, address: Address) -> str | None:
         """Why an address may not be dialled, in words; ``None`` if it may be."""
-        if self.is_written(address):
-            if self._secure and not (address.secure or address.is_unix):
-                return _downgrade(address)
-            return None
-        if self._needs_tls and not address.secure:
+        is_written = self.is_written(address)
+        if self._needs_tls and not (is_written or address.secure):
             return f"ssl= goes with wss:// addresses; {address.shown} is none"
         if self._secure and not (address.secure or address.is_unix):
-            return _downgrade(address)
+            return (
+                f"{address.shown} is not encrypted, after a wss:// address; nothing was sent to "
+                "it: pass wss:// addresses alone"
+            )
+        if is_written:
+            return None
         allowed = self._allowed()
         subdomains = self._endpoint.subdomains
         decides = not allowed and not address.is_unix  # one of those is named by the user
@@ -189,10 +191,3 @@ class Addresses:
         if self._endpoint.hosts is not None:
             return (*written, *self._endpoint.hosts)
         return written if self._pinned is None else (*written, self._pinned)
-
-
-def _downgrade(address: Address) -> str:
-    return (
-        f"{address.shown} is not encrypted, after a wss:// address; nothing was sent to "
-        "it: pass wss:// addresses alone"
-    )

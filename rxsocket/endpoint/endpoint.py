@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 from reactivex import Observable
-from reactivex.subject import BehaviorSubject
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.providers import Ask
 from rxsocket.endpoint.hosts import allowed_host
 from rxsocket.url import Address
-from rxsocket.validation import accepting_one, is_list, one_line
+from rxsocket.validation import (
+    accepting_one,
+    instance,
+    is_behavior,
+    is_list,
+    is_observable,
+    one_line,
+)
 
 AddressSource: TypeAlias = (
     str | Sequence[str] | Observable[str] | Callable[[], Any] | Callable[[Ask], Any]
@@ -117,9 +123,7 @@ def endpoint(
     """
     if isinstance(source, Endpoint):
         raise TypeError("endpoint(source): this is an endpoint already; pass what it was made of")
-    if not isinstance(subdomains, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        kind = type(subdomains).__name__
-        raise TypeError(f"endpoint(subdomains): pass True or False, not {kind}")
+    instance("endpoint(subdomains)", subdomains, bool, "True or False")
     local = None if local_address is None else _local(local_address)
     made = _endpoint(
         source,
@@ -156,7 +160,7 @@ def _endpoint(
 ) -> Endpoint:
     if isinstance(source, str):
         return Endpoint(address_of(source, argument), **more)
-    if _is_observable(source):
+    if is_observable(source):
         if is_behavior(source):
             address_of(source.value, f"{argument} (the value of the BehaviorSubject)")
         name = "<Endpoint of an Observable>"
@@ -183,14 +187,6 @@ def _endpoint(
                     "in clear text; pass wss:// ones alone"
                 )
     return Endpoint(listed[0], tuple(listed[1:]), **more)
-
-
-def _is_observable(source: Any) -> TypeGuard[Observable[Any]]:
-    return isinstance(source, Observable)
-
-
-def is_behavior(source: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
-    return isinstance(source, BehaviorSubject)
 
 
 def _hosts(hosts: Any) -> tuple[str, ...]:

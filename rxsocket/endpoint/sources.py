@@ -12,12 +12,13 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.providers import Ask, ProviderFunction, SharedCall
-from rxsocket.endpoint.endpoint import Endpoint, address_of, is_behavior
+from rxsocket.endpoint.endpoint import Endpoint, address_of
 from rxsocket.errors import AddressFailed, Unauthorized
 from rxsocket.explain.causes import kind_and_text
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.threads import as_exception
 from rxsocket.url import Address
+from rxsocket.validation import is_behavior
 
 _NOTHING = Disposable()
 

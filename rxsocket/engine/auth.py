@@ -18,9 +18,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
-from reactivex import Observable, abc
+from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.subject import BehaviorSubject
 
@@ -48,6 +48,7 @@ from rxsocket.sending.outbox import Outbox
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt, run_for
 from rxsocket.texts import change_texts, without_frames
+from rxsocket.validation import is_behavior, is_observable
 
 STABLE_AFTER = 5.0
 """Seconds after which a renewal may change a connection, where ``stable_after`` is not a number."""
@@ -214,9 +215,9 @@ class AuthManager:
                 self._addresses.why_not,
             )
             return shared, shared.follow
-        if _is_observable(auth):
+        if is_observable(auth):
             # What a BehaviorSubject holds now is older than any set_auth() before the start.
-            first = self._credential(auth.value, "auth") if _is_behavior(auth) else PENDING
+            first = self._credential(auth.value, "auth") if is_behavior(auth) else PENDING
             changed, failed = self._on_source_next, self.on_failure
             return first, credentials_from(auth, self._emitted, first, changed, failed)
         if callable(auth):
@@ -403,11 +404,3 @@ def _shown(source: CredentialSource) -> Credential:
     if isinstance(source, Renewal):
         return source.credential
     return PENDING if isinstance(source, Provider) else source
-
-
-def _is_behavior(auth: Observable[Any]) -> TypeGuard[BehaviorSubject[Any]]:
-    return isinstance(auth, BehaviorSubject)
-
-
-def _is_observable(auth: Any) -> TypeGuard[Observable[Any]]:
-    return isinstance(auth, Observable)

@@ -10,10 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from rxsocket.auth.credentials import Credential, Ticket
-from rxsocket.validation import code_to_send, seconds_or_none
-
-LONGEST_REASON = 123
-"""Bytes of text that a close frame holds (RFC 6455, section 5.5)."""
+from rxsocket.validation import LONGEST_REASON, code_to_send, instance, seconds_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,9 @@ def renewal_request(
         TypeError: If one is of a wrong type.
         ValueError: If ``within`` is negative or not finite, or the code may not be sent.
     """
-    if not isinstance(why, str):
-        raise TypeError(f"renew(why): pass a text, not {type(why).__name__}")
+    text = as_read(instance("renew(why)", why, str, "a text"))
     deadline = seconds_or_none("renew(within)", within)
-    return RenewalRequest(deadline, _fitting(as_read(why)), code_to_send("renew(code)", code))
+    return RenewalRequest(deadline, _fitting(text), code_to_send("renew(code)", code))
 
 
 def hidden_in(url: str) -> Credential:

@@ -18,7 +18,7 @@ from reactivex.subject import Subject
 
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.validation import seconds
+from rxsocket.validation import is_observable, seconds
 
 StableAfter: TypeAlias = (
     float | Observable[Any] | Callable[[Observable[str | bytes]], Observable[Any]]
@@ -33,7 +33,7 @@ def stable_after_argument(value: Any) -> StableAfter:
         TypeError: If it is not a number, Observable or function.
         ValueError: If it is a negative number.
     """
-    if _is_observable(value) or _is_function(value):
+    if is_observable(value) or _is_function(value):
         return value
     if not isinstance(value, (int, float)):
         raise TypeError(
@@ -41,10 +41,6 @@ def stable_after_argument(value: Any) -> StableAfter:
             f"to one, not {type(value).__name__}"
         )
     return seconds("stable_after", value)
-
-
-def _is_observable(value: Any) -> TypeGuard[Observable[Any]]:
-    return isinstance(value, Observable)
 
 
 def _is_function(value: Any) -> TypeGuard[Callable[[Observable[str | bytes]], Observable[Any]]]:
@@ -98,7 +94,7 @@ class Stability:
     def _watch(self, after: Any) -> None:
         self._watching = watching = SerialDisposable()
         try:
-            good = after if _is_observable(after) else self._of_messages(after)
+            good = after if is_observable(after) else self._of_messages(after)
             watching.disposable = good.subscribe(
                 lambda _: self._loop.run(self._reach), self._on_user_error
             )

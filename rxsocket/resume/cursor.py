@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from rxsocket.validation import function_of_one, is_async
+from rxsocket.validation import function_of_one, instance, is_async
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ def cursor(
     function_of_one("cursor(function)", function, example)
     if is_async(function):
         raise TypeError("cursor(function): pass a plain function; an async one is never awaited")
-    if not isinstance(gaps, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"cursor(gaps): pass True or False, not {type(gaps).__name__}")
+    instance("cursor(gaps)", gaps, bool, "True or False")
     if start is not None:
         check_place("cursor(start)", start)
     return Cursor(function, start, gaps)

@@ -134,7 +134,7 @@ class Renewals:
         """
         strategy = self._options.on_auth_change
         if self._due.late.done() or (cause is Cause.RENEW and self.is_hasty):
-            return self._leave(connection)
+            return self._close(connection)
         if isinstance(strategy, Handover):
             self._cancel_age_timer()  # should it get old meanwhile: the next one is on its way
             self._is_handing_over = True
@@ -148,9 +148,9 @@ class Renewals:
         is_elsewhere = self._attempts.selector.newest.address not in (None, connection.address)
         if isinstance(strategy, InBand) and cause is Cause.AUTH_CHANGED and not is_elsewhere:
             return await self._send_in_band(connection, strategy)
-        return self._leave(connection, cause)
+        return self._close(connection, cause)
 
-    def _leave(self, connection: Connection, cause: Cause = Cause.RENEW) -> Connection:
+    def _close(self, connection: Connection, cause: Cause = Cause.RENEW) -> Connection:
         """Close a connection; the supervisor makes another one."""
         due = self._due
         self._attempts.open_by = None if self.is_hasty else due.deadline
@@ -211,7 +211,7 @@ class Renewals:
             handover.stop()
             if old.ended.done() or due.late.done():
                 self._attempts.discard(new, cause)
-                return old if old.ended.done() else self._leave(old)
+                return old if old.ended.done() else self._close(old)
             if (newer := due.take()) is not None:
                 cause = newer
                 self._attempts.discard(new, cause)
@@ -225,7 +225,7 @@ class Renewals:
                 return old
             await self._first_or_due(old.ended, within=delay)
             if due.late.done() and not old.ended.done():
-                return self._leave(old)
+                return self._close(old)
             cause = due.take() or cause
 
     async def _first_or_due(
@@ -302,7 +302,7 @@ class Renewals:
             return connection
         if strategy.otherwise == "reconnect":
             self._due.take()
-            return self._leave(connection, Cause.AUTH_CHANGED)
+            return self._close(connection, Cause.AUTH_CHANGED)
         self._keep(connection, answer if isinstance(answer, Exception) else None)
         return connection
 

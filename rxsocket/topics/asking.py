@@ -122,17 +122,7 @@ def group_of_one(
     ending = None
     if options.unsubscribe is not None:
         ending, _ = _one("unsubscribe", options.unsubscribe, engine)
-
-    def make() -> SubscriptionGroup:
-        return SubscriptionGroup(
-            asking,
-            ending,
-            options.acknowledged,
-            options.acknowledged_within,
-            options.stale_after,
-        )
-
-    return subscriptions.group(same, make)
+    return subscriptions.group(same, lambda: _group(options, asking, ending))
 
 
 def group_of_many(
@@ -143,19 +133,29 @@ def group_of_many(
     ending = None
     if options.unsubscribe is not None:
         ending = _many("unsubscribe", options.unsubscribe, engine)
+    batch = engine.options.limits.batch
+    return subscriptions.group(
+        ("many", options.subscribe), lambda: _group(options, asking, ending, batch, is_many=True)
+    )
 
-    def make() -> SubscriptionGroup:
-        return SubscriptionGroup(
-            asking,
-            ending,
-            options.acknowledged,
-            options.acknowledged_within,
-            options.stale_after,
-            engine.options.limits.batch,
-            is_many=True,
-        )
 
-    return subscriptions.group(("many", options.subscribe), make)
+def _group(
+    options: _Options,
+    asking: MakeFrame,
+    ending: MakeFrame | None,
+    batch: int = 1,
+    *,
+    is_many: bool = False,
+) -> SubscriptionGroup:
+    return SubscriptionGroup(
+        asking,
+        ending,
+        options.acknowledged,
+        options.acknowledged_within,
+        options.stale_after,
+        batch,
+        is_many,
+    )
 
 
 def _one(name: str, value: Any, engine: Engine) -> tuple[MakeFrame, Hashable]:

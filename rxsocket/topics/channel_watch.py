@@ -92,7 +92,7 @@ class ChannelWatch:
         if limit is not None:
             self._overdue.set(subscription, self._last_sign(subscription) + limit)
 
-    def leave(self, subscription: Subscription) -> None:
+    def discard(self, subscription: Subscription) -> None:
         """Nobody wants it any more."""
         self._overdue.discard(subscription)
         self._late.pop(subscription, None)

@@ -225,7 +225,7 @@ class ChannelRoutes:
         """Stop routing to a hub, as it is no longer observed, and unsubscribe on the wire."""
         for subscription in tuple(hub.subscriptions):
             self._stop_routing(hub, subscription)
-            self.subscriptions.leave(subscription, hub)
+            self.subscriptions.unwant(subscription, hub)
         self.subscriptions.ask(hub.group)
         self._stop_listening_if_unused()
 

@@ -61,7 +61,7 @@ class ConnectionSubscriptions:
         if not kept and subscription not in self.carried:
             self._put(Step.SUBSCRIBE, subscription.group, subscription)
 
-    def leave(self, subscription: Subscription) -> None:
+    def unwant(self, subscription: Subscription) -> None:
         """Do not ask for it, or end it, if it was asked for."""
         self._remove_all(subscription)
         if subscription not in self.carried:

@@ -172,15 +172,15 @@ class Subscriptions:
         if delivering is not None and subscription in delivering.carried:
             self.watch.look(subscription)  # it left, and is back before that was said
 
-    def leave(self, subscription: Subscription, hub: ChannelHub) -> None:
+    def unwant(self, subscription: Subscription, hub: ChannelHub) -> None:
         """One less wants it; :meth:`ask` is to follow."""
         subscription.hubs = without(subscription.hubs, hub)
         if subscription.hubs or subscription not in self._wanted:
             return
         del self._wanted[subscription]
-        self.watch.leave(subscription)
+        self.watch.discard(subscription)
         for connection in self._connections.values():
-            connection.leave(subscription)
+            connection.unwant(subscription)
 
     def ask(self, group: SubscriptionGroup) -> None:
         """Write what is to be asked for, as soon as it may be."""
@@ -192,12 +192,12 @@ class Subscriptions:
         """It was refused there, or cannot be asked for."""
         subscription.hubs = ()
         self._wanted.pop(subscription, None)
-        self.watch.leave(subscription)
+        self.watch.discard(subscription)
         for connection in self._connections.values():
             if connection.epoch == epoch:
                 connection.forget(subscription)
             else:
-                connection.leave(subscription)
+                connection.unwant(subscription)
         self.ask(subscription.group)
 
     def clear(self) -> None:

@@ -113,13 +113,6 @@ def proxy_shown(origin: Origin, option: str | Literal[True] | None) -> str | Non
     return None if proxy is None else proxy_url(proxy)
 
 
-def _proxy_for_origin(origin: Origin, option: str | Literal[True] | None) -> str | None:
-    scheme, host, port = origin
-    if option is True and _is_loopback(host):
-        return None
-    return proxy_for(WebSocketURI(scheme == "wss", host, port, "", ""), option)
-
-
 def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | None:
     """The address of the proxy to use for an address.
 
@@ -129,18 +122,23 @@ def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | No
             ``websockets``: one for WebSockets, SOCKS, HTTPS, HTTP; then one for everything.
             It has no say about this machine itself.
     """
+    return _proxy_for_origin(("wss" if uri.secure else "ws", uri.host, uri.port), option)
+
+
+def _proxy_for_origin(origin: Origin, option: str | Literal[True] | None) -> str | None:
     if option is not True:
         return option
-    return None if _is_loopback(uri.host) else _of_environment(uri)
+    scheme, host, port = origin
+    return None if _is_loopback(host) else _of_environment(scheme, host, port)
 
 
-def _of_environment(uri: WebSocketURI) -> str | None:
+def _of_environment(scheme: str, host: str, port: int) -> str | None:
     if not _ASKS_SYSTEM and not any(name in os.environ for name in _VARIABLES):
         return None  # urllib decodes the whole environment, twice
     proxies = getproxies()
-    if _is_excluded(uri.host, proxies) or proxy_bypass(f"{uri.host}:{uri.port}"):
+    if _is_excluded(host, proxies) or proxy_bypass(f"{host}:{port}"):
         return None
-    for kind in ("wss", *_KINDS) if uri.secure else ("ws", *_KINDS[:2], "http", *_KINDS[2:]):
+    for kind in ("wss", *_KINDS) if scheme == "wss" else ("ws", *_KINDS[:2], "http", *_KINDS[2:]):
         url = proxies.get(kind)
         if url and kind == "socks":  # systems write it as http://
             url = f"socks5h://{url.removeprefix('http://')}" if _is_http_or_bare(url) else url

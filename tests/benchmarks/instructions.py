@@ -40,33 +40,41 @@ async def make(url: str, count: int) -> list[Any]:
     return [Socket(f"{url}idle", auth={"token": "initial"}) for _ in range(count)]
 
 
-async def open_sockets(url: str, count: int) -> list[Any]:
-    """Sockets with one subscriber each, to their opens."""
+async def _opened(url: str, **options: Any) -> tuple[Any, asyncio.Event]:
+    """A socket that is open, and an event that is set at each open."""
     from rxsocket import Socket
 
-    sockets: list[Any] = []
-    for _ in range(count):
-        socket: Any = Socket(f"{url}idle", auth={"token": "initial"}, open_timeout=None)
-        opened = asyncio.Event()
-        socket.on_open(opened.set)
-        await opened.wait()
-        sockets.append(socket)
-    return sockets
-
-
-async def change(url: str, count: int) -> list[Any]:
-    """Changes of the credential of one socket."""
-    from rxsocket import Socket
-
-    socket: Any = Socket(f"{url}idle", auth={"token": "0"}, open_timeout=None)
+    socket: Any = Socket(f"{url}idle", open_timeout=None, **options)
     opened = asyncio.Event()
     socket.on_open(opened.set)
     await opened.wait()
+    return socket, opened
+
+
+async def open_sockets(url: str, count: int) -> list[Any]:
+    """Sockets with one subscriber each, to their opens."""
+    return [(await _opened(url, auth={"token": "initial"}))[0] for _ in range(count)]
+
+
+async def _change(url: str, count: int, **options: Any) -> list[Any]:
+    socket, opened = await _opened(url, auth={"token": "0"}, **options)
     for number in range(1, count + 1):
         opened.clear()
         socket.set_auth({"token": str(number)})
         await opened.wait()
     return [socket]
+
+
+async def change(url: str, count: int) -> list[Any]:
+    """Changes of the credential of one socket."""
+    return await _change(url, count)
+
+
+async def hand_over(url: str, count: int) -> list[Any]:
+    """The same by ``handover()``."""
+    from rxsocket import handover
+
+    return await _change(url, count, identity=lambda _: "me", on_auth_change=handover())
 
 
 async def bare_change(url: str, count: int) -> list[Any]:
@@ -129,28 +137,6 @@ async def send(url: str, count: int) -> list[Any]:
             receipt = socket.send(text)
         await receipt
     await done.wait()
-    return [socket]
-
-
-async def hand_over(url: str, count: int) -> list[Any]:
-    """Changes of the credential of one socket by ``handover()``."""
-    from rxsocket import Opened, Socket, handover
-
-    how = handover(dedupe=None)
-    socket: Any = Socket(
-        f"{url}idle",
-        auth={"token": "0"},
-        identity=lambda _: "me",
-        on_auth_change=how,
-        open_timeout=None,
-    )
-    opened = asyncio.Event()
-    socket.opens.subscribe(lambda event: opened.set() if isinstance(event, Opened) else None)
-    await opened.wait()
-    for number in range(1, count + 1):
-        opened.clear()
-        socket.set_auth({"token": str(number)})
-        await opened.wait()
     return [socket]
 
 

@@ -21,6 +21,7 @@ from rxsocket import (
     Opened,
     RenewalFailed,
     Socket,
+    Strategy,
     handover,
     reconnect,
 )
@@ -76,22 +77,28 @@ def follow(socket: Socket) -> None:
     goaway.subscribe(lambda _: socket.renew(within=2.0, why="the server said goaway"))
 
 
+def renewed_where_one_is_allowed(peer: CappedServer, strategy: Strategy) -> Watch:
+    """What a socket does that is told to go away, and is open again inside the deadline."""
+    socket = Socket(peer.url, on_auth_change=strategy)
+    watch = Watch(socket)
+    follow(socket)
+    watch.wait(Opened)
+    told = time.monotonic()
+    peer.push("goaway")
+    watch.wait(Opened, 2)
+    took = time.monotonic() - told
+    socket.close().result(5)
+    assert peer.most_open == 1
+    assert took < stretched(2.0)
+    return watch
+
+
 def test_a_server_that_allows_one() -> None:
     """``reconnect()``: closed first, open again inside the deadline, and told why."""
     with CappedServer(1) as peer:
-        socket = Socket(peer.url, on_auth_change=reconnect())
-        watch = Watch(socket)
-        follow(socket)
-        watch.wait(Opened)
-        told = time.monotonic()
-        peer.push("goaway")
-        watch.wait(Opened, 2)
-        took = time.monotonic() - told
-        socket.close().result(5)
-        assert peer.most_open == 1
+        watch = renewed_where_one_is_allowed(peer, reconnect())
         assert peer.closes[0] == (1, 1000, "the server said goaway")
     assert watch.of(Connecting)[1].cause is Cause.RENEW
-    assert took < stretched(2.0)
     closed = watch.of(Closed)[0]
     assert (closed.cause, closed.reason) == (Cause.RENEW, "the server said goaway")
 
@@ -99,17 +106,7 @@ def test_a_server_that_allows_one() -> None:
 def test_a_handover_that_a_server_refuses() -> None:
     """One allowed: the second is refused beside it, so the first is left in time."""
     with CappedServer(1) as peer:
-        socket = Socket(peer.url, on_auth_change=handover())
-        watch = Watch(socket)
-        follow(socket)
-        watch.wait(Opened)
-        told = time.monotonic()
-        peer.push("goaway")
-        watch.wait(Opened, 2)
-        took = time.monotonic() - told
-        socket.close().result(5)
-        assert peer.most_open == 1
-    assert took < stretched(2.0)
+        watch = renewed_where_one_is_allowed(peer, handover())
     assert {event.cause for event in watch.of(RenewalFailed)} == {Cause.RENEW}
 
 
