@@ -28,7 +28,9 @@ PYTEST = ("-m", "pytest", "-rsR", "--dist", "worksteal")
 # is slow measures more, and wants a calmer machine.
 SIDE_BY_SIDE = ("-n", "5")
 SIDE_BY_SIDE_FULL = ("-n", "3")
-# Where the suite is repeated, what a busy machine made fail is tried again, and shown.
+# Of some thousands of tests that take seconds, for hours, a busy machine makes one or another fail,
+# and that says nothing about the rest. So whatever runs with --full, or once more on another Python,
+# is tried again, and shown. The default run is short, and strict: nothing is tried again there.
 REPEATED = (*SIDE_BY_SIDE_FULL, "--reruns", "2")
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
@@ -75,7 +77,7 @@ def checks(arguments: argparse.Namespace) -> dict[str, bool]:
             "collect": [tools / "python", "-m", "pytest", "--collect-only", "-qqq"],
         }
     )
-    how = [*SIDE_BY_SIDE_FULL, "--full"] if arguments.full else SIDE_BY_SIDE
+    how = [*REPEATED, "--full"] if arguments.full else SIDE_BY_SIDE
     return results | {"tests": step("tests", [tools / "python", *PYTEST, *how, *arguments.pytest])}
 
 
