@@ -28,9 +28,9 @@ PYTEST = ("-m", "pytest", "-rsR", "--dist", "worksteal")
 # is slow measures more, and wants a calmer machine.
 SIDE_BY_SIDE = ("-n", "5")
 SIDE_BY_SIDE_FULL = ("-n", "3")
-# Of some thousands of tests that take seconds, for hours, a busy machine makes one or another fail,
-# and that says nothing about the rest. So whatever runs with --full, or once more on another Python,
-# is tried again, and shown. The default run is short, and strict: nothing is tried again there.
+# In some thousands of tests that last for hours, a busy machine makes one or another fail, which
+# says nothing about the rest. So what runs with --full, and what is repeated there, is tried again,
+# and shown. The default run is short, and strict: nothing is tried again there but what measures.
 REPEATED = (*SIDE_BY_SIDE_FULL, "--reruns", "2")
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
