@@ -164,6 +164,7 @@ class Socket(Generic[T, S]):
         queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
         limits: How fast the server lets clients send, and how many keys of ``channels`` one message
             may ask for: ``Limits(pace="5/s", batch=200)``. What goes out waits for its turn (C36).
+            What ``Limits`` says of several sockets is for a ``Fleet``, and refused here.
         linger: Seconds to stay connected after the last subscriber left.
         loop: The asyncio loop to live on, instead of the one chosen.
         gate: An Observable of booleans that says whether it may be connected: at ``False`` the

@@ -17,6 +17,7 @@ library reaches these tests in one file. Taken are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from rxsocket import Credential, Event, Request, Socket
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, same_identity
 from rxsocket.auth.groups import CredentialGroup, group_renewals
 from rxsocket.auth.masks import BEGINNING, Mask
+from rxsocket.endpoint.admission import Admit, Admitted
+from rxsocket.endpoint.endpoint import Endpoint
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import SocketOptions
 from rxsocket.publishing.history import History
@@ -56,6 +59,8 @@ __all__ = [
     "MAX_MESSAGES",
     "PENDING",
     "Accept",
+    "Admit",
+    "Admitted",
     "CredentialGroup",
     "Fake",
     "History",
@@ -71,6 +76,7 @@ __all__ = [
     "Server",
     "SocketLoop",
     "Subscriptions",
+    "admitted_by",
     "at_once",
     "auth_provider",
     "carried_by",
@@ -92,6 +98,11 @@ __all__ = [
     "use_transport",
     "websockets_transport",
 ]
+
+
+def admitted_by(admit: Admit, url: str) -> Endpoint:
+    """An address that is dialled when a function says so, which a fleet does for its sockets."""
+    return replace(Endpoint.of(url), admission=admit)
 
 
 def engine_of(socket: Socket) -> Engine:

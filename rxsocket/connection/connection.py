@@ -25,6 +25,7 @@ from rxsocket.auth.carrier import Predicate
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.selector import Abandoned
 from rxsocket.codecs import size_in_bytes
+from rxsocket.connection.admittance import Admittance
 from rxsocket.connection.closing import JUST_NOW, TIMEOUT, did_not_open, lost_why, mask_error
 from rxsocket.connection.decoding import decoding
 from rxsocket.connection.first_messages import AuthHandshake, refusal_filter
@@ -86,7 +87,10 @@ class Connection(abc.ObserverBase[Signal]):
         link: What the transport made, once it is there.
         opened_at: When it opened, on the loop's clock.
         is_closed: Whether it has ended.
+        admittance: How it was admitted to dial, if its socket is one of a fleet.
     """
+
+    admittance: Admittance | None = None
 
     def __init__(
         self,
@@ -316,6 +320,8 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _linked(self, link: Link) -> None:
         self.link = link
+        if self.admittance is not None:
+            self.admittance.answered()
         first_message = None if self._request is None else self._request.first_message
         if first_message is None:
             self._admit()

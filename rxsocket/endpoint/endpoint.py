@@ -14,6 +14,7 @@ from reactivex import Observable
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.auth.providers import Ask
+from rxsocket.endpoint.admission import Admit
 from rxsocket.endpoint.hosts import allowed_host
 from rxsocket.url import Address
 from rxsocket.validation import (
@@ -48,6 +49,7 @@ class Endpoint:
         subdomains: Whether the subdomains of allowed hosts are allowed, too.
         local_address: The host and port of this machine to connect from.
         name: What it is called where no address is known.
+        admission: Says when a socket may dial, if it is one of a fleet.
     """
 
     address: Address | None
@@ -58,6 +60,7 @@ class Endpoint:
     subdomains: bool = False
     local_address: tuple[str, int] | None = None
     name: str = ""
+    admission: Admit | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, url: Any) -> Endpoint:

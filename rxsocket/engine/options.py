@@ -87,6 +87,7 @@ def _policy(
         instance("heartbeat", heartbeat, Heartbeat, "heartbeat(send=..., expect=...) or None")
     if limits is not None:
         instance("limits", limits, Limits, "Limits such as Limits(pace='5/s') or None")
+        limits.check_for_a_socket()
     if backoff is not None:
         instance("backoff", backoff, Backoff, "a Backoff such as Backoff(cap=60)")
     if verdicts is not None:

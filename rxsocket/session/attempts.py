@@ -16,7 +16,9 @@ from reactivex import abc
 from rxsocket.auth.credentials import Credential, Ticket
 from rxsocket.auth.providers import Ask
 from rxsocket.auth.selector import CredentialSelector, CredentialSource
+from rxsocket.connection.admittance import Admittance
 from rxsocket.connection.connection import Connection
+from rxsocket.endpoint.admission import Admit
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.run_state import StopReason
 from rxsocket.engine.tls import WithoutTls
@@ -240,7 +242,8 @@ class Attempts:
         with self._loop.turn():
             known = addresses.peek(selector.newest, connection.attempt)
             self._begins(connection, known)
-            if known is None or not selector.is_at_hand():
+            admission = self._options.endpoint.admission
+            if admission is not None or known is None or not selector.is_at_hand():
                 connection.dial_when(lambda: self._request_asked(connection))
             else:
                 try:
@@ -266,11 +269,24 @@ class Attempts:
         self.on_event(connection, began)
 
     async def _request_asked(self, connection: Connection) -> Request:
+        admission = self._options.endpoint.admission
+        if admission is not None:
+            await self._wait_for_admission(connection, admission)
         selector, addresses, ask = self.selector, self._engine.addresses, self.ask(connection)
         credential = selector.take() if selector.is_at_hand() else await selector.ask(ask)
         known = addresses.peek(credential, connection.attempt)
         address = await addresses.ask(ask) if known is None else addresses.admit(known)
         return self._request(connection, credential, address)
+
+    async def _wait_for_admission(self, connection: Connection, admission: Admit) -> None:
+        """Return when a socket of a fleet may dial; no limit of its own counts the time."""
+        retries, beside = self._retries_of(connection), connection in self._beside
+        loop, closing = self._loop.event_loop, self._run_state.closing
+        connection.admittance = Admittance(loop, connection.ended, closing)
+        try:
+            await connection.admittance.wait(admission, beside)
+        finally:
+            retries.exclude(connection.admittance.waited())
 
     def _request(self, connection: Connection, credential: Credential, address: Address) -> Request:
         connection.credential, connection.address = credential, address

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rxsocket.auth.credentials import Credential, for_user
@@ -199,8 +200,9 @@ class Renewals:
             new = self._attempts.begin_beside(
                 cause, retries, handover.on_link, handover.on_early_message, reason
             )
+            waited = partial(_waited, new, handover)
             outcomes = (handover.caught_up, new.ended, old.ended)
-            await self._first_or_due(*outcomes, within=strategy.timeout, waited=handover.waited)
+            await self._first_or_due(*outcomes, within=strategy.timeout, waited=waited)
             if not new.ended.done() and (
                 handover.caught_up.done()
                 or _may_be_replaced(old)
@@ -216,7 +218,7 @@ class Renewals:
                 cause = newer
                 self._attempts.discard(new, cause)
                 continue
-            new.fail_dial(_not_ready(strategy.timeout, handover))
+            new.fail_dial(_not_ready(strategy.timeout, waited(), handover.lacks))
             delay = self._report_failure(old, cause, new.ended.result(), retries)
             if delay is None:
                 if cause is Cause.MAX_AGE:
@@ -408,8 +410,13 @@ def _no_answer(seconds: float) -> TimeoutError:
     return TimeoutError(f"the server did not answer within {seconds:g} s")
 
 
-def _not_ready(seconds: float, handover: HandoverAttempt) -> TimeoutError:
-    waited = handover.waited()
+def _waited(new: Connection, handover: HandoverAttempt) -> float:
+    """Seconds that the next one waited for what ``limits=`` allow."""
+    to_dial = 0.0 if new.admittance is None else new.admittance.waited()
+    return to_dial + handover.waited()
+
+
+def _not_ready(seconds: float, waited: float, lacks: str) -> TimeoutError:
     paced = f" and {waited:.3g} s of waiting for limits=" if waited else ""
-    text = f"the next connection was not ready within {seconds:g} s{paced}: {handover.lacks}"
+    text = f"the next connection was not ready within {seconds:g} s{paced}: {lacks}"
     return TimeoutError(text)

@@ -73,7 +73,7 @@ class Scene:
         self._clock = clock
         self.peer = peer or fake(*scripts, tokens=tokens, latency=latency)
         options = {"transport": self.peer, "backoff": known(), **options}
-        self.socket = Socket(self.peer.url, **options)
+        self.socket = Socket(options.pop("url", self.peer.url), **options)
         self.entries: list[tuple[float, Event]] = []
         if watch:
             self.watch()

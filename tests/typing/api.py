@@ -437,6 +437,11 @@ def _asking(keys: list[str], to: Subscribing) -> dict[str, Any]:
 def limited() -> None:
     socket = Socket("ws://host/", limits=Limits(pace="5/s", burst=1, batch=200))
     assert_type(Limits(5).rate, tuple[int, float] | None)
+    of_a_venue = Limits(
+        "5/s", channels=1024, bytes=1e6, connects="300/5min", connections=10, lifetime=86_400
+    )
+    assert_type(of_a_venue.connect_rate, tuple[int, float] | None)
+    assert_type(of_a_venue.connections_per_credential, int | None)
     quotes = socket.channels(["a", "b"], subscribe=_asking, by=len, stale_after=60)
     assert_type(quotes, Channels)
     assert_type(quotes["a"], Channel)

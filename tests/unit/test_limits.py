@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxsocket import Limits
+from rxsocket import Limits, Socket
 from rxsocket.limits import TokenBucket
 
 
@@ -70,11 +70,57 @@ def test_a_number_that_is_no_pace(wrong: float) -> None:
         (ValueError, "burst", {"burst": 2}),
         (TypeError, "batch", {"batch": "200"}),
         (ValueError, "batch", {"batch": 0}),
+        (ValueError, "channels", {"channels": 0}),
+        (TypeError, "channels", {"channels": "200"}),
+        (TypeError, "connections", {"connections": 2.5}),
+        (ValueError, "connections", {"connections": -1}),
+        (ValueError, "connections_per_credential", {"connections_per_credential": 0}),
+        (ValueError, "connects", {"connects": "ten"}),
+        (ValueError, "connects", {"connects": 0}),
+        (TypeError, "connects", {"connects": [300]}),
+        (TypeError, "bytes", {"bytes": "1 MB"}),
+        (TypeError, "bytes", {"bytes": True}),
+        (ValueError, "bytes", {"bytes": 0}),
+        (ValueError, "bytes", {"bytes": math.nan}),
+        (ValueError, "bytes", {"bytes": math.inf}),
+        (ValueError, "lifetime", {"lifetime": 0}),
+        (TypeError, "lifetime", {"lifetime": "24h"}),
     ],
 )
 def test_what_is_wrong_is_named(kind: type[Exception], name: str, wrong: Any) -> None:
     with pytest.raises(kind, match=f"^{name}: "):
         Limits(**wrong)
+
+
+@pytest.mark.parametrize("wrong", ["ten", -1, math.inf])
+def test_how_often_to_dial_is_written_as_a_pace(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"^connects: pass '5/s', .* a number of dials a second"):
+        Limits(connects=wrong)
+    assert Limits(connects="300/5min").connect_rate == (300, 300.0)
+    assert Limits(connects=8).connect_rate == (8, 1.0)
+    assert Limits().connect_rate is None
+
+
+OF_FLEETS: dict[str, Any] = {
+    "channels": 200,
+    "bytes": 1e6,
+    "connects": "10/s",
+    "connections": 5,
+    "connections_per_credential": 16,
+    "lifetime": 86_400,
+}
+
+
+@pytest.mark.parametrize("name", OF_FLEETS)
+def test_a_socket_refuses_what_it_does_not_keep(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^limits: one socket does not keep {name}=; .*Fleet"):
+        Socket("ws://host/", limits=Limits("5/s", **{name: OF_FLEETS[name]}))
+
+
+def test_what_a_socket_of_a_fleet_keeps() -> None:
+    limits = Limits("5/s", 2, 200, **OF_FLEETS)
+    assert limits.of_a_socket == Limits("5/s", 2, 200)
+    Socket("ws://host/", limits=limits.of_a_socket)
 
 
 def test_without_a_burst_they_are_evenly_apart() -> None:
