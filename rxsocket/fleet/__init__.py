@@ -1,0 +1,1 @@
+"""A fleet: many channels over many sockets."""
