@@ -35,8 +35,8 @@ from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.sending.outbox import MAX_BYTES, MAX_MESSAGES, Outbox
-from rxsocket.session.handover import RecentKeys
 from rxsocket.streams.iteration import HIGH_WATER
+from rxsocket.streams.overlap import RecentKeys
 from rxsocket.testing.clients import PeerConnection
 from rxsocket.testing.fake import Fake
 from rxsocket.testing.script import Accept, Payload, Script

@@ -21,7 +21,6 @@ that everything sent before has arrived.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -31,18 +30,10 @@ from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import SocketError
 from rxsocket.hooks import EarlyAnswers
+from rxsocket.streams.overlap import DUPLICATES_WINDOW, PATIENCE, Overlap
 
-PATIENCE = 2.0
-"""Seconds of silence, or without a pong, after which the old connection has nothing more to say."""
 SILENCE = 0.1
 """Seconds of silence of both, without ``dedupe``, after which the new one counts as attached."""
-DUPLICATES_WINDOW = 10.0
-"""Seconds of reading, after the switch, in which a duplicate of the old one's may come."""
-
-MAX_KEYS = 2**17
-"""How many keys of the old connection's messages are kept."""
-MAX_KEY_BYTES = 2**24
-"""How many bytes they may have: ``dedupe`` may give whole messages."""
 
 
 class HandoverAttempt:
@@ -70,8 +61,7 @@ class HandoverAttempt:
         self._is_due = False
         self._is_caught_up = False
         self._has_new_message = False
-        self._new_keys: set[Hashable] = set()
-        self._old_keys = RecentKeys()
+        self._overlap = Overlap()
         self._old_spoke_at = self._new_spoke_at = self._now()
         self._pinging: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -97,13 +87,12 @@ class HandoverAttempt:
         key = self._key(message)
         if key is not None or self._strategy.dedupe is None:
             self._new_spoke_at = self._now()
-        if key is not None:
-            self._new_keys.add(key)
+        came_over_both = key is not None and self._overlap.from_new(key)
         if self._answers is not None:
             self._answers.on_message(message)
         if not self._is_ready and self._says_ready(message):
             self._on_ready()
-        if key is not None and key in self._old_keys:
+        if came_over_both:
             self._catch_up()
         elif self._is_ready and self._strategy.dedupe is None:
             self._ping_old()
@@ -111,7 +100,7 @@ class HandoverAttempt:
     def switch(self, new: Connection) -> None:
         """From here on the new one delivers; within a turn, after the old one was closed."""
         self.stop()
-        if self._old_keys:
+        if self._overlap.old:
             self._switched_at = self._now()
             self._remove_duplicate_filter = new.add_filter(self._is_duplicate)
         new.activate(seamless=self.caught_up.done())
@@ -144,7 +133,7 @@ class HandoverAttempt:
             return "what handover(ready=...) asks for did not come over it"
         if self._strategy.dedupe is None:
             return "nothing came over it, while this one goes on"
-        if self._new_keys:
+        if self._overlap.new:
             return "none of its messages came over this one, too; dedupe= must give both one key"
         return "no message with a key came over it, while this one goes on"
 
@@ -187,10 +176,8 @@ class HandoverAttempt:
         key = self._key(self._old.decoded(message))
         if key is not None or self._strategy.dedupe is None:
             self._old_spoke_at = self._now()
-        if key is not None:
-            self._old_keys.add(key)
-            if key in self._new_keys:
-                self._catch_up()
+        if key is not None and self._overlap.from_old(key):
+            self._catch_up()
         return False
 
     def _check_silence(self) -> None:
@@ -199,7 +186,7 @@ class HandoverAttempt:
         with_dedupe = self._strategy.dedupe is not None
         limit = PATIENCE if with_dedupe else SILENCE
         since = max(self._old_spoke_at, self._read_gate.resumed_at)  # what was sent may be unread
-        if not self._new_keys:
+        if not self._overlap.new:
             since = max(since, self._new_spoke_at)
         rest = limit if self._read_gate.is_paused else since + limit - now
         if rest > 0:
@@ -250,42 +237,12 @@ class HandoverAttempt:
 
     def _is_duplicate(self, message: str | bytes) -> bool:
         since = max(self._switched_at, self._read_gate.resumed_at)  # what was sent may be unread
-        if not self._old_keys or self._now() > since + DUPLICATES_WINDOW:
+        if not self._overlap.old or self._now() > since + DUPLICATES_WINDOW:
             if self._remove_duplicate_filter is not None:
                 self._remove_duplicate_filter()
             return False
         key = self._key(self._old.decoded(message))
-        if key is None or key not in self._old_keys:
-            return False
-        self._old_keys.discard(key)
-        return True
+        return key is not None and self._overlap.is_duplicate(key)
 
     def _now(self) -> float:
         return self._loop.event_loop.time()
-
-
-class RecentKeys:
-    """The newest keys of a connection's messages; a server sends as many as it likes."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[Any, int] = {}
-        self._bytes = 0
-
-    def add(self, key: Hashable) -> None:
-        if key in self._sizes:
-            return
-        any_key: Any = key
-        parts: Any = any_key if isinstance(key, tuple) else ()
-        self._sizes[key] = size = sys.getsizeof(any_key) + sum(map(sys.getsizeof, parts))
-        self._bytes += size
-        while len(self._sizes) > MAX_KEYS or self._bytes > MAX_KEY_BYTES:
-            self.discard(next(iter(self._sizes)))
-
-    def discard(self, key: Hashable) -> None:
-        self._bytes -= self._sizes.pop(key, 0)
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._sizes
-
-    def __len__(self) -> int:
-        return len(self._sizes)
