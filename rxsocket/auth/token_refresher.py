@@ -59,6 +59,7 @@ class TokenRefresher:
 
     Attributes:
         name: What the provider is called in errors.
+        lead: Seconds before the expiry at which the next token is fetched.
         followers: Who follows.
         current: The newest token, which may have expired.
         due: When the next call ahead of the expiry is to be made, as wall time.
@@ -76,6 +77,7 @@ class TokenRefresher:
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._provider = ProviderFunction("refreshing(provider)", provider, timeout, self._read)
+        self.lead = lead
         self._expires = expires
         self._credential = credential
         self._schedule = RefreshSchedule(lead, random)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from rxsocket.auth.outcomes import AuthChange
 from rxsocket.events import Event
-from rxsocket.fleet.events import Capped, Throttled
+from rxsocket.fleet.events import Capped, ShardFailed, Throttled
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +185,7 @@ class Messages:
     messages: tuple[tuple[int, Hashable, Any], ...] = field(repr=False)
 
 
-Report: TypeAlias = Asked | Live | ChannelError | SocketEvent | Learnt | AuthSettled | Messages
+Report: TypeAlias = (
+    Asked | Live | ChannelError | SocketEvent | Learnt | AuthSettled | Messages | ShardFailed
+)
 """What a shard reports."""

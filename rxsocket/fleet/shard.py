@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from rxsocket.endpoint.admission import Admit
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.fleet.orders import Order, Report
 from rxsocket.fleet.spec import ChannelSpec
@@ -57,6 +58,8 @@ class Shard:
         loop: The loop that they live on, which is bound until the shard is closed.
         report: Called with each report.
         deliver: Asked for what takes the messages of a channel, each time that it is asked for.
+        admit: Lets its sockets dial, if somebody else than the shard says when they may: in another
+            process, the fleet.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Shard:
         loop: SocketLoop,
         report: Callable[[Report], None],
         deliver: Deliver,
+        admit: Admit | None = None,
     ) -> None:
         raise NotImplementedError
 

@@ -1,0 +1,83 @@
+"""What a shard was told to have, so that another one in its place can be told the same.
+
+::
+
+    orders   Open(1)  Subscribe(1, A B)  Subscribe(1, C)  Unsubscribe(1, A)
+    told     1: B C                                       what is to be, not what was
+
+It holds no credential but one that was set, which shows nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+
+from rxsocket.fleet.orders import (
+    CloseSocket,
+    OpenSocket,
+    Order,
+    PauseReading,
+    ReconnectAll,
+    ResumeReading,
+    SetAuth,
+    Subscribe,
+    Unsubscribe,
+)
+
+
+@dataclass(slots=True)
+class Told:
+    """The part of the plan that a shard has.
+
+    Attributes:
+        sockets: For each socket its channels, and the generation that asked for them.
+        auth: The credential that was set last, if one was.
+        paused: Whether it is not to read.
+        generation: The newest generation that an order had.
+    """
+
+    sockets: dict[int, dict[Hashable, int]] = field(
+        default_factory=dict[int, "dict[Hashable, int]"]
+    )
+    auth: SetAuth | None = None
+    paused: bool = False
+    generation: int = 0
+
+    def take(self, order: Order) -> None:
+        """Note an order."""
+        match order:
+            case OpenSocket(number):
+                self.sockets.setdefault(number, {})
+            case CloseSocket(number):
+                self.sockets.pop(number, None)
+            case Subscribe(socket, keys, generation):
+                self.generation = max(self.generation, generation)
+                self.sockets.setdefault(socket, {}).update(dict.fromkeys(keys, generation))
+            case Unsubscribe(socket, keys, generation):
+                self.generation = max(self.generation, generation)
+                have = self.sockets.get(socket, {})
+                for key in keys:
+                    have.pop(key, None)
+            case SetAuth():
+                self.auth = order
+            case PauseReading():
+                self.paused = True
+            case ResumeReading():
+                self.paused = False
+            case ReconnectAll():
+                pass
+
+    def orders(self) -> Iterator[Order]:
+        """The orders that lead to the same from nothing; the credential comes first."""
+        if self.auth is not None:
+            yield self.auth
+        if self.paused:
+            yield PauseReading()
+        for number, have in self.sockets.items():
+            yield OpenSocket(number)
+            by_generation: dict[int, list[Hashable]] = {}
+            for key, generation in have.items():
+                by_generation.setdefault(generation, []).append(key)
+            for generation, keys in by_generation.items():
+                yield Subscribe(number, tuple(keys), generation)
