@@ -368,15 +368,17 @@ class SlowConsumer(_Event):
     """An observer held the loop: meanwhile nothing was read, answered or sent (C27).
 
     It is named when it does so again within 10 s, and then once a minute at most. So is the body of
-    an ``async for`` for which reading was paused for over 1 s while others wait for messages, too.
+    an ``async for``, or a sink, for which reading was paused for over 1 s while others wait for
+    messages, too.
 
     Attributes:
-        observer: What subscribed it: function, line and module.
+        observer: What subscribed it: function, line and module; of one that paused reading, how,
+            too.
         stream: The stream it is subscribed to.
         seconds: How long it took for the messages that had been read in one go, over 0.1; or how
             long reading has been paused.
-        waiting: How many values wait for the body of an ``async for``; ``None`` for one that held
-            the loop.
+        waiting: How many values wait for one that paused reading; ``None`` for one that held the
+            loop.
     """
 
     observer: str

@@ -52,7 +52,7 @@ from rxsocket.explain.format import amount, span
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.texts import quoted
 
-READS_SLOWLY = "let its body do less, or drop messages: iterate(overflow='drop_oldest')"
+READS_SLOWLY = "let it do less for each message, or drop some: overflow='drop_oldest'"
 
 
 def sentence(event: Event, ago: str = "") -> str:
@@ -187,7 +187,7 @@ def _problem(
         case Missed():
             return _missed(event, then)
         case SlowConsumer(observer=observer, seconds=seconds, waiting=int(waiting)):
-            who = f"`async for` in {observer} had {amount(waiting, 'message')} waiting"
+            who = f"{observer} had {amount(waiting, 'message')} waiting"
             return f"reading was paused for {span(seconds)}{then}, also for the others: {who}"
         case SlowConsumer(observer=observer, stream=stream, seconds=seconds):
             return f"observer {observer} of {stream} held the loop for {span(seconds)}{then}"

@@ -49,6 +49,11 @@ class LoopScheduler(PeriodicScheduler):
         self._anchor: tuple[asyncio.AbstractEventLoop, datetime] | None = None
 
     @property
+    def socket_loop(self) -> SocketLoop:
+        """Where the socket lives."""
+        return self._loop
+
+    @property
     def now(self) -> datetime:
         """Wall time as it was when the loop was first seen, and from there on the loop's own time.
 

@@ -223,6 +223,11 @@ class BufferedInput(Generic[T]):
         with self._lock:
             return self._has_ended or len(self._buffer) > 0
 
+    @property
+    def count(self) -> int:
+        """How many values wait."""
+        return len(self._buffer)
+
     def subscribe_to(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
         self._source.disposable = source.subscribe(
             self._on_next, self._end, self._end, scheduler=scheduler
@@ -257,6 +262,10 @@ class BufferedInput(Generic[T]):
         if error is not self._error or self._buffer_failed:
             self._report(error)
         return True
+
+    def leave(self) -> None:
+        """Leave the source; what waits can be taken still."""
+        self._source.dispose()
 
     def dispose(self) -> None:
         self._source.dispose()

@@ -38,7 +38,7 @@ class Consumer(Protocol):
     """Whoever may pause reading.
 
     Attributes:
-        name: The code that consumes, for people.
+        name: How and where it consumes, for people.
         stream: The stream that it reads.
         waiting: How many values wait for it.
     """
@@ -102,7 +102,7 @@ class ReadGate:
         consumer, since = pausing
         seconds = span(self._loop.event_loop.time() - since)
         waiting = amount(consumer.waiting, "message")
-        who = f"`async for` in {consumer.name} has {waiting} waiting"
+        who = f"{consumer.name} has {waiting} waiting"
         return f"reading is paused for {seconds}: {who}"
 
     def add_link(self, link: Pausable, liveness: Pausable | None = None) -> None:
@@ -274,7 +274,7 @@ class _Reader(Generic[T]):
 
     def __init__(self, stream: str, origin: Origin | None, high: int, low: int) -> None:
         self.stream = stream
-        self.name = calling_code()
+        self.name = f"`async for` in {calling_code()}"
         self._loop = None if origin is None else origin.loop
         self._read_gate = None if origin is None else origin.read_gate
         self._high = high

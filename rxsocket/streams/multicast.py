@@ -24,12 +24,20 @@ from reactivex.observer import AutoDetachObserver
 
 from rxsocket.errors import NotConnected
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.runtime.reporting import PACKAGES, Report, Reporter, calling_code, report_to
+from rxsocket.runtime.reporting import (
+    PACKAGES,
+    Report,
+    Reporter,
+    calling_code,
+    report_to,
+    reporter,
+)
 from rxsocket.streams.iteration import ReadGate
 
 T = TypeVar("T")
 PLUMBING = (
     "rxsocket.operators",
+    "rxsocket.sinks.",
     "rxsocket.streams.",
     "rxsocket.topics.",
     "rxsocket.validation",
@@ -321,6 +329,16 @@ class HubSubscription(SafeObserver[T], abc.DisposableBase):
     def _on_detached(self, error: BaseException) -> None:
         self.dispose()
         super()._on_detached(error)
+
+
+def delivering_hub() -> Hub[Any] | None:
+    """The hub whose emission this is, also behind operators; ``None`` outside of one.
+
+    Each observer's context holds what reports for it, which is a method of its hub: nothing has to
+    be kept besides for those who want to know where a value comes from.
+    """
+    hub = getattr(reporter(), "__self__", None)
+    return hub if isinstance(hub, Hub) else None  # pyright: ignore[reportUnknownVariableType]
 
 
 class RoutedHub(Hub[T]):

@@ -1,0 +1,45 @@
+"""Reading back what a broker has, with its own client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brokers import Broker, Nats
+
+__all__ = ["Entry", "stored_in"]
+
+Entry = tuple[str, str, bytes]
+"""Id, key and data."""
+
+
+async def stored_in(broker: Broker, stream: str) -> list[Entry]:
+    """All entries of a stream, in its order."""
+    return await (_of_nats if isinstance(broker, Nats) else _of_redis)(broker.url, stream)
+
+
+async def _of_nats(url: str, stream: str) -> list[Entry]:
+    import nats
+
+    client = await nats.connect(url)
+    try:
+        context = client.jetstream()
+        state = (await context.stream_info(stream)).state
+        found: list[Entry] = []
+        reader: Any = await context.subscribe(f"{stream}.>", stream=stream, ordered_consumer=True)
+        while len(found) < state.messages:
+            message = await reader.next_msg(timeout=10)
+            id = (message.headers or {}).get("Nats-Msg-Id", "")
+            found.append((id, message.subject.removeprefix(f"{stream}."), message.data))
+        return found
+    finally:
+        await client.close()
+
+
+async def _of_redis(url: str, stream: str) -> list[Entry]:
+    from redis.asyncio import Redis
+
+    async with Redis.from_url(url) as client:
+        return [
+            (fields[b"id"].decode(), fields[b"key"].decode(), fields[b"data"])
+            for _, fields in await client.xrange(stream)
+        ]
