@@ -65,6 +65,8 @@ class ChannelMove(Generic[T]):
         most: How many messages may wait, and how many keys are kept. Of more, the oldest are
             forgotten: the old place delivers them still. Should it end while the new one is behind
             it by more than that, what was forgotten comes twice.
+        before: The move that brought the channel to what is the old place now, if that one is
+            behind its own still: what it has not compared by now is compared here.
 
     Attributes:
         phase: How far it is.
@@ -73,6 +75,7 @@ class ChannelMove(Generic[T]):
     """
 
     __slots__ = (
+        "_again",
         "_asked_at",
         "_bytes",
         "_forgotten",
@@ -82,7 +85,6 @@ class ChannelMove(Generic[T]):
         "_most",
         "_old_at",
         "_overlap",
-        "_rest",
         "_switched_at",
         "_timeout",
         "_waiting",
@@ -97,11 +99,15 @@ class ChannelMove(Generic[T]):
         *,
         timeout: float = TIMEOUT,
         most: int = MOST_WAITING,
+        before: ChannelMove[T] | None = None,
     ) -> None:
         self._key = key
         self._timeout = timeout
         self._most = most
         self._overlap = Overlap(most, MOST_BYTES)
+        self._again = {} if before is None else before.uncompared()
+        for each in self._again:
+            self._overlap.old.add(each)
         self._waiting: deque[tuple[Hashable | None, T, int]] = deque()
         self._bytes = 0
         self._forgotten = 0
@@ -109,13 +115,25 @@ class ChannelMove(Generic[T]):
         self._old_at = -math.inf
         self._is_live = self._has_new = False
         self._switched_at = math.inf
-        self._rest = 0
         self.phase = MovePhase.OVERLAPPING
         self.is_seamless = False
         self.due = math.inf
 
     def __repr__(self) -> str:
         return f"<move {self.phase.value}: {len(self._waiting)} waiting>"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the messages of the place that is left need not come here any more."""
+        if self.phase is MovePhase.KEPT:
+            return not self._again
+        return self.phase is MovePhase.FINISHED
+
+    def uncompared(self) -> dict[Hashable, None]:
+        """The keys of what was delivered, and may come once more over the place that delivers."""
+        if self.phase in (MovePhase.SWITCHED, MovePhase.FINISHED):
+            return dict.fromkeys(self._overlap.old)
+        return dict(self._again)
 
     @property
     def missing(self) -> int:
@@ -148,16 +166,22 @@ class ChannelMove(Generic[T]):
             message: The message.
             now: Seconds, on a clock that does not go back.
         """
-        if self.phase is MovePhase.KEPT:
+        if self.phase is MovePhase.KEPT and not self._again:
             return (message,)
-        if self.phase is not MovePhase.OVERLAPPING:
+        if self.phase not in (MovePhase.OVERLAPPING, MovePhase.KEPT):
             return ()
         key = None if self._key is None else self._key(message)
+        delivered: tuple[T, ...] = (message,)
+        if key is not None and key in self._again:
+            del self._again[key]
+            delivered = ()
+        if self.phase is MovePhase.KEPT:
+            return delivered
         if key is not None or self._key is None:
             self._old_at = now
         if key is not None and self._overlap.from_old(key):
-            return (message, *self._meet(key, now))
-        return (message,)
+            return (*delivered, *self._meet(key, now))
+        return delivered
 
     def from_new(self, message: T, now: float) -> Sequence[T]:
         """A message came over the new place; see :meth:`from_old`."""
@@ -268,7 +292,6 @@ class ChannelMove(Generic[T]):
         delivered = [message for _, message, _ in self._waiting]  # the old one had none of it
         self._let_go()
         self._switched_at = now
-        self._rest = len(self._overlap.old)
         self.due = now + DUPLICATES_WINDOW
         self._finish_if_nothing_is_left()
         return delivered
@@ -278,13 +301,11 @@ class ChannelMove(Generic[T]):
         if key is None:
             return (message,)
         is_duplicate = self._overlap.is_duplicate(key)
-        if not is_duplicate:
-            self._rest -= 1  # a key that never comes is not waited for longer than by so many
         self._finish_if_nothing_is_left()
         return () if is_duplicate else (message,)
 
     def _finish_if_nothing_is_left(self) -> None:
-        if self.phase is MovePhase.SWITCHED and (not self._overlap.old or self._rest <= 0):
+        if self.phase is MovePhase.SWITCHED and not self._overlap.old:
             self._finish()
 
     def _finish(self) -> None:

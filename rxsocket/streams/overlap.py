@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 PATIENCE = 2.0
@@ -59,6 +59,9 @@ class RecentKeys:
         """Forget a key, and those that were added before it; nothing if it is not there."""
         while key in self._sizes:
             self.discard(next(iter(self._sizes)))
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._sizes)
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._sizes
