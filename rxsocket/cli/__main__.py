@@ -2,4 +2,5 @@
 
 from rxsocket.cli import main
 
-main()
+if __name__ == "__main__":  # a process that is spawned imports it by another name
+    main()

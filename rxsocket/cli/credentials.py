@@ -51,6 +51,27 @@ def from_line(line: str) -> Entries | None:
     return _parse(words, "standard input", "write KEY=VALUE, KEY=env:NAME or logout", _from_line)
 
 
+def from_place(source: str, folder: Path | None = None) -> str:
+    """What is in the place that a source names, ``env:NAME`` or ``file:PATH``.
+
+    Args:
+        source: The place.
+        folder: What a path is relative to; default: the working directory.
+
+    Raises:
+        UsageError: If it is not a place, or nothing can be read there. The text has no value.
+    """
+    place = _PLACE.fullmatch(source)
+    if place is None:
+        raise UsageError("pass env:NAME or file:PATH, where it is, not the value itself")
+    return _read(place[1], place[2], folder or Path())
+
+
+def is_place(source: str) -> bool:
+    """Whether it names a place, and is no value."""
+    return _PLACE.fullmatch(source) is not None
+
+
 def _parse(
     pairs: Iterable[str], where: str, hint: str, value: Callable[[str, str, str], str]
 ) -> Entries:
@@ -75,27 +96,34 @@ def _from_option(where: str, key: str, source: str) -> str:
             f"{where}: a value does not go on the command line, where ps and the history of the "
             f"shell show it; name where it is instead: {PLACES}"
         )
-    return _read(where, key, *place.groups())
+    return _read_for(where, key, source)
 
 
 def _from_line(where: str, key: str, source: str) -> str:
     if source == PROMPT:
         raise UsageError(f"{where}: prompt is for --auth; here, write KEY=env:NAME or KEY=VALUE")
     place = _PLACE.fullmatch(source)
-    return source if place is None else _read(where, key, *place.groups())
+    return source if place is None else _read_for(where, key, source)
 
 
-def _read(where: str, key: str, kind: str, name: str) -> str:
+def _read_for(where: str, key: str, source: str) -> str:
+    try:
+        return from_place(source)
+    except UsageError as error:
+        raise UsageError(f"{where}: {key}: {error}") from None
+
+
+def _read(kind: str, name: str, folder: Path) -> str:
     if kind == "env":
         if name not in os.environ:
-            raise UsageError(f"{where}: {key}: the environment variable {name} is not set")
+            raise UsageError(f"the environment variable {name} is not set")
         return os.environ[name]
     try:
-        return Path(name).read_text(encoding="utf-8").strip()
+        return folder.joinpath(name).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise UsageError(f"{where}: {key}: cannot read {name}: {error.strerror}") from None
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
     except ValueError:
-        raise UsageError(f"{where}: {key}: {name} is not UTF-8 text") from None
+        raise UsageError(f"{name} is not UTF-8 text") from None
 
 
 def _prompt(where: str, key: str) -> str:

@@ -61,7 +61,7 @@ class ChannelSpec:
             raise ValueError("acknowledged_within: goes with acknowledged=, which tells an answer")
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of ``socket.channels``."""
+        """The arguments of ``socket.channels``; asked for once for each socket."""
         return {
             "subscribe": self.subscribe,
             "unsubscribe": self.unsubscribe,
