@@ -1,0 +1,205 @@
+"""What silence and closes teach of how many channels a connection takes.
+
+::
+
+    asked for    A B C D
+    answered     A B C        D is asked for again, and again: nothing
+    learnt       3 channels, and D goes somewhere else
+    there        D is silent, too: it is D, and the cap is lifted
+
+    asked for    A B C D  ──►  Closed(1008), and so again     as many as were answered before that
+
+It knows of no socket, loop or clock; what it learns it says in words. Sockets are known by number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from rxsocket.fleet.events import Capped
+
+POLICY_VIOLATION = 1008
+SOON = 5.0
+"""Seconds after channels were asked for in which a close is about them."""
+ASKED_FOR = 2
+"""How many times a channel is asked for without an answer until that is taken for silence."""
+LASTS = 3600.0
+"""Seconds for which a cap is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCap:
+    """A socket takes fewer channels.
+
+    Attributes:
+        event: That, with the reason.
+        unheard: Those that it does not take.
+    """
+
+    event: Capped
+    unheard: frozenset[Hashable] = field(repr=False)
+
+
+class _Connection:
+    """What is known of the channels of one socket, since its connection opened."""
+
+    __slots__ = ("asked_at", "closed_with", "heard", "waiting")
+
+    def __init__(self) -> None:
+        self.heard: set[Hashable] = set()
+        self.waiting: dict[Hashable, int] = {}  # how many times each was asked for in vain
+        self.asked_at = 0.0
+        self.closed_with: int | None = None  # how many had an answer at the close before this one
+
+
+@dataclass(slots=True)
+class _Cap:
+    """Why a socket takes no more than that."""
+
+    cap: int
+    at: float
+    unheard: set[Hashable]
+    by_silence: bool
+
+
+class ChannelLearning:
+    """What is known of the sockets of a shard.
+
+    Args:
+        shard: The name of the shard that its events have.
+    """
+
+    def __init__(self, shard: str = "") -> None:
+        self._shard = shard
+        self._connections: defaultdict[int, _Connection] = defaultdict(_Connection)
+        self._caps: dict[int, _Cap] = {}
+        self._silent_on: defaultdict[Hashable, set[int]] = defaultdict(set)
+
+    def connected(self, socket: int) -> None:
+        """A socket has a new connection: what it carries is asked for anew."""
+        connection = self._connections[socket]
+        connection.waiting = dict.fromkeys((*connection.heard, *connection.waiting), 0)
+        connection.heard = set()
+
+    def asked(self, socket: int, keys: Iterable[Hashable], now: float) -> None:
+        """Channels are asked for on a socket."""
+        connection = self._connections[socket]
+        connection.asked_at = now
+        for key in keys:
+            if key not in connection.heard:
+                connection.waiting.setdefault(key, 0)
+
+    def heard(self, socket: int, keys: Iterable[Hashable]) -> None:
+        """Channels have had their answer, or their first message."""
+        connection = self._connections[socket]
+        for key in keys:
+            connection.waiting.pop(key, None)
+            connection.heard.add(key)
+            self._silent_on.pop(key, None)
+
+    def left(self, socket: int, keys: Iterable[Hashable]) -> None:
+        """Channels were let go of on a socket, or refused."""
+        connection = self._connections[socket]
+        for key in keys:
+            connection.waiting.pop(key, None)
+            connection.heard.discard(key)
+
+    def forget(self, socket: int) -> None:
+        """A socket is closed for good."""
+        self._connections.pop(socket, None)
+        self._caps.pop(socket, None)
+
+    def unanswered(self, socket: int, key: Hashable, now: float, at: float) -> ChannelCap | None:
+        """A channel had no answer, and is asked for again; return what that teaches.
+
+        Args:
+            socket: The number of the socket.
+            key: The channel.
+            now: The time.
+            at: The wall time, for the event.
+        """
+        connection = self._connections[socket]
+        if key not in connection.waiting:
+            return None
+        connection.waiting[key] += 1
+        if connection.waiting[key] < ASKED_FOR:
+            return None
+        self._silent_on[key].add(socket)
+        if len(self._silent_on[key]) > 1:
+            self._acquit(key)
+            return None
+        silent = {key for key, times in connection.waiting.items() if times}
+        count = len(connection.heard)
+        if count <= len(silent):
+            return None  # that is no cap, but a server that does not answer
+        why = (
+            f"{_channels(len(silent))} had no answer, asked for {ASKED_FOR} times, while "
+            f"{count} are live on the same connection"
+        )
+        return self._capped(socket, _Cap(count, now, silent, by_silence=True), why, at)
+
+    def closed(self, socket: int, code: int | None, now: float, at: float) -> ChannelCap | None:
+        """A connection has ended; return what that teaches.
+
+        Args:
+            socket: The number of the socket.
+            code: The close code of the server's, if it gave one.
+            now: The time.
+            at: The wall time, for the event.
+        """
+        connection = self._connections[socket]
+        count, before = len(connection.heard), connection.closed_with
+        is_soon = now - connection.asked_at <= SOON
+        if code != POLICY_VIOLATION or not (is_soon and connection.waiting and count):
+            connection.closed_with = None
+            return None
+        connection.closed_with = count
+        if before is None:
+            return None  # it may have been the pace of asking
+        cap = max(count, before)
+        why = (
+            f"the server closed the connection with {code}, twice within {SOON:g} s of being asked "
+            f"for more than {_channels(cap)}"
+        )
+        return self._capped(socket, _Cap(cap, now, set(), by_silence=False), why, at)
+
+    # --- what the planner takes
+
+    def channels(self, now: float) -> dict[int, int]:
+        """How many channels each socket takes, as far as was learnt."""
+        for socket in [s for s, cap in self._caps.items() if now >= cap.at + LASTS]:
+            del self._caps[socket]
+        return {socket: cap.cap for socket, cap in self._caps.items()}
+
+    def channels_of_any(self, now: float) -> int | None:
+        """How many any socket takes, once two of them have taught the same thing."""
+        caps = self.channels(now).values()
+        return max(caps) if len(caps) > 1 else None
+
+    def unheard(self, socket: int) -> frozenset[Hashable]:
+        """The channels that a socket does not take."""
+        cap = self._caps.get(socket)
+        return frozenset() if cap is None else frozenset(cap.unheard)
+
+    def _capped(self, socket: int, cap: _Cap, why: str, at: float) -> ChannelCap:
+        before = self._caps.get(socket)
+        if before is not None:
+            cap.unheard |= before.unheard
+        self._caps[socket] = cap
+        event = Capped(
+            shard=self._shard, socket=socket, what="channels", cap=cap.cap, why=why, at=at
+        )
+        return ChannelCap(event, frozenset(cap.unheard))
+
+    def _acquit(self, key: Hashable) -> None:
+        """A channel is silent wherever it is: so it says nothing of these sockets."""
+        for socket, cap in tuple(self._caps.items()):
+            cap.unheard.discard(key)
+            if cap.by_silence and not cap.unheard:
+                del self._caps[socket]
+
+
+def _channels(number: int) -> str:
+    return "1 channel" if number == 1 else f"{number} channels"
