@@ -81,6 +81,8 @@ class Hooks:
         has_frame: Whether there is something like that.
         subscribe_early: Given a connection that does not deliver yet, and its credential:
             subscribes on it, and calls back when everything was asked for (C13).
+        on_subscription: Called with the key of each channel that was asked for on the connection
+            that delivers, and whether it is live: acknowledged, or there is no ``acknowledged=``.
         before_send: What goes out goes through these before it is encoded, on the thread that
             sends it (C20).
         after_receive: What comes in goes through these before any stream has it (C20).
@@ -94,6 +96,7 @@ class Hooks:
     next_frame: Callable[[int], str | bytes | None] = _no_frame
     has_frame: Callable[[int], bool] = _has_no_frame
     subscribe_early: SubscribeEarly = _nothing_asked
+    on_subscription: Callable[[Any, bool], None] | None = None
     before_send: tuple[Callable[[Any], Any], ...] = ()
     after_receive: tuple[Callable[[Any], Any], ...] = ()
     before_identity_change: tuple[Callable[[], None], ...] = ()

@@ -1,1 +1,32 @@
-"""A fleet: many channels over many sockets."""
+"""Many channels over many sockets, as one stream: a ``Fleet`` (C41)."""
+
+from rxsocket.fleet.events import (
+    Capped,
+    FleetEvent,
+    Lost,
+    Moved,
+    Placed,
+    Restored,
+    ShardFailed,
+    Throttled,
+)
+from rxsocket.fleet.explanation import FleetExplanation, FleetStats
+from rxsocket.fleet.fleet import Fleet
+from rxsocket.fleet.plan import ImpossiblePlan
+from rxsocket.fleet.spec import ChannelSpec
+
+__all__ = [
+    "Capped",
+    "ChannelSpec",
+    "Fleet",
+    "FleetEvent",
+    "FleetExplanation",
+    "FleetStats",
+    "ImpossiblePlan",
+    "Lost",
+    "Moved",
+    "Placed",
+    "Restored",
+    "ShardFailed",
+    "Throttled",
+]

@@ -50,7 +50,7 @@ from rxsocket.fleet.questions import (
     Started,
     Withdrawn,
 )
-from rxsocket.fleet.shard import Deliver
+from rxsocket.fleet.shard_socket import Deliver
 from rxsocket.fleet.told import Told
 from rxsocket.policy.backoff import Backoff
 from rxsocket.runtime.loop import SocketLoop

@@ -12,20 +12,36 @@ so that it may live in another process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
+from rxsocket.auth.outcomes import AuthChange, InEffect, NotInEffect, Overtaken, Refused, Stored
 from rxsocket.endpoint.admission import Admit
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
-from rxsocket.fleet.orders import Order, Report
+from rxsocket.fleet.admission import Admission
+from rxsocket.fleet.orders import (
+    AuthSettled,
+    CloseSocket,
+    Learnt,
+    OpenSocket,
+    Order,
+    PauseReading,
+    ReconnectAll,
+    Report,
+    ResumeReading,
+    SetAuth,
+    SocketEvent,
+    Subscribe,
+    Unsubscribe,
+)
+from rxsocket.fleet.shard_socket import Deliver, ShardSocket
 from rxsocket.fleet.spec import ChannelSpec
 from rxsocket.limits import Limits
 from rxsocket.runtime.loop import SocketLoop
+from rxsocket.socket import Socket
 from rxsocket.streams.receipts import Receipt
-
-Deliver: TypeAlias = Callable[[int, Hashable], Callable[[Any], None]]
-"""Given a socket and a key, what is called with each of its messages, on the loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +87,145 @@ class Shard:
         deliver: Deliver,
         admit: Admit | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.name = name
+        self._settings = settings
+        self._loop = loop
+        self._report = report
+        self._deliver = deliver
+        self._endpoint = Endpoint.of(settings.url)
+        self._admit = admit
+        self._admission: Admission | None = None
+        if admit is None:
+            self._admission = Admission(
+                settings.limits,
+                loop.event_loop,
+                shard=name,
+                on_learnt=lambda event: report(Learnt(event)),
+                wall_time=loop.wall_time,
+            )
+        self._sockets: dict[int, ShardSocket] = {}
+        self._closing: set[Receipt[None]] = set()
+        self._pushed: list[Any] = []
+        self._is_paused = False
+
+    def __repr__(self) -> str:
+        return f"<Shard {self.name}: {len(self._sockets)} sockets>"
 
     def take(self, order: Order) -> None:
         """Carry out an order; whatever comes of it is reported."""
-        raise NotImplementedError
+        match order:
+            case OpenSocket(number):
+                self._open(number)
+            case CloseSocket(number):
+                self._close(number)
+            case Subscribe(number, keys, generation):
+                if number in self._sockets:
+                    self._sockets[number].subscribe(keys, generation)
+            case Unsubscribe(number, keys, generation):
+                if number in self._sockets:
+                    self._sockets[number].unsubscribe(keys, generation)
+            case SetAuth(number, value):
+                self._set_auth(number, value)
+            case ReconnectAll():
+                for each in self._sockets.values():
+                    each.socket.reconnect()
+            case PauseReading():
+                self._is_paused = True
+                for each in self._sockets.values():
+                    each.pause()
+            case ResumeReading():
+                self._is_paused = False
+                for each in self._sockets.values():
+                    each.resume()
 
-    def close(self) -> Receipt[None]:
-        """Close every socket; the receipt settles when nothing is left of them."""
-        raise NotImplementedError
+    def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
+        """Close every socket; the receipt settles when nothing is left of them.
+
+        Args:
+            code: The close code.
+            reason: The text that goes with it.
+        """
+        for number in tuple(self._sockets):
+            self._close(number, code, reason)
+        receipt: Receipt[None] = Receipt(self._loop, _report_nothing)
+        when_all_done(tuple(self._closing), lambda: receipt.settle(None))
+        return receipt
+
+    def _open(self, number: int) -> None:
+        if number in self._sockets:
+            return
+        settings = self._settings
+        socket: Socket[Any, Any] = Socket(
+            replace(self._endpoint, admission=self._admit_of(number)),
+            name=f"{settings.label} {self.name}/{number}",
+            auth=settings.auth,
+            limits=settings.limits.of_a_socket,
+            loop=self._loop.event_loop,
+            **settings.options,
+        )
+        for value in self._pushed:
+            socket.set_auth(value)  # which is kept for its start
+        made = ShardSocket(
+            number, socket, settings.channel, self._loop, self._on_report, self._deliver
+        )
+        self._sockets[number] = made
+        made.start()
+        if self._is_paused:
+            made.pause()
+
+    def _admit_of(self, number: int) -> Admit | None:
+        return self._admit if self._admission is None else self._admission.of(number)
+
+    def _on_report(self, report: Report) -> None:
+        if self._admission is not None and isinstance(report, SocketEvent):
+            self._admission.on_event(report.socket, report.event)
+        self._report(report)
+
+    def _close(self, number: int, code: int = 1000, reason: str = "") -> None:
+        found = self._sockets.pop(number, None)
+        if found is not None:
+            receipt = found.close(code, reason)
+            self._closing.add(receipt)
+            receipt.when_done(lambda: self._closing.discard(receipt))
+            if self._admission is not None:
+                self._admission.forget(number)
+
+    def _set_auth(self, number: int, value: Any) -> None:
+        self._pushed = [value]
+        receipts = [each.socket.set_auth(value) for each in self._sockets.values()]
+
+        def settled() -> None:
+            outcome = worst([receipt.result() for receipt in receipts])
+            self._report(AuthSettled(number, outcome))
+
+        when_all_done(receipts, settled)
+
+
+def when_all_done(receipts: Iterable[Receipt[Any]], function: Callable[[], None]) -> None:
+    """Call a function when all of these have an outcome; now, if they have."""
+    waiting = set(receipts)
+
+    def done(receipt: Receipt[Any]) -> None:
+        waiting.discard(receipt)
+        if not waiting:
+            function()
+
+    if not waiting:
+        function()
+    for receipt in tuple(waiting):
+        receipt.when_done(partial(done, receipt))
+
+
+_WORST_FIRST = (Refused, NotInEffect, Overtaken, InEffect, Stored)
+
+
+def worst(outcomes: Sequence[AuthChange]) -> AuthChange:
+    """The outcome of a change of the credential on several sockets."""
+    rank = {kind: number for number, kind in enumerate(_WORST_FIRST)}
+    return min(outcomes, key=lambda outcome: rank[type(outcome)], default=Stored())
+
+
+def _report_nothing(
+    observer: str, stream: str, error: BaseException, *, detached: bool = True
+) -> None:
+    """Nobody but the fleet observes the receipt of a shard."""

@@ -65,6 +65,7 @@ class Publisher:
         events, opens, closes, sessions, messages, batches: Streams that connect (C1).
         errors, state, latency, auth: Streams that only look.
         cursor: Another one, of a socket that was asked for it (C38).
+        lifecycle: All events but messages, of a socket that was asked for it.
         before: What gets each message before any stream does, where there is something like that.
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
@@ -98,6 +99,7 @@ class Publisher:
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
         self.cursor: ValueHub[Any] | None = None
         self.before: Hub[Any] | None = None
+        self.lifecycle: Hub[Event] | None = None
         self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivering_epoch: int | None = None
@@ -131,6 +133,8 @@ class Publisher:
                 self._on_log_failed(error)
             self.enter(self._states.after(event) or self.state.value)
             self.events.emit(event)
+            if self.lifecycle is not None:
+                self.lifecycle.emit(event)
             match event:
                 case Opened():
                     self._open(event)

@@ -247,6 +247,7 @@ class Subscriptions:
     ) -> None:
         if verdict is True:
             self.watch.on_accepted(subscription)
+            self._tell(subscription, is_live=True)
         elif subscription.hubs:
             refused = SubscriptionRefused("the server refused the subscription")
             self._fail(
@@ -319,6 +320,11 @@ class Subscriptions:
             subscription.restart()
         for subscription in connection.carried:  # asked for before it delivered
             self.watch.on_asked(subscription)
+            self._tell(subscription, is_live=subscription not in connection.unanswered)
+
+    def _tell(self, subscription: Subscription, *, is_live: bool) -> None:
+        if self._hooks.on_subscription is not None:
+            self._hooks.on_subscription(subscription.key, is_live)
 
     def next_frame_of(self, connection: ConnectionSubscriptions) -> str | bytes | None:
         """The next message that can be made for a connection; what it asks for counts as asked."""
@@ -340,6 +346,7 @@ class Subscriptions:
                 connection.carry(subscriptions)
                 for subscription in subscriptions if connection is self._open else ():
                     self.watch.on_asked(subscription)
+                    self._tell(subscription, is_live=group.acknowledged is None)
             return frame
         return None
 

@@ -1,0 +1,359 @@
+"""The owner of the plan and of its generation (C41).
+
+::
+
+    wanted ──┐
+    reports ─┴──► planner ──► orders
+
+Everything here happens on the loop of the fleet, one thing at a time. What is wanted may change
+many times in a turn of the loop: there is one plan for all of it, in the next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+
+from rxsocket.events import Cause, Closed, Ended, Event, Opened
+from rxsocket.explain.causes import closing
+from rxsocket.fleet.channel import FleetChannel
+from rxsocket.fleet.events import Capped, Lost, Placed, Restored, ShardFailed
+from rxsocket.fleet.learnt import LearntCaps
+from rxsocket.fleet.moves import ChannelMoves
+from rxsocket.fleet.orders import (
+    Asked,
+    ChannelError,
+    Learnt,
+    Live,
+    Report,
+    SocketEvent,
+)
+from rxsocket.fleet.plan import ImpossiblePlan, Place, Plan, PlanChanges, SocketId, changes
+from rxsocket.fleet.planning import Fitting, Planning
+from rxsocket.fleet.publisher import FleetPublisher
+from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Give
+from rxsocket.fleet.wanted import WantedChannels
+from rxsocket.policy.verdicts import Verdict
+from rxsocket.runtime.loop import SocketLoop
+
+LONGEST_WAIT = 60.0
+"""Seconds until a socket is replaced that ended for good, as many before it did."""
+
+
+class Controller:
+    """Places the channels of one run of a fleet, from its start to its end.
+
+    Args:
+        loop: The loop of the fleet.
+        planning: What plans are made with.
+        places: Where sockets can be.
+        wanted: The channels that are wanted.
+        publisher: Told what happens.
+        give: Gives an order to a shard.
+        end: Called when the fleet cannot go on.
+        unsubscribes: Whether there is a message that ends a channel.
+        acknowledges: Whether there is one that accepts it.
+
+    Attributes:
+        fitting: The plan, and what does not fit.
+        sockets: The sockets that there are.
+        moves: The channels that are on their way.
+    """
+
+    def __init__(
+        self,
+        loop: SocketLoop,
+        planning: Planning,
+        places: Sequence[Place],
+        wanted: WantedChannels,
+        publisher: FleetPublisher,
+        *,
+        give: Give,
+        end: Callable[[Exception | None], None],
+        unsubscribes: bool,
+        acknowledges: bool,
+    ) -> None:
+        self.fitting = Fitting()
+        self._learnt = learnt = LearntCaps()
+        cap = planning.limits.channels
+        self.sockets = FleetSockets(give, learnt, cap, unsubscribes=unsubscribes)
+        self.moves = ChannelMoves(
+            publisher, self.sockets, learnt, self.plan_soon, acknowledges=acknowledges
+        )
+        self._loop = loop
+        self._planning = planning
+        self._places = tuple(places)
+        self._down: set[str] = set()
+        self._wanted = wanted
+        self._channels = wanted.channels
+        self._publisher = publisher
+        self._end = end
+        self._is_due = self._rebalance = self._is_stopped = False
+        self._wait_timer: asyncio.TimerHandle | None = None
+        self._ended_in_a_row = 0
+
+    def plan_soon(self, *, rebalance: bool = False) -> None:
+        """Make a plan in the next turn of the loop."""
+        self._rebalance = self._rebalance or rebalance
+        if not (self._is_due or self._is_stopped):
+            self._is_due = True
+            self._loop.event_loop.call_soon(self._loop.run, self._make_plan)
+
+    def stop(self) -> None:
+        """The fleet stops: nothing is planned any more, and every channel is nowhere."""
+        self._is_stopped = True
+        if self._wait_timer is not None:
+            self._wait_timer.cancel()
+        self.moves.stop()
+        for channel in self._channels.values():
+            channel.let_go()
+
+    def on_report(self, shard: str, report: Report) -> None:
+        """Take what a shard reports."""
+        if self._is_stopped:
+            return
+        match report:
+            case Live(number, keys, generation, at):
+                self._on_live(SocketId(shard, number), keys, generation, at)
+            case Asked(number, keys, generation):
+                self._on_asked(SocketId(shard, number), keys, generation)
+            case SocketEvent(number, event):
+                self._on_event(SocketId(shard, number), event)
+            case ChannelError(number, key, error):
+                self._on_refused(SocketId(shard, number), key, error)
+            case Learnt(event):
+                if isinstance(event, Capped):
+                    egress = next(one.egress for one in self._places if one.name == shard)
+                    self._learnt.take(event, egress)
+                    self.plan_soon()
+                self._publisher.tell(event)
+            case ShardFailed():
+                self._on_shard_failed(report)
+            case _:
+                pass
+
+    # --- plans
+
+    @property
+    def plan(self) -> Plan:
+        """The newest plan."""
+        return self.fitting.plan
+
+    def _make_plan(self) -> None:
+        self._is_due = False
+        if self._is_stopped:
+            return
+        rebalance, self._rebalance = self._rebalance, False
+        wanted = [key for key, one in self._channels.items() if one.wanted and one.error is None]
+        sockets = self.sockets.by_id.values()
+        self._learnt.unopened = frozenset(one.id for one in sockets if not one.was_open)
+        places = [one for one in self._places if one.name not in self._down]
+        before, caps = self.plan, self._learnt.caps()
+        self.fitting = self._planning.fit(wanted, before, places, caps, rebalance=rebalance)
+        if self.plan is not before:
+            self._carry_out(changes(before, self.plan))
+        if self.fitting.left_out and places:
+            self._refuse_what_never_fits(wanted)
+        self._wanted.forget_unwanted()
+
+    def _refuse_what_never_fits(self, wanted: Sequence[Hashable]) -> None:
+        """What ``limits=`` do not allow fails for its observers; else it waits."""
+        try:
+            self._planning.plan(wanted, None, self._places)
+        except ImpossiblePlan as error:
+            for key in self.fitting.left_out:
+                self._wanted.fail(self._channels[key], error)
+
+    def _carry_out(self, changed: PlanChanges) -> None:
+        for socket in changed.opened:
+            self.sockets.open(socket)
+        orders = ChannelOrders(self.plan.generation)
+        for keys in changed.dropped.values():
+            for key in keys:
+                self._drop(self._channels[key], orders)
+        for move in changed.moves:
+            self._move(self._channels[move.key], move.target, orders)
+        for socket, keys in changed.placed.items():
+            for key in keys:
+                self._place(self._channels[key], socket, orders)
+        self.sockets.send(orders)
+        self.sockets.close_when_left(changed.closed)
+
+    def _place(self, channel: FleetChannel, socket: SocketId, orders: ChannelOrders) -> None:
+        channel.place(socket, orders.generation)
+        self.sockets.carry(channel, socket, orders)
+
+    def _drop(self, channel: FleetChannel, orders: ChannelOrders) -> None:
+        for socket in (channel.socket, channel.target):
+            self.sockets.leave(channel, socket, orders)
+        self.moves.cancel(channel)
+        channel.let_go()
+
+    def _move(self, channel: FleetChannel, target: SocketId, orders: ChannelOrders) -> None:
+        if channel.target is not None:  # it was on its way somewhere else
+            self.sockets.leave(channel, channel.target, orders)
+            self.moves.cancel(channel)
+        if channel.socket == target:
+            return
+        if channel.is_live:
+            self.moves.begin(channel, target, orders)
+        else:
+            self.sockets.leave(channel, channel.socket, orders)
+            self._place(channel, target, orders)
+
+    # --- channels
+
+    def _on_live(
+        self, socket: SocketId, keys: Iterable[Hashable], generation: int, at: float
+    ) -> None:
+        placed: list[Hashable] = []
+        restored: defaultdict[float, list[Hashable]] = defaultdict(list)
+        for key in keys:
+            channel = self._channels.get(key)
+            if channel is None:
+                continue
+            if channel.target == socket and channel.target_generation == generation:
+                self.moves.on_live(channel)
+            elif channel.socket == socket and channel.generation == generation:
+                if channel.lost_at is not None:
+                    restored[channel.lost_at].append(key)
+                elif not channel.is_live:
+                    placed.append(key)
+                channel.is_live, channel.lost_at = True, None
+        shard, number = socket
+        tell = self._publisher.tell
+        if placed:
+            tell(Placed(keys=tuple(placed), shard=shard, socket=number, at=at))
+        for since, these in restored.items():
+            gap = max(0.0, at - since)
+            tell(Restored(keys=tuple(these), shard=shard, socket=number, gap=gap, at=at))
+
+    def _on_asked(self, socket: SocketId, keys: Iterable[Hashable], generation: int) -> None:
+        for key in keys:
+            channel = self._channels.get(key)
+            if channel is None or channel.target != socket:
+                continue
+            if channel.target_generation == generation:
+                self.moves.on_asked(channel)
+
+    def _on_refused(self, socket: SocketId, key: Hashable, error: Exception) -> None:
+        found, channel = self.sockets.by_id.get(socket), self._channels.get(key)
+        if found is not None:
+            found.keys.pop(key, None)
+        if channel is None:
+            return
+        if channel.target == socket:
+            self.moves.on_refused(channel)
+        elif channel.socket == socket:
+            orders = ChannelOrders(self.plan.generation)
+            self._drop(channel, orders)
+            self.sockets.send(orders)
+            channel.error = error
+            self._wanted.fail(channel, error)
+            self.plan_soon()
+
+    # --- sockets
+
+    def _on_event(self, socket: SocketId, event: Event) -> None:
+        found = self.sockets.by_id.get(socket)
+        if found is None:
+            return
+        found.take(event)
+        match event:
+            case Opened():
+                self._learnt.forget(socket)
+                self._ended_in_a_row = 0
+            case Closed(cause=cause) if cause is not Cause.HANDED_OVER:
+                self._lose(found, closing(event), event.at)
+            case Ended():
+                self._on_ended(found, event)
+            case _:
+                pass
+
+    def _lose(self, socket: FleetSocket, why: str, at: float) -> None:
+        """Its connection ended: what was live there is lost, unless it is live elsewhere, too."""
+        lost: list[Hashable] = []
+        for key in tuple(socket.keys):
+            channel = self._channels[key]
+            if channel.target == socket.id:
+                channel.restart_move()
+            elif channel.socket == socket.id and channel.is_live:
+                channel.is_live = False
+                if channel.target is None or not channel.target_is_live:
+                    channel.lost_at = at
+                    lost.append(key)
+                if channel.target is not None and channel.move is not None:
+                    channel.emit(channel.move.old_ended(channel.now))
+        if lost:
+            shard, number = socket.id
+            keys = tuple(lost)
+            self._publisher.tell(
+                Lost(keys=keys, shard=shard, socket=number, why=why, since=at, at=at)
+            )
+
+    def _on_ended(self, socket: FleetSocket, event: Ended) -> None:
+        """It ended for good: another one takes its channels, unless that cannot help."""
+        if event.cause in (Cause.CLOSE, Cause.LOOP_ENDED):
+            self._end(None)
+            return
+        is_alone = not any(one.is_open for one in self.sockets.by_id.values())
+        if event.verdict is Verdict.FAIL and is_alone and event.error is not None:
+            self._end(event.error)
+            return
+        self._remove(socket)
+        self._ended_in_a_row += 1
+        delay = min(LONGEST_WAIT, 2.0 ** (self._ended_in_a_row - 1) - 1.0)
+        if self._wait_timer is not None:
+            self._wait_timer.cancel()
+        loop = self._loop
+        self._wait_timer = loop.event_loop.call_later(delay, loop.run, self.plan_soon)
+
+    def _remove(self, socket: FleetSocket) -> None:
+        """It is in no plan any more, and its channels are nowhere."""
+        orders = ChannelOrders(self.plan.generation)
+        for key in tuple(socket.keys):
+            channel = self._channels[key]
+            if channel.target == socket.id:
+                self.moves.cancel(channel)
+            elif channel.socket == socket.id:
+                lost_at = channel.lost_at
+                self._drop(channel, orders)
+                channel.lost_at = lost_at
+        self.sockets.send(orders)
+        if socket.id in self.sockets.by_id:
+            self.sockets.remove(socket)
+        self._correct_plan()
+
+    def _correct_plan(self) -> None:
+        """Let the plan say where channels are, after what no plan has changed."""
+        sockets = self.sockets.by_id
+        loads = dict.fromkeys(sockets, 0)
+        assignment: dict[Hashable, SocketId] = {}
+        for key in self.plan.assignment:
+            channel = self._channels.get(key)
+            place = None if channel is None else channel.target or channel.socket
+            if place is not None and place in loads:
+                assignment[key] = place
+                loads[place] += 1
+        for socket in sockets.values():
+            socket.is_leaving = False  # the next plan says which are
+        plan = replace(self.plan, assignment=assignment, loads=loads)
+        self.fitting = replace(self.fitting, plan=plan)
+
+    # --- shards
+
+    def _on_shard_failed(self, event: ShardFailed) -> None:
+        """It is gone; unless it is started again, others take its channels."""
+        self._publisher.tell(event)
+        if event.restarts:
+            return  # it said that its connections are lost, and will say that they are back
+        self._down.add(event.shard)
+        for socket in [one for one in self.sockets.by_id.values() if one.id.place == event.shard]:
+            self._lose(socket, "its shard failed", event.at)
+            self._remove(socket)
+        if len(self._down) == len(self._places):
+            self._end(event.error)
+        else:
+            self.plan_soon()

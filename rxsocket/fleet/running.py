@@ -1,0 +1,426 @@
+"""What makes a fleet run: it starts with the first reference and stops after the last one (C41).
+
+Its methods may be called from any thread, and hand over to the loop of the fleet; what is below "on
+the loop" happens there, one thing at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from typing import Any
+
+from reactivex import abc
+
+from rxsocket.auth.outcomes import AuthChange, Stored
+from rxsocket.errors import NotConnected
+from rxsocket.events import Problem
+from rxsocket.fleet.channel import FleetChannel, MessagePath
+from rxsocket.fleet.controller import Controller
+from rxsocket.fleet.orders import (
+    AuthSettled,
+    Order,
+    PauseReading,
+    ReconnectAll,
+    Report,
+    ResumeReading,
+    SetAuth,
+    SocketEvent,
+)
+from rxsocket.fleet.plan import Place, SocketId
+from rxsocket.fleet.planning import Planning
+from rxsocket.fleet.publisher import FleetPublisher
+from rxsocket.fleet.shard import Shard, ShardSettings, when_all_done, worst
+from rxsocket.fleet.sources import SharedAuth
+from rxsocket.fleet.wanted import WantedChannels
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
+from rxsocket.runtime.refcount import RefCount
+from rxsocket.streams.multicast import subscribing_again
+from rxsocket.streams.receipts import Receipt, run_for
+
+
+class FleetEngine:
+    """The running parts of a fleet.
+
+    Args:
+        loop: Where it lives.
+        settings: Makes what shards are made with, of the credential that they share.
+        auth: What ``Fleet(auth=)`` was given.
+        planning: What plans are made with.
+        places: Where sockets can be.
+        dedupe: What the same message has over two sockets.
+        label: What the fleet is called in the log, without secrets.
+        masked: Masks secrets in texts.
+    """
+
+    def __init__(
+        self,
+        loop: SocketLoop,
+        settings: Callable[[Any], ShardSettings],
+        auth: Any,
+        planning: Planning,
+        places: tuple[Place, ...],
+        dedupe: Callable[[Any], Hashable | None] | None,
+        label: str,
+        masked: Callable[[str], str],
+    ) -> None:
+        self.loop = loop
+        self.publisher = publisher = FleetPublisher(
+            loop,
+            self.connect_observer,
+            label,
+            masked,
+            _Reading(self),
+            self._on_messages_needed,
+            dedupe,
+        )
+        key = None if dedupe is None else publisher.key_of
+        path = MessagePath(loop, publisher.detector, key, self._on_phase)
+        self.wanted = WantedChannels(publisher, path, self._check, self._plan_soon)
+        self.auth = SharedAuth(auth, loop, partial(publisher.source_failed, "auth"))
+        self.settings = settings(self.auth.for_sockets)
+        self.places = places
+        self.controller: Controller | None = None
+        self.failure: Exception | None = None
+        self.has_ended = False
+        self._planning = planning
+        self._references = RefCount(loop, self._start, self._stop)
+        self._shards: dict[str, Shard] = {}
+        self._closing: set[Receipt[None]] = set()
+        self._following_auth: abc.DisposableBase | None = None
+        self._changes: dict[int, tuple[Receipt[AuthChange], list[AuthChange]]] = {}
+        self._change = 0
+        self._pushed: tuple[Any, ...] = ()
+        self._watched_loop: asyncio.AbstractEventLoop | None = None
+        self._has_stopped = False
+        self._closing_on: int | None = None
+        self._stopped: Receipt[None] | None = None
+
+    # --- from any thread
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.controller is not None or self._references.is_used
+
+    def connect(self) -> abc.DisposableBase:
+        with self.loop.lock:
+            if self._has_stopped:
+                self._has_stopped, self._stopped = False, None
+        reference = self._references.acquire()
+        _fleets.add(self)
+        return reference
+
+    def connect_observer(self) -> abc.DisposableBase:
+        """The same for an observer.
+
+        Raises:
+            NotConnected: If an operator subscribes it again as ``close()`` completes the streams.
+        """
+        if self._closing_on == threading.get_ident() and subscribing_again() is not None:
+            raise NotConnected("not subscribed again: the fleet was closed")
+        return self.connect()
+
+    def set_auth(self, value: Any) -> Receipt[AuthChange]:
+        receipt: Receipt[AuthChange] = Receipt(self.loop, self.publisher.report)
+        run_for(receipt, self.loop, lambda: self._set_auth(value, receipt))
+        return receipt
+
+    def reconnect(self) -> None:
+        self.loop.run(lambda: self.give_all(ReconnectAll()))
+
+    def rebalance(self) -> None:
+        self.loop.run(self._rebalance)
+
+    def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
+        receipt: Receipt[None] = Receipt(self.loop, self.publisher.report)
+        run_for(receipt, self.loop, lambda: self._close(code, reason, receipt))
+        return receipt
+
+    def close_and_block(self) -> None:
+        """Close, and wait for it where that does not block the loop."""
+        receipt = self.close()
+        if not self.loop.is_current:
+            receipt.result()
+
+    def wait(self, timeout: float | None) -> bool:
+        if self.loop.is_current:
+            raise RuntimeError("wait() would block the loop of this fleet: await wait_closed()")
+        self._check_started()
+        try:
+            self._until_stopped().result(timeout)
+        except TimeoutError:
+            return False
+        except KeyboardInterrupt:
+            self.close_and_block()
+            raise
+        if self.failure is not None:
+            raise self.failure
+        return True
+
+    async def wait_closed(self) -> None:
+        self._check_started()
+        await self._until_stopped()
+        if self.failure is not None:
+            raise self.failure
+
+    def forget_parent(self) -> None:
+        """In a forked child: the sockets are the parent's; here the fleet has ended."""
+        self.loop.forget_parent()
+        self._references.drop_all()
+        controller, self.controller = self.controller, None
+        if controller is not None:
+            controller.stop()
+        self._shards.clear()
+        self._closing.clear()
+        self.publisher.read_gate.forget()
+        self.publisher.read_gate.add_link(_Reading(self))
+        self._watched_loop = self._following_auth = None
+        self.has_ended, self._has_stopped, self._stopped = True, True, None
+
+    def _check(self, keys: Iterable[Hashable]) -> None:
+        self._planning.plan(keys, None, self.places)
+
+    def _check_started(self) -> None:
+        if not (self.has_ended or self._has_stopped or self.is_used):
+            raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
+
+    def _until_stopped(self) -> Receipt[None]:
+        with self.loop.lock:
+            if self._stopped is None:
+                self._stopped = Receipt(self.loop, self.publisher.report)
+                if self._has_stopped:
+                    self._stopped.settle(None)
+            return self._stopped
+
+    # --- start and end; on the loop
+
+    def _start(self) -> None:
+        if self.controller is not None:
+            return
+        self.failure, self.has_ended = None, False
+        loop = self.loop.event_loop
+        if self._watched_loop is not loop:
+            add_shutdown(loop, self._on_loop_shutdown)
+            self._watched_loop = loop
+        publisher, spec = self.publisher, self.settings.channel
+        self.controller = controller = Controller(
+            self.loop,
+            self._planning,
+            self.places,
+            self.wanted,
+            publisher,
+            give=self._give,
+            end=self._end,
+            unsubscribes=spec.unsubscribe is not None,
+            acknowledges=spec.acknowledged is not None,
+        )
+        self.wanted.is_running = True
+        for place in self.places:
+            self._shards[place.name] = Shard(
+                place.name,
+                self.settings,
+                self.loop,
+                partial(self._on_report, place.name),
+                partial(self._deliver, place.name),
+            )
+        for value in self._pushed:
+            self.give_all(SetAuth(0, value))
+        if publisher.read_gate.is_paused:
+            self.give_all(PauseReading())
+        if not (publisher.messages.observed or publisher.observed):
+            publisher.messages.start_holding()
+        self._following_auth = self.auth.follow()
+        self.wanted.follow()
+        controller.plan_soon()
+
+    def _stop(self) -> None:
+        """The last reference was dropped."""
+        if self.controller is None:
+            return
+        with self.loop.turn():
+            self._dispose_run()
+            self.publisher.messages.drop_held()
+        self._after_stop()
+
+    def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
+        if self.controller is not None:
+            self._end(None, code, reason)
+        elif not self.has_ended:
+            self.has_ended = True
+            self._end_streams(None)
+            self._settle_stopped()
+        self._release_if_done()
+        when_all_done(tuple(self._closing), lambda: receipt.settle(None))
+
+    def _end(self, error: Exception | None, code: int = 1000, reason: str = "") -> None:
+        if self.controller is None:
+            return
+        self.has_ended = True
+        with self.loop.turn():
+            self._dispose_run(code, reason)
+            self.failure = error
+            self._references.drop_active()
+            self._end_streams(error)
+        self._after_stop()
+
+    def _end_streams(self, error: Exception | None) -> None:
+        self._closing_on = threading.get_ident() if error is None else None
+        try:
+            self.publisher.end(error)
+            self.wanted.on_ended()
+        finally:
+            self._closing_on = None
+
+    def _dispose_run(self, code: int = 1000, reason: str = "") -> None:
+        controller, self.controller = self.controller, None
+        if controller is not None:
+            controller.stop()
+        self.wanted.stop_following()
+        self.wanted.is_running = False
+        following, self._following_auth = self._following_auth, None
+        if following is not None:
+            following.dispose()
+        self.publisher.detector.stop()
+        for shard in self._shards.values():
+            closed = shard.close(code, reason)
+            self._closing.add(closed)
+            closed.when_done(partial(self._on_closed, closed))
+        self._shards.clear()
+        changes, self._changes = self._changes, {}
+        for receipt, _ in changes.values():
+            receipt.settle(Stored())
+        self.wanted.forget_unwanted()
+
+    def _on_closed(self, receipt: Receipt[None]) -> None:
+        self._closing.discard(receipt)
+        self._release_if_done()
+
+    def _after_stop(self) -> None:
+        if not self._references.is_used:
+            self._settle_stopped()
+        self._release_if_done()
+
+    def _settle_stopped(self) -> None:
+        with self.loop.lock:
+            self._has_stopped, stopped = True, self._stopped
+        if stopped is not None:
+            stopped.settle(None)
+
+    def _release_if_done(self) -> None:
+        """Unbind the loop when nothing of the fleet is left on it (C26)."""
+        if self.controller is not None or self._closing:
+            return
+        _fleets.discard(self)
+        if self._watched_loop is not None:
+            remove_shutdown(self._watched_loop, self._on_loop_shutdown)
+            self._watched_loop = None
+        self.loop.release(lambda: self.controller is None and not self._references.is_used)
+
+    def _on_loop_shutdown(self) -> list[asyncio.Task[None]]:
+        """The loop ends with the fleet still on it; its sockets see to themselves."""
+        self._end(None)
+        return []
+
+    # --- shards; on the loop
+
+    def give_all(self, order: Order) -> None:
+        """Give an order to every shard."""
+        for shard in self._shards.values():
+            shard.take(order)
+
+    def _give(self, shard: str, order: Order) -> None:
+        if shard in self._shards:
+            self._shards[shard].take(order)
+
+    def _deliver(self, shard: str, socket: int, key: Hashable) -> Callable[[Any], None]:
+        return self.wanted.channels[key].inlet(SocketId(shard, socket)).on_next
+
+    def _on_report(self, shard: str, report: Report) -> None:
+        self.loop.run(lambda: self._take_report(shard, report))
+
+    def _take_report(self, shard: str, report: Report) -> None:
+        match report:
+            case AuthSettled(number, outcome):
+                self._on_auth_settled(number, outcome)
+            case SocketEvent(event=event) if isinstance(event, Problem):
+                self.publisher.on_problem(event)
+            case _:
+                pass
+        if self.controller is not None:
+            self.controller.on_report(shard, report)
+
+    def _on_phase(self, channel: FleetChannel) -> None:
+        if self.controller is not None:
+            self.controller.moves.on_phase(channel)
+
+    def _on_messages_needed(self) -> None:
+        self.wanted.refresh()
+
+    def _plan_soon(self) -> None:
+        if self.controller is not None:
+            self.controller.plan_soon()
+
+    def _rebalance(self) -> None:
+        if self.controller is not None:
+            self.controller.plan_soon(rebalance=True)
+
+    # --- the credential; on the loop
+
+    def _set_auth(self, value: Any, receipt: Receipt[AuthChange]) -> None:
+        self._pushed = (value,)
+        self.auth.pushed(value)
+        if not self._shards:
+            receipt.settle(Stored())
+            return
+        self._change += 1
+        self._changes[self._change] = (receipt, [])
+        self.give_all(SetAuth(self._change, value))
+
+    def _on_auth_settled(self, number: int, outcome: AuthChange) -> None:
+        found = self._changes.get(number)
+        if found is None:
+            return
+        receipt, outcomes = found
+        outcomes.append(outcome)
+        if len(outcomes) == len(self._shards):
+            del self._changes[number]
+            receipt.settle(worst(outcomes))
+
+
+class _Reading:
+    """What the gate pauses: all sockets at once."""
+
+    def __init__(self, engine: FleetEngine) -> None:
+        self._engine = weakref.ref(engine)
+
+    def pause(self) -> None:
+        self._give(PauseReading())
+
+    def resume(self) -> None:
+        self._give(ResumeReading())
+
+    def _give(self, order: Order) -> None:
+        engine = self._engine()
+        if engine is not None:
+            engine.give_all(order)
+
+
+_fleets: weakref.WeakSet[FleetEngine] = weakref.WeakSet()
+"""Those that run, or are about to."""
+
+
+def _forget_parents() -> None:
+    """A forked child has neither the thread nor the loops of its parent's fleets."""
+    for engine in tuple(_fleets):
+        engine.forget_parent()
+    _fleets.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

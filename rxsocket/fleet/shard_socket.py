@@ -1,0 +1,159 @@
+"""One socket of a shard: its channels, and what it reports of them (C41)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from reactivex import abc
+
+from rxsocket.events import Cause, Closed, Event
+from rxsocket.fleet.orders import Asked, ChannelError, Live, Report, SocketEvent
+from rxsocket.fleet.spec import ChannelSpec
+from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.loop import SocketLoop
+from rxsocket.socket import Socket
+from rxsocket.streams.multicast import Hub
+from rxsocket.streams.receipts import Receipt
+
+Deliver: TypeAlias = Callable[[int, Hashable], Callable[[Any], None]]
+"""Given a socket and a key, what is called with each of its messages, on the loop."""
+
+
+@dataclass(slots=True, eq=False)
+class _Carried:
+    """A channel of the socket.
+
+    Attributes:
+        generation: That of the order to carry it.
+        subscription: What ends it.
+    """
+
+    generation: int
+    subscription: abc.DisposableBase | None = None
+
+
+class ShardSocket:
+    """A socket and its channels; on its loop.
+
+    Args:
+        number: Its number in its shard.
+        socket: The socket, which nobody has subscribed to.
+        spec: How channels are asked for.
+        loop: The loop of the shard.
+        report: Called with each report.
+        deliver: Asked for what takes the messages of a channel.
+
+    Attributes:
+        name: What pauses reading, for people; with ``stream`` and ``waiting``.
+    """
+
+    name = "a subscriber of the fleet"
+    stream = "messages"
+    waiting = 0
+
+    def __init__(
+        self,
+        number: int,
+        socket: Socket[Any, Any],
+        spec: ChannelSpec,
+        loop: SocketLoop,
+        report: Callable[[Report], None],
+        deliver: Deliver,
+    ) -> None:
+        self.number = number
+        self.socket = socket
+        self._arguments = spec.arguments()
+        self._loop = loop
+        self._report = report
+        self._deliver = deliver
+        self._carried: dict[Hashable, _Carried] = {}
+        self._subscribed: dict[tuple[bool, int], list[Hashable]] = {}
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Connect, and stay connected until :meth:`close`."""
+        engine = self.socket._engine  # pyright: ignore[reportPrivateUsage]
+        engine.hooks.on_subscription = self._on_subscription
+        publisher = engine.publisher
+        lifecycle: Hub[Event] = Hub("lifecycle", engine.loop, publisher.report)
+        publisher.lifecycle = lifecycle
+        lifecycle.passive().subscribe(self._on_event)
+        self.socket.connect()
+
+    def subscribe(self, keys: tuple[Hashable, ...], generation: int) -> None:
+        """Ask for channels, those of one order in messages of many."""
+        asked = [key for key in keys if key not in self._carried]
+        for key in keys:
+            self._carried.setdefault(key, _Carried(generation)).generation = generation
+        if not asked:
+            return
+        channels = self.socket.channels(asked, **self._arguments)
+        for key in asked:
+            carried = self._carried[key]
+            carried.subscription = channels[key].subscribe(
+                self._deliver(self.number, key), partial(self._on_failed, key, carried)
+            )
+
+    def unsubscribe(self, keys: tuple[Hashable, ...], generation: int) -> None:
+        """Let go of channels that no later order has asked for."""
+        for key in keys:
+            carried = self._carried.get(key)
+            if carried is not None and carried.generation <= generation:
+                del self._carried[key]
+                if carried.subscription is not None:
+                    carried.subscription.dispose()
+
+    def pause(self) -> None:
+        """Read nothing more."""
+        self._publisher.read_gate.pause(self)
+
+    def resume(self) -> None:
+        """Read on."""
+        self._publisher.read_gate.resume(self)
+
+    def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
+        """Close it, and report nothing more."""
+        self._is_closed = True
+        self._subscribed.clear()
+        return self.socket.close(code, reason)
+
+    @property
+    def _publisher(self) -> Publisher:
+        return self.socket._engine.publisher  # pyright: ignore[reportPrivateUsage]
+
+    def _on_event(self, event: Event) -> None:
+        if self._is_closed:
+            return
+        if isinstance(event, Closed) and event.cause is not Cause.HANDED_OVER:
+            self._subscribed.clear()  # it was of that connection
+        self._report(SocketEvent(self.number, event))
+
+    def _on_subscription(self, key: Hashable, is_live: bool) -> None:
+        carried = self._carried.get(key)
+        if carried is None or self._is_closed:
+            return
+        if not self._subscribed:
+            self._loop.event_loop.call_soon(self._report_subscribed)
+        self._subscribed.setdefault((is_live, carried.generation), []).append(key)
+
+    def _report_subscribed(self) -> None:
+        """Report what one turn of the loop brought, each plan's in one."""
+        subscribed, self._subscribed = self._subscribed, {}
+        at = self._loop.wall_time()
+        for (is_live, generation), keys in subscribed.items():
+            if is_live:
+                self._report(Live(self.number, tuple(keys), generation, at))
+            else:
+                self._report(Asked(self.number, tuple(keys), generation))
+
+    def _on_failed(self, key: Hashable, carried: _Carried, error: Exception) -> None:
+        if self._carried.get(key) is carried and not self._has_ended:
+            del self._carried[key]
+            self._report(ChannelError(self.number, key, error))
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._is_closed or self._publisher.has_ended
