@@ -85,6 +85,7 @@ __all__ = [
     "current_source",
     "engine_of",
     "group_renewals",
+    "look_for_signals",
     "loop_of",
     "open_requests",
     "options_of",
@@ -134,6 +135,11 @@ def command_line_output(event: Event) -> Iterator[tuple[str, str]]:
 def current_source(socket: Socket) -> Any:
     """Nor one of where the credential comes from (C28)."""
     return engine_of(socket).auth.subject.value
+
+
+def look_for_signals(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """How often a thread that blocks looks for a Ctrl-C that came just before it blocked (C26)."""
+    monkeypatch.setattr("rxsocket.streams.receipts.LOOK_FOR_SIGNALS", seconds)
 
 
 def loop_of(socket: Socket) -> SocketLoop:

@@ -51,6 +51,8 @@ MOST_REFUSED = 100
 """Times that an observer is told that the socket is closed: ``retry()`` would ask for ever."""
 INTERRUPTED = 0.5
 """Seconds for the closing handshake when the program is being interrupted."""
+BUSY = 0.3
+"""Seconds more until a loop that a function of the user's keeps busy is given up then."""
 
 
 class Engine:
@@ -199,10 +201,17 @@ class Engine:
         return receipt
 
     def close_and_block(self, *, interrupted: bool) -> None:
-        """Close, and wait for it where that does not block the loop."""
+        """Close, and wait where that does not block the loop; not for long when interrupted."""
         receipt = self._close_soon(interrupted=interrupted)
-        if not self.loop.is_current:
+        if self.loop.is_current:
+            return
+        if not interrupted:
             receipt.result()
+        elif self in _engines:
+            try:
+                receipt.result(INTERRUPTED + BUSY)
+            except TimeoutError:
+                _engines.discard(self)  # given up: neither an outer block nor the exit waits for it
 
     async def close_and_wait(self, *, interrupted: bool) -> None:
         await self._close_soon(interrupted=interrupted)

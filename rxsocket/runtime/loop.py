@@ -194,12 +194,26 @@ class SocketLoop:
         if self.is_current and not self._unbound_drain:
             self._act(action)
             return
+        try:
+            with self.lock:
+                self._waiting.append(action)
+                if self._draining:
+                    return  # whoever drains takes this one along, in order
+                self._draining = True
+            self._hand_over()
+        except BaseException:  # a Ctrl-C, between any two lines
+            self._recover()
+            raise
+
+    def _recover(self) -> None:
+        """See to it that what waits is drained, though the thread that was to do it was stopped."""
         with self.lock:
-            self._waiting.append(action)
-            if self._draining:
-                return  # whoever drains takes this one along, in order
-            self._draining = True
-        self._hand_over()
+            loop = self._loop
+            if loop is None:
+                self._draining = self._unbound_drain
+                return
+        with suppress(RuntimeError):  # it was closed: the next action unbinds it
+            loop.call_soon_threadsafe(self._drain)  # once more does no harm
 
     def _hand_over(self) -> None:
         """Have what waits drained: by the loop, or here where there is none."""
@@ -233,10 +247,14 @@ class SocketLoop:
 
     def _drain_unbound(self) -> None:
         """Run what waits here, until an action binds a loop: the rest is for that loop."""
-        self._unbound_drain = True
+        self._unbound_drain, turns = True, self._turns
         try:
             while (action := self._next_unbound()) is not None:
                 self._act(action)
+        except BaseException:
+            if self._loop is None:
+                self._turns = turns  # a Ctrl-C may have come before a turn ended
+            raise
         finally:
             with self.lock:
                 self._unbound_drain = False

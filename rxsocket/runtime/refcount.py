@@ -53,10 +53,14 @@ class RefCount:
 
     def acquire(self) -> abc.DisposableBase:
         reference = _Reference(self)
-        with self._loop.lock:
-            self._loop.bind()
-            self._references[reference] = None
-        self._loop.run(lambda: self._activate(reference))
+        try:
+            with self._loop.lock:
+                self._loop.bind()
+                self._references[reference] = None
+            self._loop.run(lambda: self._activate(reference))
+        except BaseException:  # a Ctrl-C: nobody has it to dispose of
+            self.release(reference)
+            raise
         return reference
 
     def release(self, reference: _Reference) -> None:

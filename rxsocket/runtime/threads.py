@@ -156,6 +156,9 @@ class Background:
         except RuntimeError as error:
             loop.close()
             raise _no_thread(error) from None
+        except BaseException:  # a Ctrl-C, with the thread running maybe
+            loop.call_soon_threadsafe(loop.stop)
+            raise
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)

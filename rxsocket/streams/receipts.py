@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -22,6 +23,9 @@ from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.multicast import SafeObserver, observer_name
 
 T = TypeVar("T")
+
+LOOK_FOR_SIGNALS = 0.5
+"""Seconds after which a thread that blocks looks whether Ctrl-C was pressed."""
 
 
 class Receipt(Observable[T]):
@@ -83,10 +87,11 @@ class Receipt(Observable[T]):
                 raise RuntimeError(
                     "result() would block the loop of this socket: await the receipt"
                 )
-            there = threading.Event()
-            self.when_done(there.set)
-            if not there.wait(timeout) and not self._done:
-                self._forget(there.set)
+            there = threading.Lock()
+            there.acquire()
+            self.when_done(there.release)
+            if not _acquire(there, timeout) and not self._done:
+                self._forget(there.release)
                 raise TimeoutError(f"no outcome within {timeout:g} s")
         return self._get()
 
@@ -183,6 +188,22 @@ if hasattr(os, "register_at_fork"):  # a forked child must not find it held by a
     os.register_at_fork(
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
+
+
+def _acquire(there: threading.Lock, timeout: float | None) -> bool:
+    """Block until a lock is released, so that a Ctrl-C at any moment ends it.
+
+    An ``Event`` does not do: a Ctrl-C inside of it may leave its own lock held, on which whoever
+    sets it waits then. Nor does blocking for as long as it takes: a signal just before that wakes
+    nobody, and on Windows none does.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        rest = LOOK_FOR_SIGNALS if deadline is None else deadline - time.monotonic()
+        if there.acquire(timeout=max(0.0, min(rest, LOOK_FOR_SIGNALS))):
+            return True
+        if rest <= 0:
+            return False
 
 
 def run_for(receipt: Receipt[Any], loop: SocketLoop, action: Callable[[], None]) -> None:

@@ -39,7 +39,7 @@ class Child:
     def __init__(self, code: str, *arguments: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", code, *arguments],
+            [sys.executable, "-X", "faulthandler", "-W", "error", "-c", code, *arguments],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,7 +81,9 @@ class Child:
                 lambda: line in self._lines or "<end>" in self._lines, timeout=timeout
             )
             there = line in self._lines
-        assert there, f"no {line!r}; printed {self._lines}; {self._gone()}"
+        if not there:
+            self._process.send_signal(signal.SIGABRT)
+            pytest.fail(f"no {line!r}; printed {self.lines}; {self._said()}")
 
     def interrupt(self) -> float:
         """Press Ctrl-C; return how many seconds it took to exit."""
@@ -91,7 +93,11 @@ class Child:
 
     def exited(self, timeout: float = 15.0) -> float:
         """Block until it exited; return when that was."""
-        self._process.wait(timeout)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # it writes where its threads are
+            pytest.fail(f"it did not exit; printed {self.lines}; {self._said()}")
         now = time.monotonic()
         self._join()
         return now
@@ -115,8 +121,9 @@ class Child:
             if pipe is not None:
                 pipe.close()
 
-    def _gone(self) -> str:
-        self.stop()
+    def _said(self) -> str:
+        self._process.wait(5)
+        self._join()
         return self.errors
 
 
@@ -263,6 +270,29 @@ def test_a_script_that_just_ends(script: Script, transport: str) -> None:
         assert child.errors == ""
         if script.steps == ():
             peer.wait_for(lambda peer: [tuple(left) for left in peer.closes] == [(1, 1000, "")])
+
+
+BUSY = """
+import sys, time
+from rxsocket import Socket
+
+def blocking():
+    print("busy", flush=True)
+    time.sleep(60)
+
+socket = Socket(sys.argv[1], transport=sys.argv[-1])
+socket.on_open(blocking)
+with socket:
+    socket.wait()
+"""
+
+
+def test_ctrl_c_with_a_busy_observer(transport: str) -> None:
+    """C26: a function of the user's that blocks the thread of the socket keeps no program."""
+    with server() as peer, running(BUSY, peer.url, transport) as child:
+        child.wait_for("busy")
+        took(child.interrupt(), EXIT, child.errors)
+        assert child.errors.rstrip().endswith("KeyboardInterrupt"), child.errors
 
 
 RAISES = """
