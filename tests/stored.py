@@ -38,8 +38,10 @@ async def _of_nats(url: str, stream: str) -> list[Entry]:
 async def _of_redis(url: str, stream: str) -> list[Entry]:
     from redis.asyncio import Redis
 
+    found: list[Entry] = []
+    after = "-"
     async with Redis.from_url(url) as client:
-        return [
-            (fields[b"id"].decode(), fields[b"key"].decode(), fields[b"data"])
-            for _, fields in await client.xrange(stream)
-        ]
+        while page := await client.xrange(stream, after, count=10_000):
+            after = f"({page[-1][0].decode()}"
+            found += [(one[b"id"].decode(), one[b"key"].decode(), one[b"data"]) for _, one in page]
+    return found

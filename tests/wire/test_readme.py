@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import reactivex
+from brokers import Nats, needs_brokers, running
 from deadlines import took, without_slow_callbacks
+from reactivex import operators as ops
 
 from rxsocket import Socket
+from rxsocket.sinks import into
 from rxsocket.testing import accept, server
 
 pytestmark = pytest.mark.only("websockets")  # programs of their own
@@ -98,6 +104,59 @@ def test_what_is_said_is_shown(heading: str, printed: list[str]) -> None:
     )
     assert (done.returncode, without_slow_callbacks(done.stderr)) == (0, "")
     assert done.stdout.splitlines() == printed
+
+
+@needs_brokers
+def test_a_stream_is_stored(tmp_path: Path) -> None:
+    """C40: the example of storing, with a real broker at the address that it names."""
+    with running(Nats(tmp_path)) as broker:
+        program = block("Store a stream").replace("nats://127.0.0.1:4222", broker.url)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert (done.returncode, without_slow_callbacks(done.stderr)) == (0, "")
+    assert done.stdout == "Counter({'Stored': 1000})\n"
+
+
+def test_a_sink_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C40: the example for Kafka does with its client what it says; there is no server."""
+    sent: list[tuple[str, bytes, bytes]] = []
+
+    class TooLarge(Exception):
+        pass
+
+    class Producer:
+        def __init__(self, **options: object) -> None: ...
+
+        async def start(self) -> None: ...
+
+        async def stop(self) -> None: ...
+
+        async def send_and_wait(self, topic: str, data: bytes, key: bytes) -> object:
+            if data == b"large":
+                raise TooLarge
+            sent.append((topic, data, key))
+            return SimpleNamespace(offset=len(sent))
+
+    client = SimpleNamespace(AIOKafkaProducer=Producer)
+    monkeypatch.setitem(sys.modules, "aiokafka", client)
+    errors = SimpleNamespace(MessageSizeTooLargeError=TooLarge)
+    monkeypatch.setitem(sys.modules, "aiokafka.errors", errors)
+    section = README.split("\n## Store a stream\n")[1].split("\n## ")[0]
+    example = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    names: dict[str, Any] = {}
+    exec(example.rpartition("\nsocket.")[0], names)
+
+    async def main() -> list[Any]:
+        storing = into(names["Kafka"]("127.0.0.1:9092", "trades"), id=str, key=lambda one: "k")
+        receipts: list[Any] = await reactivex.of("a", "large", "b").pipe(storing, ops.to_list())
+        return receipts
+
+    kinds = [type(one).__name__ for one in asyncio.run(main())]
+    assert (kinds, sent[0]) == (["Stored", "Failed", "Stored"], ("trades", b"a", b"k"))
 
 
 def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:

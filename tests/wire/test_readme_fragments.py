@@ -37,6 +37,7 @@ PROGRAMS = {
     "Topics 1",
     "Channels 1",
     "Requests 1",
+    "Store a stream 1",
     "Testing your own code 1",
     "Recording and replaying 1",
 }
@@ -133,6 +134,7 @@ PRINTS = {
 """How much each prints or stores at least."""
 NEEDS = {
     "A faster transport 1": ("picows",),
+    "Store a stream 2": ("aiokafka",),
     "In a notebook 2": ("matplotlib", "pandas", "tqdm"),
 }
 """What is not in the core."""
