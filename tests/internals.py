@@ -7,9 +7,9 @@ library reaches these tests in one file. Taken are
 - numbers of the contract, by tests that go up to a limit: ``BEGINNING``, ``EPOCH``, ``HIGH_WATER``,
   ``MAX_BYTES``, ``MAX_MESSAGES``;
 - what stands for a credential that is missing: ``ANONYMOUS``, ``LOGGED_OUT``, ``PENDING``;
-- what keeps a rule by itself, and is tested without a socket: ``CredentialGroup``, ``History``,
-  ``JsonEnvelope``, ``Mask``, ``Pattern``, ``RecentKeys``, ``at_once``, ``group_renewals``,
-  ``same_identity``, and the transports;
+- what keeps a rule by itself, and is tested without a socket: ``Admission``,
+  ``CredentialGroup``, ``History``, ``JsonEnvelope``, ``Mask``, ``Pattern``, ``RecentKeys``,
+  ``at_once``, ``group_renewals``, ``same_identity``, and the transports;
 - types of what the test kit and a socket give, to annotate, derive from, or watch;
 - functions that look inside of a socket, or set what a test cannot wait for.
 """
@@ -30,6 +30,7 @@ from rxsocket.endpoint.admission import Admit, Admitted
 from rxsocket.endpoint.endpoint import Endpoint
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import SocketOptions
+from rxsocket.fleet.admission import Admission
 from rxsocket.publishing.history import History
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
@@ -59,6 +60,7 @@ __all__ = [
     "MAX_MESSAGES",
     "PENDING",
     "Accept",
+    "Admission",
     "Admit",
     "Admitted",
     "CredentialGroup",
