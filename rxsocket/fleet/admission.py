@@ -108,6 +108,7 @@ class Admission:
 
     def forget(self, socket: Hashable) -> None:
         """A socket is closed for good."""
+        self._on_aborted(socket)
         self._given_up.pop(socket, None)
         self._dials.pop(socket, None)
 

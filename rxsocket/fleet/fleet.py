@@ -14,7 +14,7 @@ from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import ANONYMOUS, AuthValue, Credential, Ticket
 from rxsocket.auth.outcomes import AuthChange
-from rxsocket.auth.strategies import handover
+from rxsocket.auth.strategies import Handover, handover
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.events import Problem
 from rxsocket.fleet.events import FleetEvent, ShardFailed
@@ -102,7 +102,8 @@ class Fleet:
         loop: The asyncio loop to live on, instead of the one chosen (C24).
         options: Further arguments of each ``Socket``. Left out, ``on_auth_change`` is
             ``handover(dedupe=...)``, so that a new credential and a connection that has reached its
-            age leave no gap, where the server allows a second connection for a moment.
+            age leave no gap. With ``Limits(connections=...)`` one of these is left for that, but
+            for another strategy, such as ``reconnect()``.
 
     Raises:
         TypeError: If an argument is of a wrong type.
@@ -158,6 +159,7 @@ class Fleet:
             url, auth=auth, limits=allowed.of_a_socket, loop=loop, **of_sockets
         )
         self._probe.channels(["any"], **spec.arguments())
+        spare = int(isinstance(of_sockets["on_auth_change"], Handover))
         label = self._name or f"fleet-{next(_numbers)}"
 
         def settings(shared: Any) -> ShardSettings:
@@ -174,7 +176,7 @@ class Fleet:
             SocketLoop(loop),
             settings,
             auth,
-            Planning(allowed, weight, sockets),
+            Planning(allowed, weight, sockets, spare),
             (Place("loop"),),
             dedupe,
             label,

@@ -162,7 +162,11 @@ def _ceilings(
     egresses: Iterable[str],
 ) -> list[Ceiling]:
     found: list[Ceiling] = []
-    kept = f", of which {spare} each {_is(spare)} left for handovers" if spare else ""
+    kept = (
+        f", of which {spare} each {_is(spare)} left for handovers, but for reconnect()"
+        if spare
+        else ""
+    )
     if sockets is not None:
         found.append(Ceiling("sockets", sockets, f"sockets={sockets}"))
     if of_credential is not None:

@@ -32,10 +32,14 @@ class Planning:
         limits: What the server allows.
         weights: Gives the bytes a second that are expected of a channel.
         sockets: How many sockets to use.
+        spare: How many of the connections of each address are left for handovers.
     """
 
-    def __init__(self, limits: Limits, weights: Weigh | None, sockets: int | None) -> None:
+    def __init__(
+        self, limits: Limits, weights: Weigh | None, sockets: int | None, spare: int = 0
+    ) -> None:
         self.limits = limits
+        self._spare = spare
         self._weights = weights
         self._sockets = sockets
 
@@ -61,6 +65,7 @@ class Planning:
             weights=self._weights,
             sockets=self._sockets,
             learnt=learnt,
+            spare=self._spare,
             rebalance=rebalance,
         )
 

@@ -13,7 +13,7 @@ from scene import known
 from venue import Caps, VenueFake
 
 from rxsocket import Event, Limits, Opened, Socket, State, handover
-from rxsocket.fleet.events import Capped, Throttled
+from rxsocket.fleet import Capped, Throttled
 from rxsocket.testing import VirtualClock
 
 

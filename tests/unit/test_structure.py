@@ -16,6 +16,7 @@ OF_BEHAVIOUR = [
 ]
 PUBLIC = {
     "rxsocket",
+    "rxsocket.fleet",
     "rxsocket.notebook",
     "rxsocket.operators",
     "rxsocket.recording",

@@ -11,23 +11,42 @@ from deadlines import stretched
 from internals import Admission, admitted_by
 from venue import Caps, VenueServer
 
-from rxsocket import Limits, Socket, State, handover
+from rxsocket import Event, Limits, Opened, Socket, handover
 
 from .wire_helpers import quick
 
 
-async def _until_open(sockets: list[Socket[Any, Any]], token: str = "") -> None:
-    """Return when all are open, with a credential."""
+class Many:
+    """Sockets of one address, on the running loop."""
 
-    def is_done() -> bool:
-        return all(
-            socket.state.value is State.OPEN and (not token or socket.auth.value.reveal() == token)
-            for socket in sockets
-        )
+    def __init__(self, venue: VenueServer, limits: Limits, count: int, **options: Any) -> None:
+        loop = asyncio.get_running_loop()
+        self.admission = Admission(limits, loop)
+        self.sockets: list[Socket[Any, Any]] = []
+        self._epochs = [0] * count
+        self._opened = asyncio.Event()
+        for number in range(count):
+            url = admitted_by(self.admission.of(number), venue.url)
+            self.sockets.append(Socket(url, loop=loop, **options))
+            self.sockets[-1].events.subscribe(partial(self._on_event, number))
 
-    async with asyncio.timeout(stretched(20)):
-        while not is_done():
-            await asyncio.sleep(0.01)
+    def _on_event(self, number: int, event: Event) -> None:
+        self.admission.on_event(number, event)
+        if isinstance(event, Opened):
+            self._epochs[number] = event.epoch
+            self._opened.set()
+
+    async def until_open(self, epoch: int) -> None:
+        """Return when each had its connection of that number, or a later one."""
+        async with asyncio.timeout(stretched(20)):
+            while min(self._epochs) < epoch:
+                self._opened.clear()
+                await self._opened.wait()
+
+    async def close(self) -> None:
+        for socket in self.sockets:
+            await socket.close()
+        assert self.admission.waiting == self.admission.open == 0
 
 
 @pytest.mark.parametrize(
@@ -42,24 +61,11 @@ def test_dials_keep_to_the_pace_also_when_all_are_lost(count: int, rounds: int) 
     with VenueServer(Caps(connects="10/250ms", slack=0.0)) as venue:
 
         async def run() -> None:
-            loop = asyncio.get_running_loop()
-            admission = Admission(Limits(connects="10/250ms"), loop)
-            sockets: list[Socket[Any, Any]] = []
-            for number in range(count):
-                url = admitted_by(admission.of(number), venue.url)
-                sockets.append(Socket(url, loop=loop, backoff=quick()))
-                sockets[-1].events.subscribe(partial(admission.on_event, number))
-            await _until_open(sockets)
-            for _ in range(rounds):
-                dials = len(venue.handshakes)
+            many = Many(venue, Limits(connects="10/250ms"), count, backoff=quick())
+            for number in range(rounds + 1):
+                await many.until_open(number + 1)
                 venue.drop()
-                async with asyncio.timeout(stretched(20)):
-                    while len(venue.handshakes) < dials + count:
-                        await asyncio.sleep(0.01)
-                await _until_open(sockets)
-            for socket in sockets:
-                await socket.close()
-            assert admission.waiting == admission.open == 0
+            await many.close()
 
         asyncio.run(run())
         assert venue.over() == [] and venue.most_connects == 10
@@ -73,26 +79,14 @@ def test_a_rotation_keeps_to_the_connections(rotations: int) -> None:
     with VenueServer(Caps(connections=4)) as venue:
 
         async def run() -> None:
-            loop = asyncio.get_running_loop()
-            admission = Admission(Limits(connections=4), loop)
-            sockets: list[Socket[Any, Any]] = []
-            for number in range(3):
-                socket: Socket[Any, Any] = Socket(
-                    admitted_by(admission.of(number), venue.url),
-                    loop=loop,
-                    auth="0",
-                    on_auth_change=handover(),
-                    identity=lambda _: 0,
-                )
-                socket.events.subscribe(partial(admission.on_event, number))
-                sockets.append(socket)
-            await _until_open(sockets, "0")
+            options = {"auth": "0", "on_auth_change": handover(), "identity": lambda _: 0}
+            many = Many(venue, Limits(connections=4), 3, **options)
+            await many.until_open(1)
             for number in range(1, rotations + 1):
-                for socket in sockets:
+                for socket in many.sockets:
                     socket.set_auth(str(number))
-                await _until_open(sockets, str(number))
-            for socket in sockets:
-                await socket.close()
+                await many.until_open(number + 1)
+            await many.close()
 
         asyncio.run(run())
         assert venue.over() == []
