@@ -23,7 +23,8 @@ class BrokerAddress:
     Args:
         url: Its address, which may hold a password.
         schemes: What it may begin with; the first one is shown in errors.
-        options: What else its client is given: its texts, or those in it, may be secrets.
+        options: What else its client is given; texts in it may be secrets.
+        own: What may not be among these.
 
     Attributes:
         url: The address.
@@ -31,10 +32,20 @@ class BrokerAddress:
 
     Raises:
         TypeError: If it is not a string.
-        ValueError: If it is no address of such a broker.
+        ValueError: If it is no address of such a broker, or there is such an option.
     """
 
-    def __init__(self, url: Any, schemes: Sequence[str], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        url: Any,
+        schemes: Sequence[str],
+        options: Mapping[str, Any],
+        *,
+        own: Sequence[str],
+    ) -> None:
+        for name in own:
+            if name in options:
+                raise ValueError(f"{name}: leave it out, the sink sets it")
         example = EXAMPLES[schemes[0]]
         if not isinstance(url, str):
             raise TypeError(f"url: pass a string such as {example!r}, not {type(url).__name__}")
@@ -52,13 +63,11 @@ class BrokerAddress:
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query=masked)
         self.url = url
         self.shown = printable(bare.geturl(), LONGEST)
-        secrets = {f"token of the query {number}": text for number, (_, text) in enumerate(query)}
-        for name, text in (("user token", parts.username), ("password", parts.password)):
-            if text:
-                secrets[name] = unquote(text)
-        for name, value in options.items():
-            if isinstance(value, str):
-                secrets[f"token {name}"] = value
+        secrets: dict[str, list[str]] = {}
+        login = (("user", parts.username), ("password", parts.password))
+        for name, text in (*login, *query, *options.items()):
+            if isinstance(text, str):
+                secrets.setdefault(name, []).append(unquote(text))
         self._mask = Mask.of(secrets)
 
     def masked(self, text: str) -> str:

@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 PATIENCE = 30.0
 """Seconds that one call of a sink may take."""
+MOST_BYTES = 2**20
+"""Bytes after which a call takes no further record."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing it may take (C26)."""
 
@@ -291,10 +293,12 @@ class Delivery(Generic[T]):
         if waiting is None or not room or (self._calls and waiting.count < handling.batch):
             return None
         records: list[Record] = []
-        while len(records) < room and (value := waiting.take()) is not NOTHING:
+        bytes_left = MOST_BYTES
+        while len(records) < room and bytes_left > 0 and (value := waiting.take()) is not NOTHING:
             record = self._record(value)
             if record is not None:
                 records.append(record)
+                bytes_left -= len(record.data)
         if not records or self._is_over:
             return None
         self._unanswered += len(records)

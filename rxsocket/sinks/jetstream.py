@@ -69,7 +69,9 @@ def jetstream(
         >>> sink = jetstream("nats://127.0.0.1:4222", "TRADES", create=True)
         >>> socket.messages.pipe(into(sink, id=lambda trade: trade["id"])).subscribe()
     """
-    address = BrokerAddress(url, ("nats", "tls", "ws", "wss"), options)
+    address = BrokerAddress(
+        url, ("nats", "tls", "ws", "wss"), options, own=("servers", "error_cb", "disconnected_cb")
+    )
     if not isinstance(stream, str):
         raise TypeError(f"stream: pass the name of a stream, not {type(stream).__name__}")
     if not _NAME.fullmatch(stream):
@@ -264,11 +266,11 @@ class _JetStream:
                 await client.close()
             if isinstance(error, SinkUnavailable) or not isinstance(error, Exception):
                 raise
-            what = f"does not answer within {self._timeout:g} s"
-            advice = "start it, or check url= and what it wants to see of a client"
-            if not isinstance(error, TimeoutError):
-                what, advice = "cannot be used", "check url= and the options of nats.connect"
-            raise self._address.away(self._said or error, what, advice) from None
+            said = self._said or error
+            is_away = isinstance(said, (OSError, TimeoutError))
+            what = f"does not answer within {self._timeout:g} s" if is_away else "cannot be used"
+            advice = "start it, or check url=" if is_away else "check url= and the other options"
+            raise self._address.away(said, what, advice) from None
         return client
 
     async def _prepare(self, client: Any) -> None:

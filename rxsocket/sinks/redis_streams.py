@@ -83,7 +83,7 @@ def redis_streams(
         >>> sink = redis_streams("redis://127.0.0.1:6379/0", "trades", max_len=1_000_000)
         >>> socket.messages.pipe(into(sink, id=lambda trade: trade["id"])).subscribe()
     """
-    address = BrokerAddress(url, ("redis", "rediss", "unix"), options)
+    address = BrokerAddress(url, ("redis", "rediss", "unix"), options, own=("decode_responses",))
     if isinstance(stream, str):
         if not stream:
             raise ValueError("stream: pass a name, not ''")
@@ -200,10 +200,9 @@ class _RedisStreams:
             await client.aclose()
             if not isinstance(error, Exception):
                 raise
-            what = f"does not answer within {self._timeout:g} s"
-            if not isinstance(error, TimeoutError):
-                what = "cannot be used"
-            advice = "start it, or check url= and the options of redis.asyncio.Redis"
+            is_away = isinstance(error, TimeoutError)
+            what = f"does not answer within {self._timeout:g} s" if is_away else "cannot be used"
+            advice = "start it, or check url= and the other options"
             raise self._address.away(error, what, advice) from None
         if kind not in (b"none", b"stream"):
             await client.aclose()

@@ -68,7 +68,13 @@ def test_everything_is_stored_once(
 
         with server(accept().stream(feed, 2000).close(1000)) as serving:
             socket = Socket(serving.url, ping_timeout=60.0)
-            storing = into(sink_of(broker, timeout=2.0), id=str, key=lambda _: "k", backoff=QUICK)
+            storing = into(
+                sink_of(broker, timeout=2.0),
+                id=str,
+                key=lambda _: "k",
+                high_water=200,
+                backoff=QUICK,
+            )
             receipts: list[Any] = []
             many = asyncio.Event()
 

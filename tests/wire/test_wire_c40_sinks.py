@@ -266,6 +266,8 @@ def test_no_password_shows(canary: Canary, surfaces: Surfaces, tmp_path: Path) -
         (lambda: jetstream("redis://a", "T"), ValueError, "url: pass an address such as 'nats"),
         (lambda: jetstream("nats://a:b", "T"), ValueError, "url: the host or the port"),
         (lambda: jetstream("nats://a", "T.x"), ValueError, "stream: a name has no white space"),
+        (lambda: jetstream("nats://a", "T", error_cb=print), ValueError, "error_cb: leave it out"),
+        (lambda: redis_streams("redis://a", "T", decode_responses=True), ValueError, "leave it"),
         (lambda: jetstream("nats://a", None), TypeError, "stream: pass the name of a stream"),
         (lambda: jetstream("nats://a", "T", timeout=0), ValueError, "timeout: pass a number"),
         (lambda: redis_streams("nats://a", "T"), ValueError, "such as 'redis://127.0.0.1:6379/0'"),
