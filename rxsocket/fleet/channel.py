@@ -56,7 +56,8 @@ class FleetChannel:
         key: Its key.
         hubs: Who gets its messages.
         wanted: By what it is wanted: ``BY_SET``, ``BY_OBSERVER``, both or neither.
-        error: Why it is not asked for any more.
+        error: Why it is not asked for any more, or for a while.
+        refusals: How many times it was refused since it was live.
         socket: Where it was asked for.
         generation: Of the plan that says so.
         is_live: Whether it is live there.
@@ -78,6 +79,7 @@ class FleetChannel:
         "key",
         "lost_at",
         "move",
+        "refusals",
         "socket",
         "target",
         "target_generation",
@@ -91,6 +93,7 @@ class FleetChannel:
         self.hubs: tuple[Hub[Any], ...] = ()
         self.wanted = 0
         self.error: Exception | None = None
+        self.refusals = 0
         self.lost_at: float | None = None
         self.socket: SocketId | None = None
         self.generation = 0

@@ -28,6 +28,7 @@ from rxsocket.fleet.orders import (
     Learnt,
     Live,
     Report,
+    Silent,
     SocketEvent,
 )
 from rxsocket.fleet.plan import ImpossiblePlan, Place, Plan, PlanChanges, SocketId, changes
@@ -37,7 +38,14 @@ from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Giv
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
+from rxsocket.topics.overdue import Overdue
 
+FIRST_REFUSAL = 30.0
+"""Seconds after which a channel of the set that was refused is asked for again."""
+LONGEST_REFUSAL = 900.0
+"""They are doubled each time, up to that many."""
+TRY_AGAIN = 300.0
+"""Seconds after which there is another plan for what did not fit."""
 LONGEST_WAIT = 60.0
 """Seconds until a socket is replaced that ended for good, as many before it did."""
 
@@ -76,9 +84,8 @@ class Controller:
         acknowledges: bool,
     ) -> None:
         self.fitting = Fitting()
-        self._learnt = learnt = LearntCaps()
-        cap = planning.limits.channels
-        self.sockets = FleetSockets(give, learnt, cap, unsubscribes=unsubscribes)
+        self._learnt = learnt = LearntCaps(place.name for place in places)
+        self.sockets = FleetSockets(give, learnt, unsubscribes=unsubscribes)
         self.moves = ChannelMoves(
             publisher, self.sockets, learnt, self.plan_soon, acknowledges=acknowledges
         )
@@ -93,6 +100,7 @@ class Controller:
         self._is_due = self._rebalance = self._is_stopped = False
         self._wait_timer: asyncio.TimerHandle | None = None
         self._ended_in_a_row = 0
+        self._refused: Overdue[FleetChannel] = Overdue(loop, self._ask_again)
 
     def plan_soon(self, *, rebalance: bool = False) -> None:
         """Make a plan in the next turn of the loop."""
@@ -107,6 +115,7 @@ class Controller:
         if self._wait_timer is not None:
             self._wait_timer.cancel()
         self.moves.stop()
+        self._refused.clear()
         for channel in self._channels.values():
             channel.let_go()
 
@@ -123,16 +132,31 @@ class Controller:
                 self._on_event(SocketId(shard, number), event)
             case ChannelError(number, key, error):
                 self._on_refused(SocketId(shard, number), key, error)
+            case Silent(number, key, answered):
+                now, at = self._now, self._loop.wall_time()
+                self._capped(
+                    self._learnt.on_silent(SocketId(shard, number), key, answered, now, at)
+                )
             case Learnt(event):
                 if isinstance(event, Capped):
                     egress = next(one.egress for one in self._places if one.name == shard)
-                    self._learnt.take(event, egress)
+                    self._learnt.connections(egress, event.cap, self._now)
                     self.plan_soon()
                 self._publisher.tell(event)
             case ShardFailed():
                 self._on_shard_failed(report)
             case _:
                 pass
+
+    @property
+    def _now(self) -> float:
+        return self._loop.event_loop.time()
+
+    def _capped(self, event: Capped | None) -> None:
+        """A connection takes fewer channels: the others go somewhere else."""
+        if event is not None:
+            self._publisher.tell(event)
+            self.plan_soon()
 
     # --- plans
 
@@ -150,13 +174,20 @@ class Controller:
         sockets = self.sockets.by_id.values()
         self._learnt.unopened = frozenset(one.id for one in sockets if not one.was_open)
         places = [one for one in self._places if one.name not in self._down]
-        before, caps = self.plan, self._learnt.caps()
+        before, caps = self.plan, self._learnt.caps(self._now, self._planning.limits.channels)
         self.fitting = self._planning.fit(wanted, before, places, caps, rebalance=rebalance)
         if self.plan is not before:
             self._carry_out(changes(before, self.plan))
         if self.fitting.left_out and places:
             self._refuse_what_never_fits(wanted)
+            self._plan_after(TRY_AGAIN)  # what was learnt may not hold any more
         self._wanted.forget_unwanted()
+
+    def _plan_after(self, seconds: float) -> None:
+        if self._wait_timer is not None:
+            self._wait_timer.cancel()
+        loop = self._loop
+        self._wait_timer = loop.event_loop.call_later(seconds, loop.run, self.plan_soon)
 
     def _refuse_what_never_fits(self, wanted: Sequence[Hashable]) -> None:
         """What ``limits=`` do not allow fails for its observers; else it waits."""
@@ -208,6 +239,8 @@ class Controller:
     def _on_live(
         self, socket: SocketId, keys: Iterable[Hashable], generation: int, at: float
     ) -> None:
+        self._learnt.on_asked(socket, keys, self._now)
+        self._learnt.on_live(socket, keys)
         placed: list[Hashable] = []
         restored: defaultdict[float, list[Hashable]] = defaultdict(list)
         for key in keys:
@@ -221,7 +254,7 @@ class Controller:
                     restored[channel.lost_at].append(key)
                 elif not channel.is_live:
                     placed.append(key)
-                channel.is_live, channel.lost_at = True, None
+                channel.is_live, channel.lost_at, channel.refusals = True, None, 0
         shard, number = socket
         tell = self._publisher.tell
         if placed:
@@ -231,6 +264,7 @@ class Controller:
             tell(Restored(keys=tuple(these), shard=shard, socket=number, gap=gap, at=at))
 
     def _on_asked(self, socket: SocketId, keys: Iterable[Hashable], generation: int) -> None:
+        self._learnt.on_asked(socket, keys, self._now)
         for key in keys:
             channel = self._channels.get(key)
             if channel is None or channel.target != socket:
@@ -242,17 +276,28 @@ class Controller:
         found, channel = self.sockets.by_id.get(socket), self._channels.get(key)
         if found is not None:
             found.keys.pop(key, None)
+            self._learnt.on_left(socket, (key,))
         if channel is None:
             return
         if channel.target == socket:
             self.moves.on_refused(channel)
         elif channel.socket == socket:
             orders = ChannelOrders(self.plan.generation)
+            lost_at = channel.lost_at
             self._drop(channel, orders)
             self.sockets.send(orders)
-            channel.error = error
+            channel.error, channel.lost_at = error, lost_at
+            channel.refusals += 1
             self._wanted.fail(channel, error)
+            if channel.wanted:
+                patience = min(LONGEST_REFUSAL, FIRST_REFUSAL * 2.0 ** (channel.refusals - 1))
+                self._refused.set(channel, self._now + patience)
             self.plan_soon()
+
+    def _ask_again(self, channel: FleetChannel) -> None:
+        """It was refused a while ago, and is wanted still."""
+        channel.error = None
+        self.plan_soon()
 
     # --- sockets
 
@@ -263,10 +308,11 @@ class Controller:
         found.take(event)
         match event:
             case Opened():
-                self._learnt.forget(socket)
+                self._learnt.on_opened(socket)
                 self._ended_in_a_row = 0
             case Closed(cause=cause) if cause is not Cause.HANDED_OVER:
                 self._lose(found, closing(event), event.at)
+                self._capped(self._learnt.on_closed(socket, event.code, self._now, event.at))
             case Ended():
                 self._on_ended(found, event)
             case _:
@@ -304,11 +350,7 @@ class Controller:
             return
         self._remove(socket)
         self._ended_in_a_row += 1
-        delay = min(LONGEST_WAIT, 2.0 ** (self._ended_in_a_row - 1) - 1.0)
-        if self._wait_timer is not None:
-            self._wait_timer.cancel()
-        loop = self._loop
-        self._wait_timer = loop.event_loop.call_later(delay, loop.run, self.plan_soon)
+        self._plan_after(min(LONGEST_WAIT, 2.0 ** (self._ended_in_a_row - 1) - 1.0))
 
     def _remove(self, socket: FleetSocket) -> None:
         """It is in no plan any more, and its channels are nowhere."""

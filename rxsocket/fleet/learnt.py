@@ -2,60 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from rxsocket.fleet.events import Capped
+from rxsocket.fleet.learning import ChannelLearning
 from rxsocket.fleet.plan import Caps, SocketId
+
+LASTS = 3600.0
+"""Seconds for which a cap of connections is believed."""
 
 
 class LearntCaps:
-    """Collects what events say, for the planner.
+    """Collects what was learnt, for the planner.
+
+    Args:
+        shards: The names of the shards.
 
     Attributes:
         unopened: Sockets that were not open yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shards: Iterable[str]) -> None:
         self.unopened: frozenset[SocketId] = frozenset()
-        self._channels: dict[SocketId, int] = {}
+        self._learning = {shard: ChannelLearning(shard) for shard in shards}
         self._avoided: dict[SocketId, frozenset[Hashable]] = {}
         self._kept: dict[SocketId, int] = {}
-        self._connections: dict[str, int] = {}
-        self._per_credential: int | None = None
+        self._silent: set[tuple[SocketId, Hashable]] = set()
+        self._connections: dict[str, tuple[int, float]] = {}
 
-    def take(self, event: Capped, egress: str) -> None:
-        """The server takes less than was said."""
-        match event.what:
-            case "channels" if event.socket is not None:
-                self._channels[SocketId(event.shard, event.socket)] = event.cap
-            case "channels":
-                pass
-            case "connections":
-                self._connections[egress] = event.cap
-            case "connections_per_credential":
-                self._per_credential = event.cap
+    def connections(self, egress: str, cap: int, now: float) -> None:
+        """The server takes so many connections of one address."""
+        self._connections[egress] = cap, now
 
     def avoid(self, socket: SocketId, key: Hashable) -> None:
-        """A channel does not come there."""
+        """A channel did not come there."""
         self._avoided[socket] = self._avoided.get(socket, frozenset()) | {key}
 
-    def keep(self, socket: SocketId, cap: int | None) -> None:
-        """A channel was let go of there without a message: it takes its room until it is over."""
-        if cap is not None:
-            self._kept[socket] = self._kept.get(socket, 0) + 1
-            self._channels[socket] = max(0, cap - self._kept[socket])
+    def keep(self, socket: SocketId) -> None:
+        """A channel was let go of there without a message: it takes its room while it is open."""
+        self._kept[socket] = self._kept.get(socket, 0) + 1
+
+    def on_opened(self, socket: SocketId) -> None:
+        """It has a connection, other than before."""
+        self._kept.pop(socket, None)
+        self._learning[socket.place].connected(socket.number)
+
+    def on_asked(self, socket: SocketId, keys: Iterable[Hashable], now: float) -> None:
+        """Channels were asked for there."""
+        self._learning[socket.place].asked(socket.number, keys, now)
+
+    def on_live(self, socket: SocketId, keys: Iterable[Hashable]) -> None:
+        """Channels are live there."""
+        self._learning[socket.place].heard(socket.number, keys)
+
+    def on_left(self, socket: SocketId, keys: Iterable[Hashable]) -> None:
+        """Channels were let go of there, or refused."""
+        self._learning[socket.place].left(socket.number, keys)
+        self._silent.difference_update((socket, key) for key in keys)
+
+    def on_silent(
+        self, socket: SocketId, key: Hashable, answered: bool, now: float, at: float
+    ) -> Capped | None:
+        """A channel had no answer, or never a message; return what that teaches."""
+        learning = self._learning[socket.place]
+        if answered and (socket, key) not in self._silent:
+            self._silent.add((socket, key))
+            learning.left(socket.number, (key,))  # an answer is nothing if no message follows
+            learning.asked(socket.number, (key,), now)
+        learnt = learning.unanswered(socket.number, key, now, at)
+        return None if learnt is None else learnt.event
+
+    def on_closed(self, socket: SocketId, code: int | None, now: float, at: float) -> Capped | None:
+        """A connection has ended; return what that teaches."""
+        learnt = self._learning[socket.place].closed(socket.number, code, now, at)
+        return None if learnt is None else learnt.event
 
     def forget(self, socket: SocketId) -> None:
-        """It has another connection, or is gone."""
-        if self._kept.pop(socket, 0):
-            self._channels.pop(socket, None)
+        """It is gone."""
+        self._kept.pop(socket, None)
+        self._avoided.pop(socket, None)
+        self._learning[socket.place].forget(socket.number)
 
-    def caps(self) -> Caps:
-        """What the planner takes."""
+    def caps(self, now: float, cap: int | None) -> Caps:
+        """What the planner takes.
+
+        Args:
+            now: The time.
+            cap: How many channels a connection may carry, as far as is said.
+        """
+        channels: dict[SocketId, int] = {}
+        unheard = dict(self._avoided)
+        of_any: list[int] = []
+        for shard, learning in self._learning.items():
+            for number, learnt in learning.channels(now).items():
+                socket = SocketId(shard, number)
+                channels[socket] = learnt
+                unheard[socket] = unheard.get(socket, frozenset()) | learning.unheard(number)
+            any_of_it = learning.channels_of_any(now)
+            if any_of_it is not None:
+                of_any.append(any_of_it)
+        for socket, kept in self._kept.items():
+            allowed = channels.get(socket, cap)
+            if allowed is not None:
+                channels[socket] = max(0, allowed - kept)
         return Caps(
-            channels=self._channels,
-            unheard=self._avoided,
-            connections=self._connections,
-            connections_per_credential=self._per_credential,
+            channels=channels,
+            channels_of_any=min(of_any, default=None),
+            unheard=unheard,
+            connections={
+                egress: most
+                for egress, (most, since) in self._connections.items()
+                if now < since + LASTS
+            },
             unopened=self.unopened,
         )

@@ -155,6 +155,21 @@ class SocketEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """A channel is silent for too long, and asked for again.
+
+    Attributes:
+        socket: The number of the socket.
+        key: The channel.
+        answered: False if the server has not answered that it was asked for.
+    """
+
+    socket: int
+    key: Hashable = field(repr=False)
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Learnt:
     """The answers of the server say that it takes less than the limits say."""
 
@@ -186,6 +201,14 @@ class Messages:
 
 
 Report: TypeAlias = (
-    Asked | Live | ChannelError | SocketEvent | Learnt | AuthSettled | Messages | ShardFailed
+    Asked
+    | Live
+    | Silent
+    | ChannelError
+    | SocketEvent
+    | Learnt
+    | AuthSettled
+    | Messages
+    | ShardFailed
 )
 """What a shard reports."""

@@ -9,17 +9,21 @@ from typing import Any, TypeAlias
 
 from reactivex import abc
 
-from rxsocket.events import Cause, Closed, Event
-from rxsocket.fleet.orders import Asked, ChannelError, Live, Report, SocketEvent
+from rxsocket.events import Cause, ChannelStale, Closed, Event
+from rxsocket.fleet.orders import Asked, ChannelError, Live, Report, Silent, SocketEvent
 from rxsocket.fleet.spec import ChannelSpec
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.socket import Socket
 from rxsocket.streams.multicast import Hub
 from rxsocket.streams.receipts import Receipt
+from rxsocket.topics.asking import name_of
 
 Deliver: TypeAlias = Callable[[int, Hashable], Callable[[Any], None]]
 """Given a socket and a key, what is called with each of its messages, on the loop."""
+
+ROUNDING = 1e-3
+"""Seconds that two times of one moment may differ by."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +75,7 @@ class ShardSocket:
         self._deliver = deliver
         self._carried: dict[Hashable, _Carried] = {}
         self._subscribed: dict[tuple[bool, int], list[Hashable]] = {}
+        self._since: dict[Hashable, float] = {}  # when each was asked for on this connection
         self._is_closed = False
 
     def start(self) -> None:
@@ -127,14 +132,29 @@ class ShardSocket:
     def _on_event(self, event: Event) -> None:
         if self._is_closed:
             return
+        if isinstance(event, Closed):
+            self._since.clear()
         if isinstance(event, Closed) and event.cause is not Cause.HANDED_OVER:
             self._subscribed.clear()  # it was of that connection
+        if isinstance(event, ChannelStale):
+            self._on_stale(event)
         self._report(SocketEvent(self.number, event))
+
+    def _on_stale(self, event: ChannelStale) -> None:
+        """One that had a message before may be quiet; one that never had any is told."""
+        masked, now = self._publisher.history.as_read, self._loop.event_loop.time()
+        for key in self._carried:
+            if masked(name_of(key)) == event.channel:
+                is_heard = event.silence < now - self._since.get(key, now) - ROUNDING
+                if not (event.answered and is_heard):
+                    self._report(Silent(self.number, key, event.answered))
+                return
 
     def _on_subscription(self, key: Hashable, is_live: bool) -> None:
         carried = self._carried.get(key)
         if carried is None or self._is_closed:
             return
+        self._since.setdefault(key, self._loop.event_loop.time())
         if not self._subscribed:
             self._loop.event_loop.call_soon(self._report_subscribed)
         self._subscribed.setdefault((is_live, carried.generation), []).append(key)

@@ -67,20 +67,16 @@ class FleetSockets:
     Args:
         give: Gives an order to a shard.
         learnt: What was learnt of caps.
-        cap: How many channels a connection may carry.
         unsubscribes: Whether there is a message that ends a channel.
 
     Attributes:
         by_id: The sockets.
     """
 
-    def __init__(
-        self, give: Give, learnt: LearntCaps, cap: int | None, *, unsubscribes: bool
-    ) -> None:
+    def __init__(self, give: Give, learnt: LearntCaps, *, unsubscribes: bool) -> None:
         self.by_id: dict[SocketId, FleetSocket] = {}
         self.give = give
         self._learnt = learnt
-        self._cap = cap
         self._unsubscribes = unsubscribes
 
     def open(self, socket: SocketId) -> None:
@@ -112,8 +108,9 @@ class FleetSockets:
         if found is not None and channel.key in found.keys:
             del found.keys[channel.key]
             orders.unsubscribe[found.id].append(channel.key)
+            self._learnt.on_left(found.id, (channel.key,))
             if not self._unsubscribes:
-                self._learnt.keep(found.id, self._cap)
+                self._learnt.keep(found.id)
 
     def send(self, orders: ChannelOrders) -> None:
         """Let go first: a connection may be full."""
