@@ -171,10 +171,9 @@ class FleetChannel:
         self.move = None
 
     def let_go(self) -> None:
-        """It is not asked for anywhere."""
+        """It is not asked for anywhere; since when it is lost stays, for when it is again."""
         self._close_inlets()
-        self.socket, self.generation = None, 0
-        self.is_live, self.lost_at = False, None
+        self.socket, self.generation, self.is_live = None, 0, False
 
     def _close_inlets(self) -> None:
         for inlet in (self._inlet, self._new):

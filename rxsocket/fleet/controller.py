@@ -118,6 +118,7 @@ class Controller:
         self._refused.clear()
         for channel in self._channels.values():
             channel.let_go()
+            channel.lost_at = channel.error = None
 
     def on_report(self, shard: str, report: Report) -> None:
         """Take what a shard reports."""
@@ -283,10 +284,9 @@ class Controller:
             self.moves.on_refused(channel)
         elif channel.socket == socket:
             orders = ChannelOrders(self.plan.generation)
-            lost_at = channel.lost_at
             self._drop(channel, orders)
             self.sockets.send(orders)
-            channel.error, channel.lost_at = error, lost_at
+            channel.error = error
             channel.refusals += 1
             self._wanted.fail(channel, error)
             if channel.wanted:
@@ -360,9 +360,7 @@ class Controller:
             if channel.target == socket.id:
                 self.moves.cancel(channel)
             elif channel.socket == socket.id:
-                lost_at = channel.lost_at
                 self._drop(channel, orders)
-                channel.lost_at = lost_at
         self.sockets.send(orders)
         if socket.id in self.sockets.by_id:
             self.sockets.remove(socket)

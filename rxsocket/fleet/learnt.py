@@ -52,8 +52,9 @@ class LearntCaps:
         self._learning[socket.place].asked(socket.number, keys, now)
 
     def on_live(self, socket: SocketId, keys: Iterable[Hashable]) -> None:
-        """Channels are live there."""
-        self._learning[socket.place].heard(socket.number, keys)
+        """Channels are live there; one that never had a message is not so by an answer."""
+        heard = [key for key in keys if (socket, key) not in self._silent]
+        self._learning[socket.place].heard(socket.number, heard)
 
     def on_left(self, socket: SocketId, keys: Iterable[Hashable]) -> None:
         """Channels were let go of there, or refused."""

@@ -57,13 +57,21 @@ class Planning:
         Raises:
             ImpossiblePlan: If what is wanted does not fit.
         """
+        sockets = self._sockets
+        if sockets is not None and learnt.connections:
+            most, spare = learnt.connections, self._spare
+            addresses = {place.egress for place in places}
+            sockets = min(
+                sockets,
+                sum(max(1, most.get(one, sockets + spare) - spare) for one in addresses),
+            )
         return plan(
             wanted,
             current,
             places,
             self.limits,
             weights=self._weights,
-            sockets=self._sockets,
+            sockets=sockets,
             learnt=learnt,
             spare=self._spare,
             rebalance=rebalance,

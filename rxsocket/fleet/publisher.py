@@ -6,10 +6,11 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, TypeAlias
 
-from rxsocket.events import Dropped, ObserverFailed, Problem, SlowConsumer, SourceFailed
+from rxsocket.events import Closed, Dropped, ObserverFailed, Problem, SlowConsumer, SourceFailed
 from rxsocket.fleet.events import Capped, FleetEvent, ShardFailed, Throttled
 from rxsocket.fleet.hubs import FleetChannelHub, FleetMessagesHub
 from rxsocket.fleet.log import FleetLog
+from rxsocket.publishing.publisher import is_problem
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.iteration import Consumer, Pausable, ReadGate
 from rxsocket.streams.multicast import Connect, Hub
@@ -109,6 +110,8 @@ class FleetPublisher:
         """A socket says what went wrong; what all of them say of a source, once."""
         if isinstance(event, SlowConsumer):
             return  # it is about the fleet itself, whose observers are timed here
+        if isinstance(event, Closed) and not is_problem(event):
+            return
         if isinstance(event, SourceFailed):
             text = f"{event.argument}: {type(event.error).__name__}: {event.error}"
             said, at = self._said

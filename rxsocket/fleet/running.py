@@ -70,11 +70,13 @@ class FleetEngine:
         masked: Callable[[str], str],
     ) -> None:
         self.loop = loop
+        self._masked = masked
+        self._shards: dict[str, Shard] = {}
         self.publisher = publisher = FleetPublisher(
             loop,
             self.connect_observer,
             label,
-            masked,
+            self._as_read,
             _Reading(self),
             self._on_messages_needed,
             dedupe,
@@ -90,7 +92,6 @@ class FleetEngine:
         self.has_ended = False
         self._planning = planning
         self._references = RefCount(loop, self._start, self._stop)
-        self._shards: dict[str, Shard] = {}
         self._closing: set[Receipt[None]] = set()
         self._following_auth: abc.DisposableBase | None = None
         self._changes: dict[int, tuple[Receipt[AuthChange], list[AuthChange]]] = {}
@@ -182,6 +183,12 @@ class FleetEngine:
         self.publisher.read_gate.add_link(_Reading(self))
         self._watched_loop = self._following_auth = None
         self.has_ended, self._has_stopped, self._stopped = True, True, None
+
+    def _as_read(self, text: str) -> str:
+        text = self._masked(text)
+        for shard in tuple(self._shards.values()):
+            text = shard.masked(text)
+        return text
 
     def _check(self, keys: Iterable[Hashable]) -> None:
         self._planning.plan(keys, None, self.places)

@@ -125,6 +125,10 @@ class ShardSocket:
         self._subscribed.clear()
         return self.socket.close(code, reason)
 
+    def masked(self, text: str) -> str:
+        """Mask the secrets of the socket in a text; from any thread."""
+        return self._publisher.history.as_read(text)
+
     @property
     def _publisher(self) -> Publisher:
         return self.socket._engine.publisher  # pyright: ignore[reportPrivateUsage]

@@ -134,7 +134,7 @@ class WantedChannels:
     def _unwant(self, channel: FleetChannel, by: int) -> None:
         channel.wanted &= ~by
         if not channel.wanted:
-            channel.error = None  # who wants it again asks anew
+            channel.error = channel.lost_at = None  # who wants it again asks anew
             if not self.is_running:
                 del self.channels[channel.key]
 

@@ -336,7 +336,7 @@ class Publisher:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.drop_held("the credential changed before anybody subscribed")  # C5, C14
-        if event.cause in FAULTS or event.code not in (None, 1000):
+        if is_problem(event):
             self.errors.emit(event)
 
     def _stop_detector(self) -> None:
@@ -377,3 +377,8 @@ class Publisher:
         """Messages that were held were let go."""
         at = self._loop.wall_time()
         self.publish(Dropped(epoch=self._epoch, count=count, reason=reason, at=at))
+
+
+def is_problem(event: Closed) -> bool:
+    """Whether the end of a connection is told on ``errors``: it was neither wanted nor clean."""
+    return event.cause in FAULTS or event.code not in (None, 1000)

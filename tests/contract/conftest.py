@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fleet_scene import FleetScene, MakeFleet
 from network_stage import MakeStage, Stage
 from scene import Make, Scene
 
@@ -33,6 +34,20 @@ def stage(clock: VirtualClock) -> Iterator[MakeStage]:
 
     def make(url: Any, *scripts: Any, **options: Any) -> Stage:
         made.append(Stage(clock, url, *scripts, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def company(clock: VirtualClock) -> Iterator[MakeFleet]:
+    """Make a fleet with a fake venue and a diary of its events; it is closed at the end."""
+    made: list[FleetScene] = []
+
+    def make(**options: Any) -> FleetScene:
+        made.append(FleetScene(clock, **options))
         return made[-1]
 
     yield make
