@@ -237,6 +237,52 @@ def replay(
     _run(run)
 
 
+COLLECT_EXAMPLES = """
+Examples:
+
+  rxsocket collect trades.toml --check
+
+  rxsocket collect trades.toml
+
+Exit codes: 0 COUNT was reached, or nobody reads stdout any more; 1 the broker cannot be reached,
+the server refuses the credential, or of some messages it is not known whether they are stored; 2
+wrong usage, an error in CONFIG, or an impossible plan; 130 Ctrl-C; 143 SIGTERM.
+"""
+
+
+@app.command(epilog=COLLECT_EXAMPLES)
+def collect(
+    config: Annotated[str, typer.Argument(help="A file in TOML.", metavar="CONFIG")],
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check the config, show the plan, and connect to nothing."),
+    ] = False,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="End after that many messages are stored.", metavar="N"),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Collect the channels of a server into a broker, as CONFIG says, until Ctrl-C or SIGTERM.
+
+    CONFIG has the address, where the credential is, the channels, how they are asked for, what the
+    server allows, and where the messages go. What happens, and how far it is, goes to stderr.
+    SIGHUP reads the credential anew. A second Ctrl-C does not wait for the broker.
+    """
+
+    def run() -> int:
+        # Here: no other command needs fleets and sinks.
+        from rxsocket.cli.collect.planned import check_plan
+        from rxsocket.cli.collect.reading import read_config
+        from rxsocket.cli.collect.run import Collector
+        from rxsocket.cli.collect.settings import settings_of
+
+        settings = settings_of(read_config(config))
+        return check_plan(settings) if check else Collector(settings, count).run()
+
+    _run(run, verbose)
+
+
 def _speed(text: str) -> Speed:
     try:
         return "max" if text == "max" else float(text)

@@ -76,7 +76,7 @@ _STYLES: dict[type[Any], str] = {
 }
 
 
-def style(item: OutputItem) -> str:
+def style(item: object) -> str:
     if isinstance(item, Ended):
         return "green" if item.error is None else "red"
     return _STYLES.get(type(item), "dim")
@@ -168,17 +168,16 @@ class TextOutput:
 
     @staticmethod
     def _line(target: Console, item: OutputItem) -> None:
-        at = time.strftime("%H:%M:%S", time.localtime(getattr(item, "at", None)))
-        name = "" if isinstance(item, Message) else style(item)
+        at, name = getattr(item, "at", None), type(item).__name__
         target.print(
-            Text.assemble(
-                (at, "dim"),
-                "  ",
-                (f"{type(item).__name__:<13}", name),
-                " ",
-                printable(in_words(item)),
-            )
+            line(at, name, "" if isinstance(item, Message) else style(item), in_words(item))
         )
+
+
+def line(at: float | None, name: str, colour: str, text: str) -> Text:
+    """A line for people: when, what, and about it in words."""
+    clock = time.strftime("%H:%M:%S", time.localtime(at))
+    return Text.assemble((clock, "dim"), "  ", (f"{name:<13}", colour), " ", printable(text))
 
 
 class _Console(Console):

@@ -38,6 +38,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(missing: str) -> None:
         (("demo", "--help"), "verified"),
         (("record", "--help"), "Exit codes: 0"),
         (("replay", "--help"), "Exit codes: 0"),
+        (("collect", "--help"), "Exit codes: 0"),
     ],
 )
 def test_version_and_help(run: Run, arguments: tuple[str, ...], told: str) -> None:

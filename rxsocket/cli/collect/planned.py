@@ -10,15 +10,22 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.text import Text
+
+from rxsocket.auth.strategies import Reconnect
+from rxsocket.cli.collect.places import fleet_of, places_of
 from rxsocket.cli.collect.settings import Settings
-from rxsocket.cli.credentials import UsageError
-from rxsocket.fleet.plan import ImpossiblePlan, Place, Plan
+from rxsocket.cli.collect.storing import sink_of
+from rxsocket.cli.output import console
+from rxsocket.fleet.plan import Place, Plan
 from rxsocket.fleet.planner import plan
 from rxsocket.limits import Limits
+from rxsocket.texts import printable
 
 SHOWN = 12
 """Sockets that have a line of their own."""
@@ -39,23 +46,34 @@ class Line:
     text: str
 
 
-def plan_of(settings: Settings, places: Sequence[Place]) -> Plan:
-    """The plan with which a fleet begins.
+def check_plan(settings: Settings) -> int:
+    """Write the plan to standard output; return the exit code.
 
     Raises:
-        UsageError: If there is none; the text says which cap is in the way, and by how much.
+        UsageError: If there is no plan, or the fleet or the sink cannot be made.
     """
-    try:
-        return plan(
-            settings.keys,
-            None,
-            places,
-            settings.limits,
-            weights=settings.weight,
-            sockets=settings.run.sockets,
-        )
-    except ImpossiblePlan as error:
-        raise UsageError(f"there is no plan: {error}") from None
+    sink = sink_of(settings.sink, has_json=True)
+    fleet_of(settings)
+    places = places_of(settings)
+    out = console(sys.stdout)
+    for each in lines_of(settings, _plan(settings, places), places):
+        out.print(Text.assemble((f"{each.name:<12}", "cyan"), " ", printable(each.text)))
+    out.print(Text.assemble((f"{'sink':<12}", "cyan"), " ", printable(repr(sink))))
+    return 0
+
+
+def _plan(settings: Settings, places: Sequence[Place]) -> Plan:
+    """The plan with which the fleet begins, which it has found to be possible."""
+    hands_over = not isinstance(settings.options.get("on_auth_change"), Reconnect)
+    return plan(
+        settings.keys,
+        None,
+        places,
+        settings.limits,
+        weights=settings.weight,
+        sockets=settings.run.sockets,
+        spare=int(hands_over),
+    )
 
 
 def lines_of(settings: Settings, made: Plan, places: Sequence[Place]) -> Iterator[Line]:

@@ -61,6 +61,11 @@ class ReceivedCodec:
         return Received(_stored(value if self._is_own else data), value)
 
 
+def data_of(message: Received) -> bytes:
+    """What is stored of a message."""
+    return message.data
+
+
 def _stored(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value

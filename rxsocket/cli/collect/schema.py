@@ -112,7 +112,6 @@ class SinkTable:
         to: What it is.
         server: The address of the broker.
         stream: The stream there.
-        subject: JetStream: what records are published to.
         create: JetStream: whether a stream that is missing is made.
         duplicate_window: Seconds for which the broker knows ids.
         max_len: Redis: entries that the stream keeps.
@@ -127,7 +126,6 @@ class SinkTable:
     ]
     server: Annotated[str, "the address of the broker, or env:NAME or file:PATH"] | None = None
     stream: Annotated[str, "the name of the stream"] | None = None
-    subject: Annotated[str, "a subject such as 'trades.{key}'"] | None = None
     create: Annotated[bool, "true or false"] | None = None
     duplicate_window: Seconds | None = None
     max_len: Whole | None = None

@@ -145,7 +145,7 @@ def _sink(making: Making, table: SinkTable) -> SinkTable:
 
 
 SINKS = {
-    "jetstream": ("server", "stream", "subject", "create", "duplicate_window", "timeout"),
+    "jetstream": ("server", "stream", "create", "duplicate_window", "timeout"),
     "redis_streams": ("server", "stream", "max_len", "duplicate_window", "timeout"),
     "file": ("path",),
     "stdout": (),

@@ -1,0 +1,209 @@
+"""``rxsocket collect``: the channels of a fleet into a sink, until it is told to end.
+
+::
+
+    fleet.messages ── counted ── into(sink) ── counted ──┐
+    fleet.events, fleet.errors, signals ─────────────────┴──► queue ── main thread: lines
+
+What may take long, or fail, happens on the loop of the fleet; the main thread writes and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from reactivex import abc
+from reactivex import operators as ops
+
+from rxsocket.cli.collect.counts import Counts
+from rxsocket.cli.collect.places import fleet_of
+from rxsocket.cli.collect.progress import TERMINAL_INTERVAL, CollectProgress
+from rxsocket.cli.collect.received import Received, data_of
+from rxsocket.cli.collect.settings import Settings
+from rxsocket.cli.collect.signals import Reload, Signalled, signals_to
+from rxsocket.cli.collect.storing import arguments_of, sink_of
+from rxsocket.cli.credentials import UsageError
+from rxsocket.explain.causes import describe
+from rxsocket.fleet.events import Placed
+from rxsocket.sinks import Failed, Sink, into
+from rxsocket.state import State
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that closing the sockets may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectingEnded:
+    """The stream of outcomes has ended.
+
+    Attributes:
+        error: Why, if it failed.
+    """
+
+    error: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyReads:
+    """Standard output was closed: what goes there cannot be stored."""
+
+
+class Collector:
+    """A fleet and the sink of its messages.
+
+    Args:
+        settings: What is collected.
+        count: How many messages to store; ``None`` for no end.
+
+    Raises:
+        UsageError: If one of them cannot be made.
+    """
+
+    def __init__(self, settings: Settings, count: int | None = None) -> None:
+        self._settings = settings
+        self._count = count
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._counts = Counts()
+        self._progress = CollectProgress(self._counts)
+        self._over = threading.Event()
+        self._was_live = False
+        self._sink = sink_of(
+            settings.sink,
+            has_json=str(settings.options["codec"]) == "json",
+            on_broken=lambda: self._queue.put(NobodyReads()),
+        )
+        self._fleet = fleet_of(settings)
+
+    def run(self) -> int:
+        """Collect; return the exit code.
+
+        Raises:
+            BrokenPipeError: If nobody reads standard output any more.
+            KeyboardInterrupt: If it was told to end a second time.
+        """
+        if not self._opens():
+            return 1
+        with signals_to(self._queue.put), self._progress:
+            outcomes = self._start()
+            try:
+                code = self._follow()
+            except BaseException:
+                self._finish(outcomes, 0.0)
+                raise
+            self._finish(outcomes, self._settings.run.settle)
+        self._progress.summarize()
+        return 1 if self._counts.under_way else code
+
+    def _opens(self) -> bool:
+        """Whether the sink can be used: nothing is asked of the server otherwise."""
+        try:
+            asyncio.run(_opened(self._sink))
+        except Exception as error:
+            self._progress.say("Failed", describe(error), "red")
+            return False
+        return True
+
+    def _start(self) -> abc.DisposableBase:
+        put, fleet, settings = self._queue.put, self._fleet, self._settings
+        own_id = None if settings.own_id is None else _id_of
+        store = into(
+            self._sink, key=_key_of, id=own_id, encode=data_of, **arguments_of(settings.sink)
+        )
+        fleet.errors.subscribe(put, lambda _: None)
+        fleet.events.subscribe(put, lambda _: None)
+        outcomes = fleet.messages.pipe(ops.do_action(self._counts.on_message), store).subscribe(
+            self._on_outcome,
+            lambda error: self._on_end(error),
+            lambda: self._on_end(None),
+        )
+        return outcomes
+
+    def _on_outcome(self, outcome: Any) -> None:
+        self._counts.on_outcome(outcome)
+        if isinstance(outcome, Failed):
+            self._queue.put(outcome)
+
+    def _on_end(self, error: Exception | None) -> None:
+        self._over.set()
+        self._queue.put(CollectingEnded(error))
+
+    def _follow(self) -> int:
+        """Show what happens until the end of it; return the exit code."""
+        while True:
+            match self._next():
+                case Signalled(number=number):
+                    return 128 + number
+                case NobodyReads():
+                    raise BrokenPipeError
+                case CollectingEnded(error=None):
+                    return 0
+                case CollectingEnded(error=error):
+                    self._progress.say("Failed", describe(error) if error else "", "red")
+                    return 1
+                case Reload():
+                    self._reload()
+                case None | Placed():
+                    pass
+                case item:
+                    self._progress.tell(item)
+            stats = self._fleet.stats
+            self._progress.show(stats)
+            if self._count is not None and self._counts.stored >= self._count:
+                return 0
+            self._was_live = self._was_live or stats.live > 0
+            refused = stats.states.get(State.AWAITING_AUTH, 0)
+            if refused and refused == stats.sockets and not self._was_live:
+                self._explain()
+                return 1
+
+    def _next(self) -> Any:
+        with suppress(Empty):
+            return self._queue.get(timeout=TERMINAL_INTERVAL)
+        return None
+
+    def _explain(self) -> None:
+        for text in str(self._fleet.explain()).splitlines():
+            self._progress.say("Explained", text, "yellow")
+
+    def _reload(self) -> None:
+        if self._settings.read_auth is None:
+            self._progress.say("Notice", "SIGHUP: there is no credential to read anew")
+            return
+        try:
+            receipt = self._fleet.set_auth(self._settings.read_auth())
+        except (UsageError, TypeError, ValueError) as error:
+            self._progress.say("Notice", f"the credential stays: {error}", "yellow")
+        else:
+            receipt.subscribe(self._queue.put, lambda _: None)
+
+    def _finish(self, outcomes: abc.DisposableBase, settle: float) -> None:
+        """Close the sockets, and wait so long for what is under way to the sink."""
+        until = time.monotonic() + settle
+        closing = self._fleet.close()
+        with suppress(TimeoutError):
+            closing.result(CLOSE_TIMEOUT)
+        while not self._over.wait(0.1) and time.monotonic() < until:
+            pass
+        if not self._over.is_set():
+            outcomes.dispose()
+
+
+async def _opened(sink: Sink) -> None:
+    try:
+        await sink.publish([])
+    finally:
+        await sink.close()
+
+
+def _key_of(message: Received) -> str:
+    return message.key
+
+
+def _id_of(message: Received) -> str:
+    return f"{message.key}:{message.own_id}"

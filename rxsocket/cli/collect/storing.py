@@ -1,0 +1,56 @@
+"""The sink that ``[sink]`` describes (C40)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rxsocket.cli.collect.lines import LinesSink
+from rxsocket.cli.collect.making import fields_of
+from rxsocket.cli.collect.schema import SinkTable
+from rxsocket.cli.credentials import UsageError
+from rxsocket.sinks import Sink, jetstream, redis_streams
+
+_OF_SINKS = ("create", "duplicate_window", "max_len", "timeout")
+_OF_INTO = ("in_flight", "batch", "overflow", "high_water", "retry_for")
+_KEYS = {"url": "server"}
+"""Arguments that have another name in the config."""
+
+
+def sink_of(
+    table: SinkTable, *, has_json: bool, on_broken: Callable[[], None] | None = None
+) -> Sink:
+    """Make the sink; it connects when it is used.
+
+    Args:
+        table: What the config says.
+        has_json: Whether messages are JSON, which lines hold as it is.
+        on_broken: Called when nobody reads standard output any more.
+
+    Raises:
+        UsageError: If it cannot be made.
+    """
+    more = {name: value for name, value in fields_of(table).items() if name in _OF_SINKS}
+    given = {name: value for name, value in more.items() if value is not None}
+    server, stream = table.server or "", table.stream or ""
+    try:
+        match table.to:
+            case "jetstream":
+                return jetstream(server, stream, **given)
+            case "redis_streams":
+                return redis_streams(server, stream, **given)
+            case "file":
+                return LinesSink(table.path, has_json=has_json)
+            case "stdout":
+                return LinesSink(None, has_json=has_json, on_broken=on_broken)
+    except (TypeError, ValueError) as error:
+        name, _, rest = str(error).partition(": ")
+        raise UsageError(f"sink.{_KEYS.get(name, name)}: {rest}") from None
+    except ModuleNotFoundError as error:
+        raise UsageError(str(error)) from None
+
+
+def arguments_of(table: SinkTable) -> dict[str, Any]:
+    """The arguments of ``into`` that the config has."""
+    given = {name: getattr(table, name) for name in _OF_INTO}
+    return {name: value for name, value in given.items() if value is not None}
