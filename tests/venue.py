@@ -182,6 +182,13 @@ class Venue:
                 found.setdefault(key, []).append(number)
         return found
 
+    @property
+    def tokens_of_open(self) -> dict[str | None, int]:
+        """How many connections are open with each credential."""
+        with self._guard:
+            clients = list(self._clients.values())
+        return Counter(one.credential for one in clients if not one.connection.closing)
+
     def has_exactly(self, keys: Iterable[str]) -> bool:
         """Whether each of these channels is on one connection, and no other is on any."""
         placed = self.placed

@@ -26,7 +26,8 @@ class ConnectionSubscriptions:
     """The subscriptions of one connection.
 
     The line has an entry for each step of a group, whose subscriptions share messages, and for each
-    step of a subscription that goes alone. Who leaves it before its turn is not asked for.
+    step of a subscription that goes alone. What ends goes before what begins. Who leaves it before
+    its turn is not asked for.
 
     Args:
         epoch: The number of the connection.
@@ -121,6 +122,8 @@ class ConnectionSubscriptions:
         waiting = self._line.get((step, owner))
         if waiting is None:
             waiting = self._line[step, owner] = OrderedDict()
+            if step is Step.UNSUBSCRIBE:  # first: there may be no room for what is to come
+                self._line.move_to_end((step, owner), last=False)
         waiting[subscription] = None
 
     def _remove(

@@ -4,6 +4,7 @@ It knows as much of WebSocket as it needs: the opening handshake, frames that we
 an answer to a close frame. The path of the request says what it does:
 
 - ``/flood?frames=kind&count=n`` writes ``n`` frames of a kind as fast as they are taken.
+- ``/channels?count=n`` writes ``n`` messages of the topics that the first message names, in turn.
 - ``/echo`` answers each message with the same one.
 - ``/sink?bytes=n`` reads ``n`` bytes of frames and says "done".
 - ``/ticks`` writes the number of each millisecond, the same on every connection.
@@ -150,6 +151,8 @@ def _answer(tcp: sockets.socket) -> None:
             if path == "/flood":
                 for chunk in _chunks(query["frames"], int(query["count"])):
                     tcp.sendall(chunk)
+            elif path == "/channels":
+                _write_channels(tcp, int(query["count"]))
             elif path == "/ticks":
                 _tick(tcp)
                 return
@@ -188,6 +191,24 @@ def _chunks(kind: str, count: int) -> Iterator[bytes]:
         count -= many
     whole, rest = divmod(count, len(frames))
     yield b"".join(frames * whole + frames[:rest])
+
+
+def _write_channels(tcp: sockets.socket, count: int) -> None:
+    """Wait for ``{"sub": [topic, ...]}``, then write so many messages of these."""
+    data, asked = b"", None
+    while asked is None:
+        data += tcp.recv(MIB)
+        asked = next(
+            (json.loads(body) for opcode, body, _ in _frames(data) if opcode == TEXT), None
+        )
+    quote = json.loads(messages("topics-1")[0])
+    frames = [frame(TEXT, _json({**quote, "topic": topic}).encode()) for topic in asked["sub"]]
+    chunk = b"".join(frames)
+    whole, rest = divmod(count, len(frames))
+    cycles = max(1, MIB // len(chunk))
+    for _ in range(whole // cycles):
+        tcp.sendall(chunk * cycles)
+    tcp.sendall(chunk * (whole % cycles) + b"".join(frames[:rest]))
 
 
 def _tick(tcp: sockets.socket) -> None:
