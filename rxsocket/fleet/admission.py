@@ -76,6 +76,7 @@ class Admission:
         wall_time: Callable[[], float] | None = None,
     ) -> None:
         self.limits = limits
+        self._said = _least(limits.connections, limits.connections_per_credential)
         self._loop = loop
         self._on_learnt = on_learnt
         self._wall_time = wall_time
@@ -125,10 +126,8 @@ class Admission:
     @property
     def most(self) -> int | None:
         """How many connections there may be; ``None`` for any number."""
-        allowed, learnt = self.limits.connections, self._learning.cap(self._now())
-        if allowed is None or learnt is None:
-            return learnt if allowed is None else allowed
-        return min(allowed, learnt)
+        learnt = self._learning.cap(self._now())
+        return _least(self._said, learnt)
 
     @property
     def next_in(self) -> float | None:
@@ -216,8 +215,7 @@ class Admission:
     def _next_at(self, now: float) -> float:
         most = self.most
         if most is not None and self._open >= most:
-            said = self.limits.connections
-            is_learnt = said is None or self._open < said
+            is_learnt = self._said is None or self._open < self._said
             return self._learning.capped_until if is_learnt else math.inf
         last = self._recent[-1].at if self._recent else -math.inf
         spaced = last + self._learning.spacing(now)
@@ -273,3 +271,9 @@ class Admission:
 
     def _at(self) -> float:
         return time.time() if self._wall_time is None else self._wall_time()
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)

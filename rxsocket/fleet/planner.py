@@ -18,7 +18,6 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
@@ -152,19 +151,16 @@ class _Planner:
         self._loads: list[_Load] = []
         self._assignment: dict[Hashable, SocketId] = {}
         self._levels: dict[SocketId, int] = {}
+        self._changes = False
 
     def check(self) -> None:
         self._placement.check(self._sockets)
 
     def result(self, before: Plan, names: tuple[str, ...]) -> Plan:
         loads = {load.id: load.count for load in self._loads if load.count}
-        is_same = (
-            names == before.places
-            and loads == before.loads
-            and self._assignment == before.assignment
-        )
-        if is_same:
-            return before
+        if names == before.places and loads == before.loads:
+            if not self._changes or self._assignment == before.assignment:
+                return before
         return Plan(
             generation=before.generation + 1,
             assignment=self._assignment,
@@ -182,6 +178,7 @@ class _Planner:
         self._assignment = stays = self._staying(keys)
         unplaced = [key for key in keys if key not in stays]
         if not unplaced:
+            self._changes = len(stays) < len(self._before.assignment)
             return
         self._open_for(unplaced)
         self._fill(unplaced, tight=tight)
@@ -190,25 +187,27 @@ class _Planner:
         """The channels that stay where they are."""
         stays = dict(self._before.assignment)
         here = {load.id: load for load in self._loads}
-        gone = self._before.loads.keys() - here.keys()
-        for key in [key for key in stays if key not in keys]:
-            del stays[key]
-        if gone:
-            for key in [key for key, socket in stays.items() if socket in gone]:
-                del stays[key]
+        for load in self._loads:
+            load.count = self._before.loads[load.id]
+        leaving = [key for key in stays if key not in keys]
+        if self._before.loads.keys() - here.keys():
+            leaving += [key for key, socket in stays.items() if socket not in here and key in keys]
+        for key in leaving:
+            socket = stays.pop(key)
+            if socket in here:
+                here[socket].count -= 1
         for load in self._loads:
             for key in load.unheard:
                 if stays.get(key) == load.id:
                     del stays[key]
-        counts = Counter(stays.values())
-        for load in self._loads:
-            load.count = counts[load.id]
+                    load.count -= 1
         full = {load.id: load for load in self._loads if load.count > load.cap}
-        for key in reversed([key for key, socket in stays.items() if socket in full]):
-            load = full[stays[key]]
-            if load.count > load.cap:
-                load.count -= 1
-                del stays[key]
+        if full:
+            for key in reversed([key for key, socket in stays.items() if socket in full]):
+                load = full[stays[key]]
+                if load.count > load.cap:
+                    load.count -= 1
+                    del stays[key]
         if self._weigh is not None:
             self._drop_what_is_too_heavy(stays, here)
         return stays
@@ -395,6 +394,7 @@ class _Planner:
 
     def _put(self, key: Hashable, load: _Load, weight: float) -> None:
         self._assignment[key] = load.id
+        self._changes = True
         load.count += 1
         load.bytes += weight
 

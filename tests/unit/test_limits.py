@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +123,21 @@ def test_what_a_socket_of_a_fleet_keeps() -> None:
     limits = Limits("5/s", 2, 200, **OF_FLEETS)
     assert limits.of_a_socket == Limits("5/s", 2, 200)
     Socket("ws://host/", limits=limits.of_a_socket)
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(
+    r"`(Limits\([^`]*\))` ", README.split("## What servers allow")[1].split("\n## ")[0]
+)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_readme_can_be_made(example: str) -> None:
+    assert eval(example, {"Limits": Limits}) != Limits()
+
+
+def test_there_are_examples_in_the_readme() -> None:
+    assert len(EXAMPLES) > 10
 
 
 def test_without_a_burst_they_are_evenly_apart() -> None:

@@ -7,6 +7,7 @@ import pickle
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import process_time
 from typing import Any
 
 import pytest
@@ -406,3 +407,16 @@ def test_what_changes_is_told_by_socket() -> None:
     assert sorted(key for keys in change.placed.values() for key in keys) == ["E", "F"]
     assert change.opened == change.closed == () and not change.moves
     assert pickle.loads(pickle.dumps(second)) == second
+
+
+def test_many_channels_are_planned_quickly() -> None:
+    """Of the processor's time; ``tests/benchmarks/planning.py`` measures more of it."""
+    keys = [f"K{number}" for number in range(50_000)]
+    limits = Limits(channels=200)
+    began = process_time()
+    made = plan(keys, None, THREE, limits)
+    fresh, began = process_time() - began, process_time()
+    more = plan([*keys, "one more"], made, THREE, limits)
+    one_more = process_time() - began
+    assert len(made.sockets) == 250 and len(changes(made, more).placed) == 1
+    assert fresh < 1.0 and one_more < fresh / 2
