@@ -1,4 +1,4 @@
-"""Who of the sockets of one address dials next, and when.
+"""Who of the sockets of one address dials next, and when (C42).
 
 ::
 

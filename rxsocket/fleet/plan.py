@@ -1,4 +1,4 @@
-"""Which channel is on which socket of which place: a plan, and what one changes of another.
+"""Which channel is on which socket of which place: a plan, and what one changes of another (C42).
 
 ::
 

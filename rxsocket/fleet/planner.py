@@ -1,4 +1,4 @@
-"""From what is wanted, what there is and what is allowed to a plan; it looks at nothing else.
+"""From what is wanted, what there is and what is allowed to a plan; it looks at nothing else (C42).
 
 ::
 
@@ -158,9 +158,9 @@ class _Planner:
 
     def result(self, before: Plan, names: tuple[str, ...]) -> Plan:
         loads = {load.id: load.count for load in self._loads if load.count}
-        if names == before.places and loads == before.loads:
-            if not self._changes or self._assignment == before.assignment:
-                return before
+        is_alike = names == before.places and loads == before.loads
+        if is_alike and (not self._changes or self._assignment == before.assignment):
+            return before
         return Plan(
             generation=before.generation + 1,
             assignment=self._assignment,

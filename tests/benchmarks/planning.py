@@ -2,8 +2,9 @@
 
     python tests/benchmarks/planning.py [CHANNELS ...]
 
-Processor time, the least of three. A plan of 200 channels a connection over three places; then one
-channel comes, one goes, nothing changes, a place goes, and comes again; and a fresh one with weights.
+Processor time, the least of three. A plan of 200 channels a connection over three places; then
+one channel comes, one goes, nothing changes, a place goes, and comes again; and a fresh one with
+weights.
 """
 
 from __future__ import annotations

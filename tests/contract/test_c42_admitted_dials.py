@@ -1,4 +1,4 @@
-"""A socket of a fleet dials when it is admitted; its own limits of time do not count the wait."""
+"""C42: a socket of a fleet dials when it is admitted; its limits of time do not count the wait."""
 
 from __future__ import annotations
 
