@@ -185,6 +185,7 @@ class Delivery(Generic[T]):
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         self._life = loop.create_task(self._live(self._over), context=self._context.copy())
+        self._life.add_done_callback(self._give_up)  # it may be cancelled before it begins
         if self._is_over:
             self._leave()
 
@@ -205,8 +206,13 @@ class Delivery(Generic[T]):
                 self._is_open = True
                 asyncio.get_running_loop().call_soon(self._pump, context=self._context)
                 await over
-        finally:  # also when the loop is being shut down
+        except GeneratorExit:  # the loop was closed with this under way: nothing runs any more
+            self._ownership.release()
+            raise
+        except BaseException:  # it was disposed, or the loop is being shut down
             await self._close()
+            raise
+        await self._close()
         if not self._is_over:
             self._end_observer(failure)
 
@@ -238,6 +244,8 @@ class Delivery(Generic[T]):
             self._timer.cancel()
         if self._pressure is not None:
             self._pressure.close()
+        if not self._ownership.is_there:
+            return
         for call in self._calls:
             call.cancel()
         try:
@@ -253,9 +261,10 @@ class Delivery(Generic[T]):
                 self._outage.fail_to_close(closing.exception())
         except Exception as error:  # close() is no coroutine function
             self._outage.fail_to_close(error)
-        finally:
-            self._ownership.release()
-            self._give_back()
+
+    def _give_up(self, _: object) -> None:
+        self._ownership.release()
+        self._give_back()
 
     # --- on the loop
 

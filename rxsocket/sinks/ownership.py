@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 
 from rxsocket.sinks.sink import Sink
 
@@ -22,7 +23,7 @@ class Ownership:
         self._sink = sink  # kept: it is known by its id
         self._before = before
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.is_leaving = False
+        self.is_leaving = self._is_released = False
         self.closed: Future[None] = Future()
 
     @property
@@ -30,27 +31,38 @@ class Ownership:
         """Whether another one may have the sink, now or soon."""
         return self.is_leaving or (self.loop is not None and self.loop.is_closed())
 
+    @property
+    def is_there(self) -> bool:
+        """Whether nobody has the sink any more who had it before."""
+        return self._before is None
+
     async def there(self) -> None:
         """Return when whoever had the sink before has closed it."""
         before = self._before
         if before is not None and before.loop is not None and not before.loop.is_closed():
-            await asyncio.wrap_future(before.closed)
+            # Not wrap_future: it would cancel theirs when this is cancelled.
+            loop, closed = asyncio.get_running_loop(), asyncio.Event()
+            before.closed.add_done_callback(lambda _: _set(closed, loop))
+            await closed.wait()
         self._before = None
 
     def release(self) -> None:
         """Let the next one have it; what is given back before it was there, when it would be."""
         self.is_leaving = True
         with _lock:
+            if self._is_released:
+                return
+            self._is_released = True
+            before = self._before
             if _owners.get(id(self._sink)) is self:
-                if self._before is None:
+                if before is None or before.closed.done():
                     del _owners[id(self._sink)]
                 else:
-                    _owners[id(self._sink)] = self._before
-        if not self.closed.done():
-            if self._before is None:
-                self.closed.set_result(None)
-            else:
-                self._before.closed.add_done_callback(lambda _: self.closed.set_result(None))
+                    _owners[id(self._sink)] = before
+        if before is None:
+            self.closed.set_result(None)
+        else:
+            before.closed.add_done_callback(lambda _: self.closed.set_result(None))
 
 
 def own(sink: Sink) -> Ownership:
@@ -68,6 +80,11 @@ def own(sink: Sink) -> Ownership:
             )
         now = _owners[id(sink)] = Ownership(sink, before)
         return now
+
+
+def _set(event: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(event.set)
 
 
 _lock = threading.Lock()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -241,6 +243,41 @@ def test_a_part_of_a_call_is_tried_again(clock: VirtualClock) -> None:
     assert told.story == [(0, "Stored", "a"), (0, "Stored", "c"), (3, "Stored", "b")]
 
 
+def test_an_outage_is_said_once(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    """However many records are given up in it."""
+    sink = ScriptedSink(away, away, away)
+    source: Subject[str] = Subject()
+    told = Told(clock, source.pipe(storing(sink, retry_for=0.0)))
+    clock.advance(0)
+    for id in "abc":
+        source.on_next(id)
+        clock.advance(20)
+    assert told.kinds == ["Failed"] * 3
+    said = [record.getMessage() for record in caplog.records]
+    assert [("does not store" in text, "gave up" in text) for text in said] == [
+        (False, True),
+        (True, False),
+    ]
+    told.subscription.dispose()
+    clock.advance(0)
+
+
+def test_a_call_is_bounded_in_bytes(clock: VirtualClock) -> None:
+    """1 MiB and one record; a record that is larger goes alone."""
+    sink = ScriptedSink(seconds=1.0)
+    sizes = [400_000] * 5 + [3_000_000, 1]
+    messages = reactivex.from_iterable([(n, "x" * size) for n, size in enumerate(sizes)])
+    told = Told(
+        clock,
+        messages.pipe(
+            into(sink, id=lambda pair: pair[0], encode=lambda pair: pair[1].encode(), batch=7)
+        ),
+    )
+    clock.advance(10)
+    assert sink.calls == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+    assert told.kinds == ["Stored"] * 7
+
+
 def test_a_call_that_hangs(clock: VirtualClock) -> None:
     """After 30 s it is cancelled, and tried again."""
     sink = ScriptedSink(lambda sink, records: asyncio.sleep(1e6))
@@ -324,6 +361,22 @@ def test_a_socket_is_paused(clock: VirtualClock, scene: Make) -> None:
     clock.advance(60)
     assert [id for id, _ in sink.stored] == [str(number) for number in range(40)] == seen
     assert told.kinds == ["Stored"] * 40
+    told.subscription.dispose()
+    clock.advance(0)
+
+
+def test_reading_goes_on_at_the_low_mark(clock: VirtualClock, scene: Make) -> None:
+    """When a quarter of the messages waits."""
+    it = scene(numbers(20), watch=False)
+    sink = ScriptedSink(seconds=1.0)
+    seen: list[str] = []
+    told = Told(clock, it.socket.messages.pipe(storing(sink, in_flight=1, high_water=4)))
+    it.socket.messages.subscribe(seen.append)
+    counts: list[int] = []
+    for _ in range(4):
+        counts.append(len(seen))
+        clock.advance(1.0)
+    assert counts[:1] + counts[2:] == [0, 5, 5] and len(seen) > 6
     told.subscription.dispose()
     clock.advance(0)
 
@@ -426,6 +479,60 @@ def test_disposing_cancels_and_closes(clock: VirtualClock) -> None:
     again.subscription.dispose()
     clock.advance(0)
     assert (sink.closed, source.observers) == (2, [])
+
+
+def test_the_next_subscription_waits_until_it_is_closed(clock: VirtualClock) -> None:
+    """It may be made at once; what comes meanwhile waits."""
+    sink = ScriptedSink()
+    sink.closing = lambda: asyncio.sleep(1.5)
+    source: Subject[str] = Subject()
+    first, second, third = (source.pipe(storing(sink)) for _ in range(3))
+    told = Told(clock, first)
+    clock.advance(0)
+    told.subscription.dispose()
+    given_up = Told(clock, second)
+    given_up.subscription.dispose()  # before it had the sink
+    told = Told(clock, third)
+    source.on_next("a")
+    clock.advance(1)
+    assert (sink.opened, told.kinds) == (1, [])
+    clock.advance(9)
+    assert (told.kinds, sink.opened, sink.closed) == (["Stored"], 2, 1)
+    told.subscription.dispose()
+    clock.advance(5)
+    assert sink.closed == 2
+
+
+def test_a_failed_opening_leaves_the_source_first(clock: VirtualClock) -> None:
+    """Nobody listens while the sink is being closed, so nothing that comes then is lost."""
+    sink = ScriptedSink()
+    sink.opening, sink.closing = away, lambda: asyncio.sleep(1)
+    source: Subject[str] = Subject()
+    told = Told(clock, source.pipe(storing(sink)))
+    clock.advance(0.5)
+    assert (source.observers, told.ended_at) == ([], None)
+    clock.advance(1)
+    assert told.ended_at == 1 and isinstance(told.error, ConnectionError)
+
+
+def test_a_loop_that_was_closed(clock: VirtualClock) -> None:
+    """With a subscription under way: the sink is nobody's then."""
+    loop = asyncio.new_event_loop()
+    other = ScriptedSink()
+
+    async def begin() -> None:
+        reactivex.never().pipe(into(other)).subscribe()
+        await asyncio.sleep(0)
+
+    loop.set_exception_handler(lambda loop, context: None)  # a task was destroyed, it says
+    clock.advance(1)
+    thread = threading.Thread(target=lambda: (loop.run_until_complete(begin()), loop.close()))
+    thread.start()
+    thread.join()
+    gc.collect()
+    told = Told(clock, reactivex.of("a").pipe(storing(other)))
+    clock.advance(1)
+    assert told.kinds == ["Stored"]
 
 
 def test_disposing_in_a_receipt(clock: VirtualClock) -> None:

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reactivex import abc
 from reactivex.subject import Subject
 from scripted_sink import Play, ScriptedSink, lose_the_answer, refuse, store
 
 from rxsocket import Backoff
 from rxsocket.sinks import Dropped, Duplicate, Failed, Outcome, Record, Stored, into
+from rxsocket.sinks.ownership import _owners as owned
 from rxsocket.testing import clock
 
 
@@ -93,7 +96,7 @@ STEPS = st.one_of(st.integers(1, 12), st.floats(0.1, 50.0))
 """So many messages come; or so many seconds pass."""
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     plays=st.lists(PLAYS, max_size=20),
     steps=st.lists(STEPS, max_size=12),
@@ -149,3 +152,39 @@ def test_each_message_is_accounted_for(
         assert sink.most <= in_flight and max(map(len, sink.calls), default=0) <= batch
         assert (sink.opened, sink.closed, len(ends)) == (1, 1, 1)
         assert not source.observers and not time.tasks
+
+
+@settings(max_examples=60)
+@given(
+    plays=st.lists(PLAYS, max_size=6),
+    steps=st.lists(st.one_of(st.sampled_from(["subscribe", "dispose"]), STEPS), max_size=14),
+    closing=st.sampled_from([0.0, 1.0, 1e9]),
+)
+def test_whoever_comes_next_gets_the_sink(
+    plays: list[Play], steps: list[str | int | float], closing: float
+) -> None:
+    """One has it at a time; each opening has its closing, and nothing is left in the end."""
+    with clock() as time:
+        sink = ScriptedSink(*plays)
+        sink.closing = lambda: asyncio.sleep(closing)
+        source: Subject[int] = Subject()
+        storing = into(sink, backoff=Backoff(first=0.5, base=0.5, cap=2.0))
+        held: list[abc.DisposableBase] = []
+        for step in [*steps, "dispose"]:
+            if step == "subscribe" and not held:
+                held.append(source.pipe(storing).subscribe())
+            elif step == "subscribe":
+                with pytest.raises(RuntimeError, match="is in use by another subscription"):
+                    source.pipe(storing).subscribe()
+            elif step == "dispose":
+                while held:
+                    held.pop().dispose()
+            elif isinstance(step, float):
+                time.advance(step)
+            else:
+                for number in range(step):
+                    source.on_next(number)
+            assert sink.opened - sink.closed in (0, 1)
+        time.advance(10_000)
+        assert sink.opened <= sink.closed
+        assert not (source.observers or time.tasks or owned)

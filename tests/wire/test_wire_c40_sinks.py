@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 import reactivex
 from brokers import Broker, Nats, Valkey, needs_brokers, running
 from reactivex import operators as ops
+from reactivex.subject import Subject
+from scripted_sink import ScriptedSink
 from stored import stored_in
 
 from rxsocket import Backoff, Socket, json
@@ -74,7 +77,7 @@ def test_a_feed_is_stored_once(broker: Broker) -> None:
     async def main() -> None:
         rounds = []
         for _ in range(2):
-            feed = accept().stream(lambda: numbered(2000)).close(1000)
+            feed = accept().stream(lambda: numbered(1000)).close(1000)
             with server(feed) as serving:
                 socket: Socket[Any] = Socket(serving.url, codec=json())
                 storing = into(
@@ -87,7 +90,7 @@ def test_a_feed_is_stored_once(broker: Broker) -> None:
         assert [one.entry for one in rounds[0]] == [one.entry for one in rounds[1]]
         assert await stored_in(broker, "feed") == [
             (f"S{number % 3}:{number}", f"S{number % 3}", data.encode())
-            for number, data in enumerate(numbered(2000))
+            for number, data in enumerate(numbered(1000))
         ]
 
     asyncio.run(main())
@@ -105,7 +108,7 @@ def test_a_plain_script(broker: Broker) -> None:
 def test_disposing_closes_the_connection(broker: Broker) -> None:
     async def main() -> None:
         sink, told = sink_of(broker, "left"), asyncio.Queue[Any]()
-        source: reactivex.Subject[str] = reactivex.Subject()
+        source: Subject[str] = Subject()
         for _ in range(2):  # the second one waits until the first one has closed it
             subscription = source.pipe(into(sink, key=str)).subscribe(told.put_nowait)
             source.on_next("a")
@@ -114,6 +117,59 @@ def test_disposing_closes_the_connection(broker: Broker) -> None:
         await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
 
     asyncio.run(main())  # and ``nothing_left`` looks for sockets
+
+
+def test_any_thread(broker: Broker) -> None:
+    """Messages of many threads, and a dispose of another one (C25)."""
+    source: Subject[str] = Subject()
+    told: list[Any] = []
+    done = threading.Event()
+
+    def on_receipt(receipt: Any) -> None:
+        told.append(receipt)
+        if len(told) == 800:
+            done.set()
+
+    storing = into(sink_of(broker, "threads"), id=str, key=lambda _: "k")
+    subscription = source.pipe(storing).subscribe(on_receipt)
+    threads = [
+        threading.Thread(
+            target=lambda name=name: [source.on_next(f"{name}{n}") for n in range(200)]
+        )
+        for name in "abcd"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done.wait(20)
+    subscription.dispose()  # and ``nothing_left`` looks for threads
+    assert {type(one) for one in told} == {Stored}
+    assert len(asyncio.run(stored_in(broker, "threads"))) == 800
+
+
+def test_a_socket_on_another_loop_is_paused() -> None:
+    """Again and again, from the loop of the sink; nothing is lost, and the order is kept (C27)."""
+    sink = ScriptedSink()
+
+    async def main() -> None:
+        with server(accept().stream(lambda: map(str, range(1000))).close(1000)) as serving:
+            socket = await asyncio.to_thread(Socket, serving.url)  # it is on the shared thread
+            stream = socket.messages.pipe(ops.map(str))
+            done = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            told: list[Any] = []
+
+            def subscribe() -> None:
+                into_here = into(sink, id=str, in_flight=4, batch=2, high_water=8, loop=loop)
+                stream.pipe(into_here).subscribe(told.append, print, done.set)
+
+            await asyncio.to_thread(subscribe)
+            await asyncio.wait_for(done.wait(), 50)
+            assert [one.id for one in told] == [str(number) for number in range(1000)]
+
+    asyncio.run(main())
+    assert (sink.most <= 4, sink.closed) == (True, 1)
 
 
 def test_ids_and_keys_of_any_letters(broker: Broker) -> None:
@@ -146,12 +202,12 @@ def refused(sink: Sink) -> str:
 def test_what_cannot_be_opened(nats_server: Broker, valkey_server: Broker) -> None:
     """An error within the timeout, which says what to do."""
     dead = "127.0.0.1:1"
-    said = refused(jetstream(f"nats://{dead}", STREAM, timeout=0.5))
-    assert said.startswith("nats://127.0.0.1:1 does not answer within 0.5 s")
+    said = refused(jetstream(f"nats://{dead}", STREAM, timeout=0.3))
+    assert said.startswith("nats://127.0.0.1:1 does not answer within 0.3 s")
     said = refused(redis_streams(f"redis://{dead}", STREAM))
     assert said.startswith("redis://127.0.0.1:1 cannot be used") and "start it" in said
-    said = refused(jetstream(valkey_server.url.replace("redis", "nats"), STREAM, timeout=0.5))
-    assert "does not answer within 0.5 s" in said
+    said = refused(jetstream(valkey_server.url.replace("redis", "nats"), STREAM, timeout=0.3))
+    assert "does not answer within 0.3 s" in said
     assert "pass create=True" in refused(jetstream(nats_server.url, "missing"))
 
     async def make_others() -> None:
@@ -209,7 +265,7 @@ def test_a_broker_without_memory(valkey_server: Broker) -> None:
 
         async with Redis.from_url(valkey_server.url) as redis:
             sink, told = redis_streams(valkey_server.url, "full"), asyncio.Queue[Any]()
-            source: reactivex.Subject[str] = reactivex.Subject()
+            source: Subject[str] = Subject()
             storing = into(sink, id=str, backoff=QUICK)
             subscription = source.pipe(storing).subscribe(told.put_nowait)
             source.on_next("a")
@@ -245,9 +301,9 @@ def test_no_password_shows(canary: Canary, surfaces: Surfaces, tmp_path: Path) -
                 host = broker.url.partition("//")[2]
                 url = f"{scheme}:{password}@{host}"
                 sink = (
-                    jetstream(url, STREAM, create=True, timeout=1.0)
+                    jetstream(url, STREAM, create=True, timeout=0.5)
                     if kind is Nats
-                    else redis_streams(url, STREAM, timeout=1.0)
+                    else redis_streams(url, STREAM, timeout=0.5)
                 )
                 surfaces.text("repr", repr(sink))
                 if password == secret:
