@@ -13,6 +13,8 @@ from rxsocket.fleet.events import (
 from rxsocket.fleet.explanation import FleetExplanation, FleetStats
 from rxsocket.fleet.fleet import Fleet
 from rxsocket.fleet.plan import ImpossiblePlan
+from rxsocket.fleet.processes import Processes
+from rxsocket.fleet.ray_place import Ray
 from rxsocket.fleet.spec import ChannelSpec
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "Lost",
     "Moved",
     "Placed",
+    "Processes",
+    "Ray",
     "Restored",
     "ShardFailed",
     "Throttled",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from reactivex.subject import ReplaySubject
@@ -19,8 +20,9 @@ from reactivex.subject import ReplaySubject
 from rxsocket.auth.credentials import ANONYMOUS
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.auth.refresh import refreshing
-from rxsocket.endpoint.admission import Admitted
+from rxsocket.endpoint.admission import Admit, Admitted
 from rxsocket.errors import ProviderFailed
+from rxsocket.events import Event
 from rxsocket.fleet.questions import (
     Answered,
     CredentialWanted,
@@ -65,9 +67,9 @@ class Questions:
         finally:
             self._waiting.pop(number, None)
 
-    async def admit(self, beside: bool) -> Admitted:
+    async def admit(self, socket: int, beside: bool) -> Admitted:
         """Wait for the turn of a socket to dial."""
-        number, _ = await self._ask(DialWanted(beside))
+        number, _ = await self._ask(DialWanted(socket, beside))
         return Admitted(
             answered=lambda: self._put(DialAnswered(number)),
             gone=lambda: self._put(DialGone(number)),
@@ -90,6 +92,27 @@ class Questions:
         for waiting in tuple(self._waiting.values()):
             if not waiting.done():
                 waiting.set_exception(ProviderFailed(why))
+
+
+class RemoteAdmission:
+    """Stands in a shard elsewhere for the ``Admission`` of its fleet, which hears of its events.
+
+    Args:
+        questions: What asks.
+    """
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+
+    def of(self, socket: int) -> Admit:
+        """What a socket asks before each dial."""
+        return partial(self._questions.admit, socket)
+
+    def on_event(self, socket: int, event: Event) -> None:
+        """The fleet hears of it by the reports."""
+
+    def forget(self, socket: int) -> None:
+        """The fleet knows, as it said so."""
 
 
 class RemoteAuth:

@@ -33,6 +33,16 @@ WhenFull: TypeAlias = Literal["pause", "drop"]
 """What is done when the fleet takes less than comes: reading is paused, or messages are dropped."""
 
 
+def check_when_full(owner: str, when_full: str) -> None:
+    """Check what is to be done.
+
+    Raises:
+        ValueError: If there is no such thing.
+    """
+    if when_full not in ("pause", "drop"):
+        raise ValueError(f"{owner}(when_full): pass 'pause' or 'drop', not {when_full!r}")
+
+
 class Batches:
     """The queue of one shard; on its loop.
 

@@ -59,11 +59,12 @@ async def _serve(end: socket.socket) -> None:
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     host: Host | None = None
+    stop = [Stop()]
     try:
-        made_with, first = pickle.loads(await read_frame(reader))
-        host = Host(made_with, first, f"process {os.getpid()}")
+        made_with, pipeline, first = pickle.loads(await read_frame(reader))
+        host = Host(made_with, pipeline, first, f"process {os.getpid()}")
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_listen(host, reader, task))
+            tasks.create_task(_listen(host, reader, task, stop))
             tasks.create_task(_tell(host, writer))
     except (asyncio.CancelledError, OSError, EOFError):
         pass  # told to end, or the parent is gone
@@ -75,7 +76,7 @@ async def _serve(end: socket.socket) -> None:
         if host is not None:
             with suppress(asyncio.CancelledError, TimeoutError):
                 async with asyncio.timeout(CLOSING):
-                    await host.close()
+                    await host.close(stop[-1])
         writer.close()
 
 
@@ -84,15 +85,19 @@ def _first(error: BaseException) -> BaseException:
     return _first(group.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-async def _listen(host: Host, reader: asyncio.StreamReader, task: asyncio.Task[Any]) -> None:
+async def _listen(
+    host: Host, reader: asyncio.StreamReader, task: asyncio.Task[Any], stop: list[Stop]
+) -> None:
     while True:
         try:
             items: list[Any] = pickle.loads(await read_frame(reader))
         except (EOFError, OSError):
-            items = [Stop()]
-        if any(isinstance(item, Stop) for item in items):
-            task.cancel()
-            return
+            items = [Stop()]  # the parent is gone
+        for item in items:
+            if isinstance(item, Stop):
+                stop.append(item)
+                task.cancel()
+                return
         host.receive(items)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rxsocket.events import Cause, Closed, Ended, Event, Opened
@@ -35,6 +35,7 @@ from rxsocket.fleet.plan import ImpossiblePlan, Place, Plan, PlanChanges, Socket
 from rxsocket.fleet.planning import Fitting, Planning
 from rxsocket.fleet.publisher import FleetPublisher
 from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Give
+from rxsocket.fleet.told import Told, plan_of
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
@@ -97,15 +98,34 @@ class Controller:
         self._channels = wanted.channels
         self._publisher = publisher
         self._end = end
-        self._is_due = self._rebalance = self._is_stopped = False
+        self._is_due = self._rebalance = self._is_stopped = self._is_held = False
         self._wait_timer: asyncio.TimerHandle | None = None
         self._ended_in_a_row = 0
         self._refused: Overdue[FleetChannel] = Overdue(loop, self._ask_again)
 
+    def hold(self) -> None:
+        """Plan nothing until :meth:`begin`."""
+        self._is_held = True
+
+    def begin(self, told: Mapping[str, Told]) -> None:
+        """Plan from now on.
+
+        Args:
+            told: What shards have that an earlier driver started.
+        """
+        self._is_held = False
+        plan = plan_of(told, [one.name for one in self._places])
+        for key, socket in plan.assignment.items():
+            generation = told[socket.place].sockets[socket.number][key]
+            self._wanted.adopt(key).place(socket, generation)
+        self.fitting = replace(self.fitting, plan=plan)
+        self.sockets.adopt(plan, self._channels)
+        self.plan_soon()
+
     def plan_soon(self, *, rebalance: bool = False) -> None:
         """Make a plan in the next turn of the loop."""
         self._rebalance = self._rebalance or rebalance
-        if not (self._is_due or self._is_stopped):
+        if not (self._is_due or self._is_stopped or self._is_held):
             self._is_due = True
             self._loop.event_loop.call_soon(self._loop.run, self._make_plan)
 

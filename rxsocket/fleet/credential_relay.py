@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.auth.credentials import ANONYMOUS, PENDING, Credential
+from rxsocket.auth.masks import Mask
 from rxsocket.auth.providers import ProviderFunction, credentials_from
 from rxsocket.auth.refresh import Refreshing
 from rxsocket.auth.token_refresher import Follower
@@ -24,6 +26,8 @@ from rxsocket.fleet.questions import CredentialWanted, Sealed
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.validation import is_behavior, is_observable
 
+KEPT = 8
+"""How many credentials are masked in texts."""
 SOONER = 0.8
 """A shard asks for the next one when this much of the lead is left: then the fleet has it."""
 
@@ -61,6 +65,7 @@ class CredentialRelay:
         self._function: ProviderFunction[Credential] | None = None
         self._follower: Follower | None = None
         self._issued: dict[int, Credential] = {}
+        self._given: deque[Credential] = deque(maxlen=KEPT)
         self.kind = self._kind_of(auth, timeout)
 
     def _kind_of(self, auth: Any, timeout: float | None) -> str:
@@ -70,7 +75,7 @@ class CredentialRelay:
             return "shared"
         if is_observable(auth):
             if is_behavior(auth):
-                self.newest = Sealed.of(Credential.of(auth.value))
+                self.newest = self._sealed(Credential.of(auth.value))
             return "pushed"
         if callable(auth):
             self._function = ProviderFunction("auth (a provider)", auth, timeout, _read)
@@ -78,7 +83,7 @@ class CredentialRelay:
         credential = Credential.of(auth)
         if credential is ANONYMOUS:
             return "none"
-        self.newest = Sealed.of(credential)
+        self.newest = self._sealed(credential)
         return "given"
 
     def start(self) -> abc.DisposableBase:
@@ -95,6 +100,10 @@ class CredentialRelay:
             )()
         return Disposable()
 
+    def masked(self, text: str) -> str:
+        """Mask the newest credentials in a text; from any thread."""
+        return str(Mask(tuple(self._given))(text))
+
     async def answer(self, wanted: CredentialWanted) -> Sealed:
         """A credential for a shard.
 
@@ -103,18 +112,25 @@ class CredentialRelay:
             Unauthorized: If it gave up.
         """
         if self._function is not None:
-            return Sealed.of(await self._function.call(wanted.ask))
+            return self._sealed(await self._function.call(wanted.ask))
         refused = self._issued.get(wanted.refused or 0)
         token = await self._auth._refresher.token(
             wanted.ask, self._follower, partial(_is_same, refused)
         )
         self._issued = {token.number: token.credential} | dict(list(self._issued.items())[:8])
-        self.newest = Sealed.of(token.credential, token.number, token.expires_at)
+        self.newest = self._sealed(token.credential, token.number, token.expires_at)
         return self.newest
+
+    def _sealed(
+        self, credential: Credential, number: int = 0, expires_at: float | None = None
+    ) -> Sealed:
+        if credential not in self._given:
+            self._given.append(credential)
+        return Sealed.of(credential, number, expires_at)
 
     def _on_pushed(self, credential: Credential) -> None:
         def push() -> None:
-            self.newest = Sealed.of(credential)
+            self.newest = self._sealed(credential)
             self._push(self.newest)
 
         self._loop.run(push)

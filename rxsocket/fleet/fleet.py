@@ -7,7 +7,7 @@ import itertools
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -19,7 +19,7 @@ from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.events import Problem
 from rxsocket.fleet.events import FleetEvent, ShardFailed
 from rxsocket.fleet.explanation import FleetExplanation, FleetStats, explain_fleet
-from rxsocket.fleet.plan import Place
+from rxsocket.fleet.on import On, where_of
 from rxsocket.fleet.planning import Planning
 from rxsocket.fleet.running import FleetEngine
 from rxsocket.fleet.shard import ShardSettings
@@ -134,7 +134,7 @@ class Fleet:
         dedupe: Callable[[Any], Hashable | None] | None = None,
         weight: Callable[[Any], float] | None = None,
         sockets: int | None = None,
-        on: Literal["loop"] = "loop",
+        on: On = "loop",
         name: str | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         options: Mapping[str, Any] | None = None,
@@ -151,8 +151,7 @@ class Fleet:
             raise ValueError("weight: goes with Limits(bytes=...), and that with weight=")
         if sockets is not None:
             whole_number("sockets", sockets)
-        if on != "loop":
-            raise ValueError(f"on: pass 'loop', not {on!r}")
+        where = where_of(on)
         self._name = name_or_none("name", name)
         of_sockets = _options(options, allowed, spec, dedupe)
         self._probe: Socket[Any, Any] = Socket(
@@ -172,12 +171,14 @@ class Fleet:
                 label=label,
             )
 
+        where.check(settings(None))
         self._engine = FleetEngine(
             SocketLoop(loop),
             settings,
             auth,
             Planning(allowed, weight, sockets, spare),
-            (Place("loop"),),
+            where,
+            self._name,
             dedupe,
             label,
             self._masked,

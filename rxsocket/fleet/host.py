@@ -12,19 +12,41 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Callable, Hashable
+import time
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reactivex import Observable, abc
 from reactivex.subject import Subject
 
-from rxsocket.fleet.asking import Questions, RemoteAuth
+from rxsocket.events import Closed, Opened
+from rxsocket.fleet.asking import Questions, RemoteAdmission, RemoteAuth
 from rxsocket.fleet.batches import Batches, WhenFull
-from rxsocket.fleet.orders import PauseReading, Report, ResumeReading, SetAuth
+from rxsocket.fleet.orders import (
+    ChannelError,
+    CloseSocket,
+    Live,
+    Order,
+    PauseReading,
+    Report,
+    ResumeReading,
+    SetAuth,
+    SocketEvent,
+    Unsubscribe,
+)
 from rxsocket.fleet.portable import trace_of
-from rxsocket.fleet.questions import Answered, Output, Pushed, Raised, Started
-from rxsocket.fleet.shard import Shard, ShardSettings
+from rxsocket.fleet.questions import (
+    Answered,
+    OnlyThese,
+    Output,
+    Pushed,
+    Raised,
+    Sealed,
+    Started,
+    Stop,
+)
+from rxsocket.fleet.shard import Shard, ShardAdmission, ShardSettings
 from rxsocket.fleet.told import Told
 from rxsocket.runtime.loop import SocketLoop
 
@@ -38,18 +60,14 @@ class HostSettings:
         settings: What its sockets are made with, pickled; without their credential.
         auth: What the source of the credential is; see ``RemoteAuth``.
         lead: For ``refreshing()``, seconds before the expiry.
-        pipeline: The user's function, pickled.
         when_full: What is done when the fleet takes less than comes.
-        asks_to_dial: Whether a socket waits for its turn to dial.
     """
 
     name: str
     settings: bytes = field(repr=False)
     auth: str
     lead: float = 300.0
-    pipeline: bytes | None = field(default=None, repr=False)
     when_full: WhenFull = "pause"
-    asks_to_dial: bool = True
 
 
 class Host:
@@ -57,35 +75,50 @@ class Host:
 
     Args:
         made_with: What it is made with.
+        pipeline: A function of the user's, pickled.
         first: The credential to begin with, if it is given or pushed.
         where: Where it is, for people.
+        admission: Says when its sockets may dial; left out: the fleet does.
     """
 
-    def __init__(self, made_with: HostSettings, first: Any, where: str) -> None:
+    def __init__(
+        self,
+        made_with: HostSettings,
+        pipeline: bytes | None,
+        first: Sealed | None,
+        where: str,
+        admission: ShardAdmission | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._batches = Batches(self._on_full, made_with.when_full)
         self.questions = Questions(self._batches.put)
         self._auth = RemoteAuth(made_with.auth, made_with.lead, self.questions)
+        self.newest = first
         if first is not None:
             self._auth.push(first)
         settings: ShardSettings = pickle.loads(made_with.settings)
         self._input: Subject[Any] | None = None
         self._output: abc.DisposableBase | None = None
         self.told = Told()
+        self._live: dict[int, dict[Hashable, int]] = {}
+        self._open: dict[int, Opened] = {}
         self._is_full = False
         self._is_paused = False
         self._ended: asyncio.Future[None] = loop.create_future()
+        lives_on = SocketLoop(loop)
+        lives_on.bind()
         self._shard = Shard(
             made_with.name,
             replace(settings, auth=self._auth.source()),
-            SocketLoop(loop),
-            self._report,
+            lives_on,
+            self.report,
             self._deliver,
-            admit=self.questions.admit if made_with.asks_to_dial else None,
+            admission=admission or RemoteAdmission(self.questions),
         )
+        self._where = where
         self._batches.put(Started(where))
-        if made_with.pipeline is not None:
-            self._start_pipeline(pickle.loads(made_with.pipeline))
+        if pipeline is not None:
+            self._start_pipeline(pickle.loads(pipeline))
 
     def receive(self, items: list[Any]) -> None:
         """Carry out what the fleet says."""
@@ -94,7 +127,10 @@ class Host:
                 case Answered():
                     self.questions.on_answer(item)
                 case Pushed(value):
+                    self.newest = value
                     self._auth.push(value)
+                case OnlyThese(keys, generation):
+                    self._keep_only(keys, generation)
                 case PauseReading() | ResumeReading():
                     self.told.take(item)
                     self._pause_or_resume()
@@ -103,6 +139,7 @@ class Host:
                     self._shard.take(SetAuth(number, value.open()))
                 case _:
                     self.told.take(item)
+                    self._forget(item)
                     self._shard.take(item)
 
     async def next(self, patience: float) -> bytes:
@@ -115,16 +152,62 @@ class Host:
             self._ended.result()
         return await self._batches.next(patience)
 
-    async def close(self) -> None:
+    async def close(self, stop: Stop) -> None:
         """Close all sockets; returns when nothing is left of them."""
         if self._output is not None:
             self._output.dispose()
-        await self._shard.close()
+        await self._shard.close(stop.code, stop.reason)
+
+    def attach(self) -> None:
+        """There is another driver, or the same one again: tell it what there is."""
+        self.questions.fail("the fleet's driver was away")
+        self._batches.put(Started(self._where))
+        for socket, opened in self._open.items():
+            self._batches.put(SocketEvent(socket, opened))
+        now = time.time()
+        for socket, have in self._live.items():
+            by_generation: dict[int, list[Hashable]] = {}
+            for key, generation in have.items():
+                by_generation.setdefault(generation, []).append(key)
+            for generation, keys in by_generation.items():
+                self._batches.put(Live(socket, tuple(keys), generation, now))
+
+    def _keep_only(self, keys: Mapping[int, tuple[Hashable, ...]], generation: int) -> None:
+        for socket, have in tuple(self.told.sockets.items()):
+            if socket not in keys:
+                self.receive([CloseSocket(socket)])
+            elif surplus := tuple(key for key in have if key not in set(keys[socket])):
+                self.receive([Unsubscribe(socket, surplus, generation)])
 
     # --- from the sockets
 
-    def _report(self, report: Report) -> None:
+    def report(self, report: Report) -> None:
+        """The shard reports something."""
+        match report:
+            case Live(socket, keys, generation):
+                self._live.setdefault(socket, {}).update(dict.fromkeys(keys, generation))
+            case SocketEvent(socket, Opened() as opened):
+                self._open[socket] = opened
+            case SocketEvent(socket, Closed(epoch=epoch)):
+                if socket in self._open and self._open[socket].epoch == epoch:
+                    del self._open[socket]
+                    self._live.pop(socket, None)
+            case ChannelError(socket, key):
+                self._live.get(socket, {}).pop(key, None)
+            case _:
+                pass
         self._batches.put(report)
+
+    def _forget(self, order: Order) -> None:
+        match order:
+            case CloseSocket(number):
+                self._live.pop(number, None)
+                self._open.pop(number, None)
+            case Unsubscribe(socket, keys):
+                for key in keys:
+                    self._live.get(socket, {}).pop(key, None)
+            case _:
+                pass
 
     def _deliver(self, socket: int, key: Hashable) -> Callable[[Any], None]:
         if self._input is not None:

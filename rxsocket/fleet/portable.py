@@ -124,13 +124,13 @@ def unsendable(item: Any) -> Any:
         return item
     match item:
         case SocketEvent(socket, event):
-            return SocketEvent(socket, _without_errors(event))
+            return SocketEvent(socket, without_unpicklable(event))
         case ChannelError(socket, key, error):
             return ChannelError(socket, key, portable_error(error))
         case Messages(messages):
             return Messages(tuple(one for one in messages if _can_go(one)))
         case _:
-            return _without_errors(item)
+            return without_unpicklable(item)
 
 
 def _can_go(value: Any) -> bool:
@@ -141,7 +141,8 @@ def _can_go(value: Any) -> bool:
     return True
 
 
-def _without_errors(event: Any) -> Any:
+def without_unpicklable(event: Any) -> Any:
+    """The same, with errors that can be pickled."""
     if not is_dataclass(event) or isinstance(event, type):
         return event
     changed = {

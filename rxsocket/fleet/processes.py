@@ -16,28 +16,34 @@ import pickle
 import signal
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.process import BaseProcess, current_process
 from typing import Any
 
-from rxsocket.fleet.batches import WhenFull
+from rxsocket.fleet.batches import WhenFull, check_when_full
 from rxsocket.fleet.child import CLOSING, main, read_frame, write_frame
 from rxsocket.fleet.host import HostSettings
+from rxsocket.fleet.orders import SetAuth
+from rxsocket.fleet.places import Run, Shards, Where
+from rxsocket.fleet.plan import Place
+from rxsocket.fleet.portable import plain, settings_pickled
 from rxsocket.fleet.questions import Sealed, Stop
-from rxsocket.fleet.remote import LinkLost
-from rxsocket.fleet.told import Told
+from rxsocket.fleet.remote import LinkLost, RemoteShard, all_closed
+from rxsocket.fleet.shard import ShardSettings
 from rxsocket.runtime.threads import run_blocking
+from rxsocket.streams.receipts import Receipt
 from rxsocket.validation import whole_number
 
+_EGRESS = "this machine"
 GUARD = (
     "each process imports the script anew: put what starts the fleet under "
     "`if __name__ == '__main__':`"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Processes:
+@dataclass(frozen=True)
+class Processes(Where):
     """Shards in processes of this machine, as ``on=`` of a fleet (C45).
 
     They are started anew, not forked, and import the script: what starts the fleet is under
@@ -47,7 +53,7 @@ class Processes:
     Args:
         count: How many; left out: one for each processor.
         when_full: What a shard does when the fleet takes less than comes: ``"pause"`` reading, or
-            ``"drop"`` messages, which ``fleet.stats`` counts.
+            ``"drop"`` messages, which are counted in a ``Dropped`` on ``errors``.
 
     Raises:
         TypeError: If an argument is of a wrong type.
@@ -63,25 +69,68 @@ class Processes:
     def __post_init__(self) -> None:
         if self.count is not None:
             whole_number("Processes(count)", self.count)
-        if self.when_full not in ("pause", "drop"):
-            raise ValueError(
-                f"Processes(when_full): pass 'pause' or 'drop', not {self.when_full!r}"
-            )
+        check_when_full("Processes", self.when_full)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the shards."""
-        return tuple(f"process {number}" for number in range(self.count or os.cpu_count() or 1))
+    def places(self) -> tuple[Place, ...]:
+        """The processes; their sockets come from the same address."""
+        count = self.count or os.cpu_count() or 1
+        return tuple(Place(f"process {number}", _EGRESS) for number in range(count))
+
+    def check(self, settings: ShardSettings) -> None:
+        """Check that its functions can go to another process, and that one may be started."""
+        settings_pickled(replace(settings, auth=None), plain, "another process")
+        if getattr(current_process(), "_inheriting", False):
+            raise RuntimeError(
+                f"this is a process of a fleet, and would start another fleet: {GUARD}"
+            )
+
+    def start(self, run: Run) -> Shards:
+        """Have the processes started."""
+        return _ProcessShards(self, run)
 
 
-def check_may_start() -> None:
-    """Refuse to start processes while the script is only being imported by one.
+class _ProcessShards(Shards):
+    is_elsewhere = True
 
-    Raises:
-        RuntimeError: If it is; the text says what to write.
-    """
-    if getattr(current_process(), "_inheriting", False):
-        raise RuntimeError(f"this is a process of a fleet, and would start another fleet: {GUARD}")
+    def __init__(self, on: Processes, run: Run) -> None:
+        self._run = run
+        self._shards: dict[str, RemoteShard] = {}
+        self.named = self._shards
+        relay = run.relay(self._push)
+        self._following = relay.start()
+        settings = settings_pickled(replace(run.settings, auth=None), plain, "another process")
+        admission = run.admission(on.places[0])
+        for place in on.places:
+            name = place.name
+            link = ProcessLink(
+                HostSettings(
+                    name=name,
+                    settings=settings,
+                    auth=relay.kind,
+                    lead=relay.lead,
+                    when_full=on.when_full,
+                )
+            )
+            self._shards[name] = RemoteShard(
+                name,
+                link,
+                run.loop,
+                partial(run.report, name),
+                partial(run.deliver, name),
+                relay,
+                admission,
+                run.output,
+            )
+        run.began({})
+
+    def close(self, code: int, reason: str) -> Receipt[None]:
+        self._following.dispose()
+        return all_closed(self._run.loop, self._shards.values(), code, reason)
+
+    def _push(self, value: Sealed) -> None:
+        for shard in self._shards.values():
+            shard.push(value)
 
 
 class ProcessLink:
@@ -89,10 +138,12 @@ class ProcessLink:
 
     Args:
         settings: What the shard is made with.
+        pipeline: What is done beside the data, pickled.
     """
 
-    def __init__(self, settings: HostSettings) -> None:
+    def __init__(self, settings: HostSettings, pipeline: bytes | None = None) -> None:
         self._settings = settings
+        self._pipeline = pipeline
         self._process: BaseProcess | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -103,7 +154,7 @@ class ProcessLink:
         """The process, while there is one."""
         return None if self._process is None else self._process.pid
 
-    async def start(self, first: Sealed | None, told: Told) -> bool:
+    async def start(self, first: Sealed | None, auth: SetAuth | None) -> bool:
         """Start a process, in place of the one before."""
         await self.kill()
         self._has_begun = False
@@ -121,7 +172,7 @@ class ProcessLink:
             theirs.close()
         self._process = process
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=2**20)
-        write_frame(self._writer, pickle.dumps((self._settings, first), 5))
+        write_frame(self._writer, pickle.dumps((self._settings, self._pipeline, first), 5))
         return False
 
     async def send(self, items: list[Any], *, is_secret: bool) -> None:
@@ -154,13 +205,15 @@ class ProcessLink:
             return LinkLost(f"{what} was killed by {signal.Signals(-code).name}")
         if self._has_begun:
             return LinkLost(f"{what} ended with exit code {code}")
-        return LinkLost(f"{what} ended with exit code {code} before it had begun; {GUARD}")
+        return LinkLost(
+            f"{what} ended with exit code {code} before it had begun; {GUARD}", is_final=True
+        )
 
-    async def stop(self) -> None:
+    async def stop(self, stop: Stop) -> None:
         """Have it close its sockets and end."""
         if self._process is None:
             return
-        await self.send([Stop()], is_secret=False)
+        await self.send([stop], is_secret=False)
         await self._join(CLOSING + 1.0)
         await self.kill()
 

@@ -11,6 +11,7 @@ A credential shows in no repr. It is pickled for a message to a shard alone, nev
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -67,8 +68,14 @@ class CredentialWanted:
 
 @dataclass(frozen=True, slots=True)
 class DialWanted:
-    """A socket is to dial, beside a connection of its own or not."""
+    """A socket is to dial.
 
+    Attributes:
+        socket: Its number in its shard.
+        beside: Whether beside a connection of its own that delivers.
+    """
+
+    socket: int
     beside: bool
 
 
@@ -157,5 +164,21 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlyThese:
+    """The shard is to have no channels and no sockets but these.
+
+    Attributes:
+        keys: For each socket its channels.
+        generation: The newest generation of the plan.
+    """
+
+    keys: Mapping[int, tuple[Hashable, ...]] = field(repr=False)
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    """Close all sockets, and end."""
+    """Close all sockets, with this code and this text, and end."""
+
+    code: int = 1000
+    reason: str = ""

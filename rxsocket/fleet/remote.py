@@ -15,14 +15,15 @@ of all its connections at once would be, and a ``ShardFailed`` that says why.
 from __future__ import annotations
 
 import asyncio
-import logging
 import pickle
-from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NoReturn, Protocol
 
 from rxsocket.auth.credentials import Credential
-from rxsocket.endpoint.admission import Admit, Admitted
-from rxsocket.events import Cause, Closed, Opened
+from rxsocket.endpoint.admission import Admitted
+from rxsocket.errors import SocketError
+from rxsocket.events import Cause, Closed, Dropped, Opened
+from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.credential_relay import CredentialRelay
 from rxsocket.fleet.events import ShardFailed
 from rxsocket.fleet.orders import (
@@ -42,19 +43,23 @@ from rxsocket.fleet.questions import (
     DialAnswered,
     DialGone,
     Discarded,
+    OnlyThese,
     Output,
     Pushed,
     Question,
     Raised,
     Sealed,
     Started,
+    Stop,
     Withdrawn,
 )
+from rxsocket.fleet.shard import when_all_done
 from rxsocket.fleet.shard_socket import Deliver
 from rxsocket.fleet.told import Told
 from rxsocket.policy.backoff import Backoff
+from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.runtime.threads import log
+from rxsocket.streams.receipts import Receipt
 
 PATIENCE = 30.0
 """Seconds of silence after which a shard is taken as dead."""
@@ -67,21 +72,30 @@ TRIES = 3
 
 
 class LinkLost(Exception):
-    """The shard at the other end of a link is gone; the text says what is known of it."""
+    """The shard at the other end of a link is gone; the text says what is known of it.
+
+    Args:
+        text: That.
+        is_final: Whether another one would end likewise, if this one had not begun.
+    """
+
+    def __init__(self, text: str, *, is_final: bool = False) -> None:
+        super().__init__(text)
+        self.is_final = is_final
 
 
 class ShardLink(Protocol):
     """How a shard elsewhere is reached."""
 
-    async def start(self, first: Sealed | None, told: Told) -> bool:
+    async def start(self, first: Sealed | None, auth: SetAuth | None) -> bool:
         """Have a shard, which is not there.
 
         Args:
             first: The credential to begin with.
-            told: What the shard is to have.
+            auth: The credential that was set since, if one was.
 
         Returns:
-            Whether it has what it was told already: it was there before this fleet was.
+            Whether there was one, with sockets and channels.
 
         Raises:
             LinkLost: If there is none.
@@ -100,7 +114,7 @@ class ShardLink(Protocol):
         """
         ...
 
-    async def stop(self) -> None:
+    async def stop(self, stop: Stop) -> None:
         """Have the shard close its sockets and end; wait for that, but not for ever."""
         ...
 
@@ -109,7 +123,7 @@ class ShardLink(Protocol):
         ...
 
 
-class ShardEnded(Exception):
+class ShardEnded(SocketError):
     """A shard ended that was not to; its text has the traceback, if a function raised."""
 
 
@@ -123,8 +137,12 @@ class RemoteShard:
         report: Called with each report.
         deliver: Asked for what takes the messages of a channel.
         relay: Gives it credentials.
-        admit: Lets its sockets dial, if the fleet does that.
+        admission: Says when its sockets may dial; ``None`` if somebody else than the fleet does.
         output: Called with what its pipeline gives.
+
+    Attributes:
+        name: The name of the place.
+        where: Where it is, for people.
     """
 
     def __init__(
@@ -135,35 +153,37 @@ class RemoteShard:
         report: Callable[[Report], None],
         deliver: Deliver,
         relay: CredentialRelay,
-        admit: Admit | None = None,
+        admission: Admission | None = None,
         output: Callable[[Any], None] | None = None,
     ) -> None:
         self.name = name
+        self.where = ""
         self._link = link
         self._loop = loop
         self._report = report
         self._deliver = deliver
         self._relay = relay
-        self._admit = admit
+        self._admission = admission
         self._output = output
         self._told = Told()
         self._takers: dict[tuple[int, Hashable], Callable[[Any], None]] = {}
-        self._open: dict[int, int] = {}
         self._outgoing: asyncio.Queue[tuple[Any, bool]] = asyncio.Queue()
         self._asked: dict[int, asyncio.Task[None]] = {}
         self._admitted: dict[int, Admitted] = {}
-        self._is_there = False
-        self._has_begun = False
+        self._open: dict[int, int] = {}
+        self._heard_at = 0.0
+        self._is_there = self._has_begun = False
         self._raised = ""
-        self.where = ""
-        self.dropped = 0
         self._backoff = Backoff()
-        self._running: asyncio.Task[None] | None = None
-        self._is_closing = False
+        self._closed: Receipt[None] | None = None
+        self._running = loop.event_loop.create_task(self._run(), name=f"shard {name}")
 
-    def start(self) -> None:
-        """Have the shard started; nothing waits for that."""
-        self._running = self._loop.event_loop.create_task(self._run(), name=f"shard {self.name}")
+    def __repr__(self) -> str:
+        return f"<RemoteShard {self.name}: {self.where or 'not there'}>"
+
+    def masked(self, text: str) -> str:
+        """Mask the newest credentials in a text; from any thread."""
+        return self._relay.masked(text)
 
     def take(self, order: Order) -> None:
         """Have an order carried out, now or when the shard is there."""
@@ -188,14 +208,23 @@ class RemoteShard:
         """The source of the credential gave another one."""
         self._send(Pushed(value), is_secret=True)
 
-    async def close(self) -> None:
-        """Have the shard close its sockets and end; returns when it is gone."""
-        self._is_closing = True
-        running, self._running = self._running, None
-        if running is not None:
-            running.cancel()
-            await asyncio.wait((running,))
-        await self._link.stop()
+    def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
+        """Have the shard close its sockets and end; the receipt settles when it is gone."""
+        if self._closed is None:
+            self._closed = Receipt(self._loop, _report_nothing)
+            self._loop.event_loop.create_task(self._close(self._closed, Stop(code, reason)))
+        return self._closed
+
+    async def _close(self, closed: Receipt[None], stop: Stop) -> None:
+        self._running.cancel()
+        await asyncio.wait((self._running,))
+        for number in tuple(self._admitted):
+            self._on_dial_gone(number)
+        try:
+            await self._link.stop(stop)
+        finally:
+            with self._loop.turn():
+                closed.settle(None)
 
     # --- one shard after the other
 
@@ -205,18 +234,16 @@ class RemoteShard:
             began = self._loop.event_loop.time()
             self._raised, self._has_begun = "", False
             error: Exception
+            is_final = False
             try:
                 await self._live()
-                return
             except LinkLost as lost:
-                error = ShardEnded(self._why(lost))
-            except asyncio.CancelledError:
-                raise
-            except Exception as raised:
+                error, is_final = ShardEnded(self._why(lost)), lost.is_final
+            except Exception as raised:  # what came was none of ours
                 error = raised
                 await self._link.kill()
             failures = 1 if self._loop.event_loop.time() - began > LIVED else failures + 1
-            gives_up = failures >= TRIES and not self._has_begun
+            gives_up = not self._has_begun and (is_final or failures >= TRIES)
             with self._loop.turn():
                 self._on_gone(error, restarts=not gives_up)
             if gives_up:
@@ -224,13 +251,10 @@ class RemoteShard:
             if failures > 1:
                 await asyncio.sleep(self._backoff.delay(failures - 1))
 
-    async def _live(self) -> None:
-        self._outgoing = asyncio.Queue()
-        has_it = await self._link.start(self._relay.newest, self._told)
-        self._is_there = True
-        if not has_it:
-            for order in self._told.orders():
-                self._send(order, is_secret=isinstance(order, SetAuth))
+    async def _live(self) -> NoReturn:
+        has_it = await self._link.start(self._relay.newest, self._told.auth)
+        with self._loop.turn():
+            self._on_there(has_it=has_it)
         sending = asyncio.create_task(self._send_all())
         try:
             while True:
@@ -241,13 +265,26 @@ class RemoteShard:
                     receiving.cancel()
                 if sending.done():
                     sending.result()
-                items: list[Any] = pickle.loads(receiving.result())
+                items: list[Any] = pickle.loads(await receiving)
+                self._heard_at = self._loop.wall_time()
                 with self._loop.turn():
                     for item in items:
                         self._take_in(item)
         finally:
             self._is_there = False
             sending.cancel()
+
+    def _on_there(self, *, has_it: bool) -> None:
+        """It takes orders now: it is to have what the one before had."""
+        self._outgoing = asyncio.Queue()
+        self._is_there = True
+        self._heard_at = self._loop.wall_time()
+        told = self._told
+        for order in told.orders():
+            self._send(order, is_secret=isinstance(order, SetAuth))
+        if has_it:
+            keys = {number: tuple(have) for number, have in told.sockets.items()}
+            self._send(OnlyThese(keys, told.generation))
 
     async def _receive(self) -> bytes:
         try:
@@ -274,21 +311,26 @@ class RemoteShard:
             self._outgoing.put_nowait((item, is_secret))
 
     def _why(self, lost: LinkLost) -> str:
-        return f"{lost}\n{self._raised}" if self._raised else str(lost)
+        return self.masked(f"{lost}\n{self._raised}" if self._raised else str(lost))
 
     def _on_gone(self, error: Exception, *, restarts: bool) -> None:
-        """All its connections are lost, and nobody waits for what it asked."""
+        """Its connections are lost since it was heard of, and nobody waits for answers."""
         for task in tuple(self._asked.values()):
             task.cancel()
         for number in tuple(self._admitted):
             self._on_dial_gone(number)
-        for socket, epoch in tuple(self._open.items()):
-            at = self._loop.wall_time()
+        lost, self._open = self._open, {}
+        for socket, epoch in lost.items():
             reason = f"the shard {self.name} ended"
-            closed = Closed(epoch=epoch, code=1006, reason=reason, cause=Cause.LOST, at=at)
+            closed = Closed(
+                epoch=epoch,
+                code=1006,
+                reason=reason,
+                cause=Cause.LOST,
+                verdict=Verdict.RECONNECT,
+                at=self._heard_at,
+            )
             self._report(SocketEvent(socket, closed))
-        self._open.clear()
-        log(logging.WARNING, "shard %s: %s", self.name, error)
         at = self._loop.wall_time()
         self._report(ShardFailed(shard=self.name, error=error, restarts=restarts, at=at))
 
@@ -303,6 +345,8 @@ class RemoteShard:
                     self._open[socket] = event.epoch
                 elif isinstance(event, Closed) and self._open.get(socket) == event.epoch:
                     del self._open[socket]
+                if self._admission is not None:
+                    self._admission.on_event((self.name, socket), event)
                 self._report(item)
             case Question(number, matter):
                 answering = self._answer(number, matter)
@@ -321,7 +365,9 @@ class RemoteShard:
                     for value in values:
                         self._output(value)
             case Discarded(count):
-                self.dropped += count
+                why = f"the fleet took less than came to shard {self.name}"
+                dropped = Dropped(epoch=0, count=count, reason=why, at=self._loop.wall_time())
+                self._report(SocketEvent(0, dropped))
             case Raised(text):
                 self._raised = text
             case Started(where):
@@ -349,11 +395,28 @@ class RemoteShard:
             if isinstance(matter, CredentialWanted):
                 value: Any = await self._relay.answer(matter)
             else:
-                admitted = await self._admit(matter.beside) if self._admit is not None else None
-                if admitted is not None:
-                    self._admitted[number] = admitted
                 value = None
+                if self._admission is not None:
+                    admit = self._admission.of((self.name, matter.socket))
+                    admitted = await admit(matter.beside)
+                    if admitted is not None:
+                        self._admitted[number] = admitted
         except Exception as error:
             self._send(Answered(number, error=portable_error(error)))
         else:
             self._send(Answered(number, value), is_secret=value is not None)
+
+
+def all_closed(
+    loop: SocketLoop, shards: Iterable[RemoteShard], code: int, reason: str
+) -> Receipt[None]:
+    """Close shards; the receipt settles when all of them are gone."""
+    receipt: Receipt[None] = Receipt(loop, _report_nothing)
+    when_all_done([shard.close(code, reason) for shard in shards], lambda: receipt.settle(None))
+    return receipt
+
+
+def _report_nothing(
+    observer: str, stream: str, error: BaseException, *, detached: bool = True
+) -> None:
+    """Nobody but the fleet observes the receipt of a shard."""

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -31,11 +31,14 @@ from rxsocket.fleet.orders import (
     SetAuth,
     SocketEvent,
 )
-from rxsocket.fleet.plan import Place, SocketId
+from rxsocket.fleet.places import Run, Shards, Where
+from rxsocket.fleet.plan import SocketId
 from rxsocket.fleet.planning import Planning
 from rxsocket.fleet.publisher import FleetPublisher
+from rxsocket.fleet.remote import RemoteShard
 from rxsocket.fleet.shard import Shard, ShardSettings, when_all_done, worst
 from rxsocket.fleet.sources import SharedAuth
+from rxsocket.fleet.told import Told
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
@@ -52,7 +55,8 @@ class FleetEngine:
         settings: Makes what shards are made with, of the credential that they share.
         auth: What ``Fleet(auth=)`` was given.
         planning: What plans are made with.
-        places: Where sockets can be.
+        where: Where its shards are.
+        name: The name that the user gave it.
         dedupe: What the same message has over two sockets.
         label: What the fleet is called in the log, without secrets.
         masked: Masks secrets in texts.
@@ -64,14 +68,15 @@ class FleetEngine:
         settings: Callable[[Any], ShardSettings],
         auth: Any,
         planning: Planning,
-        places: tuple[Place, ...],
+        where: Where,
+        name: str | None,
         dedupe: Callable[[Any], Hashable | None] | None,
         label: str,
         masked: Callable[[str], str],
     ) -> None:
         self.loop = loop
         self._masked = masked
-        self._shards: dict[str, Shard] = {}
+        self._shards: Mapping[str, Shard | RemoteShard] = {}
         self.publisher = publisher = FleetPublisher(
             loop,
             self.connect_observer,
@@ -86,12 +91,15 @@ class FleetEngine:
         self.wanted = WantedChannels(publisher, path, self._check, self._plan_soon)
         self.auth = SharedAuth(auth, loop, partial(publisher.source_failed, "auth"))
         self.settings = settings(self.auth.for_sockets)
-        self.places = places
+        self.places = where.places
+        self._where = where
+        self._name = name
         self.controller: Controller | None = None
         self.failure: Exception | None = None
         self.has_ended = False
         self._planning = planning
         self._references = RefCount(loop, self._start, self._stop)
+        self._run: Shards | None = None
         self._closing: set[Receipt[None]] = set()
         self._following_auth: abc.DisposableBase | None = None
         self._changes: dict[int, tuple[Receipt[AuthChange], list[AuthChange]]] = {}
@@ -177,7 +185,7 @@ class FleetEngine:
         controller, self.controller = self.controller, None
         if controller is not None:
             controller.stop()
-        self._shards.clear()
+        self._run, self._shards = None, {}
         self._closing.clear()
         self.publisher.read_gate.forget()
         self.publisher.read_gate.add_link(_Reading(self))
@@ -228,23 +236,35 @@ class FleetEngine:
             acknowledges=spec.acknowledged is not None,
         )
         self.wanted.is_running = True
-        for place in self.places:
-            self._shards[place.name] = Shard(
-                place.name,
-                self.settings,
-                self.loop,
-                partial(self._on_report, place.name),
-                partial(self._deliver, place.name),
+        self._following_auth = self.auth.follow()
+        controller.hold()
+        self._run = self._where.start(
+            Run(
+                loop=self.loop,
+                settings=self.settings,
+                name=self._name,
+                report=self._on_report,
+                deliver=self._deliver,
+                output=publisher.messages.emit,
+                began=partial(self._on_began, controller),
+                source_failed=partial(publisher.source_failed, "auth"),
+                end=self._end,
             )
+        )
+        self._shards = self._run.named
         for value in self._pushed:
             self.give_all(SetAuth(0, value))
         if publisher.read_gate.is_paused:
             self.give_all(PauseReading())
         if not (publisher.messages.observed or publisher.observed):
             publisher.messages.start_holding()
-        self._following_auth = self.auth.follow()
         self.wanted.follow()
         controller.plan_soon()
+
+    def _on_began(self, controller: Controller, told: Mapping[str, Told]) -> None:
+        """The places are there, maybe with channels that an earlier driver had there."""
+        if controller is self.controller:
+            controller.begin(told)
 
     def _stop(self) -> None:
         """The last reference was dropped."""
@@ -294,11 +314,11 @@ class FleetEngine:
         if following is not None:
             following.dispose()
         self.publisher.detector.stop()
-        for shard in self._shards.values():
-            closed = shard.close(code, reason)
+        run, self._run, self._shards = self._run, None, {}
+        if run is not None:
+            closed = run.close(code, reason)
             self._closing.add(closed)
             closed.when_done(partial(self._on_closed, closed))
-        self._shards.clear()
         changes, self._changes = self._changes, {}
         for receipt, _ in changes.values():
             receipt.settle(Stored())
@@ -331,8 +351,10 @@ class FleetEngine:
 
     def _on_loop_shutdown(self) -> list[asyncio.Task[None]]:
         """The loop ends with the fleet still on it; its sockets see to themselves."""
+        is_elsewhere = self._run is not None and self._run.is_elsewhere
         self._end(None)
-        return []
+        closing = tuple(self._closing) if is_elsewhere else ()
+        return [asyncio.ensure_future(_settled(receipt)) for receipt in closing]
 
     # --- shards; on the loop
 
@@ -416,6 +438,10 @@ class _Reading:
         engine = self._engine()
         if engine is not None:
             engine.give_all(order)
+
+
+async def _settled(receipt: Receipt[None]) -> None:
+    await receipt
 
 
 _fleets: weakref.WeakSet[FleetEngine] = weakref.WeakSet()

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from rxsocket.auth.outcomes import AuthChange, InEffect, NotInEffect, Overtaken, Refused, Stored
 from rxsocket.endpoint.admission import Admit
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
+from rxsocket.events import Event
 from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.orders import (
     AuthSettled,
@@ -68,6 +69,22 @@ class ShardSettings:
     label: str = ""
 
 
+class ShardAdmission(Protocol):
+    """Says when the sockets of a shard may dial, and is told what comes of that."""
+
+    def of(self, socket: int) -> Admit:
+        """What a socket asks before each dial."""
+        ...
+
+    def on_event(self, socket: int, event: Event) -> None:
+        """Something happened to a socket."""
+        ...
+
+    def forget(self, socket: int) -> None:
+        """A socket is closed for good."""
+        ...
+
+
 class Shard:
     """The sockets of one place. Its methods are called on the loop, and so are its callbacks.
 
@@ -77,8 +94,8 @@ class Shard:
         loop: The loop that they live on, which is bound until the shard is closed.
         report: Called with each report.
         deliver: Asked for what takes the messages of a channel, each time that it is asked for.
-        admit: Lets its sockets dial, if somebody else than the shard says when they may: in another
-            process, the fleet.
+        admission: Says when its sockets may dial, if others of the same address are elsewhere; left
+            out: the shard has one of its own.
     """
 
     def __init__(
@@ -88,7 +105,7 @@ class Shard:
         loop: SocketLoop,
         report: Callable[[Report], None],
         deliver: Deliver,
-        admit: Admit | None = None,
+        admission: ShardAdmission | None = None,
     ) -> None:
         self.name = name
         self._settings = settings
@@ -96,16 +113,13 @@ class Shard:
         self._report = report
         self._deliver = deliver
         self._endpoint = Endpoint.of(settings.url)
-        self._admit = admit
-        self._admission: Admission | None = None
-        if admit is None:
-            self._admission = Admission(
-                settings.limits,
-                loop.event_loop,
-                shard=name,
-                on_learnt=lambda event: report(Learnt(event)),
-                wall_time=loop.wall_time,
-            )
+        self._admission: ShardAdmission = admission or Admission(
+            settings.limits,
+            loop.event_loop,
+            shard=name,
+            on_learnt=lambda event: report(Learnt(event)),
+            wall_time=loop.wall_time,
+        )
         self._sockets: dict[int, ShardSocket] = {}
         self._closing: set[Receipt[None]] = set()
         self._pushed: list[Any] = []
@@ -165,7 +179,7 @@ class Shard:
             return
         settings = self._settings
         socket: Socket[Any, Any] = Socket(
-            replace(self._endpoint, admission=self._admit_of(number)),
+            replace(self._endpoint, admission=self._admission.of(number)),
             name=f"{settings.label} {self.name}/{number}",
             auth=settings.auth,
             limits=settings.limits.of_a_socket,
@@ -182,11 +196,8 @@ class Shard:
         if self._is_paused:
             made.pause()
 
-    def _admit_of(self, number: int) -> Admit | None:
-        return self._admit if self._admission is None else self._admission.of(number)
-
     def _on_report(self, report: Report) -> None:
-        if self._admission is not None and isinstance(report, SocketEvent):
+        if isinstance(report, SocketEvent):
             self._admission.on_event(report.socket, report.event)
         self._report(report)
 
@@ -196,8 +207,7 @@ class Shard:
             receipt = found.close(code, reason)
             self._closing.add(receipt)
             receipt.when_done(lambda: self._closing.discard(receipt))
-            if self._admission is not None:
-                self._admission.forget(number)
+            self._admission.forget(number)
 
     def _set_auth(self, number: int, value: Any) -> None:
         self._pushed = [value]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TypeAlias
 
 from rxsocket.events import Event, Opened
 from rxsocket.fleet.channel import FleetChannel
 from rxsocket.fleet.learnt import LearntCaps
 from rxsocket.fleet.orders import CloseSocket, OpenSocket, Order, Subscribe, Unsubscribe
-from rxsocket.fleet.plan import SocketId
+from rxsocket.fleet.plan import Plan, SocketId
 from rxsocket.state import State, States
 
 Give: TypeAlias = Callable[[str, Order], None]
@@ -83,6 +83,15 @@ class FleetSockets:
         """Make a socket."""
         self.by_id[socket] = FleetSocket(socket)
         self.give(socket.place, OpenSocket(socket.number))
+
+    def adopt(self, plan: Plan, channels: Mapping[Hashable, FleetChannel]) -> None:
+        """Go on with the sockets of an earlier driver, and have them carry their channels."""
+        for socket in plan.sockets:
+            self.open(socket)
+        for key, socket in plan.assignment.items():
+            self.by_id[socket].keys[key] = None
+            order = Subscribe(socket.number, (key,), channels[key].generation)
+            self.give(socket.place, order)
 
     def close_when_left(self, sockets: Iterable[SocketId]) -> None:
         """Close these when their last channel has left them."""

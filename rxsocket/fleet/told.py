@@ -10,7 +10,7 @@ It holds no credential but one that was set, which shows nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rxsocket.fleet.orders import (
@@ -24,6 +24,7 @@ from rxsocket.fleet.orders import (
     Subscribe,
     Unsubscribe,
 )
+from rxsocket.fleet.plan import NO_PLAN, Plan, SocketId
 
 
 @dataclass(slots=True)
@@ -81,3 +82,38 @@ class Told:
                 by_generation.setdefault(generation, []).append(key)
             for generation, keys in by_generation.items():
                 yield Subscribe(number, tuple(keys), generation)
+
+    def keep_only(self, keys: Mapping[int, Iterable[Hashable]]) -> None:
+        """Note that the shard is to have nothing but these."""
+        for number, have in tuple(self.sockets.items()):
+            if number not in keys:
+                del self.sockets[number]
+                continue
+            these = set(keys[number])
+            for key in [key for key in have if key not in these]:
+                del have[key]
+
+
+def plan_of(told: Mapping[str, Told], names: Sequence[str]) -> Plan:
+    """The plan that shards were told, those of these names.
+
+    Of a channel that was on its way from one socket to another, only the newer place is in it.
+    """
+    generations: dict[Hashable, int] = {}
+    assignment: dict[Hashable, SocketId] = {}
+    loads: dict[SocketId, int] = {}
+    for name in names:
+        for number, have in told[name].sockets.items() if name in told else ():
+            loads[SocketId(name, number)] = 0
+            for key, generation in have.items():
+                if generation >= generations.get(key, 0):
+                    assignment[key], generations[key] = SocketId(name, number), generation
+    if not loads:
+        return NO_PLAN
+    for socket in assignment.values():
+        loads[socket] += 1
+    numbers = {
+        name: max((one.number for one in loads if one.place == name), default=0) for name in names
+    }
+    newest = max(part.generation for part in told.values())
+    return Plan(newest, assignment, loads, tuple(names), numbers)

@@ -39,7 +39,7 @@ class WantedChannels:
         changed: Callable[[], None],
     ) -> None:
         self.channels: dict[Hashable, FleetChannel] = {}
-        self.is_running = False
+        self.is_running = self._was_told = False
         self._publisher = publisher
         self._loop = publisher.loop
         self._path = path
@@ -124,6 +124,7 @@ class WantedChannels:
 
     def _want(self, keys: Iterable[Hashable]) -> None:
         wanted = dict.fromkeys(keys)
+        self._was_told = True
         for key, channel in tuple(self.channels.items()):
             if key not in wanted and channel.wanted & BY_SET:
                 self._unwant(channel, BY_SET)
@@ -155,6 +156,13 @@ class WantedChannels:
             self._refresh(channel)
             self._unwant(channel, BY_OBSERVER)
             self._changed()
+
+    def adopt(self, key: Hashable) -> FleetChannel:
+        """An earlier driver wanted it: it is wanted until this one says what is."""
+        channel = self._channel(key)
+        if not self._was_told:
+            channel.wanted |= BY_SET
+        return channel
 
     def fail(self, channel: FleetChannel, error: Exception) -> None:
         """It is not asked for any more: its observers are told, all others go on."""

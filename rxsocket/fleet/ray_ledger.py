@@ -1,0 +1,192 @@
+"""The actor that knows the plan of a fleet on Ray, and when its sockets may dial (C45).
+
+It outlives the driver and the shards. It keeps nothing on a disk: when it is started again itself,
+the shards give back what they have.
+
+::
+
+    driver   attach ── note ────────────X       attach      X: killed; the next one gets the plan
+    ledger   ===================X  =====================    X: killed; the shards give it back
+    shard    ── admit ── part ─────── restore ── admit ─
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from rxsocket.endpoint.admission import Admitted
+from rxsocket.events import Event
+from rxsocket.fleet.admission import Admission
+from rxsocket.fleet.events import Capped, Throttled
+from rxsocket.fleet.host import HostSettings
+from rxsocket.fleet.orders import Order, SetAuth
+from rxsocket.fleet.questions import OnlyThese, Sealed
+from rxsocket.fleet.told import Told
+from rxsocket.limits import Limits
+
+
+@dataclass(slots=True)
+class _ShardPart:
+    """What one shard is to have."""
+
+    settings: HostSettings | None = None
+    pipeline: bytes | None = field(default=None, repr=False)
+    first: Sealed | None = None
+    told: Told = field(default_factory=Told)
+
+
+class LedgerActor:
+    """The plan and its generation, by shard; and the dials of each egress.
+
+    What is secret comes and goes in calls of its own, which are small: Ray keeps what is large in
+    its object store.
+
+    Args:
+        fleet: The name of the fleet.
+        limits: What the server allows.
+    """
+
+    def __init__(self, fleet: str, limits: Limits) -> None:
+        self._fleet = fleet
+        self._limits = limits
+        self._term = 0
+        self._parts: dict[str, _ShardPart] = {}
+        self._admissions: dict[str, Admission] = {}
+        self._dials: dict[int, tuple[str, Admitted]] = {}
+        self._last = 0
+        self._learnt: list[Throttled | Capped] = []
+
+    def __repr__(self) -> str:
+        return f"ledger of {self._fleet}"
+
+    # --- for the driver
+
+    async def attach(self) -> tuple[int, dict[str, Told]]:
+        """A driver takes the fleet over: its term, and what each shard is to have."""
+        self._term += 1
+        return self._term, {name: _shown(part.told) for name, part in self._parts.items()}
+
+    async def begin(self, term: int, name: str, pipeline: bytes | None) -> None:
+        """A shard begins anew: it has no sockets."""
+        if term >= self._term:
+            part = self._parts.setdefault(name, _ShardPart())
+            part.told = Told(auth=part.told.auth, paused=part.told.paused)
+            part.pipeline = pipeline
+
+    async def note(
+        self,
+        term: int,
+        name: str,
+        orders: list[Order | OnlyThese],
+        pipeline: bytes | None = None,
+    ) -> None:
+        """A shard is told this."""
+        if term >= self._term:
+            part = self._parts.setdefault(name, _ShardPart())
+            part.pipeline = pipeline or part.pipeline
+            for order in orders:
+                if isinstance(order, OnlyThese):
+                    part.told.keep_only(order.keys)
+                else:
+                    part.told.take(order)
+
+    async def keep(
+        self, term: int, name: str, settings: HostSettings, first: Sealed | None
+    ) -> None:
+        """What the sockets of a shard are made with, and the newest credential."""
+        if term >= self._term:
+            part = self._parts.setdefault(name, _ShardPart())
+            part.settings, part.first = settings, first
+
+    async def remember(self, term: int, newest: Sealed) -> None:
+        """There is another credential, which all shards have."""
+        if term >= self._term:
+            for part in self._parts.values():
+                part.first = newest
+
+    # --- for the shards
+
+    async def knows(self, name: str) -> bool:
+        """Whether it knows what a shard is to have."""
+        part = self._parts.get(name)
+        return part is not None and part.settings is not None
+
+    async def settings_of(
+        self, name: str
+    ) -> tuple[int, HostSettings | None, Sealed | None, SetAuth | None]:
+        """What the sockets of a shard are made with."""
+        part = self._parts[name]
+        return self._term, part.settings, part.first, part.told.auth
+
+    async def told_to(self, name: str) -> tuple[bytes | None, Told]:
+        """Its pipeline, and what a shard is to have; without what is secret."""
+        part = self._parts[name]
+        return part.pipeline, _shown(part.told)
+
+    async def restore(
+        self,
+        name: str,
+        term: int,
+        settings: HostSettings,
+        first: Sealed | None,
+        auth: SetAuth | None,
+    ) -> None:
+        """Get back from a shard what was known before; what it has comes with ``note``."""
+        self._term = max(self._term, term)
+        part = self._parts.setdefault(name, _ShardPart())
+        part.settings, part.first = settings, first
+        part.told.auth = auth
+
+    # --- dials
+
+    async def admit(self, egress: str, shard: str, socket: int, beside: bool) -> int:
+        """Wait for the turn of a socket to dial; returns the number of the dial."""
+        admitted = await self._admission(egress).of((shard, socket))(beside)
+        assert admitted is not None
+        self._last += 1
+        self._dials[self._last] = shard, admitted
+        return self._last
+
+    async def on_answered(self, number: int) -> None:
+        """The server has answered a dial."""
+        if number in self._dials:
+            self._dials[number][1].answered()
+
+    async def on_gone(self, number: int) -> None:
+        """Nothing is left of a connection."""
+        _, admitted = self._dials.pop(number, ("", None))
+        if admitted is not None:
+            admitted.answered()
+            admitted.gone()
+
+    async def on_event(
+        self, egress: str, shard: str, socket: int, event: Event
+    ) -> list[Throttled | Capped]:
+        """Something happened to a socket; returns what that teaches."""
+        self._learnt = []
+        self._admission(egress).on_event((shard, socket), event)
+        return self._learnt
+
+    async def on_shard_gone(self, shard: str) -> None:
+        """Of an incarnation of a shard nothing is left."""
+        for number in [one for one, (of, _) in self._dials.items() if of == shard]:
+            await self.on_gone(number)
+
+    def _admission(self, egress: str) -> Admission:
+        found = self._admissions.get(egress)
+        if found is None:
+            found = self._admissions[egress] = Admission(
+                self._limits,
+                asyncio.get_running_loop(),
+                shard=egress,
+                on_learnt=self._learnt_now,
+            )
+        return found
+
+    def _learnt_now(self, event: Throttled | Capped) -> None:
+        self._learnt.append(event)
+
+
+def _shown(told: Told) -> Told:
+    return Told(sockets=told.sockets, paused=told.paused, generation=told.generation)
