@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from brokers import Broker, Nats, Valkey, needs_brokers, running
-from conftest import Run
+from conftest import Done, Run
 from deadlines import stretched
 from stored import stored_in
 from terminal import PATIENCE, Terminal
 from venue import Caps, VenueServer
 
-from rxsocket.testing import server
+from rxsocket.testing import reject, server
 
 KEYS = [f"K{number}" for number in range(20)]
 
@@ -60,7 +63,7 @@ def config(
     return str(path)
 
 
-def counts(terminal: Terminal) -> list[int]:
+def counts(terminal: Terminal | Done) -> list[int]:
     """Received, stored, duplicate, failed and dropped, as the summary says."""
     found = SUMMARY.search(terminal.text)
     assert found is not None, terminal.text
@@ -104,16 +107,51 @@ def is_whole(entries: list[tuple[str, str, bytes]]) -> bool:
     return set(newest) == set(KEYS)
 
 
+def run_until(body: Callable[[], None], run: Run, path: str) -> Done:
+    """Collect in this process, until a body on another thread is over: then it gets a SIGTERM."""
+    errors: list[BaseException] = []
+
+    def end() -> None:
+        try:
+            body()
+        except BaseException as error:
+            errors.append(error)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # if it comes too early or too late
+    thread = threading.Thread(target=end)
+    thread.start()
+    try:
+        done = run("collect", path)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGTERM, before)
+    assert not errors, (errors, done.text)
+    return done
+
+
 @needs_brokers
-@pytest.mark.parametrize(
-    ("sink", "number"),
-    [
-        ("jetstream", signal.SIGTERM),
-        pytest.param("jetstream", signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param("redis_streams", signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param("redis_streams", signal.SIGINT, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("sink", ["jetstream", "redis_streams"])
+def test_told_to_end_in_this_process(
+    tmp_path: Path, venue: VenueServer, run: Run, sink: str
+) -> None:
+    """Each message is accounted for, and in the broker once; the handlers are those from before."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with running(broker_of(sink, tmp_path)) as broker:
+        path = config(tmp_path, venue.url, SINKS[sink].format(url=broker.url))
+        done = run_until(lambda: fed(venue, 5), run, path)
+        entries = asyncio.run(stored_in(broker, "TRADES"))
+    assert done.code == 143, done.text
+    received, stored, *others = counts(done)
+    assert received == stored == len(entries) > 20 and others == [0, 0, 0]
+    assert is_whole(entries)
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+
+
+@needs_brokers
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sink", ["jetstream", "redis_streams"])
 def test_what_was_counted_is_in_the_broker(
     tmp_path: Path, venue: VenueServer, sink: str, number: signal.Signals
 ) -> None:
@@ -133,6 +171,74 @@ def test_what_was_counted_is_in_the_broker(
     venue.wait_for(lambda v: not v.live)
     assert {close.code for close in venue.closes} == {1000}
     assert not venue.violations and "Traceback" not in terminal.text
+
+
+@needs_brokers
+@pytest.mark.slow
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_broker_that_does_not_answer_keeps_nobody(
+    tmp_path: Path, venue: VenueServer, signals: int
+) -> None:
+    """What is under way is awaited for ``settle``, or until a second signal; then it is told."""
+    with running(Nats(tmp_path)) as broker:
+        sink = SINKS["jetstream"].format(url=broker.url)
+        settle = 0.3 if signals == 1 else 60
+        path = config(tmp_path, venue.url, sink, f"[run]\nsettle = {settle}")
+        with Terminal("collect", path) as terminal:
+            terminal.until("20 of 20 channels live")
+            fed(venue, 3)
+            broker.freeze()
+            fed(venue, max(venue.numbers.values()) + 3)
+            for _ in range(signals):
+                terminal.process.send_signal(signal.SIGINT)
+                time.sleep(0.5)  # or two of them are one
+            assert terminal.end() == 1, terminal
+        broker.thaw()
+        entries = asyncio.run(stored_in(broker, "TRADES"))
+    received, stored, *others = counts(terminal)
+    unknown = received - stored
+    assert unknown > 0 and others == [0, 0, 0]
+    assert f"{unknown:,} of which nothing is known" in terminal.text
+    assert stored <= len(entries) <= received and "Traceback" not in terminal.text
+
+
+@needs_brokers
+@pytest.mark.slow
+def test_an_outage_of_the_broker_is_told(tmp_path: Path, venue: VenueServer) -> None:
+    """Once, and its end; everything is stored, once."""
+    with running(Nats(tmp_path)) as broker:
+        sink = SINKS["jetstream"].format(url=broker.url)
+        with Terminal("collect", config(tmp_path, venue.url, sink)) as terminal:
+            terminal.until("20 of 20 channels live")
+            fed(venue, 3)
+            broker.kill()
+            terminal.until("does not store")
+            broker.start()
+            terminal.until("stores again")
+            fed(venue, max(venue.numbers.values()) + 3)
+            terminal.process.send_signal(signal.SIGTERM)
+            assert terminal.end() == 143, terminal
+        entries = asyncio.run(stored_in(broker, "TRADES"))
+    received, stored, duplicate, failed, dropped = counts(terminal)
+    assert received == stored + duplicate and (failed, dropped) == (0, 0)
+    assert len(entries) == received and is_whole(entries)
+
+
+@pytest.mark.slow
+def test_lost_channels_are_told(tmp_path: Path, venue: VenueServer, run: Run) -> None:
+    """And when they are back, with the gap."""
+
+    def cut() -> None:
+        fed(venue, 3)
+        venue.drop()
+        venue.wait_for(lambda v: len(v.handshakes) == 8 and v.has_exactly(KEYS))
+
+    done = run_until(cut, run, config(tmp_path, venue.url, 'to = "file"\npath = "out"'))
+    assert done.code == 143, done.text
+    lost = [line for line in done.err if "Lost" in line]
+    assert len(lost) == 4 and all("5 channels (K" in line for line in lost), done.text
+    back = [line for line in done.err if "Restored" in line]
+    assert back and all("is missing" in line for line in back), done.text
 
 
 @pytest.mark.slow
@@ -175,6 +281,32 @@ def test_nobody_reads_stdout(tmp_path: Path, venue: VenueServer) -> None:
         assert word not in noise
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
+def test_a_line_is_rewritten_on_a_terminal(tmp_path: Path, venue: VenueServer) -> None:
+    """With channels, sockets, and what became of the messages."""
+    terminal, end = os.openpty()
+    path = config(tmp_path, venue.url, 'to = "file"\npath = "out"')
+    command = [sys.executable, "-m", "rxsocket.cli", "collect", path]
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment) as process:
+        os.close(end)
+        written = b""
+        with suppress(OSError):  # Linux says so that nobody writes any more
+            while chunk := os.read(terminal, 65536):
+                written += chunk
+                if written.count(b"messages/s") == 4:
+                    process.send_signal(signal.SIGTERM)
+        assert process.wait(stretched(PATIENCE)) == 143
+        os.close(terminal)
+    text = written.decode()
+    assert "\x1b[2K" in text
+    assert re.search(
+        r"20 of 20 channels live; 4 of 4 sockets open; [\d,]+ messages/s; [\d,]+ stored", text
+    )
+    assert SUMMARY.search(text)
+
+
 @needs_brokers
 @pytest.mark.slow
 def test_a_broker_that_is_not_there(tmp_path: Path, venue: VenueServer) -> None:
@@ -200,6 +332,39 @@ def test_a_refused_credential(tmp_path: Path, run: Run) -> None:
         done = run("collect", path, environment={"TOKEN": CANARY})
     assert done.code == 1
     assert "refused" in done.text and "you can: " in done.text
+    assert CANARY not in done.text
+
+
+def test_a_hangup_reads_the_credential_anew(tmp_path: Path, run: Run) -> None:
+    """The connections follow it; what cannot be read changes nothing, and says so."""
+    token = tmp_path / "token"
+    token.write_text("first-T0ken-0123")
+    with server(tokens=["first-T0ken-0123", CANARY]) as s:
+        path = config(tmp_path, s.url, more='[auth]\ntoken = "file:token"')
+
+        def rotate() -> None:
+            s.wait_for(lambda s: s.live == 4)
+            token.write_text("")
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.5)  # or the file is written before it was read
+            token.write_text(CANARY)
+            os.kill(os.getpid(), signal.SIGHUP)
+            s.wait_for(lambda s: [it.credential for it in s.handshakes].count(CANARY) == 4)
+
+        done = run_until(rotate, run, path)
+    assert done.code == 143, done.text
+    assert ": auth.token: the value is empty" in done.text
+    assert CANARY not in done.text
+
+
+def test_the_log_shows_no_secret(tmp_path: Path, run: Run) -> None:
+    """A canary, in the credential, the address and a header, also when the server repeats it."""
+    refuse = reject(401, {"WWW-Authenticate": f"Bearer {CANARY}"}, CANARY)
+    with server(*[refuse] * 20) as s:
+        more = '[auth]\ntoken = "env:TOKEN"\n[socket.additional_headers]\nX-Key = "env:TOKEN"'
+        path = config(tmp_path, f"{s.url}?key={CANARY}", more=more)
+        done = run("collect", path, "--verbose", environment={"TOKEN": CANARY})
+    assert done.code == 1 and "Explained" in done.text, done.text
     assert CANARY not in done.text
 
 

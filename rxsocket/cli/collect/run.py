@@ -28,7 +28,10 @@ from rxsocket.cli.collect.received import Received, data_of
 from rxsocket.cli.collect.settings import Settings
 from rxsocket.cli.collect.signals import Reload, Signalled, signals_to
 from rxsocket.cli.collect.storing import arguments_of, sink_of
+from rxsocket.cli.collect.watched import WatchedSink
 from rxsocket.cli.credentials import UsageError
+from rxsocket.cli.output import Notice
+from rxsocket.events import Closed
 from rxsocket.explain.causes import describe
 from rxsocket.fleet.events import Placed
 from rxsocket.sinks import Failed, Sink, into
@@ -73,11 +76,12 @@ class Collector:
         self._progress = CollectProgress(self._counts)
         self._over = threading.Event()
         self._was_live = False
-        self._sink = sink_of(
+        sink = sink_of(
             settings.sink,
             has_json=str(settings.options["codec"]) == "json",
             on_broken=lambda: self._queue.put(NobodyReads()),
         )
+        self._sink = WatchedSink(sink, self._queue.put)
         self._fleet = fleet_of(settings)
 
     def run(self) -> int:
@@ -85,7 +89,6 @@ class Collector:
 
         Raises:
             BrokenPipeError: If nobody reads standard output any more.
-            KeyboardInterrupt: If it was told to end a second time.
         """
         if not self._opens():
             return 1
@@ -96,7 +99,11 @@ class Collector:
             except BaseException:
                 self._finish(outcomes, 0.0)
                 raise
-            self._finish(outcomes, self._settings.run.settle)
+            try:
+                self._finish(outcomes, self._settings.run.settle)
+            except KeyboardInterrupt:  # told a second time
+                outcomes.dispose()
+            self._tell_rest()
         self._progress.summarize()
         return 1 if self._counts.under_way else code
 
@@ -148,7 +155,7 @@ class Collector:
                     return 1
                 case Reload():
                     self._reload()
-                case None | Placed():
+                case None | Placed() | Closed():  # the progress and Lost say as much
                     pass
                 case item:
                     self._progress.tell(item)
@@ -161,6 +168,13 @@ class Collector:
             if refused and refused == stats.sockets and not self._was_live:
                 self._explain()
                 return 1
+
+    def _tell_rest(self) -> None:
+        """What the sink said meanwhile."""
+        while not self._queue.empty():
+            item = self._queue.get()
+            if isinstance(item, (Failed, Notice)):
+                self._progress.tell(item)
 
     def _next(self) -> Any:
         with suppress(Empty):
