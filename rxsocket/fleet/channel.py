@@ -235,9 +235,7 @@ class Inlet:
         if not self._detector.is_timing_burst:
             self._detector.start_burst()
         if self.move is None:
-            with self._loop:
-                for hub in self._channel.hubs:
-                    hub.emit(message)
+            self._loop.emit(self._channel.hubs, message)
         elif not self.is_closed:
             channel, take = self._channel, self.move.from_old
             if self.is_new:

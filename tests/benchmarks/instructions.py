@@ -124,6 +124,47 @@ async def topics(url: str, count: int) -> list[Any]:
     return [await _receive(url, "topics-100", count, listen)]
 
 
+TOPICS = [f"quotes/{number}" for number in range(100)]
+
+
+def _subscribe(keys: list[str]) -> dict[str, Any]:
+    return {"subscribe": keys}
+
+
+async def channels(url: str, count: int) -> list[Any]:
+    """Messages of 100 channels of a socket, each to its observer."""
+
+    def listen(socket: Any, got: Any) -> None:
+        quotes = socket.channels(TOPICS, subscribe=_subscribe)
+        for topic in TOPICS:
+            quotes[topic].subscribe(got)
+
+    return [await _receive(url, "topics-100", count, listen)]
+
+
+async def fleet_channels(url: str, count: int) -> list[Any]:
+    """The same of a fleet."""
+    from rxsocket.fleet import ChannelSpec, Fleet
+
+    got, done = 0, asyncio.Event()
+
+    def on_next(_: object) -> None:
+        nonlocal got
+        got += 1
+        if got == count:
+            done.set()
+
+    fleet = Fleet(
+        f"{url}flood?frames=topics-100&count={count}",
+        channel=ChannelSpec(subscribe=_subscribe),
+        options={"open_timeout": None},
+    )
+    for topic in TOPICS:
+        fleet.channel(topic).subscribe(on_next)
+    await done.wait()
+    return [fleet]
+
+
 async def send(url: str, count: int) -> list[Any]:
     """Messages of 64 bytes that are sent, a hundred in each turn of the loop."""
     from rxsocket import Socket
@@ -150,6 +191,8 @@ THINGS: dict[str, tuple[Callable[[str, int], Awaitable[list[Any]]], int, int]] =
     "a message of 64 bytes": (flood, 20_000, 60_000),
     "a typed message of 64 bytes": (typed_flood, 20_000, 60_000),
     "a message of one of 100 topics": (topics, 20_000, 60_000),
+    "a message of one of 100 channels": (channels, 20_000, 60_000),
+    "the same of a fleet": (fleet_channels, 20_000, 60_000),
     "a message sent": (send, 5_000, 15_000),
 }
 """What is counted, and how many of it: a few, and more."""
