@@ -101,6 +101,20 @@ from rxsocket import (
     standard,
     subprotocol,
 )
+from rxsocket.fleet import (
+    Capped,
+    ChannelSpec,
+    Fleet,
+    FleetEvent,
+    FleetExplanation,
+    FleetStats,
+    Lost,
+    Moved,
+    Placed,
+    Restored,
+    ShardFailed,
+    Throttled,
+)
 from rxsocket.operators import (
     Drops,
     buffer_up_to,
@@ -447,6 +461,39 @@ def limited() -> None:
     assert_type(quotes["a"], Channel)
     observable: Observable[Any] = quotes
     assert_type(observable.pipe(ops.map(str)), Observable[str])
+
+
+def fleets() -> None:
+    spec = ChannelSpec(subscribe=_asking, by=lambda message: message["symbol"])
+    fleet = Fleet("ws://host/", channel=spec, limits=Limits(channels=200), dedupe=lambda _: 1)
+    fleet.want(["a", ("b", 1)])
+    fleet.want(reactivex.of({"a"}, {"b"}))
+    assert_type(fleet.messages, Stream[Any])
+    assert_type(fleet.channel("a"), Stream[Any])
+    assert_type(fleet.set_auth({"token": "a"}), Receipt[AuthChange])
+    assert_type(fleet.close(), Receipt[None])
+    assert_type(fleet.explain(), FleetExplanation)
+    assert_type(fleet.stats, FleetStats)
+    fleet.events.pipe(ops.map(became)).subscribe(print)
+
+
+def became(event: FleetEvent) -> str:
+    """Every kind of event is told apart, and its fields have types."""
+    match event:
+        case Placed(socket=socket) | Moved(socket=socket):
+            return f"{assert_type(socket, int)} {len(event.keys)}"
+        case Lost(why=why):
+            return assert_type(why, str)
+        case Restored(gap=gap):
+            return str(assert_type(gap, float))
+        case Throttled(rate=rate):
+            return str(assert_type(rate, float | None))
+        case Capped(cap=cap):
+            return str(assert_type(cap, int))
+        case ShardFailed(error=error):
+            return str(assert_type(error, Exception))
+        case _:
+            assert_never(event)
 
 
 def receipts(socket: Socket) -> None:

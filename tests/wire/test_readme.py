@@ -91,6 +91,15 @@ def test_the_ten_lines_are_a_plain_script() -> None:
                 "'the server said goaway'",
             ],
         ),
+        (
+            "A fleet",
+            [
+                "running: 5 of 5 channels live on 3 sockets, 3 of them open",
+                "  loop/1: open, 2 channels",
+                "  loop/2: open, 2 channels",
+                "  loop/3: open, 1 channel",
+            ],
+        ),
         ("A gate", ["State.OPEN", "State.GATED", "an attempt, as soon as gate= says True"]),
     ],
 )

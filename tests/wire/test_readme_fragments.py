@@ -36,6 +36,7 @@ PROGRAMS = {
     "Sending 1",
     "Topics 1",
     "Channels 1",
+    "A fleet 1",
     "Requests 1",
     "Store a stream 1",
     "Testing your own code 1",
