@@ -24,7 +24,10 @@ POLICY_VIOLATION = 1008
 SOON = 5.0
 """Seconds after channels were asked for in which a close is about them."""
 ASKED_FOR = 2
-"""How many times a channel is asked for without an answer until that is taken for silence."""
+"""How many times channels are asked for without an answer until that is taken for silence."""
+ASKED_FOR_ALONE = 3
+"""Likewise, of fewer than ``SEVERAL``: answers get lost, too."""
+SEVERAL = 3
 LASTS = 3600.0
 """Seconds for which a cap is believed."""
 
@@ -124,18 +127,20 @@ class ChannelLearning:
         if key not in connection.waiting:
             return None
         connection.waiting[key] += 1
-        if connection.waiting[key] < ASKED_FOR:
+        asked_for = connection.waiting[key]
+        several = sum(times >= ASKED_FOR for times in connection.waiting.values()) >= SEVERAL
+        if asked_for < (ASKED_FOR if several else ASKED_FOR_ALONE):
             return None
         self._silent_on[key].add(socket)
         if len(self._silent_on[key]) > 1:
             self._acquit(key)
             return None
-        silent = {key for key, times in connection.waiting.items() if times}
+        silent = {other for other, times in connection.waiting.items() if times}
         count = len(connection.heard)
         if count <= len(silent):
             return None  # that is no cap, but a server that does not answer
         why = (
-            f"{_channels(len(silent))} had no answer, asked for {ASKED_FOR} times, while "
+            f"{_channels(len(silent))} had no answer, asked for {asked_for} times, while "
             f"{count} are live on the same connection"
         )
         return self._capped(socket, _Cap(count, now, silent, by_silence=True), why, at)
@@ -183,9 +188,11 @@ class ChannelLearning:
         cap = self._caps.get(socket)
         return frozenset() if cap is None else frozenset(cap.unheard)
 
-    def _capped(self, socket: int, cap: _Cap, why: str, at: float) -> ChannelCap:
+    def _capped(self, socket: int, cap: _Cap, why: str, at: float) -> ChannelCap | None:
         before = self._caps.get(socket)
         if before is not None:
+            if before.cap == cap.cap and before.unheard >= cap.unheard:
+                return None  # each of many that are silent says the same thing
             cap.unheard |= before.unheard
         self._caps[socket] = cap
         event = Capped(

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from fleet_scene import MakeFleet, names
 from internals import Admission, admitted_by
 from scene import known
-from venue import Caps, VenueFake
+from venue import Caps, Ledger, VenueFake, sequence
 
-from rxsocket import Event, Limits, Opened, Socket, State, handover
-from rxsocket.fleet import Capped, Throttled
+from rxsocket import Event, Limits, Opened, Socket, State, handover, reconnect
+from rxsocket.fleet import Capped, ImpossiblePlan, Throttled
 from rxsocket.testing import VirtualClock
 
 
@@ -204,3 +205,68 @@ def test_what_is_closed_while_it_waits_is_no_dial(clock: VirtualClock, many: Mak
     assert it.admission.waiting == 1
     clock.advance(15.0)
     assert it.open == 3 and len(it.venue.handshakes) == 3
+
+
+def test_a_fleet_leaves_room_for_a_handover(clock: VirtualClock, company: MakeFleet) -> None:
+    """So a rotation goes socket after socket, and no channel misses anything."""
+    it = company(
+        caps=Caps(channels=10, connections=5, connects="5/s"),
+        limits=Limits(batch=10, channels=10, connections=5, connects="5/s"),
+        latency=0.05,
+        auth={"token": "0"},
+        dedupe=sequence,
+        options={"identity": lambda _: 0},
+    )
+    with pytest.raises(ImpossiblePlan, match="connections=5 .* of which 1 each is left for hand"):
+        it.fleet.want(names(41))
+    got = Ledger()
+    it.fleet.messages.subscribe(got)
+    it.venue.feed(20.0)
+    it.fleet.want(names(40))
+    clock.advance(5.0)
+    assert it.fleet.stats.live == 40
+    for number in range(1, 11):
+        it.fleet.set_auth({"token": str(number)})
+        clock.advance(10.0)
+        tokens = [handshake.credential for handshake in it.venue.handshakes[-4:]]
+        assert tokens == [str(number)] * 4
+    assert got.missing == got.late == [] and it.venue.over() == []
+    assert min(got.newest.values()) > 1900
+
+
+def test_a_fleet_that_reconnects_needs_no_room(clock: VirtualClock, company: MakeFleet) -> None:
+    it = company(
+        caps=Caps(channels=10, connections=5),
+        limits=Limits(batch=10, channels=10, connections=5),
+        latency=0.05,
+        options={"on_auth_change": reconnect(), "identity": lambda _: 0},
+        auth={"token": "0"},
+    )
+    it.fleet.want(names(50))
+    clock.advance(5.0)
+    it.fleet.set_auth({"token": "1"})
+    clock.advance(10.0)
+    assert it.venue.has_exactly(names(50)) and it.venue.over() == []
+
+
+@pytest.mark.parametrize("over", ["dead", "ignored", 1008])
+def test_what_a_connection_takes_is_learnt(
+    clock: VirtualClock, company: MakeFleet, over: Any
+) -> None:
+    """By silence, with and without an answer, and by what it is closed with; once for each."""
+    it = company(
+        caps=Caps(channels=15, over_channels=over),
+        limits=Limits(batch=5, channels=20),
+        latency=0.05,
+        spec={"acknowledged_within": 2.0, "stale_after": 10.0},
+    )
+    it.venue.feed(1.0)
+    it.fleet.want(names(60))
+    clock.advance(200.0)
+    assert it.venue.has_exactly(names(60))
+    capped = it.of(Capped)
+    assert {(event.what, event.cap) for event in capped} == {("channels", 15)}
+    assert len(capped) == len({event.socket for event in capped}) <= 4
+    before = len(it.venue.over())
+    clock.advance(300.0)
+    assert len(it.venue.over()) == before and it.venue.has_exactly(names(60))

@@ -19,7 +19,8 @@ def add(made: ChannelLearning, count: int, silent: str = "", socket: int = 1) ->
 
 
 def unanswered(made: ChannelLearning, key: str, socket: int = 1) -> ChannelCap | None:
-    """The third time would be asked for in vain, too."""
+    """It is asked for three times in vain."""
+    assert made.unanswered(socket, key, 5.0, 995.0) is None
     assert made.unanswered(socket, key, 10.0, 1000.0) is None
     return made.unanswered(socket, key, 20.0, 1010.0)
 
@@ -28,12 +29,24 @@ def test_silence_is_a_cap_of_those_that_are_live() -> None:
     made = carrying(5, "XY")
     made.unanswered(1, "Y", 9.0, 999.0)
     learnt = unanswered(made, "X")
-    why = "2 channels had no answer, asked for 2 times, while 5 are live on the same connection"
+    why = "2 channels had no answer, asked for 3 times, while 5 are live on the same connection"
     capped = Capped(shard="here", socket=1, what="channels", cap=5, why=why)
     assert learnt == ChannelCap(capped, frozenset("XY"))
     assert learnt is not None and learnt.event.at == 1010.0
     assert made.channels(20.0) == {1: 5} and made.unheard(1) == frozenset("XY")
     assert made.channels_of_any(20.0) is None
+    assert made.unanswered(1, "Y", 21.0, 1011.0) is None
+    assert made.unanswered(1, "Y", 22.0, 1012.0) is None, "it says the same thing"
+
+
+def test_several_at_once_need_no_third_time() -> None:
+    """Answers get lost, but not those of several channels, each of them twice."""
+    made = carrying(9, "XYZ")
+    for time in (1.0, 2.0):
+        learnt = [made.unanswered(1, key, time, 1000.0) for key in "XYZ"]
+    assert [one is not None for one in learnt] == [False, False, True]
+    assert learnt[2] is not None and learnt[2].unheard == frozenset("XYZ")
+    assert "asked for 2 times" in learnt[2].event.why
 
 
 def test_a_server_that_answers_nobody_is_no_cap() -> None:
