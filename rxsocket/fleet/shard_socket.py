@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from reactivex import abc
 
-from rxsocket.events import Cause, ChannelStale, Closed, Event
+from rxsocket.events import AwaitingAuth, Cause, ChannelStale, Closed, Event, Opened
+from rxsocket.fleet.learning import POLICY_VIOLATION
 from rxsocket.fleet.orders import Asked, ChannelError, Live, Report, Silent, SocketEvent
 from rxsocket.fleet.spec import ChannelSpec
 from rxsocket.publishing.publisher import Publisher
@@ -24,6 +25,8 @@ Deliver: TypeAlias = Callable[[int, Hashable], Callable[[Any], None]]
 
 ROUNDING = 1e-3
 """Seconds that two times of one moment may differ by."""
+AGAIN = 3
+"""How many times in a row a connection is made anew that was closed for what it asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +79,8 @@ class ShardSocket:
         self._carried: dict[Hashable, _Carried] = {}
         self._subscribed: dict[tuple[bool, int], list[Hashable]] = {}
         self._since: dict[Hashable, float] = {}  # when each was asked for on this connection
+        self._has_live = False  # whether anything was, on this connection
+        self._refused_channels = 0  # closes in a row that were about what was asked for
         self._is_closed = False
 
     def start(self) -> None:
@@ -136,13 +141,24 @@ class ShardSocket:
     def _on_event(self, event: Event) -> None:
         if self._is_closed:
             return
+        if isinstance(event, Opened):
+            self._has_live = False
         if isinstance(event, Closed):
             self._since.clear()
+            is_about_channels = event.code == POLICY_VIOLATION and self._has_live
+            self._refused_channels = self._refused_channels + 1 if is_about_channels else 0
+        if isinstance(event, AwaitingAuth) and 0 < self._refused_channels <= AGAIN:
+            self._loop.event_loop.call_soon(self._connect_again)
         if isinstance(event, Closed) and event.cause is not Cause.HANDED_OVER:
-            self._subscribed.clear()  # it was of that connection
+            self._report_subscribed()  # it was of that connection
         if isinstance(event, ChannelStale):
             self._on_stale(event)
         self._report(SocketEvent(self.number, event))
+
+    def _connect_again(self) -> None:
+        """It was closed for what it asked for: its credential is as good as it was."""
+        if not self._is_closed:
+            self.socket.reconnect()
 
     def _on_stale(self, event: ChannelStale) -> None:
         """One that had a message before may be quiet; one that never had any is told."""
@@ -158,6 +174,7 @@ class ShardSocket:
         carried = self._carried.get(key)
         if carried is None or self._is_closed:
             return
+        self._has_live = self._has_live or is_live
         self._since.setdefault(key, self._loop.event_loop.time())
         if not self._subscribed:
             self._loop.event_loop.call_soon(self._report_subscribed)
