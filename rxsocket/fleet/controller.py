@@ -195,7 +195,11 @@ class Controller:
         sockets = self.sockets.by_id.values()
         self._learnt.unopened = frozenset(one.id for one in sockets if not one.was_open)
         places = [one for one in self._places if one.name not in self._down]
-        before, caps = self.plan, self._learnt.caps(self._now, self._planning.limits.channels)
+        before, leaving = self.plan, self.sockets.leaving(self._channels)
+        if rebalance and any(key not in before.assignment for key in wanted):
+            rebalance = False  # a socket that channels leave takes none in the same plan
+            self.plan_soon(rebalance=True)
+        caps = self._learnt.caps(self._now, self._planning.limits.channels, leaving)
         self.fitting = self._planning.fit(wanted, before, places, caps, rebalance=rebalance)
         if self.plan is not before:
             self._carry_out(changes(before, self.plan))
@@ -340,6 +344,7 @@ class Controller:
 
     def _lose(self, socket: FleetSocket, why: str, at: float) -> None:
         """Its connection ended: what was live there is lost, unless it is live elsewhere, too."""
+        self.moves.tell()  # what has moved there, before it is lost
         lost: list[Hashable] = []
         for key in tuple(socket.keys):
             channel = self._channels[key]

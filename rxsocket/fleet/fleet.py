@@ -417,7 +417,9 @@ def _options(
             raise ValueError("options: leave out 'max_age', which Limits(lifetime=...) is")
         given["max_age"] = limits.lifetime
     if given.get("on_auth_change") is None:
-        given["on_auth_change"] = handover(dedupe=_over_connections(spec, dedupe))
+        # The first message would be that of one channel, when others are not live there yet.
+        ready = "open" if spec.acknowledged is None else "acknowledged"
+        given["on_auth_change"] = handover(ready=ready, dedupe=_over_connections(spec, dedupe))
     return {"clean_close": "reconnect", **given}
 
 

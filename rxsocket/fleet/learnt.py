@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 from rxsocket.fleet.events import Capped
 from rxsocket.fleet.learning import ChannelLearning
 from rxsocket.fleet.plan import Caps, SocketId
 
+NOTHING_LEAVES: Mapping[SocketId, int] = {}
 LASTS = 3600.0
 """Seconds for which a cap of connections is believed."""
 
@@ -84,12 +85,16 @@ class LearntCaps:
         self._avoided.pop(socket, None)
         self._learning[socket.place].forget(socket.number)
 
-    def caps(self, now: float, cap: int | None) -> Caps:
+    def caps(
+        self, now: float, cap: int | None, leaving: Mapping[SocketId, int] = NOTHING_LEAVES
+    ) -> Caps:
         """What the planner takes.
 
         Args:
             now: The time.
             cap: How many channels a connection may carry, as far as is said.
+            leaving: How many channels each socket has that the plan has somewhere else: they take
+                their room until they have left.
         """
         channels: dict[SocketId, int] = {}
         unheard = dict(self._avoided)
@@ -102,10 +107,11 @@ class LearntCaps:
             any_of_it = learning.channels_of_any(now)
             if any_of_it is not None:
                 of_any.append(any_of_it)
-        for socket, kept in self._kept.items():
-            allowed = channels.get(socket, cap)
-            if allowed is not None:
-                channels[socket] = max(0, allowed - kept)
+        for taken in (self._kept, leaving):
+            for socket, count in taken.items():
+                allowed = channels.get(socket, cap)
+                if allowed is not None:
+                    channels[socket] = max(0, allowed - count)
         return Caps(
             channels=channels,
             channels_of_any=min(of_any, default=None),

@@ -56,7 +56,7 @@ class ChannelMoves:
         self._plan_soon = plan_soon
         self._acknowledges = acknowledges
         self._generation = 0
-        self._moved: dict[tuple[SocketId, SocketId], list[FleetChannel]] = {}
+        self._moved: dict[tuple[SocketId, SocketId], list[tuple[FleetChannel, bool]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
@@ -115,10 +115,11 @@ class ChannelMoves:
                 channel.finish_move()
             return
         if target is not None and source is not None:
+            is_lost = channel.lost_at is not None and not channel.target_is_live
             channel.switch()
             if not self._moved:
-                self._loop.event_loop.call_soon(self._loop.run, self._let_go)
-            self._moved.setdefault((source, target), []).append(channel)
+                self._loop.event_loop.call_soon(self._loop.run, self.tell)
+            self._moved.setdefault((source, target), []).append((channel, is_lost))
         if move.phase is MovePhase.FINISHED:
             channel.finish_move()
             self.under_way.pop(channel, None)
@@ -132,16 +133,17 @@ class ChannelMoves:
         self._sockets.send(orders)
         self._plan_soon()
 
-    def _let_go(self) -> None:
-        """What switched in one turn lets go of the old places, in one message each."""
+    def tell(self) -> None:
+        """What switched in this turn lets go of the old places, in one message each."""
         moved, self._moved = self._moved, {}
         orders = ChannelOrders(self._generation)
         for (source, target), channels in moved.items():
             keys: list[Hashable] = []
-            for channel in channels:
+            for channel, is_lost in channels:
                 if channel.socket == target:  # and not nowhere meanwhile
-                    keys.append(channel.key)
                     self._sockets.leave(channel, source, orders)
+                    if not is_lost:  # else it is restored as soon as it is live there
+                        keys.append(channel.key)
             if keys:
                 self._publisher.tell(
                     Moved(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TypeAlias
 
@@ -120,6 +120,22 @@ class FleetSockets:
             self._learnt.on_left(found.id, (channel.key,))
             if not self._unsubscribes:
                 self._learnt.keep(found.id)
+
+    def leaving(self, channels: Mapping[Hashable, FleetChannel]) -> dict[SocketId, int]:
+        """How many channels each carries that will not be there, and take their room still.
+
+        Those that move away do so until the new place delivers; without a message that ends a
+        channel, those that are not wanted any more do so while the connection is open.
+        """
+        found: Counter[SocketId] = Counter()
+        for socket in self.by_id.values():
+            for key in socket.keys:
+                channel = channels[key]
+                is_wanted = channel.wanted and channel.error is None
+                is_to_be_here = (channel.target or channel.socket) == socket.id
+                if not is_to_be_here if is_wanted else not self._unsubscribes:
+                    found[socket.id] += 1
+        return found
 
     def send(self, orders: ChannelOrders) -> None:
         """Let go first: a connection may be full."""
