@@ -418,8 +418,10 @@ def _options(
         given["max_age"] = limits.lifetime
     if given.get("on_auth_change") is None:
         # The first message would be that of one channel, when others are not live there yet.
-        ready = "open" if spec.acknowledged is None else "acknowledged"
-        given["on_auth_change"] = handover(ready=ready, dedupe=_over_connections(spec, dedupe))
+        given["on_auth_change"] = handover(
+            ready="open" if spec.acknowledged is None else "acknowledged",
+            dedupe=_over_connections(spec, dedupe),
+        )
     return {"clean_close": "reconnect", **given}
 
 
