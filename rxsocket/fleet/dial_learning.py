@@ -3,7 +3,7 @@
 ::
 
     answer             pace                             connections
-    429                halved                           the third in a row, while others
+    429                half of what it was of late      the third in a row, while others
     429, Retry-After   nobody dials for that long       are open: as many as these
     403                                                 the second in a row, likewise
     60 s without       a quarter of what was lost,      after an hour it is tried again
@@ -182,8 +182,9 @@ class DialLearning:
         if halves:
             rate = self.rate(now)
             if rate is None:
-                measured = max(refusal.dials, 1) / SPAN
-                rate = measured if self._full is None else min(self._full, measured)
+                rate = max(refusal.dials, 1) / SPAN
+                if self._full is not None:
+                    rate = min(max(rate, self._full / 4), self._full)
             if self._before is None:
                 self._before = rate if self._full is None else self._full
             self._rate = max(rate / 2, min(SLOWEST, rate))

@@ -18,6 +18,23 @@ from rxsocket.fleet.events import (
 from rxsocket.runtime.threads import log
 from rxsocket.texts import printable
 
+_TAKES = {
+    "channels": "that connection takes {} channels",
+    "connections": "the address may have {} connections",
+    "connections_per_credential": "the credential may have {} connections",
+}
+
+
+def learnt_in_words(event: Throttled | Capped) -> str:
+    """What an answer of the server's taught, and what follows."""
+    if isinstance(event, Capped):
+        place = event.shard if event.socket is None else f"{event.shard}/{event.socket}"
+        return f"{place}: {printable(event.why)}: {_TAKES[event.what].format(event.cap)}"
+    then = [] if event.retry_after is None else [f"nobody dials for {event.retry_after:g} s"]
+    if event.rate is not None:
+        then.append(f"{'then ' if then else ''}dials at {event.rate:.3g}/s for a while")
+    return f"{event.shard}: {printable(event.why)}: {', '.join(then)}"
+
 
 class FleetLog:
     """Writes events.
@@ -32,9 +49,8 @@ class FleetLog:
     def write(self, event: FleetEvent) -> None:
         """Write what the log of no socket says."""
         match event:
-            case Throttled(shard=shard, why=why) | Capped(shard=shard, why=why):
-                text = "%s: %s: %s; the plan follows it"
-                log(logging.WARNING, text, self._label, shard, printable(why))
+            case Throttled() | Capped():
+                log(logging.WARNING, "%s: %s", self._label, learnt_in_words(event))
             case ShardFailed(shard=shard, error=error, restarts=restarts):
                 then = "it is started again" if restarts else "others take its channels"
                 text = "%s: the shard %s failed; %s"

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from rxsocket.events import Closed, Dropped, ObserverFailed, Problem, SlowConsumer, SourceFailed
 from rxsocket.fleet.events import Capped, FleetEvent, ShardFailed, Throttled
 from rxsocket.fleet.hubs import FleetChannelHub, FleetMessagesHub
-from rxsocket.fleet.log import FleetLog
+from rxsocket.fleet.log import FleetLog, learnt_in_words
 from rxsocket.publishing.publisher import is_problem
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.iteration import Consumer, Pausable, ReadGate
@@ -95,7 +95,7 @@ class FleetPublisher:
         """Let it be known what happened to channels, or to a shard."""
         self._log.write(event)
         if isinstance(event, (Throttled, Capped)):
-            self.learnt = (*self.learnt, f"{event.shard}: {event.why}")[-MOST_LEARNT:]
+            self.learnt = (*self.learnt, learnt_in_words(event))[-MOST_LEARNT:]
         with self.loop.turn():
             self.events.emit(event)
             if isinstance(event, ShardFailed):

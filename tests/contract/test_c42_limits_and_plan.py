@@ -217,7 +217,7 @@ def test_a_fleet_leaves_room_for_a_handover(clock: VirtualClock, company: MakeFl
         dedupe=sequence,
         options={"identity": lambda _: 0},
     )
-    with pytest.raises(ImpossiblePlan, match="connections=5 .* of which 1 each is left for hand"):
+    with pytest.raises(ImpossiblePlan, match=r"connections=5 .* of which 1 each is left for hand"):
         it.fleet.want(names(41))
     got = Ledger()
     it.fleet.messages.subscribe(got)
@@ -267,6 +267,28 @@ def test_what_a_connection_takes_is_learnt(
     capped = it.of(Capped)
     assert {(event.what, event.cap) for event in capped} == {("channels", 15)}
     assert len(capped) == len({event.socket for event in capped}) <= 4
+    place = f"loop/{capped[0].socket}"
+    said = f"learnt: {place}: {capped[0].why}: that connection takes 15 channels"
+    assert said in str(it.fleet.explain())
     before = len(it.venue.over())
     clock.advance(60.0)
     assert len(it.venue.over()) == before and it.venue.has_exactly(names(60))
+
+
+def test_what_answers_teach_is_said(clock: VirtualClock, company: MakeFleet) -> None:
+    """By ``explain()``, with what follows."""
+    it = company(
+        caps=Caps(connections=3, retry_after=5),
+        limits=Limits(batch=10, channels=10, connects="10/s"),
+        latency=0.05,
+    )
+    it.fleet.want(names(40))
+    clock.advance(300.0)
+    said = str(it.fleet.explain())
+    wait = "learnt: loop: HTTP 429, which asks to wait for 5 s"
+    assert f"{wait}: nobody dials for 5 s" in said
+    assert (
+        f"{wait}, 2 times in a row: nobody dials for 5 s, then dials at 1.25/s for a while" in said
+    )
+    row = "HTTP 429 3 times in a row, while 3 connections were open"
+    assert f"learnt: loop: {row}: the address may have 3 connections" in said
