@@ -77,16 +77,19 @@ def test_each_rule_has_a_number_of_its_own() -> None:
     assert sorted(numbers) == [*range(1, len(numbers) + 1)]
 
 
-PACKAGE = structure.modules()
+@pytest.fixture(scope="module")
+def package() -> list[structure.Module]:
+    """Read once, and not by each process that only collects."""
+    return structure.modules()
 
 
-def test_imports_go_one_way() -> None:
-    assert structure.circles(structure.between_modules(PACKAGE)) == []
-    assert structure.circles(structure.between_folders(PACKAGE)) == []
+def test_imports_go_one_way(package: list[structure.Module]) -> None:
+    assert structure.circles(structure.between_modules(package)) == []
+    assert structure.circles(structure.between_folders(package)) == []
 
 
-def test_no_file_is_too_long_to_read() -> None:
-    long = {module.name for module in PACKAGE if module.lines > structure.MOST_LINES}
+def test_no_file_is_too_long_to_read(package: list[structure.Module]) -> None:
+    long = {module.name for module in package if module.lines > structure.MOST_LINES}
     assert long <= structure.LONG
 
 
@@ -94,5 +97,5 @@ def test_no_file_is_too_long_to_read() -> None:
 OUTCOMES = {"Dropped", "Stored"}
 
 
-def test_a_class_name_means_one_class() -> None:
-    assert structure.defined_twice(PACKAGE).keys() <= OUTCOMES
+def test_a_class_name_means_one_class(package: list[structure.Module]) -> None:
+    assert structure.defined_twice(package).keys() <= OUTCOMES

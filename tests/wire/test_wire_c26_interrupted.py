@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import dis
+import gc
 import signal
 import sys
 from collections import defaultdict
@@ -45,6 +46,7 @@ class Interrupt:
     def call(self, function: Callable[[], object]) -> None:
         """Call a function, with the interrupt."""
         before = sys.gettrace()
+        gc.disable()  # an interrupt in what it calls back, as of a WeakSet, Python ignores
         sys.settrace(self._enter)
         try:
             function()
@@ -52,6 +54,7 @@ class Interrupt:
             pass
         finally:
             sys.settrace(before)
+            gc.enable()
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
@@ -96,6 +99,7 @@ def with_block(socket: Socket, timeout: float) -> None:
 CALLS = [waiting, sending, closing, with_block]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="it traces the first call of none")
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_any_step(
@@ -117,6 +121,8 @@ def test_an_interrupt_at_any_step(
         return interrupt.steps
 
     with server() as peer, Socket(peer.url) as other:  # which keeps the thread
-        for number in range(1, interrupted(NEVER, 0.01) + 1):
+        count = interrupted(NEVER, 0.01)
+        assert count > 10
+        for number in range(1, count + 1):
             interrupted(number, 5)
         other.send("x").result(5)
