@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in slow]
 
 
+def pytest_collection_finish() -> None:
+    """Thousands of tests are objects that stay: each ``gc.collect()`` would look at them all."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):

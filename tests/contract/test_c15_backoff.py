@@ -178,7 +178,7 @@ def _minting() -> Callable[[], str]:
     return lambda: f"token {next(numbers)}"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 @pytest.mark.parametrize("code", [1011, 4401])
 def test_accept_then_close_is_not_hammered(
     clock: VirtualClock, diary: Callable[..., Diary], code: int, seed: int

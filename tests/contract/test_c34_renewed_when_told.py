@@ -192,8 +192,16 @@ def test_it_begins_after_a_jitter(clock: VirtualClock, scene: Make, share: float
 
 
 @pytest.mark.parametrize("name", ["reconnect", pytest.param("handover", marks=pytest.mark.slow)])
-def test_many_that_are_told_at_once_do_not_dial_at_once(clock: VirtualClock, name: str) -> None:
-    """Of 1,000 sockets no tenth of the deadline, wherever it begins, has over 25 % of the dials."""
+@pytest.mark.parametrize(
+    ("many", "most"), [(300, 0.3), pytest.param(1000, 0.25, marks=pytest.mark.slow)]
+)
+def test_many_that_are_told_at_once_do_not_dial_at_once(
+    clock: VirtualClock, name: str, many: int, most: float
+) -> None:
+    """Of 1,000 sockets no tenth of the deadline, wherever it begins, has over 25 % of the dials.
+
+    Of 300, the draws are less even.
+    """
     network = fake(latency=0.05)
     sockets = [
         Socket(
@@ -202,17 +210,17 @@ def test_many_that_are_told_at_once_do_not_dial_at_once(clock: VirtualClock, nam
             on_auth_change=STRATEGIES[name](),
             backoff=Backoff(random=Random(number)),
         )
-        for number in range(1000)
+        for number in range(many)
     ]
     held = [socket.connect() for socket in sockets]
     clock.advance(10.0)
     for socket in sockets:
         socket.renew(within=10.0, why="GoAway")
     clock.advance(10.0)
-    times = sorted(handshake.at for handshake in network.handshakes[1000:])
-    assert len(times) == 1000 and network.live == 1000
+    times = sorted(handshake.at for handshake in network.handshakes[many:])
+    assert len(times) == many and network.live == many
     fullest = max(bisect(times, begin + 1.0) - index for index, begin in enumerate(times))
-    assert fullest <= 250
+    assert fullest <= most * many
     for hold in held:
         hold.dispose()
     clock.advance(2.0)
