@@ -313,7 +313,7 @@ class Controller:
             channel.error = error
             channel.refusals += 1
             self._wanted.fail(channel, error)
-            if channel.wanted:
+            if channel.wanted and not self._is_stopped:
                 patience = min(LONGEST_REFUSAL, FIRST_REFUSAL * 2.0 ** (channel.refusals - 1))
                 self._refused.set(channel, self._now + patience)
             self.plan_soon()

@@ -171,6 +171,7 @@ class Subscriptions:
         delivering = self._connections.get(self._outbox.epoch or 0)
         if delivering is not None and subscription in delivering.carried:
             self.watch.look(subscription)  # it left, and is back before that was said
+            self._tell(subscription, is_live=subscription not in delivering.unanswered)
 
     def unwant(self, subscription: Subscription, hub: ChannelHub) -> None:
         """One less wants it; :meth:`ask` is to follow."""
@@ -319,6 +320,8 @@ class Subscriptions:
         for subscription in self._wanted:
             subscription.restart()
         for subscription in connection.carried:  # asked for before it delivered
+            if subscription not in self._wanted:
+                continue  # it is about to be ended
             self.watch.on_asked(subscription)
             self._tell(subscription, is_live=subscription not in connection.unanswered)
 
