@@ -196,7 +196,8 @@ class Controller:
         self._learnt.unopened = frozenset(one.id for one in sockets if not one.was_open)
         places = [one for one in self._places if one.name not in self._down]
         before, leaving = self.plan, self.sockets.leaving(self._channels)
-        if rebalance and any(key not in before.assignment for key in wanted):
+        known = {*before.assignment, *self.fitting.left_out}
+        if rebalance and any(key not in known for key in wanted):
             rebalance = False  # a socket that channels leave takes none in the same plan
             self.plan_soon(rebalance=True)
         caps = self._learnt.caps(self._now, self._planning.limits.channels, leaving)
@@ -331,8 +332,8 @@ class Controller:
             return
         found.take(event)
         match event:
-            case Opened():
-                self._learnt.on_opened(socket)
+            case Opened(gap=gap):
+                self._learnt.on_opened(socket, is_handover=gap == 0.0)
                 self._ended_in_a_row = 0
             case Closed(cause=cause) if cause is not Cause.HANDED_OVER:
                 self._lose(found, closing(event), event.at)

@@ -43,9 +43,10 @@ class LearntCaps:
         """A channel was let go of there without a message: it takes its room while it is open."""
         self._kept[socket] = self._kept.get(socket, 0) + 1
 
-    def on_opened(self, socket: SocketId) -> None:
-        """It has a connection, other than before."""
-        self._kept.pop(socket, None)
+    def on_opened(self, socket: SocketId, *, is_handover: bool) -> None:
+        """It has a connection, other than before; after a handover, what left may be on it, too."""
+        if not is_handover:
+            self._kept.pop(socket, None)
         self._learning[socket.place].connected(socket.number)
 
     def on_asked(self, socket: SocketId, keys: Iterable[Hashable], now: float) -> None:
