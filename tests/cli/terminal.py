@@ -68,9 +68,11 @@ class Terminal:
         """Everything it wrote."""
         return "\n".join(self.out + self.err)
 
-    def until(self, what: str, times: int = 1) -> None:
+    def until(self, what: str, times: int = 1, patience: float = PATIENCE) -> None:
         """Wait for lines that hold a text."""
-        self._wait(lambda: sum(what in line for line in self.out + self.err) >= times, what)
+        self._wait(
+            lambda: sum(what in line for line in self.out + self.err) >= times, what, patience
+        )
 
     def say(self, line: str) -> None:
         """Write a line on its standard input."""
@@ -106,7 +108,7 @@ class Terminal:
                 self._lines[name].append(line.decode().rstrip("\r\n"))
                 self._changed.notify_all()
 
-    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str, patience: float) -> None:
         with self._changed:
-            there = self._changed.wait_for(condition, stretched(PATIENCE))
+            there = self._changed.wait_for(condition, stretched(patience))
         assert there, f"no {what!r} in:\n{self.text}"

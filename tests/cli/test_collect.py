@@ -19,12 +19,14 @@ import pytest
 from brokers import Broker, Nats, Valkey, needs_brokers, running
 from conftest import Done, Run
 from deadlines import stretched
+from extras import needs
 from stored import stored_in
 from terminal import PATIENCE, Terminal
 from venue import Caps, VenueServer
 
 from rxsocket.testing import reject, server
 
+CANARY = "c4n4ry-S3cret-0123456789"
 KEYS = [f"K{number}" for number in range(20)]
 
 CONFIG = """\
@@ -175,6 +177,37 @@ def test_what_was_counted_is_in_the_broker(
 
 @needs_brokers
 @pytest.mark.slow
+@pytest.mark.timeout(240)  # Ray takes half a minute to start on a busy machine
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("on", ["processes", pytest.param("ray", marks=needs("ray"))])
+def test_sockets_elsewhere(
+    tmp_path: Path, venue: VenueServer, on: str, number: signal.Signals
+) -> None:
+    """In two processes, or actors of Ray: it ends as it does on one loop, and so do they.
+
+    The credential is there, and shows nowhere.
+    """
+    with running(Nats(tmp_path)) as broker:
+        sink = SINKS["jetstream"].format(url=broker.url)
+        more = f'[run]\non = "{on}"\nshards = 2\n[auth]\ntoken = "env:TOKEN"'
+        path = config(tmp_path, venue.url, sink, more)
+        with Terminal("collect", path, environment={"TOKEN": CANARY}) as terminal:
+            terminal.until("20 of 20 channels live", patience=120.0)
+            fed(venue, 10)
+            terminal.process.send_signal(number)
+            assert terminal.end() == 128 + number, terminal
+        entries = asyncio.run(stored_in(broker, "TRADES"))
+    received, stored, *others = counts(terminal)
+    assert received == stored == len(entries) > 20 * 5 and others == [0, 0, 0]
+    assert is_whole(entries)
+    venue.wait_for(lambda v: not v.live)
+    assert {it.credential for it in venue.handshakes} == {CANARY}
+    assert not venue.violations
+    assert "Traceback" not in terminal.text and CANARY not in terminal.text
+
+
+@needs_brokers
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_broker_that_does_not_answer_keeps_nobody(
     tmp_path: Path, venue: VenueServer, signals: int
@@ -318,9 +351,6 @@ def test_a_broker_that_is_not_there(tmp_path: Path, venue: VenueServer) -> None:
     assert f"{broker.url} does not answer within 0.3 s" in terminal.text
     assert "C4n4ry" not in terminal.text and "Traceback" not in terminal.text
     assert not venue.handshakes
-
-
-CANARY = "c4n4ry-S3cret-0123456789"
 
 
 def test_a_refused_credential(tmp_path: Path, run: Run) -> None:

@@ -206,7 +206,19 @@ def with_keys(table: str, *keys: str) -> str:
             changed('to = "stdout"', 'to = "stdout"\nstream = "T"'),
             "10: sink.stream: is not for to = 'stdout'",
         ),
-        (with_keys("run", "shards = 2"), "12: run.shards: goes with on = 'processes' or 'ray'"),
+        (
+            with_keys("run", "shards = 2"),
+            "12: run.shards: goes with on = 'processes' or on = 'ray'",
+        ),
+        (
+            with_keys("run", 'on = "processes"', "egress = 'a'"),
+            "13: run.egress: goes with on = 'ray'; leave it out",
+        ),
+        (
+            with_keys("run", 'on = "processes"', "shards = 0"),
+            "13: run.shards: Processes(count): pass 1 or more",
+        ),
+        (with_keys("run", 'on = "ray"', "resources = {CPU = -1}"), "13: run.resources: pass "),
         (with_keys("limits", "bytes = 100"), "12: limits.bytes: goes with channel.weight"),
         (with_keys("channel", "weight = 5"), "5: channel.weight: goes with limits.bytes"),
     ],

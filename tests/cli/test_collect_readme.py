@@ -82,11 +82,10 @@ def test_the_plan_is_the_one_that_is_shown(tmp_path: Path, run: Run) -> None:
     assert (done.code, done.out) == (0, shown.splitlines())
 
 
-def test_the_credential_of_the_example(tmp_path: Path, run: Run) -> None:
-    """It goes before the tables of the first one, and into the header."""
-    auth = CONFIGS[3]
-    path = written(
-        tmp_path, auth.split("[auth]")[0] + CONFIGS[1] + "\n[auth]" + auth.split("[auth]")[1]
-    )
+def test_credential_and_place_of_the_examples(tmp_path: Path, run: Run) -> None:
+    """What comes before the tables, and the tables, beside those of the first one."""
+    carrier, auth = CONFIGS[3].split("[auth]")
+    path = written(tmp_path, f"{carrier}{CONFIGS[0]}[auth]{auth}{CONFIGS[4]}")
     done = run("collect", path, "--check", environment={"FEED_TOKEN": "abc"})
     assert done.code == 0, done.text
+    assert done.out[0] == "plan         2 channels on 2 sockets in 4 places, 1 each"

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from rxsocket.cli.collect.settings import Settings
-from rxsocket.cli.credentials import UsageError
-from rxsocket.fleet import Fleet, ImpossiblePlan
-from rxsocket.fleet.plan import Place
+from rxsocket.cli.collect.making import Making, fields_of
+from rxsocket.cli.collect.schema import RunTable
+from rxsocket.fleet.on import On
+from rxsocket.fleet.processes import Processes
+from rxsocket.fleet.ray_place import Ray
+
+TAKES = {
+    "loop": (),
+    "processes": ("shards",),
+    "ray": ("shards", "address", "resources", "egress"),
+}
+"""The keys that each of them has, besides those that all have."""
+_OF_SOME = frozenset(name for names in TAKES.values() for name in names)
 
 
-def places_of(settings: Settings) -> tuple[Place, ...]:
-    """The places of a fleet, before anything is started."""
-    return (Place("loop"),)
-
-
-def fleet_of(settings: Settings) -> Fleet:
-    """The fleet of a config, which wants its channels; making it starts nothing.
-
-    Raises:
-        UsageError: If it cannot be made, or the limits do not allow so many channels: then the text
-            says which limit is in the way, and by how much.
-    """
-    try:
-        fleet = _fleet(settings)
-        fleet.want(settings.keys)
-    except ImpossiblePlan as error:
-        raise UsageError(f"there is no plan: {error}") from None
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from None
-    return fleet
-
-
-def _fleet(settings: Settings) -> Fleet:
-    return Fleet(
-        settings.url,
-        channel=settings.channel,
-        auth=settings.auth,
-        limits=settings.limits,
-        dedupe=settings.own_id,
-        weight=settings.weight,
-        sockets=settings.run.sockets,
-        options=settings.options,
-    )
+def where_to_run(making: Making, table: RunTable) -> On | None:
+    """The ``on=`` of a fleet; ``None`` if something is wrong, which was collected."""
+    given = {
+        name: value
+        for name, value in fields_of(table).items()
+        if name in _OF_SOME and value is not None
+    }
+    for name in given:
+        if name not in TAKES[table.on]:
+            others = " or ".join(f"on = '{on}'" for on, names in TAKES.items() if name in names)
+            making.problems.add(("run", name), f"goes with {others}; leave it out")
+            return None
+    match table.on:
+        case "loop":
+            return "loop"
+        case "processes":
+            return making.of_library(("run", "shards"), lambda: Processes(table.shards))
+        case "ray":
+            return making.of_library(("run",), lambda: Ray(**given))

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from rxsocket.auth.strategies import Reconnect
-from rxsocket.cli.collect.places import fleet_of, places_of
+from rxsocket.cli.collect.fleets import fleet_of
 from rxsocket.cli.collect.settings import Settings
 from rxsocket.cli.collect.storing import sink_of
 from rxsocket.cli.output import console
+from rxsocket.fleet.on import where_of
 from rxsocket.fleet.plan import Place, Plan
 from rxsocket.fleet.planner import plan
 from rxsocket.limits import Limits
@@ -54,7 +55,7 @@ def check_plan(settings: Settings) -> int:
     """
     sink = sink_of(settings.sink, has_json=True)
     fleet_of(settings)
-    places = places_of(settings)
+    places = where_of(settings.on).places
     out = console(sys.stdout)
     for each in lines_of(settings, _plan(settings, places), places):
         out.print(Text.assemble((f"{each.name:<12}", "cyan"), " ", printable(each.text)))

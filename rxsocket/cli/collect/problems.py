@@ -5,11 +5,15 @@ No text here has a value of the file in it that may be a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rxsocket.cli.collect.positions import KeyPath, line_of
 from rxsocket.cli.credentials import UsageError
 from rxsocket.texts import printable
+
+_ARGUMENT = re.compile(r"(?:\w+\()?(\w+)(?:\[[^\]]*\])?\)?: (.*)", re.DOTALL)
+"""``batch: pass ...``, ``Ray(shards): pass ...``, ``Ray(resources['CPU']): pass ...``."""
 
 
 class ConfigError(UsageError):
@@ -43,15 +47,14 @@ class Problems:
 
     def add_error(self, table: KeyPath, error: Exception) -> None:
         """What the library says of an argument, in a table whose keys are called like those."""
-        text = str(error)
-        argument, colon, rest = text.partition(": ")
+        found = _ARGUMENT.match(str(error))
+        argument, rest = (found[1], found[2]) if found is not None else ("", str(error))
         key = (*table, argument)
-        if colon and key in self._lines:
+        if key in self._lines:
             self.add(key, rest)
-        elif colon and table[-1:] == (argument,):
-            self.add(table, rest)
         else:
-            self.add(table, text)
+            is_table = table[-1:] == (argument,)
+            self.add(table, rest if is_table else str(error))
 
     def check(self) -> None:
         """Raise what was found.

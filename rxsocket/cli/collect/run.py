@@ -22,7 +22,7 @@ from reactivex import abc
 from reactivex import operators as ops
 
 from rxsocket.cli.collect.counts import Counts
-from rxsocket.cli.collect.places import fleet_of
+from rxsocket.cli.collect.fleets import fleet_of
 from rxsocket.cli.collect.progress import TERMINAL_INTERVAL, CollectProgress
 from rxsocket.cli.collect.received import Received, data_of
 from rxsocket.cli.collect.settings import Settings

@@ -151,12 +151,18 @@ class RunTable:
     Attributes:
         on: One loop, processes of this machine, or actors of Ray.
         shards: How many processes or actors.
+        address: Ray: the cluster to join.
+        resources: Ray: what each actor needs of its node.
+        egress: Ray: the address that the sockets of each actor come from, by any name.
         sockets: How many sockets, instead of as few as the limits allow.
         settle: Seconds that what is under way to the broker may take at the end.
     """
 
     on: Annotated[Literal["loop", "processes", "ray"], "'loop', 'processes' or 'ray'"] = "loop"
     shards: Whole | None = None
+    address: Annotated[str, "the address of a cluster, or 'auto'"] | None = None
+    resources: Annotated[dict[str, float], "a table of numbers, such as {CPU = 1}"] | None = None
+    egress: Annotated[str | list[str], "a name, or a list of one for each shard"] | None = None
     sockets: Whole | None = None
     settle: Seconds = 10.0
 
@@ -196,6 +202,7 @@ class Config:
 
     Attributes:
         url: Where to connect; env:NAME or file:PATH for one that holds a secret.
+        name: What it is called in the log, and on Ray.
         channels: Their keys, or a file that has them, one a line.
         channel: How they are asked for.
         sink: Where their messages go.
@@ -213,6 +220,7 @@ class Config:
     ]
     channel: ChannelTable
     sink: SinkTable
+    name: Annotated[str, "a name on one line"] | None = None
     auth: (
         Annotated[dict[str, str] | str, "a table of env:NAME or file:PATH, or 'module:function'"]
         | None

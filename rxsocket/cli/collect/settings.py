@@ -11,11 +11,13 @@ from typing import Any
 from rxsocket.cli.collect.channels import channel_of, weight_of
 from rxsocket.cli.collect.connections import auth_of, codec_of, options_of, url_of
 from rxsocket.cli.collect.making import Making, fields_of
+from rxsocket.cli.collect.places import where_to_run
 from rxsocket.cli.collect.positions import KeyPath
 from rxsocket.cli.collect.reading import Read
 from rxsocket.cli.collect.schema import Config, RunTable, SinkTable
 from rxsocket.cli.collect.venue import OwnId, VenueSpec
 from rxsocket.cli.credentials import is_place
+from rxsocket.fleet.on import On
 from rxsocket.limits import Limits
 from rxsocket.socket import Socket
 
@@ -34,7 +36,9 @@ class Settings:
         weight: Bytes a second that are expected of a channel.
         own_id: Finds what no other message of its channel has; ``None`` for no ids.
         sink: Where messages go; its ``server`` is the address itself.
-        run: Where all of this runs.
+        run: How it runs.
+        on: Where the sockets are.
+        name: What the fleet is called.
         read_auth: Reads the credential again; ``None`` if it is a function.
         folder: What paths are relative to.
     """
@@ -49,6 +53,8 @@ class Settings:
     own_id: OwnId | None
     sink: SinkTable = field(repr=False)
     run: RunTable
+    on: On
+    name: str | None
     read_auth: Callable[[], Any] | None
     folder: Path
 
@@ -77,9 +83,8 @@ def _settings(making: Making, config: Config) -> Settings | None:
     weight = weight_of(making, config.channel, limits)
     channel = channel_of(making, config.channel, limits)
     options = options_of(making, config, codec)
-    if config.run.shards is not None and config.run.on == "loop":
-        problems.add(("run", "shards"), "goes with on = 'processes' or 'ray'; leave it out")
-    if problems or limits is None or channel is None or url is None:
+    on = where_to_run(making, config.run)
+    if problems or limits is None or channel is None or url is None or on is None:
         return None
     # What the socket refuses, it says by the name of its argument.
     making.of_library(
@@ -96,6 +101,8 @@ def _settings(making: Making, config: Config) -> Settings | None:
         own_id=None if channel.rules.id is None else OwnId(channel.rules.id),
         sink=sink,
         run=config.run,
+        on=on,
+        name=config.name,
         read_auth=_reader(making, config) if isinstance(config.auth, dict) else None,
         folder=making.folder,
     )
