@@ -481,7 +481,10 @@ def test_disposing_cancels_and_closes(clock: VirtualClock) -> None:
     assert (sink.closed, source.observers) == (2, [])
 
 
-def test_the_next_subscription_waits_until_it_is_closed(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("turn", [None, 0.1])
+def test_the_next_subscription_waits_until_it_is_closed(
+    clock: VirtualClock, turn: float | None
+) -> None:
     """It may be made at once; what comes meanwhile waits."""
     sink = ScriptedSink()
     sink.closing = lambda: asyncio.sleep(1.5)
@@ -491,7 +494,11 @@ def test_the_next_subscription_waits_until_it_is_closed(clock: VirtualClock) -> 
     clock.advance(0)
     told.subscription.dispose()
     given_up = Told(clock, second)
+    if turn is not None:
+        clock.advance(turn)
     given_up.subscription.dispose()  # before it had the sink
+    if turn is not None:
+        clock.advance(turn)
     told = Told(clock, third)
     source.on_next("a")
     clock.advance(1)
