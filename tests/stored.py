@@ -27,7 +27,7 @@ async def _of_nats(url: str, stream: str) -> list[Entry]:
         found: list[Entry] = []
         reader: Any = await context.subscribe(f"{stream}.>", stream=stream, ordered_consumer=True)
         while len(found) < state.messages:
-            message = await reader.next_msg(timeout=10)
+            message = await reader.next_msg(timeout=60)
             id = (message.headers or {}).get("Nats-Msg-Id", "")
             found.append((id, message.subject.removeprefix(f"{stream}."), message.data))
         return found
@@ -40,8 +40,8 @@ async def _of_redis(url: str, stream: str) -> list[Entry]:
 
     found: list[Entry] = []
     after = "-"
-    async with Redis.from_url(url) as client:
-        while page := await client.xrange(stream, after, count=10_000):
+    async with Redis.from_url(url, socket_timeout=60) as client:
+        while page := await client.xrange(stream, after, count=1000):
             after = f"({page[-1][0].decode()}"
             found += [(one[b"id"].decode(), one[b"key"].decode(), one[b"data"]) for _, one in page]
     return found

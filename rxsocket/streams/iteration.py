@@ -134,7 +134,7 @@ class ReadGate:
         if consumer not in self._pausing:
             return
         del self._pausing[consumer]
-        if not self._pausing:
+        if not self._pausing and self._links:  # the socket may have ended with messages waiting
             self.resumed_at = self._loop.event_loop.time()
             self._check_if_needed()
             # The newest first: the old one may fill the consumer again before a next one was read.

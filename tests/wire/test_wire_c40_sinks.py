@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from rxsocket.sinks import (
 from rxsocket.testing import accept, server
 
 from .secret_surfaces import Canary, Surfaces
+from .wire_helpers import CLOSE, Peer, frame, raw
 
 pytestmark = [pytest.mark.only("websockets"), needs_brokers]
 STREAM = "trades"
@@ -170,6 +172,25 @@ def test_a_socket_on_another_loop_is_paused() -> None:
 
     asyncio.run(main())
     assert (sink.most <= 4, sink.closed) == (True, 1)
+
+
+@pytest.mark.slow  # the socket has let go of its loop a second after its end
+def test_a_socket_that_ends_while_it_is_paused(caplog: pytest.LogCaptureFixture) -> None:
+    """What was read together with the end is stored after it; there is nothing to resume then."""
+
+    def play(peer: Peer) -> None:
+        texts = b"".join(frame(letter) for letter in (b"a", b"b", b"c"))
+        peer.send(peer.answer + texts + frame(struct.pack("!H", 1000), CLOSE))
+        peer.drain()
+
+    async def main() -> list[Any]:
+        sink = ScriptedSink(seconds=1.5)
+        storing = into(sink, id=str, in_flight=1, high_water=2)
+        with raw(play) as serving:
+            return await stored(Socket(serving.url).messages, storing)
+
+    assert [type(one) for one in asyncio.run(main())] == [Stored] * 3
+    assert [entry for entry in caplog.records if entry.levelname == "ERROR"] == []
 
 
 def test_ids_and_keys_of_any_letters(broker: Broker) -> None:
