@@ -64,6 +64,7 @@ class Admission:
 
     Attributes:
         limits: What the server allows.
+        on_learnt: What is called with what the answers teach.
     """
 
     def __init__(
@@ -78,9 +79,10 @@ class Admission:
         self.limits = limits
         self._said = _least(limits.connections, limits.connections_per_credential)
         self._loop = loop
-        self._on_learnt = on_learnt
+        self.on_learnt = on_learnt
         self._wall_time = wall_time
         self._window = DialWindow(limits.connect_rate)
+        self._shard = shard
         self._learning = DialLearning(limits.connect_rate, shard)
         self._lost: list[_Waiting] = []
         self._renewing: list[_Waiting] = []
@@ -91,6 +93,25 @@ class Admission:
         self._recent: deque[Dial] = deque()
         self._open = 0
         self._timer: asyncio.TimerHandle | None = None
+
+    def on_loop(self, loop: asyncio.AbstractEventLoop) -> Admission:
+        """The same for sockets on a loop: a server does not know of ours, and counts on.
+
+        Args:
+            loop: The loop; what still waits on another one is given up there.
+        """
+        if loop is self._loop:
+            return self
+        made = Admission(
+            self.limits,
+            loop,
+            shard=self._shard,
+            on_learnt=self.on_learnt,
+            wall_time=self._wall_time,
+        )
+        self._window.give_up(loop.time())
+        made._window, made._learning, made._recent = self._window, self._learning, self._recent
+        return made
 
     def of(self, socket: Hashable) -> Admit:
         """What a socket asks before each dial, as ``Endpoint.admission``."""
@@ -262,8 +283,8 @@ class Admission:
             open=self._open - self._window.unanswered - dial.is_answered,
         )
         for event in self._learning.refused(refusal, now, at):
-            if self._on_learnt is not None:
-                self._on_learnt(event)
+            if self.on_learnt is not None:
+                self.on_learnt(event)
         self._go_on()
 
     def _now(self) -> float:

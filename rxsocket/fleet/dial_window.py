@@ -94,6 +94,12 @@ class DialWindow:
         if self._count:
             heapq.heappush(self._free_at, now + self._window)
 
+    def give_up(self, now: float) -> None:
+        """No answer comes any more to those that are under way."""
+        for _ in range(self._unanswered):
+            dial = Dial(now)
+            self.answered(dial, now, given_up=True)
+
     def next_at(self, now: float) -> float:
         """When a dial may begin: now, later, or infinity, as answers have to come first."""
         if not self._count:

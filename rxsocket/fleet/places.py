@@ -17,6 +17,7 @@ from typing import Any
 
 from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.credential_relay import CredentialRelay
+from rxsocket.fleet.events import Capped, Throttled
 from rxsocket.fleet.orders import Learnt, Report
 from rxsocket.fleet.plan import Place
 from rxsocket.fleet.remote import RemoteShard
@@ -40,6 +41,7 @@ class Run:
         began: Called once, maybe at once, with what shards of an earlier driver have.
         source_failed: Called with what went wrong with the source of the credential.
         end: Called with why the fleet cannot go on.
+        admissions: Those of earlier starts, by egress: a server counts on.
     """
 
     loop: SocketLoop
@@ -51,16 +53,23 @@ class Run:
     began: Callable[[Mapping[str, Told]], None]
     source_failed: Callable[[Exception], None]
     end: Callable[[Exception], None]
+    admissions: dict[str, Admission]
 
     def admission(self, place: Place) -> Admission:
         """Says when the sockets of the egress of a place may dial, if the fleet does that."""
-        return Admission(
-            self.settings.limits,
-            self.loop.event_loop,
-            shard=place.name,
-            on_learnt=lambda event: self.report(place.name, Learnt(event)),
-            wall_time=self.loop.wall_time,
-        )
+        loop, before = self.loop.event_loop, self.admissions.get(place.egress)
+        if before is None:
+            made = Admission(
+                self.settings.limits, loop, shard=place.name, wall_time=self.loop.wall_time
+            )
+        else:
+            made = before.on_loop(loop)
+        made.on_learnt = partial(self._on_learnt, place.name)
+        self.admissions[place.egress] = made
+        return made
+
+    def _on_learnt(self, place: str, event: Throttled | Capped) -> None:
+        self.report(place, Learnt(event))
 
     def relay(self, push: Callable[[Any], None]) -> CredentialRelay:
         """Gives credentials to shards elsewhere."""
@@ -135,6 +144,7 @@ class _LoopShards(Shards):
             run.loop,
             partial(run.report, name),
             partial(run.deliver, name),
+            run.admission(Place(name)),
         )
         self.named = {name: self._shard}
         run.began({})

@@ -19,6 +19,7 @@ from reactivex import abc
 from rxsocket.auth.outcomes import AuthChange, Stored
 from rxsocket.errors import NotConnected
 from rxsocket.events import Problem
+from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.channel import FleetChannel, MessagePath
 from rxsocket.fleet.controller import Controller
 from rxsocket.fleet.orders import (
@@ -100,6 +101,7 @@ class FleetEngine:
         self._planning = planning
         self._references = RefCount(loop, self._start, self._stop)
         self._run: Shards | None = None
+        self._admissions: dict[str, Admission] = {}
         self._closing: set[Receipt[None]] = set()
         self._following_auth: abc.DisposableBase | None = None
         self._changes: dict[int, tuple[Receipt[AuthChange], list[AuthChange]]] = {}
@@ -249,6 +251,7 @@ class FleetEngine:
                 began=partial(self._on_began, controller),
                 source_failed=partial(publisher.source_failed, "auth"),
                 end=self._end,
+                admissions=self._admissions,
             )
         )
         self._shards = self._run.named

@@ -275,6 +275,26 @@ def test_what_a_connection_takes_is_learnt(
     assert len(it.venue.over()) == before and it.venue.has_exactly(names(60))
 
 
+def test_a_fleet_that_starts_afresh_counts_on(clock: VirtualClock, company: MakeFleet) -> None:
+    """A server does not know that it is another start."""
+    it = company(
+        caps=Caps(connects="2/10s", channels=10),
+        limits=Limits(batch=10, channels=10, connects="2/10s"),
+        latency=0.05,
+        watch=False,
+    )
+    it.fleet.want(names(20))
+    for _ in range(3):
+        leaving = it.fleet.messages.subscribe()
+        clock.advance(1.0)
+        leaving.dispose()
+        clock.advance(1.0)
+    assert len(it.venue.handshakes) == 2 and it.venue.over() == []
+    it.fleet.messages.subscribe()
+    clock.advance(15.0)
+    assert it.fleet.stats.live == 20 and it.venue.over() == []
+
+
 def test_what_answers_teach_is_said(clock: VirtualClock, company: MakeFleet) -> None:
     """By ``explain()``, with what follows."""
     it = company(

@@ -262,6 +262,18 @@ def test_what_was_given_up_on_its_way_counts_as_seen(stage: partial[Stage]) -> N
     it.admission.forget("b")
 
 
+def test_another_loop_goes_on_where_the_first_one_was(stage: partial[Stage]) -> None:
+    """With what counts, and what was learnt; what was under way there is as if just seen."""
+    it = stage(connects="2/10s")
+    it.ask("a", "b")
+    it.refused("a")
+    assert it.admission.on_loop(it.clock) is it.admission
+    with virtual_clock() as other:
+        made = it.admission.on_loop(other)
+        assert made is not it.admission and "learnt: dials at" in made.explain()
+        assert made.next_in == pytest.approx(10.01)
+
+
 WISHES = st.lists(
     st.tuples(
         st.floats(0.0, 5.0),  # how long nobody wants to
