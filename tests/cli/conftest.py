@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
+from venue import Caps, VenueServer
 
 from rxsocket.cli import main
 
@@ -54,3 +55,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     yield command
     logger.handlers[:] = handlers
+
+
+@pytest.fixture
+def venue() -> Iterator[VenueServer]:
+    with VenueServer(Caps(channels=5, connects="20/s", slack=0.5)) as server:
+        server.feed(rate=20.0, tick=0.02)
+        yield server
