@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, quote_plus, unquote, unquote_plus, urljoin
 from rxsocket.texts import LONGEST, printable
 from rxsocket.validation import one_line
 
+_needs_no_encoding = re.compile("[A-Za-z0-9*._-]*").fullmatch
 _UNPRINTABLE = re.compile("[\\x00-\\x20\\x7f]")
 _MEANT = {"http": "ws", "https": "wss"}
 _UNIX = ("unix:", "ws+unix:")
@@ -251,6 +252,8 @@ def _name(pair: str) -> str:
 
 
 def _encode(text: str) -> str:
+    if _needs_no_encoding(text):  # as most names and tokens
+        return text
     # quote_plus leaves "~" alone, the WHATWG encode set does not; "*" is the other way round.
     return quote_plus(text, safe="*").replace("~", "%7E")
 

@@ -14,8 +14,9 @@ from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 MAX_HEAD = 2**16
 MAX_BODY = 2**10
 _STATUS_LINE = re.compile(r"HTTP/1\.(\d) ([1-9]\d\d)(?: .*)?")
-_LINE_END = re.compile("\r?\n")  # some servers leave the CR out (RFC 9112, section 2.2)
-_HEAD_END = re.compile(b"\r?\n\r?\n")
+# Some servers leave the CR out (RFC 9112, section 2.2). The pattern begins with what a search can
+# jump to: with an optional CR in front it takes ten times as long.
+_HEAD_END = re.compile(b"\n\r?\n")
 
 
 class Redirect(Exception):
@@ -119,13 +120,14 @@ class AnswerReader:
             if not data.startswith(b"HTTP/1."[: len(data)]):
                 raise invalid_answer("not HTTP")
             end = _HEAD_END.search(data)
-            if (len(data) if end is None else end.start()) > MAX_HEAD:
+            head = data if end is None else data[: end.start()].removesuffix(b"\r")
+            if len(head) > MAX_HEAD:
                 raise invalid_answer("its headers are too large")
             if end is None:
                 self._data = data
                 return None
             rest = data[end.end() :]
-            answer = parse_answer(data[: end.start()], rest)
+            answer = parse_answer(head, rest)
             if answer.status >= 200 or answer.status == 101:
                 return answer
             data = rest
@@ -137,7 +139,7 @@ def parse_answer(head: bytes, rest: bytes = b"") -> Answer:
     Raises:
         HandshakeInvalid: If it has no valid status line.
     """
-    lines = _LINE_END.split(head.decode("latin-1"))
+    lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     status_line = _STATUS_LINE.fullmatch(lines[0])
     if status_line is None:
         raise invalid_answer("its status line")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -47,6 +48,7 @@ Translate: TypeAlias = Callable[[Exception], Exception | None]
 
 MAX_REDIRECTS = 10
 _ASCII = "".join(map(chr, range(33, 127)))
+_is_uri = re.compile("[!-~]*").fullmatch
 
 
 def from_handshake(
@@ -244,8 +246,13 @@ def to_uri(url: str) -> WebSocketURI:
     """
     parts = urlsplit(split_unix(url)[1])
     host = parts.hostname or ""
-    host = host.replace("%25", "%", 1) if ":" in host else host.encode("idna").decode()
-    path, query = (quote(part, safe=_ASCII) for part in (parts.path, parts.query))
+    path, query = parts.path, parts.query
+    if not _is_uri(url):
+        path, query = quote(path, safe=_ASCII), quote(query, safe=_ASCII)
+    if ":" in host:
+        host = host.replace("%25", "%", 1)
+    elif not host.isascii():
+        host = host.encode("idna").decode()
     secure = parts.scheme == "wss"
     return WebSocketURI(secure, host, parts.port or (443 if secure else 80), path, query)
 
