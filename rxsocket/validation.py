@@ -83,6 +83,8 @@ def one_line(name: str, text: str) -> str:
     Raises:
         ValueError: If it holds one of them.
     """
+    if text.isprintable():  # so most are
+        return text
     for character, label in _UNSAFE.items():
         if character in text:
             raise ValueError(

@@ -24,6 +24,7 @@ from rxsocket.validation import (
     header_name,
     header_value,
     is_async,
+    is_list,
     is_mapping,
     subprotocol_name,
     takes_also,
@@ -100,27 +101,35 @@ class Carried:
         greeting: FirstMessage | None = None,
         certificate: ClientCertificate | None = None,
     ) -> None:
-        object.__setattr__(self, "fixed", ())  # what shows the frame of an error below needs it
-        checked = {
-            "query": _pairs("query", query, _parameter, _parameter),
-            "headers": _pairs("headers", headers, header_name, header_value),
-            "cookies": _pairs("cookies", cookies, cookie_name, cookie_value),
-            "subprotocols": _names("subprotocols", subprotocols),
-            "fixed": _names("fixed", fixed),
-            "greeting": greeting,
-            "certificate": certificate,
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)  # frozen from here on
+        put = object.__setattr__  # it is frozen
+        put(self, "fixed", ())  # what shows the frame of an error below needs it
+        if query != ():
+            query = _pairs("query", query, _parameter, _parameter)
+        if headers != ():
+            headers = _pairs("headers", headers, header_name, header_value)
+        if cookies != ():
+            cookies = _pairs("cookies", cookies, cookie_name, cookie_value)
+        if subprotocols != ():
+            subprotocols = _names("subprotocols", subprotocols)
+        put(self, "query", query)
+        put(self, "headers", headers)
+        put(self, "cookies", cookies)
+        put(self, "subprotocols", subprotocols)
+        if fixed != ():
+            put(self, "fixed", _names("fixed", fixed))
+        put(self, "greeting", greeting)
+        put(self, "certificate", certificate)
 
     @property
     def places(self) -> str:
         """Where it goes, in words and without a value."""
-        parts = [
-            *_named("as the query parameter", self.query),
-            *_named("in the header", self.headers),
-            *_named("in the cookie", self.cookies),
-        ]
+        named = (
+            ("as the query parameter", self.query),
+            ("in the header", self.headers),
+            ("in the cookie", self.cookies),
+        )
+        found = [f"{place} {name!r}" for place, pairs in named for name, _ in pairs]
+        parts = list(dict.fromkeys(found))
         if self.subprotocols:
             parts.append("as a subprotocol")
         if self.greeting is not None:
@@ -155,10 +164,6 @@ class Carried:
         )
 
 
-def _named(place: str, pairs: tuple[tuple[str, str], ...]) -> Iterable[str]:
-    return dict.fromkeys(f"{place} {name!r}" for name, _ in pairs)
-
-
 _PLACES = {"query": "query parameter", "headers": "header", "cookies": "cookie"}
 
 
@@ -179,20 +184,19 @@ def _no_conflict(
 def _pairs(
     place: str, given: Pairs, check_name: _Checks, check_value: _Checks
 ) -> tuple[tuple[str, str], ...]:
-    if given == ():
-        return ()
-    pairs: Any = given.items() if is_mapping(given) else given
+    pairs: Any = given.items() if not is_list(given) and is_mapping(given) else given
     if isinstance(pairs, str):
         raise TypeError(f"Carried({place}): pass a mapping or pairs of name and value, not str")
+    argument = f"Carried({place})"
     return tuple(
-        (check_name(f"Carried({place})", name), check_value(f"Carried({place}[{name!r}])", value))
-        for name, value in pairs
+        [
+            (check_name(argument, name), check_value(f"Carried({place}[{name!r}])", value))
+            for name, value in pairs
+        ]
     )
 
 
 def _names(place: str, given: Iterable[str]) -> tuple[str, ...]:
-    if given == ():
-        return ()
     if isinstance(given, str):
         raise TypeError(f"Carried({place}): pass a list of names, not str")
     return tuple(subprotocol_name(f"Carried({place})", name) for name in given)

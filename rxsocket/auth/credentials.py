@@ -293,8 +293,8 @@ def same_identity(old: Credential, new: Credential, identity: Identity | None = 
     """
     if not (old.known and new.known):
         return False
-    before, after = (_identity_of(credential, identity) for credential in (old, new))
-    return before is not None and before == after
+    before = _identity_of(old, identity)
+    return before is not None and before == _identity_of(new, identity)
 
 
 def jwt_claims(text: str) -> Mapping[str, Any] | None:
