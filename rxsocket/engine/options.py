@@ -431,7 +431,7 @@ class SocketOptions:
         return options if tls is None else replace(options, ssl=tls)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class _Redirected:
     """Makes the request for where a redirect leads to."""
 

@@ -40,9 +40,13 @@ async def at_once() -> None:
     """Wait for nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Options:
-    """Connection options, with the names and the meaning that ``websockets`` gives them."""
+    """Connection options, with the names and the meaning that ``websockets`` gives them.
+
+    Nobody changes them. They are not declared to be frozen: making them would take more than twice
+    as long, and each socket has some.
+    """
 
     additional_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
@@ -57,9 +61,9 @@ class Options:
     local_address: tuple[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
-    """What to dial.
+    """What to dial. Nobody changes it; it is not declared to be frozen, as each attempt has one.
 
     Attributes:
         url: The whole address, the credential's query parameters included. A secret. It begins with
