@@ -78,6 +78,7 @@ class Publisher:
     def __init__(self, loop: SocketLoop, connect: Connect, label: str, hooks: Hooks) -> None:
         report = self.report  # one for all of them
         self._loop = loop
+        self._connect = connect
         self._hooks = hooks
         self._report = report
         self.read_gate = gate = ReadGate(loop, self)
@@ -87,13 +88,12 @@ class Publisher:
         self.events: Hub[Event] = ReplayHub(
             "events", loop, report, self.take_held_events, connect, gate
         )
-        self.batches: Hub[list[Any]] = ReplayHub(
-            "batches", loop, report, self.messages.take_held_batch, connect, gate
-        )
-        self.opens: Hub[Opened] = Hub("opens", loop, report, connect, gate)
-        self.closes: Hub[Closed] = Hub("closes", loop, report, connect, gate)
-        self.sessions: Hub[Session[Any]] = Hub("sessions", loop, report, connect, gate)
-        self.errors: Hub[Problem] = Hub("errors", loop, report)
+        self.opens: Hub[Opened] = self._hub("opens")
+        # Most sockets have no use for these: they are made when they are first asked for.
+        self._batches: Hub[list[Any]] | None = None
+        self._closes: Hub[Closed] | None = None
+        self._sessions: Hub[Session[Any]] | None = None
+        self._errors: Hub[Problem] | None = None
         self.state: ValueHub[State] = ValueHub("state", loop, report, State.IDLE)
         self.latency: ValueHub[float | None] = ValueHub("latency", loop, report, None)
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
@@ -111,6 +111,37 @@ class Publisher:
         self._epoch = 0
         self._session: SessionHub[Any] | None = None
         self._reports: tuple[tuple[ObserverFailed, Context], ...] = ()
+
+    @property
+    def batches(self) -> Hub[list[Any]]:
+        with self._loop.lock:  # any thread may ask first
+            if self._batches is None:
+                earlier, connect = self.messages.take_held_batch, self._connect
+                self._batches = ReplayHub(
+                    "batches", self._loop, self._report, earlier, connect, self.read_gate
+                )
+            return self._batches
+
+    @property
+    def closes(self) -> Hub[Closed]:
+        with self._loop.lock:
+            self._closes = self._closes or self._hub("closes")
+            return self._closes
+
+    @property
+    def sessions(self) -> Hub[Session[Any]]:
+        with self._loop.lock:
+            self._sessions = self._sessions or self._hub("sessions")
+            return self._sessions
+
+    @property
+    def errors(self) -> Hub[Problem]:
+        with self._loop.lock:
+            self._errors = self._errors or Hub("errors", self._loop, self._report)
+            return self._errors
+
+    def _hub(self, name: str) -> Hub[Any]:
+        return Hub(name, self._loop, self._report, self._connect, self.read_gate)
 
     def publish(self, event: Event, context: Context | None = None) -> None:
         """Let an event be known: first the state it leads to, then the event.
@@ -139,10 +170,11 @@ class Publisher:
                 case Opened():
                     self._open(event)
                 case Closed():
-                    self.closes.emit(event)
+                    if self._closes is not None:
+                        self._closes.emit(event)
                     self._close(event)
-                case _ if isinstance(event, Problem):
-                    self.errors.emit(event)
+                case _ if self._errors is not None and isinstance(event, Problem):
+                    self._errors.emit(event)
                 case _:
                     pass
             self.changes.on_event(event)
@@ -182,9 +214,9 @@ class Publisher:
             if self._hooks.after_receive:
                 batch, came = self._intercept(batch, batch if came is None else came)
             messages = iter(batch) if self.before is None else map(self._look_at, batch)
-            if batch and self.batches.observed:
+            if batch and self._batches is not None and self._batches.observed:
                 messages = iter(list(messages))
-                self.batches.emit(batch.copy())
+                self._batches.emit(batch.copy())
                 loop.run_pending()
             sources, more = None if came is None else iter(came), True
             while more and self.delivering_epoch == epoch:
@@ -275,12 +307,12 @@ class Publisher:
         with self._loop.turn():
             self._stop_detector()
             self.messages.drop_held()
-            for connecting in (self.events, self.opens, self.closes, self.sessions):
-                connecting.end(error)
-            self.messages.end(error)
-            self.batches.end(error)
+            connecting = (self.events, self.opens, self._closes, self._sessions)
+            for hub in (*connecting, self.messages, self._batches):
+                if hub is not None:
+                    hub.end(error)
             self._publish_reports()  # while errors is still there
-            for looking in (self.errors, self.state, self.latency, self.auth, self.cursor):
+            for looking in (self._errors, self.state, self.latency, self.auth, self.cursor):
                 if looking is not None:
                     looking.end()
 
@@ -315,18 +347,18 @@ class Publisher:
         self._epoch = self.delivering_epoch = event.epoch
         if self._slow_consumers is not None:
             self._slow_consumers.abandon_burst()
-        if not self.sessions.observed:  # else a session holds by itself
-            payloads = (self.events, self.messages, self.batches)
-            if not any(hub.audience_size for hub in payloads):
-                self.messages.start_holding()
+        if self._sessions is None or not self._sessions.observed:
+            payloads = (self.events, self.messages, self._batches)
+            if not any(hub.audience_size for hub in payloads if hub is not None):
+                self.messages.start_holding()  # a session holds by itself
         else:
             self._session = SessionHub(
                 event.epoch, self._loop, self._report, self.publish_dropped, self.read_gate
             )
             self._session.start_holding()
         self.opens.emit(event)
-        if self._session is not None:
-            self.sessions.emit(Session(self._session))
+        if self._session is not None and self._sessions is not None:
+            self._sessions.emit(Session(self._session))
 
     def _close(self, event: Closed) -> None:
         if event.epoch == self.delivering_epoch:
@@ -336,8 +368,8 @@ class Publisher:
             session.end()
         if event.cause in (Cause.AUTH_CHANGED, Cause.LOGGED_OUT):
             self.messages.drop_held("the credential changed before anybody subscribed")  # C5, C14
-        if is_problem(event):
-            self.errors.emit(event)
+        if self._errors is not None and is_problem(event):
+            self._errors.emit(event)
 
     def _stop_detector(self) -> None:
         if self._slow_consumers is not None:
@@ -350,7 +382,7 @@ class Publisher:
     @property
     def observer_count(self) -> int:
         """How many observers get messages; what only looks is none."""
-        hubs = (self.messages, self.batches, self.events, self.sessions, self._session)
+        hubs = (self.messages, self._batches, self.events, self._sessions, self._session)
         return sum(0 if hub is None else hub.audience_size for hub in hubs)
 
     def on_paused(self, consumer: Consumer, seconds: float) -> None:
