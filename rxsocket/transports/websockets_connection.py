@@ -14,10 +14,10 @@ What this stands on, all of it here:
 
 - A subclass of ``ClientConnection`` that overrides ``handshake``, ``process_event``,
   ``data_received``, ``eof_received``, ``connection_made``, ``connection_lost``, ``send_data`` and
-  ``resume_writing``; its ``response``, ``response_rcvd``, ``paused`` and ``drain``; and of its
-  ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``writes``,
-  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent``,
-  ``close_rcvd_then_sent`` and ``max_message_size`` (``max_size`` in older versions).
+  ``resume_writing``; its ``request``, ``response``, ``response_rcvd``, ``paused`` and ``drain``;
+  and of its ``protocol``: ``state``, ``send_text``, ``send_binary``, ``data_to_send``, ``writes``,
+  ``send_close``, ``fail``, ``close_rcvd``, ``close_sent``, ``close_rcvd_then_sent`` and
+  ``max_message_size`` (``max_size`` in older versions).
 - For the frame reader only, which is left out if they are not there (see
   :func:`can_read_frames`): that bytes come through ``data_received``, and ``parser_exc`` of the
   protocol.
@@ -122,6 +122,11 @@ class WebSocketsConnection(ClientConnection):
                 raise
         if self._refusal is not None:
             raise self._refusal
+        # Nobody asks for headers any more, which are a good part of the objects of a connection;
+        # those of the request hold the credential.
+        self.request = None
+        if self.response is not None:
+            self.response.headers.clear()
 
     def start(self, observer: abc.ObserverBase[Signal]) -> None:
         """Announce the link, then what came with the handshake's answer, then what comes."""
