@@ -17,7 +17,6 @@ import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from ssl import create_default_context
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -29,6 +28,7 @@ from rxsocket.explain.causes import certificate_refusal, mention_certificate
 from rxsocket.runtime.direct import DirectObservable
 from rxsocket.transports.answers import Redirect, unanswered
 from rxsocket.transports.base import Request, Signal
+from rxsocket.transports.default_tls import default_context
 from rxsocket.transports.proxies import (
     Proxy,
     connect_socks,
@@ -202,7 +202,7 @@ async def open_transport(
         OSError: If the server or the proxy cannot be reached.
         HandshakeError: If the proxy will not.
     """
-    context = request.options.ssl or create_default_context() if uri.secure else None
+    context = request.options.ssl or default_context() if uri.secure else None
     name = None if context is None else server_name(uri.host)
     if proxy is None or is_socks(proxy):
         path, local = split_unix(request.url)[0], request.options.local_address

@@ -21,6 +21,7 @@ from websockets.uri import WebSocketURI
 
 from rxsocket.errors import HandshakeInvalid, HandshakeRefused
 from rxsocket.transports.answers import Answer, AnswerReader
+from rxsocket.transports.default_tls import default_context
 from rxsocket.transports.tcp import (
     AddressInfo,
     LocalAddress,
@@ -230,7 +231,7 @@ async def open_tunnel(
     if user_agent is not None:
         lines.append(f"User-Agent: {user_agent}")
     tunnel = _Tunnel("\r\n".join((*lines, "\r\n")).encode())
-    context = ssl.create_default_context() if proxy.scheme == "https" else None
+    context = default_context() if proxy.scheme == "https" else None
     name = None if context is None else server_name(proxy.host)
     tcp = await open_tcp(proxy.host, proxy.port, local)
     try:
