@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any, Literal, TypeAlias, cast
 
@@ -28,9 +29,8 @@ def transport_for(given: Any) -> Transport:
         return cast(Transport, function("transport", given))
     if given not in _PLACES:
         raise ValueError(f"transport: pass 'websockets', 'picows' or a function, not {given!r}")
-    module, name = _PLACES[given]
     try:
-        return cast(Transport, getattr(import_module(module), name))
+        return _imported(*_PLACES[given])
     except ModuleNotFoundError as error:
         if given != "picows":
             raise
@@ -38,6 +38,11 @@ def transport_for(given: Any) -> Transport:
     raise ModuleNotFoundError(
         f"transport: 'picows' needs {missing}; run pip install 'rxsocket[fast]'", name=missing
     )
+
+
+@cache
+def _imported(module: str, name: str) -> Transport:
+    return cast(Transport, getattr(import_module(module), name))
 
 
 def compression_for(given: object, compression: Any) -> Any:
