@@ -104,6 +104,7 @@ class Connection(abc.ObserverBase[Signal]):
         on_early_message: Callable[[Any], None] | None = None,
         reason: str = "",
     ) -> None:
+        # Less than 30 attributes: with more, CPython gives each instance a dict of its own.
         self.epoch = epoch
         self.cause = cause
         self.attempt = attempt
@@ -117,16 +118,12 @@ class Connection(abc.ObserverBase[Signal]):
         self.is_closed = False
         self._engine = engine
         self._loop = engine.loop
-        self._options = engine.options
-        self._publisher = engine.publisher
-        self._run_state = engine.run_state
-        self._outbox = engine.outbox
         self._owner = owner
         self._on_link = on_link
         self._on_early_message = on_early_message
         self.reason = reason
-        self._codec = engine.options.codec
-        self._decode = decoding(self._codec, engine.publisher) if self._codec else None
+        codec = engine.options.codec
+        self._decode = None if codec is None else decoding(codec, engine.publisher)
         self._request: Request | None = None
         self._resolving: abc.DisposableBase | None = None
         self._transport: abc.DisposableBase | None = None
@@ -146,7 +143,7 @@ class Connection(abc.ObserverBase[Signal]):
             return
         self._request, self.sent_as = request, request.credential
         try:
-            signals = self._options.transport(request)
+            signals = self._engine.options.transport(request)
             if not isinstance(signals, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
                 kind = type(signals).__name__
                 raise TypeError(f"transport(request): return an Observable of signals, not {kind}")
@@ -173,8 +170,8 @@ class Connection(abc.ObserverBase[Signal]):
         self.opened_at = self._loop.event_loop.time()
         with self._loop.turn():
             self._first_filter = self._filtered if self._filters else None
-            self._outbox.open(link, self.epoch)
-            self._publisher.read_gate.add_link(link, self._watch(link))
+            self._engine.outbox.open(link, self.epoch)
+            self._engine.publisher.read_gate.add_link(link, self._watch(link))
             request, self._request = self._request, None
             self._owner.on_event(
                 self,
@@ -222,17 +219,17 @@ class Connection(abc.ObserverBase[Signal]):
             return
         self.is_closed = True
         if self.opened_at is not None:
-            self._outbox.flush()
+            self._engine.outbox.flush()
         self._stop()
         if self.link is not None:
-            self._run_state.closing.add(self.link, code, reason)
+            self._engine.run_state.closing.add(self.link, code, reason)
         event: EpochEnd
         if self.opened_at is None:
             event = Aborted(epoch=self.epoch, cause=cause, at=self._loop.wall_time())
         else:
             event = self._closed(reason=reason, sent=code, cause=cause)
         self._settle(event)
-        self._publisher.publish(event)
+        self._engine.publisher.publish(event)
         self._dispose_transport()
 
     def fail_dial(self, error: Exception) -> None:
@@ -242,7 +239,7 @@ class Connection(abc.ObserverBase[Signal]):
         with self._loop.turn():
             ended = self._did_not_open(error, End(error=error))
             if self.link is not None:
-                self._run_state.closing.add(self.link)
+                self._engine.run_state.closing.add(self.link)
             self._end(ended)
 
     def fail_open(self, cause: Cause, reason: str) -> None:
@@ -261,7 +258,7 @@ class Connection(abc.ObserverBase[Signal]):
                 return
             verdict = self._owner.judge(self, End(code=1006, reason=reason), self.is_stable).verdict
             ended = self._closed(reason=reason, sent=TIMEOUT, cause=cause, verdict=verdict)
-            self._run_state.closing.add(link, TIMEOUT, reason)
+            self._engine.run_state.closing.add(link, TIMEOUT, reason)
             self._end(ended)
 
     def matches(self, predicate: Predicate, message: Any) -> bool:
@@ -275,14 +272,15 @@ class Connection(abc.ObserverBase[Signal]):
     def report(self, function: Callable[..., Any], error: BaseException) -> None:
         """A function of the user's raised: report it, as that of an observer (C23)."""
         name = getattr(function, "__qualname__", type(function).__name__)
-        self._publisher.report(name, "messages", error, detached=False)
+        self._engine.publisher.report(name, "messages", error, detached=False)
 
     def decoded(self, message: str | bytes) -> Any:
         """What observers would get; the message itself if it does not decode."""
-        if self._codec is None:
+        codec = self._engine.options.codec
+        if codec is None:
             return message
         try:
-            return self._codec.decode(message)
+            return codec.decode(message)
         except BaseException as error:  # reported when it is delivered
             exit_soon(error)
             return message
@@ -359,27 +357,27 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _on_messages(self, messages: list[str | bytes]) -> None:
         if self._first_filter is None:
-            (self._decode or self._publisher.deliver)(messages)
+            (self._decode or self._engine.publisher.deliver)(messages)
             return
         for message in messages:  # each may open or end it, or remove the filters
             if self.is_closed:
                 return
             if self._first_filter is None or not self._first_filter(message):
-                (self._decode or self._publisher.deliver)([message])
+                (self._decode or self._engine.publisher.deliver)([message])
 
     def _filtered(self, message: str | bytes) -> bool:
         return any(function(message) for function in self._filters)
 
     def _watch(self, link: Link) -> Liveness:
         """From here on, watch whether the connection is any good."""
-        options = self._options
-        self._stability = stability = Stability(options.stable_after, self._loop, self._publisher)
+        options, publisher = self._engine.options, self._engine.publisher
+        self._stability = stability = Stability(options.stable_after, self._loop, publisher)
         self._liveness = liveness = Liveness(
             link,
             self.epoch,
             options,
             self._loop,
-            self._publisher,
+            publisher,
             self._engine.loop_listener,
             self.fail_open,
         )
@@ -415,7 +413,7 @@ class Connection(abc.ObserverBase[Signal]):
         ended = self._closed(
             reason="a message said so", sent=1000, cause=Cause.REFUSED, verdict=verdict
         )
-        self._run_state.closing.add(self.link)
+        self._engine.run_state.closing.add(self.link)
         self._end(ended)
 
     @property
@@ -425,13 +423,13 @@ class Connection(abc.ObserverBase[Signal]):
     # --- its end
 
     def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
-        mask_error(error, self._publisher.history, self.sent_as)
+        mask_error(error, self._engine.publisher.history, self.sent_as)
         judgement = self._owner.judge(self, end, False)
         return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 
     def _lost(self, link: Link, signal: PeerClosed, cause: Cause | None = None) -> None:
-        self._run_state.closing.add_ended(link)
-        reason = self._publisher.history.as_read(signal.reason)
+        self._engine.run_state.closing.add_ended(link)
+        reason = self._engine.publisher.history.as_read(signal.reason)
         end = End(code=signal.sent or signal.code, reason=reason)
         if self.opened_at is None:
             said = f"closed with {signal.code} {reason}".rstrip()
@@ -456,7 +454,7 @@ class Connection(abc.ObserverBase[Signal]):
 
     def _closed(self, **how: Any) -> Closed:
         """From here on the socket is without a connection."""
-        now = self._run_state.closed_at = self._loop.event_loop.time()
+        now = self._engine.run_state.closed_at = self._loop.event_loop.time()
         uptime = now - (self.opened_at or 0.0)
         return Closed(epoch=self.epoch, uptime=uptime, at=self._loop.wall_time(), **how)
 
@@ -476,8 +474,8 @@ class Connection(abc.ObserverBase[Signal]):
         """Let go of what it uses while it lives."""
         if self.link is not None:
             if self.opened_at is not None:
-                self._outbox.close()
-            self._publisher.read_gate.remove_link(self.link)
+                self._engine.outbox.close()
+            self._engine.publisher.read_gate.remove_link(self.link)
         if self._auth_handshake is not None:
             self._auth_handshake.dispose()
         if self._stability is not None:
@@ -492,5 +490,5 @@ class Connection(abc.ObserverBase[Signal]):
             self._transport.dispose()
 
     def _gap(self, opened_at: float) -> float | None:
-        closed_at = self._run_state.closed_at
+        closed_at = self._engine.run_state.closed_at
         return None if closed_at is None else opened_at - closed_at
