@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from reactivex import Observable
@@ -70,7 +71,9 @@ class Endpoint:
             TypeError: If it is none of these.
             ValueError: If an address cannot be used.
         """
-        return url if isinstance(url, Endpoint) else _endpoint(url, "url")
+        if isinstance(url, Endpoint):
+            return url
+        return _written(url) if isinstance(url, str) else _endpoint(url, "url")
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -154,6 +157,12 @@ def address_of(value: Any, argument: str) -> Address:
             "is; give a string such as 'wss://example.com/feed' here"
         )
     return Address.parse(value, argument)
+
+
+@lru_cache(maxsize=64)
+def _written(url: str) -> Endpoint:
+    """The endpoint of a URL; many sockets may have the same."""
+    return Endpoint(address_of(url, "url"))
 
 
 def _endpoint(
