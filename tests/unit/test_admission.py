@@ -283,7 +283,7 @@ WISHES = st.lists(
         st.floats(0.0, 1.0),  # when within that the server counts it
         st.floats(0.0, 30.0),  # how long a connection lives
     ),
-    max_size=25,
+    max_size=15,
 )
 
 

@@ -258,7 +258,7 @@ def test_what_fits_only_when_others_move_moves_them() -> None:
 # --- whatever comes
 
 PLACES = [Place("a", "one"), Place("b", "one"), Place("c", "two")]
-KEYS = st.lists(st.integers(0, 60), max_size=60, unique=True)
+KEYS = st.lists(st.integers(0, 40), max_size=40, unique=True)
 STEPS = st.lists(
     st.tuples(
         KEYS,
@@ -268,7 +268,7 @@ STEPS = st.lists(
             st.builds(SocketId, st.sampled_from("abc"), st.integers(1, 9)), st.integers(1, 9)
         ),
     ),
-    max_size=6,
+    max_size=4,
 )
 
 
