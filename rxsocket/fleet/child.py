@@ -1,4 +1,4 @@
-"""What a process of a fleet runs: one shard, until its parent says so, or is gone (C45).
+"""What a process of a fleet runs: one shard, until its parent says so, or is gone (C43).
 
 ::
 

@@ -1,4 +1,4 @@
-"""What ``on=`` of a fleet takes (C45)."""
+"""What ``on=`` of a fleet takes (C43)."""
 
 from __future__ import annotations
 

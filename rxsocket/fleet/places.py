@@ -1,4 +1,4 @@
-"""Where the shards of a fleet are: what ``on=`` says, and what it makes at each start (C45).
+"""Where the shards of a fleet are: what ``on=`` says, and what it makes at each start (C43).
 
 ::
 

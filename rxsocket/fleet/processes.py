@@ -1,4 +1,4 @@
-"""Shards in processes of this machine: ``on="processes"``, or ``Processes(count)`` (C45).
+"""Shards in processes of this machine: ``on="processes"``, or ``Processes(count)`` (C43).
 
 ::
 
@@ -15,11 +15,14 @@ import os
 import pickle
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.process import BaseProcess, current_process
 from typing import Any
+
+from reactivex import Observable
 
 from rxsocket.fleet.batches import WhenFull, check_when_full
 from rxsocket.fleet.child import CLOSING, main, read_frame, write_frame
@@ -27,13 +30,13 @@ from rxsocket.fleet.host import HostSettings
 from rxsocket.fleet.orders import SetAuth
 from rxsocket.fleet.places import Run, Shards, Where
 from rxsocket.fleet.plan import Place
-from rxsocket.fleet.portable import plain, settings_pickled
+from rxsocket.fleet.portable import function_pickled, plain, settings_pickled
 from rxsocket.fleet.questions import Sealed, Stop
 from rxsocket.fleet.remote import LinkLost, RemoteShard, all_closed
 from rxsocket.fleet.shard import ShardSettings
 from rxsocket.runtime.threads import run_blocking
 from rxsocket.streams.receipts import Receipt
-from rxsocket.validation import whole_number
+from rxsocket.validation import callback, whole_number
 
 _EGRESS = "this machine"
 GUARD = (
@@ -44,7 +47,7 @@ GUARD = (
 
 @dataclass(frozen=True)
 class Processes(Where):
-    """Shards in processes of this machine, as ``on=`` of a fleet (C45).
+    """Shards in processes of this machine, as ``on=`` of a fleet (C43).
 
     They are started anew, not forked, and import the script: what starts the fleet is under
     ``if __name__ == "__main__":``. Functions go there by their names, so they are functions of a
@@ -52,6 +55,8 @@ class Processes(Where):
 
     Args:
         count: How many; left out: one for each processor.
+        pipeline: A function of a module, from the Observable of a shard's messages to one of what
+            comes back: it runs in the shards. What it gives is on ``fleet.messages``.
         when_full: What a shard does when the fleet takes less than comes: ``"pause"`` reading, or
             ``"drop"`` messages, which are counted in a ``Dropped`` on ``errors``.
 
@@ -64,11 +69,14 @@ class Processes(Where):
     """
 
     count: int | None = None
+    pipeline: Callable[[Observable[Any]], Observable[Any]] | None = None
     when_full: WhenFull = "pause"
 
     def __post_init__(self) -> None:
         if self.count is not None:
             whole_number("Processes(count)", self.count)
+        if self.pipeline is not None:
+            callback("Processes(pipeline)", self.pipeline)
         check_when_full("Processes", self.when_full)
 
     @property
@@ -80,10 +88,17 @@ class Processes(Where):
     def check(self, settings: ShardSettings) -> None:
         """Check that its functions can go to another process, and that one may be started."""
         settings_pickled(replace(settings, auth=None), plain, "another process")
+        self.pipeline_pickled()
         if getattr(current_process(), "_inheriting", False):
             raise RuntimeError(
                 f"this is a process of a fleet, and would start another fleet: {GUARD}"
             )
+
+    def pipeline_pickled(self) -> bytes | None:
+        """The pipeline as bytes."""
+        if self.pipeline is None:
+            return None
+        return function_pickled("Processes(pipeline)", self.pipeline, plain, "another process")
 
     def start(self, run: Run) -> Shards:
         """Have the processes started."""
@@ -100,7 +115,7 @@ class _ProcessShards(Shards):
         relay = run.relay(self._push)
         self._following = relay.start()
         settings = settings_pickled(replace(run.settings, auth=None), plain, "another process")
-        admission = run.admission(on.places[0])
+        admission, pipeline = run.admission(on.places[0]), on.pipeline_pickled()
         for place in on.places:
             name = place.name
             link = ProcessLink(
@@ -110,7 +125,8 @@ class _ProcessShards(Shards):
                     auth=relay.kind,
                     lead=relay.lead,
                     when_full=on.when_full,
-                )
+                ),
+                pipeline,
             )
             self._shards[name] = RemoteShard(
                 name,
@@ -148,6 +164,7 @@ class ProcessLink:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._has_begun = False
+        self._starting: asyncio.Future[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -162,22 +179,25 @@ class ProcessLink:
         context = multiprocessing.get_context("spawn")
         name = f"rxsocket {self._settings.name}"
         process = context.Process(target=main, args=(theirs,), name=name, daemon=True)
-        loop = asyncio.get_running_loop()
+        starting = run_blocking(asyncio.get_running_loop(), partial(_start, process, theirs))
+        self._process, self._starting = process, starting
         try:
-            await asyncio.shield(run_blocking(loop, partial(_start, process)))
+            await asyncio.shield(starting)
+            self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=2**20)
         except OSError as error:
             ours.close()
+            self._process = None
             raise LinkLost(f"no process could be started: {error}") from error
-        finally:
-            theirs.close()
-        self._process = process
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=2**20)
+        except BaseException:
+            ours.close()  # whereupon it ends
+            raise
         write_frame(self._writer, pickle.dumps((self._settings, self._pipeline, first), 5))
         return False
 
     async def send(self, items: list[Any], *, is_secret: bool) -> None:
         """Send, unless it is gone."""
-        assert self._writer is not None
+        if self._writer is None:
+            return
         with suppress(OSError):  # receive() says that it is gone
             write_frame(self._writer, pickle.dumps(items, 5))
             await self._writer.drain()
@@ -211,6 +231,7 @@ class ProcessLink:
 
     async def stop(self, stop: Stop) -> None:
         """Have it close its sockets and end."""
+        await self._started()
         if self._process is None:
             return
         await self.send([stop], is_secret=False)
@@ -219,15 +240,22 @@ class ProcessLink:
 
     async def kill(self) -> None:
         """End the process, and wait until it has."""
+        await self._started()
         process, self._process = self._process, None
         if process is not None:
             if process.is_alive():
                 process.kill()
             await run_blocking(asyncio.get_running_loop(), partial(process.join, 5.0))
             process.close()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _started(self) -> None:
+        if self._starting is not None and not self._starting.done():
+            await asyncio.wait((self._starting,))
 
     async def _join(self, seconds: float) -> None:
         process = self._process
@@ -235,5 +263,6 @@ class ProcessLink:
             await run_blocking(asyncio.get_running_loop(), partial(process.join, seconds))
 
 
-def _start(process: BaseProcess) -> None:
-    process.start()
+def _start(process: BaseProcess, theirs: socket.socket) -> None:
+    with theirs:  # which the process has a copy of by then
+        process.start()

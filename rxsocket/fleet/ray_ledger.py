@@ -1,4 +1,4 @@
-"""The actor that knows the plan of a fleet on Ray, and when its sockets may dial (C45).
+"""The actor that knows the plan of a fleet on Ray, and when its sockets may dial (C43).
 
 It outlives the driver and the shards. It keeps nothing on a disk: when it is started again itself,
 the shards give back what they have.

@@ -1,4 +1,4 @@
-"""How the driver of a fleet on Ray reaches its shards and its ledger (C45).
+"""How the driver of a fleet on Ray reaches its shards and its ledger (C43).
 
 ::
 
@@ -78,7 +78,8 @@ class RayCluster:
 
     async def shard(self, name: str, options: dict[str, Any], egress: str | None) -> Any:
         """The actor of a shard; a new one, unless it is there."""
-        return await self._actor(name, ShardActor, options, name, self.ledger, egress)
+        ledger = self._name_of("ledger")
+        return await self._actor(name, ShardActor, options, name, ledger, egress)
 
     async def of_ledger(self, method: str, *arguments: Any) -> Any:
         """Call the ledger."""
@@ -88,12 +89,15 @@ class RayCluster:
         """The fleet was closed: nothing of it is kept."""
         self.ray.kill(self.ledger)
 
+    def _name_of(self, name: str) -> str:
+        return f"rxsocket {self._fleet} {name}"
+
     async def _actor(self, name: str, kind: type, options: dict[str, Any], *arguments: Any) -> Any:
         def make() -> Any:  # which asks the head node
             return (
                 self.ray.remote(kind)
                 .options(
-                    name=f"rxsocket {self._fleet} {name}",
+                    name=self._name_of(name),
                     namespace=self._options.namespace,
                     get_if_exists=True,
                     lifetime="detached" if self._options.is_detached else None,
@@ -149,8 +153,9 @@ class RayLink:
                 )
         await cluster.of_ledger("keep", cluster.term, name, self._settings, first)
         try:
-            self._actor = await cluster.shard(name, self._options, self._egress)
-            answer = await self._call("begin", self._settings, self._pipeline, first, auth)
+            if self._actor is None:  # Ray ends an actor whose first handle is dropped
+                self._actor = await cluster.shard(name, self._options, self._egress)
+            answer = await self._begin(first, auth)
         except cluster.ray.exceptions.RayError as error:
             raise self._lost(error) from None
         self._incarnation, was_there = answer
@@ -158,6 +163,15 @@ class RayLink:
         if not was_there:
             await cluster.of_ledger("begin", cluster.term, name, self._pipeline)
         return bool(was_there)
+
+    async def _begin(self, first: Sealed | None, auth: SetAuth | None) -> tuple[str, bool]:
+        while True:
+            try:
+                answer = await self._call("begin", self._settings, self._pipeline, first, auth)
+            except self._cluster.ray.exceptions.ActorUnavailableError:
+                await asyncio.sleep(0.2)  # Ray starts it again, here or on another node
+            else:
+                return tuple(answer)
 
     async def _attached(self) -> RayCluster:
         try:
@@ -221,6 +235,8 @@ class RayLink:
                 self._cluster.ray.kill(self._actor, no_restart=no_restart)
 
     async def _call(self, method: str, *arguments: Any) -> Any:
+        if self._actor is None:
+            raise LinkLost("its actor died")
         return await getattr(self._actor, method).remote(self._cluster.term, *arguments)
 
     def _lost(self, error: Exception) -> LinkLost:
@@ -229,6 +245,7 @@ class RayLink:
             cause = getattr(error, "cause", error)
             return LinkLost(f"{type(cause).__name__}: {cause}")
         if isinstance(error, errors.ActorDiedError):
+            self._actor = None
             return LinkLost("its actor died")
         if isinstance(error, errors.ActorUnavailableError):
             return LinkLost(f"its actor, or the node that it is on, is away for {AWAY:g} s")

@@ -1,4 +1,4 @@
-"""The actor that is one shard of a fleet on Ray (C45).
+"""The actor that is one shard of a fleet on Ray (C43).
 
 It is made with names alone, as Ray keeps what actors are made with. What it is to have comes by
 calls: from the driver, or, when Ray started the actor again and no driver is there, from the
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from rxsocket.endpoint.admission import Admit, Admitted
@@ -41,16 +42,16 @@ class ShardActor:
 
     Args:
         name: The name of the shard.
-        ledger: The actor that knows the plan.
+        ledger: The name of the actor that knows the plan.
         egress: The address that its sockets come from; left out: its node.
     """
 
-    def __init__(self, name: str, ledger: Any, egress: str | None) -> None:
-        import ray  # an actor is made where it is installed
-
+    def __init__(self, name: str, ledger: str, egress: str | None) -> None:
+        ray: Any = import_module("ray")  # an actor is made where it is installed
         context = ray.get_runtime_context()
         self._name = name
-        self._ledger = ledger
+        # Not a handle of it: Ray keeps such an argument in its object store.
+        self._ledger: Any = ray.get_actor(ledger, context.namespace)
         self._incarnation = secrets.token_hex(4)
         self._node: str = context.get_node_id()
         self._egress = egress or self._node

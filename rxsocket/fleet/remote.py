@@ -1,4 +1,4 @@
-"""A shard elsewhere, as the fleet sees it: orders go out, reports and messages come in (C45).
+"""A shard elsewhere, as the fleet sees it: orders go out, reports and messages come in (C43).
 
 ::
 

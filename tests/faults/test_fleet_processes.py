@@ -1,4 +1,4 @@
-"""C45: shards in processes of this machine, which are killed, and their parent, too."""
+"""C43: shards in processes of this machine, which are killed, and their parent, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from typing import Any
 import psutil
 import pytest
 from deadlines import stretched
-from fleet_places import KEYS, SECRET, FleetWatch, fleet_of, loses_and_finds
+from fleet_places import (
+    KEYS,
+    SECRET,
+    FleetWatch,
+    fails_on_third,
+    fleet_of,
+    lengths,
+    loses_and_finds,
+)
 from reactivex.subject import BehaviorSubject
 from venue import Caps, VenueServer
 
@@ -35,7 +43,7 @@ def processes_of(parent: int) -> list[int]:
 
 
 def test_a_fleet_on_processes_is_one_stream_and_leaves_nothing() -> None:
-    """C45: all channels of both processes, in order; closed, no process is left."""
+    """C43: all channels of both processes, in order; closed, no process is left."""
 
     async def main() -> None:
         with VenueServer(Caps(channels=10)) as venue:
@@ -54,7 +62,7 @@ def test_a_fleet_on_processes_is_one_stream_and_leaves_nothing() -> None:
 
 @pytest.mark.slow
 def test_a_killed_process_is_started_again_and_its_gap_is_told() -> None:
-    """C45: SIGKILL; its channels are lost and restored, the other process goes on."""
+    """C43: SIGKILL; its channels are lost and restored, the other process goes on."""
 
     async def main() -> None:
         with VenueServer(Caps(channels=5)) as venue:
@@ -76,7 +84,7 @@ def test_a_killed_process_is_started_again_and_its_gap_is_told() -> None:
 
 @pytest.mark.slow
 def test_the_credential_comes_from_one_source_and_shows_nowhere() -> None:
-    """C45: one call of ``refreshing()`` for all processes; an Observable is followed by all."""
+    """C43: one call of ``refreshing()`` for all processes; an Observable is followed by all."""
 
     async def main() -> None:
         tokens = refreshing(lambda: {"access_token": SECRET, "expires_in": 3600})
@@ -94,6 +102,30 @@ def test_the_credential_comes_from_one_source_and_shows_nowhere() -> None:
                 assert SECRET not in f"{fleet!r} {fleet.explain()} {watch.events}"
                 await fleet.close()
         assert tokens.calls == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_a_pipeline_runs_in_the_processes_and_one_that_raises_is_reported() -> None:
+    """C43: what it gives comes back; a traceback says where it raised, and it is started again."""
+
+    async def main() -> None:
+        with VenueServer(Caps(channels=10)) as venue:
+            venue.feed(20)
+            fleet = fleet_of(venue.url, limits=None, on=Processes(1, pipeline=lengths))
+            watch = FleetWatch(fleet)
+            await watch.until(lambda: len(watch.values) >= 20)
+            assert all(isinstance(value, int) for value in watch.values)
+            await fleet.close()
+            fleet = fleet_of(venue.url, limits=None, on=Processes(1, pipeline=fails_on_third))
+            watch = FleetWatch(fleet)
+            await watch.until(lambda: bool(watch.of(ShardFailed)))
+            failed = watch.of(ShardFailed)[0]
+            assert failed.restarts
+            assert "the third message is too much" in str(failed.error)
+            assert "_raise_on_third" in str(failed.error)
+            await fleet.close()
 
     asyncio.run(main())
 
@@ -131,7 +163,7 @@ def run(tmp_path: Path, text: str, url: str) -> subprocess.Popen[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_no_process_outlives_its_parent(tmp_path: Path, name: str) -> None:
-    """C45: whatever ends the parent, its sockets are closed and its processes end."""
+    """C43: whatever ends the parent, its sockets are closed and its processes end."""
     with VenueServer() as venue, run(tmp_path, GUARDED, venue.url) as script:
         assert script.stdout is not None
         placed = [script.stdout.readline() for _ in range(2)]
@@ -148,7 +180,7 @@ def test_no_process_outlives_its_parent(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.slow
 def test_a_script_that_does_not_guard_its_start_is_told_to(tmp_path: Path) -> None:
-    """C45: it is not started again and again."""
+    """C43: it is not started again and again."""
     with VenueServer() as venue, run(tmp_path, UNGUARDED, venue.url) as script:
         _, said = script.communicate(timeout=stretched(60))
     assert script.returncode == 1

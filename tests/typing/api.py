@@ -111,6 +111,8 @@ from rxsocket.fleet import (
     Lost,
     Moved,
     Placed,
+    Processes,
+    Ray,
     Restored,
     ShardFailed,
     Throttled,
@@ -463,6 +465,10 @@ def limited() -> None:
     assert_type(observable.pipe(ops.map(str)), Observable[str])
 
 
+def _texts(messages: Observable[int]) -> Observable[str]:
+    return messages.pipe(ops.map(str))
+
+
 def fleets() -> None:
     spec = ChannelSpec(subscribe=_asking, by=lambda message: message["symbol"])
     fleet = Fleet("ws://host/", channel=spec, limits=Limits(channels=200), dedupe=lambda _: 1)
@@ -475,6 +481,10 @@ def fleets() -> None:
     assert_type(fleet.explain(), FleetExplanation)
     assert_type(fleet.stats, FleetStats)
     fleet.events.pipe(ops.map(became)).subscribe(print)
+    Fleet("ws://host/", channel=spec, on="processes")
+    Fleet("ws://host/", channel=spec, on=Processes(4, pipeline=_texts, when_full="drop"))
+    Fleet("ws://host/", channel=spec, on=Ray(4, resources={"CPU": 1}, egress=["a"] * 4))
+    Fleet("ws://host/", channel=spec, on="cluster")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def became(event: FleetEvent) -> str:

@@ -1,4 +1,4 @@
-"""What a shard elsewhere has for its fleet: in order, gathered, and bounded (C45)."""
+"""What a shard elsewhere has for its fleet: in order, gathered, and bounded (C43)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes to another process: what cannot says which argument it is, and what to pass (C45)."""
+"""What goes to another process: what cannot says which argument it is, and what to pass (C43)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shard was told to have: another one that is told the same has the same (C45)."""
+"""What a shard was told to have: another one that is told the same has the same (C43)."""
 
 from __future__ import annotations
 

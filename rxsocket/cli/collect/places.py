@@ -1,4 +1,4 @@
-"""Where ``[run]`` says that the sockets are, and the fleet that it makes (C45)."""
+"""Where ``[run]`` says that the sockets are, and the fleet that it makes (C43)."""
 
 from __future__ import annotations
 
