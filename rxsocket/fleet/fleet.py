@@ -365,7 +365,7 @@ class Fleet:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._engine.close_and_block()
+        self._engine.close_and_block(interrupted=exc_type is not None)
 
     async def __aenter__(self) -> Self:
         self._engine.connect()
@@ -377,7 +377,7 @@ class Fleet:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._engine.close()
+        await self._engine.close_and_wait(interrupted=exc_type is not None)
 
     def __repr__(self) -> str:
         if not hasattr(self, "_engine"):  # an error of __init__ is shown, with its frames

@@ -215,6 +215,9 @@ class RemoteShard:
             self._loop.event_loop.create_task(self._close(self._closed, Stop(code, reason)))
         return self._closed
 
+    def abort_after(self, seconds: float) -> None:
+        """Do nothing: its process has a time of its own for that."""
+
     async def _close(self, closed: Receipt[None], stop: Stop) -> None:
         self._running.cancel()
         await asyncio.wait((self._running,))

@@ -11,6 +11,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,11 @@ from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
 from rxsocket.runtime.refcount import RefCount
 from rxsocket.streams.multicast import subscribing_again
 from rxsocket.streams.receipts import Receipt, run_for
+
+INTERRUPTED = 0.5
+"""Seconds for the closing handshakes when the program is being interrupted."""
+BUSY = 0.3
+"""Seconds that the loop may take besides."""
 
 
 class FleetEngine:
@@ -153,11 +159,23 @@ class FleetEngine:
         run_for(receipt, self.loop, lambda: self._close(code, reason, receipt))
         return receipt
 
-    def close_and_block(self) -> None:
-        """Close, and wait for it where that does not block the loop."""
-        receipt = self.close()
-        if not self.loop.is_current:
-            receipt.result()
+    def close_and_block(self, *, interrupted: bool) -> None:
+        """Close, and wait where that does not block the loop; not for long when interrupted."""
+        receipt = self._close_soon(interrupted=interrupted)
+        if self.loop.is_current:
+            return
+        with suppress(TimeoutError):
+            receipt.result(INTERRUPTED + BUSY if interrupted else None)
+
+    async def close_and_wait(self, *, interrupted: bool) -> None:
+        await self._close_soon(interrupted=interrupted)
+
+    def _close_soon(self, *, interrupted: bool) -> Receipt[None]:
+        if not interrupted:
+            return self.close()
+        receipt: Receipt[None] = Receipt(self.loop, self.publisher.report)
+        run_for(receipt, self.loop, lambda: self._interrupt(receipt))
+        return receipt
 
     def wait(self, timeout: float | None) -> bool:
         if self.loop.is_current:
@@ -168,7 +186,7 @@ class FleetEngine:
         except TimeoutError:
             return False
         except KeyboardInterrupt:
-            self.close_and_block()
+            self.close_and_block(interrupted=True)
             raise
         if self.failure is not None:
             raise self.failure
@@ -287,6 +305,13 @@ class FleetEngine:
             self._settle_stopped()
         self._release_if_done()
         when_all_done(tuple(self._closing), lambda: receipt.settle(None))
+
+    def _interrupt(self, receipt: Receipt[None]) -> None:
+        """Close, and give the closing handshakes less time than they may take."""
+        shards = tuple(self._shards.values())
+        self._close(1000, "", receipt)
+        for shard in shards:
+            shard.abort_after(INTERRUPTED)
 
     def _end(self, error: Exception | None, code: int = 1000, reason: str = "") -> None:
         if self.controller is None:

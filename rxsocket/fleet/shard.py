@@ -121,7 +121,7 @@ class Shard:
             wall_time=loop.wall_time,
         )
         self._sockets: dict[int, ShardSocket] = {}
-        self._closing: set[Receipt[None]] = set()
+        self._closing: dict[Receipt[None], ShardSocket] = {}
         self._pushed: list[Any] = []
         self._is_paused = False
 
@@ -174,6 +174,14 @@ class Shard:
         when_all_done(tuple(self._closing), lambda: receipt.settle(None))
         return receipt
 
+    def abort_after(self, seconds: float) -> None:
+        """Drop connections whose closing takes longer than that."""
+        for socket in tuple(self._closing.values()):
+            socket.abort_after(seconds)
+
+    def _on_closed(self, receipt: Receipt[None]) -> None:
+        self._closing.pop(receipt, None)
+
     def _open(self, number: int) -> None:
         if number in self._sockets:
             return
@@ -205,8 +213,8 @@ class Shard:
         found = self._sockets.pop(number, None)
         if found is not None:
             receipt = found.close(code, reason)
-            self._closing.add(receipt)
-            receipt.when_done(lambda: self._closing.discard(receipt))
+            self._closing[receipt] = found
+            receipt.when_done(partial(self._on_closed, receipt))
             self._admission.forget(number)
 
     def _set_auth(self, number: int, value: Any) -> None:

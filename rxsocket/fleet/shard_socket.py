@@ -130,6 +130,11 @@ class ShardSocket:
         self._subscribed.clear()
         return self.socket.close(code, reason)
 
+    def abort_after(self, seconds: float) -> None:
+        """Drop its connection if its closing takes longer than that."""
+        engine = self.socket._engine  # pyright: ignore[reportPrivateUsage]
+        engine.run_state.closing.abort_after(seconds)
+
     def masked(self, text: str) -> str:
         """Mask the secrets of the socket in a text; from any thread."""
         return self._publisher.history.as_read(text)

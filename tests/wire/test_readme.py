@@ -94,6 +94,7 @@ def test_the_ten_lines_are_a_plain_script() -> None:
         (
             "A fleet",
             [
+                '{"symbol": "ETH", "price": 1, "id": 1}',
                 "running: 5 of 5 channels live on 3 sockets, 3 of them open",
                 "  loop/1: open, 2 channels",
                 "  loop/2: open, 2 channels",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,35 +34,43 @@ def wait_until(venue: VenueServer, keys: list[str]) -> None:
     venue.wait_for(lambda _: venue.has_exactly(keys), timeout=stretched(10))
 
 
+def until(fleet: Fleet, predicate: Callable[[], object]) -> None:
+    """Wait until something is so; it is looked at with each event of the fleet."""
+    is_so = threading.Event()
+
+    def look(_: object = None) -> None:
+        if predicate():
+            is_so.set()
+
+    with fleet.events.subscribe(look), fleet.errors.subscribe(look):
+        look()
+        assert is_so.wait(stretched(10)), str(fleet.explain())
+
+
 def test_a_plain_script() -> None:
     """Lost links, another set, a rebalance: everything is back, and nothing is left at the end."""
     with VenueServer(Caps(channels=20, connects="20/s", slack=0.1)) as venue:
         venue.feed(rate=20.0)
         limits = Limits(batch=100, channels=20, connects="20/s")
-        fleet = fleet_on(venue, limits=limits, dedupe=sequence, name="quotes")
-        got, events, moved = Ledger(), [], threading.Event()
+        fleet = fleet_on(venue, limits=limits, dedupe=sequence, sockets=3, name="quotes")
+        got, events = Ledger(), list[Any]()
         fleet.events.subscribe(events.append)
-        fleet.events.subscribe(lambda event: moved.set() if isinstance(event, Moved) else None)
         fleet.messages.subscribe(got)
         fleet.want(names(60))
         wait_until(venue, names(60))
         assert fleet.stats.sockets == 3 and got.missing == got.late == []
-        fleet.want(names(60)[::3])
-        wait_until(venue, names(60)[::3])
-        fleet.want(names(21))
-        wait_until(venue, names(21))
+        kept = sorted(min(venue.channels.items())[1])  # those of one socket
+        fleet.want(kept)
+        wait_until(venue, kept)
         fleet.rebalance()
-        venue.wait_for(
-            lambda _: venue.has_exactly(names(21)) and fleet.stats.moving == 0,
-            timeout=stretched(10),
-        )
+        until(fleet, lambda: any(isinstance(event, Moved) for event in events))
+        wait_until(venue, kept)
         venue.drop()
-        restored = {key for one in events if isinstance(one, Restored) for key in one.keys}
-        wait_until(venue, names(21))
-        venue.wait_for(lambda _: fleet.stats.live == 21, timeout=stretched(10))
+        until(fleet, lambda: any(isinstance(event, Lost) for event in events))
+        until(fleet, lambda: fleet.stats.live == len(kept))
         restored = {key for one in events if isinstance(one, Restored) for key in one.keys}
         lost = {key for one in events if isinstance(one, Lost) for key in one.keys}
-        assert lost == restored == set(names(21))
+        assert lost == restored == set(kept)
         assert venue.over("channels", "connects", "twice") == []
         assert "<Fleet quotes ws://127.0.0.1" in repr(fleet)
         fleet.close().result(stretched(5))
@@ -154,18 +164,37 @@ def test_nothing_shows_a_secret(canary: Canary, surfaces: Surfaces) -> None:
         fleet.want([canary.text, "b"])
         peer.wait_for(lambda peer: len(peer.received) == 2, timeout=stretched(5))
         peer.push(json.dumps({"re": "sub", "ok": ["b"], "no": [canary.text]}))
-        peer.wait_for(lambda _: fleet.stats.refused == 1, timeout=stretched(5))
+        until(fleet, lambda: fleet.stats.refused == 1)
         peer.push("{}")
         for thing in (fleet, channel, fleet.messages, fleet.explain(), fleet.stats):
             surfaces.show("fleet", thing)
         peer.close(4000, canary.text)
-        peer.wait_for(lambda _: any(isinstance(one, Lost) for one in seen), timeout=stretched(5))
+        until(fleet, lambda: any(isinstance(event, Lost) for event in seen))
         fleet.set_auth({"token": "x" + canary.text}).result(stretched(5))
         for event in seen:
             surfaces.everything("event", event)
         for thing in (fleet, fleet.explain()):
             surfaces.show("fleet", thing)
         fleet.close().result(stretched(5))
+
+
+def test_an_interrupt_does_not_wait_for_a_server_that_is_silent() -> None:
+    """C26: a Ctrl-C ends it within a second, whatever the closing handshakes may take."""
+    with VenueServer() as venue:
+        fleet = fleet_on(venue)
+        fleet.want(names(30))
+
+        def main() -> None:
+            with fleet:
+                wait_until(venue, names(30))
+                venue.freeze()
+                raise KeyboardInterrupt
+
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            main()
+        assert time.monotonic() - began < stretched(1.5)
+        assert fleet.stats.sockets == 0
 
 
 @pytest.mark.slow
