@@ -88,7 +88,12 @@ class Controller:
         self._learnt = learnt = LearntCaps(place.name for place in places)
         self.sockets = FleetSockets(give, learnt, unsubscribes=unsubscribes)
         self.moves = ChannelMoves(
-            publisher, self.sockets, learnt, self.plan_soon, acknowledges=acknowledges
+            publisher,
+            self.sockets,
+            learnt,
+            self.plan_soon,
+            self._on_room,
+            acknowledges=acknowledges,
         )
         self._loop = loop
         self._planning = planning
@@ -214,6 +219,11 @@ class Controller:
             self._wait_timer.cancel()
         loop = self._loop
         self._wait_timer = loop.event_loop.call_later(seconds, loop.run, self.plan_soon)
+
+    def _on_room(self) -> None:
+        """Channels have left a socket: what did not fit meanwhile may have room now."""
+        if self.fitting.left_out:
+            self.plan_soon()
 
     def _refuse_what_never_fits(self, wanted: Sequence[Hashable]) -> None:
         """What ``limits=`` do not allow fails for its observers; else it waits."""

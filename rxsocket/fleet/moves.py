@@ -33,6 +33,7 @@ class ChannelMoves:
         sockets: The sockets.
         learnt: What was learnt of caps.
         plan_soon: Called when a channel cannot be where the plan says.
+        on_room: Called when channels have left a socket.
         acknowledges: Whether there is a message that accepts a channel.
 
     Attributes:
@@ -45,6 +46,7 @@ class ChannelMoves:
         sockets: FleetSockets,
         learnt: LearntCaps,
         plan_soon: Callable[[], None],
+        on_room: Callable[[], None],
         *,
         acknowledges: bool,
     ) -> None:
@@ -54,6 +56,7 @@ class ChannelMoves:
         self._sockets = sockets
         self._learnt = learnt
         self._plan_soon = plan_soon
+        self._on_room = on_room
         self._acknowledges = acknowledges
         self._generation = 0
         self._moved: dict[tuple[SocketId, SocketId], list[tuple[FleetChannel, bool]]] = {}
@@ -156,6 +159,8 @@ class ChannelMoves:
                     )
                 )
         self._sockets.send(orders)
+        if moved:
+            self._on_room()
 
     # --- those that wait for something
 
