@@ -295,6 +295,7 @@ CANARY = "c4n4ry-S3cret-0123456789"
         changed("wss://example.com/feed", f"wss://u:{CANARY}@exa mple.com/"),
         changed("wss://example.com/feed", f"http://u:{CANARY}@example.com/?key={CANARY}"),
         changed('to = "stdout"', f'to = "{CANARY}"'),
+        changed('to = "stdout"', f'to = "jetstream"\nserver = "http://u:{CANARY}@h"\nstream="T"'),
         with_keys("socket.additional_headers", f'"X-Key" = "{CANARY}\\n"'),
         with_keys("socket", f'proxy = "bad://u:{CANARY}@h"'),
     ],

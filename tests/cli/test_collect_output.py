@@ -16,6 +16,7 @@ import pytest
 from collecting import (
     CANARY,
     KEYS,
+    SINKS,
     SUMMARY,
     config,
     counts,
@@ -198,3 +199,41 @@ def test_an_error_in_the_config(tmp_path: Path, run: Run) -> None:
     done = run("collect", path)
     assert done.code == 2
     assert done.err == [f"rxsocket: {path}:21: run.on_: [run] has no such key; did you mean on?"]
+
+
+def test_a_client_that_is_not_installed(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the extra."""
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    sink = SINKS["redis_streams"].format(url="redis://127.0.0.1:1")
+    for more in ((), ("--check",)):
+        done = run("collect", config(tmp_path, "wss://127.0.0.1:1/", sink), *more)
+        assert (done.code, len(done.err)) == (2, 1)
+        assert "pip install 'rxsocket[redis]'" in done.text
+
+
+@pytest.mark.slow
+def test_a_credential_that_is_refused_later(tmp_path: Path, venue: VenueServer, run: Run) -> None:
+    """It says so once, and goes on: another credential may come."""
+    first, second = "first-T0ken-0123", "second-T0ken-0123"
+    token = tmp_path / "token"
+    token.write_text(first)
+    venue.tokens = {first}
+
+    def revoke() -> None:
+        venue.wait_for(lambda v: v.has_exactly(KEYS))
+        venue.tokens = {second}
+        venue.drop()
+        venue.wait_for(lambda v: len(v.handshakes) == 8)
+        time.sleep(1.0)  # it looks now and then
+        token.write_text(second)
+        os.kill(os.getpid(), signal.SIGHUP)
+        venue.wait_for(lambda v: v.has_exactly(KEYS))
+
+    more = '[auth]\ntoken = "file:token"'
+    path = config(tmp_path, venue.url, 'to = "file"\npath = "out"', more)
+    done = run_until(revoke, run, path)
+    assert done.code == 143, done.text
+    assert sum("SIGHUP reads the credential anew" in line for line in done.err) == 1, done.text
+    assert "refused" in done.text and "T0ken" not in done.text

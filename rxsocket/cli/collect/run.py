@@ -26,7 +26,7 @@ from rxsocket.cli.collect.fleets import fleet_of
 from rxsocket.cli.collect.progress import TERMINAL_INTERVAL, CollectProgress
 from rxsocket.cli.collect.received import Received, data_of
 from rxsocket.cli.collect.settings import Settings
-from rxsocket.cli.collect.signals import Reload, Signalled, signals_to
+from rxsocket.cli.collect.signals import RELOAD, Reload, Signalled, signals_to
 from rxsocket.cli.collect.storing import arguments_of, sink_of
 from rxsocket.cli.collect.watched import WatchedSink
 from rxsocket.cli.credentials import UsageError
@@ -39,6 +39,8 @@ from rxsocket.state import State
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that closing the sockets may take."""
+MOST_WAITING = 1000
+"""Things to be told that wait for the main thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Collector:
         self._counts = Counts()
         self._progress = CollectProgress(self._counts)
         self._over = threading.Event()
-        self._was_live = False
+        self._was_live = self._is_refused = False
+        self._look_at = 0.0
         sink = sink_of(
             settings.sink,
             has_json=str(settings.options["codec"]) == "json",
@@ -117,13 +120,13 @@ class Collector:
         return True
 
     def _start(self) -> abc.DisposableBase:
-        put, fleet, settings = self._queue.put, self._fleet, self._settings
+        fleet, settings = self._fleet, self._settings
         own_id = None if settings.own_id is None else _id_of
         store = into(
             self._sink, key=_key_of, id=own_id, encode=data_of, **arguments_of(settings.sink)
         )
-        fleet.errors.subscribe(put, lambda _: None)
-        fleet.events.subscribe(put, lambda _: None)
+        fleet.errors.subscribe(self._put, lambda _: None)
+        fleet.events.subscribe(self._queue.put, lambda _: None)
         outcomes = fleet.messages.pipe(ops.do_action(self._counts.on_message), store).subscribe(
             self._on_outcome,
             lambda error: self._on_end(error),
@@ -134,7 +137,12 @@ class Collector:
     def _on_outcome(self, outcome: Any) -> None:
         self._counts.on_outcome(outcome)
         if isinstance(outcome, Failed):
-            self._queue.put(outcome)
+            self._put(outcome)
+
+    def _put(self, item: Any) -> None:
+        """Something that may come in a flood, of which few lines are shown."""
+        if self._queue.qsize() < MOST_WAITING:
+            self._queue.put(item)
 
     def _on_end(self, error: Exception | None) -> None:
         self._over.set()
@@ -159,15 +167,23 @@ class Collector:
                     pass
                 case item:
                     self._progress.tell(item)
-            stats = self._fleet.stats
-            self._progress.show(stats)
             if self._count is not None and self._counts.stored >= self._count:
                 return 0
-            self._was_live = self._was_live or stats.live > 0
-            refused = stats.states.get(State.AWAITING_AUTH, 0)
-            if refused and refused == stats.sockets and not self._was_live:
-                self._explain()
+            if time.monotonic() >= self._look_at and self._is_hopeless():
                 return 1
+
+    def _is_hopeless(self) -> bool:
+        """Show how far it is, and whether the credential was refused before anything was live."""
+        self._look_at = time.monotonic() + TERMINAL_INTERVAL
+        stats = self._fleet.stats  # which looks at each channel
+        self._progress.show(stats)
+        refused = stats.states.get(State.AWAITING_AUTH, 0)
+        is_refused = 0 < refused == stats.sockets
+        if is_refused and not self._is_refused:
+            self._explain()
+        self._is_refused = is_refused
+        self._was_live = self._was_live or stats.live > 0
+        return is_refused and not self._was_live
 
     def _tell_rest(self) -> None:
         """What the sink said meanwhile."""
@@ -184,6 +200,8 @@ class Collector:
     def _explain(self) -> None:
         for text in str(self._fleet.explain()).splitlines():
             self._progress.say("Explained", text, "yellow")
+        if self._settings.read_auth is not None and RELOAD is not None:
+            self._progress.say("Notice", "SIGHUP reads the credential anew", "yellow")
 
     def _reload(self) -> None:
         if self._settings.read_auth is None:

@@ -15,6 +15,7 @@ from rxsocket.cli.collect.places import where_to_run
 from rxsocket.cli.collect.positions import KeyPath
 from rxsocket.cli.collect.reading import Read
 from rxsocket.cli.collect.schema import Config, RunTable, SinkTable
+from rxsocket.cli.collect.storing import check_sink
 from rxsocket.cli.collect.venue import OwnId, VenueSpec
 from rxsocket.cli.credentials import is_place
 from rxsocket.fleet.on import On
@@ -148,7 +149,10 @@ def _sink(making: Making, table: SinkTable) -> SinkTable:
     if server is not None and is_place(server):
         server = making.from_place(("sink", "server"), server)
     path = None if table.path is None else str(making.folder / table.path)
-    return dataclasses.replace(table, server=server, path=path)
+    table = dataclasses.replace(table, server=server, path=path)
+    if not making.problems:
+        making.of_library(("sink",), lambda: check_sink(table))
+    return table
 
 
 SINKS = {

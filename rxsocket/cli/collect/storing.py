@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rxsocket.cli.collect.lines import LinesSink
 from rxsocket.cli.collect.making import fields_of
 from rxsocket.cli.collect.schema import SinkTable
 from rxsocket.cli.credentials import UsageError
-from rxsocket.sinks import Sink, jetstream, redis_streams
+from rxsocket.sinks import Sink, into, jetstream, redis_streams
 
 _OF_SINKS = ("create", "duplicate_window", "max_len", "timeout")
 _OF_INTO = ("in_flight", "batch", "overflow", "high_water", "retry_for")
-_KEYS = {"url": "server"}
-"""Arguments that have another name in the config."""
 
 
 def sink_of(
@@ -28,7 +27,9 @@ def sink_of(
         on_broken: Called when nobody reads standard output any more.
 
     Raises:
-        UsageError: If it cannot be made.
+        TypeError: If a value is of a wrong type.
+        ValueError: If one cannot be used; the text begins with its key.
+        UsageError: If the client of the broker is not installed.
     """
     more = {name: value for name, value in fields_of(table).items() if name in _OF_SINKS}
     given = {name: value for name, value in more.items() if value is not None}
@@ -43,11 +44,22 @@ def sink_of(
                 return LinesSink(table.path, has_json=has_json)
             case "stdout":
                 return LinesSink(None, has_json=has_json, on_broken=on_broken)
-    except (TypeError, ValueError) as error:
-        name, _, rest = str(error).partition(": ")
-        raise UsageError(f"sink.{_KEYS.get(name, name)}: {rest}") from None
+    except ValueError as error:
+        raise ValueError(str(error).replace("url: ", "server: ", 1)) from None
     except ModuleNotFoundError as error:
         raise UsageError(str(error)) from None
+
+
+def check_sink(table: SinkTable) -> None:
+    """Check what the sink and ``into`` are made with.
+
+    Raises:
+        TypeError: If a value is of a wrong type.
+        ValueError: If one cannot be used; the text begins with its key.
+    """
+    with suppress(UsageError):  # that is told when it is to be used
+        sink_of(table, has_json=True)
+    into(LinesSink(None, has_json=True), **arguments_of(table))
 
 
 def arguments_of(table: SinkTable) -> dict[str, Any]:
