@@ -1,4 +1,4 @@
-"""``rxsocket collect``: from a real server into real brokers, ended by signals."""
+"""``rxsocket collect``: from a real server into real brokers, ended by signals (C44)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config of ``rxsocket collect``: what it describes, and what its errors say."""
+"""The config of ``rxsocket collect``: what it describes, and what its errors say (C44)."""
 
 from __future__ import annotations
 
@@ -341,3 +341,12 @@ def test_a_config_is_read_without_brokers_and_engines(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READS.format(str(Path.cwd()), str(path))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(20))
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_no_other_command_imports_it() -> None:
+    program = "import sys, rxsocket.cli.app; print(*sys.modules, sep='\\n')"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(20))
+    assert done.returncode == 0, done.stderr
+    dear = ("rxsocket.fleet", "rxsocket.sinks", "rxsocket.cli.collect", "nats", "redis", "ray")
+    assert [name for name in done.stdout.split() if name.startswith(dear)] == []

@@ -1,4 +1,4 @@
-"""``rxsocket collect``: what it writes and shows, and what it never shows."""
+"""``rxsocket collect``: what it writes and shows, and what it never shows (C44)."""
 
 from __future__ import annotations
 

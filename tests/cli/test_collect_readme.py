@@ -1,4 +1,4 @@
-"""The configs of the README, each with a server that speaks so."""
+"""The configs of the README, each with a server that speaks so (C44)."""
 
 from __future__ import annotations
 
