@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from rxsocket.events import ObserverFailed
+from rxsocket.events import Event, ObserverFailed
+from rxsocket.explain.wording import sentence
 from rxsocket.fleet.events import (
     Capped,
     FleetEvent,
@@ -58,7 +59,7 @@ class FleetLog:
             case Lost() | Restored() | Placed() | Moved():
                 log(logging.DEBUG, "%s: %r", self._label, event)
 
-    def write_failed(self, event: ObserverFailed) -> None:
-        """Write that a function of the user's raised."""
-        text = "%s: %s of %s raised; the others go on"
-        log(logging.WARNING, text, self._label, event.observer, event.stream, error=event.error)
+    def write_problem(self, event: Event) -> None:
+        """Write what went wrong with the fleet itself."""
+        error = event.error if isinstance(event, ObserverFailed) else None
+        log(logging.WARNING, "%s: %s", self._label, sentence(event), error=error)

@@ -15,6 +15,7 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.iteration import Consumer, Pausable, ReadGate
 from rxsocket.streams.multicast import Connect, Hub
 from rxsocket.streams.slow_consumers import SlowConsumerDetector
+from rxsocket.texts import change_texts
 
 MOST_LEARNT = 10
 """How many of the things that were learnt are told by ``explain()``."""
@@ -123,7 +124,7 @@ class FleetPublisher:
     def source_failed(self, argument: str, error: Exception) -> None:
         """An Observable failed, or gave something unusable; from any thread."""
         event = SourceFailed(error=error, argument=argument, at=self.loop.wall_time())
-        self.loop.run(partial(self.publish, event))
+        self.loop.run(partial(self._publish_own, event))
 
     def end(self, error: Exception | None) -> None:
         """End every stream: what is about channels fails with ``error``, if there is one."""
@@ -156,17 +157,25 @@ class FleetPublisher:
     def _publish_reports(self) -> None:
         reports, self._reports = self._reports, ()
         for event in reports:
-            self._log.write_failed(event)
-            self.publish(event)
+            self._publish_own(event)
+
+    def _publish_own(self, event: Problem) -> None:
+        """Let it be known what went wrong here, and not on a socket, which tells by itself."""
+        error: object = getattr(event, "error", None)
+        if isinstance(error, BaseException):  # it may quote a credential
+            change_texts(error, self.masked)
+        self._log.write_problem(event)
+        self.publish(event)
 
     def _on_dropped(self, count: int, reason: str) -> None:
         if not self.observed:
             at = self.loop.wall_time()
-            self.publish(Dropped(epoch=0, count=count, reason=reason, at=at))
+            self._publish_own(Dropped(epoch=0, count=count, reason=reason, at=at))
 
     def _on_slow_consumer(self, observer: str, stream: str, seconds: float) -> None:
         stream, at = self.masked(stream), self.loop.wall_time()
-        self.publish(SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at))
+        slow = SlowConsumer(observer=observer, stream=stream, seconds=seconds, at=at)
+        self._publish_own(slow)
 
     # --- who hears messages, for the gate
 
@@ -184,4 +193,4 @@ class FleetPublisher:
             waiting=consumer.waiting,
             at=self.loop.wall_time(),
         )
-        self.publish(slow)
+        self._publish_own(slow)

@@ -90,6 +90,7 @@ class ShardSocket:
         publisher = engine.publisher
         lifecycle: Hub[Event] = Hub("lifecycle", engine.loop, publisher.report)
         publisher.lifecycle = lifecycle
+        publisher.ignore_slow_consumers()
         lifecycle.passive().subscribe(self._on_event)
         self.socket.connect()
 

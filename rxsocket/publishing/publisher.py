@@ -371,6 +371,10 @@ class Publisher:
         if self._errors is not None and is_problem(event):
             self._errors.emit(event)
 
+    def ignore_slow_consumers(self) -> None:
+        """Name no observer that holds the loop: whoever observes it times its own."""
+        self._slow_consumers = SlowConsumerDetector(self._loop, lambda *_: None)
+
     def _stop_detector(self) -> None:
         if self._slow_consumers is not None:
             self._slow_consumers.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from typing import Any
@@ -22,6 +23,7 @@ from rxsocket import (
     NotConnected,
     ObserverFailed,
     Refused,
+    SlowConsumer,
     SocketFailed,
     SourceFailed,
     State,
@@ -558,8 +560,6 @@ def test_async_for_is_lossless(clock: VirtualClock, company: MakeFleet) -> None:
     got = Ledger()
 
     async def read() -> None:
-        import asyncio
-
         async for message in it.fleet.messages:
             got(message)
             if got.count % 300 == 0:
@@ -577,8 +577,6 @@ def test_overflow_is_by_a_policy(clock: VirtualClock, company: MakeFleet) -> Non
     it.venue.feed(rate=20.0)
 
     async def read() -> None:
-        import asyncio
-
         async for _ in it.fleet.messages.iterate(high_water=10, overflow="error"):
             await asyncio.sleep(5.0)
 
@@ -641,6 +639,40 @@ def test_what_an_observer_asks_for_comes_after_the_message(
     it.venue.say("a")
     clock.advance(1.0)
     assert story == ["one", "two", "one ends", "two ends"]
+
+
+def test_who_holds_the_loop_is_named(
+    clock: VirtualClock, company: MakeFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C27: the observer of the fleet, not what the fleet has on its sockets."""
+    it = company()
+
+    def slow(message: Any) -> None:
+        clock.block(0.2)
+
+    it.fleet.messages.subscribe(slow)
+    it.venue.feed(rate=5.0)
+    it.fleet.want(["a"])
+    clock.advance(5.0)
+    [told] = it.wrong(SlowConsumer)
+    assert "test_who_holds_the_loop" in told.observer and told.stream == "messages"
+    assert sum("held the loop" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_who_pauses_reading_is_named(clock: VirtualClock, company: MakeFleet) -> None:
+    it = company()
+    it.fleet.messages.subscribe()
+    it.venue.feed(rate=20.0)
+    it.fleet.want(["a"])
+
+    async def read() -> None:
+        async for _ in it.fleet.channel("a").iterate(high_water=5):
+            await asyncio.sleep(5.0)
+            return
+
+    clock.run(read())
+    [told] = it.wrong(SlowConsumer)
+    assert "read" in told.observer and told.stream == "channel 'a'" and told.waiting
 
 
 # --- arguments
