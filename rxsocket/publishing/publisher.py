@@ -373,7 +373,7 @@ class Publisher:
 
     def ignore_slow_consumers(self) -> None:
         """Name no observer that holds the loop: whoever observes it times its own."""
-        self._slow_consumers = SlowConsumerDetector(self._loop, lambda *_: None)
+        self._slow_consumers = SlowConsumerDetector(self._loop, _tell_nobody)
 
     def _stop_detector(self) -> None:
         if self._slow_consumers is not None:
@@ -418,3 +418,7 @@ class Publisher:
 def is_problem(event: Closed) -> bool:
     """Whether the end of a connection is told on ``errors``: it was neither wanted nor clean."""
     return event.cause in FAULTS or event.code not in (None, 1000)
+
+
+def _tell_nobody(observer: str, stream: str, seconds: float) -> None:
+    """Somebody else tells who holds the loop."""
