@@ -80,16 +80,22 @@ def clock(virtual_clock: VirtualClock) -> VirtualClock:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """No thread or file descriptor is left of a socket (C26); the plugin sees to the rest."""
+    """No thread or file descriptor is left of a socket (C26), and no level of a log.
+
+    The plugin sees to the rest. At DEBUG, frames are read in another way, as the log shows each.
+    """
     for thread in threading.enumerate():
         if thread.name == "rxsocket":  # of a test that failed, whose sockets were closed since
             thread.join(timeout=3.0)
     threads, files = set(threading.enumerate()), _open_sockets()
+    loggers = [logging.getLogger(name) for name in (None, "rxsocket", "rxsocket.transport")]
+    levels = [logger.level for logger in loggers]
     yield
     for thread in set(threading.enumerate()) - threads:
         thread.join(timeout=3.0)
     left = [thread for thread in set(threading.enumerate()) - threads if thread.is_alive()]
     assert not left, f"threads left: {left}"
+    assert [logger.level for logger in loggers] == levels
     if not _open_sockets() <= files:
         gc.collect()  # a listening socket of the test's own may be in a cycle
     assert _open_sockets() <= files, f"sockets left: {_open_sockets() - files}"

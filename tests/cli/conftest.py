@@ -42,7 +42,7 @@ Run: TypeAlias = Callable[..., Done]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run a command to its end in this process; without signals or input, that is the same."""
     logger = logging.getLogger("rxsocket")
-    handlers = list(logger.handlers)
+    handlers, level = list(logger.handlers), logger.level
 
     def command(*arguments: str, environment: Mapping[str, str] | None = None) -> Done:
         for name, value in (environment or {}).items():
@@ -55,6 +55,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     yield command
     logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 @pytest.fixture
