@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from internals import Fake, PeerConnection, Script, Server
 from websockets.datastructures import Headers
+from websockets.protocol import State
 
 from rxsocket import Limits
 from rxsocket.testing import accept, reject
@@ -115,6 +116,17 @@ class Client:
             connection.loop.call_later(self.lag, self._deliver_late, message)
         else:
             connection._write(message)
+
+    def deliver_all(self, messages: list[str]) -> None:
+        """Write many, with one call of the system where there is one."""
+        tcp = getattr(self.connection, "_connection", None)
+        if self.lag or tcp is None:
+            for message in messages:
+                self.deliver(message)
+        elif tcp.protocol.state is State.OPEN and not self.connection.frozen:
+            for message in messages:
+                tcp.protocol.send_text(message.encode())
+            tcp.send_data()
 
     def _deliver_late(self, message: str) -> None:
         if not (self.connection.closing or self.connection.frozen):
@@ -223,14 +235,17 @@ class Venue:
 
     def say(self, key: str) -> None:
         """Feed the next message of one channel; on the loop of the venue."""
+        self._say(key, lambda client, message: client.deliver(message))
+
+    def _say(self, key: str, deliver: Callable[[Client, str], None]) -> None:
         number = self.numbers[key] = self.numbers.get(key, 0) + 1
         if self.keeps_times:
             self.times.setdefault(key, []).append(asyncio.get_running_loop().time())
         listening = self._listening.get(key)
         if listening:
-            message = json.dumps({"key": key, "seq": number})
+            message = f'{{"key": {json.dumps(key)}, "seq": {number}}}'
             for client in listening.values():
-                client.deliver(message)
+                deliver(client, message)
 
     def drop_some(self, *numbers: int) -> None:
         """Cut some connections; on the loop of the venue."""
@@ -395,10 +410,21 @@ class Venue:
             keys = list(self.numbers)
             elapsed, began = loop.time() - began, loop.time()
             fed += rate * len(keys) * elapsed
+            waiting: dict[int, tuple[Client, list[str]]] = {}
+
+            def put(
+                client: Client,
+                message: str,
+                waiting: dict[int, tuple[Client, list[str]]] = waiting,
+            ) -> None:
+                waiting.setdefault(id(client), (client, []))[1].append(message)
+
             for _ in range(int(fed)):
-                self.say(keys[place % len(keys)])
+                self._say(keys[place % len(keys)], put)
                 place += 1
             fed -= int(fed)
+            for client, messages in waiting.values():
+                client.deliver_all(messages)
 
 
 class VenueFake(Venue, Fake):
@@ -436,8 +462,11 @@ class Ledger:
         said = json.loads(message)
         if "seq" not in said:
             return
-        key, number = said["key"], said["seq"]
         self.count += 1
+        self.take(said["key"], said["seq"])
+
+    def take(self, key: str, number: int) -> None:
+        """Compare a number with those that came before."""
         newest = self.newest.get(key)
         if newest is not None and number <= newest:
             self.late.append((key, number))
