@@ -32,6 +32,7 @@ from rxsocket.runtime.loop import SocketLoop
 from rxsocket.socket import Auth, Socket
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.stream import Stream
+from rxsocket.topics.topic import Envelope, envelope_or_default
 from rxsocket.validation import (
     code_to_send,
     function_of_one_or_none,
@@ -420,18 +421,34 @@ def _options(
         # The first message would be that of one channel, when others are not live there yet.
         given["on_auth_change"] = handover(
             ready="open" if spec.acknowledged is None else "acknowledged",
-            dedupe=_over_connections(spec, dedupe),
+            dedupe=_over_connections(spec, dedupe, given.get("envelope")),
         )
     return {"clean_close": "reconnect", **given}
 
 
 def _over_connections(
-    spec: ChannelSpec, dedupe: Callable[[Any], Hashable | None] | None
+    spec: ChannelSpec, dedupe: Callable[[Any], Hashable | None] | None, envelope: Envelope | None
 ) -> Callable[[Any], Any] | None:
     """What the same message has over two connections, of which each has many channels."""
-    if dedupe is None or spec.by is None:
-        return dedupe
-    return KeyWithinChannel(spec.by, dedupe)
+    if dedupe is None:
+        return None
+    return KeyWithinChannel(spec.by or TopicOf(envelope_or_default(envelope)), dedupe)
+
+
+class TopicOf:
+    """The topic of a message; a class, so that it can be pickled.
+
+    Args:
+        envelope: Finds it.
+    """
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+
+    def __call__(self, message: Any) -> Any:
+        """Return it, or ``None`` of a message that has none."""
+        unwrapped = self._envelope.unwrap(message)
+        return None if unwrapped is None else unwrapped[0]
 
 
 class KeyWithinChannel:

@@ -479,6 +479,41 @@ def test_a_rotation_at_the_pace_of_the_limits(clock: VirtualClock, company: Make
     assert it.venue.handshakes[-1].credential == "second"
 
 
+class KeyEnvelope:
+    """Messages of the venue, whose topic is the key."""
+
+    def wrap(self, topic: str, data: Any) -> Any:
+        return data
+
+    def unwrap(self, message: Any) -> tuple[Any, Any]:
+        return key_of(message), message
+
+
+@pytest.mark.parametrize("how", ["by", "envelope"])
+def test_a_key_is_unique_within_its_channel(
+    clock: VirtualClock, company: MakeFleet, how: str
+) -> None:
+    """The same number in two channels is no double, over two connections either."""
+    it = company(
+        limits=Limits(batch=50, channels=5),
+        dedupe=lambda message: json.loads(message).get("seq"),
+        auth={"token": "first"},
+        spec={} if how == "by" else {"by": None},
+        options={"identity": lambda _: "me", "envelope": KeyEnvelope()},
+        latency=0.05,
+    )
+    got = Ledger()
+    it.fleet.messages.subscribe(got)
+    it.venue.lag = lambda number: 0.1 * (number % 3)
+    it.venue.feed(rate=10.0)
+    it.fleet.want(names(10))
+    clock.advance(5.0)
+    it.fleet.set_auth({"token": "second"})
+    clock.advance(10.0)
+    assert len(it.venue.handshakes) == 4 and set(got.newest) == set(names(10))
+    assert got.missing == got.late == []
+
+
 def test_a_refused_credential_waits_for_another(clock: VirtualClock, company: MakeFleet) -> None:
     it = company(auth={"token": "bad"}, limits=Limits(batch=5, channels=2))
     it.venue.tokens = {"good"}
