@@ -117,6 +117,14 @@ class Admission:
         """What a socket asks before each dial, as ``Endpoint.admission``."""
         return partial(self._admit, socket)
 
+    def resumed(self, answered_ago: float) -> Admitted:
+        """A dial that another owner admitted before, so many seconds after its answer."""
+        now = self._now()
+        dial = self._window.begin(now)
+        self._window.answered(dial, now - answered_ago)
+        self._open += 1
+        return Admitted(partial(self._on_answered, dial), partial(self._on_gone, dial))
+
     def on_event(self, socket: Hashable, event: Event) -> None:
         """Something happened to a socket: each of its events is told, messages need not be."""
         if isinstance(event, Aborted):

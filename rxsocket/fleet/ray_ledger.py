@@ -13,7 +13,10 @@ the shards give back what they have.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 from rxsocket.endpoint.admission import Admitted
 from rxsocket.events import Event
@@ -24,6 +27,9 @@ from rxsocket.fleet.orders import Order, SetAuth
 from rxsocket.fleet.questions import OnlyThese, Sealed
 from rxsocket.fleet.told import Told
 from rxsocket.limits import Limits
+
+GATHERING = 5.0
+"""Seconds in which a ledger that was started again hears from all shards, before anybody dials."""
 
 
 @dataclass(slots=True)
@@ -54,7 +60,12 @@ class LedgerActor:
         self._parts: dict[str, _ShardPart] = {}
         self._admissions: dict[str, Admission] = {}
         self._dials: dict[int, tuple[str, Admitted]] = {}
-        self._last = 0
+        self._incarnations: dict[str, str] = {}
+        self._last = secrets.randbelow(2**48)  # no number of the ledger before means one of these
+        ray: Any = import_module("ray")  # an actor is made where it is installed
+        is_anew: bool = ray.get_runtime_context().was_current_actor_reconstructed
+        now = asyncio.get_running_loop().time()
+        self._admits_from = now + GATHERING if is_anew else now
         self._learnt: list[Throttled | Capped] = []
 
     def __repr__(self) -> str:
@@ -107,8 +118,13 @@ class LedgerActor:
 
     # --- for the shards
 
-    async def knows(self, name: str) -> bool:
-        """Whether it knows what a shard is to have."""
+    async def knows(self, name: str, incarnation: str) -> bool:
+        """Whether it knows what a shard is to have; of an earlier incarnation nothing is left."""
+        before = self._incarnations.get(name)
+        self._incarnations[name] = incarnation
+        if before not in (None, incarnation):
+            for number in [one for one, (of, _) in self._dials.items() if of == before]:
+                await self.on_gone(number)
         part = self._parts.get(name)
         return part is not None and part.settings is not None
 
@@ -132,7 +148,10 @@ class LedgerActor:
         first: Sealed | None,
         auth: SetAuth | None,
     ) -> None:
-        """Get back from a shard what was known before; what it has comes with ``note``."""
+        """Get back from a shard what was known before.
+
+        What it has comes with ``note``, and its dials with ``dialled``.
+        """
         self._term = max(self._term, term)
         part = self._parts.setdefault(name, _ShardPart())
         part.settings, part.first = settings, first
@@ -142,6 +161,7 @@ class LedgerActor:
 
     async def admit(self, egress: str, shard: str, socket: int, beside: bool) -> int:
         """Wait for the turn of a socket to dial; returns the number of the dial."""
+        await asyncio.sleep(self._admits_from - asyncio.get_running_loop().time())
         admitted = await self._admission(egress).of((shard, socket))(beside)
         assert admitted is not None
         self._last += 1
@@ -168,10 +188,24 @@ class LedgerActor:
         self._admission(egress).on_event((shard, socket), event)
         return self._learnt
 
-    async def on_shard_gone(self, shard: str) -> None:
-        """Of an incarnation of a shard nothing is left."""
-        for number in [one for one, (of, _) in self._dials.items() if of == shard]:
-            await self.on_gone(number)
+    async def dialled(
+        self, egress: str, shard: str, dials: dict[int, tuple[float, bool]]
+    ) -> dict[int, int]:
+        """Get back the dials of a shard: how long ago each was answered, and whether it is open.
+
+        Returns:
+            The new number of each that is open.
+        """
+        numbers: dict[int, int] = {}
+        for before, (ago, is_open) in dials.items():
+            admitted = self._admission(egress).resumed(ago)
+            if not is_open:
+                admitted.gone()
+                continue
+            self._last += 1
+            self._dials[self._last] = shard, admitted
+            numbers[before] = self._last
+        return numbers
 
     def _admission(self, egress: str) -> Admission:
         found = self._admissions.get(egress)

@@ -19,7 +19,7 @@ from rxsocket.fleet.host import HostSettings
 from rxsocket.fleet.orders import SetAuth
 from rxsocket.fleet.questions import Answered, Pushed, Sealed, Stop
 from rxsocket.fleet.ray_ledger import LedgerActor
-from rxsocket.fleet.ray_shard import ShardActor, of_ledger
+from rxsocket.fleet.ray_shard import ShardActor, Superseded, of_ledger
 from rxsocket.fleet.remote import LinkLost
 from rxsocket.fleet.told import Told
 from rxsocket.limits import Limits
@@ -62,6 +62,7 @@ class RayCluster:
         self.ray = ray
         self.term = 0
         self.told: dict[str, Told] = {}
+        self.is_superseded = False
         self._fleet = fleet
         self._options = options
         self.ledger: Any = None
@@ -87,7 +88,8 @@ class RayCluster:
 
     def end(self) -> None:
         """The fleet was closed: nothing of it is kept."""
-        self.ray.kill(self.ledger)
+        if not self.is_superseded:
+            self.ray.kill(self.ledger)
 
     def _name_of(self, name: str) -> str:
         return f"rxsocket {self._fleet} {name}"
@@ -158,13 +160,14 @@ class RayLink:
             answer = await self._begin(first, auth)
         except cluster.ray.exceptions.RayError as error:
             raise self._lost(error) from None
-        self._incarnation, was_there = answer
-        self._acknowledged = 0
+        incarnation, was_there, acknowledged = answer
+        if incarnation != self._incarnation:
+            self._incarnation, self._acknowledged = incarnation, acknowledged
         if not was_there:
             await cluster.of_ledger("begin", cluster.term, name, self._pipeline)
         return bool(was_there)
 
-    async def _begin(self, first: Sealed | None, auth: SetAuth | None) -> tuple[str, bool]:
+    async def _begin(self, first: Sealed | None, auth: SetAuth | None) -> tuple[str, bool, int]:
         while True:
             try:
                 answer = await self._call("begin", self._settings, self._pipeline, first, auth)
@@ -220,9 +223,11 @@ class RayLink:
     async def stop(self, stop: Stop) -> None:
         """Have the shard close its sockets, and end the actor."""
         if self._actor is not None:
-            with suppress(Exception):
+            try:
                 async with asyncio.timeout(CLOSING + 1.0):
                     await self._call("stop", stop)
+            except Exception as error:  # it has died, or is another driver's
+                self._lost(error)
         await self._end(no_restart=True)
 
     async def kill(self) -> None:
@@ -230,7 +235,7 @@ class RayLink:
         await self._end(no_restart=False)
 
     async def _end(self, *, no_restart: bool) -> None:
-        if self._actor is not None:
+        if self._actor is not None and not self._cluster.is_superseded:
             with suppress(Exception):
                 self._cluster.ray.kill(self._actor, no_restart=no_restart)
 
@@ -243,6 +248,9 @@ class RayLink:
         errors = self._cluster.ray.exceptions
         if isinstance(error, errors.RayTaskError):
             cause = getattr(error, "cause", error)
+            if isinstance(cause, Superseded):
+                self._cluster.is_superseded = True
+                return LinkLost(str(cause), is_final=True)
             return LinkLost(f"{type(cause).__name__}: {cause}")
         if isinstance(error, errors.ActorDiedError):
             self._actor = None

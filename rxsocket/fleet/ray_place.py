@@ -212,8 +212,8 @@ class _RayShards(Shards):
 
     async def _attach(self) -> RayCluster:
         ray, on = self._ray, self._on
-        if not ray.is_initialized():
-            self._thread = RayThread(ray, self._options())
+        self._thread = RayThread.use(ray, self._options())
+        if self._thread is not None:
             await self._thread.started()
         run = self._run_of
         options = ActorOptions(namespace=on.namespace, is_detached=run.name is not None)
@@ -252,7 +252,7 @@ class _RayShards(Shards):
             else:
                 self._cluster.cancel()
         if self._thread is not None:
-            await self._thread.stop()
+            await self._thread.leave()
         with self._run_of.loop.turn():
             receipt.settle(None)
 

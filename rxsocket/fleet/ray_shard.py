@@ -33,6 +33,10 @@ BEAT = 2.0
 """Seconds after which a shard that has nothing to say says so, and speaks with the ledger."""
 
 
+KEPT = 1000
+"""Dials that are remembered, for a ledger that has lost them."""
+
+
 class Superseded(Exception):
     """Another driver has taken over the fleet."""
 
@@ -58,8 +62,9 @@ class ShardActor:
         self._host: Host | None = None
         self._settings: HostSettings | None = None
         self._pipeline: bytes | None = None
+        self._admission: LedgerAdmission | None = None
         self._term = 0
-        self._number = 0
+        self._number: int = 0
         self._unacknowledged = b""
         self._gathering: asyncio.Task[bytes] | None = None
         self._failed = ""
@@ -77,20 +82,21 @@ class ShardActor:
         pipeline: bytes | None,
         first: Sealed | None,
         auth: SetAuth | None,
-    ) -> tuple[str, bool]:
+    ) -> tuple[str, bool, int]:
         """Have the shard, unless it is there.
 
         Returns:
-            The incarnation, and whether it was there.
+            The incarnation, whether it was there, and the number of the last batch that a driver
+            said that it has.
         """
         self._check(term)
-        self._number, self._unacknowledged, self._gathering = 0, b"", None
         was_there = self._host is not None
         if self._host is None:
             self._make(settings, pipeline, first, auth)
         else:
             self._host.attach()
-        return self._incarnation, was_there
+        number = self._number - 1 if self._unacknowledged else self._number
+        return self._incarnation, was_there, number
 
     async def receive(self, term: int, items: list[Any]) -> None:
         """Carry out what the driver says."""
@@ -146,6 +152,7 @@ class ShardActor:
         self._settings, self._pipeline = settings, pipeline
         self._failed = ""
         admission = LedgerAdmission(self._ledger, self._egress, self._incarnation)
+        self._admission = admission
         try:
             host = Host(settings, pipeline, first, f"node {self._node[:8]}", admission)
         except Exception as error:
@@ -167,7 +174,7 @@ class ShardActor:
     async def _beat(self) -> None:
         """Get what is to be had from the ledger, or give it back to one that has lost it."""
         while True:
-            known = await of_ledger(self._ledger, "knows", self._name)
+            known = await of_ledger(self._ledger, "knows", self._name, self._incarnation)
             if self._host is None and known and not self._failed:
                 await self._get_back()
             elif self._host is not None and not known:
@@ -193,6 +200,8 @@ class ShardActor:
             host.newest,
             told.auth,
         )
+        if self._admission is not None:
+            await self._admission.give_back()
         orders = [*replace(told, auth=None).orders()]
         await of_ledger(self._ledger, "note", self._term, self._name, orders, self._pipeline)
 
@@ -219,6 +228,9 @@ class LedgerAdmission:
         self._incarnation = incarnation
         self.report: Callable[[Any], None] = _nothing
         self._telling: set[asyncio.Task[None]] = set()
+        self._answered: dict[int, float | None] = {}
+        self._open: set[int] = set()
+        self._numbers: dict[int, int] = {}  # of a ledger after the one that admitted it
 
     def of(self, socket: int) -> Admit:
         """What a socket asks before each dial."""
@@ -234,13 +246,36 @@ class LedgerAdmission:
     def forget(self, socket: int) -> None:
         """A socket is closed for good; its place is forgotten with the shard."""
 
+    async def give_back(self) -> None:
+        """Tell a ledger that has lost them of the dials of the shard."""
+        now = asyncio.get_running_loop().time()
+        dials = {
+            number: (now - (at or now), number in self._open)
+            for number, at in self._answered.items()
+        }
+        arguments = (self._egress, self._incarnation, dials)
+        self._numbers |= await of_ledger(self._ledger, "dialled", *arguments)
+
     async def _admit(self, socket: int, beside: bool) -> Admitted:
         arguments = (self._egress, self._incarnation, socket, beside)
-        number = await of_ledger(self._ledger, "admit", *arguments)
-        return Admitted(
-            answered=lambda: self._ledger.on_answered.remote(number),
-            gone=lambda: self._ledger.on_gone.remote(number),
-        )
+        number: int = await of_ledger(self._ledger, "admit", *arguments)
+        loop = asyncio.get_running_loop()
+        self._answered[number] = None
+        self._open.add(number)
+        for old in [*self._answered][:-KEPT]:
+            if old not in self._open:
+                del self._answered[old]
+
+        def answered() -> None:
+            if self._answered.get(number) is None:
+                self._answered[number] = loop.time()
+                self._ledger.on_answered.remote(self._numbers.get(number, number))
+
+        def gone() -> None:
+            self._open.discard(number)
+            self._ledger.on_gone.remote(self._numbers.pop(number, number))
+
+        return Admitted(answered, gone)
 
     async def _tell(self, socket: int, event: Any) -> None:
         arguments = (self._egress, self._incarnation, socket, event)

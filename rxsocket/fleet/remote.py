@@ -76,7 +76,7 @@ class LinkLost(Exception):
 
     Args:
         text: That.
-        is_final: Whether another one would end likewise, if this one had not begun.
+        is_final: Whether another one would end likewise.
     """
 
     def __init__(self, text: str, *, is_final: bool = False) -> None:
@@ -246,7 +246,7 @@ class RemoteShard:
                 error = raised
                 await self._link.kill()
             failures = 1 if self._loop.event_loop.time() - began > LIVED else failures + 1
-            gives_up = not self._has_begun and (is_final or failures >= TRIES)
+            gives_up = is_final or (not self._has_begun and failures >= TRIES)
             with self._loop.turn():
                 self._on_gone(error, restarts=not gives_up)
             if gives_up:

@@ -137,7 +137,17 @@ async def next_driver(address: str) -> None:
         assert {key: tuple(where) for key, where in venue.placed.items()} == placed
         assert len(venue.handshakes) == 3
         assert watch.got.late == watch.got.missing == []
+        # Another one takes it over from a driver that lives: that one ends, and ends nothing.
+        later = fleet_of(venue.url, name="survivor", on=Ray(2, address=address))
+        later_watch = FleetWatch(later)
+        await later_watch.until_live()
+        await watch.until(lambda: any(not one.restarts for one in watch.of(ShardFailed)))
+        assert "another driver" in str(watch.of(ShardFailed)[-1].error)
         await fleet.close()
+        count = later_watch.got.count
+        await later_watch.until(lambda: later_watch.got.count > count + 50)
+        assert len(venue.handshakes) == 3
+        await later.close()
         await until(lambda: not venue.placed)
 
 

@@ -21,6 +21,7 @@ TESTS = SCENARIOS.parent.parent
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "150",
 }
 # The agents of Ray import for half a minute where nothing is compiled beforehand.
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -340,3 +340,22 @@ def test_no_window_of_the_server_has_more_whatever_happens(
         seen.sort()
         for index, first in enumerate(seen):
             assert sum(other <= first + window for other in seen[index:]) <= count
+
+
+def test_dials_that_another_owner_admitted_count_as_long_as_they_would_have(
+    stage: partial[Stage],
+) -> None:
+    """A ledger that was started again hears of them: ``Admission.resumed``."""
+    here = stage(connects="2/10s", connections=3)
+    first, second = here.admission.resumed(9.0), here.admission.resumed(2.0)
+    assert here.admission.open == 2
+    here.ask("A", "B")
+    here.clock.advance(1.5)  # the first has left the window
+    assert [socket for _, socket in here.admitted] == ["A"]
+    here.opened("A")
+    here.clock.advance(20.0)  # but three connections are there
+    assert [socket for _, socket in here.admitted] == ["A"]
+    first.gone()
+    here.clock.advance(0.0)
+    assert [socket for _, socket in here.admitted] == ["A", "B"]
+    second.gone()
