@@ -101,6 +101,8 @@ class Scale:
     seconds: float = 5.0
 
 
+ROTATING = "10/s"
+"""Dials of a rotation: while a socket hands over, each of its messages comes twice."""
 MOST_COST = 1.3
 """How many times the cost of a message of ``socket.channel`` one of ``fleet.channel`` may have."""
 FULL = Scale()
@@ -235,8 +237,8 @@ def same_identity(value: object) -> str:
 async def rotate(scale: Scale) -> list[str]:
     """Rotations of the credential, one after the other. Return what is wrong."""
     keys, each = names(scale.sockets * 10), 10
-    caps = Caps(channels=each, connects="40/s", slack=0.2)
-    limits = Limits(channels=each, connects="40/s", batch=each)
+    caps = Caps(channels=each, connects=ROTATING, slack=0.2)
+    limits = Limits(channels=each, connects=ROTATING, batch=each)
     credentials: Subject[Any] = Subject()
     credentials_from = itertools.count(1)
     rate = scale.rate / each  # of each channel
@@ -276,7 +278,7 @@ async def rotate(scale: Scale) -> list[str]:
         came = watched.ledger.count - count
         most, over = venue.ask("most_connects"), venue.over()
         await fleet.close()
-    print(f"{scale.rotations} rotations over {scale.sockets} sockets, 40 connects/s allowed")
+    print(f"{scale.rotations} rotations over {scale.sockets} sockets, {ROTATING} dials allowed")
     table(
         ("fed, 1/s", "came, 1/s", "missing", "double", "lost", "a rotation, s", "longest, s",
          "connects in 1 s", "over a cap"),
