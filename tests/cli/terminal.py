@@ -96,7 +96,9 @@ class Terminal:
         """Wait for its end: the exit code."""
         code = self.process.wait(stretched(PATIENCE * 2))
         for reader in self._readers:
-            reader.join()
+            reader.join(stretched(PATIENCE))  # a process that it left behind may have the pipe
+            if reader.is_alive():
+                return code
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None and not stream.closed:
                 stream.close()

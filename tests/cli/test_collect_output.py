@@ -214,26 +214,24 @@ def test_a_client_that_is_not_installed(
 
 
 @pytest.mark.slow
-def test_a_credential_that_is_refused_later(tmp_path: Path, venue: VenueServer, run: Run) -> None:
+def test_a_credential_that_is_refused_later(tmp_path: Path, venue: VenueServer) -> None:
     """It says so once, and goes on: another credential may come."""
     first, second = "first-T0ken-0123", "second-T0ken-0123"
     token = tmp_path / "token"
     token.write_text(first)
     venue.tokens = {first}
-
-    def revoke() -> None:
-        venue.wait_for(lambda v: v.has_exactly(KEYS))
-        venue.tokens = {second}
-        venue.drop()
-        venue.wait_for(lambda v: len(v.handshakes) == 8)
-        time.sleep(1.0)  # it looks now and then
-        token.write_text(second)
-        os.kill(os.getpid(), signal.SIGHUP)
-        venue.wait_for(lambda v: v.has_exactly(KEYS))
-
     more = '[auth]\ntoken = "file:token"'
     path = config(tmp_path, venue.url, 'to = "file"\npath = "out"', more)
-    done = run_until(revoke, run, path)
-    assert done.code == 143, done.text
-    assert sum("SIGHUP reads the credential anew" in line for line in done.err) == 1, done.text
-    assert "refused" in done.text and "T0ken" not in done.text
+    with Terminal("collect", path) as terminal:
+        terminal.until("20 of 20 channels live")
+        venue.tokens = {second}
+        venue.drop()
+        terminal.until("SIGHUP reads the credential anew", patience=30.0)
+        assert "refused" in terminal.text
+        token.write_text(second)
+        terminal.process.send_signal(signal.SIGHUP)
+        terminal.until("Complete", times=2, patience=30.0)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 143, terminal
+    assert terminal.text.count("SIGHUP reads the credential anew") == 1
+    assert "T0ken" not in terminal.text
