@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from types import NoneType
 from typing import Any
 
 from reactivex import abc
@@ -57,6 +58,10 @@ class CollectingEnded:
 @dataclass(frozen=True, slots=True)
 class NobodyReads:
     """Standard output was closed: what goes there cannot be stored."""
+
+
+_UNTOLD = (NoneType, Placed, Closed, Signalled, Reload, CollectingEnded, NobodyReads)
+"""What is for the command itself, and what the progress and ``Lost`` say as well."""
 
 
 class Collector:
@@ -102,11 +107,13 @@ class Collector:
             except BaseException:
                 self._finish(outcomes, 0.0)
                 raise
+            self._tell_rest()
+            self._progress.show(self._fleet.stats)  # once more: it may have been short
             try:
                 self._finish(outcomes, self._settings.run.settle)
             except KeyboardInterrupt:  # told a second time
                 outcomes.dispose()
-            self._tell_rest()
+            self._tell_of_sink()
         self._progress.summarize()
         return 1 if self._counts.under_way else code
 
@@ -163,10 +170,8 @@ class Collector:
                     return 1
                 case Reload():
                     self._reload()
-                case None | Placed() | Closed():  # the progress and Lost say as much
-                    pass
                 case item:
-                    self._progress.tell(item)
+                    self._tell(item)
             if self._count is not None and self._counts.stored >= self._count:
                 return 0
             if time.monotonic() >= self._look_at and self._is_hopeless():
@@ -185,12 +190,21 @@ class Collector:
         self._was_live = self._was_live or stats.live > 0
         return is_refused and not self._was_live
 
+    def _tell(self, item: Any) -> None:
+        if not isinstance(item, _UNTOLD):
+            self._progress.tell(item)
+
     def _tell_rest(self) -> None:
-        """What the sink said meanwhile."""
+        """What has happened and was not told yet."""
+        while not self._queue.empty():
+            self._tell(self._queue.get())
+
+    def _tell_of_sink(self) -> None:
+        """What the sink said while all was closed; what else happened was our doing."""
         while not self._queue.empty():
             item = self._queue.get()
             if isinstance(item, (Failed, Notice)):
-                self._progress.tell(item)
+                self._tell(item)
 
     def _next(self) -> Any:
         with suppress(Empty):
