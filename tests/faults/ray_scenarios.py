@@ -76,7 +76,10 @@ async def killed_node(address: str) -> None:
     """The node that a shard is on ends, with everything on it."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args=NODE)
+    # Ray takes a node as dead after five failed checks, 3 s apart, unless it is told otherwise.
+    sooner = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
+    head_node = NODE | {"_system_config": sooner}
+    cluster = Cluster(initialize_head=True, head_node_args=head_node)
     other = cluster.add_node(num_cpus=2, resources={"other": 1}, object_store_memory=80 * 2**20)
     cluster.wait_for_nodes()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
