@@ -31,7 +31,7 @@ from rxsocket.fleet.orders import (
     Silent,
     SocketEvent,
 )
-from rxsocket.fleet.plan import ImpossiblePlan, Place, Plan, PlanChanges, SocketId, changes
+from rxsocket.fleet.plan import Place, Plan, PlanChanges, SocketId, changes
 from rxsocket.fleet.planning import Fitting, Planning
 from rxsocket.fleet.publisher import FleetPublisher
 from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Give
@@ -209,6 +209,9 @@ class Controller:
         self.fitting = self._planning.fit(wanted, before, places, caps, rebalance=rebalance)
         if self.plan is not before:
             self._carry_out(changes(before, self.plan))
+        if self.fitting.weight_error is not None:
+            self._publisher.weight_failed(self.fitting.weight_error)
+            self._refuse_unweighed(self.fitting.unweighed)
         if self.fitting.left_out and places:
             self._refuse_what_never_fits(wanted)
             self._plan_after(TRY_AGAIN)  # what was learnt may not hold any more
@@ -227,11 +230,18 @@ class Controller:
 
     def _refuse_what_never_fits(self, wanted: Sequence[Hashable]) -> None:
         """What ``limits=`` do not allow fails for its observers; else it waits."""
-        try:
-            self._planning.plan(wanted, None, self._places)
-        except ImpossiblePlan as error:
+        error = self._planning.impossible(wanted, self._places)
+        if error is not None:
             for key in self.fitting.left_out:
                 self._wanted.fail(self._channels[key], error)
+
+    def _refuse_unweighed(self, unweighed: Mapping[Hashable, BaseException]) -> None:
+        """What ``weight=`` raised at has no place: it fails alone, and is tried again later."""
+        for key, raised in unweighed.items():
+            channel, error = self._channels[key], raised
+            if not isinstance(error, Exception):
+                error = RuntimeError(f"weight(key): raised {type(raised).__name__}")
+            self._refuse(channel, error)
 
     def _carry_out(self, changed: PlanChanges) -> None:
         for socket in changed.opened:
@@ -321,13 +331,17 @@ class Controller:
             orders = ChannelOrders(self.plan.generation)
             self._drop(channel, orders)
             self.sockets.send(orders)
-            channel.error = error
-            channel.refusals += 1
-            self._wanted.fail(channel, error)
-            if channel.wanted and not self._is_stopped:
-                patience = min(LONGEST_REFUSAL, FIRST_REFUSAL * 2.0 ** (channel.refusals - 1))
-                self._refused.set(channel, self._now + patience)
+            self._refuse(channel, error)
             self.plan_soon()
+
+    def _refuse(self, channel: FleetChannel, error: Exception) -> None:
+        """It fails for its observers; if it is one of the set, it is tried again later."""
+        channel.error = error
+        channel.refusals += 1
+        self._wanted.fail(channel, error)
+        if channel.wanted and not self._is_stopped:
+            patience = min(LONGEST_REFUSAL, FIRST_REFUSAL * 2.0 ** (channel.refusals - 1))
+            self._refused.set(channel, self._now + patience)
 
     def _ask_again(self, channel: FleetChannel) -> None:
         """It was refused a while ago, and is wanted still."""

@@ -18,16 +18,14 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, TypeAlias
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 
 from rxsocket.fleet.placement import Placement
 from rxsocket.fleet.plan import NO_PLAN, Caps, ImpossiblePlan, Place, Plan, SocketId
+from rxsocket.fleet.weights import Weigh, checked
 from rxsocket.limits import Limits
 from rxsocket.validation import is_mapping
 
-Weigh: TypeAlias = Callable[[Any], float]
-"""Gives the bytes a second that are expected of a key."""
 NOTHING_LEARNT = Caps()
 
 
@@ -143,7 +141,7 @@ class _Planner:
         self._limits = limits
         self._learnt = learnt
         self._sockets = sockets
-        self._weigh = None if weights is None else _checked(weights)
+        self._weigh = None if weights is None else checked(weights)
         self._most_bytes = math.inf if limits.bytes is None else limits.bytes * (1 + 1e-9)
         self._few = len(places) if sockets is None else sockets
         self._placement = Placement(places, limits, sockets, learnt, spare, self._before.numbers)
@@ -447,16 +445,3 @@ class _Planner:
 
 def _or_inf(number: float | None) -> float:
     return math.inf if number is None else number
-
-
-def _checked(weights: Weigh) -> Weigh:
-    def weigh(key: Any) -> float:
-        weight = weights(key)
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            kind = type(weight).__name__
-            raise TypeError(f"weight(key): return a number of bytes a second, not {kind}")
-        if not 0 <= weight < math.inf:  # nor NaN
-            raise ValueError(f"weight(key): return 0 bytes a second or more, not {weight}")
-        return weight
-
-    return weigh

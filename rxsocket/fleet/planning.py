@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rxsocket.fleet.plan import NO_PLAN, Caps, ImpossiblePlan, Place, Plan
-from rxsocket.fleet.planner import NOTHING_LEARNT, Weigh, plan
+from rxsocket.fleet.planner import NOTHING_LEARNT, plan
+from rxsocket.fleet.weights import Weigh, Weights
 from rxsocket.limits import Limits
 
 
@@ -18,11 +20,15 @@ class Fitting:
         plan: The plan.
         left_out: What does not fit.
         impossible: Why it does not; ``None`` if everything fits.
+        unweighed: What has no place because ``weight=`` raised, and what.
+        weight_error: The first of what it raised; a channel that has a place keeps it.
     """
 
     plan: Plan = NO_PLAN
     left_out: tuple[Hashable, ...] = ()
     impossible: ImpossiblePlan | None = None
+    unweighed: Mapping[Hashable, BaseException] = field(default_factory=dict[Any, Any])
+    weight_error: BaseException | None = None
 
 
 class Planning:
@@ -40,7 +46,7 @@ class Planning:
     ) -> None:
         self.limits = limits
         self._spare = spare
-        self._weights = weights
+        self._weights = None if weights is None else Weights(weights)
         self._sockets = sockets
 
     def plan(
@@ -56,7 +62,21 @@ class Planning:
 
         Raises:
             ImpossiblePlan: If what is wanted does not fit.
+            Exception: What ``weight=`` raises.
         """
+        weigh = None if self._weights is None else self._weights.function
+        return self._plan(wanted, current, places, learnt, weigh, rebalance=rebalance)
+
+    def _plan(
+        self,
+        wanted: Iterable[Hashable],
+        current: Plan | None,
+        places: Sequence[Place],
+        learnt: Caps,
+        weigh: Weigh | None,
+        *,
+        rebalance: bool = False,
+    ) -> Plan:
         sockets = self._sockets
         if sockets is not None and learnt.connections:
             most, spare = learnt.connections, self._spare
@@ -70,12 +90,27 @@ class Planning:
             current,
             places,
             self.limits,
-            weights=self._weights,
+            weights=weigh,
             sockets=sockets,
             learnt=learnt,
             spare=self._spare,
             rebalance=rebalance,
         )
+
+    def impossible(
+        self, wanted: Sequence[Hashable], places: Sequence[Place]
+    ) -> ImpossiblePlan | None:
+        """Why so many never fit, whatever was learnt; ``None`` if they do."""
+        weigh = None
+        if self._weights is not None:
+            known = self._weights.known
+            wanted = [key for key in wanted if key in known]
+            weigh = known.__getitem__
+        try:
+            self._plan(wanted, None, places, NOTHING_LEARNT, weigh)
+        except ImpossiblePlan as error:
+            return error
+        return None
 
     def fit(
         self,
@@ -89,10 +124,27 @@ class Planning:
         """A plan of as much as fits, the first ones first."""
         if not places:
             return Fitting(current, tuple(wanted))
+        if self._weights is None:
+            return self._fit(wanted, current, places, learnt, None, rebalance=rebalance)
+        weighed = self._weights.of(wanted)
+        heard = [key for key in wanted if key in weighed.weights]
+        weigh = weighed.weights.__getitem__
+        found = self._fit(heard, current, places, learnt, weigh, rebalance=rebalance)
+        return replace(found, unweighed=weighed.unweighed, weight_error=weighed.error)
 
+    def _fit(
+        self,
+        wanted: Sequence[Hashable],
+        current: Plan,
+        places: Sequence[Place],
+        learnt: Caps,
+        weigh: Weigh | None,
+        *,
+        rebalance: bool,
+    ) -> Fitting:
         def attempt(count: int) -> Plan:
             keys = wanted if count == len(wanted) else wanted[:count]
-            return self.plan(keys, current, places, learnt, rebalance=rebalance)
+            return self._plan(keys, current, places, learnt, weigh, rebalance=rebalance)
 
         try:
             return Fitting(attempt(len(wanted)))

@@ -75,7 +75,7 @@ class FleetPublisher:
         self._reports: tuple[ObserverFailed, ...] = ()
         self._said: tuple[str, float] = "", 0.0
         self._dedupe = dedupe
-        self._dedupe_failed = False
+        self._failed: set[str] = set()
 
     def report(
         self, observer: str, stream: str, error: BaseException, *, detached: bool = True
@@ -146,13 +146,20 @@ class FleetPublisher:
             key = self._dedupe(message)
             hash(key)
         except BaseException as error:
-            if self._dedupe_failed:
-                self.loop.exit_later(error)
-            else:
-                self._dedupe_failed = True
-                self.report("dedupe", "messages", error, detached=False)
+            self._report_once("dedupe", "messages", error)
             return None
         return key
+
+    def weight_failed(self, error: BaseException) -> None:
+        """``weight`` raised, which is told once."""
+        self._report_once("weight", "channels", error)
+
+    def _report_once(self, function: str, stream: str, error: BaseException) -> None:
+        if function in self._failed:
+            self.loop.exit_later(error)
+        else:
+            self._failed.add(function)
+            self.report(function, stream, error, detached=False)
 
     def _publish_reports(self) -> None:
         reports, self._reports = self._reports, ()

@@ -641,6 +641,60 @@ def test_what_an_observer_raises_is_told_once(clock: VirtualClock, company: Make
     assert set(got.newest) == {"a", "b"} and min(got.newest.values()) >= 5
 
 
+def test_a_weight_that_raises_fails_its_channel_alone(
+    clock: VirtualClock, company: MakeFleet
+) -> None:
+    """It is told once, one that has a place keeps it, and what is wanted later is planned."""
+    bad = {"K9"}
+
+    def weigh(key: str) -> float:
+        if key in bad:
+            raise ValueError(f"no weight of {key}")
+        return 1.0
+
+    it = company(limits=Limits(batch=10, bytes=4), weight=weigh)
+    with pytest.raises(ValueError, match="no weight of K9"):
+        it.fleet.want(["K9"])
+    it.fleet.want(names(3))
+    errors: list[Exception] = []
+    it.fleet.channel("K9").subscribe(on_error=errors.append)
+    clock.advance(1.0)
+    assert [str(error) for error in errors] == ["no weight of K9"]
+    bad.add("K0")
+    it.fleet.channel("K5").subscribe()
+    clock.advance(1.0)
+    assert it.venue.has_exactly([*names(3), "K5"])
+    assert [event.observer for event in it.wrong(ObserverFailed)] == ["weight"]
+    bad.clear()
+    it.fleet.channel("K9").subscribe()
+    clock.advance(1.0)
+    assert it.venue.has_exactly([*names(3), "K5", "K9"])
+
+
+def test_a_weight_that_fails_later_is_tried_again(clock: VirtualClock, company: MakeFleet) -> None:
+    """A channel of the set waits for it, whatever is raised."""
+
+    class Mine(BaseException):
+        pass
+
+    raises = False
+
+    def weigh(key: str) -> float:
+        if raises and key == "K1":
+            raise Mine
+        return 1.0
+
+    it = company(limits=Limits(batch=10, bytes=4), weight=weigh)
+    it.fleet.want(names(2))  # it is checked here, and planned in the next turn
+    raises = True
+    clock.advance(1.0)
+    assert it.venue.has_exactly(["K0"]) and it.fleet.stats.refused == 1
+    assert "weight(key): raised Mine" in str(it.fleet.explain())
+    raises = False
+    clock.advance(31.0)
+    assert it.venue.has_exactly(names(2))
+
+
 def test_a_dedupe_that_raises_is_told_once(clock: VirtualClock, company: MakeFleet) -> None:
     def bad(message: Any) -> Any:
         raise ValueError("mine")
