@@ -197,12 +197,21 @@ class Shard:
         for value in self._pushed:
             socket.set_auth(value)  # which is kept for its start
         made = ShardSocket(
-            number, socket, settings.channel, self._loop, self._on_report, self._deliver
+            number,
+            socket,
+            settings.channel,
+            self._loop,
+            self._on_report,
+            self._deliver,
+            self._has_open,
         )
         self._sockets[number] = made
         made.start()
         if self._is_paused:
             made.pause()
+
+    def _has_open(self) -> bool:
+        return any(each.is_open for each in self._sockets.values())
 
     def _on_report(self, report: Report) -> None:
         if isinstance(report, SocketEvent):

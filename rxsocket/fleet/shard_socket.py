@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from reactivex import abc
 
-from rxsocket.events import AwaitingAuth, Cause, ChannelStale, Closed, Event, Opened
+from rxsocket.events import AwaitingAuth, Cause, ChannelStale, Closed, Event, Opened, Rejected
+from rxsocket.fleet.dial_learning import FORBIDDEN
 from rxsocket.fleet.learning import POLICY_VIOLATION
 from rxsocket.fleet.orders import Asked, ChannelError, Live, Report, Silent, SocketEvent
 from rxsocket.fleet.spec import ChannelSpec
@@ -52,9 +53,11 @@ class ShardSocket:
         loop: The loop of the shard.
         report: Called with each report.
         deliver: Asked for what takes the messages of a channel.
+        others_open: Says whether another socket with the same credential is open.
 
     Attributes:
         name: What pauses reading, for people; with ``stream`` and ``waiting``.
+        is_open: Whether it has a connection that delivers.
     """
 
     name = "a subscriber of the fleet"
@@ -69,7 +72,10 @@ class ShardSocket:
         loop: SocketLoop,
         report: Callable[[Report], None],
         deliver: Deliver,
+        others_open: Callable[[], bool],
     ) -> None:
+        self.is_open = False
+        self._others_open = others_open
         self.number = number
         self.socket = socket
         self._arguments = spec.arguments()
@@ -81,6 +87,8 @@ class ShardSocket:
         self._since: dict[Hashable, float] = {}  # when each was asked for on this connection
         self._has_live = False  # whether anything was, on this connection
         self._refused_channels = 0  # closes in a row that were about what was asked for
+        self._was_forbidden = False  # while others were open, which may be about their number
+        self._has_tried_again = False
         self._is_closed = False
 
     def start(self) -> None:
@@ -149,12 +157,22 @@ class ShardSocket:
             return
         if isinstance(event, Opened):
             self._has_live = False
+            self.is_open, self._has_tried_again = True, False
+        if isinstance(event, Rejected):
+            is_first = event.status == FORBIDDEN and not (self.is_open or self._has_tried_again)
+            self._was_forbidden = is_first and self._others_open()
         if isinstance(event, Closed):
+            if event.cause is not Cause.HANDED_OVER:
+                self.is_open = False
             self._since.clear()
             is_about_channels = event.code == POLICY_VIOLATION and self._has_live
             self._refused_channels = self._refused_channels + 1 if is_about_channels else 0
-        if isinstance(event, AwaitingAuth) and 0 < self._refused_channels <= AGAIN:
-            self._loop.event_loop.call_soon(self._connect_again)
+        if isinstance(event, AwaitingAuth):
+            if self._was_forbidden:  # another refusal says that it is a cap
+                self._was_forbidden, self._has_tried_again = False, True
+                self._loop.event_loop.call_soon(self._connect_again)
+            elif 0 < self._refused_channels <= AGAIN:
+                self._loop.event_loop.call_soon(self._connect_again)
         if isinstance(event, Closed) and event.cause is not Cause.HANDED_OVER:
             self._report_subscribed()  # it was of that connection
         if isinstance(event, ChannelStale):
@@ -162,7 +180,7 @@ class ShardSocket:
         self._report(SocketEvent(self.number, event))
 
     def _connect_again(self) -> None:
-        """It was closed for what it asked for: its credential is as good as it was."""
+        """It was refused for something else: its credential is as good as it was."""
         if not self._is_closed:
             self.socket.reconnect()
 

@@ -421,6 +421,32 @@ def test_a_channel_too_many_is_dead(clock: VirtualClock, company: MakeFleet) -> 
     assert it.fleet.stats.sockets == 2
 
 
+def test_a_403_to_one_socket_while_others_are_open_is_looked_into(
+    clock: VirtualClock, company: MakeFleet
+) -> None:
+    """It is dialled once more, which tells a cap of connections from a bad credential."""
+    caps = Caps(connections=2, over_connections=403)
+    it = company(caps=caps, limits=Limits(batch=10, channels=5))
+    it.fleet.want(names(15))
+    clock.advance(1.0)
+    (capped,) = it.of(Capped)
+    assert capped.what == "connections" and capped.cap == 2
+    assert it.fleet.stats.states.keys() == {State.OPEN}
+    assert "the server takes 2" in str(it.fleet.explain())
+
+
+def test_a_403_to_one_socket_is_looked_into_once(clock: VirtualClock, company: MakeFleet) -> None:
+    """Two dials tell, and there are no more."""
+    it = company(caps=Caps(connections=1), limits=Limits(batch=10, channels=5))
+    it.fleet.want(names(5))
+    clock.advance(1.0)
+    it.venue.caps = Caps(connections=1, over_connections=403)
+    it.fleet.want(names(10))
+    clock.advance(600.0)
+    dials = len(it.venue.handshakes)
+    assert dials == 3 and len(it.of(Capped)) == 1
+
+
 # --- moves
 
 
