@@ -87,6 +87,8 @@ class Snapshot:
         sockets: Of each socket its name, its state, and how many channels it has.
         impossible: Why not all that is wanted fits, in words.
         refused: Names of channels that were refused, and why, some of them.
+        troubles: Of each socket that has no connection why, in words, if something went wrong.
+        unanswered: Channels of open sockets that are not live yet.
         learnt: What was learnt, in words.
     """
 
@@ -97,11 +99,16 @@ class Snapshot:
     sockets: Sequence[tuple[str, State, int]]
     impossible: str
     refused: Sequence[str]
+    troubles: Sequence[str]
+    unanswered: int
     learnt: Sequence[str]
 
 
 MOST_LINES = 40
 """Sockets that have a line each; of more, each state has one."""
+
+MOST_TROUBLES = 3
+"""Reasons that are told of sockets that are not connected, those of most sockets first."""
 
 
 def explain_fleet(snapshot: Snapshot) -> FleetExplanation:
@@ -151,6 +158,8 @@ def _why(snapshot: Snapshot) -> tuple[str, ...]:
         lines.append(f"{amount(stats.refused, 'channel')} refused: {'; '.join(snapshot.refused)}")
     if stats.moving:
         lines.append(f"{amount(stats.moving, 'channel')} moving from one socket to another")
+    for trouble, count in Counter(snapshot.troubles).most_common(MOST_TROUBLES):
+        lines.append(f"{amount(count, 'socket')} not connected: {trouble}")
     awaiting = stats.states.get(State.AWAITING_AUTH, 0)
     if awaiting:
         lines.append(f"{amount(awaiting, 'socket')} waiting for a credential")
@@ -161,9 +170,13 @@ def _next(snapshot: Snapshot) -> str:
     stats = snapshot.stats
     if not snapshot.is_running:
         return "nothing, until somebody subscribes"
-    if stats.waiting:
-        return f"{amount(stats.waiting, 'channel')} as sockets open and the limits allow it"
-    return ""
+    unanswered, others = snapshot.unanswered, stats.waiting - snapshot.unanswered
+    parts: list[str] = []
+    if unanswered:
+        parts.append(f"{amount(unanswered, 'channel')} as they are asked for and answered")
+    if others > 0:
+        parts.append(f"{amount(others, 'channel')} as sockets open and the limits allow it")
+    return ", ".join(parts)
 
 
 def _advice(snapshot: Snapshot) -> str:

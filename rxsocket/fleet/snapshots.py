@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 
 from rxsocket.explain.causes import describe
+from rxsocket.fleet.channel import FleetChannel
 from rxsocket.fleet.explanation import FleetStats, Snapshot
+from rxsocket.fleet.plan import SocketId
 from rxsocket.fleet.planning import Fitting
 from rxsocket.fleet.running import FleetEngine
 from rxsocket.topics.asking import name_of
@@ -19,6 +22,7 @@ def snapshot_of(engine: FleetEngine) -> Snapshot:
     controller, masked = engine.controller, engine.publisher.masked
     channels = [one for one in tuple(engine.wanted.channels.values()) if one.wanted or one.error]
     sockets = () if controller is None else tuple(controller.sockets.by_id.values())
+    open_sockets = {one.id for one in sockets if one.is_open}
     fitting = Fitting() if controller is None else controller.fitting
     refused = [one for one in channels if one.error is not None]
     live = sum(one.is_live for one in channels)
@@ -32,7 +36,7 @@ def snapshot_of(engine: FleetEngine) -> Snapshot:
         left_out=left_out,
         moving=0 if controller is None else len(controller.moves.under_way),
         sockets=len(sockets),
-        open=sum(one.is_open for one in sockets),
+        open=len(open_sockets),
         generation=fitting.plan.generation,
         states=dict(Counter(one.state for one in sockets)),
     )
@@ -49,5 +53,11 @@ def snapshot_of(engine: FleetEngine) -> Snapshot:
         sockets=[(str(one.id), one.state, len(one.keys)) for one in sockets],
         impossible="" if fitting.impossible is None else str(fitting.impossible),
         refused=[masked(text) for text in named],
+        troubles=[masked(one.trouble) for one in sockets if one.trouble and not one.is_open],
+        unanswered=sum(_is_unanswered(one, open_sockets) for one in channels),
         learnt=engine.publisher.learnt,
     )
+
+
+def _is_unanswered(channel: FleetChannel, open_sockets: Set[SocketId]) -> bool:
+    return not channel.is_live and channel.error is None and channel.socket in open_sockets

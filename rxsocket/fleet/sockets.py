@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TypeAlias
 
-from rxsocket.events import Event, Opened
+from rxsocket.events import Cause, Closed, ConnectFailed, Event, Opened, Rejected
+from rxsocket.explain.causes import closing, failure
 from rxsocket.fleet.channel import FleetChannel
 from rxsocket.fleet.learnt import LearntCaps
 from rxsocket.fleet.orders import CloseSocket, OpenSocket, Order, Subscribe, Unsubscribe
@@ -27,6 +28,7 @@ class FleetSocket:
         keys: The channels that it was asked for.
         state: What it is doing.
         was_open: Whether it was open since the fleet started.
+        trouble: Why it has no connection, in words; empty if nothing went wrong since it had one.
         is_leaving: Whether it is closed as soon as its last channel has left it.
     """
 
@@ -35,6 +37,7 @@ class FleetSocket:
         self.keys: dict[Hashable, None] = {}
         self.state = State.IDLE
         self.was_open = self.is_leaving = False
+        self.trouble = ""
         self._states = States()
 
     @property
@@ -46,6 +49,15 @@ class FleetSocket:
         """Something happened to it."""
         self.was_open = self.was_open or isinstance(event, Opened)
         self.state = self._states.after(event) or self.state
+        match event:
+            case Opened():
+                self.trouble = ""
+            case ConnectFailed(error=error) | Rejected(error=error) if not self.is_open:
+                self.trouble = failure(error)
+            case Closed(cause=cause) if cause is not Cause.HANDED_OVER:
+                self.trouble = closing(event)
+            case _:
+                pass
 
 
 class ChannelOrders:

@@ -42,7 +42,7 @@ from rxsocket.fleet import (
     Restored,
     Throttled,
 )
-from rxsocket.testing import VirtualClock
+from rxsocket.testing import VirtualClock, accept, reject
 
 
 def keys_in(*events: Any) -> set[Any]:
@@ -445,6 +445,25 @@ def test_a_403_to_one_socket_is_looked_into_once(clock: VirtualClock, company: M
     clock.advance(600.0)
     dials = len(it.venue.handshakes)
     assert dials == 3 and len(it.of(Capped)) == 1
+
+
+def test_what_keeps_sockets_from_connecting_is_explained(
+    clock: VirtualClock, company: MakeFleet
+) -> None:
+    """As long as it does; and which channels are without an answer on those that are open."""
+    it = company(limits=Limits(batch=10, channels=2), latency=0.5)
+    it.venue.default = reject(503)
+    it.fleet.want(names(4))
+    clock.advance(1.2)
+    explained = it.fleet.explain()
+    assert any("2 sockets not connected: " in line and "503" in line for line in explained.why)
+    assert explained.next == "4 channels as sockets open and the limits allow it"
+    it.venue.default = accept()
+    it.venue.refused, it.venue.failing = (), 1.0
+    clock.advance(60.0)
+    explained = it.fleet.explain()
+    assert explained.why == ()
+    assert explained.next == "4 channels as they are asked for and answered"
 
 
 # --- moves
