@@ -195,6 +195,7 @@ class Controller:
         self._is_due = False
         if self._is_stopped:
             return
+        self.moves.tell()  # the old places let go, before channels go anywhere else
         rebalance, self._rebalance = self._rebalance, False
         wanted = [key for key, one in self._channels.items() if one.wanted and one.error is None]
         sockets = self.sockets.by_id.values()
@@ -319,6 +320,7 @@ class Controller:
                 self.moves.on_asked(channel)
 
     def _on_refused(self, socket: SocketId, key: Hashable, error: Exception) -> None:
+        self.moves.tell()
         found, channel = self.sockets.by_id.get(socket), self._channels.get(key)
         if found is not None:
             found.keys.pop(key, None)
@@ -404,6 +406,7 @@ class Controller:
 
     def _remove(self, socket: FleetSocket) -> None:
         """It is in no plan any more, and its channels are nowhere."""
+        self.moves.tell()
         orders = ChannelOrders(self.plan.generation)
         for key in tuple(socket.keys):
             channel = self._channels[key]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
+import pytest
 from exchange import MANY
 from fleet_scene import MakeFleet, names
 from venue import Caps, Ledger, VenueFake, sequence
@@ -106,3 +108,30 @@ def test_a_handover_waits_for_the_answer_to_each_channel(
     assert it.venue.tokens_of_open == {"b": 1}
     assert got.missing == got.late == [] and it.of(Lost) == []
     assert any(isinstance(problem, RenewalFailed) for problem in it.problems)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_channel_that_has_just_moved_and_is_dropped_leaves_its_old_place(
+    clock: VirtualClock, company: MakeFleet, caplog: pytest.LogCaptureFixture, seed: int
+) -> None:
+    """The set changes with each message, also in the turn in which channels switch."""
+    random = Random(seed)
+    keys = names(12)
+    it = company(limits=Limits(batch=50, channels=6), dedupe=sequence, sockets=3, latency=0.01)
+    is_changing = True
+
+    def change(_: Any) -> None:
+        if is_changing and random.random() < 0.3:
+            it.fleet.want(random.sample(keys, random.randrange(1, 12)))
+            it.fleet.rebalance()
+
+    it.fleet.messages.subscribe(change)
+    it.venue.feed(rate=20.0, tick=0.01)
+    it.fleet.want(keys)
+    clock.advance(10.0)
+    assert it.of(Moved)
+    is_changing = False
+    it.fleet.want(keys[:2])
+    clock.advance(10.0)
+    assert it.venue.has_exactly(keys[:2])
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
