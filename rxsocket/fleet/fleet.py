@@ -17,6 +17,7 @@ from rxsocket.auth.outcomes import AuthChange
 from rxsocket.auth.strategies import Handover, handover
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.events import Problem
+from rxsocket.explain.format import amount
 from rxsocket.fleet.events import FleetEvent, ShardFailed
 from rxsocket.fleet.explanation import FleetExplanation, FleetStats, explain_fleet
 from rxsocket.fleet.on import On, where_of
@@ -225,8 +226,9 @@ class Fleet:
 
         Args:
             keys: The keys, or an Observable of such sets, which is subscribed to while the fleet
-                runs; what of it cannot be used is a ``SourceFailed`` on ``errors``, and the set
-                before stays.
+                runs, on its loop; what a ``Subject`` says before that nobody hears, so pass a
+                ``BehaviorSubject``. What of it cannot be used is a ``SourceFailed`` on ``errors``,
+                and the set before stays.
 
         Raises:
             TypeError: If they are no keys.
@@ -384,7 +386,8 @@ class Fleet:
         if not hasattr(self, "_engine"):  # an error of __init__ is shown, with its frames
             return "<Fleet: not made>"
         stats = self.stats
-        what = f"{stats.live:,} of {stats.wanted:,} channels live on {stats.sockets:,} sockets"
+        channels, sockets = amount(stats.wanted, "channel"), amount(stats.sockets, "socket")
+        what = f"{stats.live:,} of {channels} live on {sockets}"
         return f"<Fleet {f'{self._name} ' if self._name else ''}{self.url}: {what}>"
 
 

@@ -163,7 +163,8 @@ def _ceilings(
 ) -> list[Ceiling]:
     found: list[Ceiling] = []
     kept = (
-        f", of which {spare} each {_is(spare)} left for handovers, but for reconnect()"
+        f", of which {spare} each {_is(spare)} left for handovers, "
+        "unless on_auth_change=reconnect()"
         if spare
         else ""
     )
@@ -178,7 +179,10 @@ def _ceilings(
         allowed = sum(of_egresses.values())
         at = ", ".join(f"{number} at {egress}" for egress, number in learnt.connections.items())
         taken = f", of which the server takes {at}" if at else ""
-        of_each = f"{_said('connections', limits.connections)} for each address{taken}{kept}"
+        said = f"{_said('connections', limits.connections)} for each address{taken}"
+        if limits.connections is None:  # then it is what was learnt
+            said = taken.removeprefix(", of which ")
+        of_each = f"{said}{kept}"
         words = f"{of_each}, and there {_is(len(of_egresses))} {_addresses(len(of_egresses))}"
         found.append(Ceiling("connections", allowed, words))
     return found

@@ -20,6 +20,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 
+from rxsocket.explain.format import amount
 from rxsocket.fleet.placement import Placement
 from rxsocket.fleet.plan import NO_PLAN, Caps, ImpossiblePlan, Place, Plan, SocketId
 from rxsocket.fleet.weights import Weigh, checked
@@ -436,7 +437,7 @@ class _Planner:
         needed = ceiling.allowed + max(1, math.ceil(left / self._cap))
         text = (
             f"what is wanted does not fit: {left:g} channels are too many. A connection carries "
-            f"{' and '.join(carries)}; there can be {ceiling.allowed} connections, and "
+            f"{' and '.join(carries)}; there can be {amount(ceiling.allowed, 'connection')}, and "
             f"{needed} would be needed ({ceiling.words}). Want fewer channels, raise what the "
             "server allows more of, or add a place with an address of its own"
         )
