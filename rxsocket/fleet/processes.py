@@ -242,14 +242,15 @@ class ProcessLink:
         """End the process, and wait until it has."""
         await self._started()
         process, self._process = self._process, None
+        writer, self._writer = self._writer, None
+        if process is not None and process.is_alive():
+            process.kill()
+        if writer is not None:
+            writer.close()  # before anything is waited for: whoever waits may be cancelled
         if process is not None:
-            if process.is_alive():
-                process.kill()
             await run_blocking(asyncio.get_running_loop(), partial(process.join, 5.0))
             process.close()
-        writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 

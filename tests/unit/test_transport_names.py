@@ -11,6 +11,7 @@ import reactivex as rx
 
 from rxsocket import ConnectFailed, Event, Socket, Verdict
 from rxsocket.testing import VirtualClock, fake
+from rxsocket.transports import names
 
 
 def test_an_unknown_name() -> None:
@@ -64,6 +65,7 @@ def test_a_transport_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> N
         ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "picows", None)
+    names._imported.cache_clear()
     with pytest.raises(ImportError, match=r"'picows'.*pip install 'rxsocket\[fast\]'") as caught:
         Socket("ws://example.com/", transport="picows")
     # Whichever of the two is looked for first.

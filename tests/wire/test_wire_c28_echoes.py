@@ -196,7 +196,8 @@ def test_a_server_that_quotes_the_credential_as_it_goes_away(
 ) -> None:
     """C34: what ``renew(why=...)`` is given, and the URL that it is told, may hold the secret."""
     with server() as peer:
-        socket = Socket(peer.url, auth={"token": canary.text}, on_auth_change=handover())
+        auth, how = {"token": canary.text}, handover()
+        socket = Socket(peer.url, auth=auth, on_auth_change=how, backoff=quick())
         watch = Watch(socket)
         watch.wait(Opened)
         socket.renew(url=f"{peer.url}?resume={canary.text}", why=f"goodbye {canary.text}")
