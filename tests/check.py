@@ -41,6 +41,7 @@ NOT_ON_LOWEST = (
     "tests/cli",
     "tests/typing",
     "tests/notebook/test_live.py",
+    "tests/faults/test_fleet_processes.py",
     "tests/faults/test_soak.py",
     "tests/wire/test_wire_c24_environments.py",
 )

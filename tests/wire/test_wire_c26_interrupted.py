@@ -99,7 +99,7 @@ def with_block(socket: Socket, timeout: float) -> None:
 CALLS = [waiting, sending, closing, with_block]
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="it traces the first call of none")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="it traces the first call of none")
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_any_step(
