@@ -26,7 +26,7 @@ WINDOWS = os.name == "nt"
 PYTEST = ("-m", "pytest", "-rsR", "--dist", "worksteal")
 # More processes than two processors need: they wait for a server or a timer, too. But each collects
 # all the tests, which takes seconds of a processor. What is slow wants a calmer machine.
-SIDE_BY_SIDE = ("-n", "4")
+SIDE_BY_SIDE = ("-n", "6")
 SIDE_BY_SIDE_FULL = ("-n", "3")
 # In some thousands of tests that last for hours, a busy machine makes one or another fail, which
 # says nothing about the rest. So what runs with --full, and what is repeated there, is tried again,

@@ -26,7 +26,7 @@ CORE = (
     "test_wire_messages",
     "test_wire_options",
 )
-LOOPS = ("asyncio", "uvloop") if find_spec("uvloop") else ("asyncio",)
+UVLOOP = [pytest.param("uvloop", marks=pytest.mark.slow)] if find_spec("uvloop") else []
 TRANSPORTS = ("websockets", "picows") if find_spec("picows") else ("websockets",)
 
 
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(params=LOOPS)
+@pytest.fixture(params=["asyncio", *UVLOOP])
 def each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test on asyncio's own loop, and with the background thread on uvloop (C24)."""
     name: str = request.param

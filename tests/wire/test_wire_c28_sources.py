@@ -335,7 +335,9 @@ def test_a_failing_observer_of_auth(surfaces: Surfaces, canary: Canary) -> None:
         socket.close().result(5)
 
 
-@pytest.mark.parametrize("source", ["string provider", *SOURCES])
+@pytest.mark.parametrize(
+    "source", ["string provider", *(pytest.param(one, marks=pytest.mark.slow) for one in SOURCES)]
+)
 def test_the_debug_mode_of_asyncio(surfaces: Surfaces, canary: Canary, source: str) -> None:
     """C28: it writes down what it calls and with what, and tasks with what they wait for."""
     canary.text = canary.core = "q8x5z0rk"  # short: what is long is cut
