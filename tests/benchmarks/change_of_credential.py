@@ -1,6 +1,8 @@
 """How long a change of credential takes, beside closing and connecting again by hand.
 
-    python tests/benchmarks/change_of_credential.py [CHANGES]
+    python tests/benchmarks/change_of_credential.py [CHANGES [MESSAGES]]
+
+MESSAGES a second come meanwhile, none unless said, and both read them.
 
 Both do the same on loopback, in turn, in one run: close the connection, wait for the server's
 answer, and open one with the next token. The server runs in another process, on another core where
@@ -18,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from rxsocket import Socket
 from rxsocket.testing import server
@@ -33,11 +35,13 @@ PAUSE = 0.06  # the next dial of a burst is held back for 50 ms; this is about s
 async def by_hand(url: str) -> Way:
     """Close and connect again, as one writes it."""
     websocket = await connect(f"{url}?token=0")
+    reading = asyncio.create_task(read(websocket))
 
     async def change(number: int) -> None:
-        nonlocal websocket
+        nonlocal websocket, reading
         await websocket.close()
         websocket = await connect(f"{url}?token={number}")
+        reading = asyncio.create_task(read(websocket))
 
     async def close() -> None:
         await websocket.close()
@@ -45,10 +49,17 @@ async def by_hand(url: str) -> Way:
     return change, close
 
 
+async def read(websocket: ClientConnection) -> None:
+    """Read until the connection is closed."""
+    async for _ in websocket:
+        pass
+
+
 async def by_socket(url: str) -> Way:
     """The same with set_auth, until the new connection is open."""
     socket = Socket(url, auth={"token": "0"})
     opened = asyncio.Event()
+    socket.messages.subscribe(lambda _: None)
     socket.opens.subscribe(lambda _: opened.set())
     await opened.wait()
 
@@ -84,21 +95,19 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {cores[core]})
 
 
-def serve(pipe: Connection) -> None:
+def serve(pipe: Connection, rate: int) -> None:
     """A server in a process of its own, until the pipe closes."""
     pin(1)
     with server() as peer:
         pipe.send(peer.url)
-        try:
-            pipe.recv()
-        except EOFError:
-            return
+        while not pipe.poll(1 / rate if rate else None):
+            peer.push("x" * 64)
 
 
-def main(changes: int = CHANGES) -> float:
+def main(changes: int = CHANGES, rate: int = 0) -> float:
     """Print a table; return the ratio of the medians."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, rate))
     process.start()
     pin(0)
     hand, socket = asyncio.run(measure(ours.recv(), changes))
