@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType, MethodType
 from typing import Any, TypeGuard, TypeVar
 
@@ -160,6 +160,11 @@ def whole_number(name: str, value: Any) -> int:
 def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
     """Whether a value is a mapping, of whatever."""
     return isinstance(value, (dict, Mapping))  # a dict is seen at once
+
+
+def is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:
+    """Whether a value can be iterated over; text can, too."""
+    return isinstance(value, Iterable)
 
 
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:

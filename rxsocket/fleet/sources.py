@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any, TypeGuard
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -11,7 +11,8 @@ from reactivex.subject import Subject
 
 from rxsocket.auth.refresh import Refreshing
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.validation import is_behavior, is_observable
+from rxsocket.topics import asking
+from rxsocket.validation import is_behavior, is_iterable, is_observable
 
 FOR_EXAMPLE = "a list or a set of keys, or an Observable of these"
 
@@ -74,7 +75,7 @@ def set_of_keys(name: str, keys: Any) -> tuple[Hashable, ...]:
         TypeError: If they are not several, or one cannot be looked up.
         ValueError: If ``None`` is among them.
     """
-    if isinstance(keys, (str, bytes)) or not _is_iterable(keys):
+    if isinstance(keys, (str, bytes)) or not is_iterable(keys):
         raise TypeError(f"{name}: pass {FOR_EXAMPLE}, not {type(keys).__name__}")
     several = tuple(keys)
     for key in several:
@@ -91,14 +92,4 @@ def check_key(name: str, key: Any) -> None:
     """
     if key is None:
         raise ValueError(f"{name}: None is no key; it stands for a message that has none")
-    try:
-        hash(key)
-    except TypeError:
-        kind = type(key).__name__
-        raise TypeError(
-            f"{name}: pass what can be looked up, such as a str or a tuple, not {kind}"
-        ) from None
-
-
-def _is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:
-    return isinstance(value, Iterable)
+    asking.check_key(name, key)

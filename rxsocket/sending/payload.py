@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, TypeAlias, TypeGuard, cast
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from rxsocket.codecs import size_in_bytes
 from rxsocket.runtime.threads import as_exception, is_end_of
 from rxsocket.transports.base import Fragments
-from rxsocket.validation import is_mapping
+from rxsocket.validation import is_iterable, is_mapping
 
 Sendable: TypeAlias = "str | bytes | bytearray | memoryview | Fragments"
 
@@ -34,7 +34,7 @@ def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
         return copy, len(copy)
     if _is_async_iterable(value):
         return AsyncFragments(value), 0
-    if _is_iterable(value) and not is_mapping(value):
+    if is_iterable(value) and not is_mapping(value):
         return _fragments(name, list(value))
     raise TypeError(
         f"{name}: pass str or bytes, or an iterable of either, not {type(value).__name__}; or give "
@@ -103,7 +103,3 @@ class AsyncFragments:
 
 def _is_async_iterable(value: Any) -> TypeGuard[AsyncIterable[Any]]:
     return isinstance(value, AsyncIterable)
-
-
-def _is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:
-    return isinstance(value, Iterable)

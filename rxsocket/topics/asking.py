@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from rxsocket.engine.engine import Engine
 from rxsocket.topics.subscribing import Subscribing
@@ -15,7 +15,7 @@ from rxsocket.topics.subscriptions import (
     Subscriptions,
     name_of_function,
 )
-from rxsocket.validation import callback, leaving_out_the_last, more_than_zero
+from rxsocket.validation import callback, is_iterable, leaving_out_the_last, more_than_zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ChannelOptions(_Options):
         if self.match is not None:
             callback("match", self.match)
         self.check_answers()
-        _check_key("key", self.key)
+        check_key("key", self.key)
 
     @property
     def name(self) -> str:
@@ -87,11 +87,11 @@ def keys_of(keys: Any) -> tuple[Hashable, ...]:
         TypeError: If they are not several, or one cannot be looked up.
         ValueError: If there are none.
     """
-    if isinstance(keys, (str, bytes)) or not _is_iterable(keys):
+    if isinstance(keys, (str, bytes)) or not is_iterable(keys):
         raise TypeError(f"keys: pass a list of keys, not {type(keys).__name__}")
     several = tuple(keys)
     for key in several:
-        _check_key("keys", key)
+        check_key("keys", key)
     found = tuple(dict.fromkeys(several))
     if not found:
         raise ValueError("keys: pass at least one key")
@@ -100,7 +100,8 @@ def keys_of(keys: Any) -> tuple[Hashable, ...]:
     return found
 
 
-def _check_key(name: str, key: Any) -> None:
+def check_key(name: str, key: Any) -> None:
+    """Refuse a key that cannot be looked up."""
     try:
         hash(key)
     except TypeError:
@@ -108,10 +109,6 @@ def _check_key(name: str, key: Any) -> None:
         raise TypeError(
             f"{name}: pass what can be looked up, such as a str or a tuple, not {kind}"
         ) from None
-
-
-def _is_iterable(value: Any) -> TypeGuard[Iterable[Any]]:
-    return isinstance(value, Iterable)
 
 
 def group_of_one(
