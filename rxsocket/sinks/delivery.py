@@ -157,7 +157,7 @@ class Delivery(Generic[T]):
             self._ownership.release()
             return
         try:
-            self._on_loop(self._leave)
+            self._on_loop(self._cancel)
         except RuntimeError:  # it is closed: nothing runs any more
             self._ownership.release()
 
@@ -187,9 +187,9 @@ class Delivery(Generic[T]):
         self._life = loop.create_task(self._live(self._over), context=self._context.copy())
         self._life.add_done_callback(self._give_up)  # it may be cancelled before it begins
         if self._is_over:
-            self._leave()
+            self._cancel()
 
-    def _leave(self) -> None:
+    def _cancel(self) -> None:
         life = self._life
         if life is None:  # its turn to begin has not come yet
             return
@@ -229,7 +229,7 @@ class Delivery(Generic[T]):
             return None
         waiting = self._input
         if waiting is not None:
-            waiting.leave()
+            waiting.unsubscribe()
             while (value := waiting.take()) is not NOTHING:
                 record = self._record(value)
                 if record is not None:

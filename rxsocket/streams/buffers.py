@@ -263,7 +263,7 @@ class BufferedInput(Generic[T]):
             self._report(error)
         return True
 
-    def leave(self) -> None:
+    def unsubscribe(self) -> None:
         """Leave the source; what waits can be taken still."""
         self._source.dispose()
 
