@@ -27,9 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if isinstance(item, pytest.Function) and {"took", "within"} & vars(item.module).keys():
-            item.add_marker(pytest.mark.flaky(**AGAIN))
+    if not config.getoption("reruns", None):  # a mark would replace what --reruns asks for
+        for item in items:
+            if isinstance(item, pytest.Function) and {"took", "within"} & vars(item.module).keys():
+                item.add_marker(pytest.mark.flaky(**AGAIN))
     if config.getoption("--full"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
