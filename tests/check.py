@@ -39,6 +39,7 @@ CORE = ("tests/contract", "tests/unit", "tests/wire")
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
     "tests/cli",
+    "tests/how_to",
     "tests/typing",
     "tests/notebook/test_live.py",
     "tests/faults/test_fleet_processes.py",
