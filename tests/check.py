@@ -43,6 +43,7 @@ NOT_ON_LOWEST = (
     "tests/typing",
     "tests/notebook/test_live.py",
     "tests/faults/test_fleet_processes.py",
+    "tests/faults/test_fleet_stored.py",
     "tests/faults/test_soak.py",
     "tests/wire/test_wire_c24_environments.py",
 )

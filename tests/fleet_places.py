@@ -89,6 +89,14 @@ class FleetWatch:
         self._changed.set()
 
 
+def processes_of(parent: int) -> list[int]:
+    """The processes of fleets that a process has."""
+    import psutil  # what is not there on the lowest versions
+
+    children = psutil.Process(parent).children(recursive=True)
+    return [one.pid for one in children if "spawn_main" in " ".join(one.cmdline())]
+
+
 def fleet_of(url: str, **more: Any) -> Fleet:
     """A fleet of ten channels, five a connection."""
     given: dict[str, Any] = {

@@ -22,6 +22,7 @@ from fleet_places import (
     fleet_of,
     lengths,
     loses_and_finds,
+    processes_of,
 )
 from reactivex.subject import BehaviorSubject
 from venue import Caps, VenueServer
@@ -34,12 +35,6 @@ pytestmark = [
     pytest.mark.timeout(300),  # each process imports everything
 ]
 TESTS = Path(__file__).resolve().parent.parent
-
-
-def processes_of(parent: int) -> list[int]:
-    """The processes of fleets that a process has."""
-    children = psutil.Process(parent).children(recursive=True)
-    return [one.pid for one in children if "spawn_main" in " ".join(one.cmdline())]
 
 
 def test_a_fleet_on_processes_is_one_stream_and_leaves_nothing() -> None:
