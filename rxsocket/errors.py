@@ -9,7 +9,7 @@
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
     │   └── RedirectRefused      following the redirect would have been unsafe
     ├── CredentialRefused        the server said so in a message, or an alert of TLS
-    ├── NotConnected             a message was not sent: no connection opened in time
+    ├── NotConnected             no connection: a message was not sent, or opened() ended
     ├── QueueFull                a message was not sent: too many wait already
     ├── IdentityChanged          a message was not sent: the credential is somebody else's now
     ├── SubscriptionRefused      the server refused a channel's subscription
@@ -172,7 +172,7 @@ class CredentialRefused(SocketError):
 
 
 class NotConnected(SocketError):
-    """A message was not sent: there is no open connection."""
+    """A message was not sent, or ``opened()`` waits in vain: there is no open connection."""
 
 
 class QueueFull(SocketError):

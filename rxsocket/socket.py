@@ -26,6 +26,7 @@ from rxsocket.codecs import Codec
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
+from rxsocket.engine.opening import Opening
 from rxsocket.engine.options import Headers, SocketOptions
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Closed, Event, Opened, Problem
@@ -820,6 +821,41 @@ one again
         now, paused = self._engine.loop.wall_time(), self._publisher.read_gate.explain()
         upcoming = self._engine.upcoming()
         return explain(history.events, state, now, history.forgotten, paused, upcoming)
+
+    def opened(self, timeout: float | None = None) -> Receipt[Opened]:
+        """Wait until it is open: await it in a coroutine, call ``result()`` on it in a script.
+
+        It connects nothing, so say before what is to. A refused credential is no end: it waits for
+        another one, and when the time is over the error says what keeps the socket from opening.
+
+        ::
+
+            state   CONNECTING--WAITING--CONNECTING--OPEN-------
+            early   ?--------------------------------Opened|
+            late                                            Opened|     at once
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` for as long as it takes.
+
+        Returns:
+            A receipt of the ``Opened`` of the connection that is open then, which settles after the
+            observers of that have been called. Cancelling the wait for it leaves nothing (C46). It
+            fails with ``TimeoutError`` when the time is over, with ``SocketFailed`` or
+            ``NotConnected`` when the socket ends first or nobody is subscribed any more; the text
+            is that of ``explain()``.
+
+        Raises:
+            TypeError: If ``timeout`` is not a number.
+            ValueError: If it is negative.
+            RuntimeError: If nothing connects this socket.
+
+        Examples:
+            >>> async with socket:
+            ...     await socket.opened(10)
+            >>> socket.messages.subscribe(print)
+            >>> socket.opened(10).result()               # in a plain script, or in a notebook
+        """
+        return Opening(self._engine, seconds_or_none("timeout", timeout), self.explain)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the socket has ended or nobody is subscribed any more. For plain scripts.

@@ -101,7 +101,7 @@ class Engine:
         self._closing_on: int | None = None
         self._refused: tuple[object, int] = None, 0
         self._stopped: Receipt[None] | None = None
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
 
     # --- from any thread
 
@@ -227,15 +227,15 @@ class Engine:
         except KeyboardInterrupt:
             self.close_and_block(interrupted=True)
             raise
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         return True
 
     async def wait_closed(self) -> None:
         self._check_started()
         await self._until_stopped()
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
 
     def forget_parent(self) -> None:
         """In a forked child: the connection is the parent's, who goes on with it; here it ended."""
@@ -261,7 +261,7 @@ class Engine:
     def _start(self) -> None:
         if self._run is not None:
             return
-        self._failure = None
+        self.failure = None
         self.publisher.has_ended = False
         self.run_state.start()
         self._watch_loop()
@@ -367,7 +367,7 @@ class Engine:
         self.publisher.has_ended = True
         with self.loop.turn():
             self._dispose_run(reason)
-            self._failure = event.error
+            self.failure = event.error
             self._references.drop_active()
             self.publisher.publish(event)
             self._end_streams(event.error, is_wanted=event.cause in (Cause.CLOSE, Cause.LOOP_ENDED))

@@ -14,11 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
-from reactivex import operators as ops
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from rxsocket import Socket, State
+from rxsocket import Socket
 
 RUNS = 5
 
@@ -85,7 +84,7 @@ async def one_by_one(url: str, count: int, message: str) -> float:
 
 
 async def _open(socket: Socket) -> None:
-    await socket.state.pipe(ops.first(lambda state: state is State.OPEN))
+    await socket.opened()
 
 
 async def _all_came(socket: Socket, count: int) -> None:

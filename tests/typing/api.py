@@ -420,6 +420,8 @@ async def doing(socket: Socket) -> None:
     assert_type(socket.connect(), abc.DisposableBase)
     assert_type(socket.close(4000, "bye"), Receipt[None])
     assert_type(socket.wait(timeout=1), bool)
+    assert_type(socket.opened(5), Receipt[Opened])
+    assert_type((await socket.opened()).gap, float | None)
     socket.reconnect()
     await socket.wait_closed()
     with Socket("ws://host/") as entered:

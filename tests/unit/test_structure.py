@@ -77,7 +77,7 @@ def test_a_rule_says_which_files_hold_it(number: str, text: str) -> None:
 
 def test_each_rule_has_a_number_of_its_own() -> None:
     numbers = [int(number) for number in RULES[1::2]]
-    assert sorted(numbers) == [*range(1, len(numbers) + 1)]
+    assert len(set(numbers)) == len(numbers)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from deadlines import within
 from internals import open_requests
-from reactivex import operators as ops
 
 from rxsocket import (
     ConnectionLost,
@@ -105,7 +104,7 @@ def test_threads_emit_and_a_listener_hears_all() -> None:
         inbox, problems = Inbox(), Inbox()
         socket.listener("trades/:thread", type=Trade).subscribe(inbox)
         socket.errors.subscribe(problems)
-        socket.state.pipe(ops.first(lambda state: state is State.OPEN)).run()
+        socket.opened().result()
         emitter = socket.emitter("trades/:thread")
 
         def work(thread: int) -> None:
@@ -160,8 +159,7 @@ def test_a_lost_connection_fails_what_is_awaited(shared: bool) -> None:
 
     async def main(socket: Socket) -> None:
         socket.connect()
-        is_open = socket.state.pipe(ops.first(lambda state: state is State.OPEN))
-        await asyncio.to_thread(is_open.run)
+        await socket.opened()
         asking = asyncio.ensure_future(_ask(socket))
         await asyncio.to_thread(peer.wait_for, lambda peer: len(peer.received) == 1)
         with within(1.0):

@@ -23,7 +23,6 @@ from rxsocket import (
     Sent,
     Socket,
     SocketError,
-    State,
 )
 from rxsocket.testing import reject, server
 
@@ -253,7 +252,7 @@ def test_a_socket_that_sends_on_one_loop_after_another() -> None:
 
     async def once(number: int) -> Receipt[Sent]:
         socket.connect()
-        await socket.state.pipe(ops.first(lambda state: state is State.OPEN))
+        await socket.opened()
         return socket.send(str(number))
 
     async def last() -> None:
@@ -275,7 +274,7 @@ def test_a_coroutine_that_awaits_each_receipt() -> None:
     async def main() -> None:
         with server() as peer:
             async with Socket(peer.url) as socket:
-                await socket.state.pipe(ops.first(lambda state: state is State.OPEN))
+                await socket.opened()
                 turns = 0
 
                 async def others() -> None:
