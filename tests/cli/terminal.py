@@ -22,7 +22,7 @@ class Terminal:
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rxsocket.cli", *arguments],
+            [sys.executable, "-m", "rxsocket", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

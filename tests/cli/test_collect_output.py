@@ -77,7 +77,7 @@ def test_lines_go_to_a_file(tmp_path: Path, venue: VenueServer) -> None:
 @pytest.mark.slow
 def test_nobody_reads_stdout(tmp_path: Path, venue: VenueServer) -> None:
     """With ``| head`` it ends quietly."""
-    command = [sys.executable, "-m", "rxsocket.cli", "collect", config(tmp_path, venue.url)]
+    command = [sys.executable, "-m", "rxsocket", "collect", config(tmp_path, venue.url)]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
         assert process.stdout and process.stderr
@@ -95,7 +95,7 @@ def test_a_line_is_rewritten_on_a_terminal(tmp_path: Path, venue: VenueServer) -
     """With channels, sockets, and what became of the messages."""
     terminal, end = os.openpty()
     path = config(tmp_path, venue.url, 'to = "file"\npath = "out"')
-    command = [sys.executable, "-m", "rxsocket.cli", "collect", path]
+    command = [sys.executable, "-m", "rxsocket", "collect", path]
     environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment) as process:
         os.close(end)

@@ -13,6 +13,7 @@ from terminal import PATIENCE, Terminal
 
 from rxsocket.cli import credentials
 from rxsocket.cli.credentials import UsageError
+from rxsocket.version import VERSION
 
 WITHOUT = "import sys; sys.modules[{!r}] = None; from rxsocket.cli import main; main(['demo'])"
 
@@ -48,6 +49,22 @@ def test_version_and_help(run: Run, arguments: tuple[str, ...], told: str) -> No
     assert any(told in line for line in done.out)
 
 
+def test_python_m_rxsocket_is_the_command() -> None:
+    """Where no script was installed, or another Python is meant."""
+    command = [sys.executable, "-m", "rxsocket", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(PATIENCE))
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"rxsocket {VERSION}\n", "")
+
+
+def test_python_m_rxsocket_without_the_extra_says_how_to_get_it() -> None:
+    program = "import runpy, sys; sys.modules['typer'] = None; sys.argv[1:] = ['demo']; "
+    program += "runpy.run_module('rxsocket', run_name='__main__')"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(PATIENCE))
+    assert done.returncode == 2
+    assert "pip install 'rxsocket[cli]'" in done.stderr
+
+
 def test_an_unknown_command_exits_with_2() -> None:
     """The error names it, and the process has the exit code."""
     with Terminal("lisen") as terminal:
@@ -73,7 +90,7 @@ def test_prompt_asks_without_echo(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not hasattr(os, "setsid"), reason="needs sessions without a terminal")
 def test_prompt_without_a_terminal_is_refused() -> None:
     """Nothing is read that would be shown."""
-    command = [sys.executable, "-m", "rxsocket.cli", "listen", "ws://127.0.0.1:1/"]
+    command = [sys.executable, "-m", "rxsocket", "listen", "ws://127.0.0.1:1/"]
     done = subprocess.run(
         [*command, "--auth", "token=prompt"],
         input="typed\n",

@@ -77,7 +77,7 @@ def test_while_tcp_is_open_and_silent() -> None:
 def test_while_nobody_reads_the_output() -> None:
     """A full pipe holds up neither the connection nor Ctrl-C."""
     with server() as s:
-        command = [sys.executable, "-m", "rxsocket.cli", "listen", s.url]
+        command = [sys.executable, "-m", "rxsocket", "listen", s.url]
         reading, writing = os.pipe()
         process = subprocess.Popen(command, stdout=writing, stdin=subprocess.DEVNULL)
         os.close(writing)
@@ -96,7 +96,7 @@ def test_while_nobody_reads_the_output() -> None:
 def test_a_broken_pipe_ends_quietly(format: tuple[str, ...]) -> None:
     """With ``| head`` there is neither a traceback nor an error."""
     with server() as s:
-        command = [sys.executable, "-m", "rxsocket.cli", "listen", s.url, *format]
+        command = [sys.executable, "-m", "rxsocket", "listen", s.url, *format]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:

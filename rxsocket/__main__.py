@@ -1,4 +1,4 @@
-"""``python -m rxsocket.cli``."""
+"""``python -m rxsocket``, which is the command ``rxsocket``."""
 
 from rxsocket.cli import main
 
