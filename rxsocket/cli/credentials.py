@@ -6,7 +6,6 @@ An error quotes no input: it may be a secret in the wrong place.
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from getpass import GetPassWarning, getpass
 from pathlib import Path
 
 from rxsocket.auth.credentials import Secret
+from rxsocket.credentials.reading import Unreadable, text_of_env, text_of_file
 
 
 class UsageError(Exception):
@@ -114,16 +114,12 @@ def _read_for(where: str, key: str, source: str) -> str:
 
 
 def _read(kind: str, name: str, folder: Path) -> str:
-    if kind == "env":
-        if name not in os.environ:
-            raise UsageError(f"the environment variable {name} is not set")
-        return os.environ[name]
     try:
-        return folder.joinpath(name).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}") from None
-    except ValueError:
-        raise UsageError(f"{name} is not UTF-8 text") from None
+        if kind == "env":
+            return text_of_env(name)
+        return text_of_file(folder.joinpath(name), name)
+    except Unreadable as error:
+        raise UsageError(str(error)) from None
 
 
 def _prompt(where: str, key: str) -> str:

@@ -17,8 +17,10 @@ OF_BEHAVIOUR = [
 ]
 PUBLIC = {
     "rxsocket",
+    "rxsocket.credentials",
     "rxsocket.fleet",
     "rxsocket.notebook",
+    "rxsocket.oauth",
     "rxsocket.operators",
     "rxsocket.recording",
     "rxsocket.sinks",
