@@ -142,6 +142,11 @@ class Admission:
         self._given_up.pop(socket, None)
         self._dials.pop(socket, None)
 
+    def cap(self, most: int) -> None:
+        """The server takes so many connections, as closes of such that were open taught."""
+        self._learning.capped(most, self._now())
+        self._go_on()
+
     @property
     def open(self) -> int:
         """Connections that are open, or being closed, and dials that are on their way."""

@@ -114,6 +114,9 @@ class RemoteAdmission:
     def forget(self, socket: int) -> None:
         """The fleet knows, as it said so."""
 
+    def cap(self, most: int) -> None:
+        """Likewise."""
+
 
 class RemoteAuth:
     """The ``auth=`` of sockets whose source of credentials is elsewhere; on their loop.

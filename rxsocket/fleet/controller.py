@@ -19,21 +19,25 @@ from dataclasses import replace
 from rxsocket.events import Cause, Closed, Ended, Event, Opened
 from rxsocket.explain.causes import closing
 from rxsocket.fleet.channel import FleetChannel
-from rxsocket.fleet.events import Capped, Lost, Placed, Restored, ShardFailed
+from rxsocket.fleet.events import Capped, Lost, Placed, Restored, ShardFailed, Throttled
 from rxsocket.fleet.learnt import LearntCaps
 from rxsocket.fleet.moves import ChannelMoves
 from rxsocket.fleet.orders import (
     Asked,
+    CapConnections,
     ChannelError,
     Learnt,
     Live,
+    Probed,
     Report,
+    SetPace,
     Silent,
     SocketEvent,
 )
 from rxsocket.fleet.plan import Place, Plan, PlanChanges, SocketId, changes
 from rxsocket.fleet.planning import Fitting, Planning
 from rxsocket.fleet.publisher import FleetPublisher
+from rxsocket.fleet.refusals import Refusals
 from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Give
 from rxsocket.fleet.told import Told, plan_of
 from rxsocket.fleet.wanted import WantedChannels
@@ -85,8 +89,9 @@ class Controller:
         acknowledges: bool,
     ) -> None:
         self.fitting = Fitting()
-        self._learnt = learnt = LearntCaps(place.name for place in places)
+        self._learnt = learnt = LearntCaps(places, planning.limits, answers=acknowledges)
         self.sockets = FleetSockets(give, learnt, unsubscribes=unsubscribes)
+        self._refusals = Refusals(self.sockets, learnt)
         self.moves = ChannelMoves(
             publisher,
             self.sockets,
@@ -160,15 +165,12 @@ class Controller:
                 self._on_refused(SocketId(shard, number), key, error)
             case Silent(number, key, answered):
                 now, at = self._now, self._loop.wall_time()
-                self._capped(
-                    self._learnt.on_silent(SocketId(shard, number), key, answered, now, at)
-                )
+                socket = SocketId(shard, number)
+                self._on_learnt(shard, self._learnt.on_silent(socket, key, answered, now, at))
             case Learnt(event):
-                if isinstance(event, Capped):
-                    egress = next(one.egress for one in self._places if one.name == shard)
-                    self._learnt.connections(egress, event.cap, self._now)
-                    self.plan_soon()
-                self._publisher.tell(event)
+                self._on_learnt(shard, event)
+            case Probed(number):
+                self._on_probed(SocketId(shard, number))
             case ShardFailed():
                 self._on_shard_failed(report)
             case _:
@@ -178,11 +180,36 @@ class Controller:
     def _now(self) -> float:
         return self._loop.event_loop.time()
 
-    def _capped(self, event: Capped | None) -> None:
-        """A connection takes fewer channels: the others go somewhere else."""
-        if event is not None:
-            self._publisher.tell(event)
+    def _on_learnt(self, shard: str, event: Capped | Throttled | None) -> None:
+        """The server takes less: fewer channels of a connection, or connections, or messages."""
+        if event is None:
+            return
+        if isinstance(event, Capped):
+            if event.what == "connections":
+                egress = next(one.egress for one in self._places if one.name == shard)
+                self._learnt.connections(egress, event.cap, self._now)
             self.plan_soon()
+        self._publisher.tell(event)
+
+    def _on_closed(self, socket: FleetSocket, event: Closed) -> None:
+        self._lose(socket, closing(event), event.at)
+        shard, pace = socket.id.place, self._learnt.paces.get(socket.id.place)
+        learnt = self._learnt.on_closed(socket.id, event.code, self._now, event.at)
+        if isinstance(learnt, Capped) and learnt.what == "connections":
+            self.sockets.give(shard, CapConnections(learnt.cap))
+        if self._learnt.paces.get(shard) != pace:
+            self.sockets.give(shard, SetPace(self._learnt.paces.get(shard)))
+        self._on_learnt(shard, learnt)
+
+    def _on_probed(self, socket: SocketId) -> None:
+        """It was asked for too much: it is asked for what the next plan leaves there."""
+        self._refusals.on_probed(socket)
+        self._on_learnt(
+            socket.place, self._learnt.on_probed(socket, self._now, self._loop.wall_time())
+        )
+        self._make_plan()
+        if socket in self.sockets.by_id:
+            self.sockets.ask_again(socket, self._channels)
 
     # --- plans
 
@@ -288,6 +315,8 @@ class Controller:
     ) -> None:
         self._learnt.on_asked(socket, keys, self._now)
         self._learnt.on_live(socket, keys)
+        if self._learnt.count(socket, self._now):
+            self._refusals.on_answered()
         placed: list[Hashable] = []
         restored: defaultdict[float, list[Hashable]] = defaultdict(list)
         for key in keys:
@@ -356,14 +385,14 @@ class Controller:
         found = self.sockets.by_id.get(socket)
         if found is None:
             return
+        self._refusals.on_event(found, event, self._now)
         found.take(event)
         match event:
             case Opened(gap=gap):
-                self._learnt.on_opened(socket, is_handover=gap == 0.0)
+                self._learnt.on_opened(socket, self._now, is_handover=gap == 0.0)
                 self._ended_in_a_row = 0
             case Closed(cause=cause) if cause is not Cause.HANDED_OVER:
-                self._lose(found, closing(event), event.at)
-                self._capped(self._learnt.on_closed(socket, event.code, self._now, event.at))
+                self._on_closed(found, event)
             case Ended():
                 self._on_ended(found, event)
             case _:
@@ -417,6 +446,7 @@ class Controller:
         self.sockets.send(orders)
         if socket.id in self.sockets.by_id:
             self.sockets.remove(socket)
+        self._refusals.forget(socket.id)
         self._correct_plan()
 
     def _correct_plan(self) -> None:

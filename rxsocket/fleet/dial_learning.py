@@ -116,8 +116,12 @@ class DialLearning:
                     at=at,
                 )
             )
-            self._cap, self._capped_at, self._in_a_row = refusal.open, now, 0
+            self.capped(refusal.open, now)
         return learnt
+
+    def capped(self, cap: int, now: float) -> None:
+        """The server takes so many connections."""
+        self._cap, self._capped_at, self._in_a_row = cap, now, 0
 
     def spacing(self, now: float) -> float:
         """Seconds between two dials, as was learnt; 0.0 if nothing was."""

@@ -73,11 +73,12 @@ class Moved(_FleetEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled(_FleetEvent):
-    """The server says that there are too many dials: the next ones are slower.
+    """The server says that there are too many dials, or messages: the next ones are slower.
 
     Attributes:
         shard: The shard whose address is meant.
-        rate: Dials a second from now on; ``None`` if nobody dials before ``retry_after`` is over,
+        what: What there is too much of: dials, or sends over a connection.
+        rate: Of them a second from now on; ``None`` if nobody dials before ``retry_after`` is over,
             and then as before.
         retry_after: Seconds in which nobody dials, if the server said so.
         why: What the server did, in words.
@@ -87,6 +88,7 @@ class Throttled(_FleetEvent):
     rate: float | None
     retry_after: float | None
     why: str
+    what: Literal["dials", "sends"] = "dials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,8 @@ def learnt_in_words(event: Throttled | Capped) -> str:
         return f"{place}: {printable(event.why)}: {_TAKES[event.what].format(event.cap)}"
     then = [] if event.retry_after is None else [f"nobody dials for {event.retry_after:g} s"]
     if event.rate is not None:
-        then.append(f"{'then ' if then else ''}dials at {event.rate:.3g}/s for a while")
+        does, until = ("dials", " for a while") if event.what == "dials" else ("sends", "")
+        then.append(f"{'then ' if then else ''}{does} at {event.rate:.3g}/s{until}")
     return f"{event.shard}: {printable(event.why)}: {', '.join(then)}"
 
 

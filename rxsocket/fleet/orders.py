@@ -81,6 +81,38 @@ class ReconnectAll:
 
 
 @dataclass(frozen=True, slots=True)
+class Redial:
+    """Make a new connection: what was refused is not the credential, or may not be.
+
+    Attributes:
+        socket: The number of the socket, which awaits another credential.
+        asks: Whether channels are asked for on it. If not, and it lasts, that is ``Probed``, and
+            they are asked for when the next ``Subscribe`` has them.
+    """
+
+    socket: int
+    asks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetPace:
+    """Send at another pace: on new connections, and on those where something is to be sent.
+
+    Attributes:
+        pace: Messages a second; ``None`` for what ``limits=`` say.
+    """
+
+    pace: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CapConnections:
+    """The server takes so many connections of the address: no more are dialled."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class PauseReading:
     """Read nothing more, until ``ResumeReading``."""
 
@@ -97,6 +129,9 @@ Order: TypeAlias = (
     | Unsubscribe
     | SetAuth
     | ReconnectAll
+    | Redial
+    | SetPace
+    | CapConnections
     | PauseReading
     | ResumeReading
 )
@@ -135,6 +170,13 @@ class Live:
     keys: tuple[Hashable, ...] = field(repr=False)
     generation: int
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A connection on which nothing was asked for was not refused; see ``Redial.asks``."""
+
+    socket: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +246,7 @@ Report: TypeAlias = (
     Asked
     | Live
     | Silent
+    | Probed
     | ChannelError
     | SocketEvent
     | Learnt

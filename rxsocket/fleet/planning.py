@@ -76,10 +76,12 @@ class Planning:
         weigh: Weigh | None,
         *,
         rebalance: bool = False,
+        spare: int | None = None,
     ) -> Plan:
         sockets = self._sockets
+        spare = self._spare if spare is None else spare
         if sockets is not None and learnt.connections:
-            most, spare = learnt.connections, self._spare
+            most = learnt.connections
             addresses = {place.egress for place in places}
             sockets = min(
                 sockets,
@@ -93,7 +95,7 @@ class Planning:
             weights=weigh,
             sockets=sockets,
             learnt=learnt,
-            spare=self._spare,
+            spare=spare,
             rebalance=rebalance,
         )
 
@@ -121,7 +123,11 @@ class Planning:
         *,
         rebalance: bool,
     ) -> Fitting:
-        """A plan of as much as fits, the first ones first."""
+        """A plan of as much as fits, the first ones first, and before them those that are there.
+
+        Where the server takes fewer connections than was said, none is left for handovers if what
+        is there does not fit into the others.
+        """
         if not places:
             return Fitting(current, tuple(wanted))
         if self._weights is None:
@@ -142,14 +148,26 @@ class Planning:
         *,
         rebalance: bool,
     ) -> Fitting:
+        spare = self._spare
+
         def attempt(count: int) -> Plan:
             keys = wanted if count == len(wanted) else wanted[:count]
-            return self._plan(keys, current, places, learnt, weigh, rebalance=rebalance)
+            return self._plan(
+                keys, current, places, learnt, weigh, rebalance=rebalance, spare=spare
+            )
 
         try:
             return Fitting(attempt(len(wanted)))
         except ImpossiblePlan as error:
             impossible = error
+        there, unopened = current.assignment, learnt.unopened
+        wanted = sorted(wanted, key=lambda key: there.get(key) is None or there[key] in unopened)
+        if learnt.connections and spare:
+            spare = 0
+            try:
+                return Fitting(attempt(len(wanted)))
+            except ImpossiblePlan as error:
+                impossible = error
         found, fits, fails = attempt(0), 0, len(wanted)
         while fails - fits > 1:
             middle = (fits + fails) // 2

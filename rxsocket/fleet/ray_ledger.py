@@ -188,6 +188,10 @@ class LedgerActor:
         self._admission(egress).on_event((shard, socket), event)
         return self._learnt
 
+    async def cap(self, egress: str, most: int) -> None:
+        """The server takes so many connections of an egress."""
+        self._admission(egress).cap(most)
+
     async def dialled(
         self, egress: str, shard: str, dials: dict[int, tuple[float, bool]]
     ) -> dict[int, int]:

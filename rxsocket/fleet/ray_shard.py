@@ -246,6 +246,10 @@ class LedgerAdmission:
     def forget(self, socket: int) -> None:
         """A socket is closed for good; its place is forgotten with the shard."""
 
+    def cap(self, most: int) -> None:
+        """The server takes so many connections of the egress."""
+        self._ledger.cap.remote(self._egress, most)
+
     async def give_back(self) -> None:
         """Tell a ledger that has lost them of the dials of the shard."""
         now = asyncio.get_running_loop().time()

@@ -27,6 +27,7 @@ from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.credential_relay import CredentialRelay
 from rxsocket.fleet.events import ShardFailed
 from rxsocket.fleet.orders import (
+    CapConnections,
     CloseSocket,
     Messages,
     Order,
@@ -199,6 +200,9 @@ class RemoteShard:
             case CloseSocket(number):
                 for socket, key in [one for one in self._takers if one[0] == number]:
                     del self._takers[socket, key]
+            case CapConnections(most) if self._admission is not None:
+                self._admission.cap(most)
+                return
             case _:
                 pass
         self._told.take(order)

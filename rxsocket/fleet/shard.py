@@ -20,19 +20,22 @@ from typing import Any, Protocol
 from rxsocket.auth.outcomes import AuthChange, InEffect, NotInEffect, Overtaken, Refused, Stored
 from rxsocket.endpoint.admission import Admit
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
-from rxsocket.events import Event
+from rxsocket.events import Closed, Event
 from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.orders import (
     AuthSettled,
+    CapConnections,
     CloseSocket,
     Learnt,
     OpenSocket,
     Order,
     PauseReading,
     ReconnectAll,
+    Redial,
     Report,
     ResumeReading,
     SetAuth,
+    SetPace,
     SocketEvent,
     Subscribe,
     Unsubscribe,
@@ -84,6 +87,10 @@ class ShardAdmission(Protocol):
         """A socket is closed for good."""
         ...
 
+    def cap(self, most: int) -> None:
+        """The server takes so many connections of the address."""
+        ...
+
 
 class Shard:
     """The sockets of one place. Its methods are called on the loop, and so are its callbacks.
@@ -120,6 +127,7 @@ class Shard:
             on_learnt=lambda event: report(Learnt(event)),
             wall_time=loop.wall_time,
         )
+        self._limits = settings.limits.of_a_socket
         self._sockets: dict[int, ShardSocket] = {}
         self._closing: dict[Receipt[None], ShardSocket] = {}
         self._pushed: list[Any] = []
@@ -152,6 +160,13 @@ class Shard:
             case ReconnectAll():
                 for each in self._sockets.values():
                     each.socket.reconnect()
+            case Redial(number, asks):
+                if number in self._sockets:
+                    self._sockets[number].redial(asks=asks)
+            case SetPace(pace):
+                self._set_pace(pace)
+            case CapConnections(most):
+                self._admission.cap(most)
             case PauseReading():
                 self._is_paused = True
                 for each in self._sockets.values():
@@ -190,7 +205,7 @@ class Shard:
             replace(self._endpoint, admission=self._admission.of(number)),
             name=f"{settings.label} {self.name}/{number}",
             auth=settings.auth,
-            limits=settings.limits.of_a_socket,
+            limits=self._limits,
             loop=self._loop.event_loop,
             **settings.options,
         )
@@ -203,20 +218,34 @@ class Shard:
             self._loop,
             self._on_report,
             self._deliver,
-            self._has_open,
+            self._limits,
         )
         self._sockets[number] = made
         made.start()
         if self._is_paused:
             made.pause()
 
-    def _has_open(self) -> bool:
-        return any(each.is_open for each in self._sockets.values())
-
     def _on_report(self, report: Report) -> None:
         if isinstance(report, SocketEvent):
             self._admission.on_event(report.socket, report.event)
         self._report(report)
+        if isinstance(report, SocketEvent) and isinstance(report.event, Closed):
+            self._loop.event_loop.call_soon(self._loop.run, self._renew_paces)
+
+    def _set_pace(self, pace: float | None) -> None:
+        limits = self._settings.limits.of_a_socket
+        self._limits = limits if pace is None else Limits(pace, batch=limits.batch)
+        self._loop.event_loop.call_soon(self._loop.run, self._renew_paces)
+
+    def _renew_paces(self) -> None:
+        """Sockets that have no connection are made anew, if they have another pace."""
+        for number, old in tuple(self._sockets.items()):
+            if old.limits is self._limits or old.is_open:
+                continue
+            self._close(number)
+            self._open(number)
+            for keys, generation in old.carried():
+                self._sockets[number].subscribe(keys, generation)
 
     def _close(self, number: int, code: int = 1000, reason: str = "") -> None:
         found = self._sockets.pop(number, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +10,11 @@ from typing import Any, TypeAlias
 
 from reactivex import abc
 
-from rxsocket.events import AwaitingAuth, Cause, ChannelStale, Closed, Event, Opened, Rejected
-from rxsocket.fleet.dial_learning import FORBIDDEN
-from rxsocket.fleet.learning import POLICY_VIOLATION
-from rxsocket.fleet.orders import Asked, ChannelError, Live, Report, Silent, SocketEvent
+from rxsocket.events import Cause, ChannelStale, Closed, Event, Opened
+from rxsocket.fleet.learning import SOON
+from rxsocket.fleet.orders import Asked, ChannelError, Live, Probed, Report, Silent, SocketEvent
 from rxsocket.fleet.spec import ChannelSpec
+from rxsocket.limits import Limits
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.socket import Socket
@@ -26,8 +27,6 @@ Deliver: TypeAlias = Callable[[int, Hashable], Callable[[Any], None]]
 
 ROUNDING = 1e-3
 """Seconds that two times of one moment may differ by."""
-AGAIN = 3
-"""How many times in a row a connection is made anew that was closed for what it asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,9 +52,10 @@ class ShardSocket:
         loop: The loop of the shard.
         report: Called with each report.
         deliver: Asked for what takes the messages of a channel.
-        others_open: Says whether another socket with the same credential is open.
+        limits: What the socket was made with.
 
     Attributes:
+        limits: What the socket was made with.
         name: What pauses reading, for people; with ``stream`` and ``waiting``.
         is_open: Whether it has a connection that delivers.
     """
@@ -72,10 +72,10 @@ class ShardSocket:
         loop: SocketLoop,
         report: Callable[[Report], None],
         deliver: Deliver,
-        others_open: Callable[[], bool],
+        limits: Limits,
     ) -> None:
         self.is_open = False
-        self._others_open = others_open
+        self.limits = limits
         self.number = number
         self.socket = socket
         self._arguments = spec.arguments()
@@ -85,10 +85,8 @@ class ShardSocket:
         self._carried: dict[Hashable, _Carried] = {}
         self._subscribed: dict[tuple[bool, int], list[Hashable]] = {}
         self._since: dict[Hashable, float] = {}  # when each was asked for on this connection
-        self._has_live = False  # whether anything was, on this connection
-        self._refused_channels = 0  # closes in a row that were about what was asked for
-        self._was_forbidden = False  # while others were open, which may be about their number
-        self._has_tried_again = False
+        self._probing: asyncio.TimerHandle | None = None
+        self._is_held = False  # channels are not asked for
         self._is_closed = False
 
     def start(self) -> None:
@@ -104,16 +102,19 @@ class ShardSocket:
 
     def subscribe(self, keys: tuple[Hashable, ...], generation: int) -> None:
         """Ask for channels, those of one order in messages of many."""
-        asked = [key for key in keys if key not in self._carried]
+        carried = self._carried
         for key in keys:
-            self._carried.setdefault(key, _Carried(generation)).generation = generation
+            carried.setdefault(key, _Carried(generation)).generation = generation
+        if self._is_held:
+            return
+        asked = [key for key in keys if carried[key].subscription is None]
         if not asked:
             return
         channels = self.socket.channels(asked, **self._arguments)
         for key in asked:
-            carried = self._carried[key]
-            carried.subscription = channels[key].subscribe(
-                self._deliver(self.number, key), partial(self._on_failed, key, carried)
+            one = carried[key]
+            one.subscription = channels[key].subscribe(
+                self._deliver(self.number, key), partial(self._on_failed, key, one)
             )
 
     def unsubscribe(self, keys: tuple[Hashable, ...], generation: int) -> None:
@@ -124,6 +125,13 @@ class ShardSocket:
                 del self._carried[key]
                 if carried.subscription is not None:
                     carried.subscription.dispose()
+
+    def carried(self) -> list[tuple[tuple[Hashable, ...], int]]:
+        """Its channels, by the generation of the order to carry them."""
+        found: dict[int, list[Hashable]] = {}
+        for key, one in self._carried.items():
+            found.setdefault(one.generation, []).append(key)
+        return [(tuple(keys), generation) for generation, keys in found.items()]
 
     def pause(self) -> None:
         """Read nothing more."""
@@ -136,6 +144,7 @@ class ShardSocket:
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
         """Close it, and report nothing more."""
         self._is_closed = True
+        self._end_probe()
         self._subscribed.clear()
         return self.socket.close(code, reason)
 
@@ -156,33 +165,57 @@ class ShardSocket:
         if self._is_closed:
             return
         if isinstance(event, Opened):
-            self._has_live = False
-            self.is_open, self._has_tried_again = True, False
-        if isinstance(event, Rejected):
-            is_first = event.status == FORBIDDEN and not (self.is_open or self._has_tried_again)
-            self._was_forbidden = is_first and self._others_open()
+            self.is_open = True
+            if self._is_held:
+                self._probing = self._loop.event_loop.call_later(SOON, self._on_probed)
         if isinstance(event, Closed):
+            self._since.clear()
             if event.cause is not Cause.HANDED_OVER:
                 self.is_open = False
-            self._since.clear()
-            is_about_channels = event.code == POLICY_VIOLATION and self._has_live
-            self._refused_channels = self._refused_channels + 1 if is_about_channels else 0
-        if isinstance(event, AwaitingAuth):
-            if self._was_forbidden:  # another refusal says that it is a cap
-                self._was_forbidden, self._has_tried_again = False, True
-                self._loop.event_loop.call_soon(self._connect_again)
-            elif 0 < self._refused_channels <= AGAIN:
-                self._loop.event_loop.call_soon(self._connect_again)
-        if isinstance(event, Closed) and event.cause is not Cause.HANDED_OVER:
-            self._report_subscribed()  # it was of that connection
+                self._report_subscribed()  # it was of that connection
+                self._ask_again()
         if isinstance(event, ChannelStale):
             self._on_stale(event)
         self._report(SocketEvent(self.number, event))
 
+    # --- it was refused
+
+    def redial(self, *, asks: bool) -> None:
+        """Connect, though the credential was refused: it was refused for something else, maybe.
+
+        Args:
+            asks: Whether to ask for channels.
+        """
+        if not asks and not self._is_held:
+            self._is_held = True
+            for carried in self._carried.values():
+                if carried.subscription is not None:
+                    carried.subscription.dispose()
+                    carried.subscription = None
+        self._loop.event_loop.call_soon(self._connect_again)
+
     def _connect_again(self) -> None:
-        """It was refused for something else: its credential is as good as it was."""
         if not self._is_closed:
             self.socket.reconnect()
+
+    def _on_probed(self) -> None:
+        """It was not refused for its credential; an order says what to ask for."""
+        self._end_probe()
+        self._report(Probed(self.number))
+
+    def _end_probe(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+        self._is_held = False
+
+    def _ask_again(self) -> None:
+        """On the next connection everything is asked for, unless that is held back again."""
+        if self._is_held:
+            self._end_probe()
+            for key, carried in tuple(self._carried.items()):
+                if carried.subscription is None:
+                    self.subscribe((key,), carried.generation)
 
     def _on_stale(self, event: ChannelStale) -> None:
         """One that had a message before may be quiet; one that never had any is told."""
@@ -198,7 +231,6 @@ class ShardSocket:
         carried = self._carried.get(key)
         if carried is None or self._is_closed:
             return
-        self._has_live = self._has_live or is_live
         self._since.setdefault(key, self._loop.event_loop.time())
         if not self._subscribed:
             self._loop.event_loop.call_soon(self._report_subscribed)

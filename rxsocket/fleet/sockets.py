@@ -105,6 +105,16 @@ class FleetSockets:
             order = Subscribe(socket.number, (key,), channels[key].generation)
             self.give(socket.place, order)
 
+    def ask_again(self, socket: SocketId, channels: Mapping[Hashable, FleetChannel]) -> None:
+        """Ask for what a socket carries, on a connection on which nothing was asked for."""
+        orders: defaultdict[int, list[Hashable]] = defaultdict(list)
+        for key in self.by_id[socket].keys:
+            channel = channels[key]
+            is_new = channel.target == socket
+            orders[channel.target_generation if is_new else channel.generation].append(key)
+        for generation, keys in orders.items():
+            self.give(socket.place, Subscribe(socket.number, tuple(keys), generation))
+
     def close_when_left(self, sockets: Iterable[SocketId]) -> None:
         """Close these when their last channel has left them."""
         for socket in sockets:

@@ -14,13 +14,16 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rxsocket.fleet.orders import (
+    CapConnections,
     CloseSocket,
     OpenSocket,
     Order,
     PauseReading,
     ReconnectAll,
+    Redial,
     ResumeReading,
     SetAuth,
+    SetPace,
     Subscribe,
     Unsubscribe,
 )
@@ -34,6 +37,7 @@ class Told:
     Attributes:
         sockets: For each socket its channels, and the generation that asked for them.
         auth: The credential that was set last, if one was.
+        pace: The pace that was set last, if one was.
         paused: Whether it is not to read.
         generation: The newest generation that an order had.
     """
@@ -42,6 +46,7 @@ class Told:
         default_factory=dict[int, "dict[Hashable, int]"]
     )
     auth: SetAuth | None = None
+    pace: SetPace | None = None
     paused: bool = False
     generation: int = 0
 
@@ -66,13 +71,17 @@ class Told:
                 self.paused = True
             case ResumeReading():
                 self.paused = False
-            case ReconnectAll():
+            case ReconnectAll() | Redial() | CapConnections():
                 pass
+            case SetPace():
+                self.pace = order
 
     def orders(self) -> Iterator[Order]:
         """The orders that lead to the same from nothing; the credential comes first."""
         if self.auth is not None:
             yield self.auth
+        if self.pace is not None:
+            yield self.pace
         if self.paused:
             yield PauseReading()
         for number, have in self.sockets.items():

@@ -37,11 +37,11 @@ KEYS = tuple(f"K{number}" for number in range(1200))
         ),
         (
             Throttled(shard="loop", rate=0.5, retry_after=30.0, why="it answered with 429"),
-            "loop dials less: it answered with 429; none for 30 s; 0.5 dials a second from now on",
+            "loop: fewer dials: it answered with 429; none for 30 s; 0.5 dials a second from now on",
         ),
         (
             Throttled(shard="loop", rate=None, retry_after=30.0, why="it answered with 429"),
-            "loop dials less: it answered with 429; none for 30 s",
+            "loop: fewer dials: it answered with 429; none for 30 s",
         ),
         (
             Capped(shard="a", socket=1, what="channels", cap=150, why="it closed with 1008"),

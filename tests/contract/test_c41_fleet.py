@@ -433,8 +433,8 @@ def test_a_403_to_one_socket_while_others_are_open_is_looked_into(
     assert capped.what == "connections" and capped.cap == 2
     assert it.fleet.stats.states.keys() == {State.OPEN}
     explained = str(it.fleet.explain())
-    assert "there can be 1 connection, and 3 would be needed (the server takes 2 at" in explained
-    assert repr(it.fleet).endswith("5 of 15 channels live on 1 socket>")
+    assert "there can be 2 connections, and 3 would be needed (the server takes 2 at" in explained
+    assert repr(it.fleet).endswith("10 of 15 channels live on 2 sockets>")
 
 
 def test_a_403_to_one_socket_is_looked_into_once(clock: VirtualClock, company: MakeFleet) -> None:

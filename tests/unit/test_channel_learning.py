@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rxsocket.fleet.events import Capped
-from rxsocket.fleet.learning import ChannelCap, ChannelLearning
+from rxsocket.fleet.learning import ChannelCap, ChannelLearning, SlowDown
 
 
 def carrying(count: int, silent: str = "", socket: int = 1) -> ChannelLearning:
@@ -91,20 +93,74 @@ def test_a_cap_is_believed_for_an_hour() -> None:
 
 
 def test_a_close_for_what_was_asked_for_is_a_cap_the_second_time() -> None:
-    """The first time it may have been the pace of asking."""
+    """The first time it may have been the pace of asking, and so when there are more."""
     made = ChannelLearning("here")
     made.asked(1, range(9), 0.0)
     made.heard(1, range(5))
-    assert made.closed(1, 1008, 1.0, 1001.0) is None
-    made.connected(1)
+    assert made.closed(1, 1008, 1.0, 1001.0) == SlowDown(asked=9, seconds=1.0)
+    made.connected(1, 2.5)
     made.asked(1, range(9), 3.0)
     made.heard(1, range(4))
     learnt = made.closed(1, 1008, 4.0, 1004.0)
-    assert learnt is not None and learnt.event.cap == 5 and learnt.unheard == frozenset()
+    assert isinstance(learnt, ChannelCap)
+    assert learnt.event.cap == 5 and learnt.unheard == frozenset()
     assert learnt.event.why == (
         "the server closed the connection with 1008, twice within 5 s of being asked for more "
         "than 5 channels"
     )
+
+
+def test_more_than_before_is_the_pace_still() -> None:
+    made = ChannelLearning("here")
+    for heard in (2, 4, 6):
+        made.connected(1)
+        made.asked(1, range(9), 0.0)
+        made.heard(1, range(heard))
+        assert isinstance(made.closed(1, 1008, 1.0, 1000.0), SlowDown)
+
+
+def closed_unheard(made: ChannelLearning, others: list[int], asked: int = 8) -> Any:
+    made.connected(1)
+    made.asked(1, range(asked), 0.0)
+    return made.closed(1, 1008, 1.0, 1000.0, others)
+
+
+def test_closes_before_anything_had_an_answer_are_about_connections() -> None:
+    """Twice in a row, if others have as many channels; if none does, about these."""
+    made = ChannelLearning("here")
+    assert closed_unheard(made, [8, 3]) is None
+    learnt = closed_unheard(made, [8, 3])
+    assert isinstance(learnt, Capped) and (learnt.what, learnt.cap) == ("connections", 2)
+    assert learnt.why == (
+        "the server closed a new connection with 1008 2 times in a row, while 2 others had as many "
+        "channels"
+    )
+    made = ChannelLearning("here")
+    assert closed_unheard(made, [7]) is None
+    learnt = closed_unheard(made, [7])
+    assert isinstance(learnt, ChannelCap) and learnt.event.cap == 4
+
+
+def test_a_connection_that_is_asked_for_nothing_tells_what_the_other_was_closed_for() -> None:
+    """Then it is half as many, until there is nothing to halve."""
+    made = ChannelLearning("here")
+    for _ in range(5):
+        assert closed_unheard(made, []) is None
+    learnt = made.probed(1, 9.0, 1009.0)
+    assert learnt is not None and learnt.event.cap == 4
+    made.left(1, range(4, 8))
+    learnt = closed_unheard(made, [], 4)
+    assert isinstance(learnt, ChannelCap) and learnt.event.cap == 2
+    made.left(1, range(1, 4))
+    assert not made.can_be_halved(1) and closed_unheard(made, [], 1) is None
+
+
+def test_without_answers_a_channel_counts_when_its_connection_lasts() -> None:
+    made = ChannelLearning("here", answers=False)
+    made.connected(1)
+    made.asked(1, range(9), 0.0)
+    made.heard(1, range(9))
+    assert made.count(1, 4.0) == 0 and made.count(1, 6.0) == 9
 
 
 def test_other_closes_teach_nothing() -> None:
@@ -124,4 +180,4 @@ def test_a_connection_that_lived_in_between_starts_it_anew() -> None:
         made.connected(1)
         made.asked(1, range(9), 0.0)
         made.heard(1, range(5))
-        assert made.closed(1, code, 1.0, 1000.0) is None
+        assert not isinstance(made.closed(1, code, 1.0, 1000.0), ChannelCap)

@@ -54,10 +54,10 @@ def words_of(item: Any) -> str:
         case Restored(keys=keys, shard=shard, socket=socket, gap=gap):
             missing = f"what was sent in {span(gap)} is missing"
             return f"{_keys(keys)} back on {shard}/{socket}; {missing}"
-        case Throttled(shard=shard, rate=rate, retry_after=wait, why=why):
-            then = "" if rate is None else f"; {rate:.3g} dials a second from now on"
+        case Throttled(shard=shard, what=what, rate=rate, retry_after=wait, why=why):
+            then = "" if rate is None else f"; {rate:.3g} {what} a second from now on"
             pause = "" if wait is None else f"; none for {span(wait)}"
-            return f"{shard} dials less: {why}{pause}{then}"
+            return f"{shard}: fewer {what}: {why}{pause}{then}"
         case Capped(what=what, cap=cap, why=why, shard=shard):
             return f"{shard}: the server takes {cap:,} {_CAPS[what]}: {why}"
         case ShardFailed(shard=shard, error=error, restarts=restarts):
