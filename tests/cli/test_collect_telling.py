@@ -37,7 +37,8 @@ KEYS = tuple(f"K{number}" for number in range(1200))
         ),
         (
             Throttled(shard="loop", rate=0.5, retry_after=30.0, why="it answered with 429"),
-            "loop: fewer dials: it answered with 429; none for 30 s; 0.5 dials a second from now on",
+            "loop: fewer dials: it answered with 429; none for 30 s; 0.5 dials a second from now "
+            "on",
         ),
         (
             Throttled(shard="loop", rate=None, retry_after=30.0, why="it answered with 429"),
