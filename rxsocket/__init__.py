@@ -85,6 +85,7 @@ from rxsocket.sending.interceptors import Outgoing
 from rxsocket.sending.outbox import Sent
 from rxsocket.socket import Socket
 from rxsocket.state import State
+from rxsocket.stats import Stats
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
@@ -183,6 +184,7 @@ __all__ = [
     "SourceFailed",
     "Stale",
     "State",
+    "Stats",
     "Stored",
     "Strategy",
     "Stream",

@@ -48,6 +48,7 @@ from rxsocket.sending.payload import Sendable
 from rxsocket.session.gate import gated
 from rxsocket.session.supervisor import session
 from rxsocket.state import State
+from rxsocket.stats import Stats, stats_of
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
@@ -334,6 +335,18 @@ class Socket(Generic[T, S]):
         While there is none, the name of what is asked for it.
         """
         return self._engine.addresses.shown
+
+    @property
+    def stats(self) -> Stats:
+        """What the socket has counted since it was made, as a snapshot; from any thread (C45).
+
+        It is counted whoever looks, and looking does not connect.
+
+        Examples:
+            >>> stats = socket.stats
+            >>> print(f"{stats.messages_received:,} messages, {stats.outage:.0f} s without")
+        """
+        return stats_of(self._engine)
 
     # --- streams
 

@@ -187,8 +187,8 @@ class Connection(abc.ObserverBase[Signal]):
                 ),
             )
             early, self._early = self._early, None
-            if early:
-                self.on_next(early)
+            if early and not self.is_closed:
+                self._on_messages(early)
 
     def activate(self, *, seamless: bool) -> None:
         """Make this the socket's active connection: now, or as soon as it could open."""
@@ -290,10 +290,10 @@ class Connection(abc.ObserverBase[Signal]):
     def on_next(self, value: Signal) -> None:
         if self.is_closed:
             return
-        if isinstance(value, list):
-            self._on_messages(value)
-        elif isinstance(value, (str, bytes)):
-            self._on_messages([value])
+        if isinstance(value, (list, str, bytes)):
+            messages = value if isinstance(value, list) else [value]
+            self._engine.publisher.counters.on_read(messages)
+            self._on_messages(messages)
         elif isinstance(value, PeerClosed):
             if self.link is not None:
                 self._lost(self.link, value)
@@ -325,7 +325,13 @@ class Connection(abc.ObserverBase[Signal]):
             self._admit()
         else:
             self._auth_handshake = AuthHandshake(
-                first_message, link, self._loop, self.matches, self._accepted, self.fail_dial
+                first_message,
+                link,
+                self._loop,
+                self.matches,
+                self._engine.publisher.counters.on_sent,
+                self._accepted,
+                self.fail_dial,
             )
 
     def _accepted(self) -> None:

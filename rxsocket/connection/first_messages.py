@@ -20,6 +20,7 @@ class AuthHandshake:
         link: The connection.
         loop: Where it lives.
         matches: Asks a predicate of the user's about a message; false if it raises.
+        on_sent: Called with the message once it was sent.
         on_accepted: Called when the server said yes, or need not say anything.
         on_failed: Called with what went wrong instead.
     """
@@ -30,11 +31,13 @@ class AuthHandshake:
         link: Link,
         loop: SocketLoop,
         matches: Callable[[Predicate, Any], bool],
+        on_sent: Callable[[Any], None],
         on_accepted: Callable[[], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
         self._first_message = first_message
         self._matches = matches
+        self._on_sent = on_sent
         self._on_accepted = on_accepted
         self._on_failed = on_failed
         self._loop = loop
@@ -69,6 +72,7 @@ class AuthHandshake:
             await link.send(self._first_message.message)
         except ConnectionLost:
             return  # the transport is about to say how it ended
+        self._on_sent(self._first_message.message)
         if self._first_message.accepted is None:
             with self._loop.turn():
                 self._on_accepted()

@@ -252,6 +252,7 @@ class Engine:
         self.auth.forget()
         self.outbox.forget()
         self.publisher.read_gate.forget()
+        self.publisher.counters.forget()
         self.publisher.delivering_epoch = None
         self.publisher.state.value, self.publisher.has_ended = State.CLOSED, True
         self._has_stopped, self._stopped = True, None

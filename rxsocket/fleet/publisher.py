@@ -191,6 +191,9 @@ class FleetPublisher:
         """How many observers get messages; what only looks is none."""
         return sum(hub.audience_size for hub in (self.messages, *self.observed.values()))
 
+    def on_reading(self, *, is_paused: bool) -> None:
+        """The sockets count that, each its own."""
+
     def on_paused(self, consumer: Consumer, seconds: float) -> None:
         """Somebody who reads with ``async for`` holds up others."""
         slow = SlowConsumer(

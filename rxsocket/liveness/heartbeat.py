@@ -86,6 +86,7 @@ class Heartbeating:
         blocked_since: How long the loop was blocked, by a block that ended after a moment.
         failed: Told, once, that no answer came, and what to say of it.
         raised: Told what a function of the user raised; no other heartbeat is sent.
+        sent: Told of each message that was sent.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class Heartbeating:
         blocked_since: Callable[[float], float],
         failed: Callable[[str], None],
         raised: Callable[[BaseException], None],
+        sent: Callable[[Any], None],
     ) -> None:
         self._link = link
         self._options = options
         self._blocked_since = blocked_since
         self._failed = failed
         self._raised = raised
+        self._sent = sent
         self._answered = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._beat())
 
@@ -148,6 +151,7 @@ class Heartbeating:
             except Exception as error:  # it is no message
                 self._raised(error)
                 return
+            self._sent(message)
             if options.expect is not None and not await self._wait_for_answer(began):
                 self._failed(f"no answer to the heartbeat within {span(options.timeout)}")
                 return

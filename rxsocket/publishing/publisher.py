@@ -29,6 +29,7 @@ from rxsocket.auth.outcomes import AuthChanges
 from rxsocket.errors import Undecodable
 from rxsocket.events import (
     FAULTS,
+    AwaitingAuth,
     Cause,
     Closed,
     DecodeFailed,
@@ -41,6 +42,7 @@ from rxsocket.events import (
     SlowConsumer,
 )
 from rxsocket.hooks import Hooks
+from rxsocket.publishing.counters import Counters
 from rxsocket.publishing.history import History
 from rxsocket.publishing.log import EventLog
 from rxsocket.runtime.loop import SocketLoop
@@ -70,6 +72,7 @@ class Publisher:
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
         history: The last events.
+        counters: What is counted, whoever looks (C45).
         delivering_epoch: The epoch whose messages are delivered, while there is one.
         has_ended: Whether the socket has ended, and was not started again.
         has_requests: Whether anything was asked: then messages without a subscriber are no news.
@@ -81,6 +84,7 @@ class Publisher:
         self._connect = connect
         self._hooks = hooks
         self._report = report
+        self.counters = Counters()
         self.read_gate = gate = ReadGate(loop, self)
         self.messages: HoldingHub[Any] = HoldingHub(
             "messages", loop, report, self._held_dropped, connect, gate
@@ -162,7 +166,8 @@ class Publisher:
                     context.run(self._log.write, event)
             except BaseException as error:  # of a handler of the user's
                 self._on_log_failed(error)
-            self.enter(self._states.after(event) or self.state.value)
+            self.counters.on_event(event)
+            self.enter(self._states.after(event) or self.state.value, event)
             self.events.emit(event)
             if self.lifecycle is not None:
                 self.lifecycle.emit(event)
@@ -186,7 +191,10 @@ class Publisher:
             self._log_failed = True  # said once: that is an event, which is logged, too
             self.report("a handler of the log", "log", error, detached=False)
 
-    def enter(self, state: State) -> None:
+    def enter(self, state: State, event: Event | None = None) -> None:
+        if state is not self.state.value or isinstance(event, AwaitingAuth):
+            loop = self._loop
+            self.counters.on_state(state, event, loop.time(), loop.wall_time())
         if state is not self.state.value:
             self.state.emit(state)
 
@@ -399,6 +407,10 @@ class Publisher:
             at=self._loop.wall_time(),
         )
         self.publish(slow)
+
+    def on_reading(self, *, is_paused: bool) -> None:
+        """Reading from an open connection is paused, or goes on."""
+        self.counters.on_reading(is_paused=is_paused, now=self._loop.time())
 
     def take_held_events(self) -> list[Event]:
         """The messages that were held for the first subscriber, as events (C4)."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractContextManager, suppress
@@ -181,6 +182,11 @@ class SocketLoop:
                 background.release(loop)
 
     # --- what time it is
+
+    def time(self) -> float:
+        """Seconds on the clock of the loop, or of the process where none is bound."""
+        loop = self._loop  # read once: another thread may unbind it
+        return time.monotonic() if loop is None else loop.time()
 
     def wall_time(self) -> float:
         """Seconds since the epoch; those of then where a recording happens again."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
+from rxsocket.codecs import size_in_bytes
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
 from rxsocket.events import SendFailed
 from rxsocket.hooks import Hooks
@@ -89,6 +90,7 @@ class Outbox:
     ) -> None:
         self._loop = loop
         self._publisher = publisher
+        self._counters = publisher.counters
         self._connect = connect
         self._queue_for = queue_for
         self._queue: list[Queued] = []
@@ -112,6 +114,15 @@ class Outbox:
     def epoch(self) -> int | None:
         """The connection that messages go to, if one is open."""
         return None if self._link is None else self._sent.epoch
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the messages that wait; from any thread."""
+        return self._bytes
+
+    def count_written(self, messages: list[str | bytes]) -> None:
+        """Count messages that were handed to a transport, and were not in the queue."""
+        self._counters.on_written(len(messages), sum(map(size_in_bytes, messages)))
 
     def explain(self) -> str:
         """What waits for its turn on the connection that is open; from any thread (C36)."""
@@ -324,6 +335,7 @@ class Outbox:
                     if frames:
                         self._ready = link.write(frames)
                         self._report_written(len(frames))
+                        self.count_written(frames)
                         continue
                 batch = self._batch()
                 if batch:
@@ -332,9 +344,11 @@ class Outbox:
                     del self._queue[: len(batch)]
                     if self._before:
                         self._before -= len(batch)
+                    waiting = self._bytes
                     for item in batch:
                         self._bytes -= item.size
                         item.receipt.settle(sent)
+                    self._counters.on_written(len(batch), waiting - self._bytes)
                     self._report_written(len(batch))
                 elif self._queue:
                     self._write_fragments(link)
@@ -386,6 +400,9 @@ class Outbox:
         def sent(_: None) -> None:
             self._fragmented = None
             item.receipt.settle(self._sent)
+            data = item.data
+            size = data.size if isinstance(data, AsyncFragments) else item.size
+            self._counters.on_written(1, size)
             self._report_written(1)
             self._drained()
 

@@ -71,11 +71,13 @@ class AsyncFragments:
 
     Attributes:
         failure: What the iterable raised, or what is wrong with what it yielded.
+        size: Bytes of those that came.
     """
 
     def __init__(self, fragments: AsyncIterable[Any]) -> None:
         self._fragments = fragments
         self.failure: Exception | None = None
+        self.size = 0
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         kind: type[str] | type[bytes] | None = None
@@ -93,6 +95,7 @@ class AsyncFragments:
                 kind = kind or (str if isinstance(part, str) else bytes)
                 if not isinstance(part, kind):
                     raise TypeError("send(data): pass fragments that are all str, or all bytes")
+                self.size += size_in_bytes(part)
                 yield part
             if kind is None:
                 raise ValueError("send(data): an empty iterable is not a message")

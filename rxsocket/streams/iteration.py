@@ -58,6 +58,8 @@ class Audience(Protocol):
 
     def on_paused(self, consumer: Consumer, seconds: float) -> None: ...
 
+    def on_reading(self, *, is_paused: bool) -> None: ...
+
 
 class ReadGate:
     """Pauses reading from the network while at least one consumer asks for it.
@@ -87,6 +89,7 @@ class ReadGate:
         self._pausing: dict[Consumer, float] = {}
         self._told: WeakKeyDictionary[Consumer, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._is_holding = False
         self._links: dict[Pausable, Pausable | None] = {}
         self.resumed_at = 0.0
 
@@ -147,10 +150,13 @@ class ReadGate:
         """In a forked child: the links and their consumers are the parent's."""
         self._links.clear()
         self._pausing.clear()
-        self._timer = None
+        self._timer, self._is_holding = None, False
 
     def _check_if_needed(self) -> None:
         is_needed = bool(self._pausing and self._links)
+        if is_needed is not self._is_holding:
+            self._is_holding = is_needed
+            self._audience.on_reading(is_paused=is_needed)
         if is_needed and self._timer is None:
             self._timer = self._loop.event_loop.call_later(LONG, self._check)
         elif self._timer is not None and not is_needed:

@@ -13,7 +13,8 @@ subscribed to on the socket's loop, and calls its observer on that loop::
 - The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
 not.
 - Then messages, as plain ``str`` and ``bytes``, each by itself or in lists, such as one list for
-  each read from the network: what is done once for a list is not done for each message.
+  each read from the network: what is done once for a list is not done for each message. A
+  :class:`Batch` is such a list that says its bytes, too; those of others are added up.
 - Then one :class:`PeerClosed` and ``on_completed``, as soon as no more messages can come.
 - Disposed before the link is there, it aborts the dial at once. Disposed later, it delivers nothing
   more; the link is then closed by whoever disposed it, through the link's own methods.
@@ -99,6 +100,20 @@ class Request:
         """
         hidden = bool(self.subprotocols) and subprotocol not in self.options.subprotocols
         return "***" if subprotocol is not None and hidden else subprotocol
+
+
+class Batch(list["str | bytes"]):
+    """Messages in a list, from a transport that knows how many bytes they have.
+
+    Attributes:
+        size: Bytes of their payloads, of text those of UTF-8.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
 
 
 class Link(Protocol):

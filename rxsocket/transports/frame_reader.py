@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rxsocket.transports.base import Batch
+
 _TEXT, _BINARY = 0x81, 0x82
 """First byte of a frame with FIN, without reserved bits."""
 _FIN, _MASK, _OPCODE, _CONTROL = 0x80, 0x80, 0x0F, 0x08
@@ -93,7 +95,7 @@ class FrameReader:
         if self._given_up:
             self._behind.leave_to_parser(data)
             return
-        messages: list[str | bytes] = []
+        messages = Batch()
         try:
             if self._missing:
                 self._cut(data, self._finish(data, messages), messages)
@@ -119,12 +121,12 @@ class FrameReader:
             if unfinished:
                 self._behind.leave_to_parser(unfinished)
 
-    def _flush(self, messages: list[str | bytes]) -> None:
+    def _flush(self, messages: Batch) -> None:
         if messages:
             self._behind.push(messages.copy())
             messages.clear()
 
-    def _finish(self, data: bytes, messages: list[str | bytes]) -> int:
+    def _finish(self, data: bytes, messages: Batch) -> int:
         """Go on with the message that the last chunk ended in; return where its frame ends."""
         stop, parts = self._missing, self._parts or []
         parts.append(data[:stop])
@@ -134,23 +136,28 @@ class FrameReader:
         payload, text = b"".join(parts), self._header[0] == _TEXT
         self._header, self._parts, self._missing = b"", None, 0
         messages.append(payload.decode() if text else payload)
+        messages.size = len(payload)
         return stop
 
-    def _cut(self, data: bytes, at: int, messages: list[str | bytes]) -> None:
-        """Cut messages out of a chunk; at this position in it a frame begins."""
+    def _cut(self, data: bytes, at: int, messages: Batch) -> None:
+        """Cut messages out of a chunk; at this position in it a frame begins.
+
+        The bytes of their payloads follow from where the last one ends: they are not added up.
+        """
         add, short, limit = messages.append, self._short, self._limit
         end = len(data)
+        before = at - messages.size - 2 * len(messages)  # where they would begin, with such headers
         if self._passing or self._fragmented:
-            at = self._pass(data, at, messages)
+            before = at = self._pass(data, at, messages)
         while at < end:
             first = data[at]
             if first != _TEXT and first != _BINARY:
-                at = self._pass(data, at, messages)
+                before = at = self._pass(data, at, messages)
                 continue
             start = at + 2
             if start > end:
                 self._header = data[at:]
-                return
+                break
             length = data[at + 1]
             if length > short:
                 masked = 0
@@ -165,15 +172,17 @@ class FrameReader:
                     masked = length & _MASK
                 if start > end:
                     self._header = data[at:]
-                    return
+                    break
                 if length > limit or masked:
-                    at = self._pass(data, at, messages)
+                    before = at = self._pass(data, at, messages)
                     continue
+                if start + length <= end:
+                    before += start - at - 2
             stop = start + length
             if stop > end:
                 self._header, self._parts = data[at:start], [data[start:]]
                 self._missing = stop - end
-                return
+                break
             if first == _BINARY:
                 add(data[start:stop])
             elif length < _LARGE:
@@ -181,8 +190,9 @@ class FrameReader:
             else:
                 add(str(memoryview(data)[start:stop], "utf-8"))
             at = stop
+        messages.size = at - before - 2 * len(messages)
 
-    def _pass(self, data: bytes, at: int, messages: list[str | bytes]) -> int:
+    def _pass(self, data: bytes, at: int, messages: Batch) -> int:
         """Leave frames to the parser; return where the next one to cut out begins."""
         self._flush(messages)
         stop = self._run(data, at)

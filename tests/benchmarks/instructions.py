@@ -247,7 +247,7 @@ def main() -> None:
         for name, (_, few, more) in THINGS.items():
             if not given.what or name.startswith(tuple(given.what)):
                 each = count(name, few, more, url, given.checkout.resolve())
-                print(f"{name:32}{each:10.1f} thousand", flush=True)
+                print(f"{name:32}{each:10.2f} thousand", flush=True)
 
 
 if __name__ == "__main__":

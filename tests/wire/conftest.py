@@ -23,6 +23,7 @@ CORE = (
     "test_wire_c13_changes_without_a_gap",
     "test_wire_c17_large_messages",
     "test_wire_c33_addresses",
+    "test_wire_c45_stats",
     "test_wire_messages",
     "test_wire_options",
 )
