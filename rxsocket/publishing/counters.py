@@ -101,8 +101,9 @@ class Counters:
         if isinstance(message, (list, tuple)):
             self.on_written(1, sum(map(_size, cast("list[str | bytes]", message))))
         else:
+            text_or_bytes: Any = message
             is_whole = isinstance(message, (str, bytes, bytearray, memoryview))
-            self.on_written(1, _size(message) if is_whole else 0)
+            self.on_written(1, _size(text_or_bytes) if is_whole else 0)
 
     def on_event(self, event: Event) -> None:
         """Something happened; before anybody is told."""

@@ -72,6 +72,7 @@ from rxsocket import (
     SourceFailed,
     Stale,
     State,
+    Stats,
     Stored,
     Stream,
     Subscribing,
@@ -305,6 +306,9 @@ def streams(socket: Socket) -> None:
     assert_type(socket.state, ValueStream[State])
     assert_type(socket.auth, ValueStream[Credential])
     assert_type(socket.latency, ValueStream[float | None])
+    assert_type(socket.stats, Stats)
+    assert_type(socket.stats.messages_received, int)
+    assert_type(socket.stats.outage, float)
     assert_type(socket.explain(), Explanation)
     assert_type(history(socket, 20), tuple[Event, ...])
     assert_type(socket.state.value, State)
