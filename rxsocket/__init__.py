@@ -19,7 +19,7 @@ from rxsocket.auth.outcomes import (
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.auth.refresh import Refreshing, refreshing
 from rxsocket.auth.strategies import Strategy, handover, in_band, reconnect
-from rxsocket.codecs import Codec, messagepack
+from rxsocket.codecs import Codec, json_codec, messagepack, messagepack_codec
 from rxsocket.codecs import json as json  # not in __all__: a * would hide that of Python
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint, endpoint
 from rxsocket.errors import (
@@ -212,8 +212,10 @@ __all__ = [
     "heartbeat",
     "history",
     "in_band",
+    "json_codec",
     "jupyter_kernel",
     "messagepack",
+    "messagepack_codec",
     "query",
     "reconnect",
     "refreshing",

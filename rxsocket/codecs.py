@@ -2,23 +2,34 @@
 
 ::
 
-    json()                     text      dict, list, str, float, ...
-    json(type=Trade)           text      a Trade: msgspec.Struct, dataclass, TypedDict, union by tag
-    messagepack(type=Trade)    binary
+    json_codec()                     text      dict, list, str, float, ...
+    json_codec(type=Trade)           text      a msgspec.Struct, dataclass, TypedDict, union by tag
+    messagepack_codec(type=Trade)    binary
     any object with encode(value) and decode(data)
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Protocol, TypeVar, overload
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import msgspec
 
 from rxsocket.validation import is_async
 
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
 T = TypeVar("T")
 S = TypeVar("S")
+F = TypeVar("F", default=Any)
+G = TypeVar("G", default=Any)
+"""With a default: a type checker that does not know ``TypeForm`` then has ``Any``."""
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 
@@ -82,14 +93,18 @@ class _Functions:
 
 
 @overload
-def json() -> Codec[Any, Any]: ...
+def json_codec() -> Codec[Any, Any]: ...
 @overload
-def json(*, type: type[T]) -> Codec[T, T]: ...
+def json_codec(*, type: type[T]) -> Codec[T, T]: ...
 @overload
-def json(*, type: type[T], sends: type[S]) -> Codec[S, T]: ...
+def json_codec(*, type: type[T], sends: type[S]) -> Codec[S, T]: ...
 @overload
-def json(*, type: Any, sends: Any = ...) -> Codec[Any, Any]: ...
-def json(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
+def json_codec(*, type: TypeForm[F]) -> Codec[F, F]: ...
+@overload
+def json_codec(*, type: TypeForm[F], sends: TypeForm[G]) -> Codec[G, F]: ...
+@overload
+def json_codec(*, type: Any, sends: Any = ...) -> Codec[Any, Any]: ...
+def json_codec(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
     """JSON in text messages; binary ones that hold JSON are decoded, too (RFC 8259).
 
     Args:
@@ -105,7 +120,7 @@ def json(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
     Examples:
         >>> class Trade(msgspec.Struct):
         ...     price: float
-        >>> socket = Socket("wss://example.com/feed", codec=json(type=Trade))
+        >>> socket = Socket("wss://example.com/feed", codec=json_codec(type=Trade))
         >>> socket.messages.subscribe(lambda trade: print(trade.price))
     """
     encode = msgspec.json.Encoder().encode
@@ -114,32 +129,42 @@ def json(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
     def encode_text(value: object) -> str:
         return encode(value).decode()
 
-    return _Functions(_name("json", type), encode_text, decoder.decode)
+    return _Functions(_name("json_codec", type), encode_text, decoder.decode)
 
 
 @overload
-def messagepack() -> Codec[Any, Any]: ...
+def messagepack_codec() -> Codec[Any, Any]: ...
 @overload
-def messagepack(*, type: type[T]) -> Codec[T, T]: ...
+def messagepack_codec(*, type: type[T]) -> Codec[T, T]: ...
 @overload
-def messagepack(*, type: type[T], sends: type[S]) -> Codec[S, T]: ...
+def messagepack_codec(*, type: type[T], sends: type[S]) -> Codec[S, T]: ...
 @overload
-def messagepack(*, type: Any, sends: Any = ...) -> Codec[Any, Any]: ...
-def messagepack(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
+def messagepack_codec(*, type: TypeForm[F]) -> Codec[F, F]: ...
+@overload
+def messagepack_codec(*, type: TypeForm[F], sends: TypeForm[G]) -> Codec[G, F]: ...
+@overload
+def messagepack_codec(*, type: Any, sends: Any = ...) -> Codec[Any, Any]: ...
+def messagepack_codec(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
     """MessagePack in binary messages; a text message does not decode.
 
     Args:
-        type: What to decode into, as for :func:`json`.
+        type: What to decode into, as for :func:`json_codec`.
         sends: What is sent, for type checkers, where that is something else than what is received.
 
     Raises:
         TypeError: If values of this type cannot be decoded.
 
     Examples:
-        >>> socket = Socket("wss://example.com/feed", codec=messagepack())
+        >>> socket = Socket("wss://example.com/feed", codec=messagepack_codec())
     """
     encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(type).decode
-    return _Functions(_name("messagepack", type), encode, decode)
+    return _Functions(_name("messagepack_codec", type), encode, decode)
+
+
+json = json_codec
+"""The same by its first name, which hides the module of Python's."""
+messagepack = messagepack_codec
+"""Likewise."""
 
 
 def _name(function: str, kind: Any) -> str:
@@ -160,7 +185,7 @@ def codec_or_none(value: Any) -> Codec[Any, Any] | None:
         function = getattr(value, method, None)
         if inspect.isclass(value) or not callable(function):
             raise TypeError(
-                "codec: pass json(), messagepack() or an object with encode(value) and "
+                "codec: pass json_codec(), messagepack_codec() or an object with encode(value) and "
                 f"decode(data), not {value!r}"
             )
         if is_async(function):

@@ -12,7 +12,7 @@ import sys
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overload
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -72,14 +72,16 @@ if sys.version_info >= (3, 13):
     from typing import TypeVar
 else:
     from typing_extensions import TypeVar
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 T = TypeVar("T", default=str | bytes)
 S = TypeVar("S", default=T)
 P = TypeVar("P")
+F = TypeVar("F", default=Any)
+"""With a default: a type checker that cannot tell has ``Any``."""
 
 Auth: TypeAlias = AuthValue | Observable[Any] | Callable[..., Any] | None
-
-Callback: TypeAlias = Callable[[], Any] | Callable[[Any], Any]
 
 
 class Socket(Generic[T, S]):
@@ -155,9 +157,9 @@ class Socket(Generic[T, S]):
             with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
             closes so but goes on.
-        codec: What makes values of messages and messages of values: ``json()``, ``messagepack()``,
-            either with ``type=``, or an object with ``encode`` and ``decode``. Left out: ``str``
-            for text messages, ``bytes`` for binary ones.
+        codec: What makes values of messages and messages of values: ``json_codec()``,
+            ``messagepack_codec()``, either with ``type=``, or an object with ``encode`` and
+            ``decode``. Left out: ``str`` for text messages, ``bytes`` for binary ones.
         cursor: What the place of a message in its stream is, such as its sequence number: a
             function of the message, or ``cursor(function, start=...)``. The next connection can go
             on from the newest one, and a ``Missed`` says which numbers did not come (C38).
@@ -460,19 +462,35 @@ class Socket(Generic[T, S]):
                 self._scheduler = LoopScheduler(self._engine.loop, self._publisher.report)
         return self._scheduler
 
-    def on_open(self, function: Callback) -> abc.DisposableBase:
+    @overload
+    def on_open(self, function: Callable[[Opened], object]) -> abc.DisposableBase: ...
+    @overload
+    def on_open(self, function: Callable[[], object]) -> abc.DisposableBase: ...
+    def on_open(self, function: Callable[..., object]) -> abc.DisposableBase:
         """Call back at each open, with the ``Opened`` event or without argument."""
         return self._on(self.opens, "on_open", function)
 
-    def on_close(self, function: Callback) -> abc.DisposableBase:
+    @overload
+    def on_close(self, function: Callable[[Closed], object]) -> abc.DisposableBase: ...
+    @overload
+    def on_close(self, function: Callable[[], object]) -> abc.DisposableBase: ...
+    def on_close(self, function: Callable[..., object]) -> abc.DisposableBase:
         """Call back at each close, with the ``Closed`` event or without argument."""
         return self._on(self.closes, "on_close", function)
 
-    def on_message(self, function: Callback) -> abc.DisposableBase:
+    @overload
+    def on_message(self, function: Callable[[T], object]) -> abc.DisposableBase: ...
+    @overload
+    def on_message(self, function: Callable[[], object]) -> abc.DisposableBase: ...
+    def on_message(self, function: Callable[..., object]) -> abc.DisposableBase:
         """Call back for each message, with its payload or without argument."""
         return self._on(self.messages, "on_message", function)
 
-    def on_error(self, function: Callback) -> abc.DisposableBase:
+    @overload
+    def on_error(self, function: Callable[[Problem], object]) -> abc.DisposableBase: ...
+    @overload
+    def on_error(self, function: Callable[[], object]) -> abc.DisposableBase: ...
+    def on_error(self, function: Callable[..., object]) -> abc.DisposableBase:
         """Call back for each problem, with its event or without argument. Does not connect."""
         return self._on(self.errors, "on_error", function)
 
@@ -543,6 +561,8 @@ class Socket(Generic[T, S]):
     @overload
     def listener(self, topic: str, *, type: type[P]) -> Listener[P]: ...
     @overload
+    def listener(self, topic: str, *, type: TypeForm[F]) -> Listener[F]: ...
+    @overload
     def listener(self, topic: str, *, type: Any) -> Listener[Any]: ...
     def listener(self, topic: str, *, type: Any = Any) -> Listener[Any]:
         """The payloads of a topic, as an Observable; subscribing connects.
@@ -564,17 +584,20 @@ class Socket(Generic[T, S]):
     @overload
     def emitter(self, topic: str) -> Emitter[Any]: ...
     @overload
-    def emitter(self, topic: str, mapper: Callable[[P], Any]) -> Emitter[P]: ...
+    def emitter(self, topic: str, mapper: Callable[[F], Any]) -> Emitter[F]: ...
     def emitter(self, topic: str, mapper: Callable[[Any], Any] | None = None) -> Emitter[Any]:
         """Send payloads to a topic, one by one with ``emit`` or as a stream: it is an observer.
 
         Args:
             topic: Its name; segments that begin with a colon are parameters.
-            mapper: Makes what is sent of a payload, on the thread that emits it.
+            mapper: Makes what is sent of a payload, on the thread that emits it: a class or a
+                function whose parameter has a type, which is that of the payloads, too.
 
         Examples:
             >>> chat = socket.emitter("chat/:room")
             >>> chat.emit({"text": "hello"}, params={"room": 1})
+            >>> say = socket.emitter("chat/:room", ChatMessage)
+            >>> say.emit("hello", params={"room": 1})
         """
         return self._get_topics().emitter(topic, mapper)
 
@@ -589,7 +612,7 @@ class Socket(Generic[T, S]):
         acknowledged: Answer | None = None,
         acknowledged_within: float | None = None,
         stale_after: float | None = None,
-    ) -> Channel:
+    ) -> Channel[T]:
         """The messages that a server sends because it was asked to, by message (C22).
 
         However many subscribe, one subscribe message is sent on each connection, before anything
@@ -598,8 +621,8 @@ class Socket(Generic[T, S]):
 
         Args:
             subscribe: The message that asks for it: text, bytes or a value with a form in JSON;
-                with a codec, whatever that encodes, text and bytes, too: ``json()`` puts text into
-                quotes, so pass it the value. Or a function that makes it, called for each
+                with a codec, whatever that encodes, text and bytes, too: ``json_codec()`` puts text
+                into quotes, so pass it the value. Or a function that makes it, called for each
                 connection; it may take a ``Subscribing``, which has the credential of that
                 connection, the key and the cursor.
             unsubscribe: The message that ends it, likewise.
@@ -646,7 +669,7 @@ class Socket(Generic[T, S]):
         acknowledged: Answer | None = None,
         acknowledged_within: float | None = None,
         stale_after: float | None = None,
-    ) -> Channels:
+    ) -> Channels[T]:
         """The messages of many keys, asked for in few messages; ``[key]`` is the channel of one.
 
         ``limits=Limits(pace="5/s", batch=200)`` says how many keys a message may ask for, and how
@@ -704,16 +727,64 @@ class Socket(Generic[T, S]):
         )
         return self._get_channels().channels(options)
 
+    @overload
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = ...,
+        id: str | Callable[[Any], Any] | None = ...,
+        timeout: float | None = ...,
+        answers: int | None = ...,
+        idempotent: bool = ...,
+    ) -> Answers[T]: ...
+    @overload
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = ...,
+        id: str | Callable[[Any], Any] | None = ...,
+        type: type[P],
+        timeout: float | None = ...,
+        answers: int | None = ...,
+        idempotent: bool = ...,
+    ) -> Answers[P]: ...
+    @overload
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = ...,
+        id: str | Callable[[Any], Any] | None = ...,
+        type: TypeForm[F],
+        timeout: float | None = ...,
+        answers: int | None = ...,
+        idempotent: bool = ...,
+    ) -> Answers[F]: ...
+    @overload
+    def request(
+        self,
+        payload: Any,
+        *,
+        match: Callable[[Any], object] | None = ...,
+        id: str | Callable[[Any], Any] | None = ...,
+        type: Any,
+        timeout: float | None = ...,
+        answers: int | None = ...,
+        idempotent: bool = ...,
+    ) -> Answers[Any]: ...
     def request(
         self,
         payload: Any,
         *,
         match: Callable[[Any], object] | None = None,
         id: str | Callable[[Any], Any] | None = None,
+        type: Any = None,
         timeout: float | None = 10.0,
         answers: int | None = 1,
         idempotent: bool = False,
-    ) -> Answers:
+    ) -> Answers[Any]:
         """Ask something and wait for the answer: await it, or subscribe to it.
 
         It fails at once when the connection that carried it ends; no message of another one is
@@ -721,26 +792,31 @@ class Socket(Generic[T, S]):
 
         Args:
             payload: What to send: text, bytes, or a value with a form in JSON; with a codec,
-                whatever that encodes, text and bytes, too: ``json()`` puts text into quotes.
+                whatever that encodes, text and bytes, too: ``json_codec()`` puts text into quotes.
             match: Says whether a message is the answer.
             id: Instead of ``match``: the name of the JSON field that holds the id of a request and
                 of its answer, or a function that finds it in both. A mapping without that field
                 gets a number.
+            type: What to decode an answer into, as for a codec; on a socket without codec it is
+                JSON. Left out: it is as ``messages`` has it. One that does not decode fails the
+                request, with ``Undecodable``.
             timeout: Seconds to wait for each answer; ``None`` for as long as it takes.
             answers: How many answers complete it; ``None`` goes on until disposed.
             idempotent: Whether it may be sent again on the next connection when one is lost.
 
         Raises:
-            TypeError: If the payload cannot be sent, or a function is none.
+            TypeError: If the payload cannot be sent, a function is none, or nothing can be decoded
+                into the type.
             ValueError: If it cannot be told which message is the answer.
 
         Examples:
             >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
+            >>> time = await socket.request({"op": "time"}, id="id", type=Time)
         """
         with self._engine.loop.lock:
             if self._requests is None:
                 self._requests = Requests(self._engine)
-        return self._requests.request(payload, match, id, timeout, answers, idempotent)
+        return self._requests.request(payload, match, id, type, timeout, answers, idempotent)
 
     def before_send(self, function: Interceptor) -> abc.DisposableBase:
         """Let a function see, and replace, everything that is sent; see ``Interceptors``."""
@@ -956,7 +1032,9 @@ one again
                 self._channels = ChannelRoutes(self._engine, self._envelope)
         return self._channels
 
-    def _on(self, stream: Stream[Any], name: str, function: Callback) -> abc.DisposableBase:
+    def _on(
+        self, stream: Stream[Any], name: str, function: Callable[..., object]
+    ) -> abc.DisposableBase:
         return stream.subscribe(callback(f"{name}(function)", function), on_error=_ignore)
 
 

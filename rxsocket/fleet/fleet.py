@@ -120,7 +120,7 @@ class Fleet:
         ...         by=lambda message: message["symbol"],
         ...     ),
         ...     limits=Limits("5/s", batch=200, channels=1024, connects="300/5min"),
-        ...     options={"codec": json()},
+        ...     options={"codec": json_codec()},
         ... )
         >>> fleet.want(symbols)
         >>> fleet.messages.subscribe(print)

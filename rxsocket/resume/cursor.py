@@ -57,8 +57,8 @@ def cursor(
 
     Examples:
         >>> Socket(lambda ask: f"wss://example.com/feed?after={ask.cursor or 0}",
-        ...        codec=json(), cursor=lambda message: message.get("seq"))
-        >>> Socket(url, codec=json(), cursor=cursor(lambda message: message["id"], start=stored))
+        ...        codec=json_codec(), cursor=lambda message: message.get("seq"))
+        >>> Socket(url, codec=json_codec(), cursor=cursor(lambda one: one["id"], start=stored))
     """
     example = "a function of a message, such as lambda message: message.get('seq')"
     function_of_one("cursor(function)", function, example)

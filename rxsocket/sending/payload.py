@@ -38,7 +38,7 @@ def payload(name: str, value: Any) -> tuple[str | bytes | Fragments, int]:
         return _fragments(name, list(value))
     raise TypeError(
         f"{name}: pass str or bytes, or an iterable of either, not {type(value).__name__}; or give "
-        "the socket a codec, such as json()"
+        "the socket a codec, such as json_codec()"
     )
 
 

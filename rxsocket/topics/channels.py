@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,13 @@ from rxsocket.topics.subscriptions import (
     name_of_function,
 )
 from rxsocket.topics.topic import Envelope
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
+
+T = TypeVar("T", default=Any)
 
 
 class ChannelHub(RoutedHub[Any]):
@@ -80,7 +88,7 @@ class ChannelHub(RoutedHub[Any]):
         self.subscriptions: dict[Subscription, Hashable] = {}
 
 
-class Channel(Stream[Any]):
+class Channel(Stream[T]):
     """The messages of one subscription; ``socket.channel``, or one key of ``socket.channels``.
 
     Its first subscriber asks for it, its last one that leaves ends it, and each reconnect asks for
@@ -103,7 +111,7 @@ class Channel(Stream[Any]):
         return self._masked(super().__repr__())  # it may be named by a key
 
 
-class Channels(Channel):
+class Channels(Channel[T]):
     """The messages of many keys; ``socket.channels``. ``channels[key]`` is the channel of one.
 
     However many observe a key, here or by itself, it is asked for once on each connection, in one
@@ -124,7 +132,7 @@ class Channels(Channel):
         self,
         hub: ChannelHub,
         masked: Callable[[str], str],
-        channel_of: Callable[[Hashable], Channel],
+        channel_of: Callable[[Hashable], Channel[T]],
     ) -> None:
         super().__init__(hub, masked)
         self._channel_of = channel_of
@@ -135,7 +143,7 @@ class Channels(Channel):
         """The keys, in the order in which they are asked for."""
         return tuple(self._keys)
 
-    def __getitem__(self, key: Any) -> Channel:
+    def __getitem__(self, key: Any) -> Channel[T]:
         """The channel of one key.
 
         Raises:
@@ -182,17 +190,17 @@ class ChannelRoutes:
         self._reported: set[Callable[..., Any]] = set()
         self._messages: abc.DisposableBase | None = None
 
-    def channel(self, options: ChannelOptions) -> Channel:
+    def channel(self, options: ChannelOptions) -> Channel[Any]:
         group = group_of_one(options, self._engine, self.subscriptions)
         match, key, by = options.match, options.key, options.by or self._topic_of
         hub = ChannelHub(options.name, self, group, match, by, (key,))
         return Channel(hub, self.publisher.history.as_read)
 
-    def channels(self, options: ManyOptions) -> Channels:
+    def channels(self, options: ManyOptions) -> Channels[Any]:
         group = group_of_many(options, self._engine, self.subscriptions)
         by, masked = options.by or self._topic_of, self.publisher.history.as_read
 
-        def channel_of(key: Hashable) -> Channel:
+        def channel_of(key: Hashable) -> Channel[Any]:
             return Channel(ChannelHub(name_of(key), self, group, None, by, (key,)), masked)
 
         name = f"of {len(options.keys):,} keys"

@@ -15,14 +15,15 @@ import warnings
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from rxsocket.connection.decoding import why_undecodable
 from rxsocket.engine.engine import Engine
-from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected
+from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected, Undecodable
 from rxsocket.events import Closed
 from rxsocket.explain.causes import closing
 from rxsocket.sending.outbox import Queued, Sent
@@ -32,6 +33,7 @@ from rxsocket.streams.stream import CheckedObservable
 from rxsocket.transports.base import Fragments
 from rxsocket.validation import callback, is_mapping, seconds_or_none
 
+T = TypeVar("T")
 IdOf = Callable[[Any], Any]
 
 
@@ -43,6 +45,7 @@ class RequestOptions:
     match: Callable[[Any], object] | None
     id_of: IdOf | None
     field: str | None
+    convert: Callable[[Any], Any] | None
     timeout: float | None
     answers: int | None
     idempotent: bool
@@ -85,7 +88,7 @@ class JsonField:
         return message.get(self._name) if is_mapping(message) else None
 
 
-class Answers(CheckedObservable[Any]):
+class Answers(CheckedObservable[T]):
     """The answers to a request; ``socket.request``.
 
     Nothing is sent before it is subscribed to or awaited, and each subscription sends once.
@@ -103,6 +106,7 @@ class Answers(CheckedObservable[Any]):
     Examples:
         >>> total = await socket.request({"method": "sum", "params": [1, 2]}, id="id")
         >>> socket.request("time?", match=lambda message: message.startswith("time")).run()
+        >>> time = await socket.request({"op": "time"}, id="id", type=Time)
     """
 
     def __init__(self, requests: Requests, options: RequestOptions) -> None:
@@ -117,7 +121,7 @@ class Answers(CheckedObservable[Any]):
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def _subscribe_core(
-        self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         self._was_sent = True
         return self._requests.send(self._options, observer)
@@ -172,10 +176,11 @@ class Requests:
         payload: Any,
         match: Callable[[Any], object] | None,
         id: str | IdOf | None,
+        kind: Any,
         timeout: float | None,
         answers: int | None,
         idempotent: bool,
-    ) -> Answers:
+    ) -> Answers[Any]:
         if (match is None) == (id is None):
             raise ValueError("match, id: pass one of them, to tell which messages are the answer")
         if match is not None:
@@ -191,6 +196,7 @@ class Requests:
             match=match,
             id_of=JsonField(id) if isinstance(id, str) else id,
             field=id if isinstance(id, str) else None,
+            convert=None if kind is None else self._converter(kind),
             timeout=seconds_or_none("timeout", timeout),
             answers=answers,
             idempotent=idempotent,
@@ -218,6 +224,17 @@ class Requests:
         request = _PendingRequest(options, safe_observer, id, data, size, options.answers)
         self._loop.run(lambda: self._connect(request))
         return Disposable(dispose)
+
+    def _converter(self, kind: Any) -> Callable[[Any], Any]:
+        """What makes a value of a type of an answer.
+
+        Raises:
+            TypeError: If nothing can be decoded into the type.
+        """
+        decode = msgspec.json.Decoder(kind).decode  # also to say at once that it is no such type
+        if self._engine.options.codec is None:
+            return decode
+        return partial(msgspec.convert, type=kind)
 
     # --- on the loop
 
@@ -311,6 +328,15 @@ class Requests:
     def _on_answer(self, request: _PendingRequest, epoch: int | None, message: Any) -> None:
         if request.epoch is None or request.epoch != epoch:
             return  # it was not sent on this connection
+        convert = request.options.convert
+        if convert is not None:
+            try:
+                message = convert(message)
+            except BaseException as error:
+                self._loop.exit_later(error)
+                why = why_undecodable(error)  # its own text and frames may quote the message
+                self._fail(request, Undecodable(f"the answer does not decode: {why}"))
+                return
         if request.answers_left is not None:
             request.answers_left -= 1
         if request.answers_left == 0:

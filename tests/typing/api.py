@@ -94,9 +94,9 @@ from rxsocket import (
     header,
     heartbeat,
     history,
-    json,
+    json_codec,
     jupyter_kernel,
-    messagepack,
+    messagepack_codec,
     query,
     refreshing,
     standard,
@@ -192,7 +192,7 @@ def constructed() -> None:
     Socket("wss://host/", ssl=create_default_context())
     assert_type(Socket("ws://host/", cursor=len).cursor, ValueStream[Any])
     Socket("ws://host/", cursor=cursor(len, start=7, gaps=False))
-    Socket("ws://host/", codec=json(), cursor=lambda message: message.get("seq"))
+    Socket("ws://host/", codec=json_codec(), cursor=lambda message: message.get("seq"))
     Socket("ws://host/", gate=BehaviorSubject(True))
     assert_type(
         Socket("ws://host/").renew(within=2.0, url="ws://host/2", why="goaway", code=4000), None
@@ -255,13 +255,14 @@ class LinesCodec:
 
 
 def codecs() -> None:
-    assert_type(json(), Codec[Any, Any])
-    assert_type(json(type=Trade), Codec[Trade, Trade])
-    assert_type(json(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
-    assert_type(messagepack(), Codec[Any, Any])
-    assert_type(messagepack(type=Trade), Codec[Trade, Trade])
-    assert_type(messagepack(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
-    union: Codec[Trade | Subscribe, Trade | Subscribe] = json(type=Trade | Subscribe)
+    assert_type(json_codec(), Codec[Any, Any])
+    assert_type(json_codec(type=Trade), Codec[Trade, Trade])
+    assert_type(json_codec(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
+    assert_type(messagepack_codec(), Codec[Any, Any])
+    assert_type(messagepack_codec(type=Trade), Codec[Trade, Trade])
+    assert_type(messagepack_codec(type=Trade, sends=Subscribe), Codec[Subscribe, Trade])
+    union = json_codec(type=Trade | Subscribe)
+    assert_type(union, Codec[Trade | Subscribe, Trade | Subscribe])
     assert_type(Socket("ws://host/", codec=union), Socket[Trade | Subscribe, Trade | Subscribe])
 
 
@@ -270,17 +271,17 @@ def decoded() -> None:
     assert_type(raw, Socket)
     assert_type(raw.messages, Stream[str | bytes])
     assert_type(raw.batches, Stream[list[str | bytes]])
-    trades = Socket("ws://host/", codec=json(type=Trade))
+    trades = Socket("ws://host/", codec=json_codec(type=Trade))
     assert_type(trades, Socket[Trade])
     assert_type(trades.messages, Stream[Trade])
     assert_type(trades.batches, Stream[list[Trade]])
     assert_type(trades.sessions, Stream[Session[Trade]])
     trades.send(Trade(1.5))
     trades.send("1.5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    feed = Socket("ws://host/", codec=json(type=Trade, sends=Subscribe))
+    feed = Socket("ws://host/", codec=json_codec(type=Trade, sends=Subscribe))
     assert_type(feed, Socket[Trade, Subscribe])
     feed.send(Subscribe("trades"))
-    untyped = Socket("ws://host/", codec=json())
+    untyped = Socket("ws://host/", codec=json_codec())
     assert_type(untyped.messages, Stream[Any])
     untyped.send({"op": "subscribe"})
     lines = Socket("ws://host/", codec=LinesCodec())
@@ -465,8 +466,8 @@ def limited() -> None:
     assert_type(of_a_venue.connect_rate, tuple[int, float] | None)
     assert_type(of_a_venue.connections_per_credential, int | None)
     quotes = socket.channels(["a", "b"], subscribe=_asking, by=len, stale_after=60)
-    assert_type(quotes, Channels)
-    assert_type(quotes["a"], Channel)
+    assert_type(quotes, Channels[str | bytes])
+    assert_type(quotes["a"], Channel[str | bytes])
     observable: Observable[Any] = quotes
     assert_type(observable.pipe(ops.map(str)), Observable[str])
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from rxsocket import Codec, Socket, json, messagepack
+import rxsocket
+from rxsocket import Codec, Socket, json_codec, messagepack_codec
 from rxsocket.codecs import codec_or_none, encoded
 from rxsocket.connection.decoding import masked
 from rxsocket.connection.decoding import why_undecodable as why
@@ -35,24 +36,24 @@ class Quote(msgspec.Struct, tag="quote"):
     bid: float
 
 
-FEED: Codec[Any, Any] = json(type=Trade | Quote)
+FEED: Codec[Any, Any] = json_codec(type=Trade | Quote)
 
 
 def test_json_goes_as_text_and_comes_as_either() -> None:
     """JSON is sent in text messages; binary ones that hold JSON are decoded, too."""
-    codec = json()
+    codec = json_codec()
     assert codec.encode({"a": [1, 2.5, None, "ü"]}) == '{"a":[1,2.5,null,"ü"]}'
     assert codec.decode('{"a":1}') == codec.decode(b'{"a":1}') == {"a": 1}
 
 
 def test_messagepack_goes_as_binary() -> None:
     """MessagePack is sent in binary messages."""
-    codec = messagepack()
+    codec = messagepack_codec()
     assert codec.encode({"a": 1}) == b"\x81\xa1a\x01"
     assert codec.decode(b"\x81\xa1a\x01") == {"a": 1}
 
 
-@pytest.mark.parametrize("make", [json, messagepack])
+@pytest.mark.parametrize("make", [json_codec, messagepack_codec])
 @pytest.mark.parametrize(
     ("kind", "value"),
     [(Point, Point(1, 2)), (Quote, Quote(1.5)), (list[int], [1, 2]), (Trade | Quote, Quote(0.5))],
@@ -71,11 +72,11 @@ def test_a_union_is_told_apart_by_its_tag() -> None:
 
 def test_what_is_sent_may_be_of_another_type() -> None:
     """A codec for trades sends whatever has a form in JSON."""
-    assert json(type=Trade, sends=Point).encode(Point(1)) == '{"x":1,"y":0}'
-    assert json().encode(math.nan) == "null"
+    assert json_codec(type=Trade, sends=Point).encode(Point(1)) == '{"x":1,"y":0}'
+    assert json_codec().encode(math.nan) == "null"
 
 
-@pytest.mark.parametrize("make", [json, messagepack])
+@pytest.mark.parametrize("make", [json_codec, messagepack_codec])
 def test_a_type_that_cannot_be_decoded_fails_at_once(make: Any) -> None:
     """Not at the first message: where the codec is made."""
     with pytest.raises(TypeError, match="more than one dict-like type"):
@@ -84,11 +85,16 @@ def test_a_type_that_cannot_be_decoded_fails_at_once(make: Any) -> None:
 
 def test_codecs_say_what_they_are() -> None:
     """The repr is the call that makes it."""
-    assert [repr(json()), repr(messagepack(type=Point)), repr(json(type=list[int]))] == [
-        "json()",
-        "messagepack(type=Point)",
-        "json(type=list[int])",
+    codecs = json_codec(), messagepack_codec(type=Point), json_codec(type=list[int])
+    assert [repr(codec) for codec in codecs] == [
+        "json_codec()",
+        "messagepack_codec(type=Point)",
+        "json_codec(type=list[int])",
     ]
+
+
+def test_the_first_names_are_the_same_functions() -> None:
+    assert (rxsocket.json, rxsocket.messagepack) == (json_codec, messagepack_codec)
 
 
 class NoDecode:
@@ -107,10 +113,10 @@ class Async:
 @pytest.mark.parametrize(
     ("codec", "text"),
     [
-        (json, "codec: pass json"),
-        ("json", "codec: pass json"),
-        (NoDecode(), "codec: pass json"),
-        (Async, "codec: pass json"),
+        (json_codec, "codec: pass json_codec"),
+        ("json", "codec: pass json_codec"),
+        (NoDecode(), "codec: pass json_codec"),
+        (Async, "codec: pass json_codec"),
         (Async(), "decode is async"),
     ],
 )
@@ -148,11 +154,11 @@ def loop() -> list[Any]:
 @pytest.mark.parametrize(
     ("codec", "value", "error"),
     [
-        (json(), object(), TypeError),
-        (json(), {(1,): 2}, TypeError),
-        (json(), "\ud800", ValueError),
-        (json(), loop(), ValueError),
-        (messagepack(), 2**80, ValueError),
+        (json_codec(), object(), TypeError),
+        (json_codec(), {(1,): 2}, TypeError),
+        (json_codec(), "\ud800", ValueError),
+        (json_codec(), loop(), ValueError),
+        (messagepack_codec(), 2**80, ValueError),
     ],
 )
 def test_what_cannot_be_encoded_raises(codec: Any, value: Any, error: type[Exception]) -> None:
