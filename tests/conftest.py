@@ -18,8 +18,8 @@ from rxsocket.testing import VirtualClock
 
 pytest_plugins = ["pytester"]
 # How long an example takes says something about the machine, and nothing about the code.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", settings.get_profile("full"), max_examples=30)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +46,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("full" if config.getoption("--full") else "default")
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             del os.environ[name]  # clients of other libraries use them for loopback, too

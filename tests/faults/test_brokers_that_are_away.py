@@ -50,7 +50,7 @@ def seconds(full: bool) -> float:
     ("kind", "outage"),
     [
         (Nats, freeze),
-        (Valkey, freeze),
+        pytest.param(Valkey, freeze, marks=pytest.mark.slow),
         (Valkey, restart),
         pytest.param(Nats, restart, marks=pytest.mark.slow),  # its client waits a second
     ],

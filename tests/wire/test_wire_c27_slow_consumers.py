@@ -165,7 +165,7 @@ def test_a_client_that_does_not_read_is_named(transport: str) -> None:
     """An ``async for`` whose body stands still holds up the others: said once, and explained."""
 
     async def main() -> None:
-        feed = accept().stream(lambda: map(str, range(100_000)), rate=3000)
+        feed = accept().stream(lambda: map(str, range(100_000)), rate=600)
         async with server(feed) as peer, Socket(peer.url, transport=transport) as socket:
             named: asyncio.Queue[Any] = asyncio.Queue()
             socket.errors.subscribe(named.put_nowait)

@@ -63,10 +63,10 @@ class Numbers:
 
 
 @pytest.mark.parametrize("by_message", [False, True])
-def test_twenty_cuts_lose_nothing_and_repeat_nothing(by_message: bool) -> None:
+def test_cuts_lose_nothing_and_repeat_nothing(by_message: bool, full: bool) -> None:
     """At 2,000 messages a second, wherever the link is cut; asked by address or first message."""
     told = first_message(lambda _, cursor: plain_json.dumps({"op": "resume", "seq": cursor}))
-    moments = random.Random(38)
+    moments, cuts = random.Random(38), 20 if full else 6
     with numbered_server(rate=2000.0 / DEBUGGING, by_message=by_message) as peer:
         socket: Socket[Any, Any] = Socket(
             peer.url,
@@ -78,16 +78,16 @@ def test_twenty_cuts_lose_nothing_and_repeat_nothing(by_message: bool) -> None:
         )
         watch, numbers = Watch(socket), Numbers()
         socket.messages.subscribe(numbers)
-        for cut in range(1, 21):
+        for cut in range(1, cuts + 1):
             watch.wait(Opened, cut)
             numbers.wait_for_more(moments.randrange(1, 200))
             peer.drop()
-        watch.wait(Opened, 21)
+        watch.wait(Opened, cuts + 1)
         numbers.wait_for_more(100)
         socket.close().result(5)
         assert numbers.all == list(range(1, len(numbers.all) + 1))
         assert watch.of(Missed) == []
-        assert peer.asked[0] is None and len(peer.asked) == 21
+        assert peer.asked[0] is None and len(peer.asked) == cuts + 1
         assert socket.cursor.value == numbers.all[-1]
 
 
