@@ -30,6 +30,7 @@ from rxsocket.engine.renewal_request import RenewalRequest, hidden_in, renewal_r
 from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
 from rxsocket.errors import AddressFailed, NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
+from rxsocket.explain.causes import how_ended
 from rxsocket.hooks import Hooks
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
@@ -367,8 +368,8 @@ class Engine:
     def _end(self, event: Ended, reason: StopReason) -> None:
         self.publisher.has_ended = True
         with self.loop.turn():
-            self._dispose_run(reason)
             self.failure = event.error
+            self._dispose_run(reason)
             self._references.drop_active()
             self.publisher.publish(event)
             self._end_streams(event.error, is_wanted=event.cause in (Cause.CLOSE, Cause.LOOP_ENDED))
@@ -388,7 +389,7 @@ class Engine:
         self.auth.stop()
         if run is not None:
             run.dispose()
-        self.outbox.drop(lambda: NotConnected("not sent: the socket was closed"))
+        self.outbox.drop(lambda: NotConnected(f"not sent: the socket {how_ended(self.failure)}"))
         if self.auth.provider is not None:
             self.auth.provider.cancel()
         self.addresses.stop()

@@ -279,6 +279,8 @@ class SocketOptions:
         """
         endpoint = Endpoint.of(url)
         moves = transport_for(transport)
+        wrapped = getattr(transport, "wraps", transport)
+        is_ours = isinstance(wrapped, str)
         tls = TlsSettings.checked(ssl)
         if ssl is not None and not all(one.secure for one in endpoint.addresses):
             raise ValueError("ssl: goes with a wss:// address; this one is ws:// or unix:")
@@ -290,18 +292,18 @@ class SocketOptions:
             subprotocols=_subprotocols(subprotocols),
             origin=origin,
             user_agent_header=user_agent_header,
-            compression=_compression(transport, compression),
+            compression=_compression(wrapped, compression),
             max_size=_size(max_size),
             open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
             ssl=tls.context,
-            proxy=_proxy(proxy, endpoint, isinstance(transport, str)),
+            proxy=_proxy(proxy, endpoint, is_ours),
             local_address=endpoint.local_address,
         )
         made = cls(
             endpoint=endpoint,
             transport=moves,
-            transport_is_ours=isinstance(transport, str),
+            transport_is_ours=is_ours,
             handshake=handshake,
             tls=tls,
             **_policy(**policy),

@@ -223,6 +223,11 @@ def socket_failure(error: Exception) -> str:
     return text
 
 
+def how_ended(error: Exception | None) -> str:
+    """How a socket ended, and why if it failed: ``was closed``, ``ended: ...``."""
+    return "was closed" if error is None else f"ended: {socket_failure(error)}"
+
+
 def certificate_refusal(error: Exception) -> str | None:
     """That a server refuses the certificate of the client, in words, if an alert says so."""
     reason: str = getattr(error, "reason", None) or "" if isinstance(error, ssl.SSLError) else ""

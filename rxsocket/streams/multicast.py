@@ -37,6 +37,7 @@ from rxsocket.streams.iteration import ReadGate
 T = TypeVar("T")
 PLUMBING = (
     "rxsocket.operators",
+    "rxsocket.protocols.",
     "rxsocket.sinks.",
     "rxsocket.streams.",
     "rxsocket.topics.",

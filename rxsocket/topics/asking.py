@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxsocket.engine.engine import Engine
-from rxsocket.topics.subscribing import Subscribing
+from rxsocket.topics.subscribing import NOTHING
 from rxsocket.topics.subscriptions import (
     Answer,
     MakeFrame,
@@ -159,7 +159,7 @@ def _one(name: str, value: Any, engine: Engine) -> tuple[MakeFrame, Hashable]:
     """What makes the message of a single channel, and what is the same for all that share it."""
     if callable(value):
         make = leaving_out_the_last(name, value, 0)
-        return lambda to: _encoded(name, _returned(name, make(to)), engine), value
+        return lambda to: _frame(name, make(to), engine), value
     if value is None:
         raise TypeError(f"{name}: pass the message, or a function that makes it, not None")
     fixed = _encoded(name, value, engine)  # raises if it cannot be sent
@@ -169,16 +169,17 @@ def _one(name: str, value: Any, engine: Engine) -> tuple[MakeFrame, Hashable]:
 def _many(name: str, value: Any, engine: Engine) -> MakeFrame:
     make = leaving_out_the_last(name, value, 1)
 
-    def frame(to: Subscribing) -> str | bytes:
-        return _encoded(name, _returned(name, make([*to.keys], to)), engine)
-
-    return frame
+    return lambda to: _frame(name, make([*to.keys], to), engine)
 
 
-def _returned(name: str, message: Any) -> Any:
+def _frame(name: str, message: Any, engine: Engine) -> str | bytes | None:
     if message is None:  # null would be sent, and nobody would know why nothing comes
         raise TypeError(f"{name} returned None; return the message")
-    return message
+    if message is NOTHING:
+        if name == "subscribe":
+            raise TypeError("subscribe: returned nothing, which is for unsubscribe= alone")
+        return None
+    return _encoded(name, message, engine)
 
 
 def _encoded(name: str, message: Any, engine: Engine) -> str | bytes:

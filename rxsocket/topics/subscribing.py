@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from rxsocket.auth.credentials import Credential, CredentialValue
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOTHING: Final = _Nothing()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,6 +30,8 @@ class Subscribing:
         credential: The value of the credential of that connection, a mapping or a string; ``None``
             if it has none. It is masked in the repr (C28).
         cursor: The newest place in the stream, if the socket has a ``cursor=``; it does not show.
+        nothing: What an ``unsubscribe=`` function returns when there is nothing to say, because the
+            server has ended it by itself.
 
     Examples:
         >>> def subscribe(keys, to):
@@ -33,6 +43,7 @@ class Subscribing:
     keys: tuple[Hashable, ...] = field(default=(), repr=False)
     credential: CredentialValue | None = field(default=None, repr=False)
     cursor: Any = None
+    nothing: ClassVar[object] = NOTHING
 
     @property
     def key(self) -> Any:

@@ -33,7 +33,7 @@ from rxsocket.transports.base import Link
 if TYPE_CHECKING:
     from rxsocket.topics.channels import ChannelHub
 
-MakeFrame = Callable[[Subscribing], "str | bytes"]
+MakeFrame = Callable[[Subscribing], "str | bytes | None"]
 Answer = Callable[[Any], Any]
 
 
@@ -345,6 +345,8 @@ class Subscriptions:
                 else:
                     self._on_unmade(connection, step, subscriptions[0], make, error)
                 continue
+            if frame is None:
+                continue  # the server has ended these
             if step is Step.SUBSCRIBE:
                 connection.carry(subscriptions)
                 for subscription in subscriptions if connection is self._open else ():

@@ -19,6 +19,9 @@ not.
 - Disposed before the link is there, it aborts the dial at once. Disposed later, it delivers nothing
   more; the link is then closed by whoever disposed it, through the link's own methods.
 
+A function that wraps another transport has that, or its name, as its attribute ``wraps``: what is
+known of a transport by its name then holds for it, too.
+
 This one seam carries the default transport, the fast one, replay, the fake for virtual time, and
 what users write.
 """

@@ -22,6 +22,7 @@ PUBLIC = {
     "rxsocket.notebook",
     "rxsocket.oauth",
     "rxsocket.operators",
+    "rxsocket.protocols",
     "rxsocket.recording",
     "rxsocket.sinks",
     "rxsocket.testing",
