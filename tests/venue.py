@@ -21,7 +21,7 @@ from websockets.datastructures import Headers
 from websockets.protocol import State
 
 from rxsocket import Limits
-from rxsocket.testing import accept, reject
+from rxsocket.testing import accept, hang, reject
 from rxsocket.testing.clients import Handshake
 
 ROUNDING = 1e-5
@@ -142,6 +142,7 @@ class Venue:
         refused: Channels that it refuses.
         failing: The share of subscribes that fail, each with this probability.
         fails_by: Whether such a one is refused, or not heard of.
+        is_ignored: Whether the handshake of a number has no answer.
         lag: Seconds between a message and its delivery on the connection of a number.
         keeps_times: Whether it remembers when each message was fed.
         asked: How many times each channel was asked for.
@@ -156,6 +157,7 @@ class Venue:
         self.refused: Collection[str] = ()
         self.failing = 0.0
         self.fails_by: Literal["refusal", "silence"] = "silence"
+        self.is_ignored: Callable[[int], bool] = lambda number: False
         self.lag: Callable[[int], float] = lambda number: 0.0
         self.keeps_times = False
         self.times: dict[str, list[float]] = {}
@@ -264,6 +266,8 @@ class Venue:
             return handshake, script
         if is_over:
             return handshake, self._refusal(429)
+        if self.is_ignored(handshake.number):
+            return handshake, hang()
         if script != accept():
             return handshake, script
         too_many = self._is_full(address, handshake.credential, now)

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -33,11 +33,21 @@ class Reconnect:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """See :func:`handover`."""
+    """See :func:`handover`.
+
+    Attributes:
+        ready: When the next connection is ready.
+        dedupe: The key of a message.
+        timeout: Seconds that it may take to be ready.
+        sequence: Of a key, what the messages have in common that come in one order, such as their
+            channel. Of these, what the next connection has from before the first one that both had
+            is left out: it is older than what was delivered. ``None``: nothing is known of that.
+    """
 
     ready: Ready
     dedupe: Callable[[Any], Any] | None
     timeout: float
+    sequence: Callable[[Any], Hashable] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -422,10 +424,11 @@ def _options(
         given["max_age"] = limits.lifetime
     if given.get("on_auth_change") is None:
         # The first message would be that of one channel, when others are not live there yet.
-        given["on_auth_change"] = handover(
+        strategy = handover(
             ready="open" if spec.acknowledged is None else "acknowledged",
             dedupe=_over_connections(spec, dedupe, given.get("envelope")),
         )
+        given["on_auth_change"] = replace(strategy, sequence=CHANNEL_OF)
     return {"clean_close": "reconnect", **given}
 
 
@@ -452,6 +455,10 @@ class TopicOf:
         """Return it, or ``None`` of a message that has none."""
         unwrapped = self._envelope.unwrap(message)
         return None if unwrapped is None else unwrapped[0]
+
+
+CHANNEL_OF = itemgetter(0)
+"""The channel of what ``KeyWithinChannel`` gives."""
 
 
 class KeyWithinChannel:

@@ -30,7 +30,7 @@ from rxsocket.connection.connection import Connection
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import SocketError
 from rxsocket.hooks import EarlyAnswers
-from rxsocket.streams.overlap import DUPLICATES_WINDOW, PATIENCE, Overlap
+from rxsocket.streams.overlap import DUPLICATES_WINDOW, PATIENCE, Overlap, Sequences
 
 SILENCE = 0.1
 """Seconds of silence of both, without ``dedupe``, after which the new one counts as attached."""
@@ -62,6 +62,10 @@ class HandoverAttempt:
         self._is_caught_up = False
         self._has_new_message = False
         self._overlap = Overlap()
+        self._sequences = None if strategy.sequence is None else Sequences(strategy.sequence)
+        self._older: set[Hashable] = set()
+        self._is_late = False
+        self._late_timer: asyncio.TimerHandle | None = None
         self._old_spoke_at = self._new_spoke_at = self._now()
         self._pinging: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,6 +92,8 @@ class HandoverAttempt:
         if key is not None or self._strategy.dedupe is None:
             self._new_spoke_at = self._now()
         came_over_both = key is not None and self._overlap.from_new(key)
+        if self._sequences is not None and key is not None:
+            self._sequences.from_new(key, came_over_both)
         if self._answers is not None:
             self._answers.on_message(message)
         if not self._is_ready and self._says_ready(message):
@@ -97,9 +103,21 @@ class HandoverAttempt:
         elif self._is_ready and self._strategy.dedupe is None:
             self._ping_old()
 
+    def is_behind_again(self) -> bool:
+        """Whether the old one has begun with something since it had caught up."""
+        if not self.caught_up.done() or self._sequences is None:
+            return False
+        if self._is_late or not self._sequences.apart:
+            return False
+        self.caught_up = self._loop.event_loop.create_future()
+        self._catch_up()
+        return True
+
     def switch(self, new: Connection) -> None:
         """From here on the new one delivers; within a turn, after the old one was closed."""
         self.stop()
+        if self._sequences is not None:
+            self._older = self._sequences.older()
         if self._overlap.old:
             self._switched_at = self._now()
             self._remove_duplicate_filter = new.add_filter(self._is_duplicate)
@@ -112,8 +130,9 @@ class HandoverAttempt:
             self._answers.stop()
         if self._pinging is not None:
             self._pinging.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._late_timer):
+            if timer is not None:
+                timer.cancel()
 
     @property
     def has_link(self) -> bool:
@@ -176,8 +195,12 @@ class HandoverAttempt:
         key = self._key(self._old.decoded(message))
         if key is not None or self._strategy.dedupe is None:
             self._old_spoke_at = self._now()
-        if key is not None and self._overlap.from_old(key):
-            self._catch_up()
+        if key is not None:
+            came_over_both = self._overlap.from_old(key)
+            if self._sequences is not None:
+                self._sequences.from_old(key, came_over_both)
+            if came_over_both:
+                self._catch_up()
         return False
 
     def _check_silence(self) -> None:
@@ -218,8 +241,17 @@ class HandoverAttempt:
 
     def _catch_up(self) -> None:
         self._is_caught_up = True
-        if self._is_ready and not self.caught_up.done():
+        if not self._is_ready or self.caught_up.done():
+            return
+        if self._sequences is None or self._is_late or not self._sequences.apart:
             self.caught_up.set_result(None)
+        elif self._late_timer is None:
+            self._late_timer = self._loop.event_loop.call_later(PATIENCE, self._on_late)
+
+    def _on_late(self) -> None:
+        """A sequence was delivered by the old one, and does not meet that of the new one."""
+        self._is_late = True
+        self._catch_up()
 
     # --- which messages are the same?
 
@@ -242,6 +274,8 @@ class HandoverAttempt:
                 self._remove_duplicate_filter()
             return False
         key = self._key(self._old.decoded(message))
+        if key is not None and key in self._older:
+            return True
         return key is not None and self._overlap.is_duplicate(key)
 
     def _now(self) -> float:

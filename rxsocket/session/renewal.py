@@ -201,8 +201,11 @@ class Renewals:
                 cause, retries, handover.on_link, handover.on_early_message, reason
             )
             waited = partial(_waited, new, handover)
-            outcomes = (handover.caught_up, new.ended, old.ended)
-            await self._first_or_due(*outcomes, within=strategy.timeout, waited=waited)
+            while True:
+                outcomes = (handover.caught_up, new.ended, old.ended)
+                await self._first_or_due(*outcomes, within=strategy.timeout, waited=waited)
+                if not handover.is_behind_again():
+                    break
             if not new.ended.done() and (
                 handover.caught_up.done()
                 or _may_be_replaced(old)

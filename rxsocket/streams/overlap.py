@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 PATIENCE = 2.0
@@ -104,3 +104,58 @@ class Overlap:
             return False
         self.old.discard(key)
         return True
+
+
+class Sequences:
+    """Where sequences of messages meet that come over an old connection and over a new one.
+
+    ::
+
+        old    A4 A5          A6
+        new       A2 A3 A4        met at A4: A2 and A3 are older than what was delivered
+        old    B1
+        new       B2              apart: nothing says yet which is older, or what is under way
+
+    Args:
+        of: What the messages of one sequence have in common, of their keys.
+
+    Attributes:
+        apart: The sequences of the old one without a message that both had.
+    """
+
+    __slots__ = ("_met", "_new", "_of", "apart")
+
+    def __init__(self, of: Callable[[Any], Hashable]) -> None:
+        self._of = of
+        self._new: dict[Hashable, list[Hashable]] = {}  # the keys of each sequence of the new one
+        self._met: dict[Hashable, set[Hashable]] = {}  # and those of them that both had
+        self.apart: set[Hashable] = set()
+
+    def from_old(self, key: Hashable, came_over_both: bool) -> None:
+        """A message came over the old one."""
+        sequence = self._of(key)
+        if came_over_both:
+            self._meet(sequence, key)
+        elif sequence not in self._met:
+            self.apart.add(sequence)
+
+    def from_new(self, key: Hashable, came_over_both: bool) -> None:
+        """A message came over the new one, and waits."""
+        sequence = self._of(key)
+        self._new.setdefault(sequence, []).append(key)
+        if came_over_both:
+            self._meet(sequence, key)
+
+    def older(self) -> set[Hashable]:
+        """The keys of the new one that are older than what the old one has delivered."""
+        found: set[Hashable] = set()
+        for sequence, keys in self._met.items():
+            for key in self._new[sequence]:
+                if key in keys:
+                    break
+                found.add(key)
+        return found
+
+    def _meet(self, sequence: Hashable, key: Hashable) -> None:
+        self._met.setdefault(sequence, set()).add(key)
+        self.apart.discard(sequence)

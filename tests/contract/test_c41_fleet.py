@@ -498,6 +498,38 @@ def test_a_move_loses_nothing(clock: VirtualClock, company: MakeFleet) -> None:
 # --- the credential
 
 
+def test_a_handover_whose_dial_does_not_open_in_time_is_tried_again(
+    clock: VirtualClock, company: MakeFleet
+) -> None:
+    """The old connection delivers meanwhile, and the rotation ends when all have followed."""
+    it = company(
+        caps=Caps(channels=5),
+        latency=0.05,
+        limits=Limits(batch=5, channels=5, connects="4/s"),
+        auth={"token": "0"},
+        dedupe=sequence,
+        options={"identity": lambda _: "me", "open_timeout": 2.0},
+    )
+    got = Ledger()
+    it.fleet.messages.subscribe(got)
+    it.venue.feed(4.0)
+    it.fleet.want(names(20))
+    clock.advance(5.0)
+    for number in range(1, 4):
+        dials = len(it.venue.handshakes)
+        it.venue.is_ignored = lambda number, dials=dials: (
+            number in (dials + 1, dials + 3, dials + 5)
+        )
+        outcomes: list[Any] = []
+        it.fleet.set_auth({"token": str(number)}).subscribe(outcomes.append)
+        clock.advance(30.0)
+        assert [type(outcome) for outcome in outcomes] == [InEffect]
+        assert it.venue.tokens_of_open == {str(number): 4}
+        assert len(it.venue.handshakes) == dials + 7
+    assert got.missing == got.late == [] and it.of(Lost) == []
+    assert min(got.newest.values()) > 300
+
+
 def test_a_rotation_at_the_pace_of_the_limits(clock: VirtualClock, company: MakeFleet) -> None:
     """Socket after socket hands over; nothing is missing, double or late."""
     caps = Caps(connects="2/s")
@@ -524,6 +556,35 @@ def test_a_rotation_at_the_pace_of_the_limits(clock: VirtualClock, company: Make
     it.fleet.want(names(45))
     clock.advance(5.0)
     assert it.venue.handshakes[-1].credential == "second"
+
+
+@pytest.mark.parametrize("asked_later", [0.0, 0.4, 1.2])
+@pytest.mark.parametrize("lag", [0.0, 0.5, 1.1])
+def test_a_channel_that_is_asked_for_during_a_handover_keeps_its_order(
+    clock: VirtualClock, company: MakeFleet, asked_later: float, lag: float
+) -> None:
+    """The new connection may have it before the old one has, or be behind."""
+    it = company(
+        limits=Limits("2/s", batch=5, channels=20),
+        auth={"token": "0"},
+        dedupe=sequence,
+        options={"identity": lambda _: "me"},
+        latency=0.05,
+    )
+    got = Ledger()
+    it.fleet.messages.subscribe(got)
+    it.venue.lag = lambda number: lag * (number % 2)
+    it.venue.feed(10.0)
+    it.fleet.want(names(10))
+    clock.advance(5.0)
+    for number in range(1, 5):
+        it.fleet.set_auth({"token": str(number)})
+        clock.advance(asked_later)
+        it.fleet.want(names(10 + number))
+        clock.advance(20.0)
+        assert it.venue.tokens_of_open == {str(number): 1}
+    assert got.late == [] and got.missing == []
+    assert got.newest.keys() == set(names(14))
 
 
 class KeyEnvelope:
