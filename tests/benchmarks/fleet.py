@@ -5,8 +5,9 @@
 - ``converge``: 5,000 channels, 200 a connection, 10 connects a second. From nothing, after all
   sockets dropped at once, and with 1 % of the subscribes failing: how long until each channel is on
   one socket, the most connects in any window, and what went over a cap.
-- ``rotate``: 50 credentials, one after the other, over 20 sockets at 1,000 messages a second each:
-  what is missing or double, and at what pace the sockets were handed over.
+- ``rotate``: 50 credentials, one after the other, over 20 sockets at 1,000 messages a second each,
+  or half of that and so on until it keeps up, on one loop and in 2 processes: what is missing or
+  double, at what pace the sockets were handed over, and who was busy meanwhile.
 - ``cost``: processor time of a message through ``fleet.channel(key)``, beside ``socket.channel``,
   in turn; ``instructions.py "a message of one of 100 channels" "the same"`` counts instructions.
 - ``places``: messages a second by shards, on one loop, in processes and on Ray, and what limits it.
@@ -19,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import statistics
@@ -234,60 +234,114 @@ def same_identity(value: object) -> str:
     return "me"
 
 
-async def rotate(scale: Scale) -> list[str]:
-    """Rotations of the credential, one after the other. Return what is wrong."""
+@dataclass(frozen=True)
+class Rotations:
+    """What came of rotations at one rate.
+
+    Attributes:
+        row: The row of the table; its last cells are of who was busy.
+        wrong: What is missing, double, or over a cap.
+        keeps_up: Whether what was fed came in time.
+    """
+
+    row: tuple[object, ...]
+    wrong: list[str]
+    keeps_up: bool
+
+
+async def rotations(scale: Scale, rate: int, name: str, on: Any) -> Rotations:
+    """Rotations of the credential, one after the other, at a rate of each socket."""
     keys, each = names(scale.sockets * 10), 10
     caps = Caps(channels=each, connects=ROTATING, slack=0.2)
     limits = Limits(channels=each, connects=ROTATING, batch=each)
     credentials: Subject[Any] = Subject()
-    credentials_from = itertools.count(1)
-    rate = scale.rate / each  # of each channel
     took: list[float] = []
-    with venue_process(caps, (rate, 0.01)) as venue:
+    with venue_process(caps, (rate / each, 0.01)) as venue:
         fleet = Fleet(
             venue.url,
             channel=FAST,
             limits=limits,
             dedupe=number_in,
             auth=credentials,
+            sockets=scale.sockets,
+            on=on,
             options={"identity": same_identity},
         )
         watched = Watched(fleet, Numbers())
         fleet.want(keys)
         credentials.on_next({"token": "0"})
-        await until(lambda: venue.has_exactly(keys), 60, "all channels")
-        newest, behind = watched.ledger.newest, scale.sockets * scale.rate / 2
+        newest, behind = watched.ledger.newest, scale.sockets * rate / 2
 
         def has_caught_up() -> bool:
             return sum(venue.ask("numbers").values()) - sum(newest.values()) < behind
 
-        await until(has_caught_up, 120, "what came at the start")
-        watched.clear()
-        count, began = watched.ledger.count, time.perf_counter()
-        fed = sum(venue.ask("numbers").values())
-        for number in itertools.islice(credentials_from, scale.rotations):
-            credentials.on_next({"token": str(number)})
+        def used() -> tuple[float, float, float, float, float]:
+            of_venue, fed = venue.cpu(), sum(venue.ask("numbers").values())
+            mine, others = time.process_time(), of_children() - of_venue
+            return time.perf_counter(), mine, others, of_venue, fed
 
-            def has_rotated(number: int = number) -> bool:
-                tokens = venue.ask("tokens_of_open")
-                return tokens == {str(number): scale.sockets}
+        try:
+            await until(lambda: venue.has_exactly(keys), 60, "all channels")
+            await until(has_caught_up, 60, "what came at the start")
+            watched.clear()
+            count, before = watched.ledger.count, used()
+            for number in range(1, scale.rotations + 1):
+                credentials.on_next({"token": str(number)})
 
-            took.append(await until(has_rotated, 60, f"rotation {number}", 0.02))
-        seconds = time.perf_counter() - began
-        fed = sum(venue.ask("numbers").values()) - fed
-        came = watched.ledger.count - count
+                def has_rotated(number: int = number) -> bool:
+                    return venue.ask("tokens_of_open") == {str(number): scale.sockets}
+
+                took.append(await until(has_rotated, 60, f"rotation {number}", 0.02))
+            await until(has_caught_up, 10, "what came at the end")
+            keeps_up = True
+        except SystemExit as slow:
+            keeps_up = False
+            print(f"{rate:,} messages/s of each socket, {name}: {slow}", flush=True)
+            before = before if took else used()
+        seconds, *shares, fed = (now - then for now, then in zip(used(), before, strict=True))
+        came = watched.ledger.count - count if took else 0
         most, over = venue.ask("most_connects"), venue.over()
         await fleet.close()
-    print(f"{scale.rotations} rotations over {scale.sockets} sockets, {ROTATING} dials allowed")
-    table(
-        ("fed, 1/s", "came, 1/s", "missing", "double", "lost", "a rotation, s", "longest, s",
-         "connects in 1 s", "over a cap"),
-        (fed / seconds, came / seconds, len(watched.ledger.missing), len(watched.ledger.late),
-         sum(isinstance(one, Lost) for one in watched.events), statistics.median(took),
-         max(took), most, len(over)),
-    )  # fmt: skip
     ledger = watched.ledger
-    return [f"rotate: {one}" for all_ in (ledger.missing, ledger.late, over) for one in all_[:5]]
+    row = (
+        name, rate, len(took), fed / max(seconds, 1e-9), came / max(seconds, 1e-9),
+        len(ledger.missing), len(ledger.late),
+        sum(isinstance(one, Lost) for one in watched.events),
+        statistics.median(took or [0.0]), max(took, default=0.0), most, len(over),
+        *(f"{max(0.0, share) / max(seconds, 1e-9):.0%}" for share in shares),
+    )  # fmt: skip
+    found = [f"rotate: {one}" for all_ in (ledger.missing, ledger.late, over) for one in all_[:5]]
+    return Rotations(row, found, keeps_up)
+
+
+async def rotate(scale: Scale) -> list[str]:
+    """At the highest rate that works, of the one that is asked for and what is half of it.
+
+    Returns:
+        What is wrong: at no rate may anything be missing or double, if it keeps up.
+    """
+    rows: list[tuple[object, ...]] = [
+        ("where", "1/s of each", "rotations", "fed, 1/s", "came, 1/s", "missing", "double", "lost",
+         "a rotation, s", "longest, s", "connects in 1 s", "over a cap", "this process", "shards",
+         "venue"),
+    ]  # fmt: skip
+    wrong: list[str] = []
+    for name, on in (("loop", "loop"), ("2 processes", Processes(2))):
+        if on != "loop" and scale.sockets < FULL.sockets:
+            continue
+        rate = scale.rate
+        while True:
+            found = await rotations(scale, rate, name, on)
+            rows.append(found.row)
+            wrong += found.wrong if found.keeps_up else []
+            if found.keeps_up or rate < 100:
+                break
+            rate //= 2
+        if not found.keeps_up:
+            wrong.append(f"rotate: {name}: no rate works")
+    print(f"rotations over {scale.sockets} sockets, {ROTATING} dials allowed")
+    table(*rows)
+    return wrong
 
 
 # --- cost
