@@ -22,6 +22,7 @@ class ScriptedSink:
         calls: The ids of each call; the opening one has none.
         most: The most records that were without an answer at a time.
         opened, closed: How often.
+        released: Lets calls end that wait for it.
     """
 
     def __init__(self, *plays: Play, seconds: float = 0.0) -> None:
@@ -30,6 +31,7 @@ class ScriptedSink:
         self._unanswered = 0
         self.opening: Play = store
         self.closing: Callable[[], Any] | None = None
+        self.released = asyncio.Event()
         self.stored: list[tuple[str, bytes]] = []
         self.calls: list[list[str]] = []
         self.most = self.opened = self.closed = 0

@@ -18,6 +18,7 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -27,6 +28,7 @@ from rxsocket.policy.backoff import Backoff
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.runtime.threads import as_exception, exit_soon, is_end_of, running_loop
+from rxsocket.sinks.calls import bounded
 from rxsocket.sinks.outage import Outage
 from rxsocket.sinks.ownership import own
 from rxsocket.sinks.pressure import PausePolicy, Pressure, WaitingBuffer
@@ -36,8 +38,6 @@ from rxsocket.streams.buffers import NOTHING, BufferedInput, Drops
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-"""Seconds that one call of a sink may take."""
 MOST_BYTES = 2**20
 """Bytes after which a call takes no further record."""
 CLOSE_TIMEOUT = 2.0
@@ -54,6 +54,7 @@ class Handling:
     overflow: PausePolicy
     high_water: int
     retry_for: float
+    timeout: float
     backoff: Backoff
     drops: Drops | None
     loop: asyncio.AbstractEventLoop | None
@@ -219,8 +220,8 @@ class Delivery(Generic[T]):
     async def _open(self) -> Exception | None:
         """Open the sink; else fail what waits, and return why."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                await self._sink.publish(())
+            opening = partial(self._sink.publish, ())
+            await bounded(self._sink, "opening it", opening, self._handling.timeout)
         except BaseException as error:
             if is_end_of(asyncio.current_task(), error):
                 raise
@@ -251,15 +252,10 @@ class Delivery(Generic[T]):
         try:
             if self._calls:
                 await asyncio.wait(self._calls, timeout=CLOSE_TIMEOUT)
-            closing = asyncio.ensure_future(self._sink.close())
-            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT)
-            error = TimeoutError(f"not within {CLOSE_TIMEOUT:g} s")
-            if not closing.done():
-                closing.cancel()
-                self._outage.fail_to_close(error)
-            elif not closing.cancelled() and closing.exception() is not None:
-                self._outage.fail_to_close(closing.exception())
-        except Exception as error:  # close() is no coroutine function
+            await bounded(self._sink, "close", self._sink.close, CLOSE_TIMEOUT, grace=0.0)
+        except BaseException as error:
+            if is_end_of(asyncio.current_task(), error):
+                raise
             self._outage.fail_to_close(error)
 
     def _give_up(self, _: object) -> None:
@@ -327,8 +323,8 @@ class Delivery(Generic[T]):
         call, records = asyncio.current_task(), batch.records
         outcomes: Sequence[Outcome]
         try:
-            async with asyncio.timeout(PATIENCE):
-                outcomes = await self._sink.publish(records)
+            publish = partial(self._sink.publish, records)
+            outcomes = await bounded(self._sink, "publish", publish, self._handling.timeout)
         except BaseException as error:
             if is_end_of(call, error):
                 raise

@@ -22,6 +22,7 @@ from rxsocket.validation import (
     function_of_one_or_none,
     instance,
     is_async,
+    more_than_zero,
     seconds,
     whole_number,
 )
@@ -42,6 +43,7 @@ def into(
     overflow: PausePolicy = "pause",
     high_water: int = HIGH_WATER,
     retry_for: float = 60.0,
+    timeout: float = 30.0,
     backoff: Backoff | None = None,
     encode: Callable[[Any], bytes] | None = None,
     drops: Drops | None = None,
@@ -64,9 +66,10 @@ def into(
     come from are paused then, as by an ``async for`` (C27), also behind operators, ``merge`` among
     them. What comes from elsewhere cannot be paused: of that, the newest is dropped.
 
-    A ``publish`` that raises, or takes longer than 30 s, and a record that is ``Failed`` for a
-    while, are tried again until ``retry_for`` is over; then it is ``Failed``, and the stream goes
-    on. Only a sink that cannot be opened at first is an error of the result.
+    A ``publish`` that raises, or takes longer than ``timeout``, and a record that is ``Failed`` for
+    a while, are tried again until ``retry_for`` is over; then it is ``Failed``, and the stream goes
+    on. A call that took too long is cancelled; if it goes on nevertheless, nobody waits for it.
+    Only a sink that cannot be opened at first is an error of the result.
 
     The subscription owns the sink. It opens it, and closes it when the source has ended and the
     last answer is there, before it completes; so it does when it is disposed, which cancels what
@@ -90,6 +93,7 @@ def into(
             them waits.
         retry_for: Seconds in which a record is tried again, from the first attempt on. Less than
             the time for which the broker remembers ids.
+        timeout: Seconds that a call of the sink may take; to close it, 2 s.
         backoff: How long to wait before each of these; default: up to 0.5 s, then doubling to 5 s.
         encode: Makes bytes of a message; default: ``bytes`` as they are, ``str`` as UTF-8, and all
             else as JSON.
@@ -136,6 +140,7 @@ def into(
         overflow=overflow,
         high_water=high_water,
         retry_for=seconds("retry_for", retry_for),
+        timeout=more_than_zero("timeout", timeout) or 0.0,
         backoff=BACKOFF if backoff is None else instance("backoff", backoff, Backoff, "a Backoff"),
         drops=drops,
         loop=loop,

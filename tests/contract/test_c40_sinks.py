@@ -7,6 +7,7 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -284,6 +285,62 @@ def test_a_call_that_hangs(clock: VirtualClock) -> None:
     told = Told(clock, reactivex.of("a").pipe(storing(sink)))
     clock.advance(40)
     assert told.story == [(31, "Stored", "a")]
+
+
+async def deaf(sink: ScriptedSink, records: Sequence[Record]) -> list[Outcome]:
+    """It cannot be cancelled."""
+    while not sink.released.is_set():
+        with suppress(asyncio.CancelledError):
+            await sink.released.wait()
+    return []
+
+
+def test_a_call_that_cannot_be_cancelled(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is left behind: its records are tried again, and fail when their time is over."""
+    sink = ScriptedSink(deaf, store, deaf, deaf)
+    options: dict[str, Any] = {"timeout": 5.0, "retry_for": 10.0, "batch": 1, "in_flight": 1}
+    told = Told(clock, reactivex.of("a", "b", "c").pipe(storing(sink, **options)))
+    clock.advance(60)
+    assert told.story == [(8, "Stored", "a"), (23, "Failed", "b"), (25, "Stored", "c")]
+    failed = told.receipts[1]
+    assert isinstance(failed, Failed) and str(failed.error) == "publish not within 5 s"
+    assert told.ended_at == 25 and sink.closed == 1
+    assert "publish goes on, though it was cancelled; nobody waits for it any more" in caplog.text
+    sink.released.set()
+    clock.advance(0)
+
+
+def test_a_sink_that_cannot_be_cancelled_as_it_is_opened(clock: VirtualClock) -> None:
+    """What came is failed, and another subscription may have the sink."""
+    sink = ScriptedSink()
+    sink.opening = deaf
+    told = Told(clock, reactivex.of("a").pipe(storing(sink, timeout=5.0)))
+    clock.advance(10)
+    assert told.story == [(7, "Failed", "a")] and str(told.error) == "opening it not within 5 s"
+    disposed = Told(clock, reactivex.never().pipe(storing(sink)))
+    clock.advance(1)
+    disposed.subscription.dispose()
+    clock.advance(5)
+    sink.opening = store
+    told = Told(clock, reactivex.of("a").pipe(storing(sink)))
+    clock.advance(1)
+    assert told.kinds == ["Stored"]
+    sink.released.set()
+    clock.advance(0)
+
+
+def test_what_is_given_in_spite_of_a_cancellation_counts(clock: VirtualClock) -> None:
+    async def late(sink: ScriptedSink, records: Sequence[Record]) -> list[Outcome]:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(1e6)
+        return store(sink, records)
+
+    sink = ScriptedSink(late)
+    told = Told(clock, reactivex.of("a").pipe(storing(sink, timeout=5.0)))
+    clock.advance(10)
+    assert told.story == [(5, "Stored", "a")]
 
 
 @pytest.mark.parametrize("answer", [[], [Stored("a", "", 1)] * 2, None, [None], "a", 7])
@@ -573,7 +630,7 @@ def test_a_sink_that_does_not_close(clock: VirtualClock, caplog: pytest.LogCaptu
     told = [Told(clock, reactivex.of("a").pipe(storing(sink))) for sink in (hanging, raising)]
     clock.advance(5)
     assert [one.ended_at for one in told] == [2, 0]
-    assert "was not closed: TimeoutError: not within 2 s" in caplog.text
+    assert "was not closed: TimeoutError: close not within 2 s" in caplog.text
     assert "was not closed: OSError: still busy" in caplog.text
 
 
