@@ -177,7 +177,9 @@ def first_message(
             takes a second argument, that is the newest place in the stream, or ``None`` (C38).
         accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out:
             the socket is open as soon as the message was sent.
-        rejected: Whether a message is the server's no: the credential counts as refused (C9).
+        rejected: Whether a message is the server's no: the credential counts as refused (C9). It
+            may return an exception that says why, such as ``CredentialRefused(text)``; one of
+            another class is what the attempt failed with, and the table says what follows (C16).
         timeout: Seconds to wait for either; then the attempt has failed.
         only: The entries of a mapping that it is for; ``None`` for all.
 

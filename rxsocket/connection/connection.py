@@ -261,13 +261,13 @@ class Connection(abc.ObserverBase[Signal]):
             self._engine.run_state.closing.add(link, TIMEOUT, reason)
             self._end(ended)
 
-    def matches(self, predicate: Predicate, message: Any) -> bool:
-        """Ask a predicate of the user's about a message; if it raises, that is reported (C23)."""
+    def asked(self, predicate: Predicate, message: Any) -> object:
+        """What a predicate of the user's says of a message; what it raises is reported (C23)."""
         try:
-            return bool(predicate(message))
+            return predicate(message) or None
         except BaseException as error:
             self.report(predicate, error)
-            return False
+            return None
 
     def report(self, function: Callable[..., Any], error: BaseException) -> None:
         """A function of the user's raised: report it, as that of an observer (C23)."""
@@ -328,7 +328,7 @@ class Connection(abc.ObserverBase[Signal]):
                 first_message,
                 link,
                 self._loop,
-                self.matches,
+                self.asked,
                 self._engine.publisher.counters.on_sent,
                 self._accepted,
                 self.fail_dial,
@@ -409,7 +409,7 @@ class Connection(abc.ObserverBase[Signal]):
             remove()
             return True
 
-        refusals = refusal_filter(rejected, self.matches, is_over, self._on_refused)
+        refusals = refusal_filter(rejected, self.asked, is_over, self._on_refused)
         remove = self.add_filter(refusals)
 
     def _on_refused(self) -> None:

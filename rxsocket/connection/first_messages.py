@@ -19,7 +19,7 @@ class AuthHandshake:
         first_message: What to send and what to wait for.
         link: The connection.
         loop: Where it lives.
-        matches: Asks a predicate of the user's about a message; false if it raises.
+        asked: Asks a predicate of the user's about a message; ``None`` if it raises.
         on_sent: Called with the message once it was sent.
         on_accepted: Called when the server said yes, or need not say anything.
         on_failed: Called with what went wrong instead.
@@ -30,13 +30,13 @@ class AuthHandshake:
         first_message: FirstMessage,
         link: Link,
         loop: SocketLoop,
-        matches: Callable[[Predicate, Any], bool],
+        asked: Callable[[Predicate, Any], object],
         on_sent: Callable[[Any], None],
         on_accepted: Callable[[], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
         self._first_message = first_message
-        self._matches = matches
+        self._asked = asked
         self._on_sent = on_sent
         self._on_accepted = on_accepted
         self._on_failed = on_failed
@@ -49,11 +49,12 @@ class AuthHandshake:
     def takes(self, message: Any) -> bool:
         """Look at a message; return whether it was the answer."""
         first = self._first_message
-        if first.rejected is not None and self._matches(first.rejected, message):
+        refused = None if first.rejected is None else self._asked(first.rejected, message)
+        if refused:
             self.dispose()
-            self._on_failed(CredentialRefused())
+            self._on_failed(refused if isinstance(refused, Exception) else CredentialRefused())
             return True
-        if first.accepted is not None and self._matches(first.accepted, message):
+        if first.accepted is not None and self._asked(first.accepted, message):
             self._cancel_timer()
             self._on_accepted()
             return True
@@ -86,7 +87,7 @@ class AuthHandshake:
 
 def refusal_filter(
     rejected: Predicate,
-    matches: Callable[[Predicate, Any], bool],
+    asked: Callable[[Predicate, Any], object],
     is_over: Callable[[], bool],
     on_refused: Callable[[], None],
 ) -> Callable[[str | bytes], bool]:
@@ -94,13 +95,13 @@ def refusal_filter(
 
     Args:
         rejected: The function.
-        matches: Asks it about a message; false if it raises.
+        asked: Asks it about a message; ``None`` if it raises.
         is_over: Whether the connection has been open for ``stable_after``.
         on_refused: Called when a message was a refusal.
     """
 
     def is_refusal(message: str | bytes) -> bool:
-        if is_over() or not matches(rejected, message):
+        if is_over() or not asked(rejected, message):
             return False
         on_refused()
         return True

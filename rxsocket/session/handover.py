@@ -162,7 +162,7 @@ class HandoverAttempt:
         ready = self._strategy.ready
         if isinstance(ready, str):
             return ready == "message" or self._is_acknowledged
-        return self._old.matches(ready, message)
+        return bool(self._old.asked(ready, message))
 
     @property
     def _is_acknowledged(self) -> bool:

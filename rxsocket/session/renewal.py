@@ -319,7 +319,7 @@ class Renewals:
 
         def takes(message: Any) -> bool:
             for predicate, answer in ((strategy.rejected, False), (strategy.accepted, True)):
-                if predicate is not None and connection.matches(predicate, message):
+                if predicate is not None and connection.asked(predicate, message):
                     if not answered.done():
                         answered.set_result(answer)
                     return True

@@ -12,6 +12,8 @@ from rxsocket import (
     AwaitingAuth,
     Cause,
     ConnectFailed,
+    CredentialRefused,
+    HandshakeInvalid,
     InEffect,
     Message,
     Refused,
@@ -71,6 +73,32 @@ def test_what_comes_before_the_answer_is_delivered_after_the_open(
         Message(epoch=1, data="welcome"),
         Message(epoch=1, data="news"),
     ]
+
+
+def test_a_no_may_say_why(clock: VirtualClock, scene: Make) -> None:
+    """C9: an exception that ``rejected`` returns is the refusal's, and its text is masked (C28)."""
+
+    def why(message: Any) -> CredentialRefused | None:
+        return CredentialRefused(f"no: {message[3:]}") if message.startswith("no") else None
+
+    refusing = first_message(told, accepted=lambda message: message == "yes", rejected=why)
+    it = scene(
+        accept().expect().send("no such s3cret-a"), auth={"token": "s3cret-a"}, carrier=refusing
+    )
+    clock.advance(1.0)
+    (rejected,) = [event for event in it.events if isinstance(event, Rejected)]
+    assert (str(rejected.error), type(rejected.error)) == ("no: such ***", CredentialRefused)
+    assert it.socket.state.value is State.AWAITING_AUTH
+
+
+def test_a_no_that_is_not_about_the_credential(clock: VirtualClock, scene: Make) -> None:
+    """C16: of an exception of another class the table says what follows."""
+    carrier = first_message(told, rejected=lambda _: HandshakeInvalid("another protocol"))
+    it = scene(accept().send("hello"), auth=A, carrier=carrier)
+    clock.advance(1.0)
+    (failed,) = [event for event in it.events if isinstance(event, ConnectFailed)]
+    assert str(failed.error) == "another protocol"
+    assert failed.verdict is Verdict.RECONNECT
 
 
 def test_nothing_of_the_user_goes_out_before(clock: VirtualClock, scene: Make) -> None:
