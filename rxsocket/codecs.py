@@ -6,6 +6,7 @@
     json_codec(type=Trade)           text      a msgspec.Struct, dataclass, TypedDict, union by tag
     messagepack_codec(type=Trade)    binary
     any object with encode(value) and decode(data)
+    "auto"                     whatever comes: JSON decoded, other text as str, binary as bytes
 """
 
 from __future__ import annotations
@@ -167,6 +168,24 @@ messagepack = messagepack_codec
 """Likewise."""
 
 
+def _as_it_comes() -> Codec[Any, Any]:
+    """What ``codec="auto"`` means: JSON where a text is JSON, else the text; binary as it is."""
+    to_json, from_json = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+
+    def encode(value: object) -> str | bytes:
+        return value if isinstance(value, (str, bytes)) else to_json(value).decode()
+
+    def decode(data: str | bytes) -> Any:
+        if isinstance(data, bytes):
+            return data
+        try:
+            return from_json(data)
+        except (msgspec.DecodeError, RecursionError):
+            return data
+
+    return _Functions("auto", encode, decode)
+
+
 def _name(function: str, kind: Any) -> str:
     if kind is Any:
         return f"{function}()"
@@ -174,19 +193,25 @@ def _name(function: str, kind: Any) -> str:
 
 
 def codec_or_none(value: Any) -> Codec[Any, Any] | None:
-    """Check the argument ``codec``.
+    """Check the argument ``codec``; ``"auto"`` becomes one.
 
     Raises:
         TypeError: If it is not an object with ``encode`` and ``decode``.
     """
     if value is None:
         return None
+    if isinstance(value, str) and value == "auto":
+        return _as_it_comes()
+    return _checked_codec(value)
+
+
+def _checked_codec(value: Any) -> Codec[Any, Any]:
     for method in ("encode", "decode"):
         function = getattr(value, method, None)
         if inspect.isclass(value) or not callable(function):
             raise TypeError(
-                "codec: pass json_codec(), messagepack_codec() or an object with encode(value) and "
-                f"decode(data), not {value!r}"
+                "codec: pass json_codec(), messagepack_codec(), 'auto' or an object with "
+                f"encode(value) and decode(data), not {value!r}"
             )
         if is_async(function):
             raise TypeError(f"codec: {method} is async; a codec works at once")

@@ -159,7 +159,10 @@ class Socket(Generic[T, S]):
             closes so but goes on.
         codec: What makes values of messages and messages of values: ``json_codec()``,
             ``messagepack_codec()``, either with ``type=``, or an object with ``encode`` and
-            ``decode``. Left out: ``str`` for text messages, ``bytes`` for binary ones.
+            ``decode``. ``"auto"``, for a feed that you do not know yet: text that is JSON is
+            decoded, other text stays ``str`` and binary messages ``bytes``; what is sent is text or
+            bytes as they are, and JSON of anything else. Left out: ``str`` for text messages,
+            ``bytes`` for binary ones.
         cursor: What the place of a message in its stream is, such as its sequence number: a
             function of the message, or ``cursor(function, start=...)``. The next connection can go
             on from the newest one, and a ``Missed`` says which numbers did not come (C38).
@@ -226,7 +229,7 @@ class Socket(Generic[T, S]):
         give_up_after: float | None = None,
         clean_close: Literal["complete", "reconnect"] = "complete",
         # Delivery
-        codec: Codec[S, T] | None = None,
+        codec: Codec[S, T] | Literal["auto"] | None = None,
         cursor: Callable[[T], Hashable | None] | Cursor | None = None,
         envelope: Envelope | None = None,
         queue_for: float = 5.0,

@@ -11,11 +11,13 @@ from rxsocket.notebook.peeking import peek
 from rxsocket.notebook.plots import Plot, plot
 from rxsocket.notebook.timeline import Timeline, timeline
 from rxsocket.runtime.cells import keep
+from rxsocket.schema import Schema, schema
 
 __all__ = [
     "Frame",
     "Marbles",
     "Plot",
+    "Schema",
     "Timeline",
     "ask",
     "frame",
@@ -23,5 +25,6 @@ __all__ = [
     "marbles",
     "peek",
     "plot",
+    "schema",
     "timeline",
 ]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from reactivex import Observable
 
+from rxsocket.runtime.interruptible import wait_until
 from rxsocket.validation import instance, more_than_zero, whole_number
 
 T = TypeVar("T")
-
-REFRESH = 0.1
-"""Seconds between two updates of the progress bar, and until an interrupt is noticed."""
 
 
 async def peek(
@@ -71,7 +68,7 @@ async def peek(
     bar = _bar(count) if progress else None
     subscription = stream.subscribe(on_next, on_end, on_end)
     try:
-        await _until(ended, seconds, lambda: bar and bar.update(len(values) - bar.n))
+        await wait_until(ended, seconds, lambda: bar and bar.update(len(values) - bar.n))
         if ended.done():
             ended.result()
     finally:
@@ -92,18 +89,3 @@ def _bar(count: int) -> Any:
     # Without its monitor, a thread that would outlive the bar.
     bar = type("Bar", (tqdm.tqdm,), {"monitor_interval": 0})
     return bar(total=count, unit="", file=sys.stdout)
-
-
-async def _until(
-    ended: asyncio.Future[None], seconds: float | None, show: Callable[[], object]
-) -> None:
-    """Wait in small steps: an interrupted kernel cancels a cell only when its loop wakes up."""
-    loop = asyncio.get_running_loop()
-    deadline = None if seconds is None else loop.time() + seconds
-    while not ended.done():
-        left = REFRESH if deadline is None else min(REFRESH, deadline - loop.time())
-        if left <= 0:
-            break
-        await asyncio.wait((ended,), timeout=left)
-        show()
-    show()

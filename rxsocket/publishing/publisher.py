@@ -294,6 +294,10 @@ class Publisher:
             self.publish(DecodeFailed(epoch=self._epoch, error=error, excerpt=excerpt, at=at))
             self.changes.on_event(Message(epoch=self._epoch, data=None))
 
+    def masked(self, value: Any) -> Any:
+        """A text or a payload without secrets (C28)."""
+        return self.history.mask(value)
+
     def show_latency(self, latency: float) -> None:
         """Show how long a ping and its pong took."""
         with self._loop.turn():

@@ -70,6 +70,17 @@ def test_a_union_is_told_apart_by_its_tag() -> None:
     assert FEED.decode('{"type":"quote","bid":1}') == Quote(1.0)
 
 
+def test_a_codec_for_whatever_comes() -> None:
+    """JSON where it is JSON; other text and binary messages stay what they are."""
+    codec = codec_or_none("auto")
+    assert codec is not None
+    assert codec.decode('{"a": [1.5, null]}') == {"a": [1.5, None]}
+    assert [codec.decode(text) for text in ("PING", "", "{", "1.5")] == ["PING", "", "{", 1.5]
+    assert codec.decode(b'{"a": 1}') == b'{"a": 1}'
+    assert [codec.encode(value) for value in ("a", b"a", {"a": 1})] == ["a", b"a", '{"a":1}']
+    assert codec.decode("[" * 100_000) == "[" * 100_000
+
+
 def test_what_is_sent_may_be_of_another_type() -> None:
     """A codec for trades sends whatever has a form in JSON."""
     assert json_codec(type=Trade, sends=Point).encode(Point(1)) == '{"x":1,"y":0}'

@@ -24,6 +24,7 @@ PUBLIC = {
     "rxsocket.operators",
     "rxsocket.protocols",
     "rxsocket.recording",
+    "rxsocket.schema",
     "rxsocket.sinks",
     "rxsocket.testing",
 }

@@ -1,0 +1,31 @@
+"""What is known of the socket that a stream comes from: its secrets, and its connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reactivex import Observable
+
+from rxsocket.publishing.publisher import Publisher
+
+
+class StreamSource:
+    """The socket behind a stream, also one that was piped; or none, of any other Observable."""
+
+    __slots__ = ("_publisher",)
+
+    def __init__(self, stream: Observable[Any]) -> None:
+        origin: Any = getattr(stream, "_origin", None)
+        # Whatever a socket or a fleet emits, its publisher is told of observers that raise.
+        self._publisher: Any = getattr(getattr(origin, "report", None), "__self__", None)
+
+    def redact(self, value: Any) -> Any:
+        """A text without the secrets of the socket (C28)."""
+        masked = getattr(self._publisher, "masked", None)
+        return value if masked is None else masked(value)
+
+    @property
+    def epoch(self) -> int | None:
+        """The number of the connection whose messages are delivered now."""
+        publisher = self._publisher
+        return publisher.delivering_epoch if isinstance(publisher, Publisher) else None
