@@ -42,7 +42,7 @@ SIGNATURES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TaggedShape:
     """Messages of one kind.
 
     Attributes:
@@ -66,8 +66,8 @@ class Kinds:
     """
 
     field: str | None
-    objects: tuple[Kind, ...]
-    arrays: tuple[Kind, ...]
+    objects: tuple[TaggedShape, ...]
+    arrays: tuple[TaggedShape, ...]
     scalars: Shape | None
 
 
@@ -226,7 +226,7 @@ class Inference:
             return None
         return distance + 0.2 * coverage + 0.5 * is_usual
 
-    def _kinds_of_arrays(self) -> tuple[Kind, ...]:
+    def _kinds_of_arrays(self) -> tuple[TaggedShape, ...]:
         if not self._arrays:
             return ()
         whole = merged(self._arrays.values())
@@ -239,8 +239,8 @@ class Inference:
             and all(_has_places(shape) for shape in self._arrays.values())
         )
         if not told_apart:
-            return (Kind(None, whole),)
-        kinds = (Kind(tag, shape) for tag, shape in self._arrays.items())
+            return (TaggedShape(None, whole),)
+        kinds = (TaggedShape(tag, shape) for tag, shape in self._arrays.items())
         return tuple(sorted(kinds, key=lambda kind: -kind.shape.count))
 
 
@@ -270,11 +270,13 @@ def _merged_by(
     return found
 
 
-def _kinds_by(groups: Mapping[tuple[Tag | None, ...], Shape], index: int | None) -> Iterator[Kind]:
+def _kinds_by(
+    groups: Mapping[tuple[Tag | None, ...], Shape], index: int | None
+) -> Iterator[TaggedShape]:
     together: dict[Tag | None, list[Shape]] = {}
     for key, shape in groups.items():
         together.setdefault(None if index is None else key[index], []).append(shape)
-    kinds = [Kind(tag, merged(shapes)) for tag, shapes in together.items()]
+    kinds = [TaggedShape(tag, merged(shapes)) for tag, shapes in together.items()]
     yield from sorted(kinds, key=lambda kind: -kind.shape.count)
 
 

@@ -24,7 +24,7 @@ from rxsocket.render.table import AS_OUTPUT, html_table, text_table
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.interruptible import wait_until
 from rxsocket.schema.budget import TimeBudget
-from rxsocket.schema.inference import Inference, Kind, Kinds
+from rxsocket.schema.inference import Inference, Kinds, TaggedShape
 from rxsocket.schema.notes import Field, Redact, fields_of, literal, note, percent
 from rxsocket.schema.shapes import Numbers, Texts
 from rxsocket.schema.structs import structs
@@ -301,14 +301,14 @@ def _rows(kind: MessageKind) -> list[tuple[str, str, str, str]]:
     return rows or [("", "", "", kind.note)]
 
 
-def _named(found: Kinds) -> Iterable[tuple[Kind, str]]:
+def _named(found: Kinds) -> Iterable[tuple[TaggedShape, str]]:
     is_alone = len(found.objects) == 1
     for kind in found.objects:
         yield kind, str(kind.tag) if kind.tag is not None else "object" if is_alone else "other"
     for kind in found.arrays:
         yield kind, str(kind.tag) if kind.tag is not None else "array"
     if found.scalars is not None:
-        yield Kind(None, found.scalars), "value"
+        yield TaggedShape(None, found.scalars), "value"
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ import keyword
 import re
 from dataclasses import dataclass, field
 
-from rxsocket.schema.inference import Kind, Kinds
+from rxsocket.schema.inference import Kinds, TaggedShape
 from rxsocket.schema.notes import Redact, note, percent
 from rxsocket.schema.shapes import Lists, Objects, Shape, Texts
 
@@ -105,7 +105,7 @@ class _Writer:
             options = [f"tag={_code(kind.tag)}"]
             if kinds.field != "type":
                 options.append(f"tag_field={_code(kinds.field)}")
-            name = _camel(str(kind.tag)) or "Kind"
+            name = _camel(str(kind.tag)) or "TaggedShape"
             told_apart.append(self._struct(objects, "", name, options, without=kinds.field))
         return " | ".join(told_apart), rest
 
@@ -120,10 +120,10 @@ class _Writer:
         ]
         return " | ".join(names), []
 
-    def _array_struct(self, kind: Kind) -> str:
+    def _array_struct(self, kind: TaggedShape) -> str:
         lists = kind.shape.lists
         places = [] if lists is None or lists.places is None else lists.places
-        name = self._unused(_camel(str(kind.tag)) or "Kind", "")
+        name = self._unused(_camel(str(kind.tag)) or "TaggedShape", "")
         lines = [
             self._line(f"item_{place}: {self.type_of(shape, name, f'Item{place}')}", shape)
             for place, shape in enumerate(places)
