@@ -18,7 +18,6 @@ from rxsocket.limits import Limits
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.socket import Socket
-from rxsocket.streams.multicast import Hub
 from rxsocket.streams.receipts import Receipt
 from rxsocket.topics.asking import name_of
 
@@ -94,10 +93,8 @@ class ShardSocket:
         engine = self.socket._engine  # pyright: ignore[reportPrivateUsage]
         engine.hooks.on_subscription = self._on_subscription
         publisher = engine.publisher
-        lifecycle: Hub[Event] = Hub("lifecycle", engine.loop, publisher.report)
-        publisher.lifecycle = lifecycle
         publisher.ignore_slow_consumers()
-        lifecycle.passive().subscribe(self._on_event)
+        publisher.lifecycle.passive().subscribe(self._on_event)
         self.socket.connect()
 
     def subscribe(self, keys: tuple[Hashable, ...], generation: int) -> None:

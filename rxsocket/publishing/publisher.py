@@ -67,7 +67,6 @@ class Publisher:
         events, opens, closes, sessions, messages, batches: Streams that connect (C1).
         errors, state, latency, auth: Streams that only look.
         cursor: Another one, of a socket that was asked for it (C38).
-        lifecycle: All events but messages, of a socket that was asked for it.
         before: What gets each message before any stream does, where there is something like that.
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
@@ -103,7 +102,7 @@ class Publisher:
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
         self.cursor: ValueHub[Any] | None = None
         self.before: Hub[Any] | None = None
-        self.lifecycle: Hub[Event] | None = None
+        self._lifecycle: Hub[Event] | None = None
         self.changes = AuthChanges(loop, report)
         self.history = History()
         self.delivering_epoch: int | None = None
@@ -144,6 +143,13 @@ class Publisher:
             self._errors = self._errors or Hub("errors", self._loop, self._report)
             return self._errors
 
+    @property
+    def lifecycle(self) -> Hub[Event]:
+        """All events but messages: whoever looks at it does not make a message cost more."""
+        with self._loop.lock:
+            self._lifecycle = self._lifecycle or Hub("lifecycle", self._loop, self._report)
+            return self._lifecycle
+
     def _hub(self, name: str) -> Hub[Any]:
         return Hub(name, self._loop, self._report, self._connect, self.read_gate)
 
@@ -169,8 +175,8 @@ class Publisher:
             self.counters.on_event(event)
             self.enter(self._states.after(event) or self.state.value, event)
             self.events.emit(event)
-            if self.lifecycle is not None:
-                self.lifecycle.emit(event)
+            if self._lifecycle is not None:
+                self._lifecycle.emit(event)
             match event:
                 case Opened():
                     self._open(event)
