@@ -163,25 +163,27 @@ class FrameReader:
                 masked = 0
                 if length == _LENGTH_16:
                     start += 2
+                    before += 2
                     if start <= end:
                         length = data[at + 2] << 8 | data[at + 3]
                 elif length == _LENGTH_64:
                     start += 8
+                    before += 8
                     length = int.from_bytes(data[at + 2 : start], "big")
                 else:
                     masked = length & _MASK
                 if start > end:
                     self._header = data[at:]
+                    before -= start - at - 2
                     break
                 if length > limit or masked:
                     before = at = self._pass(data, at, messages)
                     continue
-                if start + length <= end:
-                    before += start - at - 2
             stop = start + length
             if stop > end:
                 self._header, self._parts = data[at:start], [data[start:]]
                 self._missing = stop - end
+                before -= start - at - 2
                 break
             if first == _BINARY:
                 add(data[start:stop])

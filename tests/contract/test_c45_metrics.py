@@ -29,6 +29,11 @@ from rxsocket.testing import VirtualClock, accept, reject, unreachable
 RENEWABLE: dict[str, Any] = {"auth": A, "identity": lambda _: "me"}
 
 
+def ours(name: str) -> str:
+    """A name of an instrument or an attribute."""
+    return ".".join(("rxsocket", name))
+
+
 class Otel:
     """Providers of the SDK, and what they have."""
 
@@ -85,27 +90,27 @@ def test_the_counters_are_those_of_stats(clock: VirtualClock, scene: Make, otel:
     it.socket.send("ab")
     clock.advance(1.0)
     direction = "network.io.direction"
-    assert otel.values("rxsocket.messages", direction) == {"receive": 2, "transmit": 1}
-    assert otel.values("rxsocket.io", direction) == {"receive": 9, "transmit": 2}
-    assert otel.values("rxsocket.sockets", "rxsocket.state")["open"] == 1
+    assert otel.values(ours("messages"), direction) == {"receive": 2, "transmit": 1}
+    assert otel.values(ours("io"), direction) == {"receive": 9, "transmit": 2}
+    assert otel.values(ours("sockets"), ours("state"))["open"] == 1
     clock.advance(7.0)
     it.socket.send("waits")
     stats = it.socket.stats
     assert stats.outage == 3.0
     for name, value in {
-        "rxsocket.outage": stats.outage,
-        "rxsocket.disconnected.time": stats.seconds_without_connection,
-        "rxsocket.attempts": stats.attempts,
-        "rxsocket.connections": stats.connections,
-        "rxsocket.failures": stats.failures,
-        "rxsocket.refusals": 0,
-        "rxsocket.renewals": 0,
-        "rxsocket.paused.time": 0.0,
-        "rxsocket.queue.messages": 1,
-        "rxsocket.queue.size": 5,
+        ours("outage"): stats.outage,
+        ours("disconnected.time"): stats.seconds_without_connection,
+        ours("attempts"): stats.attempts,
+        ours("connections"): stats.connections,
+        ours("failures"): stats.failures,
+        ours("refusals"): 0,
+        ours("renewals"): 0,
+        ours("paused.time"): 0.0,
+        ours("queue.messages"): 1,
+        ours("queue.size"): 5,
     }.items():
-        assert otel.values(name, "rxsocket.name") == {"feed": value}, name
-    states = otel.values("rxsocket.sockets", "rxsocket.state")
+        assert otel.values(name, ours("name")) == {"feed": value}, name
+    states = otel.values(ours("sockets"), ours("state"))
     assert {name for name, count in states.items() if count} == {"waiting"}
 
 
@@ -118,8 +123,8 @@ def test_an_outage_that_lasts_is_seen_each_time(
     seen = []
     for _ in range(3):
         clock.advance(15.0)
-        (outage,) = otel.values("rxsocket.outage").values()
-        (total,) = otel.values("rxsocket.disconnected.time").values()
+        (outage,) = otel.values(ours("outage")).values()
+        (total,) = otel.values(ours("disconnected.time")).values()
         assert outage == total
         seen.append(outage)
     assert seen == pytest.approx([15.0, 30.0, 45.0])
@@ -136,16 +141,16 @@ def test_lengths_of_time(clock: VirtualClock, scene: Make, otel: Otel) -> None:
     )
     otel.measure(it.socket)
     clock.advance(60.0)
-    assert otel.lengths("rxsocket.connect.duration") == {
+    assert otel.lengths(ours("connect.duration")) == {
         None: (2, pytest.approx(0.75 + 0.25)),
         "ConnectionRefusedError": (1, 0.25),
         "503": (1, 0.25),
     }
-    ((count, gaps),) = otel.lengths("rxsocket.gap.duration").values()
+    ((count, gaps),) = otel.lengths(ours("gap.duration")).values()
     assert count == 1 and gaps == pytest.approx(2 + 4 + 8 + 0.75)
-    connections = otel.lengths("rxsocket.connection.duration", "rxsocket.cause")
+    connections = otel.lengths(ours("connection.duration"), ours("cause"))
     assert connections == {"lost": (1, pytest.approx(30.0))}
-    ((pings, seconds),) = otel.lengths("rxsocket.ping.duration").values()
+    ((pings, seconds),) = otel.lengths(ours("ping.duration")).values()
     assert pings >= 1 and seconds == pytest.approx(0.25 * pings)
 
 
@@ -161,23 +166,23 @@ def test_attempts_are_spans(clock: VirtualClock, scene: Make, otel: Otel) -> Non
     assert lasted(opened) == 0.5
     common = {
         "network.protocol.name": "websocket",
-        "rxsocket.name": "feed",
+        ours("name"): "feed",
         "server.address": "fake.test",
         "server.port": 80,
         "url.scheme": "ws",
     }
     assert dict(failed.attributes or {}) == {
         **common,
-        "rxsocket.cause": "started",
-        "rxsocket.epoch": 1,
-        "rxsocket.attempt": 1,
+        ours("cause"): "started",
+        ours("epoch"): 1,
+        ours("attempt"): 1,
         "error.type": "ConnectionRefusedError",
     }
     assert dict(refused.attributes or {}) == {
         **common,
-        "rxsocket.cause": "failed",
-        "rxsocket.epoch": 2,
-        "rxsocket.attempt": 2,
+        ours("cause"): "failed",
+        ours("epoch"): 2,
+        ours("attempt"): 2,
         "error.type": "503",
         "http.response.status_code": 503,
     }
@@ -210,10 +215,10 @@ def test_a_handover_is_a_span_around_its_attempt(
     _, attempt, renewal, rejected, failed = otel.spans
     assert attempt.parent == renewal.context and rejected.parent == failed.context
     assert lasted(renewal) == lasted(attempt) == 0.6  # until it has caught up
-    assert (renewal.attributes or {})["rxsocket.cause"] == "auth_changed"
+    assert (renewal.attributes or {})[ours("cause")] == "auth_changed"
     assert (failed.attributes or {})["error.type"] == "401"
     assert not failed.status.is_ok
-    (renewals,) = otel.values("rxsocket.renewals").values()
+    (renewals,) = otel.values(ours("renewals")).values()
     assert renewals == 1
 
 
@@ -248,10 +253,10 @@ def test_disposing_ends_it(clock: VirtualClock, scene: Make, otel: Otel) -> None
     measuring.dispose()
     measuring.dispose()
     assert len(otel.spans) == 2
-    assert otel.values("rxsocket.messages") == {}
-    before = otel.lengths("rxsocket.connect.duration")
+    assert otel.values(ours("messages")) == {}
+    before = otel.lengths(ours("connect.duration"))
     clock.advance(100.0)
-    assert otel.lengths("rxsocket.connect.duration") == before
+    assert otel.lengths(ours("connect.duration")) == before
 
 
 def test_an_end_and_a_new_start(clock: VirtualClock, scene: Make, otel: Otel) -> None:
@@ -259,13 +264,13 @@ def test_an_end_and_a_new_start(clock: VirtualClock, scene: Make, otel: Otel) ->
     it = scene(accept().send("1").wait(1.0).close(1000), accept().send("2").stay(), latency=0.1)
     otel.measure(it.socket)
     clock.advance(5.0)
-    states = otel.values("rxsocket.sockets", "rxsocket.state")
+    states = otel.values(ours("sockets"), ours("state"))
     assert states["closed"] == 1
     it.watch()
     clock.advance(30.0)
-    assert otel.values("rxsocket.messages", "network.io.direction")["receive"] == 2
+    assert otel.values(ours("messages"), "network.io.direction")["receive"] == 2
     assert len(otel.spans) == 2
-    ((pings, _),) = otel.lengths("rxsocket.ping.duration").values()
+    ((pings, _),) = otel.lengths(ours("ping.duration")).values()
     assert pings == 1
 
 
@@ -277,10 +282,10 @@ def test_several_sockets(clock: VirtualClock, scene: Make, otel: Otel) -> None:
     for one in several:
         one.watch()
     clock.advance(1.0)
-    assert otel.values("rxsocket.attempts", "rxsocket.name") == {"a": 1, "b": 1, None: 2}
+    assert otel.values(ours("attempts"), ours("name")) == {"a": 1, "b": 1, None: 2}
     measured[2].dispose()
-    assert otel.values("rxsocket.attempts", "rxsocket.name") == {"a": 1, "b": 1, None: 2}
-    open_ones = [p.value for p in otel.all["rxsocket.sockets"] if "open" in p.attributes.values()]
+    assert otel.values(ours("attempts"), ours("name")) == {"a": 1, "b": 1, None: 2}
+    open_ones = [p.value for p in otel.all[ours("sockets")] if "open" in p.attributes.values()]
     assert open_ones == [1, 1, 1]
 
 
@@ -293,7 +298,7 @@ def test_measured_twice_it_is_told_once(clock: VirtualClock, scene: Make, otel: 
     it.watch()
     clock.advance(1.0)
     for one in (otel, other):
-        assert list(one.values("rxsocket.connections").values()) == [1]
+        assert list(one.values(ours("connections")).values()) == [1]
         assert len(one.spans) == 1
 
 

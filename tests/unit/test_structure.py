@@ -19,6 +19,7 @@ PUBLIC = {
     "rxsocket",
     "rxsocket.credentials",
     "rxsocket.fleet",
+    "rxsocket.metrics",
     "rxsocket.notebook",
     "rxsocket.oauth",
     "rxsocket.operators",
