@@ -1,16 +1,18 @@
-"""C46 on real connections: waiting in a script, on a loop, and on the wrong thread."""
+"""C46 on real connections: waiting in a script, on a loop and on the wrong thread; signals."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 
 import pytest
 
-from rxsocket import NotConnected, Socket
-from rxsocket.testing import reject, server
+from rxsocket import ConnectionLost, NotConnected, Receipt, Socket, State
+from rxsocket.testing import accept, reject, server
 
 
 def test_a_script_blocks_until_it_is_open() -> None:
@@ -79,3 +81,29 @@ def test_ctrl_c_ends_it() -> None:
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=30
     )
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
+@pytest.mark.only("websockets")
+def test_close_in_the_handler_of_a_signal() -> None:
+    """Whatever it interrupts of the same socket: nothing is locked out, and it ends."""
+    closed: list[Receipt[None]] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: closed.append(socket.close()))
+    try:
+        with server(accept().echo()) as peer:
+            for step in range(40):
+                socket = Socket(peer.url)
+                socket.messages.subscribe(on_error=lambda _: None)
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 * (step + 1))
+                with suppress(NotConnected, ConnectionLost):
+                    socket.opened(10).result()
+                    while len(closed) <= step:
+                        socket.send("a").result(10)
+                        socket.opened(10).result()
+                while len(closed) <= step:
+                    signal.pause()
+                closed[step].result(10)
+                assert socket.state.value is State.CLOSED
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
