@@ -11,13 +11,26 @@
 from rxsocket.protocols.graphql import GraphQL, graphql
 from rxsocket.protocols.graphql_operation import GraphQLError, GraphQLResult
 from rxsocket.protocols.graphql_socket import graphql_options
+from rxsocket.protocols.socket_io import SocketIO, socket_io, socket_io_options
+from rxsocket.protocols.socket_io_membership import NamespaceRefused
+from rxsocket.protocols.socket_io_namespace import Namespace
+from rxsocket.protocols.socket_io_packets import Kind, Packet
+from rxsocket.protocols.socket_io_transport import ConnectRefused
 from rxsocket.protocols.speaking import SubprotocolNotChosen
 
 __all__ = [
+    "ConnectRefused",
     "GraphQL",
     "GraphQLError",
     "GraphQLResult",
+    "Kind",
+    "Namespace",
+    "NamespaceRefused",
+    "Packet",
+    "SocketIO",
     "SubprotocolNotChosen",
     "graphql",
     "graphql_options",
+    "socket_io",
+    "socket_io_options",
 ]
