@@ -7,9 +7,12 @@
     ├── HandshakeError           the connection was not opened
     │   ├── HandshakeRefused     the server answered with an HTTP status instead of 101
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
+    │   ├── NotAnEventStream     the answer was no text/event-stream
+    │   ├── NoMoreEvents         the server says with 204 that there are none
     │   └── RedirectRefused      following the redirect would have been unsafe
     ├── CredentialRefused        the server said so in a message, or an alert of TLS
     ├── NotConnected             no connection: a message was not sent, or opened() ended
+    ├── ReceiveOnly              a message was not sent: the server only sends here
     ├── QueueFull                a message was not sent: too many wait already
     ├── IdentityChanged          a message was not sent: the credential is somebody else's now
     ├── SubscriptionRefused      the server refused a channel's subscription
@@ -160,6 +163,19 @@ class HandshakeInvalid(HandshakeError):
     """What answered does not speak WebSocket, or speaks it wrongly (RFC 6455, section 4.1)."""
 
 
+class NotAnEventStream(HandshakeError):
+    """What answered is not ``text/event-stream`` (C50)."""
+
+
+class NoMoreEvents(HandshakeError):
+    """The server answered with HTTP 204: nothing more will come (C50)."""
+
+    def __init__(
+        self, text: str = "the server says that there are no more events (HTTP 204)"
+    ) -> None:
+        super().__init__(text)
+
+
 class RedirectRefused(HandshakeError):
     """A redirect was not followed, because it would have been unsafe or endless (C28)."""
 
@@ -173,6 +189,10 @@ class CredentialRefused(SocketError):
 
 class NotConnected(SocketError):
     """A message was not sent, or ``opened()`` waits in vain: there is no open connection."""
+
+
+class ReceiveOnly(SocketError):
+    """A message was not sent: over this transport nothing can be (C50)."""
 
 
 class QueueFull(SocketError):

@@ -68,6 +68,10 @@ def _no_cursor() -> Any:
     return None
 
 
+def _has_no_place(place: Any) -> None:
+    pass
+
+
 SubscribeEarly: TypeAlias = Callable[[Link, int, Credential, Callable[[], None]], EarlyAnswers]
 
 
@@ -88,6 +92,7 @@ class Hooks:
         after_receive: What comes in goes through these before any stream has it (C20).
         before_identity_change: Called before another identity's credential is used (C14).
         on_written: Called with the number of messages that were handed to the transport.
+        on_place: Called with the newest place in the stream where it moves without a message.
         cursor: Gives the newest place in the stream, from any thread; ``None`` without one (C38).
         attached: One object of a class, kept as long as the socket: what pictures of it are made
             of.
@@ -101,6 +106,7 @@ class Hooks:
     after_receive: tuple[Callable[[Any], Any], ...] = ()
     before_identity_change: tuple[Callable[[], None], ...] = ()
     on_written: tuple[Callable[[int], None], ...] = ()
+    on_place: Callable[[Any], None] = _has_no_place
     cursor: Callable[[], Any] = _no_cursor
     attached: dict[type[Any], object] = field(default_factory=dict[type[Any], object])
 

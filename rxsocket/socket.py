@@ -28,6 +28,7 @@ from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.opening import Opening
 from rxsocket.engine.options import Headers, SocketOptions
+from rxsocket.engine.receiving import check_can_send
 from rxsocket.errors import SocketFailed
 from rxsocket.events import Closed, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
@@ -54,7 +55,7 @@ from rxsocket.streams.replay import Session
 from rxsocket.streams.stream import Stream, ValueStream
 from rxsocket.topics.asking import ChannelOptions, ManyOptions, keys_of
 from rxsocket.topics.channels import Channel, ChannelRoutes, Channels
-from rxsocket.topics.listeners import Listener, Topics
+from rxsocket.topics.listeners import EventEnvelope, Listener, Topics
 from rxsocket.topics.requests import Answers, Requests
 from rxsocket.topics.subscriptions import Answer
 from rxsocket.topics.topic import Emitter, Envelope, envelope_or_default
@@ -109,9 +110,10 @@ class Socket(Generic[T, S]):
     (``ping_interval`` to ``on_stale``).
 
     Args:
-        url: Address: ``ws://``, ``wss://``, or ``unix:/run/feed.sock:/path``. Or a sequence of
-            these, a function that is asked for one before each attempt, an Observable of them, or
-            ``endpoint(...)``, which names the hosts that are allowed (C33).
+        url: Address: ``ws://``, ``wss://``, ``unix:/run/feed.sock:/path``, or ``http://`` and
+            ``https://`` for server-sent events (C50). Or a sequence of these, a function that is
+            asked for one before each attempt, an Observable of them, or ``endpoint(...)``, which
+            names the hosts that are allowed (C33).
         name: What it is called in its repr, in the log and on its card. In a notebook, a socket
             takes the place of an earlier one of the same name, which is closed.
         auth: A mapping, a string or a ``Ticket``; an Observable of these; a function, sync or
@@ -132,7 +134,9 @@ class Socket(Generic[T, S]):
             it says that the credential was refused. Such a message is not delivered (C9).
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
-            ``pip install 'rxsocket[fast]'``), or a function, see ``rxsocket.transports.base``.
+            ``pip install 'rxsocket[fast]'``), ``"sse"`` for server-sent events (``rxsocket[sse]``),
+            or a function, see ``rxsocket.transports.base``. ``"auto"`` is ``"sse"`` where the
+            address begins with http, else ``"websockets"``.
         ssl: TLS settings for ``wss://``; a function that makes them for each attempt; ``None`` for
             the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
@@ -210,7 +214,7 @@ class Socket(Generic[T, S]):
         rejected: Callable[[str | bytes], object] | None = None,
         auth_timeout: float | None = 10.0,
         # The connection
-        transport: TransportName | Transport = "websockets",
+        transport: TransportName | Transport = "auto",
         ssl: ssl_module.SSLContext | Callable[[], ssl_module.SSLContext] | None = None,
         proxy: str | Literal[True] | None = True,
         additional_headers: Headers | None = None,
@@ -286,8 +290,10 @@ class Socket(Generic[T, S]):
             raise TypeError(f"loop: pass an asyncio event loop, not {type(loop).__name__}")
         if loop is not None and loop.is_closed():
             raise ValueError("loop: this one is closed; pass one that runs, or none")
-        self._envelope = envelope_or_default(envelope)
         self._engine = engine = Engine(options, SocketLoop(loop), auth, self._connections)
+        if options.receives_only and envelope is None:
+            envelope = EventEnvelope(engine.publisher, are_texts=options.codec is None)
+        self._envelope = envelope_or_default(envelope)
         self._publisher = engine.publisher
         # Made on first use: most sockets need none of them.
         self._topics: Topics | None = None
@@ -818,6 +824,7 @@ class Socket(Generic[T, S]):
         """
         with self._engine.loop.lock:
             if self._requests is None:
+                check_can_send(receives_only=self._engine.options.receives_only)
                 self._requests = Requests(self._engine)
         return self._requests.request(payload, match, id, type, timeout, answers, idempotent)
 
@@ -1032,6 +1039,7 @@ one again
     def _get_channels(self) -> ChannelRoutes:
         with self._engine.loop.lock:
             if self._channels is None:
+                check_can_send(receives_only=self._engine.options.receives_only)
                 self._channels = ChannelRoutes(self._engine, self._envelope)
         return self._channels
 

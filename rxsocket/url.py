@@ -1,8 +1,9 @@
 """An address: checked once, shown without secrets, merged with query parameters.
 
-Beside ``ws://`` and ``wss://`` there are unix sockets: ``unix:/run/feed.sock:/path?query``, or the
-same with ``ws+unix:``. What follows the second colon is asked for as if of ``ws://localhost``; in
-the path of the socket, a colon is written as ``%3A``.
+A WebSocket has a ``ws://`` or ``wss://`` address, an event stream one that begins with ``http://``
+or ``https://`` (C50). Beside these there are unix sockets: ``unix:/run/feed.sock:/path?query``, or
+the same with ``ws+unix:``, for a WebSocket. What follows the second colon is asked for as if of
+``ws://localhost``; in the path of the socket, a colon is written as ``%3A``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from rxsocket.validation import one_line
 _needs_no_encoding = re.compile("[A-Za-z0-9*._-]*").fullmatch
 _UNPRINTABLE = re.compile("[\\x00-\\x20\\x7f]")
 _MEANT = {"http": "ws", "https": "wss"}
+_SECURE = frozenset(("wss", "https"))
+_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 _UNIX = ("unix:", "ws+unix:")
 _BEHIND_UNIX = "ws://localhost"
 LONGEST_UNIX = 103
@@ -29,7 +32,9 @@ LONGEST_UNIX = 103
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A WebSocket URL (RFC 6455, section 3). It compares by what it means.
+    """The URL of a WebSocket (RFC 6455, section 3) or of an event stream.
+
+    It compares by what it means.
 
     Attributes:
         url: The whole URL. It may hold secrets, so it is in no repr.
@@ -53,7 +58,7 @@ class Address:
 
         Raises:
             TypeError: If it is not a string.
-            ValueError: If it is no WebSocket URL; the text says what to pass.
+            ValueError: If it is no such URL; the text says what to pass.
         """
         if not isinstance(url, str):
             raise TypeError(
@@ -78,14 +83,11 @@ class Address:
             raise ValueError(
                 f"{argument}: the host or the port is not valid; pass 'wss://host:port/path'"
             ) from None
-        if parts.scheme not in ("ws", "wss"):
-            meant = _MEANT.get(parts.scheme)
-            hint = (
-                f"pass {meant}:// instead of {parts.scheme}://"
-                if meant
-                else "begin it with ws:// or wss://"
+        if parts.scheme not in _PORTS:
+            raise ValueError(
+                f"{argument}: not a WebSocket address; begin it with ws:// or wss://, that of "
+                "server-sent events with https://"
             )
-            raise ValueError(f"{argument}: not a WebSocket address; {hint}")
         if not host or port == 0:
             raise ValueError(
                 f"{argument}: the host is missing or the port is 0; pass 'wss://host:port/path'"
@@ -103,7 +105,7 @@ class Address:
             raise ValueError(
                 f"{argument}: has a user name without a password; pass 'wss://user:password@host/'"
             )
-        origin = (parts.scheme, host, port or (443 if parts.scheme == "wss" else 80))
+        origin = (parts.scheme, host, port or _PORTS[parts.scheme])
         base = parts._replace(query="", path=parts.path or "/").geturl()
         query = tuple((_name(pair), pair) for pair in parts.query.split("&") if pair)
         return cls(url, _shown(parts, query), origin, base, query)
@@ -132,7 +134,22 @@ class Address:
     @property
     def secure(self) -> bool:
         """Whether the link is encrypted."""
-        return self.origin[0] == "wss"
+        return self.origin[0] in _SECURE
+
+    @property
+    def is_http(self) -> bool:
+        """Whether it is the address of an event stream."""
+        return self.origin[0] in _MEANT
+
+    @property
+    def as_websocket(self) -> str:
+        """What the scheme of a WebSocket's address would be in its place."""
+        return f"{_MEANT.get(self.origin[0], self.origin[0])}://"
+
+    @property
+    def as_event_stream(self) -> str:
+        """What the scheme of an event stream's address would be in its place."""
+        return "https://" if self.secure else "http://"
 
     @property
     def is_unix(self) -> bool:
@@ -179,10 +196,15 @@ class Address:
         """The address that a redirect's ``Location`` means, seen from here.
 
         Raises:
-            ValueError: If that is no WebSocket address.
+            ValueError: If that is no address of the same kind.
         """
         if self.is_unix:
             return self._join_unix(location)
+        if self.is_http:
+            joined = Address.parse(urljoin(self.url, location))
+            if not joined.is_http:
+                raise ValueError("an event stream may not redirect to something else")
+            return joined
         target = urljoin("http" + self.url[len("ws") :], location)  # it joins only what it knows
         for http, ws in _MEANT.items():
             if target.startswith(http + "://"):

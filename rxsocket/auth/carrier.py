@@ -235,6 +235,7 @@ class Combinable:
         sets: What it sets whatever it is given, such as ``"header 'Authorization'"``.
         owns: The entries of a mapping that no other carrier is to carry. Where it is combined with
             others, it is given these, and they the rest.
+        way: How it carries, which not every transport can: ``"subprotocol"``, ``"message"``.
     """
 
     def __init__(
@@ -244,7 +245,9 @@ class Combinable:
         only: frozenset[str] | None = None,
         sets: Iterable[str] = (),
         owns: frozenset[str] = frozenset(),
+        way: str = "",
     ) -> None:
+        self._ways = frozenset((way,)) if way else frozenset[str]()
         self._function: Callable[..., Carried] = function
         self._takes_cursor = takes_also(function, "cursor")
         self._name = name
@@ -257,6 +260,11 @@ class Combinable:
     def sets(self) -> frozenset[str]:
         """What it sets whatever it is given."""
         return self._sets
+
+    @property
+    def ways(self) -> frozenset[str]:
+        """How it carries, as far as not every transport can."""
+        return self._ways
 
     @property
     def owns(self) -> frozenset[str]:
@@ -380,6 +388,7 @@ class _Combination(Combinable):
         )
         owned = frozenset[str]().union(*map(_owns, parts))
         super().__init__(self._carry, shown, sets=sets, owns=owned)
+        self._ways = frozenset[str]().union(*map(_ways, parts))
         self.parts = parts
 
     def _carry(self, value: CredentialValue, cursor: Any) -> Carried:
@@ -406,6 +415,10 @@ class _Combination(Combinable):
 
 def _parts(side: AnyCarrier) -> tuple[AnyCarrier, ...]:
     return side.parts if isinstance(side, _Combination) else (side,)
+
+
+def _ways(side: AnyCarrier) -> frozenset[str]:
+    return side.ways if isinstance(side, Combinable) else frozenset[str]()
 
 
 def _owns(side: AnyCarrier) -> frozenset[str]:

@@ -214,7 +214,7 @@ def first_message(
         return Carried(greeting=first)
 
     only_these = names("first_message", only)
-    return Combinable(carry, "first_message()", only_these, sets=("first message",))
+    return Combinable(carry, "first_message()", only_these, ("first message",), way="message")
 
 
 _BEARER = "base64url.bearer."
@@ -283,7 +283,7 @@ def subprotocol(
         return subprotocol_name(f"auth[{key!r}]", before + encoder(text))
 
     shown = "subprotocol()" if name is None else f"subprotocol({name!r})"
-    return Combinable(carry, shown, names("subprotocol", only))
+    return Combinable(carry, shown, names("subprotocol", only), way="subprotocol")
 
 
 def _encoder(encode: Any) -> Callable[[str], str]:

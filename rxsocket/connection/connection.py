@@ -29,7 +29,7 @@ from rxsocket.connection.admittance import Admittance
 from rxsocket.connection.closing import JUST_NOW, TIMEOUT, did_not_open, lost_why, mask_error
 from rxsocket.connection.decoding import decoding
 from rxsocket.connection.first_messages import AuthHandshake, refusal_filter
-from rxsocket.connection.liveness import Liveness
+from rxsocket.connection.liveness import Liveness, take_notice
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, CredentialRefused, HandshakeError
 from rxsocket.events import (
@@ -46,7 +46,7 @@ from rxsocket.liveness.stability import Stability
 from rxsocket.policy.verdicts import End, Judgement
 from rxsocket.runtime.loop import run_in_task
 from rxsocket.runtime.threads import as_exception, exit_soon
-from rxsocket.transports.base import Link, PeerClosed, Request, Signal
+from rxsocket.transports.base import Link, PeerClosed, Request, Signal, StreamNotice
 from rxsocket.url import Address
 
 Filter: TypeAlias = Callable[[str | bytes], bool]
@@ -116,8 +116,7 @@ class Connection(abc.ObserverBase[Signal]):
         self.link: Link | None = None
         self.opened_at: float | None = None
         self.is_closed = False
-        self._engine = engine
-        self._loop = engine.loop
+        self._engine, self._loop = engine, engine.loop
         self._owner = owner
         self._on_link = on_link
         self._on_early_message = on_early_message
@@ -294,11 +293,12 @@ class Connection(abc.ObserverBase[Signal]):
             messages = value if isinstance(value, list) else [value]
             self._engine.publisher.counters.on_read(messages)
             self._on_messages(messages)
-        elif isinstance(value, PeerClosed):
-            if self.link is not None:
-                self._lost(self.link, value)
-        else:
+        elif isinstance(value, StreamNotice):
+            take_notice(value, self._engine, self._liveness)
+        elif not isinstance(value, PeerClosed):
             self._linked(value)
+        elif self.link is not None:
+            self._lost(self.link, value)
 
     def on_error(self, error: Exception) -> None:
         if self.is_closed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import SocketOptions
 from rxsocket.events import Cause, Fresh, Stale
 from rxsocket.explain.format import span
@@ -12,7 +13,7 @@ from rxsocket.liveness.keepalive import Keepalive, Staleness
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_monitor import LoopListener
-from rxsocket.transports.base import Link
+from rxsocket.transports.base import Link, StreamNotice
 
 
 class Liveness:
@@ -85,6 +86,11 @@ class Liveness:
         if self._staleness is not None and not is_answer:
             self._staleness.on_message()
 
+    def on_life(self) -> None:
+        """The peer says that it lives, in something that is no message (C50)."""
+        if self._staleness is not None:
+            self._staleness.on_message()
+
     def pause(self) -> None:
         """Nothing is read for now: that nothing comes is our own doing (C27)."""
         for part in (self._keepalive, self._heartbeat, self._staleness):
@@ -117,3 +123,20 @@ class Liveness:
     def _on_fresh(self, silence: float) -> None:
         event = Fresh(epoch=self._epoch, silence=silence, at=self._loop.wall_time())
         self._publisher.publish(event)
+
+
+def take_notice(notice: StreamNotice, engine: Engine, liveness: Liveness | None) -> None:
+    """The peer lives, and may have said how long to wait next time, or where its stream is.
+
+    Args:
+        notice: What it said.
+        engine: The socket's running parts.
+        liveness: What watches the connection; ``None`` while another one delivers.
+    """
+    if notice.wait is not None:
+        engine.run_state.reconnection_time = notice.wait
+    if liveness is None:
+        return
+    liveness.on_life()
+    if notice.place is not None:
+        engine.hooks.on_place(notice.place)

@@ -22,6 +22,7 @@ from rxsocket.endpoint.sources import GivenAddresses, given_addresses
 from rxsocket.errors import AddressFailed
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.texts import printable
+from rxsocket.transports.names import mismatch
 from rxsocket.url import Address
 
 
@@ -32,6 +33,7 @@ class Addresses:
         endpoint: What the socket was told.
         timeout: Seconds that a source may take.
         needs_tls: Whether the socket was given settings for TLS, which are nothing for ``ws://``.
+        transport: The name of the transport that is to dial them, if it has one.
 
     Attributes:
         newest: The last one that an attempt was given; before that, the first one that is known.
@@ -45,12 +47,21 @@ class Addresses:
         "_opened",
         "_pinned",
         "_secure",
+        "_transport",
         "newest",
     )
 
-    def __init__(self, endpoint: Endpoint, timeout: float | None, *, needs_tls: bool) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout: float | None,
+        *,
+        needs_tls: bool,
+        transport: str | None = None,
+    ) -> None:
         self._endpoint = endpoint
         self._needs_tls = needs_tls
+        self._transport = transport
         self._given: GivenAddresses | None = None
         if endpoint.address is None:
             self._given = given_addresses(endpoint, timeout, self._refusal)
@@ -165,12 +176,20 @@ class Addresses:
     def _refusal(self, address: Address) -> str | None:
         """Why an address may not be dialled, in words; ``None`` if it may be."""
         is_written = self.is_written(address)
-        if self._needs_tls and not (is_written or address.secure):
-            return f"ssl= goes with wss:// addresses; {address.shown} is none"
-        if self._secure and not (address.secure or address.is_unix):
+        if not is_written and (why_not := mismatch(self._transport, address)) is not None:
+            return f"the transport {why_not}"
+        if self.newest is not None and self.newest.is_http != address.is_http:
             return (
-                f"{address.shown} is not encrypted, after a wss:// address; nothing was sent to "
-                "it: pass wss:// addresses alone"
+                f"{address.shown} is of another kind than {self.newest.shown}: one for "
+                "WebSockets, the other for server-sent events"
+            )
+        if self._needs_tls and not (is_written or address.secure):
+            return f"ssl= goes with wss:// addresses, or https:// ones; {address.shown} is none"
+        if self._secure and not (address.secure or address.is_unix):
+            secure = f"{address.origin[0]}s://"
+            return (
+                f"{address.shown} is not encrypted, after a {secure} address; nothing was sent to "
+                f"it: pass {secure} addresses alone"
             )
         if is_written:
             return None

@@ -195,8 +195,9 @@ def _endpoint(
         for index, one in enumerate(listed):
             if not (one.secure or one.is_unix):
                 raise ValueError(
-                    f"{argument}[{index}]: ws:// among wss:// addresses would send the credential "
-                    "in clear text; pass wss:// ones alone"
+                    f"{argument}[{index}]: {one.origin[0]}:// among {one.origin[0]}s:// addresses "
+                    "would send the credential in clear text; pass "
+                    f"{one.origin[0]}s:// ones alone"
                 )
     return Endpoint(listed[0], tuple(listed[1:]), **more)
 

@@ -26,12 +26,12 @@ from rxsocket.codecs import encoded
 from rxsocket.endpoint.addresses import Addresses
 from rxsocket.engine.auth import AuthManager
 from rxsocket.engine.options import SocketOptions, written_secrets
+from rxsocket.engine.receiving import hooks_for
 from rxsocket.engine.renewal_request import RenewalRequest, hidden_in, renewal_request
 from rxsocket.engine.run_state import ClosingConnections, RunState, StopReason
 from rxsocket.errors import AddressFailed, NotConnected, SocketFailed
 from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
 from rxsocket.explain.causes import how_ended
-from rxsocket.hooks import Hooks
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.loop import SocketLoop
@@ -75,9 +75,7 @@ class Engine:
     ) -> None:
         self.options = options
         self.loop = loop
-        self.hooks = hooks = Hooks()
-        if options.cursor is not None:
-            hooks.cursor = options.cursor.first
+        self.hooks = hooks = hooks_for(options.cursor, receives_only=options.receives_only)
         self._connections = connections
         close_timeout = options.handshake.close_timeout
         self.run_state = RunState(ClosingConnections(close_timeout, self._release_if_done))
@@ -89,9 +87,11 @@ class Engine:
             loop, self.publisher, connect, options.queue_for, hooks, options.limits
         )
         self.loop_listener = LoopListener(loop, self.publisher.publish)
-        needs_tls = options.tls.is_given
         self.addresses = addresses = Addresses(
-            options.endpoint, options.auth_timeout, needs_tls=needs_tls
+            options.endpoint,
+            options.auth_timeout,
+            needs_tls=options.tls.is_given,
+            transport=options.transport_name,
         )
         self.auth = AuthManager(
             options, loop, auth, self.run_state, self.publisher, self.outbox, hooks, addresses

@@ -19,6 +19,7 @@ from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Id
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.endpoint.endpoint import Endpoint
+from rxsocket.engine.receiving import check_carried, for_receiving
 from rxsocket.engine.tls import TlsSettings
 from rxsocket.limits import NO_LIMITS, Limits
 from rxsocket.liveness.heartbeat import Heartbeat
@@ -27,7 +28,7 @@ from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.resume.cursor import Cursor, cursor_or_none
 from rxsocket.transports.base import Options, Request, Transport, at_once
-from rxsocket.transports.names import compression_for, transport_for
+from rxsocket.transports.names import compression_for, named, transport_for
 from rxsocket.url import Address
 from rxsocket.validation import (
     function_of_one,
@@ -227,7 +228,8 @@ class SocketOptions:
     name: str | None
     carrier: AnyCarrier
     transport: Transport
-    transport_is_ours: bool
+    transport_name: str | None
+    receives_only: bool
     handshake: Options
     tls: TlsSettings
     verdicts: Judge
@@ -278,12 +280,17 @@ class SocketOptions:
             ImportError: If the library of the transport is not installed.
         """
         endpoint = Endpoint.of(url)
+        transport = named(transport, endpoint.addresses)
         moves = transport_for(transport)
         wrapped = getattr(transport, "wraps", transport)
-        is_ours = isinstance(wrapped, str)
+        transport_name = wrapped if isinstance(wrapped, str) else None
+        receives_only = transport_name == "sse" or bool(getattr(wrapped, "receives_only", False))
         tls = TlsSettings.checked(ssl)
         if ssl is not None and not all(one.secure for one in endpoint.addresses):
-            raise ValueError("ssl: goes with a wss:// address; this one is ws:// or unix:")
+            raise ValueError(
+                "ssl: goes with a wss:// address, or an https:// one; this one is neither"
+            )
+        tcp_keepalive = for_receiving(policy, subprotocols) if receives_only else None
         for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
             if value is not None:
                 header_value(name, value)
@@ -297,13 +304,15 @@ class SocketOptions:
             open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
             ssl=tls.context,
-            proxy=_proxy(proxy, endpoint, is_ours),
+            proxy=_proxy(proxy, endpoint, transport_name is not None),
             local_address=endpoint.local_address,
+            tcp_keepalive=tcp_keepalive,
         )
         made = cls(
             endpoint=endpoint,
             transport=moves,
-            transport_is_ours=is_ours,
+            transport_name=transport_name,
+            receives_only=receives_only,
             handshake=handshake,
             tls=tls,
             **_policy(**policy),
@@ -333,6 +342,8 @@ class SocketOptions:
             ValueError: If it cannot be carried, or sets a header that is set otherwise, too.
         """
         carried = carry(self.carrier, value, cursor)
+        if self.receives_only:
+            check_carried(carried)
         if carried.certificate is not None:
             self.tls.check(address or self.endpoint.address)
         if carried.headers:
@@ -371,7 +382,7 @@ class SocketOptions:
     def proxy_shown(self, address: Address | None) -> str | None:
         """The proxy that an attempt goes through now, without its password."""
         proxy = self.handshake.proxy
-        if proxy is None or not self.transport_is_ours:
+        if proxy is None or self.transport_name is None:
             return None
         if address.is_unix if address is not None else proxy is True:
             return None
@@ -400,6 +411,8 @@ class SocketOptions:
             cursor: The place in the stream to go on from.
         """
         redirected = _Redirected(self, address, credential, go, cursor)
+        is_id = self.cursor is not None and self.cursor.place_of is not None
+        last_event_id = str(cursor) if is_id and cursor is not None else ""
         if not credential.has_value:
             if address.has_user_info and address is not self.endpoint.address:
                 _no_header_twice(self._headers(address))
@@ -409,6 +422,7 @@ class SocketOptions:
                 credential=credential.masked if credential.known else "",
                 options=self._with_tls(self.handshake, address, None),
                 go=go,
+                last_event_id=last_event_id,
                 redirected=redirected,
             )
         carried = self.carry(credential.reveal(), address, cursor)
@@ -423,6 +437,7 @@ class SocketOptions:
             has_certificate=carried.certificate is not None,
             options=self._with_tls(_with(self.handshake, carried), address, carried.certificate),
             go=go,
+            last_event_id=last_event_id,
             redirected=redirected,
         )
 

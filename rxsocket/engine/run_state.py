@@ -160,6 +160,7 @@ class RunState:
         doubted: The last credential that may have been refused, by HTTP 400 for example.
         refused_retries: How often a credential that was accepted before was tried again after a
             refusal, since the last stable connection.
+        reconnection_time: Seconds that the server asks to wait after a connection, if it did (C50).
         renewal: What says in words which renewal is to come, once one was asked for with a
             deadline; called from any thread.
     """
@@ -177,6 +178,7 @@ class RunState:
     was_stable: bool = False
     doubted: Credential | None = None
     refused_retries: int = 0
+    reconnection_time: float = 0.0
     renewal: Callable[[], str] | None = None
 
     def start(self) -> None:
@@ -184,5 +186,6 @@ class RunState:
         self.closed_at = None
         self.was_stable = False
         self.refused_retries = 0
+        self.reconnection_time = 0.0
         self.doubted = None
         self.closing.reset()

@@ -65,8 +65,8 @@ class TlsSettings:
         """
         if address is not None and not address.secure:
             raise WithoutTls(
-                "carrier: client_certificate() goes with a wss:// address; this one is ws:// or "
-                "unix:"
+                "carrier: client_certificate() goes with a wss:// address, or an https:// one; "
+                "this one is neither"
             )
         if self.context is not None:
             raise ValueError(

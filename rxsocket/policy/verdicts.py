@@ -23,6 +23,8 @@ from rxsocket.errors import (
     CredentialRefused,
     HandshakeInvalid,
     HandshakeRefused,
+    NoMoreEvents,
+    NotAnEventStream,
     RedirectRefused,
     Unauthorized,
 )
@@ -177,6 +179,8 @@ STANDARD: Mapping[Key, Row] = {
     CredentialRefused: AWAIT_AUTH,
     ssl.SSLCertVerificationError: FAIL_AT_FIRST,
     HandshakeInvalid: PATIENT_AT_FIRST,
+    NotAnEventStream: FAIL_AT_FIRST,  # the wrong address, or a login page in place of it
+    NoMoreEvents: COMPLETE,
     RedirectRefused: FAIL_UNLESS_CARRIED,
     Exception: RECONNECT,  # OSError, TimeoutError, a provider that failed
 }

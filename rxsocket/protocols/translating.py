@@ -21,7 +21,15 @@ from reactivex.disposable import Disposable
 from rxsocket.errors import HandshakeError
 from rxsocket.explain.format import span
 from rxsocket.runtime.direct import DirectObservable
-from rxsocket.transports.base import Fragments, Link, PeerClosed, Request, Signal, Transport
+from rxsocket.transports.base import (
+    Fragments,
+    Link,
+    PeerClosed,
+    Request,
+    Signal,
+    StreamNotice,
+    Transport,
+)
 from rxsocket.transports.names import TransportName, transport_for
 
 
@@ -125,6 +133,8 @@ class _Translator(abc.ObserverBase[Signal]):
             self._on_messages([value])
         elif isinstance(value, list):
             self._on_messages(value)
+        elif isinstance(value, StreamNotice):
+            self._observer.on_next(value)
         else:
             self._begin(value)
 

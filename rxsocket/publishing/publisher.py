@@ -20,7 +20,7 @@ interceptors are asked for once a read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -68,6 +68,7 @@ class Publisher:
         errors, state, latency, auth: Streams that only look.
         cursor: Another one, of a socket that was asked for it (C38).
         before: What gets each message before any stream does, where there is something like that.
+        source: What came of the message that is delivered, while ``before`` is there.
         read_gate: Pauses reading for ``async for`` (C27).
         changes: The changes of the credential that somebody waits for.
         history: The last events.
@@ -102,6 +103,7 @@ class Publisher:
         self.auth: ValueHub[Credential] = ValueHub("auth", loop, report, PENDING)
         self.cursor: ValueHub[Any] | None = None
         self.before: Hub[Any] | None = None
+        self.source: Any = None
         self._lifecycle: Hub[Event] | None = None
         self.changes = AuthChanges(loop, report)
         self.history = History()
@@ -227,9 +229,11 @@ class Publisher:
         with loop.turn():
             if self._hooks.after_receive:
                 batch, came = self._intercept(batch, batch if came is None else came)
-            messages = iter(batch) if self.before is None else map(self._look_at, batch)
+            messages = iter(batch) if self.before is None else self._looked_at(batch, came)
             if batch and self._batches is not None and self._batches.observed:
                 messages = iter(list(messages))
+                if self.before is not None:
+                    messages = self._with_sources(messages, batch if came is None else came)
                 self._batches.emit(batch.copy())
                 loop.run_pending()
             sources, more = None if came is None else iter(came), True
@@ -241,11 +245,16 @@ class Publisher:
                 if asked:
                     loop.run_pending()
 
-    def _look_at(self, data: Any) -> Any:
+    def _looked_at(self, batch: list[Any], came: Sequence[str | bytes] | None) -> Iterator[Any]:
         """Let what only looks at a message have it, before any stream does."""
-        if self.before is not None:
-            self.before.emit(data)
-        return data
+        for data in self._with_sources(batch, batch if came is None else came):
+            if self.before is not None:
+                self.before.emit(data)
+            yield data
+
+    def _with_sources(self, values: Iterable[Any], sources: Iterable[Any]) -> Iterator[Any]:
+        for data, self.source in zip(values, sources, strict=True):
+            yield data
 
     def _intercept(
         self, batch: list[Any], came: Sequence[str | bytes]
@@ -425,7 +434,7 @@ class Publisher:
     def take_held_events(self) -> list[Event]:
         """The messages that were held for the first subscriber, as events (C4)."""
         held = self.messages.take_held()
-        return [Message(epoch=self._epoch, data=data, at=at) for data, at in held]
+        return [Message(epoch=self._epoch, data=data, at=at) for data, at, _ in held]
 
     def _held_dropped(self, count: int, reason: str) -> None:
         if not self.has_requests:

@@ -12,11 +12,16 @@ from rxsocket.validation import function_of_one, instance, is_async
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """See :func:`cursor`."""
+    """See :func:`cursor`.
+
+    Attributes:
+        place_of: Of an event stream, the place that the id of an event is: then it is that (C50).
+    """
 
     function: Callable[[Any], Any]
     start: Hashable
     gaps: bool
+    place_of: Callable[[str], Any] | None = None
 
     def first(self) -> Any:
         """The place to begin at."""

@@ -42,6 +42,10 @@ class CursorTracker:
         if cursor is None:
             return
         self._function, self._gaps = cursor.function, cursor.gaps
+        self._place_of = cursor.place_of
+        if cursor.place_of is not None:
+            self._function = self._of_event
+            hooks.on_place = self._on_place
         hooks.cursor = self._newest
         hooks.before_identity_change = (*hooks.before_identity_change, self._forget)
         publisher.before = Hub("messages", loop, publisher.report)
@@ -71,6 +75,23 @@ class CursorTracker:
             first, last = missing
             at = self._loop.wall_time()
             self._publisher.publish(Missed(epoch=epoch, first=first, last=last, at=at))
+
+    def _of_event(self, message: Any) -> Any:
+        """The place of the event that a message came as, whatever a codec made of it (C50)."""
+        return self._place(getattr(self._publisher.source, "id", ""))
+
+    def _place(self, id: str) -> Any:
+        return None if self._place_of is None else self._place_of(id)
+
+    def _on_place(self, id: str) -> None:
+        """An event without data has moved the id, or taken it away."""
+        place = self._place(id)
+        if place is None:
+            self._position = Position()
+        else:
+            self._position.move(place, self._publisher.delivering_epoch)
+        with self._loop.turn():
+            self.hub.emit(place)
 
     def _report(self, error: BaseException, epoch: int | None) -> None:
         """Say that the user's function raised: once for each connection, as each message may."""

@@ -29,7 +29,7 @@ from rxsocket.connection.connection import Connection
 from rxsocket.engine.auth import AuthUpdate
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.run_state import StopReason
-from rxsocket.errors import HandshakeRefused, SocketFailed
+from rxsocket.errors import HandshakeRefused, NoMoreEvents, SocketFailed
 from rxsocket.events import (
     Aborted,
     AwaitingAuth,
@@ -212,7 +212,9 @@ class _Supervisor(abc.ObserverBase[AuthUpdate], abc.DisposableBase):
             + self._options.backoff.spacing
             - self._loop.event_loop.time()
         )
-        delay = max(retries.next_delay(), asked_for, spacing)
+        # What many are asked for at once is spread: the backoff comes on top of it (C50).
+        wait = min(self._run_state.reconnection_time, self._options.backoff.retry_after_cap)
+        delay = max(wait + retries.next_delay(), asked_for, spacing)
         if (why := retries.limit(delay, self._loop.event_loop.time())) is not None:
             return why
         self._attempts.emit(
@@ -220,11 +222,11 @@ class _Supervisor(abc.ObserverBase[AuthUpdate], abc.DisposableBase):
                 delay=delay,
                 failures=retries.failures,
                 cause=cause,
-                retry_after=asked_for or None,
+                retry_after=max(asked_for, wait) or None,
                 at=self._now(),
             )
         )
-        await self._engine.loop_listener.sleep(delay, firm=asked_for)
+        await self._engine.loop_listener.sleep(delay, firm=max(asked_for, wait))
         return None
 
     async def _await_auth(self, cause: Cause, reason: str) -> None:
@@ -294,6 +296,8 @@ def _cause_of_next(end: EpochEnd) -> Cause:
             return Cause.REFUSED
         case Closed(cause=cause) | Aborted(cause=cause):
             return cause
+        case ConnectFailed(error=NoMoreEvents()):
+            return Cause.PEER
         case _:
             return Cause.FAILED
 

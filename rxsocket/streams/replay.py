@@ -35,9 +35,19 @@ class HoldingHub(Hub[T]):
 
     Attributes:
         is_holding: Whether it holds what comes.
+        holds_sources: Whether it holds what messages came as, too (C50).
+        source: That of the held message that is given to an observer now.
     """
 
-    __slots__ = ("_held", "_held_bytes", "_on_dropped", "_timer", "is_holding")
+    __slots__ = (
+        "_held",
+        "_held_bytes",
+        "_on_dropped",
+        "_timer",
+        "holds_sources",
+        "is_holding",
+        "source",
+    )
 
     def __init__(
         self,
@@ -50,7 +60,9 @@ class HoldingHub(Hub[T]):
     ) -> None:
         super().__init__(name, loop, report, connect, read_gate)
         self._on_dropped = on_dropped
-        self._held: list[tuple[T, float]] | None = None  # an idle socket has no list
+        self._held: list[tuple[T, float, Any]] | None = None  # an idle socket has no list
+        self.holds_sources = False
+        self.source: Any = None
         self._held_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self.is_holding = False
@@ -59,15 +71,15 @@ class HoldingHub(Hub[T]):
         """Hold what comes, until the first observer that counts as audience."""
         self.is_holding = True
 
-    def take_held(self) -> list[tuple[T, float]]:
-        """Stop holding; return what was held, each message with the time it came at."""
+    def take_held(self) -> list[tuple[T, float, Any]]:
+        """Stop holding; return what was held: each message, when it came, and what as."""
         held, self._held, self._held_bytes, self.is_holding = self._held, None, 0, False
         self._cancel_timer()
         return held or []
 
     def take_held_batch(self) -> list[list[T]]:
         """Stop holding; return what was held as one batch, if there was anything."""
-        held = [value for value, _ in self.take_held()]
+        held = [value for value, _, _ in self.take_held()]
         return [held] if held else []
 
     def drop_held(self, reason: str = "nobody subscribed") -> None:
@@ -85,7 +97,8 @@ class HoldingHub(Hub[T]):
     def _hold(self, value: T, message: Any) -> None:
         """Hold a message; past a limit drop all, as part of them would be taken for the whole."""
         self._held = self._held or []
-        self._held.append((value, self.loop.wall_time()))
+        source = message if self.holds_sources else None
+        self._held.append((value, self.loop.wall_time(), source))
         self._held_bytes += size_in_bytes(message)
         if len(self._held) > MAX_MESSAGES:
             self.drop_held(f"more than {MAX_MESSAGES} messages came before anybody subscribed")
@@ -103,8 +116,10 @@ class HoldingHub(Hub[T]):
 
     def _add(self, observer: HubSubscription[T]) -> None:
         if observer.is_audience:
-            for value, _ in self.take_held():
+            for value, _, source in self.take_held():
+                self.source = source
                 observer.on_next(value)
+            self.source = None
         super()._add(observer)
 
 

@@ -28,7 +28,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.errors import HandshakeRefused
 from rxsocket.testing.script import Payload
-from rxsocket.transports.base import Link, PeerClosed, Request, Signal, Transport
+from rxsocket.transports.base import Link, PeerClosed, Request, Signal, StreamNotice, Transport
 from rxsocket.transports.websockets import websockets_transport
 from rxsocket.validation import seconds as checked
 from rxsocket.validation import whole_number
@@ -113,7 +113,7 @@ class FaultyObserver(abc.ObserverBase[Signal]):
         elif isinstance(value, list):
             for message in value:
                 self._pass_message(message)
-        elif isinstance(value, PeerClosed):
+        elif isinstance(value, (StreamNotice, PeerClosed)):
             self._observer.on_next(value)
         else:
             self._link = value

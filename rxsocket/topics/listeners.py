@@ -21,8 +21,10 @@ from reactivex import abc
 from rxsocket.connection.decoding import why_undecodable
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import Undecodable
+from rxsocket.event_text import event_text, event_type
 from rxsocket.events import TopicFailed
 from rxsocket.hooks import without
+from rxsocket.publishing.publisher import Publisher
 from rxsocket.streams.multicast import HubSubscription, RoutedHub
 from rxsocket.streams.stream import CheckedObservable
 from rxsocket.topics.topic import Emitter, Envelope, Pattern, converter
@@ -79,6 +81,29 @@ _Route: TypeAlias = tuple[tuple[TopicHub, ...], Callable[[Any], Any], Callable[[
 
 def _keep(data: Any) -> Any:
     return data
+
+
+class EventEnvelope:
+    """Of an event stream: the topic of a message is the type of its event (C50).
+
+    Args:
+        publisher: What delivers the messages.
+        are_texts: Whether there is no codec: then a listener decodes what it wants of another type.
+    """
+
+    def __init__(self, publisher: Publisher, *, are_texts: bool) -> None:
+        self._publisher = publisher
+        self._are_texts = are_texts
+        publisher.messages.holds_sources = True
+
+    def wrap(self, topic: str, data: Any) -> Any:
+        return data  # it is never sent
+
+    def unwrap(self, message: Any) -> tuple[Any, Any]:
+        """The type and the message: what a codec made of it has none, but what it came as."""
+        publisher = self._publisher
+        topic = event_type(publisher.messages.source or publisher.source)
+        return topic, event_text(message) if self._are_texts and type(message) is str else message
 
 
 class Topics:

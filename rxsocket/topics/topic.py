@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from rxsocket.event_text import EventText
 from rxsocket.runtime.threads import as_exception
 from rxsocket.sending.interceptors import Outgoing
 from rxsocket.sending.outbox import Sent
@@ -106,6 +107,8 @@ def converter(type: Any) -> Callable[[Any], Any]:
     def convert(data: Any) -> Any:
         if isinstance(data, raw):
             return decode(data)
+        if isinstance(data, EventText) and type not in (Any, str):
+            return decode(str(data))
         return data if type is Any else msgspec.convert(data, type)
 
     return convert

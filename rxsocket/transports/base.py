@@ -12,9 +12,10 @@ subscribed to on the socket's loop, and calls its observer on that loop::
 
 - The first value is the :class:`Link`: the handshake succeeded. Before it, ``on_error`` says why
 not.
-- Then messages, as plain ``str`` and ``bytes``, each by itself or in lists, such as one list for
+- Then messages, as ``str`` and ``bytes``, each by itself or in lists, such as one list for
   each read from the network: what is done once for a list is not done for each message. A
   :class:`Batch` is such a list that says its bytes, too; those of others are added up.
+- Between them, a :class:`StreamNotice` of what is no message.
 - Then one :class:`PeerClosed` and ``on_completed``, as soon as no more messages can come.
 - Disposed before the link is there, it aborts the dial at once. Disposed later, it delivers nothing
   more; the link is then closed by whoever disposed it, through the link's own methods.
@@ -22,8 +23,11 @@ not.
 A function that wraps another transport has that, or its name, as its attribute ``wraps``: what is
 known of a transport by its name then holds for it, too.
 
-This one seam carries the default transport, the fast one, replay, the fake for virtual time, and
-what users write.
+A transport on which nothing can be sent has an attribute ``receives_only`` that is true: then a
+socket says so as soon as somebody wants to (C50).
+
+This one seam carries the default transport, the fast one, server-sent events, replay, the fake for
+virtual time, and what users write.
 """
 
 from __future__ import annotations
@@ -63,6 +67,8 @@ class Options:
     ssl: ssl_module.SSLContext | None = None
     proxy: str | Literal[True] | None = field(default=True, repr=False)
     local_address: tuple[str, int] | None = None
+    tcp_keepalive: tuple[float, float | None] | None = None
+    """Seconds after which the system asks a silent peer, and those it has to answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +77,8 @@ class Request:
 
     Attributes:
         url: The whole address, the credential's query parameters included. A secret. It begins with
-            ``ws://``, ``wss://``, or, of a unix socket, with ``unix:`` or ``ws+unix:``.
+            ``ws://``, ``wss://``, ``http://``, ``https://``, or, of a unix socket, with ``unix:``
+            or ``ws+unix:``.
         headers: Headers that carry the credential. A secret.
         subprotocols: Subprotocols that hold the credential, after those of the options. A secret.
         anonymous: Whether no credential is in any of these.
@@ -82,6 +89,7 @@ class Request:
         options: The options of the socket, with the cookies and fixed subprotocols that go with the
             credential.
         go: To be awaited before the request of the handshake is sent; it returns when that may be.
+        last_event_id: Of an event stream, the id of the event to go on after; empty without one.
         redirected: The same request for another address of the same origin, for a redirect.
     """
 
@@ -94,6 +102,7 @@ class Request:
     first_message: FirstMessage | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     go: Callable[[], Awaitable[None]] = field(default=at_once, repr=False)
+    last_event_id: str = field(default="", repr=False)
     redirected: Callable[[str], Request] | None = field(default=None, repr=False)
 
     def shown(self, subprotocol: str | None) -> str | None:
@@ -208,5 +217,18 @@ class PeerClosed:
     lost: bool = False
 
 
-Signal: TypeAlias = "Link | str | bytes | list[str | bytes] | PeerClosed"
+@dataclass(frozen=True, slots=True)
+class StreamNotice:
+    """The peer lives, and what it may say beside its messages (C50).
+
+    Attributes:
+        wait: Seconds to wait at least before the next connection, if it said so.
+        place: The newest place in the stream, if it moved without a message; ``""`` for none.
+    """
+
+    wait: float | None = None
+    place: str | None = None
+
+
+Signal: TypeAlias = "Link | str | bytes | list[str | bytes] | StreamNotice | PeerClosed"
 Transport: TypeAlias = Callable[[Request], "Observable[Signal]"]

@@ -115,7 +115,9 @@ class _Dial(abc.DisposableBase):
         for _ in range(MAX_REDIRECTS):
             uri = to_uri(request.url)
             is_unix = split_unix(request.url)[0] is not None
-            url = None if is_unix else proxy_for(uri, request.options.proxy)
+            is_http = request.url[:4].lower() == "http"
+            option = request.options.proxy
+            url = None if is_unix else proxy_for(uri, option, is_http=is_http)
             self._proxy = None if url is None else proxy_address(url)
             try:
                 return await handshake(request, uri, self._proxy)
@@ -135,9 +137,13 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
     except ValueError:
         target = None
     if target is None:
-        raise RedirectRefused("redirected to what is no WebSocket address")
+        kind = "event stream" if origin.is_http else "WebSocket"
+        raise RedirectRefused(f"redirected to what is no {kind} address")
     if origin.secure and not target.secure:
-        raise RedirectRefused("redirected from wss:// to ws://, which is not safe to follow")
+        raise RedirectRefused(
+            f"redirected from {origin.origin[0]}:// to {target.origin[0]}://, which is not safe to "
+            "follow"
+        )
     if target.origin == origin.origin and request.redirected is not None:
         return request.redirected(location)
     if not request.anonymous or origin.has_user_info:
@@ -153,7 +159,7 @@ def _redirected(request: Request, origin: Address, location: str) -> Request:
         origin=None,
         user_agent_header=None if request.options.user_agent_header is None else USER_AGENT,
     )
-    return Request(url=target.url, options=options)
+    return Request(url=target.url, options=options, last_event_id=request.last_event_id)
 
 
 def _without_secrets(
@@ -253,7 +259,7 @@ def to_uri(url: str) -> WebSocketURI:
         host = host.replace("%25", "%", 1)
     elif not host.isascii():
         host = host.encode("idna").decode()
-    secure = parts.scheme == "wss"
+    secure = parts.scheme in ("wss", "https")
     return WebSocketURI(secure, host, parts.port or (443 if secure else 80), path, query)
 
 

@@ -1,20 +1,64 @@
-"""The transports that have a name. Their libraries are imported when they are asked for."""
+"""The transports that have a name, and which of them an address means.
+
+Their libraries are imported when they are asked for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal, TypeAlias, cast
 
 from rxsocket.transports.base import Transport
+from rxsocket.url import Address
 from rxsocket.validation import function
 
-TransportName: TypeAlias = Literal["websockets", "picows"]
+TransportName: TypeAlias = Literal["auto", "websockets", "picows", "sse"]
 
 _PLACES = {
     "websockets": ("rxsocket.transports.websockets", "websockets_transport"),
     "picows": ("rxsocket.transports.picows", "picows_transport"),
+    "sse": ("rxsocket.transports.sse", "sse_transport"),
 }
+_EXTRAS = {"picows": "fast", "sse": "sse"}
+
+
+def named(given: Any, addresses: Iterable[Address]) -> Any:
+    """The name of the transport for some addresses, where ``"auto"`` was given; else what was.
+
+    Raises:
+        ValueError: If no transport, or not the one that was given, speaks with all of them.
+    """
+    if given == "auto":
+        is_http = [address.is_http for address in addresses]
+        if any(is_http) and not all(is_http):
+            raise ValueError("url: addresses of one kind go together: ws:// and wss://, or http://")
+        return "sse" if any(is_http) else "websockets"
+    if isinstance(given, str) and given in _PLACES:
+        for address in addresses:
+            if (why_not := mismatch(given, address)) is not None:
+                raise ValueError(f"transport: {why_not}")
+    return given
+
+
+def mismatch(name: Any, address: Address) -> str | None:
+    """Why a transport does not speak with an address, in words; ``None`` if it does."""
+    scheme = f"{address.origin[0]}://"
+    if name == "sse":
+        if address.is_http or address.url.startswith("unix:"):
+            return None
+        scheme = "ws+unix:" if address.is_unix else scheme
+        return (
+            f"'sse' is for server-sent events: pass {address.as_event_stream} instead of {scheme}, "
+            "or leave transport= out"
+        )
+    if isinstance(name, str) and address.is_http:
+        return (
+            f"{name!r} is for WebSockets: pass {address.as_websocket} instead of {scheme}, or "
+            "leave transport= out for server-sent events"
+        )
+    return None
 
 
 def transport_for(given: Any) -> Transport:
@@ -27,16 +71,25 @@ def transport_for(given: Any) -> Transport:
     """
     if not isinstance(given, str):
         return cast(Transport, function("transport", given))
+    given = "websockets" if given == "auto" else given  # where no address says more
     if given not in _PLACES:
-        raise ValueError(f"transport: pass 'websockets', 'picows' or a function, not {given!r}")
+        raise ValueError(
+            f"transport: pass 'websockets', 'picows', 'sse' or a function, not {given!r}; 'auto' "
+            "takes the one that the address means"
+        )
     try:
         return _imported(*_PLACES[given])
     except ModuleNotFoundError as error:
-        if given != "picows":
+        if given not in _EXTRAS:
             raise
         missing = error.name
+    hint = ""
+    if given == "sse":
+        hint = ". An address that begins with http is that of server-sent events; that of a "
+        hint += "WebSocket begins with ws:// or wss://"
     raise ModuleNotFoundError(
-        f"transport: 'picows' needs {missing}; run pip install 'rxsocket[fast]'", name=missing
+        f"transport: {given!r} needs {missing}; run pip install 'rxsocket[{_EXTRAS[given]}]'{hint}",
+        name=missing,
     )
 
 
@@ -55,11 +108,11 @@ def compression_for(given: object, compression: Any) -> Any:
     Raises:
         ValueError: If it was asked for and the transport can do none.
     """
-    if given == "picows":
+    if given in _EXTRAS:
         if compression == "deflate":
+            other = ", or transport='websockets'" if given == "picows" else ""
             raise ValueError(
-                "compression: transport='picows' can do none; pass 'auto' or None, or "
-                "transport='websockets'"
+                f"compression: transport={given!r} can do none; pass 'auto' or None{other}"
             )
         return None if compression == "auto" else compression
     return "deflate" if compression == "auto" else compression

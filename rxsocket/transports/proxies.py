@@ -69,10 +69,15 @@ _PORTS = {"http": 80, "https": 443} | dict.fromkeys(
 _PASSED_ON = frozenset({407, 408, 425, 429, *range(500, 600)})
 """Statuses of a proxy that mean the same as a server's; the others say that it will not."""
 
-_KINDS = ("socks", "https", "all")
+_KINDS_FOR = {
+    "wss": ("wss", "socks", "https", "all"),
+    "ws": ("ws", "socks", "https", "http", "all"),
+    "https": ("socks", "https", "all"),
+    "http": ("socks", "http", "all"),
+}
 _VARIABLES = tuple(
     name
-    for kind in ("wss", "ws", "http", *_KINDS)
+    for kind in ("wss", "ws", "http", "socks", "https", "all")
     for name in (f"{kind}_proxy", f"{kind}_proxy".upper())
 )
 _ASKS_SYSTEM = sys.platform in ("darwin", "win32")
@@ -114,7 +119,9 @@ def proxy_shown(origin: Origin, option: str | Literal[True] | None) -> str | Non
     return None if proxy is None else proxy_url(proxy)
 
 
-def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | None:
+def proxy_for(
+    uri: WebSocketURI, option: str | Literal[True] | None, *, is_http: bool = False
+) -> str | None:
     """The address of the proxy to use for an address.
 
     Args:
@@ -122,8 +129,10 @@ def proxy_for(uri: WebSocketURI, option: str | Literal[True] | None) -> str | No
         option: The ``proxy`` option; ``True`` asks the environment, in the order of
             ``websockets``: one for WebSockets, SOCKS, HTTPS, HTTP; then one for everything.
             It has no say about this machine itself.
+        is_http: Whether it is an event stream: then the one for WebSockets is left out.
     """
-    return _proxy_for_origin(("wss" if uri.secure else "ws", uri.host, uri.port), option)
+    scheme = ("https" if uri.secure else "http") if is_http else "wss" if uri.secure else "ws"
+    return _proxy_for_origin((scheme, uri.host, uri.port), option)
 
 
 def _proxy_for_origin(origin: Origin, option: str | Literal[True] | None) -> str | None:
@@ -139,7 +148,7 @@ def _of_environment(scheme: str, host: str, port: int) -> str | None:
     proxies = getproxies()
     if _is_excluded(host, proxies) or proxy_bypass(f"{host}:{port}"):
         return None
-    for kind in ("wss", *_KINDS) if scheme == "wss" else ("ws", *_KINDS[:2], "http", *_KINDS[2:]):
+    for kind in _KINDS_FOR[scheme]:
         url = proxies.get(kind)
         if url and kind == "socks":  # systems write it as http://
             url = f"socks5h://{url.removeprefix('http://')}" if _is_http_or_bare(url) else url

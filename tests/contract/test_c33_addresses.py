@@ -110,7 +110,7 @@ def test_it_may_be_sync_and_take_nothing(stage: MakeStage, clock: VirtualClock) 
 BAD_ANSWERS: dict[str, tuple[Any, str]] = {
     "nothing": (None, "pass a string such as 'wss://example.com/feed', not NoneType"),
     "no address": ("example.com", "not a WebSocket address; begin it with ws:// or wss://"),
-    "http": ("https://example.com/", "pass wss:// instead of https://"),
+    "another scheme": ("ftp://example.com/", "begin it with ws:// or wss://"),
     "bytes": (b"ws://a.test/", "not bytes"),
     "a ticket": (Ticket(FIRST), "this is a Ticket, which is given as auth="),
 }
@@ -528,7 +528,9 @@ def test_options_are_held_against_each_address(stage: MakeStage, clock: VirtualC
     answers = iter([FIRST, "wss://a.test/"])
     on = stage(endpoint(lambda: next(answers), hosts=["a.test"]), ssl=ssl.create_default_context())
     clock.advance(5.0)
-    assert on.failures == ["ssl= goes with wss:// addresses; ws://a.test/ is none"]
+    assert on.failures == [
+        "ssl= goes with wss:// addresses, or https:// ones; ws://a.test/ is none"
+    ]
     assert on.hosts == ["a.test"]
     others = iter(["ws://me:s3cret@a.test/", FIRST])
     other = stage(lambda: next(others), auth="t", carrier=header())

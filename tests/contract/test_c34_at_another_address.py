@@ -124,7 +124,7 @@ def test_a_stopped_socket_forgets_it(clock: VirtualClock, stage: MakeStage) -> N
 
 BAD: dict[str, tuple[str, str]] = {
     "a host that is not allowed": ("wss://evil.test/", "the host 'evil.test' is not allowed"),
-    "http": ("https://a.test/", "pass wss:// instead of https://"),
+    "another scheme": ("ftp://a.test/", "begin it with ws:// or wss://"),
     "nothing": ("", "begin it with ws:// or wss://"),
     "a line break": ("ws://a.test/\n", "holds LF"),
 }

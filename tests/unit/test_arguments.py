@@ -207,7 +207,7 @@ def test_guards() -> None:
 
 SOCKET = Socket("ws://fake.test/")
 FAILS: dict[str, Callable[[], object]] = {
-    "Socket(url)": lambda: Socket("http://x"),
+    "Socket(url)": lambda: Socket("ftp://x"),
     "Socket(auth)": lambda: Socket("ws://x", auth=5),
     "Socket(carrier)": lambda: Socket("ws://x", auth="a", carrier=lambda _: Carried(query=5)),  # type: ignore[arg-type]
     "listener(topic)": lambda: SOCKET.listener(""),

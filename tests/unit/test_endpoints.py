@@ -21,7 +21,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "nothing": (None, {}, TypeError, "endpoint(source): pass a string such as"),
     "a mapping": ({"url": URL}, {}, TypeError, "endpoint(source): pass a string such as"),
     "an empty list": ([], {}, ValueError, "endpoint(source): the list is empty"),
-    "an address in a list": ([URL, "http://b.test/"], {}, ValueError, "endpoint(source)[1]: not a"),
+    "an address in a list": ([URL, "ftp://b.test/"], {}, ValueError, "endpoint(source)[1]: not a"),
     "no address in a list": ([URL, 7], {}, TypeError, "endpoint(source)[1]: pass a string"),
     "mixed": ([URL, "ws://b.test/"], {}, ValueError, "endpoint(source)[1]: ws:// among wss://"),
     "an endpoint": (endpoint(URL), {}, TypeError, "endpoint(source): this is an endpoint already"),

@@ -27,6 +27,7 @@ PUBLIC = {
     "rxsocket.recording",
     "rxsocket.schema",
     "rxsocket.sinks",
+    "rxsocket.sse",
     "rxsocket.testing",
 }
 INSIDE = {"_engine", "_publisher", "_get_channels", "_requests"}
