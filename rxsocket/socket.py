@@ -918,8 +918,9 @@ one again
         """
         history, state = self._publisher.history, self._publisher.state.value
         now, paused = self._engine.loop.wall_time(), self._publisher.read_gate.explain()
-        upcoming = self._engine.upcoming()
-        return explain(history.events, state, now, history.forgotten, paused, upcoming)
+        upcoming, stats = self._engine.upcoming(), self.stats
+        counted = stats.outage, stats.waiting
+        return explain(history.events, state, now, history.forgotten, paused, upcoming, *counted)
 
     def opened(self, timeout: float | None = None) -> Receipt[Opened]:
         """Wait until it is open: await it in a coroutine, call ``result()`` on it in a script.

@@ -33,7 +33,7 @@ from rxsocket.explain.causes import (
     failure,
     socket_failure,
 )
-from rxsocket.explain.format import span
+from rxsocket.explain.format import amount, span
 from rxsocket.explain.notes import notes_about
 from rxsocket.explain.wording import READS_SLOWLY, advice, where_it_went
 from rxsocket.policy.verdicts import Verdict
@@ -90,6 +90,8 @@ def explain(
     forgotten: Mapping[type[Event], int] = _NONE,
     paused: str = "",
     upcoming: str = "",
+    outage: float = 0.0,
+    waiting: int = 0,
 ) -> Explanation:
     """Explain a state by what led to it.
 
@@ -101,6 +103,8 @@ def explain(
         paused: Who pauses reading, and for how long; empty while nobody does.
         upcoming: What comes next while it is open: a renewal (C34), and what waits for its turn to
             be sent (C36); empty if nothing does.
+        outage: Seconds for which there has been no connection, though one is wanted (C45).
+        waiting: Messages that wait to be sent.
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -108,7 +112,9 @@ def explain(
         next: nothing, until somebody subscribes
         you can: subscribe to messages, or call connect()
     """
-    return _Explainer(tuple(history), state, now, forgotten, paused, upcoming).explanation()
+    counted = outage, waiting
+    explainer = _Explainer(tuple(history), state, now, forgotten, paused, upcoming, counted)
+    return explainer.explanation()
 
 
 class _Explainer:
@@ -122,7 +128,9 @@ class _Explainer:
         forgotten: Mapping[type[Event], int],
         paused: str,
         upcoming: str,
+        counted: tuple[float, int],
     ) -> None:
+        self._counted = counted
         self._paused = paused
         self._upcoming = upcoming
         self._history = history
@@ -308,8 +316,16 @@ class _Explainer:
             next=next,
             due=due,
             advice=advice,
-            notes=notes_about(self._history, self._now, self._forgotten),
+            notes=(*notes_about(self._history, self._now, self._forgotten), *self._numbers()),
         )
+
+    def _numbers(self) -> Iterator[str]:
+        """What has been counted and is not said yet: an outage of several attempts, what waits."""
+        outage, waiting = self._counted
+        if self._since is not None and outage - (self._now - self._since) >= 1.0:
+            yield f"no connection for {span(outage)}"
+        if waiting and self._state is not State.OPEN:
+            yield f"{amount(waiting, 'message')} {'waits' if waiting == 1 else 'wait'} to be sent"
 
     def _began(self) -> float | None:
         """When the state began: the first of the latest events that lead to it."""

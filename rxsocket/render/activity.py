@@ -45,18 +45,20 @@ class Activity:
     Attributes:
         now: Its wall time.
         counting_since: When messages began to be recorded; ``None`` if they never were.
+        recording_since: When the recording began that goes on; ``None`` if none does.
         model: Credentials, connections and pauses.
         arrivals: The times of the last messages, oldest first, and their connections.
         payloads: The payloads of the last of these.
         send_times: The times of the last messages that were sent.
         received: The number of messages over time.
         sent: The number of sent messages over time.
-        received_count: The number of messages since ``counting_since``.
+        received_count: The number of messages that were recorded.
         redact: Hides every secret that the server may repeat.
     """
 
     now: float
     counting_since: float | None
+    recording_since: float | None
     model: TimelineModel
     arrivals: tuple[tuple[float, int], ...]
     payloads: tuple[Any, ...]
@@ -87,6 +89,7 @@ class ActivityRecorder:
         self._changes: Subject[None] = Subject()
         self._subscription = SerialDisposable()
         self._counting_since: float | None = None
+        self._recording_since: float | None = None
         self._model = TimelineModel()
         self._last_event: Event | None = None
         self._last_credential: tuple[float, Credential] | None = None
@@ -124,6 +127,7 @@ class ActivityRecorder:
             return Activity(
                 now=now,
                 counting_since=self._counting_since,
+                recording_since=self._recording_since,
                 model=self._model.copy(),
                 arrivals=tuple(self._arrivals),
                 payloads=tuple(self._payloads),
@@ -138,12 +142,15 @@ class ActivityRecorder:
         with self._lock:
             self._users -= 1
             last = self._users == 0
+            if last:
+                self._recording_since = None
         if last:
             self._subscription.disposable = Disposable()
 
     def _subscribe(self) -> None:
-        if self._counting_since is None:
-            self._counting_since = self._loop.wall_time()
+        now = self._loop.wall_time()
+        self._counting_since = self._counting_since or now
+        self._recording_since = self._recording_since or now
         publisher, hooks, on_written = self._publisher, self._hooks, self._on_written
 
         def remove_hook() -> None:

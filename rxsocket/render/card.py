@@ -26,10 +26,13 @@ from rxsocket.render.scene import FAULT, clock_time, colour_of
 from rxsocket.render.timeline_model import CredentialUse
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.state import State
+from rxsocket.stats import stats_of
 from rxsocket.texts import markup
 
 RATE_WINDOW = 5.0
 """Seconds over which the rate is taken."""
+SHORTEST_RATE = 1.0
+"""Seconds below which there is none: a few messages more or less would make too much of it."""
 MESSAGES = 5
 """Messages that are shown."""
 
@@ -84,8 +87,9 @@ class Card(Explanation):
         expires_at: The wall time at which it expires, if known.
         epoch: Number of the connection or of the attempt; 0 before the first one.
         proxy: Address of the proxy that it goes through, without its password.
-        rate: Messages a second; ``None`` if they are not counted.
-        received: The number of counted messages.
+        rate: Messages a second, over the last 5 s or as long as it has been in sight; ``None`` in
+            the first second of that, and where nobody looks.
+        received: Messages that the socket has received, whoever looked; see ``socket.stats``.
         latency: Seconds between the last ping and its pong; ``None`` before the first.
         messages: The last ones, newest first.
         last_error: The last thing that went wrong.
@@ -112,7 +116,9 @@ def card_of(engine: Engine) -> Card:
     history, forgotten = publisher.history.events, publisher.history.forgotten
     redact, paused = activity.redact, publisher.read_gate.explain()
     state, upcoming = publisher.state.value, engine.upcoming()
-    explanation = asdict(explain(history, state, now, forgotten, paused, upcoming))
+    stats = stats_of(engine)
+    counted = stats.outage, stats.waiting
+    explanation = asdict(explain(history, state, now, forgotten, paused, upcoming, *counted))
     explanation = {name: redact(value) for name, value in explanation.items()}
     explanation["notes"] = tuple(map(redact, explanation["notes"]))
     uses = activity.model.credentials
@@ -126,8 +132,8 @@ def card_of(engine: Engine) -> Card:
         expires_at=_expires_at(engine),
         epoch=0 if attempt is None else attempt.epoch,
         proxy=None if attempt is None else attempt.proxy,
-        rate=_messages_per_second(activity) if recorder.is_recording else None,
-        received=activity.received_count,
+        rate=_messages_per_second(activity),
+        received=stats.messages_received,
         latency=publisher.latency.value,
         messages=_messages(activity),
         last_error=_last_error(history, redact),
@@ -135,11 +141,11 @@ def card_of(engine: Engine) -> Card:
 
 
 def _messages_per_second(activity: Activity) -> float | None:
-    now, since = activity.now, activity.counting_since
-    if since is None:
+    now, since = activity.now, activity.recording_since
+    if since is None or now - since < SHORTEST_RATE:
         return None
-    seconds = min(RATE_WINDOW, max(now - since, 1.0))
-    return sum(one.total for one in activity.received if one.start >= now - RATE_WINDOW) / seconds
+    seconds = min(RATE_WINDOW, now - since)
+    return sum(one.total for one in activity.received if one.start >= now - seconds) / seconds
 
 
 def _messages(activity: Activity) -> tuple[CardMessage, ...]:
@@ -187,8 +193,9 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
         yield "connection", str(card.epoch)
     if card.proxy:
         yield "proxy", card.proxy
-    if card.rate is not None:
-        yield "messages", f"{_rate(card.rate)}/s, {card.received:,} in all"
+    if card.rate is not None or card.received:
+        rate = "" if card.rate is None else f"{_rate(card.rate)}/s, "
+        yield "messages", f"{rate}{card.received:,} in all"
     if card.latency is not None:
         yield "latency", f"{card.latency * 1000:.1f} ms"
     if card.next:
@@ -307,7 +314,10 @@ class CardView(View):
     def render(self, window: TimeWindow) -> Rendering:
         card = card_of(self._engine)
         # Without messages the rate still falls; ages are counted by the front end.
-        return Rendering(card_html(card, _zone(card)), redraw_after=1.0 if card.rate else None)
+        return Rendering(
+            card_html(card, _zone(card)),
+            redraw_after=1.0 if card.rate or (card.rate is None and card.received) else None,
+        )
 
     def static(self) -> dict[str, str]:
         """The card as it is now, for a page without script, and as text."""

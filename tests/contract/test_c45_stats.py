@@ -308,3 +308,16 @@ def test_an_observer_sees_what_led_to_its_call(clock: VirtualClock, scene: Make)
     assert by_name["opened"].connections == by_name["open"].connections == 1
     assert (by_name["1"].messages_received, by_name["2"].messages_received) == (1, 2)
     assert (by_name["waiting"].failures, by_name["connecting"].attempts) == (1, 2)
+
+
+def test_explain_says_how_long_in_all_and_what_waits(clock: VirtualClock, scene: Make) -> None:
+    """An outage of several attempts, and messages that wait for its end; not while it is open."""
+    it = scene(accept().wait(10.0).drop(), *[unreachable()] * 3, queue_for=60.0)
+    clock.advance(20.0)
+    it.socket.send("1")
+    assert it.socket.explain().notes == ("no connection for 10 s", "1 message waits to be sent")
+    it.socket.send("2")
+    clock.advance(5.0)
+    assert it.socket.explain().notes == ("no connection for 15 s", "2 messages wait to be sent")
+    clock.advance(20.0)
+    assert it.socket.stats.state is State.OPEN and it.socket.explain().notes == ()

@@ -96,6 +96,34 @@ def test_an_open_socket_with_messages(clock: VirtualClock) -> None:
     recording.dispose()
 
 
+def test_the_total_is_right_the_moment_it_is_in_sight(clock: VirtualClock) -> None:
+    """C45: the socket counts, whoever looks; the rate is of the time that it has been in sight."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer)
+
+    def push(seconds: int) -> None:
+        for _ in range(20 * seconds):
+            peer.push("x")
+            clock.advance(0.05)
+
+    with socket:
+        socket.messages.subscribe()
+        clock.advance(0)
+        push(60)
+        now = shown(socket)
+        assert (now.received, now.rate) == (1200, None)
+        assert "messages   1,200 in all" in card_text(now)
+        for number in range(3):
+            with recorder_of(socket._engine).record_messages():
+                assert shown(socket).rate is None
+                push(2)
+                now = shown(socket)
+                assert now.rate == pytest.approx(20.0, rel=0.06)
+                assert now.received == socket.stats.messages_received
+                assert f"20/s, {1240 + 240 * number:,} in all" in card_text(now)
+            push(10)
+
+
 def test_what_went_wrong_is_explained(clock: VirtualClock) -> None:
     """After a refusal the card has the last error, what it means, and what one can do."""
     peer = fake(reject(401))
