@@ -34,7 +34,7 @@ from rxsocket.events import Cause, Ended, Event, Opened, SendFailed
 from rxsocket.explain.causes import how_ended
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.publishing.publisher import Publisher
-from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.loop import LoopClosed, SocketLoop
 from rxsocket.runtime.loop_monitor import LoopListener
 from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
 from rxsocket.runtime.refcount import RefCount
@@ -197,7 +197,7 @@ class Engine:
         return "; ".join(filter(None, parts))
 
     def close(self, code: int = 1000, reason: str = "") -> Receipt[None]:
-        receipt = self._receipt()
+        receipt: Receipt[None] = Receipt(self.loop, self.publisher.report)
         run_for(receipt, self.loop, lambda: self._close(code, reason, receipt))
         return receipt
 
@@ -242,13 +242,9 @@ class Engine:
         """In a forked child: the connection is the parent's, who goes on with it; here it ended."""
         self.loop.forget_parent()
         self._references.drop_all()
-        self.run_state.closing = ClosingConnections(
-            self.options.handshake.close_timeout, self._release_if_done
-        )
         run, self._run = self._run, None
-        if run is not None:
-            run.forget()
-        self.run_state.is_running, self._watched_loop = False, None
+        self._forget(run)
+        self.run_state.is_running = False
         self.loop_listener = LoopListener(self.loop, self.publisher.publish)
         self.auth.forget()
         self.outbox.forget()
@@ -258,6 +254,15 @@ class Engine:
         self.publisher.state.value, self.publisher.has_ended = State.CLOSED, True
         self._has_stopped, self._stopped = True, None
 
+    def _forget(self, run: _Run | None) -> None:
+        """Nothing can be done on the loop any more: what there is on it is left as it is."""
+        self.run_state.closing = ClosingConnections(
+            self.options.handshake.close_timeout, self._release_if_done
+        )
+        if run is not None:
+            run.forget()
+        self._watched_loop = None
+
     # --- on the loop
 
     def _start(self) -> None:
@@ -266,7 +271,10 @@ class Engine:
         self.failure = None
         self.publisher.has_ended = False
         self.run_state.start()
-        self._watch_loop()
+        loop = self.loop.event_loop
+        if self._watched_loop is not loop:
+            add_shutdown(loop, self._on_loop_shutdown)
+            self._watched_loop = loop
         self._run = run = _Run(self, self._follow_sources())
         run.follow(self._connections())
 
@@ -279,12 +287,6 @@ class Engine:
         if of_addresses is None:
             return of_credentials
         return CompositeDisposable(of_addresses, of_credentials)
-
-    def _watch_loop(self) -> None:
-        loop = self.loop.event_loop
-        if self._watched_loop is not loop:
-            add_shutdown(loop, self._on_loop_shutdown)
-            self._watched_loop = loop
 
     def _stop(self) -> None:
         """The last reference was dropped."""
@@ -312,7 +314,7 @@ class Engine:
         text = f"{self.label}: an internal error ended the socket: {error!r}"
         failure = SocketFailed(text, url=self.addresses.shown, cause=error)
         cause = Cause.FAILED
-        ended = Ended(verdict=Verdict.FAIL, cause=cause, error=failure, at=self._now())
+        ended = Ended(verdict=Verdict.FAIL, cause=cause, error=failure, at=self.loop.wall_time())
         self._end(ended, StopReason(cause))
 
     def _on_loop_shutdown(self) -> list[asyncio.Task[None]]:
@@ -321,7 +323,7 @@ class Engine:
         self.warn_if_not_awaited()
         if self._run is not None:
             cause = Cause.LOOP_ENDED
-            ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._now())
+            ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self.loop.wall_time())
             self._end(ended, StopReason(cause))
         return closing
 
@@ -354,7 +356,7 @@ class Engine:
     def _close(self, code: int, reason: str, receipt: Receipt[None]) -> None:
         if self._run is not None:
             cause = Cause.CLOSE
-            ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self._now())
+            ended = Ended(verdict=Verdict.COMPLETE, cause=cause, at=self.loop.wall_time())
             self._end(ended, StopReason(cause, code, reason))
         elif self.publisher.state.value is State.IDLE:
             self.publisher.has_ended = True
@@ -387,8 +389,11 @@ class Engine:
         self.run_state.is_running = False
         self.run_state.stop_reason = reason
         self.auth.stop()
-        if run is not None:
+        if run is not None and self.loop.is_bound:
             run.dispose()
+        elif run is not None:
+            self._forget(run)
+            log(logging.WARNING, "%s: %s", self.options.label, LoopClosed())
         self.outbox.drop(lambda: NotConnected(f"not sent: the socket {how_ended(self.failure)}"))
         if self.auth.provider is not None:
             self.auth.provider.cancel()
@@ -415,9 +420,6 @@ class Engine:
             self._watched_loop = None
         self.loop.release(lambda: self._run is None and not self._references.is_used)
 
-    def _receipt(self) -> Receipt[None]:
-        return Receipt(self.loop, self.publisher.report)
-
     def _check_started(self) -> None:
         if self.publisher.state.value is State.IDLE and not (self._has_stopped or self.is_used):
             raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
@@ -425,13 +427,10 @@ class Engine:
     def _until_stopped(self) -> Receipt[None]:
         with self.loop.lock:
             if self._stopped is None:
-                self._stopped = self._receipt()
+                self._stopped = Receipt(self.loop, self.publisher.report)
                 if self._has_stopped:
                     self._stopped.settle(None)
             return self._stopped
-
-    def _now(self) -> float:
-        return self.loop.wall_time()
 
 
 class _Run(abc.ObserverBase[Event], abc.DisposableBase):

@@ -1,6 +1,7 @@
 """Many channels over many sockets, as one stream: a ``Fleet`` (C41)."""
 
 from rxsocket.fleet.events import (
+    AnswerMissing,
     Capped,
     FleetEvent,
     Lost,
@@ -18,6 +19,7 @@ from rxsocket.fleet.ray_place import Ray
 from rxsocket.fleet.spec import ChannelSpec
 
 __all__ = [
+    "AnswerMissing",
     "Capped",
     "ChannelSpec",
     "Fleet",

@@ -40,6 +40,7 @@ from rxsocket.fleet.publisher import FleetPublisher
 from rxsocket.fleet.refusals import Refusals
 from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Give
 from rxsocket.fleet.told import Told, plan_of
+from rxsocket.fleet.unanswered import UnansweredChannels
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
@@ -73,6 +74,7 @@ class Controller:
         fitting: The plan, and what does not fit.
         sockets: The sockets that there are.
         moves: The channels that are on their way.
+        unanswered: Those whose answer does not come.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Controller:
             self._on_room,
             acknowledges=acknowledges,
         )
+        self.unanswered = UnansweredChannels(loop, publisher.tell)
         self._loop = loop
         self._planning = planning
         self._places = tuple(places)
@@ -145,6 +148,7 @@ class Controller:
         if self._wait_timer is not None:
             self._wait_timer.cancel()
         self.moves.stop()
+        self.unanswered.stop()
         self._refused.clear()
         for channel in self._channels.values():
             channel.let_go()
@@ -343,10 +347,12 @@ class Controller:
         self._learnt.on_asked(socket, keys, self._now)
         for key in keys:
             channel = self._channels.get(key)
-            if channel is None or channel.target != socket:
+            if channel is None:
                 continue
-            if channel.target_generation == generation:
+            if channel.target == socket and channel.target_generation == generation:
                 self.moves.on_asked(channel)
+            elif channel.socket == socket and channel.generation == generation:
+                self.unanswered.on_asked(channel, socket, generation)
 
     def _on_refused(self, socket: SocketId, key: Hashable, error: Exception) -> None:
         self.moves.tell()

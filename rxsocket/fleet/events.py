@@ -71,6 +71,26 @@ class Moved(_FleetEvent):
     from_socket: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AnswerMissing(_FleetEvent):
+    """Channels were asked for, and have no answer: the server, or ``acknowledged=``, misses them.
+
+    Their messages are delivered, if there are any. They are asked for again if
+    ``acknowledged_within=`` is there.
+
+    Attributes:
+        keys: The channels.
+        shard: The name of the shard.
+        socket: The number of the socket.
+        seconds: How long ago they were asked for.
+    """
+
+    keys: tuple[Hashable, ...]
+    shard: str
+    socket: int
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled(_FleetEvent):
     """The server says that there are too many dials, or messages: the next ones are slower.
@@ -164,5 +184,7 @@ class ShardFailed(_FleetEvent):
     restarts: bool
 
 
-FleetEvent: TypeAlias = Placed | Moved | Throttled | Capped | Lost | Restored | ShardFailed
+FleetEvent: TypeAlias = (
+    Placed | Moved | AnswerMissing | Throttled | Capped | Lost | Restored | ShardFailed
+)
 """What ``fleet.events`` emits: a closed union, for ``match``."""

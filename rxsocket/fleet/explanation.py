@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rxsocket.explain.format import amount
+from rxsocket.fleet.log import ANSWER
+from rxsocket.fleet.unanswered import PATIENCE
 from rxsocket.state import State
 
 
@@ -89,6 +91,7 @@ class Snapshot:
         refused: Names of channels that were refused, and why, some of them.
         troubles: Of each socket that has no connection why, in words, if something went wrong.
         unanswered: Channels of open sockets that are not live yet.
+        late: Those of them whose answer is late.
         learnt: What was learnt, in words.
     """
 
@@ -101,6 +104,7 @@ class Snapshot:
     refused: Sequence[str]
     troubles: Sequence[str]
     unanswered: int
+    late: int
     learnt: Sequence[str]
 
 
@@ -156,6 +160,9 @@ def _why(snapshot: Snapshot) -> tuple[str, ...]:
         lines.append(f"{amount(stats.left_out, 'channel')} left out: {snapshot.impossible}")
     if stats.refused:
         lines.append(f"{amount(stats.refused, 'channel')} refused: {'; '.join(snapshot.refused)}")
+    if snapshot.late:
+        channels = amount(snapshot.late, "channel")
+        lines.append(f"no answer to {channels} for {PATIENCE:g} s or longer: {ANSWER}")
     if stats.moving:
         lines.append(f"{amount(stats.moving, 'channel')} moving from one socket to another")
     for trouble, count in Counter(snapshot.troubles).most_common(MOST_TROUBLES):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 
 from rxsocket.events import Event, ObserverFailed
+from rxsocket.explain.format import amount
 from rxsocket.explain.wording import sentence
 from rxsocket.fleet.events import (
+    AnswerMissing,
     Capped,
     FleetEvent,
     Lost,
@@ -19,6 +21,7 @@ from rxsocket.fleet.events import (
 from rxsocket.runtime.threads import log
 from rxsocket.texts import printable
 
+ANSWER = "acknowledged= must tell it, of the message that accepts them"
 _TAKES = {
     "channels": "that connection takes {} channels",
     "connections": "the address may have {} connections",
@@ -57,6 +60,10 @@ class FleetLog:
                 then = "it is started again" if restarts else "others take its channels"
                 text = "%s: the shard %s failed; %s"
                 log(logging.ERROR, text, self._label, shard, then, error=error)
+            case AnswerMissing(keys=keys, shard=shard, socket=socket, seconds=seconds):
+                text = "%s: %s/%s: no answer to %s for %g s: %s"
+                count = amount(len(keys), "channel")
+                log(logging.WARNING, text, self._label, shard, socket, count, seconds, ANSWER)
             case Lost() | Restored() | Placed() | Moved():
                 log(logging.DEBUG, "%s: %r", self._label, event)
 

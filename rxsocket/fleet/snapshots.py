@@ -55,6 +55,7 @@ def snapshot_of(engine: FleetEngine) -> Snapshot:
         refused=[masked(text) for text in named],
         troubles=[masked(one.trouble) for one in sockets if one.trouble and not one.is_open],
         unanswered=sum(_is_unanswered(one, open_sockets) for one in channels),
+        late=0 if controller is None else controller.unanswered.count(open_sockets),
         learnt=engine.publisher.learnt,
     )
 

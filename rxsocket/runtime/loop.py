@@ -47,6 +47,13 @@ Action: TypeAlias = Callable[[], None]
 Timing: TypeAlias = Callable[[Any, str, Any], None]
 
 
+class LoopClosed(RuntimeError):
+    """What is asked for cannot be done: the loop was closed with the socket on it."""
+
+    def __init__(self) -> None:
+        super().__init__("the event loop was closed before the socket: close the socket first")
+
+
 class Emits(Protocol[V]):
     """What emits values."""
 
@@ -71,7 +78,7 @@ class SocketLoop:
         self.lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared = False
-        self._releasing = False
+        self._releasing = self._was_closed = False
         self._waiting: list[Action] = []
         self._draining = False
         self._unbound_drain = False
@@ -86,8 +93,13 @@ class SocketLoop:
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """The asyncio loop, while the socket is bound to one."""
         if self._loop is None:
-            raise RuntimeError("the socket is not running")
+            raise LoopClosed if self._was_closed else RuntimeError("the socket is not running")
         return self._loop
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is bound to one. A loop that was closed is unbound by the next action."""
+        return self._loop is not None
 
     @property
     def is_shared(self) -> bool:
@@ -144,6 +156,7 @@ class SocketLoop:
             if self._loop is not None and not self._loop.is_closed():
                 return
             self._unbind()
+            self._was_closed = False
             loop = self.candidate
             if loop is not None and not background.serves(loop):
                 if loop.is_closed():
@@ -210,7 +223,8 @@ class SocketLoop:
         try:
             with self.lock:
                 self._waiting.append(action)
-                if self._draining:
+                loop = self._loop
+                if self._draining and (loop is None or not loop.is_closed()):
                     return  # whoever drains takes this one along, in order
                 self._draining = True
             self._hand_over()
@@ -241,6 +255,7 @@ class SocketLoop:
         if loop is not None:  # it was closed with the socket still bound to it
             with self.lock:
                 self._unbind()
+                self._was_closed = True
         self._drain_unbound()
 
     def _drain(self) -> None:
@@ -342,6 +357,8 @@ class SocketLoop:
             action = self._actions.popleft()
             try:
                 action()
+            except LoopClosed as error:  # the receipt of what was asked for says so, too
+                log(logging.WARNING, "%s", error)
             except Exception as error:
                 # A bug of ours; what was asked for after it must still happen.
                 log(logging.ERROR, "an action of the socket failed unexpectedly", error=error)

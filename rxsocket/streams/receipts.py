@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxsocket.errors import SocketError
-from rxsocket.runtime.loop import SocketLoop
+from rxsocket.errors import NotConnected, SocketError
+from rxsocket.runtime.loop import LoopClosed, SocketLoop
 from rxsocket.runtime.reporting import Report
 from rxsocket.runtime.threads import running_loop
 from rxsocket.streams.multicast import SafeObserver, observer_name
@@ -212,6 +212,9 @@ def run_for(receipt: Receipt[Any], loop: SocketLoop, action: Callable[[], None])
     def act() -> None:
         try:
             action()
+        except LoopClosed as error:
+            receipt.fail(NotConnected(str(error)))
+            raise
         except BaseException as error:
             receipt.fail(SocketError(f"an internal error: {type(error).__name__}: {error}"))
             raise

@@ -32,6 +32,7 @@ from rxsocket import (
     refreshing,
 )
 from rxsocket.fleet import (
+    AnswerMissing,
     Capped,
     ChannelSpec,
     Fleet,
@@ -464,7 +465,9 @@ def test_what_keeps_sockets_from_connecting_is_explained(
     it.venue.refused, it.venue.failing = (), 1.0
     clock.advance(60.0)
     explained = it.fleet.explain()
-    assert explained.why == ()
+    assert [line.partition(":")[0] for line in explained.why] == [
+        "no answer to 4 channels for 10 s or longer"
+    ]
     assert explained.next == "4 channels as they are asked for and answered"
 
 
@@ -493,6 +496,36 @@ def test_a_move_loses_nothing(clock: VirtualClock, company: MakeFleet) -> None:
     assert loads[-1] - loads[0] <= 10 and after[-1] - after[0] <= 1
     assert it.venue.has_exactly(names(8))
     assert [one for one in got.missing if one[0] in names(8)] == [] and got.late == []
+
+
+def test_an_answer_that_is_missed_is_said(
+    clock: VirtualClock, company: MakeFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By ``acknowledged=``, or by the server: ten seconds later, once; its messages come."""
+
+    def misses_one(message: str) -> Any:
+        answer = MANY["acknowledged"](message)
+        return answer if answer is None else {key: it for key, it in answer.items() if key != "K1"}
+
+    it = company(spec={"acknowledged": misses_one}, limits=Limits(batch=10, channels=5))
+    got = Ledger()
+    it.fleet.messages.subscribe(got)
+    it.venue.feed(1.0)
+    it.fleet.want(names(10))
+    clock.advance(9.0)
+    assert it.of(AnswerMissing) == []
+    clock.advance(60.0)
+    (event,) = it.of(AnswerMissing)
+    assert (event.keys, event.shard, event.socket, event.seconds) == (("K1",), "loop", 2, 10.0)
+    missed = "acknowledged= must tell it, of the message that accepts them"
+    assert f"why: no answer to 1 channel for 10 s or longer: {missed}" in str(it.fleet.explain())
+    assert f"loop/2: no answer to 1 channel for 10 s: {missed}" in caplog.text
+    assert it.fleet.stats.live == 9 and got.newest["K1"] > 50
+    it.venue.drop()
+    clock.advance(60.0)
+    assert len(it.of(AnswerMissing)) == 2
+    it.fleet.want(names(1))
+    assert "no answer" not in str(it.fleet.explain())
 
 
 # --- the credential

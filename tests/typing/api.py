@@ -103,6 +103,7 @@ from rxsocket import (
     subprotocol,
 )
 from rxsocket.fleet import (
+    AnswerMissing,
     Capped,
     ChannelSpec,
     Fleet,
@@ -503,6 +504,8 @@ def became(event: FleetEvent) -> str:
             return assert_type(why, str)
         case Restored(gap=gap):
             return str(assert_type(gap, float))
+        case AnswerMissing(seconds=seconds):
+            return str(assert_type(seconds, float))
         case Throttled(rate=rate):
             return str(assert_type(rate, float | None))
         case Capped(cap=cap):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from deadlines import took, within, without_slow_callbacks
+from deadlines import stretched, took, within, without_slow_callbacks
 from extras import needs
 from internals import Script, Server
 from reactivex import operators as ops
@@ -567,3 +567,50 @@ def test_a_resolver_that_hangs_keeps_no_program(proxy: str, excluded: str, trans
         start = time.monotonic()
         took(child.exited() - start, EXIT)
         assert child.code == 0 and child.errors == ""
+
+
+CLOSED_LOOP = """
+import asyncio, json, logging, sys
+from rxsocket import NotConnected, Socket
+from rxsocket.fleet import ChannelSpec, Fleet
+
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+loop = asyncio.new_event_loop()
+if sys.argv[2] == "socket":
+    it = Socket(sys.argv[1], loop=loop)
+else:
+    it = Fleet(sys.argv[1], channel=ChannelSpec(subscribe=json.dumps, by=len), loop=loop)
+    it.want([5])
+got = asyncio.Event()
+it.messages.subscribe(lambda _: got.set(), on_completed=lambda: print("completed"))
+loop.run_until_complete(got.wait())
+sent = it.send("never") if sys.argv[2] == "socket" else None
+loop.close()
+it.close().result(1.0)
+print("stopped", it.wait(1.0))
+if sent is not None:
+    try:
+        sent.result(1.0)
+    except NotConnected as error:
+        print("not sent:", error)
+it.messages.subscribe(on_error=print)
+"""
+
+
+@pytest.mark.parametrize("kind", ["socket", "fleet"])
+def test_a_loop_that_was_closed_is_said(kind: str) -> None:
+    """With ``loop=``: nothing can be closed on it any more, streams end, and receipts settle."""
+    with server(accept().send("hello").stay()) as peer:
+        done = subprocess.run(
+            [sys.executable, "-c", CLOSED_LOOP, peer.url, kind],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=stretched(20),
+        )
+    said = done.stdout
+    why = "the event loop was closed before the socket: close the socket first"
+    assert why in said and "unexpectedly" not in said + done.stderr
+    assert "completed" in said and "stopped True" in said
+    assert (f"not sent: {why}" in said) is (kind == "socket")
+    assert "the loop given as loop= is closed: pass another one" in said.splitlines()

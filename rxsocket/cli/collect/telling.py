@@ -10,6 +10,7 @@ from rxsocket.cli.output import OutputItem, in_words, style
 from rxsocket.explain.causes import describe
 from rxsocket.explain.format import amount, span
 from rxsocket.fleet.events import (
+    AnswerMissing,
     Capped,
     Lost,
     Moved,
@@ -34,6 +35,7 @@ _STYLES: dict[type[Any], str] = {
     Restored: "green",
     Moved: "dim",
     Throttled: "yellow",
+    AnswerMissing: "yellow",
     Capped: "yellow",
     Lost: "yellow",
     ShardFailed: "red",
@@ -54,6 +56,8 @@ def words_of(item: Any) -> str:
         case Restored(keys=keys, shard=shard, socket=socket, gap=gap):
             missing = f"what was sent in {span(gap)} is missing"
             return f"{_keys(keys)} back on {shard}/{socket}; {missing}"
+        case AnswerMissing(keys=keys, shard=shard, socket=socket, seconds=seconds):
+            return f"{_keys(keys)}: no answer on {shard}/{socket} for {span(seconds)}"
         case Throttled(shard=shard, what=what, rate=rate, retry_after=wait, why=why):
             then = "" if rate is None else f"; {rate:.3g} {what} a second from now on"
             pause = "" if wait is None else f"; none for {span(wait)}"
