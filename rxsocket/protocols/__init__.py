@@ -11,6 +11,10 @@
 from rxsocket.protocols.graphql import GraphQL, graphql
 from rxsocket.protocols.graphql_operation import GraphQLError, GraphQLResult
 from rxsocket.protocols.graphql_socket import graphql_options
+from rxsocket.protocols.jupyter import Kernel, jupyter, jupyter_options
+from rxsocket.protocols.jupyter_messages import KernelMessage, kernel_message
+from rxsocket.protocols.jupyter_requests import KernelDied
+from rxsocket.protocols.jupyter_results import Evaluated, KernelError
 from rxsocket.protocols.socket_io import SocketIO, socket_io, socket_io_options
 from rxsocket.protocols.socket_io_membership import NamespaceRefused
 from rxsocket.protocols.socket_io_namespace import Namespace
@@ -20,9 +24,14 @@ from rxsocket.protocols.speaking import SubprotocolNotChosen
 
 __all__ = [
     "ConnectRefused",
+    "Evaluated",
     "GraphQL",
     "GraphQLError",
     "GraphQLResult",
+    "Kernel",
+    "KernelDied",
+    "KernelError",
+    "KernelMessage",
     "Kind",
     "Namespace",
     "NamespaceRefused",
@@ -31,6 +40,9 @@ __all__ = [
     "SubprotocolNotChosen",
     "graphql",
     "graphql_options",
+    "jupyter",
+    "jupyter_options",
+    "kernel_message",
     "socket_io",
     "socket_io_options",
 ]
