@@ -1,31 +1,32 @@
-"""The last values of a stream as a table: a DataFrame of pandas or polars."""
+"""The last values of a stream as a table: a DataFrame of pandas or polars, or one of Arrow."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
+import os
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from reactivex import Observable, abc
+from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from rxsocket.explain.causes import describe
+from rxsocket.publishing.source import StreamSource
 from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.table import AS_OUTPUT, html_table, text_table
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import running_loop, wall_clock
+from rxsocket.socket import Socket
+from rxsocket.tables.dataframes import Library, library_or_default, table, to_parquet
+from rxsocket.tables.rows import COLUMNS, Arrival, cell, own_names, row, time_of_day
 from rxsocket.texts import markup
-from rxsocket.validation import instance, is_list, whole_number
+from rxsocket.validation import instance, whole_number
 
 SHOWN = 10
 """Rows that are shown."""
-AS_OUTPUT = 'class="jp-RenderedHTMLCommon" style="width:max-content;max-width:100%"'
-"""The style of a cell's output in JupyterLab."""
-LIBRARIES = ("pandas", "polars")
 
 
 class StreamView(View):
@@ -99,72 +100,99 @@ class StreamView(View):
             self._changes.on_next(None)
 
 
-def row(value: Any) -> dict[str, Any]:
-    """The columns of a value, by name.
-
-    Mappings, ``msgspec`` structs, dataclasses and named tuples have names; the columns of a list or
-    a tuple are ``0``, ``1``, ...; anything else is one column, ``value``.
-    """
-    if isinstance(value, Mapping):
-        return {str(name): entry for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-    if isinstance(value, msgspec.Struct):
-        return msgspec.structs.asdict(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    named: dict[str, Any] | None = getattr(value, "_asdict", dict)() or None
-    if named is not None:  # a named tuple
-        return named
-    if is_list(value):
-        return {str(number): entry for number, entry in enumerate(value)}
-    return {"value": value}
-
-
 class Frame(StreamView):
     """The last values of a stream as a table. Made by :func:`frame`; dispose it to unsubscribe."""
 
-    def __init__(self, stream: Observable[Any], rows: int, library: Any) -> None:
-        self._library = library
-        super().__init__(stream, rows)
+    def __init__(self, stream: Observable[Any], rows: int, library: Library) -> None:
+        self._library: Library = library
+        self._columns: dict[str, None] = {}
+        source = StreamSource(stream)
+
+        def arrival(value: Any) -> Arrival:
+            self._note_columns(value)
+            return Arrival(source.wall_time(), source.epoch, value)
+
+        super().__init__(stream.pipe(ops.map(arrival)), rows)
 
     @property
     def df(self) -> Any:
-        """The table as it is now, a DataFrame of its own; the last value is its last row."""
-        return self._table([value for _, value in self.values()])
+        """The table as it is now, of its own: its last row is the last value.
+
+        With the columns ``arrived``, the time in UTC, and ``connection``, the number of that, where
+        it came over one. In pandas, the index is the number of the value in the stream, from 0.
+        """
+        kept, first = self._kept()
+        return table(kept, self._library, first)
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as it is now to a Parquet file.
+
+        Values that are of several types in one column are written as JSON text.
+
+        Raises:
+            ModuleNotFoundError: If there is neither polars nor pyarrow.
+            OSError: If the file cannot be written.
+
+        Examples:
+            >>> trades.to_parquet("trades.parquet")
+        """
+        to_parquet(self._kept()[0], path)
 
     def __len__(self) -> int:
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"<Frame {self.status}>\n{self._table(self._tail())}"
+        headings, rows = self._shown()
+        return "\n".join([f"<Frame {self.status}>", *text_table([headings, *rows])])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         html = self.render(TimeWindow()).html
-        return mimebundle(self, {"text/plain": _encodable(repr(self)), "text/html": html})
+        return mimebundle(self, {"text/plain": repr(self), "text/html": html})
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw its last rows for a page."""
-        tail = self._tail()
-        table = _encodable(self._table(tail)._repr_html_())
-        note = f"rows: {self.status}" + (f"; the last {len(tail)}:" if self.count > SHOWN else "")
-        return Rendering(f"<div {AS_OUTPUT}>{markup(note)}{table}</div>")
+        headings, rows = self._shown()
+        note = f"rows: {self.status}" + (f"; the last {len(rows)}:" if self.count > SHOWN else "")
+        return Rendering(f"<div {AS_OUTPUT}>{markup(note)}{html_table(headings, rows)}</div>")
 
-    def _tail(self) -> list[Any]:
-        return [value for _, value in self.values()[-SHOWN:]]
+    def _note_columns(self, value: Any) -> None:
+        names = value if type(value) is dict else row(value)  # pyright: ignore[reportUnknownVariableType]
+        if not self._columns.keys() >= names.keys() and len(self._columns) < COLUMNS:  # pyright: ignore[reportUnknownMemberType]
+            self._columns |= dict.fromkeys(map(str, names))  # pyright: ignore[reportUnknownArgumentType]
 
-    def _table(self, values: list[Any]) -> Any:
-        rows = [row(value) for value in values]
-        if self._library.__name__ == "polars":
-            return self._library.DataFrame(rows, infer_schema_length=None, strict=False)
-        return self._library.DataFrame(rows)
+    def _kept(self) -> tuple[list[Arrival], int]:
+        """The values that are kept, and the number of the first of them."""
+        with self._lock:
+            return [arrival for _, arrival in self._values], self.count - len(self._values)
+
+    def _shown(self) -> tuple[list[str], list[list[str]]]:
+        """The last rows, in all columns that were seen so far, so that these stay in place."""
+        kept, first = self._kept()
+        tail = kept[-SHOWN:]
+        cells = [row(arrival.value) for arrival in tail]
+        columns = list(self._columns)[:COLUMNS]
+        arrived, connection = own_names(columns)
+        headings = ["", arrived, *([connection] if any(one.epoch for one in tail) else [])]
+        rows = [
+            [
+                str(first + len(kept) - len(tail) + number),
+                time_of_day(arrival.at),
+                *([str(arrival.epoch or "")] if len(headings) > 2 else []),
+                *(cell(names[name]) if name in names else "" for name in columns),
+            ]
+            for number, (arrival, names) in enumerate(zip(tail, cells, strict=True))
+        ]
+        return [*headings, *columns], rows
 
 
-def frame(stream: Observable[Any], rows: int = 5000) -> Frame:
+def frame(stream: Observable[Any], rows: int = 5000, *, library: Library | None = None) -> Frame:
     """Keep the last values of a stream as a table.
 
     It subscribes at once. Each value is a row: the columns are those of a mapping, a ``msgspec``
     struct, a dataclass or a named tuple; one that a row lacks is empty. Memory is bounded by
-    ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live; ``.df`` is a
-    DataFrame of pandas, or of polars where pandas is not installed.
+    ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live. ``.df`` is a
+    DataFrame of pandas or polars or a table of Arrow, with the time at which each value arrived and
+    the number of its connection; ``.to_parquet(path)`` writes it to a file.
 
     ::
 
@@ -176,31 +204,20 @@ def frame(stream: Observable[Any], rows: int = 5000) -> Frame:
     Args:
         stream: Any Observable.
         rows: The number of rows to keep.
+        library: ``"pandas"``, ``"polars"`` or ``"arrow"``; left out, the first of these that is
+            installed.
 
     Raises:
         TypeError: If ``stream`` is not an Observable.
-        ValueError: If ``rows`` is less than 1.
-        ModuleNotFoundError: If there is neither pandas nor polars.
+        ValueError: If ``rows`` is less than 1, or there is no such library.
+        ModuleNotFoundError: If the library is not installed.
 
     Examples:
         >>> trades = frame(socket.messages)
         >>> trades.df.groupby("symbol")["price"].mean()
+        >>> frame(socket.messages, library="polars").df
     """
+    if isinstance(stream, Socket):
+        raise TypeError("frame(stream): pass its messages, socket.messages, not the socket")
     instance("frame(stream)", stream, Observable, "an Observable")
-    return Frame(stream, whole_number("rows", rows), _library())
-
-
-def _library() -> Any:
-    for name in LIBRARIES:
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise ModuleNotFoundError(
-        "frame: it needs pandas or polars; run pip install 'rxsocket[notebook]'"
-    )
-
-
-def _encodable(text: str) -> str:
-    """JSON may hold halves of surrogates, which no front end can be sent."""
-    return text.encode(errors="backslashreplace").decode()
+    return Frame(stream, whole_number("rows", rows), library_or_default("frame", library))

@@ -7,15 +7,19 @@ import importlib
 import io
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxsocket.notebook.frames import StreamView, row
+from rxsocket.notebook.column_hints import ColumnHints
+from rxsocket.notebook.frames import StreamView
 from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow
+from rxsocket.socket import Socket
+from rxsocket.tables.rows import row
 from rxsocket.validation import instance, is_list, more_than_zero
 
 Column: TypeAlias = str | Callable[[Any], Any] | None
@@ -40,6 +44,9 @@ class Plot(StreamView):
         figure: Callable[..., Any],
     ) -> None:
         self._x, self._lines, self._figure = x, lines, figure
+        self._hints = ColumnHints(
+            column for column in (*lines, *([x] if x else [])) if not callable(column)
+        )
         self._drawing = threading.Lock()  # Matplotlib is not for two threads at once
         super().__init__(stream.pipe(ops.map(self._point)), POINTS, window)
 
@@ -74,6 +81,11 @@ class Plot(StreamView):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_title(self.status, loc="right", fontsize=8, color="gray")
+        if self._hints.text:
+            axes.text(
+                0.5, 0.5, self._hints.text, transform=axes.transAxes, ha="center", va="center",
+                fontsize=9, color=GREY, wrap=True,
+            )  # fmt: skip
         return figure
 
     def png(self) -> bytes:
@@ -89,7 +101,8 @@ class Plot(StreamView):
             return picture.getvalue()
 
     def __repr__(self) -> str:
-        return f"<Plot of {', '.join(map(_name, self._lines))}: {self.status}>"
+        hint = f"; {self._hints.text}" if self._hints.text else ""
+        return f"<Plot of {', '.join(map(_name, self._lines))}: {self.status}{hint}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         png = base64.b64encode(self.png()).decode()
@@ -102,8 +115,9 @@ class Plot(StreamView):
         return Rendering(f'<img src="data:image/png;base64,{png}"/>', 1.0 if moves else None)
 
     def _point(self, value: Any) -> tuple[Any, tuple[Any, ...]]:
+        self._hints.look_at(value)
         x = None if self._x is None else _value_of(self._x, value)
-        return x, tuple(_value_of(line, value) for line in self._lines)
+        return x, tuple(_number_of(line, value) for line in self._lines)
 
 
 def plot(
@@ -123,7 +137,8 @@ def plot(
         x: The place of a value on the x axis: the name of a column (see ``frame``) or a function;
             left out, the time at which it came.
         y: Its place on the y axis: a name, a function, or a list of these for a line each; left
-            out, the value itself. A value without one is left out; a function that raises ends the
+            out, the value itself. A number may be written as text. A value without one is left out,
+            and if none has had it the plot says what there is; a function that raises ends the
             plot, which says so.
         window: Seconds that are shown; ``None`` for everything, up to 20,000 values.
 
@@ -135,6 +150,8 @@ def plot(
     Examples:
         >>> plot(socket.messages, y="price", window=30)
     """
+    if isinstance(stream, Socket):
+        raise TypeError("plot(stream): pass its messages, socket.messages, not the socket")
     instance("plot(stream)", stream, Observable, "an Observable")
     lines = _lines(y)
     for name, column in (("x", x), *(("y", line) for line in lines)):
@@ -186,6 +203,15 @@ def _value_of(column: Column, value: Any) -> Any:
     if column is None:
         return value
     return row(value).get(column) if isinstance(column, str) else column(value)
+
+
+def _number_of(column: Column, value: Any) -> Any:
+    """What is drawn; a number that is written as text, too, and nothing that is nested."""
+    found = _value_of(column, value)
+    if isinstance(found, str):
+        with suppress(ValueError):
+            return float(found)
+    return None if isinstance(found, (str, bytes, dict, list, tuple)) else found
 
 
 def _name(column: Column) -> str:

@@ -7,15 +7,17 @@ from typing import Any
 from reactivex import Observable
 
 from rxsocket.publishing.publisher import Publisher
+from rxsocket.runtime.threads import running_loop, wall_clock
 
 
 class StreamSource:
     """The socket behind a stream, also one that was piped; or none, of any other Observable."""
 
-    __slots__ = ("_publisher",)
+    __slots__ = ("_loop", "_publisher")
 
     def __init__(self, stream: Observable[Any]) -> None:
         origin: Any = getattr(stream, "_origin", None)
+        self._loop: Any = getattr(origin, "loop", None)
         # Whatever a socket or a fleet emits, its publisher is told of observers that raise.
         self._publisher: Any = getattr(getattr(origin, "report", None), "__self__", None)
 
@@ -29,3 +31,8 @@ class StreamSource:
         """The number of the connection whose messages are delivered now."""
         publisher = self._publisher
         return publisher.delivering_epoch if isinstance(publisher, Publisher) else None
+
+    def wall_time(self) -> float:
+        """The time now; the recorded one, of a socket that is replayed."""
+        loop = self._loop
+        return wall_clock(running_loop())() if loop is None else loop.wall_time()

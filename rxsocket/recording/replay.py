@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.run_state import StopReason
 from rxsocket.events import (
@@ -40,6 +42,8 @@ from rxsocket.recording.player import (
 from rxsocket.recording.reader import read_entries, read_header
 from rxsocket.recording.replay_transport import RecordedLink, ReplayTransport
 from rxsocket.socket import Socket
+from rxsocket.tables.dataframes import Library, library_or_default, table, to_parquet
+from rxsocket.tables.rows import Arrival
 from rxsocket.transports.base import Request, Signal
 
 
@@ -141,6 +145,61 @@ class Replay:
         return _ReplaySocket(
             self.url, self._began, self._entries, self._speed, self._scheduler, loop
         )
+
+    def frame(
+        self,
+        *,
+        library: Library | None = None,
+        codec: Codec[Any, Any] | Literal["auto"] | None = "auto",
+    ) -> Any:
+        """All recorded messages as a table, at once.
+
+        It has a column for each field, ``arrived``, the recorded time in UTC, and ``connection``,
+        the number of the connection. All of them are in memory.
+
+        Args:
+            library: ``"pandas"``, ``"polars"`` or ``"arrow"``; left out, the first of these that is
+                installed.
+            codec: What makes values of recorded text and bytes; ``"auto"`` decodes text that is
+                JSON, and ``None`` nothing. A message that does not decode stays as it was recorded.
+
+        Raises:
+            BadRecording: At a line that cannot be read; not with ``partial``.
+            ModuleNotFoundError: If the library is not installed.
+
+        Examples:
+            >>> replay("session.jsonl").frame().groupby("symbol")["price"].mean()
+        """
+        chosen = library_or_default("frame", library)
+        return table(list(self._arrivals(codec)), chosen)
+
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        codec: Codec[Any, Any] | Literal["auto"] | None = "auto",
+    ) -> None:
+        """Write all recorded messages to a Parquet file, with the columns of :meth:`frame`.
+
+        Raises:
+            BadRecording: At a line that cannot be read; not with ``partial``.
+            ModuleNotFoundError: If there is neither polars nor pyarrow.
+            OSError: If the file cannot be written.
+
+        Examples:
+            >>> replay("session.jsonl").to_parquet("session.parquet")
+        """
+        to_parquet(self._arrivals(codec), path)
+
+    def _arrivals(self, codec: Any) -> Iterator[Arrival]:
+        checked = codec_or_none(codec)
+        for entry in self._entries():
+            if isinstance(entry, Message):
+                value = entry.data
+                if checked is not None and isinstance(value, (str, bytes)):
+                    with suppress(Exception):  # it stays as it is
+                        value = checked.decode(value)
+                yield Arrival(entry.at, entry.epoch, value)
 
     def __repr__(self) -> str:
         speed = "max" if self._speed is None else self._speed

@@ -16,8 +16,8 @@ import pytest
 from reactivex.subject import Subject
 
 from rxsocket.notebook import frame, plot
-from rxsocket.notebook.frames import row
 from rxsocket.render.view import TimeWindow
+from rxsocket.tables.rows import row
 from rxsocket.testing import VirtualClock
 
 PNG = b"\x89PNG\r\n"
@@ -49,12 +49,11 @@ def test_a_row_without_names() -> None:
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.slow
-def test_the_last_rows(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table rolls, with the library that is there; a column that is missing in a row is empty."""
+def test_the_last_rows(library: Any) -> None:
+    """A table rolls, of the library that is asked for; what a row lacks is empty."""
     pytest.importorskip(library)
-    monkeypatch.setattr("rxsocket.notebook.frames.LIBRARIES", (library,))
     stream: Subject[Any] = Subject()
-    table = frame(stream, rows=3)
+    table = frame(stream, rows=3, library=library)
     for number in range(4):
         stream.on_next({"n": number})
     stream.on_next({"n": 4, "x": "y"})
@@ -68,13 +67,6 @@ def test_the_last_rows(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table.dispose()
     assert not stream.observers
     assert list(table.df["n"]) == [2, 3, 4]
-
-
-def test_without_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what to install."""
-    monkeypatch.setattr("rxsocket.notebook.frames.LIBRARIES", ("no_such_library",))
-    with pytest.raises(ModuleNotFoundError, match=r"rxsocket\[notebook\]"):
-        frame(Subject())
 
 
 def test_an_empty_table_and_a_stream_that_failed() -> None:
@@ -121,6 +113,39 @@ def test_a_plot_over_a_column() -> None:
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 4], [5, 8])
     stream.on_next({"at": 5})
     assert "failed: KeyError" in repr(picture)
+
+
+@pytest.mark.parametrize(
+    ("value", "y", "hint"),
+    [
+        ({"id": 1, "price": 2}, "prise", "no value has 'prise'; there are: id, price"),
+        ({"id": 1, "price": 2}, None, "no numbers: pass y=, the name of a field; there are: id, p"),
+        ({"id": 1, "side": "buy"}, "side", "no value of 'side' is a number; there are: id, side"),
+        ('{"price": 2}', "price", "the values are text, without fields: give the Socket a codec"),
+        (b"abc", None, "the values are bytes, without fields"),
+        ([1, 2], None, "pass y=, the name of a field; there are: 0, 1"),
+    ],
+)
+def test_a_plot_of_what_is_not_there(value: Any, y: Any, hint: str) -> None:
+    """It says what there is; when it is there after all, it says nothing any more."""
+    pytest.importorskip("matplotlib")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream, y=y)
+    stream.on_next(value)
+    assert hint in repr(picture)
+    (text,) = picture.figure.axes[0].texts
+    assert hint in text.get_text()
+    assert picture.png().startswith(PNG)
+    stream.on_next({y: 5} if y else 5)
+    assert not picture.figure.axes[0].texts and "there are" not in repr(picture)
+
+
+def test_a_plot_of_numbers_that_are_text() -> None:
+    pytest.importorskip("matplotlib")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream, y="price")
+    stream.on_next({"price": "1.5"})
+    assert list(picture.figure.axes[0].lines[0].get_ydata()) == [1.5]
 
 
 @pytest.mark.slow

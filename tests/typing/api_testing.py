@@ -7,7 +7,7 @@ from typing import Any, assert_type
 from reactivex import Observable
 from reactivex.testing import TestScheduler
 
-from rxsocket import Credential, Event, Opened, Request, Signal, Socket
+from rxsocket import Credential, Event, Opened, Request, Signal, Socket, json_codec
 from rxsocket.recording import Recorder, Replay, record, replay
 from rxsocket.testing import (
     Faults,
@@ -42,6 +42,9 @@ def replayed(request: Request) -> None:
     assert_type(recording.socket(), Socket)
     assert_type(recording(request), Observable[Signal])
     Socket("ws://host/", transport=recording, auth=recording.auth)
+    assert_type(recording.frame(library="polars", codec=None), Any)
+    recording.to_parquet("s.parquet", codec=json_codec())
+    recording.frame(library="dask")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     replay("s.jsonl", "fast")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
