@@ -634,7 +634,8 @@ class Socket(Generic[T, S]):
                 into quotes, so pass it the value. Or a function that makes it, called for each
                 connection; it may take a ``Subscribing``, which has the credential of that
                 connection, the key and the cursor.
-            unsubscribe: The message that ends it, likewise.
+            unsubscribe: The message that ends it, likewise; ``Subscribing.nothing`` for none, where
+                the server has ended it by itself.
             match: Says whether a message is of this channel. It is asked about every message.
             key: Instead of ``match``: the key of its messages, found by one look-up.
             by: What the key of a message is. Left out: its topic, by the socket's envelope.

@@ -11,6 +11,9 @@
 from rxsocket.protocols.graphql import GraphQL, graphql
 from rxsocket.protocols.graphql_operation import GraphQLError, GraphQLResult
 from rxsocket.protocols.graphql_socket import graphql_options
+from rxsocket.protocols.json_rpc import JsonRpc, json_rpc
+from rxsocket.protocols.json_rpc_messages import JsonRpcError
+from rxsocket.protocols.json_rpc_socket import json_rpc_options
 from rxsocket.protocols.jupyter import Kernel, jupyter, jupyter_options
 from rxsocket.protocols.jupyter_messages import KernelMessage, kernel_message
 from rxsocket.protocols.jupyter_requests import KernelDied
@@ -28,6 +31,8 @@ __all__ = [
     "GraphQL",
     "GraphQLError",
     "GraphQLResult",
+    "JsonRpc",
+    "JsonRpcError",
     "Kernel",
     "KernelDied",
     "KernelError",
@@ -40,6 +45,8 @@ __all__ = [
     "SubprotocolNotChosen",
     "graphql",
     "graphql_options",
+    "json_rpc",
+    "json_rpc_options",
     "jupyter",
     "jupyter_options",
     "kernel_message",

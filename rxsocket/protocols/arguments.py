@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Literal, TypedDict
 
 from reactivex import Observable
@@ -23,12 +23,23 @@ from rxsocket.socket import Auth
 from rxsocket.transports.base import Transport
 from rxsocket.transports.names import TransportName
 
+OWN = ("codec", "envelope", "subprotocols")
+"""The arguments of ``Socket`` that a protocol decides by itself."""
+
+
+def check_own(protocol: str, arguments: Mapping[str, object]) -> None:
+    """Refuse what the protocol decides by itself; type checkers do, too.
+
+    Raises:
+        TypeError: If it is among the arguments.
+    """
+    for name in OWN:
+        if name in arguments:
+            raise TypeError(f"{name}: leave it out; {protocol} has its own")
+
 
 class SocketArguments(TypedDict, total=False):
-    """What :class:`~rxsocket.Socket` takes, but for what a protocol decides by itself.
-
-    That is ``codec``, ``envelope`` and ``subprotocols``.
-    """
+    """What ``Socket`` takes, but for what a protocol decides by itself: :data:`OWN`."""
 
     name: str | None
     auth: Auth | Credential

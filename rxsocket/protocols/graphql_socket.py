@@ -11,9 +11,8 @@ from rxsocket.auth.carriers import first_message
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.codecs import json
 from rxsocket.policy.presets import graphql_transport_ws
-from rxsocket.policy.verdicts import FAIL_AT_FIRST
-from rxsocket.protocols.arguments import SocketArguments
-from rxsocket.protocols.speaking import SpeakingTransport, SubprotocolNotChosen
+from rxsocket.protocols.arguments import SocketArguments, check_own
+from rxsocket.protocols.speaking import SpeakingTransport, judging
 from rxsocket.validation import function_of_one, is_mapping
 
 PROTOCOL = "graphql-transport-ws"
@@ -73,8 +72,10 @@ def graphql_options(
             takes the place of the protocol's table.
 
     Raises:
-        TypeError: If ``init_payload`` is not a function of one argument.
+        TypeError: If ``init_payload`` is not a function of one argument, or an argument is the
+            protocol's own.
     """
+    check_own(PROTOCOL, arguments)
     carrier = arguments.get("carrier")
     if init_payload is None:
         init_payload = _bearer if carrier is None else _no_payload
@@ -94,7 +95,7 @@ def graphql_options(
     first = first_message(init, _is_ack)
     options: dict[str, Any] = {
         "auth": {},  # connection_init is sent without a credential, too
-        "verdicts": graphql_transport_ws().override({SubprotocolNotChosen: FAIL_AT_FIRST}),
+        "verdicts": judging(graphql_transport_ws()),
         **arguments,
         "carrier": first if carrier is None else first & carrier,
         "subprotocols": [PROTOCOL],

@@ -22,6 +22,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxsocket.errors import ConnectionLost, HandshakeError
+from rxsocket.policy.verdicts import FAIL_AT_FIRST, Verdicts
 from rxsocket.runtime.direct import DirectObservable
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Link, Request, Signal, Transport
@@ -49,6 +50,14 @@ class SubprotocolNotChosen(HandshakeError):
         )
         self.subprotocol = subprotocol
         self.chosen = chosen
+
+
+def judging(table: Verdicts) -> Verdicts:
+    """A verdict table in which a server that does not speak the subprotocol ends the socket.
+
+    Once a connection of a run was stable, it is tried again, as with whatever cannot succeed (C16).
+    """
+    return table.override({SubprotocolNotChosen: FAIL_AT_FIRST})
 
 
 class SpeakingTransport:

@@ -416,6 +416,38 @@ def test_a_function_that_returns_nothing_sends_nothing(
     assert len(it.peer.received) == (0 if step == "subscribe" else 1)
 
 
+@pytest.mark.parametrize("single", [False, True], ids=["many", "single"])
+def test_there_may_be_nothing_to_unsubscribe_from(
+    clock: VirtualClock, scene: Make, single: bool
+) -> None:
+    """The server has ended it by itself: nothing is sent, and nothing is wrong."""
+    it = scene(auth=A)
+    how: dict[str, Any] = {"by": key_of, "unsubscribe": lambda keys, to: to.nothing}
+    if single:
+        how["unsubscribe"] = lambda to: to.nothing
+        quotes: Any = it.socket.channel(subscribe="S", key="K0", **how)
+    else:
+        quotes = it.socket.channels(names(3), subscribe=subscribe, **how)
+    leaving = quotes.subscribe()
+    clock.advance(1.0)
+    asked = len(it.peer.received)
+    leaving.dispose()
+    clock.advance(1.0)
+    quotes.subscribe()
+    clock.advance(1.0)
+    assert len(it.peer.received) == 2 * asked
+    assert not [event for event in it.events if isinstance(event, ObserverFailed)]
+
+
+def test_to_subscribe_takes_a_message(clock: VirtualClock, scene: Make) -> None:
+    it = scene(auth=A)
+    ends: list[Exception] = []
+    quotes = it.socket.channel(subscribe=lambda to: to.nothing, key="K0", by=key_of)
+    quotes.subscribe(on_error=ends.append)
+    clock.advance(1.0)
+    assert [*map(str, ends)] == ["subscribe: returned nothing, which is for unsubscribe= alone"]
+
+
 @pytest.mark.parametrize("step", ["subscribe", "unsubscribe"])
 def test_what_a_function_raises_holds_no_credential(
     clock: VirtualClock, scene: Make, step: str

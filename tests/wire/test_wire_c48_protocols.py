@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from rxsocket import Opened, SocketFailed
-from rxsocket.protocols import GraphQLError, SubprotocolNotChosen, graphql
+from rxsocket.protocols import (
+    GraphQLError,
+    JsonRpcError,
+    SubprotocolNotChosen,
+    graphql,
+    json_rpc,
+)
 from rxsocket.testing import accept, server
 
 from .wire_helpers import Inbox, Watch, quick
@@ -84,3 +90,51 @@ def test_a_server_that_does_not_speak_it() -> None:
         assert isinstance(failed.value.cause, SubprotocolNotChosen)
         peer.wait_for(lambda peer: peer.closes and not peer.connections)
         assert peer.received == []
+
+
+def answer(id: int, **outcome: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": id, **outcome})
+
+
+def test_json_rpc_goes_on_after_a_drop() -> None:
+    """A subscription has another id then; requests and batches are awaited."""
+
+    def head(id: str, number: int) -> str:
+        params = {"subscription": id, "result": number}
+        return json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
+
+    first = accept().expect().send(answer(1, result="0xa"), head("0xa", 1)).expect().drop()
+    second = accept().expect().send(answer(2, result="0xb"), head("0xb", 2))
+    with server(first, second) as peer:
+        rpc = json_rpc(peer.url, backoff=quick())
+        watch, inbox = Watch(rpc.socket), Inbox()
+        leaving = rpc.subscribe("eth_subscribe", ["newHeads"]).subscribe(inbox)
+        inbox.wait(1)
+        rpc.notify("drop").result(5)
+        watch.wait(Opened, 2)
+        assert inbox.wait(2) == [1, 2]
+        leaving.dispose()
+        peer.wait_for(lambda peer: len(peer.received) == 4)
+        ended = {"jsonrpc": "2.0", "method": "eth_unsubscribe", "params": ["0xb"], "id": 3}
+        assert json.loads(peer.received[-1].message) == ended
+        rpc.socket.close().result(5)
+
+
+def test_json_rpc_is_awaited() -> None:
+    """Also while the server requests something itself, which is answered where it came."""
+    asks = '{"jsonrpc": "2.0", "id": 1, "method": "version"}'
+    script = accept().expect().send(asks).expect().send(answer(1, result=3))
+    script = script.expect().send(answer(2, error={"code": -32601, "message": "no"}))
+    batch = [json.loads(answer(4, result=4)), json.loads(answer(3, result=3))]
+
+    async def main(url: str) -> None:
+        async with json_rpc(url, handlers={"version": lambda _: "1"}).socket as socket:
+            rpc = json_rpc(socket)
+            assert await rpc.request("sum", [1, 2]) == 3
+            with pytest.raises(JsonRpcError, match=r"^no \(-32601\)$"):
+                await rpc.request("nope")
+            assert await rpc.batch(["a", "b"]) == [3, 4]
+
+    with server(script.expect().send(json.dumps(batch))) as peer:
+        asyncio.run(main(peer.url))
+        assert json.loads(peer.received[1].message) == json.loads(answer(1, result="1"))
