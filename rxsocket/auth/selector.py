@@ -134,7 +134,7 @@ class CredentialSelector:
         ask: Ask,
         cause: Cause,
         delays: Callable[[], float],
-        failed: Callable[[ProviderFailed], None],
+        failed: Callable[[ProviderFailed | Unauthorized], None],
     ) -> None:
         """Return when there is a credential that was not refused; it is for the next attempt.
 
@@ -144,7 +144,7 @@ class CredentialSelector:
             ask: What to tell the provider.
             cause: Why another one is needed.
             delays: Seconds to wait before the provider is asked the next time.
-            failed: Called with each failure of the provider.
+            failed: Called with each failure of the provider, and with how it gave up.
         """
         if self._provider is None or not self.will_ask(cause):
             await _forever()
@@ -160,7 +160,8 @@ class CredentialSelector:
             except ProviderFailed as error:
                 failed(error)
                 delay = delays()
-            except Unauthorized:
+            except Unauthorized as error:
+                failed(error)
                 await _forever()
             else:
                 if credential.known and credential not in self._refusals:

@@ -21,6 +21,7 @@ from rxsocket import (
     ProviderFailed,
     Reason,
     Rejected,
+    SourceFailed,
     State,
     Unauthorized,
     Verdict,
@@ -497,6 +498,8 @@ def test_unauthorized_when_asked_for_another(clock: VirtualClock, scene: Make) -
     assert calls == [0.0, 0.0]
     assert it.dials == [(0.0, "a")]
     assert it.socket.state.value is State.AWAITING_AUTH
+    (said,) = [event for event in it.events if isinstance(event, SourceFailed)]
+    assert str(said.error) == "no session"
 
 
 def test_unauthorized_forbids_nothing(clock: VirtualClock, scene: Make) -> None:
