@@ -135,8 +135,10 @@ class _Translator(abc.ObserverBase[Signal]):
             self._on_messages(value)
         elif isinstance(value, StreamNotice):
             self._observer.on_next(value)
-        else:
+        elif self._link is None and not isinstance(value, StreamNotice):
             self._begin(value)
+        else:
+            self._observer.on_next(value)
 
     def on_error(self, error: Exception) -> None:
         if not self._is_stopped:
