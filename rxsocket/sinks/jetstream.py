@@ -148,6 +148,7 @@ class _JetStream:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting = asyncio.Lock()
         self._said: BaseException | None = None
+        self._first_error: asyncio.Future[None] | None = None
         self._awaited: dict[str, _Awaited] = {}
         self._subjects: dict[str, str] = {}
         self._inbox = ""
@@ -257,9 +258,10 @@ class _JetStream:
             "disconnected_cb": self._on_disconnected,
         }
         self._said = None
+        self._first_error = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._timeout):
-                await client.connect(self._address.url, **options)
+                await self._first_of_connect(client, options)
                 await self._prepare(client)
         except BaseException as error:
             with suppress(Exception):
@@ -268,10 +270,27 @@ class _JetStream:
                 raise
             said = self._said or error
             is_away = isinstance(said, (OSError, TimeoutError))
-            what = f"does not answer within {self._timeout:g} s" if is_away else "cannot be used"
+            what = "cannot be reached" if is_away else "cannot be used"
+            if isinstance(said, TimeoutError):
+                what = f"does not answer within {self._timeout:g} s"
             advice = "start it, or check url=" if is_away else "check url= and the other options"
             raise self._address.away(said, what, advice) from None
+        finally:
+            self._first_error = None
         return client
+
+    async def _first_of_connect(self, client: Any, options: dict[str, Any]) -> None:
+        """Connect, but give up at the first error: by itself the client would try on for ever."""
+        assert self._first_error is not None
+        connecting = asyncio.ensure_future(client.connect(self._address.url, **options))
+        try:
+            either = (connecting, self._first_error)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done() and self._said is not None:
+                raise self._said
+        finally:
+            connecting.cancel()
+        await connecting
 
     async def _prepare(self, client: Any) -> None:
         from nats.js.api import StreamConfig
@@ -308,6 +327,8 @@ class _JetStream:
 
     async def _on_error(self, error: Exception) -> None:
         self._said = error
+        if self._first_error is not None and not self._first_error.done():
+            self._first_error.set_result(None)
 
     async def _on_disconnected(self) -> None:
         """No answer comes any more to what was sent before."""

@@ -296,6 +296,7 @@ CANARY = "c4n4ry-S3cret-0123456789"
         changed("wss://example.com/feed", f"http://u:{CANARY}@example.com/?key={CANARY}"),
         changed('to = "stdout"', f'to = "{CANARY}"'),
         changed('to = "stdout"', f'to = "jetstream"\nserver = "http://u:{CANARY}@h"\nstream="T"'),
+        changed('to = "stdout"', f'to = "jetstream"\nserver = "nats://u:{CANARY}@h"\nstream="T"'),
         with_keys("socket.additional_headers", f'"X-Key" = "{CANARY}\\n"'),
         with_keys("socket", f'proxy = "bad://u:{CANARY}@h"'),
     ],
@@ -307,13 +308,21 @@ def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:
     assert all(line.startswith("collect.toml:") for line in lines)
 
 
+def test_a_password_of_a_broker_is_not_in_the_file(tmp_path: Path) -> None:
+    text = f'to = "redis_streams"\nserver = "redis://:{CANARY}@h"\nstream = "T"'
+    (line,) = told(tmp_path, changed('to = "stdout"', text))
+    why = "it holds a user or a password: pass env:NAME or file:PATH, where the address is"
+    assert line.endswith(f"sink.server: {why}")
+
+
 def test_settings_show_no_secret(tmp_path: Path) -> None:
     """A canary."""
     (tmp_path / "secret").write_text(CANARY)
+    (tmp_path / "broker").write_text(f"nats://u:{CANARY}@h")
     settings = settings_from(
         tmp_path,
         changed("wss://example.com/feed", f"wss://u:{CANARY}@example.com/?key={CANARY}").replace(
-            'to = "stdout"', f'to = "jetstream"\nserver = "nats://u:{CANARY}@h"\nstream = "T"'
+            'to = "stdout"', 'to = "jetstream"\nserver = "file:broker"\nstream = "T"'
         )
         + '\n[auth]\ntoken = "file:secret"\n'
         + '\n[socket]\nadditional_headers = {X-Key = "file:secret"}\n',

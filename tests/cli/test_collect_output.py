@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from deadlines import stretched
 from terminal import PATIENCE, Terminal
 from venue import VenueServer
 
+from rxsocket.cli.collect.run import Collector
 from rxsocket.testing import reject, server
 
 
@@ -127,8 +128,17 @@ def test_a_refused_credential(tmp_path: Path, run: Run) -> None:
     assert CANARY not in done.text
 
 
-def test_a_hangup_reads_the_credential_anew(tmp_path: Path, run: Run) -> None:
+def test_a_hangup_reads_the_credential_anew(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The connections follow it; what cannot be read changes nothing, and says so."""
+    was_read, reload = threading.Event(), Collector._reload
+
+    def reloads(collector: Collector) -> None:
+        reload(collector)
+        was_read.set()
+
+    monkeypatch.setattr(Collector, "_reload", reloads)
     token = tmp_path / "token"
     token.write_text("first-T0ken-0123")
     with server(tokens=["first-T0ken-0123", CANARY]) as s:
@@ -138,7 +148,7 @@ def test_a_hangup_reads_the_credential_anew(tmp_path: Path, run: Run) -> None:
             s.wait_for(lambda s: s.live == 4)
             token.write_text("")
             os.kill(os.getpid(), signal.SIGHUP)
-            time.sleep(0.5)  # or the file is written before it was read
+            assert was_read.wait(stretched(PATIENCE))
             token.write_text(CANARY)
             os.kill(os.getpid(), signal.SIGHUP)
             s.wait_for(lambda s: [it.credential for it in s.handshakes].count(CANARY) == 4)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import reactivex
 from brokers import Broker, Nats, Valkey, needs_brokers, running
+from deadlines import within
 from reactivex import operators as ops
 from reactivex.subject import Subject
 from scripted_sink import ScriptedSink
@@ -224,7 +225,7 @@ def test_what_cannot_be_opened(nats_server: Broker, valkey_server: Broker) -> No
     """An error within the timeout, which says what to do."""
     dead = "127.0.0.1:1"
     said = refused(jetstream(f"nats://{dead}", STREAM, timeout=0.3))
-    assert said.startswith("nats://127.0.0.1:1 does not answer within 0.3 s")
+    assert said.startswith("nats://127.0.0.1:1 cannot be reached: ") and "start it" in said
     said = refused(redis_streams(f"redis://{dead}", STREAM))
     assert said.startswith("redis://127.0.0.1:1 cannot be used") and "start it" in said
     said = refused(jetstream(valkey_server.url.replace("redis", "nats"), STREAM, timeout=0.3))
@@ -309,6 +310,18 @@ def test_the_length_of_a_stream_is_bounded(valkey_server: Broker) -> None:
         assert 100 <= len(await stored_in(valkey_server, "short")) < 300
 
     asyncio.run(main())
+
+
+def test_what_is_known_at_once_is_said_at_once(tmp_path: Path) -> None:
+    """A wrong password, or a broker that is not there: nobody waits for the timeout."""
+    with running(Nats(tmp_path, "right")) as broker:
+        url = broker.url.replace("//", "//writer:wrong@")
+        with within(10.0):
+            said = refused(jetstream(url, STREAM, timeout=600.0))
+        assert said.startswith(f"{broker.url} cannot be used: ") and "uthorization" in said
+    with within(10.0):
+        said = refused(jetstream(url, STREAM, timeout=600.0))
+    assert said.startswith(f"{broker.url} cannot be reached: ") and "start it" in said
 
 
 def test_no_password_shows(canary: Canary, surfaces: Surfaces, tmp_path: Path) -> None:

@@ -28,12 +28,11 @@ from rxsocket.cli.collect.progress import TERMINAL_INTERVAL, CollectProgress
 from rxsocket.cli.collect.received import Received, data_of
 from rxsocket.cli.collect.settings import Settings
 from rxsocket.cli.collect.signals import RELOAD, Reload, Signalled, signals_to
-from rxsocket.cli.collect.storing import arguments_of, sink_of
+from rxsocket.cli.collect.storing import arguments_of, in_words_of_config, sink_of
 from rxsocket.cli.collect.watched import WatchedSink
 from rxsocket.cli.credentials import UsageError
 from rxsocket.cli.output import Notice
 from rxsocket.events import Closed
-from rxsocket.explain.causes import describe
 from rxsocket.fleet.events import Placed
 from rxsocket.sinks import Failed, Sink, into
 from rxsocket.state import State
@@ -122,7 +121,7 @@ class Collector:
         try:
             asyncio.run(_opened(self._sink))
         except Exception as error:
-            self._progress.say("Failed", describe(error), "red")
+            self._progress.say("Failed", in_words_of_config(error), "red")
             return False
         return True
 
@@ -166,7 +165,7 @@ class Collector:
                 case CollectingEnded(error=None):
                     return 0
                 case CollectingEnded(error=error):
-                    self._progress.say("Failed", describe(error) if error else "", "red")
+                    self._progress.say("Failed", in_words_of_config(error) if error else "", "red")
                     return 1
                 case Reload():
                     self._reload()

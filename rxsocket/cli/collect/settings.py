@@ -148,6 +148,9 @@ def _sink(making: Making, table: SinkTable) -> SinkTable:
     server = table.server
     if server is not None and is_place(server):
         server = making.from_place(("sink", "server"), server)
+    elif server is not None and "@" in server:
+        text = "it holds a user or a password: pass env:NAME or file:PATH, where the address is"
+        making.problems.add(("sink", "server"), text)
     path = None if table.path is None else str(making.folder / table.path)
     table = dataclasses.replace(table, server=server, path=path)
     if not making.problems:

@@ -10,9 +10,11 @@ from rxsocket.cli.collect.lines import LinesSink
 from rxsocket.cli.collect.making import fields_of
 from rxsocket.cli.collect.schema import SinkTable
 from rxsocket.cli.credentials import UsageError
+from rxsocket.explain.causes import describe
 from rxsocket.sinks import Sink, into, jetstream, redis_streams
 
 _OF_SINKS = ("create", "duplicate_window", "max_len", "timeout")
+_IN_CONFIG = {"check url=": "check server", "create=True": "create = true"}
 _OF_INTO = ("in_flight", "batch", "overflow", "high_water", "retry_for")
 
 
@@ -48,6 +50,14 @@ def sink_of(
         raise ValueError(str(error).replace("url: ", "server: ", 1)) from None
     except ModuleNotFoundError as error:
         raise UsageError(str(error)) from None
+
+
+def in_words_of_config(error: Exception) -> str:
+    """What a sink raised, where what to do is said as in a config."""
+    text = describe(error)
+    for argument, key in _IN_CONFIG.items():
+        text = text.replace(argument, key)
+    return text
 
 
 def check_sink(table: SinkTable) -> None:
