@@ -1,4 +1,4 @@
-"""nginx, haproxy, Vite and socket.io as processes of this machine, where they are installed.
+"""nginx, haproxy and servers of npm as processes of this machine, where they are installed.
 
 ``.ci/run`` installs them: the first two from the system's packages, the others with
 ``npm install --prefix tests/peers``. Without one its tests are skipped, and say so.
