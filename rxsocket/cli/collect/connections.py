@@ -129,6 +129,9 @@ def options_of(making: Making, config: Config, codec: ReceivedCodec) -> dict[str
 
 def _checked_address(address: str) -> str:
     Socket(address)
+    if address.lower().startswith(("http:", "https:")):
+        text = "channels are asked for, and nothing can be sent there: pass ws:// or wss://"
+        raise ValueError(text)
     return address
 
 
