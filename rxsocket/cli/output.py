@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rxsocket.auth.outcomes import AuthChange, InEffect, NotInEffect, Overtaken, Refused, Stored
+from rxsocket.event_text import EventText
 from rxsocket.events import (
     AwaitingAuth,
     Closed,
@@ -117,6 +118,8 @@ def as_json(item: OutputItem) -> str:
     fields = {part.name: _plain(getattr(item, part.name)) for part in dataclasses.fields(item)}
     at = fields.pop("at", time.time())
     data = fields.get("data")
+    if isinstance(data, EventText):
+        fields |= {"event": data.event, "id": data.id}
     if isinstance(data, bytes):
         fields["data"] = None
         fields["base64"] = b64encode(data).decode()

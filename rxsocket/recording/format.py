@@ -8,12 +8,14 @@
     {"type": "Message", "at": 1735689600.1, "epoch": 1, "text": "hello"}
     {"type": "Message", "at": 1735689600.2, "epoch": 1, "base64": "AP8="}
     {"type": "Message", "at": 1735689600.2, "epoch": 1, "json": {"price": 12.5}}
+    {"type": "Message", "at": 1735689600.2, "epoch": 1, "event": "trade", "id": "7", "text": "1"}
     {"type": "Lost", "at": 1735689600.3, "count": 17}
     {"type": "End", "at": 1735689601.0, "more": false}
 
 Every event of :mod:`rxsocket.events` is a line with its fields. ``at`` is the wall time in seconds
-since the epoch. A message is what the socket delivered: ``json`` is what a codec made of it. A
-credential is a number: equal ones have the same, and that is all a file says of their values.
+since the epoch. A message is what the socket delivered: ``json`` is what a codec made of it. One of
+an event stream may have the type and the id of its event (C50). A credential is a number: equal
+ones have the same, and that is all a file says of their values.
 
 An exception is the name of its class, its text and its arguments. Reading it imports nothing that
 the file names.
@@ -36,6 +38,7 @@ from typing import Any, TypeAlias, get_args
 from rxsocket import errors
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING, Credential
 from rxsocket.errors import HandshakeRefused, SocketError, SocketFailed
+from rxsocket.event_text import EventText, event_text
 from rxsocket.events import Cause, Event, Message
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.validation import is_list, is_mapping
@@ -131,6 +134,20 @@ class EndOfFile:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EventValue:
+    """What a codec made of an event of an event stream: ``data`` of a message that is recorded."""
+
+    value: Any
+    event: str
+    id: str
+
+    @property
+    def source(self) -> EventText:
+        """What the event is known by."""
+        return event_text("", self.event, self.id)
+
+
 Entry: TypeAlias = Event | Header | AuthSeen | LostMessages | EndOfFile
 """The content of a line."""
 
@@ -149,8 +166,13 @@ _NEVER_MASKED = frozenset(("type", "cause", "verdict", "kind", "names", "id", "f
 def encode_entry(entry: Entry, mask: Masking | None = None) -> str:
     """An entry as a line, its end included; ``mask`` replaces each text and payload."""
     if isinstance(entry, Message):
-        data = entry.data if mask is None else mask_payload(entry.data, mask)
+        data = entry.data
         head = f'{{"type": "Message", "at": {entry.at!r}, "epoch": {entry.epoch}, '
+        if isinstance(data, (EventText, EventValue)):
+            about = (data.event, data.id) if mask is None else (mask(data.event), mask(data.id))
+            head += f'"event": {quoted(about[0])}, "id": {quoted(about[1])}, '
+            data = data.value if isinstance(data, EventValue) else str(data)
+        data = data if mask is None else mask_payload(data, mask)
         return f"{head}{_payload_to_json(data)}}}\n"
     kept = {item.name: _field_to_json(getattr(entry, item.name)) for item in fields(entry)}
     kept = {"type": _TYPES[type(entry)], "at": kept.pop("at"), **kept}
@@ -246,10 +268,12 @@ def _payload_to_json(data: Any) -> str:
 
 def _payload_from_json(kept: Mapping[str, Any]) -> Any:
     if "text" in kept:
-        return str(kept["text"])
+        text = str(kept["text"])
+        return event_text(text, str(kept["event"]), str(kept["id"])) if "event" in kept else text
     if "base64" in kept:
         return b64decode(kept["base64"], validate=True)
-    return kept["json"]
+    value = kept["json"]
+    return EventValue(value, str(kept["event"]), str(kept["id"])) if "event" in kept else value
 
 
 def _field_to_json(value: Any) -> Any:

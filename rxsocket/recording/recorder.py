@@ -21,9 +21,10 @@ from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
 from rxsocket.auth.credentials import Credential
+from rxsocket.event_text import EventText
 from rxsocket.events import Event, Message
 from rxsocket.explain.format import amount
-from rxsocket.recording.format import Masking, auth_seen
+from rxsocket.recording.format import EventValue, Masking, auth_seen
 from rxsocket.recording.writer import EntryBuffer, RotatingFile, WriterThread
 from rxsocket.runtime.threads import run_blocking, running_loop, wall_clock
 from rxsocket.socket import Socket
@@ -48,7 +49,8 @@ class Recorder(abc.DisposableBase):
         self._writer = WriterThread(self._buffer, file, mask, str(path))
         self.messages = 0
         self.last: Event | None = None
-        self._history = socket._publisher.history  # pyright: ignore[reportPrivateUsage]
+        self._publisher = socket._publisher  # pyright: ignore[reportPrivateUsage]
+        self._history = self._publisher.history
         self._sent: tuple[Credential, ...] | None = None
         _in_progress.add(self)
         self._subscriptions = CompositeDisposable(
@@ -152,6 +154,10 @@ class Recorder(abc.DisposableBase):
             self._buffer.hide(self._history.secrets)
         if type(event) is Message:
             self.messages += 1
+            source = self._publisher.source
+            if isinstance(source, EventText) and event.data is not source:
+                value = EventValue(event.data, source.event, source.id)
+                event = Message(epoch=event.epoch, data=value, at=event.at)
             self._buffer.put_message(event)
         else:
             self._buffer.put_event(event)

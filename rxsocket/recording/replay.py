@@ -31,7 +31,7 @@ from rxsocket.events import (
     Opened,
 )
 from rxsocket.policy.verdicts import Verdict
-from rxsocket.recording.format import AuthSeen, Entry, recorded_credential
+from rxsocket.recording.format import AuthSeen, Entry, EventValue, recorded_credential
 from rxsocket.recording.player import (
     RecordedConnections,
     Speed,
@@ -53,6 +53,7 @@ class Replay:
     Attributes:
         path: Its first file.
         url: The recorded address, without user info or query values.
+        receives_only: Whether that is an event stream's (C50).
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Replay:
         self._speed = speed
         first = read_header(path)
         self.url, self._began = first.url, first.at
+        self.receives_only = first.url.startswith("http")
         self._scheduler = scheduler
         self._partial = partial
         if not partial:
@@ -305,7 +307,8 @@ class _ReplaySocket(Socket):
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
         first = RecordedConnections(entries()).first_credential
-        super().__init__(url, auth=recorded_credential(first), transport=_dial_nobody, loop=loop)
+        transport = _DialsNobody(url)
+        super().__init__(url, auth=recorded_credential(first), transport=transport, loop=loop)
         self._entries = entries
         self._speed = speed
         self._replay_scheduler = scheduler
@@ -385,7 +388,11 @@ class _Playback:
         if isinstance(event, (Message, Closed)) and epoch in self._dialling:
             self._open_epoch(Opened(epoch=epoch, at=at))
         if isinstance(event, Message):
-            self._publisher.deliver([event.data], at=at)
+            value = event.data
+            if isinstance(value, EventValue):
+                self._publisher.deliver([value.value], [value.source], at=at)
+            else:
+                self._publisher.deliver([value], at=at)
         elif isinstance(event, Opened):
             self._open_epoch(event)
         else:
@@ -426,5 +433,9 @@ class _Playback:
         self._outbox.close()
 
 
-def _dial_nobody(request: Request) -> Observable[Signal]:
-    raise RuntimeError("a replayed socket dials nobody")
+class _DialsNobody:
+    def __init__(self, url: str) -> None:
+        self.receives_only = url.startswith("http")
+
+    def __call__(self, request: Request) -> Observable[Signal]:
+        raise RuntimeError("a replayed socket dials nobody")

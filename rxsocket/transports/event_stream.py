@@ -22,10 +22,11 @@ from collections.abc import Sequence
 from rxsocket.codecs import size_in_bytes
 from rxsocket.event_text import DEFAULT_TYPE, event_text
 
-_events_in = re.compile(
-    "(?:event: ([^\n]+)\n)?(?:id: ([^\n\0]+)\n)?(?:event: ([^\n]+)\n)?data: ([^\n]*)\n\n|([^\n]*\n)"
-).findall
-"""Events as most servers write them; or a line of something else, which is last."""
+_EVENT = "(?:event: ([^\n]+)\n)?(?:id: ([^\n\0]+)\n)?(?:event: ([^\n]+)\n)?data: ([^\n]*)\n\n"
+"""An event as most servers write it."""
+_is_event = re.compile(_EVENT).match
+_events_in = re.compile(f"{_EVENT}|([^\n]*\n)").findall
+"""Such events; or a line of something else, which is last."""
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_NAME = len("event: ")
@@ -140,6 +141,8 @@ class EventStreamParser:
             if text.count("\n") == 2 * len(cut):  # there is no other line
                 messages += cut
                 return True
+        if not _is_event(text):  # what comes first shows how the others are written
+            return False
         found: list[str] = []
         for event, new_id, later, data, other in _events_in(text):
             if other:
@@ -188,6 +191,9 @@ class EventStreamParser:
         """Read lines as the specification says; what they mean together is kept in between."""
         event, data, id = self._event, self._data, self._id
         for line in lines:
+            if line[:6] == "data: ":
+                data.append(line[6:])
+                continue
             if not line:
                 self.last_event_id = id
                 if data:

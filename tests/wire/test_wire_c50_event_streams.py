@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rxsocket import (
     ConnectFailed,
     Event,
     HandshakeRefused,
+    Message,
     NoMoreEvents,
     NotAnEventStream,
     Opened,
@@ -30,8 +32,10 @@ from rxsocket import (
     json_codec,
     query,
 )
+from rxsocket.recording import record, replay
 from rxsocket.sse import event_id, event_type, last_event_id
 
+from .secret_surfaces import Canary, Surfaces
 from .wire_helpers import quick
 
 pytest.importorskip("httptools")
@@ -419,3 +423,63 @@ async def renewals(count: int, rate: int) -> None:
         assert len(server.asked) == count + 1
         await heard.close()
     producing.cancel()
+
+
+@pytest.mark.parametrize("codec", [None, json_codec()])
+@on_loop
+async def test_a_recording_keeps_type_and_id(codec: Any, tmp_path: Path) -> None:
+    """Replayed, listeners get what they got, and the cursor moves as it did."""
+
+    async def serve(asked: Asked) -> None:
+        await asked.begin()
+        await asked.send("event: trade\nid: 7\ndata: 1\n\ndata: 2\n\n")
+        await forever(asked)
+
+    path = tmp_path / "session.jsonl"
+    async with event_server(serve) as server:
+        socket: Socket[Any] = Socket(server.url, codec=codec)
+        async with record(socket, path):
+            heard = Heard(socket)
+            await heard.until(2)
+            await heard.close()
+    for replayed in (replay(path, speed="max").socket(), again(path)):
+        trades: list[Any] = []
+        replayed.listener("trade").subscribe(trades.append, lambda _: None)
+        heard = Heard(replayed)
+        await heard.until(2)
+        assert [str(trade) for trade in trades] == ["1"]
+        assert replayed.cursor.value == "7"
+        await heard.close()
+        if codec is not None:
+            break  # what a codec made is not on the wire again
+
+
+def again(path: Path) -> Socket[Any]:
+    recorded = replay(path, speed="max")
+    return Socket(recorded.url, transport=recorded)
+
+
+@on_loop
+async def test_what_is_shown_has_no_secret(surfaces: Surfaces, canary: Canary) -> None:
+    """The credential is in no error, event, repr, log or explanation, nor if the server says it."""
+
+    async def serve(asked: Asked) -> None:
+        if len(server.asked) == 1:
+            await asked.answer("403 Forbidden", body=f"not {canary.text}")
+            return
+        await asked.begin()
+        await asked.send(f"event: {canary.text}\nretry: 1\ndata: x\n\n", "data: y\n\n")
+        await asked.raw("nonsense\r\n")
+
+    async with event_server(serve) as server:
+        socket = Socket(server.url, auth={"token": canary.text}, carrier=header(), backoff=quick())
+        heard = Heard(socket)
+        await heard.until(1, Rejected)
+        socket.reconnect()
+        await heard.until(1, Closed)
+        for event in heard.events:
+            if not isinstance(event, Message):
+                surfaces.everything(type(event).__name__, event)
+        surfaces.show("socket", socket)
+        surfaces.show("explanation", socket.explain())
+        await heard.close()
