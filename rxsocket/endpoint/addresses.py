@@ -177,7 +177,7 @@ class Addresses:
         """Why an address may not be dialled, in words; ``None`` if it may be."""
         is_written = self.is_written(address)
         if not is_written and (why_not := mismatch(self._transport, address)) is not None:
-            return f"the transport {why_not}"
+            return f"{address.shown} is {why_not}"
         if self.newest is not None and self.newest.is_http != address.is_http:
             return (
                 f"{address.shown} is of another kind than {self.newest.shown}: one for "

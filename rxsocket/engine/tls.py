@@ -64,10 +64,7 @@ class TlsSettings:
             ValueError: If it cannot.
         """
         if address is not None and not address.secure:
-            raise WithoutTls(
-                "carrier: client_certificate() goes with a wss:// address, or an https:// one; "
-                "this one is neither"
-            )
+            raise WithoutTls(f"carrier: client_certificate() goes with {_encrypted(address)}")
         if self.context is not None:
             raise ValueError(
                 "ssl: with client_certificate() the settings are made for each attempt: pass a "
@@ -90,6 +87,13 @@ class TlsSettings:
 
 
 _NOT_GIVEN = TlsSettings()
+
+
+def _encrypted(address: Address) -> str:
+    """What an address has to be for TLS, and what it is."""
+    if address.is_http:
+        return "an https:// address; this one is http://"
+    return "a wss:// address; this one is ws:// or unix:"
 
 
 def _made(make: Callable[[], Any]) -> ssl.SSLContext:

@@ -35,29 +35,25 @@ def named(given: Any, addresses: Iterable[Address]) -> Any:
         if any(is_http) and not all(is_http):
             raise ValueError("url: addresses of one kind go together: ws:// and wss://, or http://")
         return "sse" if any(is_http) else "websockets"
-    if isinstance(given, str) and given in _PLACES:
+    name = getattr(given, "wraps", given)
+    if name in (*_PLACES, "auto"):
         for address in addresses:
-            if (why_not := mismatch(given, address)) is not None:
-                raise ValueError(f"transport: {why_not}")
+            if (why_not := mismatch(name, address)) is not None:
+                hint = ", or leave transport= out" if name is given else ""
+                raise ValueError(f"url: {why_not}{hint}")
     return given
 
 
 def mismatch(name: Any, address: Address) -> str | None:
     """Why a transport does not speak with an address, in words; ``None`` if it does."""
-    scheme = f"{address.origin[0]}://"
+    scheme = "ws+unix:" if address.is_unix else f"{address.origin[0]}://"
     if name == "sse":
         if address.is_http or address.url.startswith("unix:"):
             return None
-        scheme = "ws+unix:" if address.is_unix else scheme
-        return (
-            f"'sse' is for server-sent events: pass {address.as_event_stream} instead of {scheme}, "
-            "or leave transport= out"
-        )
+        ours = address.as_event_stream
+        return f"not an address of server-sent events; pass {ours} instead of {scheme}"
     if isinstance(name, str) and address.is_http:
-        return (
-            f"{name!r} is for WebSockets: pass {address.as_websocket} instead of {scheme}, or "
-            "leave transport= out for server-sent events"
-        )
+        return f"not a WebSocket address; pass {address.as_websocket} instead of {scheme}"
     return None
 
 

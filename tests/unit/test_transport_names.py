@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 import reactivex as rx
 
-from rxsocket import ConnectFailed, Event, Socket, Verdict
+from rxsocket import (
+    Carried,
+    ConnectFailed,
+    Event,
+    Socket,
+    Verdict,
+    first_message,
+    header,
+    heartbeat,
+    in_band,
+    subprotocol,
+)
+from rxsocket.sse import last_event_id
 from rxsocket.testing import VirtualClock, fake
 from rxsocket.transports import names
 
@@ -88,3 +100,75 @@ def test_compression_that_a_transport_cannot_do() -> None:
 def test_compression_by_default() -> None:
     """By default deflate is offered where the transport can do it."""
     assert Socket("ws://example.com/")._engine.options.handshake.compression == "deflate"
+
+
+@pytest.mark.parametrize(
+    ("url", "transport", "text"),
+    [
+        ("https://a.test/", "websockets", "not a WebSocket address; pass wss:// instead of https"),
+        ("http://a.test/", "picows", "not a WebSocket address; pass ws:// instead of http://"),
+        ("wss://a.test/", "sse", "not an address of server-sent events; pass https:// instead of"),
+        ("ws+unix:/a.sock:/", "sse", "not an address of server-sent events; pass http:// instead"),
+        (["ws://a.test/", "http://a.test/"], "auto", "addresses of one kind go together"),
+    ],
+)
+def test_an_address_that_a_transport_does_not_speak_with(
+    url: Any, transport: Any, text: str
+) -> None:
+    """The error names the scheme to pass."""
+    with pytest.raises(ValueError, match=f"^url: {text}"):
+        Socket(url, transport=transport)
+
+
+def test_the_scheme_chooses_the_transport() -> None:
+    """Without a word an address that begins with http is that of an event stream (C50)."""
+    pytest.importorskip("httptools")
+    for url, name in (("http://a.test/", "sse"), ("wss://a.test/", "websockets")):
+        assert Socket(url)._engine.options.transport_name == name
+    assert Socket("unix:/a.sock:/", transport="sse")._engine.options.receives_only
+
+
+def test_event_streams_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install, and what the address of a WebSocket begins with."""
+    for name in ("httptools", "rxsocket.transports.sse", "rxsocket.transports.sse_connection"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    names._imported.cache_clear()
+    text = r"'sse' needs httptools; run pip install 'rxsocket\[sse\]'.*begins with ws:// or wss://"
+    with pytest.raises(ImportError, match=text):
+        Socket("https://example.com/")
+    names._imported.cache_clear()
+
+
+def test_what_cannot_be_where_nothing_is_sent() -> None:
+    """Each argument that would send is an error when the socket is made (C50)."""
+    pytest.importorskip("httptools")
+    url, key = "https://a.test/", {"a": "b"}
+    for arguments, text in (
+        ({"carrier": subprotocol()}, r"^carrier: subprotocol\(\) cannot .*pass query\(\), header"),
+        ({"carrier": header(only="a") & first_message(str)}, r"^carrier: first_message\(\) cannot"),
+        ({"auth": key, "carrier": offering}, r"^carrier: it returned subprotocols"),
+        ({"on_auth_change": in_band(str)}, r"^on_auth_change: in_band\(\) .*pass reconnect\(\)"),
+        ({"heartbeat": heartbeat(send="a", expect=bool)}, "^heartbeat: it is sent"),
+        ({"subprotocols": ["a"]}, "^subprotocols: an event stream has none"),
+        ({"compression": "deflate"}, "^compression: transport='sse' can do none"),
+        ({"ping_interval": -1}, "^ping_interval: "),
+    ):
+        with pytest.raises(ValueError, match=text):
+            Socket(url, **arguments)  # type: ignore[arg-type]
+
+
+def offering(_: Any) -> Carried:
+    return Carried(subprotocols=["a"])
+
+
+def test_last_event_id() -> None:
+    """What no event can have is refused; a number is one if ids are consecutive (C50)."""
+    for start in ("a\nb", "a\0b"):
+        with pytest.raises(ValueError, match=r"^last_event_id\(start\): an id has no line break"):
+            last_event_id(start)
+    with pytest.raises(TypeError, match=r"^last_event_id\(start\): "):
+        last_event_id(7)  # type: ignore[arg-type]
+    assert last_event_id("7", gaps=True).first() == 7
+    assert last_event_id("07", gaps=True).first() == "07"
+    assert last_event_id("7").first() == "7" and last_event_id().first() is None
