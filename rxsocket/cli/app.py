@@ -132,7 +132,8 @@ def listen(
             raise UsageError("listen: takes one URL; a credential goes with --auth KEY=SOURCE")
         credential = from_options(auth) if auth else None
         carrier = _carrier(in_header=in_header, certificate=certificate)
-        return listening.listen(url, credential, carrier, output(json=as_json), count)
+        write = output(json=as_json)
+        return listening.listen(url, credential, carrier, write, count, summary=not as_json)
 
     _run(run, verbose)
 

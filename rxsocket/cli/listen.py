@@ -20,10 +20,12 @@ from reactivex import Observable, abc
 from rxsocket.auth.carrier import Carrier
 from rxsocket.auth.credentials import ANONYMOUS
 from rxsocket.cli.credentials import Entries, UsageError, from_line
-from rxsocket.cli.output import Notice, Output, OutputItem
+from rxsocket.cli.output import Notice, Output, OutputItem, connections_of
 from rxsocket.events import Event, Message
 from rxsocket.explain.causes import describe
+from rxsocket.explain.format import amount
 from rxsocket.socket import Socket
+from rxsocket.stats import Stats
 
 CLOSE_TIMEOUT = 0.5
 """Seconds for closing: Ctrl-C has to end the command within one."""
@@ -73,9 +75,23 @@ OutputQueue: TypeAlias = "SimpleQueue[OutputItem | int]"
 
 
 def listen(
-    url: str, auth: Entries | None, carrier: Carrier, output: Output, count: int | None = None
+    url: str,
+    auth: Entries | None,
+    carrier: Carrier,
+    output: Output,
+    count: int | None = None,
+    *,
+    summary: bool = False,
 ) -> int:
     """Write the events of a socket until it ends, or ``count`` messages came; return the exit code.
+
+    Args:
+        url: Address.
+        auth: The credential, if there is one.
+        carrier: How it goes.
+        output: Writes each event.
+        count: Messages after which to end.
+        summary: Whether the last line says what there was in all.
 
     Raises:
         UsageError: If the address or the credential cannot be used.
@@ -84,7 +100,18 @@ def listen(
     with open_socket(url, auth, carrier) as socket:
         enqueue(queue, socket.events)
         set_auth_from_stdin(socket, queue.put)
-        return write_all(queue, output, count)
+        try:
+            return write_all(queue, output, count)
+        finally:
+            if summary:
+                with suppress(OSError):  # nobody reads
+                    output(Notice(in_all(socket.stats)))
+
+
+def in_all(stats: Stats) -> str:
+    """What a socket has received, and over how many connections."""
+    received = f"{amount(stats.messages_received, 'message')}, {stats.bytes_received:,} bytes"
+    return f"{received}, {connections_of(stats)}"
 
 
 def enqueue(queue: OutputQueue, events: Observable[Event]) -> abc.DisposableBase:

@@ -40,7 +40,9 @@ from rxsocket.events import (
     Waiting,
 )
 from rxsocket.explain.causes import describe
+from rxsocket.explain.format import amount
 from rxsocket.explain.wording import sentence
+from rxsocket.stats import Stats
 from rxsocket.texts import printable
 
 SHOWN_BYTES = 32
@@ -132,6 +134,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Exception):
         return {"type": type(value).__name__, "text": describe(value)}
     return value
+
+
+def connections_of(stats: Stats) -> str:
+    """What became of the connection, for the line that a command ends with."""
+    without = stats.seconds_without_connection
+    return f"{amount(stats.connections, 'connection')}, {without:.1f} s without one"
 
 
 HINT = "to go on, write KEY=VALUE or KEY=env:NAME on standard input"

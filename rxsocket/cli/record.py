@@ -22,11 +22,13 @@ from rxsocket.cli.listen import (
     set_auth_from_stdin,
     write_all,
 )
-from rxsocket.cli.output import Notice, Output, TextOutput, console
+from rxsocket.cli.output import Notice, Output, TextOutput, connections_of, console
 from rxsocket.events import Message
 from rxsocket.explain.format import amount
 from rxsocket.recording import BadRecording, Recorder, record, replay
 from rxsocket.recording.player import Speed
+from rxsocket.socket import Socket
+from rxsocket.stats import Stats
 
 TERMINAL_INTERVAL = 0.25
 """Seconds between two updates of the progress on a terminal."""
@@ -69,7 +71,7 @@ def record_socket(
             raise UsageError(f"{path} is there already; --overwrite replaces it") from None
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from None
-        ending.callback(_finish, recorder, progress, ending.pop_all())
+        ending.callback(_finish, socket, recorder, progress, ending.pop_all())
 
         enqueue(queue, socket.events.pipe(ops.filter(lambda event: not isinstance(event, Message))))
         set_auth_from_stdin(socket, queue.put)
@@ -97,7 +99,7 @@ def _write_events(
     return 0
 
 
-def _finish(recorder: Recorder, progress: _Progress, connected: ExitStack) -> None:
+def _finish(socket: Socket, recorder: Recorder, progress: _Progress, connected: ExitStack) -> None:
     """Close the socket, then the file: the end of the session is in it."""
     try:
         connected.close()
@@ -105,7 +107,7 @@ def _finish(recorder: Recorder, progress: _Progress, connected: ExitStack) -> No
         recorder.stop()
         with suppress(OSError):  # it was shown, and the exit code says so
             recorder.wait(1.0)
-        progress.summarize(recorder)
+        progress.summarize(recorder, socket.stats)
 
 
 class _Progress:
@@ -147,9 +149,10 @@ class _Progress:
     def notice(self, text: str) -> None:
         self.output(Notice(text))
 
-    def summarize(self, recorder: Recorder) -> None:
+    def summarize(self, recorder: Recorder, stats: Stats) -> None:
         took = time.monotonic() - self._began
-        self.notice(f"{_amount(recorder)} in {took:.1f} s, in {os.fspath(recorder.path)}")
+        where = f"in {os.fspath(recorder.path)}"
+        self.notice(f"{_amount(recorder)} in {took:.1f} s, {where}; {connections_of(stats)}")
 
 
 def _amount(recorder: Recorder) -> str:

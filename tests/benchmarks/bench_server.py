@@ -4,6 +4,7 @@ It knows as much of WebSocket as it needs: the opening handshake, frames that we
 an answer to a close frame. The path of the request says what it does:
 
 - ``/flood?frames=kind&count=n`` writes ``n`` frames of a kind as fast as they are taken.
+- ``/paced?frames=kind&rate=n`` writes ``n`` of them a second, for as long as they are read.
 - ``/channels?count=n`` writes ``n`` messages of the topics that the first message names, in turn.
 - ``/echo`` answers each message with the same one.
 - ``/sink?bytes=n`` reads ``n`` bytes of frames and says "done".
@@ -151,6 +152,8 @@ def _answer(tcp: sockets.socket) -> None:
             if path == "/flood":
                 for chunk in _chunks(query["frames"], int(query["count"])):
                     tcp.sendall(chunk)
+            elif path == "/paced":
+                _pace(tcp, query["frames"], int(query["rate"]))
             elif path == "/channels":
                 _write_channels(tcp, int(query["count"]))
             elif path == "/ticks":
@@ -191,6 +194,16 @@ def _chunks(kind: str, count: int) -> Iterator[bytes]:
         count -= many
     whole, rest = divmod(count, len(frames))
     yield b"".join(frames * whole + frames[:rest])
+
+
+def _pace(tcp: sockets.socket, kind: str, rate: int) -> None:
+    """Write so many frames of a kind a second, those of 10 ms at once."""
+    each = max(1, rate // 100)
+    chunk, start, sent = b"".join(_chunks(kind, each)), time.perf_counter(), 0
+    while True:
+        tcp.sendall(chunk)
+        sent += each
+        time.sleep(max(0.0, sent / rate - (time.perf_counter() - start)))
 
 
 def _write_channels(tcp: sockets.socket, count: int) -> None:

@@ -29,6 +29,18 @@ def test_messages_go_to_stdout_alone_and_events_to_stderr() -> None:
             assert any(re.match(rf"\d\d:\d\d:\d\d  {name} ", line) for line in terminal.err)
 
 
+def test_the_last_line_says_what_there_was_in_all(run: Run) -> None:
+    """C45: the numbers of the socket, on stderr; not among JSON."""
+    with server(accept().send("one", "twö").close(1000)) as s:
+        done = run("listen", s.url)
+        assert done.out == ["one", "twö"]
+        last = r"\d\d:\d\d:\d\d  Notice +2 messages, 7 bytes, 1 connection, \d\.\d s without one"
+        assert re.fullmatch(last, done.err[-1])
+        s.script(accept().send("one").close(1000))
+        done = run("listen", "--json", s.url)
+    assert not any("Notice" in line for line in (*done.out, *done.err))
+
+
 def test_bytes_are_shown_by_length_and_hex(run: Run) -> None:
     """A binary message does no harm to a terminal."""
     with server(accept().send(b"\x1b\x00\xff", b"a" * 40).close(1000)) as s:

@@ -34,7 +34,10 @@ def test_a_session_into_a_file_and_out_of_it(run: Run, tmp_path: Path, name: str
         recorded = run("record", s.url, str(path), *AUTH, environment=ENV)
     assert (recorded.code, recorded.out) == (0, [])
     assert any("Opened" in line for line in recorded.err)
-    assert re.search(r"3 messages, 0\.00 MB in \d+\.\d s", recorded.err[-1])
+    assert re.search(
+        r"3 messages, 0\.00 MB in \d+\.\d s, .*; 1 connection, \d\.\d s without one",
+        recorded.err[-1],
+    )
     assert CANARY not in recorded.text
     assert messages(path) == ["one", b"\x00", "***"]
     played = run("replay", str(path), "--speed", "max")
