@@ -16,12 +16,14 @@ EPOCH = "rxsocket.epoch"
 ERROR_TYPE = "error.type"
 STATUS_CODE = "http.response.status_code"
 
-_PORTS = {"ws": 80, "wss": 443}
+PROTOCOL = "network.protocol.name"
+
+_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 
 
 def of_socket(engine: Engine) -> Attributes:
     """What is true of a socket as long as it lives: its name, and its address if it has one."""
-    attributes: Attributes = {"network.protocol.name": "websocket"}
+    attributes: Attributes = {PROTOCOL: "websocket"}
     if engine.options.name is not None:
         attributes[NAME] = engine.options.name
     address = engine.options.endpoint.address
@@ -36,6 +38,8 @@ def of_address(shown: str) -> Attributes:
     Examples:
         >>> of_address("wss://example.com/feed?key=***")
         {'url.scheme': 'wss', 'server.address': 'example.com', 'server.port': 443}
+
+    Server-sent events say that their protocol is ``http``.
     """
     parts = urlsplit(shown)
     if parts.scheme in ("unix", "ws+unix"):
@@ -43,11 +47,12 @@ def of_address(shown: str) -> Attributes:
         return {"url.scheme": "ws", "network.transport": "unix", "server.address": path}
     if parts.scheme not in _PORTS or not parts.hostname:
         return {}
-    return {
+    attributes: Attributes = {
         "url.scheme": parts.scheme,
         "server.address": parts.hostname,
         "server.port": parts.port or _PORTS[parts.scheme],
     }
+    return attributes if parts.scheme.startswith("ws") else {**attributes, PROTOCOL: "http"}
 
 
 def of_error(error: BaseException) -> Attributes:

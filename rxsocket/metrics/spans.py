@@ -2,9 +2,9 @@
 
 ::
 
-    websocket.connect     o===x  o==========o
-    websocket.renew                   o=========o     a handover, with its attempts inside
-    websocket.connect                 o=======o
+    rxsocket.connect     o===x  o==========o
+    rxsocket.renew                   o=========o     a handover, with its attempts inside
+    rxsocket.connect                 o=======o
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rxsocket.events import (
 )
 from rxsocket.metrics.attributes import CAUSE, EPOCH, Attributes, of_address, of_error
 
-CONNECT, RENEW = "websocket.connect", "websocket.renew"
+CONNECT, RENEW = "rxsocket.connect", "rxsocket.renew"
 
 
 class Spans:

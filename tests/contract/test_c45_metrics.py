@@ -160,7 +160,7 @@ def test_attempts_are_spans(clock: VirtualClock, scene: Make, otel: Otel) -> Non
     otel.measure(it.socket)
     clock.advance(60.0)
     failed, refused, opened = otel.spans
-    assert {span.name for span in otel.spans} == {"websocket.connect"}
+    assert {span.name for span in otel.spans} == {ours("connect")}
     assert all(span.parent is None for span in otel.spans)
     assert [span.status.is_ok for span in otel.spans] == [False, False, True]
     assert lasted(opened) == 0.5
@@ -206,11 +206,11 @@ def test_a_handover_is_a_span_around_its_attempt(
     it.socket.set_auth({"token": "c"})
     clock.advance(1.0)
     assert [span.name for span in otel.spans] == [
-        "websocket.connect",
-        "websocket.connect",
-        "websocket.renew",
-        "websocket.connect",
-        "websocket.renew",
+        ours("connect"),
+        ours("connect"),
+        ours("renew"),
+        ours("connect"),
+        ours("renew"),
     ]
     _, attempt, renewal, rejected, failed = otel.spans
     assert attempt.parent == renewal.context and rejected.parent == failed.context
@@ -238,7 +238,7 @@ def test_a_renewal_in_band_is_a_span(
     clock.advance(1.0)
     it.socket.set_auth(B)
     clock.advance(1.0)
-    assert [span.name for span in otel.spans] == ["websocket.connect", "websocket.renew"]
+    assert [span.name for span in otel.spans] == [ours("connect"), ours("renew")]
     assert otel.spans[1].status.is_ok == (answer == "ok")
 
 
@@ -300,6 +300,20 @@ def test_measured_twice_it_is_told_once(clock: VirtualClock, scene: Make, otel: 
     for one in (otel, other):
         assert list(one.values(ours("connections")).values()) == [1]
         assert len(one.spans) == 1
+
+
+def test_server_sent_events_are_http(otel: Otel) -> None:
+    """C50: their address says so; and a unix socket is one by its path."""
+    for url, expected in {
+        "https://u:p@feed.test:8443/events?key=c4n4ry": ("http", "https", "feed.test", 8443),
+        "wss://feed.test/events": ("websocket", "wss", "feed.test", 443),
+        "unix:/run/feed.sock:/path": ("websocket", "ws", "/run/feed.sock", None),
+    }.items():
+        with otel.measure(Socket(url)):
+            (point,) = otel.all[ours("outage")]
+        names = ("network.protocol.name", "url.scheme", "server.address", "server.port")
+        assert tuple(point.attributes.get(name) for name in names) == expected
+        assert "c4n4ry" not in str(dict(point.attributes))
 
 
 class Broken:

@@ -132,7 +132,7 @@ def test_spans(given: dict[str, Any]) -> None:
         exec(PAGE.example("Spans"), given)
         Watch(given["socket"]).wait(Opened)
         (span,) = exporter.get_finished_spans()
-        assert span.name == "websocket.connect" and span.status.is_ok
+        assert span.name == "rxsocket.connect" and span.status.is_ok
 
 
 def test_the_names_are_all_there_are() -> None:
