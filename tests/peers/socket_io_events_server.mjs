@@ -24,7 +24,12 @@ io.on("connection", (socket) => {
     if (typeof last === "function") last(...args.slice(0, -1));
     else socket.emit("echo", ...args);
   });
-  socket.on("ask", async (name) => socket.emit("told", await socket.timeout(2000).emitWithAck("version", name)));
+  socket.on("sum", (one, other, answer) => answer(one + other));
+  socket.on("ask", async (name, answer) => {
+    const told = await socket.timeout(2000).emitWithAck("version", name);
+    if (answer) answer(told);
+    else socket.emit("told", told);
+  });
   socket.on("drop", () => socket.conn.transport.socket.terminate());
   socket.on("kick", () => socket.disconnect());
   socket.on("later", (text) => setTimeout(() => io.emit("said", text), 150));

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import pytest
-from deadlines import stretched
 from extras import needs
 from wire.wire_helpers import Inbox, Watch, quick
 
@@ -33,14 +25,13 @@ from rxsocket.protocols import Kernel, KernelDied, KernelError, jupyter
 from rxsocket.testing import faults
 from rxsocket.transports.websockets import websockets_transport
 
-from .real_servers import free_port
+from .jupyter_process import TOKEN, JupyterServer
 
 pytestmark = [
     needs("jupyter_server", "ipykernel"),
     pytest.mark.slow,
     pytest.mark.timeout(300),
 ]
-TOKEN = "t0p/s3cret"
 LONG = """
 import time
 for number in range(6):
@@ -50,67 +41,16 @@ for number in range(6):
 """
 
 
-class Server:
-    """A Jupyter Server in a folder of its own.
-
-    Attributes:
-        port: Where it listens.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and return when it answers."""
-        folders = ("CONFIG_DIR", "RUNTIME_DIR", "DATA_DIR")
-        env = {f"JUPYTER_{name}": str(self._folder / name.lower()) for name in folders}
-        command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
-        command += [f"--port={self.port}", f"--ServerApp.root_dir={self._folder}"]
-        env |= {"JUPYTER_TOKEN": TOKEN, "PYTHONDEVMODE": "", "IPYTHONDIR": str(self._folder)}
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env={**os.environ, **env}, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + stretched(60.0)
-        while True:
-            try:
-                self.ask("GET", "/api")
-                return
-            except URLError:
-                assert time.monotonic() < deadline, (self._folder / "log").read_text()
-                time.sleep(0.1)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(30)
-
-    def ask(self, method: str, path: str) -> Any:
-        """Ask its REST interface."""
-        headers = {"Authorization": f"token {TOKEN}"}
-        data = b"{}" if method == "POST" else None
-        url = f"http://127.0.0.1:{self.port}{path}"
-        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:
-            return json.loads(answer.read() or b"null")
-
-    def start_kernel(self) -> str:
-        """Start a kernel; returns the address of its channels."""
-        id = self.ask("POST", "/api/kernels")["id"]
-        return f"http://127.0.0.1:{self.port}/api/kernels/{id}/channels"
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("jupyter"))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    server = JupyterServer(tmp_path_factory.mktemp("jupyter"))
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def address(server: Server) -> str:
+def address(server: JupyterServer) -> str:
     """That of one kernel for several tests; each leaves it idle."""
     return server.start_kernel()
 
@@ -216,7 +156,7 @@ def test_an_answer_that_the_server_does_not_keep(
     assert "was lost with the connection" in str(error)
 
 
-def test_interrupted_and_died(server: Server, client: Callable[..., Kernel]) -> None:
+def test_interrupted_and_died(server: JupyterServer, client: Callable[..., Kernel]) -> None:
     kernel = client(server.start_kernel())
     with kernel.socket.connect():
         done, started = Inbox(), Inbox()
@@ -232,7 +172,7 @@ def test_interrupted_and_died(server: Server, client: Callable[..., Kernel]) -> 
 
 def test_a_server_that_restarts(tmp_path: Path, client: Callable[..., Kernel]) -> None:
     """Its kernels are gone: it says so, and ends."""
-    server = Server(tmp_path)
+    server = JupyterServer(tmp_path)
     server.start()
     kernel = client(server.start_kernel())
     with kernel.socket.connect():
