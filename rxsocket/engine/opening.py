@@ -50,6 +50,15 @@ class Opening(Receipt[Opened]):
         self._looking: abc.DisposableBase | None = None
         run_for(self, engine.loop, self._look)
 
+    def result(self, timeout: float | None = None) -> Opened:
+        """Block until it is open; see ``Receipt.result``."""
+        try:
+            return super().result(timeout)
+        except TimeoutError:
+            if self.done:
+                raise
+            raise TimeoutError(f"not open within {timeout:g} s: {self._why()}") from None
+
     def when_done(self, function: Callable[[], None]) -> None:
         """Call a function when the outcome is there; see ``Receipt.when_done``."""
         super().when_done(function)

@@ -47,14 +47,17 @@ class Chat:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
-        self._server.close(reason="restarts")
-        self._run(self._server.wait_closed())
+        self._run(self._close())
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
 
     async def _serve(self) -> Server:
         return await serve(self._talk, "127.0.0.1", self.port, process_request=self._admit)
+
+    async def _close(self) -> None:
+        self._server.close(reason="restarts")
+        await self._server.wait_closed()
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Authorization") in NAMES:

@@ -49,7 +49,10 @@ def test_it_says_why_it_is_not_open() -> None:
         socket = Socket(peer.url, auth="s3cret-canary")
         with socket, pytest.raises(TimeoutError, match="HTTP 401") as raised:
             socket.opened(0.5).result()
-    assert "canary" not in str(raised.value)
+        assert "canary" not in str(raised.value)
+        socket = Socket(peer.url, auth="s3cret-canary")
+        with socket, pytest.raises(TimeoutError, match=r"^not open within 0.5 s: .*HTTP 401"):
+            socket.opened().result(0.5)
 
 
 def test_a_loop_that_ends_is_an_end() -> None:
