@@ -102,6 +102,7 @@ from rxsocket.transports.base import (
     PeerClosed,
     Request,
     Signal,
+    StreamNotice,
     Transport,
 )
 
@@ -194,6 +195,7 @@ __all__ = [
     "Stored",
     "Strategy",
     "Stream",
+    "StreamNotice",
     "Subscribing",
     "SubscriptionRefused",
     "Ticket",

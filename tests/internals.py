@@ -10,6 +10,7 @@ library reaches these tests in one file. Taken are
 - what keeps a rule by itself, and is tested without a socket: ``Admission``,
   ``CredentialGroup``, ``History``, ``JsonEnvelope``, ``Mask``, ``Pattern``, ``RecentKeys``,
   ``at_once``, ``group_renewals``, ``same_identity``, and the transports;
+- what makes the text of a server-sent event, for a transport of a test's: ``event_text``;
 - types of what the test kit and a socket give, to annotate, derive from, or watch;
 - functions that look inside of a socket, or set what a test cannot wait for.
 """
@@ -30,6 +31,7 @@ from rxsocket.endpoint.admission import Admit, Admitted
 from rxsocket.endpoint.endpoint import Endpoint
 from rxsocket.engine.engine import Engine
 from rxsocket.engine.options import SocketOptions
+from rxsocket.event_text import event_text
 from rxsocket.fleet.admission import Admission
 from rxsocket.publishing.history import History
 from rxsocket.publishing.publisher import Publisher
@@ -86,6 +88,7 @@ __all__ = [
     "credential_of",
     "current_source",
     "engine_of",
+    "event_text",
     "group_renewals",
     "look_for_signals",
     "loop_of",
