@@ -170,7 +170,7 @@ class FleetChannel:
             self._inlet.move, self._inlet.is_new = None, False
         self.move = None
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """It is not asked for anywhere; since when it is lost stays, for when it is again."""
         self._close_inlets()
         self.socket, self.generation, self.is_live = None, 0, False

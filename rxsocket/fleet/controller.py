@@ -19,6 +19,7 @@ from dataclasses import replace
 from rxsocket.events import Cause, Closed, Ended, Event, Opened
 from rxsocket.explain.causes import closing
 from rxsocket.fleet.channel import FleetChannel
+from rxsocket.fleet.desired_state import DesiredState, plan_of
 from rxsocket.fleet.events import Capped, Lost, Placed, Restored, ShardFailed, Throttled
 from rxsocket.fleet.learnt import LearntCaps
 from rxsocket.fleet.moves import ChannelMoves
@@ -38,18 +39,13 @@ from rxsocket.fleet.plan import Place, Plan, PlanChanges, SocketId, changes
 from rxsocket.fleet.planning import Fitting, Planning
 from rxsocket.fleet.publisher import FleetPublisher
 from rxsocket.fleet.refusals import Refusals
+from rxsocket.fleet.refused_channels import RefusedChannels
 from rxsocket.fleet.sockets import ChannelOrders, FleetSocket, FleetSockets, Give
-from rxsocket.fleet.told import Told, plan_of
 from rxsocket.fleet.unanswered import UnansweredChannels
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
-from rxsocket.topics.overdue import Overdue
 
-FIRST_REFUSAL = 30.0
-"""Seconds after which a channel of the set that was refused is asked for again."""
-LONGEST_REFUSAL = 900.0
-"""They are doubled each time, up to that many."""
 TRY_AGAIN = 300.0
 """Seconds after which there is another plan for what did not fit."""
 LONGEST_WAIT = 60.0
@@ -64,7 +60,7 @@ class Controller:
         planning: What plans are made with.
         places: Where sockets can be.
         wanted: The channels that are wanted.
-        publisher: Told what happens.
+        publisher: DesiredState what happens.
         give: Gives an order to a shard.
         end: Called when the fleet cannot go on.
         unsubscribes: Whether there is a message that ends a channel.
@@ -114,22 +110,22 @@ class Controller:
         self._is_due = self._rebalance = self._is_stopped = self._is_held = False
         self._wait_timer: asyncio.TimerHandle | None = None
         self._ended_in_a_row = 0
-        self._refused: Overdue[FleetChannel] = Overdue(loop, self._ask_again)
+        self._refused = RefusedChannels(loop, wanted, self.plan_soon)
 
     def hold(self) -> None:
         """Plan nothing until :meth:`begin`."""
         self._is_held = True
 
-    def begin(self, told: Mapping[str, Told]) -> None:
+    def begin(self, desired: Mapping[str, DesiredState]) -> None:
         """Plan from now on.
 
         Args:
-            told: What shards have that an earlier driver started.
+            desired: What shards have that an earlier driver started.
         """
         self._is_held = False
-        plan = plan_of(told, [one.name for one in self._places])
+        plan = plan_of(desired, [one.name for one in self._places])
         for key, socket in plan.assignment.items():
-            generation = told[socket.place].sockets[socket.number][key]
+            generation = desired[socket.place].sockets[socket.number][key]
             self._wanted.adopt(key).place(socket, generation)
         self.fitting = replace(self.fitting, plan=plan)
         self.sockets.adopt(plan, self._channels)
@@ -149,9 +145,9 @@ class Controller:
             self._wait_timer.cancel()
         self.moves.stop()
         self.unanswered.stop()
-        self._refused.clear()
+        self._refused.stop()
         for channel in self._channels.values():
-            channel.let_go()
+            channel.release()
             channel.lost_at = channel.error = None
 
     def on_report(self, shard: str, report: Report) -> None:
@@ -243,7 +239,7 @@ class Controller:
             self._carry_out(changes(before, self.plan))
         if self.fitting.weight_error is not None:
             self._publisher.weight_failed(self.fitting.weight_error)
-            self._refuse_unweighed(self.fitting.unweighed)
+            self._refused.add_unweighed(self.fitting.unweighed)
         if self.fitting.left_out and places:
             self._refuse_what_never_fits(wanted)
             self._plan_after(TRY_AGAIN)  # what was learnt may not hold any more
@@ -267,14 +263,6 @@ class Controller:
             for key in self.fitting.left_out:
                 self._wanted.fail(self._channels[key], error)
 
-    def _refuse_unweighed(self, unweighed: Mapping[Hashable, BaseException]) -> None:
-        """What ``weight=`` raised at has no place: it fails alone, and is tried again later."""
-        for key, raised in unweighed.items():
-            channel, error = self._channels[key], raised
-            if not isinstance(error, Exception):
-                error = RuntimeError(f"weight(key): raised {type(raised).__name__}")
-            self._refuse(channel, error)
-
     def _carry_out(self, changed: PlanChanges) -> None:
         for socket in changed.opened:
             self.sockets.open(socket)
@@ -296,20 +284,20 @@ class Controller:
 
     def _drop(self, channel: FleetChannel, orders: ChannelOrders) -> None:
         for socket in (channel.socket, channel.target):
-            self.sockets.leave(channel, socket, orders)
+            self.sockets.unsubscribe(channel, socket, orders)
         self.moves.cancel(channel)
-        channel.let_go()
+        channel.release()
 
     def _move(self, channel: FleetChannel, target: SocketId, orders: ChannelOrders) -> None:
         if channel.target is not None:  # it was on its way somewhere else
-            self.sockets.leave(channel, channel.target, orders)
+            self.sockets.unsubscribe(channel, channel.target, orders)
             self.moves.cancel(channel)
         if channel.socket == target:
             return
         if channel.is_live:
             self.moves.begin(channel, target, orders)
         else:
-            self.sockets.leave(channel, channel.socket, orders)
+            self.sockets.unsubscribe(channel, channel.socket, orders)
             self._place(channel, target, orders)
 
     # --- channels
@@ -368,22 +356,8 @@ class Controller:
             orders = ChannelOrders(self.plan.generation)
             self._drop(channel, orders)
             self.sockets.send(orders)
-            self._refuse(channel, error)
+            self._refused.add(channel, error)
             self.plan_soon()
-
-    def _refuse(self, channel: FleetChannel, error: Exception) -> None:
-        """It fails for its observers; if it is one of the set, it is tried again later."""
-        channel.error = error
-        channel.refusals += 1
-        self._wanted.fail(channel, error)
-        if channel.wanted and not self._is_stopped:
-            patience = min(LONGEST_REFUSAL, FIRST_REFUSAL * 2.0 ** (channel.refusals - 1))
-            self._refused.set(channel, self._now + patience)
-
-    def _ask_again(self, channel: FleetChannel) -> None:
-        """It was refused a while ago, and is wanted still."""
-        channel.error = None
-        self.plan_soon()
 
     # --- sockets
 
@@ -457,19 +431,14 @@ class Controller:
 
     def _correct_plan(self) -> None:
         """Let the plan say where channels are, after what no plan has changed."""
-        sockets = self.sockets.by_id
-        loads = dict.fromkeys(sockets, 0)
-        assignment: dict[Hashable, SocketId] = {}
-        for key in self.plan.assignment:
-            channel = self._channels.get(key)
-            place = None if channel is None else channel.target or channel.socket
-            if place is not None and place in loads:
-                assignment[key] = place
-                loads[place] += 1
-        for socket in sockets.values():
+        where = {
+            key: channel.target or channel.socket
+            for key in self.plan.assignment
+            if (channel := self._channels.get(key)) is not None
+        }
+        for socket in self.sockets.by_id.values():
             socket.is_leaving = False  # the next plan says which are
-        plan = replace(self.plan, assignment=assignment, loads=loads)
-        self.fitting = replace(self.fitting, plan=plan)
+        self.fitting = replace(self.fitting, plan=self.plan.corrected(where, self.sockets.by_id))
 
     # --- shards
 

@@ -23,6 +23,7 @@ from reactivex.subject import Subject
 from rxsocket.events import Closed, Opened
 from rxsocket.fleet.asking import Questions, RemoteAdmission, RemoteAuth
 from rxsocket.fleet.batches import Batches, WhenFull
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.orders import (
     ChannelError,
     CloseSocket,
@@ -47,7 +48,6 @@ from rxsocket.fleet.questions import (
     Stop,
 )
 from rxsocket.fleet.shard import Shard, ShardAdmission, ShardSettings
-from rxsocket.fleet.told import Told
 from rxsocket.runtime.loop import SocketLoop
 
 
@@ -99,7 +99,7 @@ class Host:
         settings: ShardSettings = pickle.loads(made_with.settings)
         self._input: Subject[Any] | None = None
         self._output: abc.DisposableBase | None = None
-        self.told = Told()
+        self.desired = DesiredState()
         self._live: dict[int, dict[Hashable, int]] = {}
         self._open: dict[int, Opened] = {}
         self._is_full = False
@@ -132,13 +132,13 @@ class Host:
                 case OnlyThese(keys, generation):
                     self._keep_only(keys, generation)
                 case PauseReading() | ResumeReading():
-                    self.told.take(item)
+                    self.desired.take(item)
                     self._pause_or_resume()
                 case SetAuth(number, value):
-                    self.told.take(item)
+                    self.desired.take(item)
                     self._shard.take(SetAuth(number, value.open()))
                 case _:
-                    self.told.take(item)
+                    self.desired.take(item)
                     self._forget(item)
                     self._shard.take(item)
 
@@ -173,7 +173,7 @@ class Host:
                 self._batches.put(Live(socket, tuple(keys), generation, now))
 
     def _keep_only(self, keys: Mapping[int, tuple[Hashable, ...]], generation: int) -> None:
-        for socket, have in tuple(self.told.sockets.items()):
+        for socket, have in tuple(self.desired.sockets.items()):
             if socket not in keys:
                 self.receive([CloseSocket(socket)])
             elif surplus := tuple(key for key in have if key not in set(keys[socket])):
@@ -220,7 +220,7 @@ class Host:
         self._pause_or_resume()
 
     def _pause_or_resume(self) -> None:
-        is_paused = self._is_full or self.told.paused
+        is_paused = self._is_full or self.desired.paused
         if is_paused is not self._is_paused:
             self._is_paused = is_paused
             self._shard.take(PauseReading() if is_paused else ResumeReading())

@@ -132,7 +132,7 @@ class ChannelMoves:
         self._learnt.avoid(target, channel.key)
         self.cancel(channel)
         orders = ChannelOrders(self._generation)
-        self._sockets.leave(channel, target, orders)
+        self._sockets.unsubscribe(channel, target, orders)
         self._sockets.send(orders)
         self._plan_soon()
 
@@ -144,7 +144,7 @@ class ChannelMoves:
             keys: list[Hashable] = []
             for channel, is_lost in channels:
                 if channel.socket == target:  # and not nowhere meanwhile
-                    self._sockets.leave(channel, source, orders)
+                    self._sockets.unsubscribe(channel, source, orders)
                     if not is_lost:  # else it is restored as soon as it is live there
                         keys.append(channel.key)
             if keys:

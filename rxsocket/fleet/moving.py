@@ -220,7 +220,7 @@ class ChannelMove(Generic[T]):
         """The new place was lost, or refused it: the old one stays, if it still delivers."""
         if self.phase is MovePhase.OVERLAPPING:
             self.phase = MovePhase.KEPT
-            self._let_go()
+            self._forget_waiting()
 
     def look(self, now: float, resumed_at: float = -math.inf) -> Sequence[T]:
         """It is time to look whether the places have been silent for long enough.
@@ -290,7 +290,7 @@ class ChannelMove(Generic[T]):
     def _switch(self, now: float) -> Sequence[T]:
         self.phase = MovePhase.SWITCHED
         delivered = [message for _, message, _ in self._waiting]  # the old one had none of it
-        self._let_go()
+        self._forget_waiting()
         self._switched_at = now
         self.due = now + DUPLICATES_WINDOW
         self._finish_if_nothing_is_left()
@@ -313,7 +313,7 @@ class ChannelMove(Generic[T]):
         self._overlap = Overlap(0, 0)
         self.due = math.inf
 
-    def _let_go(self) -> None:
+    def _forget_waiting(self) -> None:
         self._waiting.clear()
         self._overlap.new.clear()
         self._bytes = 0

@@ -17,12 +17,12 @@ from typing import Any
 
 from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.credential_relay import CredentialRelay
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.events import Capped, Throttled
 from rxsocket.fleet.orders import Learnt, Report
 from rxsocket.fleet.plan import Place
 from rxsocket.fleet.remote import RemoteShard
 from rxsocket.fleet.shard import Shard, ShardSettings
-from rxsocket.fleet.told import Told
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.streams.receipts import Receipt
 
@@ -50,7 +50,7 @@ class Run:
     report: Callable[[str, Report], None]
     deliver: Callable[[str, int, Hashable], Callable[[Any], None]]
     output: Callable[[Any], None]
-    began: Callable[[Mapping[str, Told]], None]
+    began: Callable[[Mapping[str, DesiredState]], None]
     source_failed: Callable[[Exception], None]
     end: Callable[[Exception], None]
     admissions: dict[str, Admission]

@@ -13,7 +13,7 @@ A plan is data: it knows of no socket, loop or clock, and is made to be pickled.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
@@ -97,6 +97,18 @@ class Plan:
     def sockets(self) -> tuple[SocketId, ...]:
         """The sockets that there are to be."""
         return tuple(self.loads)
+
+    def corrected(
+        self, where: Mapping[Hashable, SocketId | None], sockets: Iterable[SocketId]
+    ) -> Plan:
+        """The same plan with channels where they are, and no sockets but these."""
+        loads = dict.fromkeys(sockets, 0)
+        assignment: dict[Hashable, SocketId] = {}
+        for key, socket in where.items():
+            if socket is not None and socket in loads:
+                assignment[key] = socket
+                loads[socket] += 1
+        return replace(self, assignment=assignment, loads=loads)
 
     def keys_on(self, socket: SocketId) -> list[Hashable]:
         """The channels of a socket, in the order in which they were wanted."""

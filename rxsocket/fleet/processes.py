@@ -32,8 +32,9 @@ from rxsocket.fleet.places import Run, Shards, Where
 from rxsocket.fleet.plan import Place
 from rxsocket.fleet.portable import function_pickled, plain, settings_pickled
 from rxsocket.fleet.questions import Sealed, Stop
-from rxsocket.fleet.remote import LinkLost, RemoteShard, all_closed
+from rxsocket.fleet.remote import RemoteShard, all_closed
 from rxsocket.fleet.shard import ShardSettings
+from rxsocket.fleet.shard_link import LinkLost
 from rxsocket.runtime.threads import run_blocking
 from rxsocket.streams.receipts import Receipt
 from rxsocket.validation import callback, whole_number

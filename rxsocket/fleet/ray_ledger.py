@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
 from rxsocket.endpoint.admission import Admitted
 from rxsocket.events import Event
 from rxsocket.fleet.admission import Admission
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.events import Capped, Throttled
 from rxsocket.fleet.host import HostSettings
 from rxsocket.fleet.orders import Order, SetAuth
 from rxsocket.fleet.questions import OnlyThese, Sealed
-from rxsocket.fleet.told import Told
 from rxsocket.limits import Limits
 
 GATHERING = 5.0
@@ -39,7 +39,7 @@ class _ShardPart:
     settings: HostSettings | None = None
     pipeline: bytes | None = field(default=None, repr=False)
     first: Sealed | None = None
-    told: Told = field(default_factory=Told)
+    desired: DesiredState = field(default_factory=DesiredState)
 
 
 class LedgerActor:
@@ -73,16 +73,17 @@ class LedgerActor:
 
     # --- for the driver
 
-    async def attach(self) -> tuple[int, dict[str, Told]]:
+    async def attach(self) -> tuple[int, dict[str, DesiredState]]:
         """A driver takes the fleet over: its term, and what each shard is to have."""
         self._term += 1
-        return self._term, {name: _shown(part.told) for name, part in self._parts.items()}
+        return self._term, {name: _shown(part.desired) for name, part in self._parts.items()}
 
     async def begin(self, term: int, name: str, pipeline: bytes | None) -> None:
         """A shard begins anew: it has no sockets."""
         if term >= self._term:
             part = self._parts.setdefault(name, _ShardPart())
-            part.told = Told(auth=part.told.auth, paused=part.told.paused)
+            before = part.desired
+            part.desired = DesiredState(auth=before.auth, pace=before.pace, paused=before.paused)
             part.pipeline = pipeline
 
     async def note(
@@ -98,9 +99,9 @@ class LedgerActor:
             part.pipeline = pipeline or part.pipeline
             for order in orders:
                 if isinstance(order, OnlyThese):
-                    part.told.keep_only(order.keys)
+                    part.desired.keep_only(order.keys)
                 else:
-                    part.told.take(order)
+                    part.desired.take(order)
 
     async def keep(
         self, term: int, name: str, settings: HostSettings, first: Sealed | None
@@ -133,12 +134,12 @@ class LedgerActor:
     ) -> tuple[int, HostSettings | None, Sealed | None, SetAuth | None]:
         """What the sockets of a shard are made with."""
         part = self._parts[name]
-        return self._term, part.settings, part.first, part.told.auth
+        return self._term, part.settings, part.first, part.desired.auth
 
-    async def told_to(self, name: str) -> tuple[bytes | None, Told]:
+    async def desired_of(self, name: str) -> tuple[bytes | None, DesiredState]:
         """Its pipeline, and what a shard is to have; without what is secret."""
         part = self._parts[name]
-        return part.pipeline, _shown(part.told)
+        return part.pipeline, _shown(part.desired)
 
     async def restore(
         self,
@@ -155,7 +156,7 @@ class LedgerActor:
         self._term = max(self._term, term)
         part = self._parts.setdefault(name, _ShardPart())
         part.settings, part.first = settings, first
-        part.told.auth = auth
+        part.desired.auth = auth
 
     # --- dials
 
@@ -226,5 +227,5 @@ class LedgerActor:
         self._learnt.append(event)
 
 
-def _shown(told: Told) -> Told:
-    return Told(sockets=told.sockets, paused=told.paused, generation=told.generation)
+def _shown(desired: DesiredState) -> DesiredState:
+    return replace(desired, auth=None)

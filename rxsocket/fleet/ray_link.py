@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.host import HostSettings
 from rxsocket.fleet.orders import SetAuth
 from rxsocket.fleet.questions import Answered, Pushed, Sealed, Stop
 from rxsocket.fleet.ray_ledger import LedgerActor
 from rxsocket.fleet.ray_shard import ShardActor, Superseded, of_ledger
-from rxsocket.fleet.remote import LinkLost
-from rxsocket.fleet.told import Told
+from rxsocket.fleet.shard_link import LinkLost
 from rxsocket.limits import Limits
 from rxsocket.runtime.threads import run_blocking
 
@@ -61,7 +61,7 @@ class RayCluster:
     def __init__(self, ray: Any, fleet: str, options: ActorOptions) -> None:
         self.ray = ray
         self.term = 0
-        self.told: dict[str, Told] = {}
+        self.desired: dict[str, DesiredState] = {}
         self.is_superseded = False
         self._fleet = fleet
         self._options = options
@@ -75,7 +75,7 @@ class RayCluster:
         """
         options = {"num_cpus": 0}
         self.ledger = await self._actor("ledger", LedgerActor, options, self._fleet, limits)
-        self.term, self.told = await self.of_ledger("attach")
+        self.term, self.desired = await self.of_ledger("attach")
 
     async def shard(self, name: str, options: dict[str, Any], egress: str | None) -> Any:
         """The actor of a shard; a new one, unless it is there."""

@@ -208,7 +208,7 @@ class _RayShards(Shards):
         return receipt
 
     def _on_closed(self, receipt: Receipt[None]) -> None:
-        self._leaving = self._run_of.loop.event_loop.create_task(self._leave(receipt))
+        self._detaching = self._run_of.loop.event_loop.create_task(self._detach(receipt))
 
     async def _attach(self) -> RayCluster:
         ray, on = self._ray, self._on
@@ -241,18 +241,18 @@ class _RayShards(Shards):
         loop = self._run_of.loop
         with loop.turn():
             if error is None:
-                self._run_of.began(attached.result().told)
+                self._run_of.began(attached.result().desired)
             else:
                 self._run_of.end(_start_failed(error))
 
-    async def _leave(self, receipt: Receipt[None]) -> None:
+    async def _detach(self, receipt: Receipt[None]) -> None:
         with suppress(Exception):
             if self._cluster.done():
                 self._cluster.result().end()
             else:
                 self._cluster.cancel()
         if self._thread is not None:
-            await self._thread.leave()
+            await self._thread.release()
         with self._run_of.loop.turn():
             receipt.settle(None)
 

@@ -8,7 +8,7 @@ ledger.
 
     driver   begin ── receive ── take ── take ─────────X   X: killed       take: a next driver's
     shard    ====================================X  =============================
-    ledger         note(told)                      part()   X: killed, started again by Ray
+    ledger         note(desired)                      part()   X: killed, started again by Ray
 """
 
 from __future__ import annotations
@@ -183,14 +183,14 @@ class ShardActor:
 
     async def _get_back(self) -> None:
         term, settings, first, auth = await of_ledger(self._ledger, "settings_of", self._name)
-        pipeline, told = await of_ledger(self._ledger, "told_to", self._name)
+        pipeline, desired = await of_ledger(self._ledger, "desired_of", self._name)
         if self._host is None and settings is not None and term >= self._term:
             self._term = term
             with suppress(ShardAway):  # the driver is told, when it calls
-                self._make(settings, pipeline, first, auth).receive([*told.orders()])
+                self._make(settings, pipeline, first, auth).receive([*desired.orders()])
 
     async def _give_back(self, host: Host) -> None:
-        told = host.told
+        desired = host.desired
         await of_ledger(
             self._ledger,
             "restore",
@@ -198,11 +198,11 @@ class ShardActor:
             self._term,
             self._settings,
             host.newest,
-            told.auth,
+            desired.auth,
         )
         if self._admission is not None:
             await self._admission.give_back()
-        orders = [*replace(told, auth=None).orders()]
+        orders = [*replace(desired, auth=None).orders()]
         await of_ledger(self._ledger, "note", self._term, self._name, orders, self._pipeline)
 
 

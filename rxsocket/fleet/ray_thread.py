@@ -51,8 +51,8 @@ class RayThread:
         """
         await asyncio.shield(asyncio.wrap_future(self._started))
 
-    async def leave(self) -> None:
-        """A fleet leaves; the last one returns when Ray has been stopped."""
+    async def release(self) -> None:
+        """A fleet needs it no more; the last one returns when Ray has been stopped."""
         cls = type(self)
         with cls._lock:
             self._users -= 1

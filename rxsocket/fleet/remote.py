@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from rxsocket.auth.credentials import Credential
 from rxsocket.endpoint.admission import Admitted
@@ -25,6 +25,7 @@ from rxsocket.errors import SocketError
 from rxsocket.events import Cause, Closed, Dropped, Opened
 from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.credential_relay import CredentialRelay
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.events import ShardFailed
 from rxsocket.fleet.orders import (
     CapConnections,
@@ -55,8 +56,8 @@ from rxsocket.fleet.questions import (
     Withdrawn,
 )
 from rxsocket.fleet.shard import when_all_done
+from rxsocket.fleet.shard_link import LinkLost, ShardLink
 from rxsocket.fleet.shard_socket import Deliver
-from rxsocket.fleet.told import Told
 from rxsocket.policy.backoff import Backoff
 from rxsocket.policy.verdicts import Verdict
 from rxsocket.runtime.loop import SocketLoop
@@ -70,58 +71,6 @@ LIVED = 30.0
 """Seconds after which a shard that ended is started again at once."""
 TRIES = 3
 """Times that a shard may end before it has begun: then it is not started again."""
-
-
-class LinkLost(Exception):
-    """The shard at the other end of a link is gone; the text says what is known of it.
-
-    Args:
-        text: That.
-        is_final: Whether another one would end likewise.
-    """
-
-    def __init__(self, text: str, *, is_final: bool = False) -> None:
-        super().__init__(text)
-        self.is_final = is_final
-
-
-class ShardLink(Protocol):
-    """How a shard elsewhere is reached."""
-
-    async def start(self, first: Sealed | None, auth: SetAuth | None) -> bool:
-        """Have a shard, which is not there.
-
-        Args:
-            first: The credential to begin with.
-            auth: The credential that was set since, if one was.
-
-        Returns:
-            Whether there was one, with sockets and channels.
-
-        Raises:
-            LinkLost: If there is none.
-        """
-        ...
-
-    async def send(self, items: list[Any], *, is_secret: bool) -> None:
-        """Send; a secret goes by itself."""
-        ...
-
-    async def receive(self) -> bytes:
-        """What the shard has for the fleet; returns in time if it has nothing.
-
-        Raises:
-            LinkLost: If it is gone.
-        """
-        ...
-
-    async def stop(self, stop: Stop) -> None:
-        """Have the shard close its sockets and end; wait for that, but not for ever."""
-        ...
-
-    async def kill(self) -> None:
-        """End the shard as it is."""
-        ...
 
 
 class ShardEnded(SocketError):
@@ -166,7 +115,7 @@ class RemoteShard:
         self._relay = relay
         self._admission = admission
         self._output = output
-        self._told = Told()
+        self._desired = DesiredState()
         self._takers: dict[tuple[int, Hashable], Callable[[Any], None]] = {}
         self._outgoing: asyncio.Queue[tuple[Any, bool]] = asyncio.Queue()
         self._asked: dict[int, asyncio.Task[None]] = {}
@@ -205,7 +154,7 @@ class RemoteShard:
                 return
             case _:
                 pass
-        self._told.take(order)
+        self._desired.take(order)
         self._send(order, is_secret=isinstance(order, SetAuth))
 
     def push(self, value: Sealed) -> None:
@@ -259,7 +208,7 @@ class RemoteShard:
                 await asyncio.sleep(self._backoff.delay(failures - 1))
 
     async def _live(self) -> NoReturn:
-        has_it = await self._link.start(self._relay.newest, self._told.auth)
+        has_it = await self._link.start(self._relay.newest, self._desired.auth)
         with self._loop.turn():
             self._on_there(has_it=has_it)
         sending = asyncio.create_task(self._send_all())
@@ -286,12 +235,12 @@ class RemoteShard:
         self._outgoing = asyncio.Queue()
         self._is_there = True
         self._heard_at = self._loop.wall_time()
-        told = self._told
-        for order in told.orders():
+        desired = self._desired
+        for order in desired.orders():
             self._send(order, is_secret=isinstance(order, SetAuth))
         if has_it:
-            keys = {number: tuple(have) for number, have in told.sockets.items()}
-            self._send(OnlyThese(keys, told.generation))
+            keys = {number: tuple(have) for number, have in desired.sockets.items()}
+            self._send(OnlyThese(keys, desired.generation))
 
     async def _receive(self) -> bytes:
         try:

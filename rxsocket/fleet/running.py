@@ -23,6 +23,7 @@ from rxsocket.events import Problem
 from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.channel import FleetChannel, MessagePath
 from rxsocket.fleet.controller import Controller
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.orders import (
     AuthSettled,
     Order,
@@ -40,7 +41,6 @@ from rxsocket.fleet.publisher import FleetPublisher
 from rxsocket.fleet.remote import RemoteShard
 from rxsocket.fleet.shard import Shard, ShardSettings, when_all_done, worst
 from rxsocket.fleet.sources import SharedAuth
-from rxsocket.fleet.told import Told
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
@@ -282,10 +282,10 @@ class FleetEngine:
         self.wanted.follow()
         controller.plan_soon()
 
-    def _on_began(self, controller: Controller, told: Mapping[str, Told]) -> None:
+    def _on_began(self, controller: Controller, desired: Mapping[str, DesiredState]) -> None:
         """The places are there, maybe with channels that an earlier driver had there."""
         if controller is self.controller:
-            controller.begin(told)
+            controller.begin(desired)
 
     def _stop(self) -> None:
         """The last reference was dropped."""

@@ -133,7 +133,9 @@ class FleetSockets:
         self.by_id[socket].keys[channel.key] = None
         orders.subscribe[socket].append(channel.key)
 
-    def leave(self, channel: FleetChannel, socket: SocketId | None, orders: ChannelOrders) -> None:
+    def unsubscribe(
+        self, channel: FleetChannel, socket: SocketId | None, orders: ChannelOrders
+    ) -> None:
         """Let it carry a channel no more, if it does."""
         found = None if socket is None else self.by_id.get(socket)
         if found is not None and channel.key in found.keys:

@@ -14,10 +14,10 @@ from rxsocket import refreshing
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.fleet import ChannelSpec, Fleet, Processes, Ray
 from rxsocket.fleet.credential_relay import CredentialRelay
+from rxsocket.fleet.desired_state import DesiredState, plan_of
 from rxsocket.fleet.orders import Subscribe
 from rxsocket.fleet.plan import SocketId
 from rxsocket.fleet.questions import CredentialWanted, Sealed
-from rxsocket.fleet.told import Told, plan_of
 from rxsocket.runtime.loop import SocketLoop
 
 
@@ -83,11 +83,11 @@ def test_places_of_one_address_share_an_egress() -> None:
 
 
 def test_the_plan_of_an_earlier_driver_is_what_its_shards_were_told() -> None:
-    one, other = Told(), Told()
+    one, other = DesiredState(), DesiredState()
     one.take(Subscribe(1, ("A", "B"), 1))
     one.take(Subscribe(3, ("C",), 2))
     other.take(Subscribe(1, ("B",), 4))  # it was on its way there
-    plan = plan_of({"x": one, "y": other, "gone": Told()}, ["x", "y"])
+    plan = plan_of({"x": one, "y": other, "gone": DesiredState()}, ["x", "y"])
     assert plan.assignment == {
         "A": SocketId("x", 1),
         "B": SocketId("y", 1),

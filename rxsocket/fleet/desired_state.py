@@ -3,7 +3,7 @@
 ::
 
     orders   Open(1)  Subscribe(1, A B)  Subscribe(1, C)  Unsubscribe(1, A)
-    told     1: B C                                       what is to be, not what was
+    desired  1: B C                                       what is to be, not what was
 
 It holds no credential but one that was set, which shows nowhere.
 """
@@ -31,7 +31,7 @@ from rxsocket.fleet.plan import NO_PLAN, Plan, SocketId
 
 
 @dataclass(slots=True)
-class Told:
+class DesiredState:
     """The part of the plan that a shard has.
 
     Attributes:
@@ -103,7 +103,7 @@ class Told:
                 del have[key]
 
 
-def plan_of(told: Mapping[str, Told], names: Sequence[str]) -> Plan:
+def plan_of(desired: Mapping[str, DesiredState], names: Sequence[str]) -> Plan:
     """The plan that shards were told, those of these names.
 
     Of a channel that was on its way from one socket to another, only the newer place is in it.
@@ -112,7 +112,7 @@ def plan_of(told: Mapping[str, Told], names: Sequence[str]) -> Plan:
     assignment: dict[Hashable, SocketId] = {}
     loads: dict[SocketId, int] = {}
     for name in names:
-        for number, have in told[name].sockets.items() if name in told else ():
+        for number, have in desired[name].sockets.items() if name in desired else ():
             loads[SocketId(name, number)] = 0
             for key, generation in have.items():
                 if generation >= generations.get(key, 0):
@@ -124,5 +124,5 @@ def plan_of(told: Mapping[str, Told], names: Sequence[str]) -> Plan:
     numbers = {
         name: max((one.number for one in loads if one.place == name), default=0) for name in names
     }
-    newest = max(part.generation for part in told.values())
+    newest = max(part.generation for part in desired.values())
     return Plan(newest, assignment, loads, tuple(names), numbers)

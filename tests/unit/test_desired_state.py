@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.orders import (
     CloseSocket,
     OpenSocket,
@@ -15,7 +16,6 @@ from rxsocket.fleet.orders import (
     Subscribe,
     Unsubscribe,
 )
-from rxsocket.fleet.told import Told
 
 sockets = st.integers(1, 3)
 keys = st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=3, unique=True).map(tuple)
@@ -33,8 +33,8 @@ orders = st.lists(
 )
 
 
-def told(those: list[Order]) -> Told:
-    made = Told()
+def told(those: list[Order]) -> DesiredState:
+    made = DesiredState()
     for order in those:
         made.take(order)
     return made
