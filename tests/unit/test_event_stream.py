@@ -146,9 +146,9 @@ def test_large_events_in_small_pieces_take_no_time() -> None:
     line = EventStreamParser(2**20)
     lines = EventStreamParser(2**20)
     began = time.process_time()
-    for _ in range(100_000):
+    for _ in range(30_000):
         line.feed(b"data: 7890")
         lines.feed(b"data:\n")
-    assert len(line.feed(b"\n\n")[0]) == 10 * 100_000 - 6
-    assert len(lines.feed(b"\n")[0]) == 100_000 - 1
-    assert time.process_time() - began < 5.0
+    assert len(line.feed(b"\n\n")[0]) == 10 * 30_000 - 6
+    assert len(lines.feed(b"\n")[0]) == 30_000 - 1
+    assert time.process_time() - began < 3.0
