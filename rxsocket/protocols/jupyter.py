@@ -80,7 +80,7 @@ def jupyter(
         session: The id of the session; the server keeps what the kernel says for the session that
             left last, so one that another process had goes on with it. Left out: a new one.
         arguments: Others of ``Socket``. A string as ``auth`` goes into the header
-            ``Authorization: token <string>``.
+            ``Authorization: token <string>``; ``max_size`` is 64 MiB, as messages have pictures.
 
     Raises:
         TypeError: If an argument is of a wrong type, or does not go with a socket.

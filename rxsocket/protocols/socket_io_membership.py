@@ -87,6 +87,9 @@ class Membership:
             failed: Called with what ends it: refused, disconnected, or not in time.
             timeout: Seconds to wait for it.
         """
+        if joined is not None and self._engine.publisher.has_ended:
+            failed(NotConnected("not sent: the socket has ended; connect() or subscribe first"))
+            return Disposable()
         user, loop = _User(joined, failed), self._engine.loop
         loop.run(lambda: self._add(user))
         staying = self.packets.subscribe(

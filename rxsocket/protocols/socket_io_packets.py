@@ -47,7 +47,7 @@ class Kind(Enum):
 _OF_CONNECTION = {kind.value: kind for kind in Kind if len(kind.value) == 1}
 _OF_NAMESPACE = {kind.value[1]: kind for kind in Kind if len(kind.value) == 2}
 _WITH_BYTES = {"5": Kind.EVENT, "6": Kind.ACK}
-_HEAD = re.compile(r"4([0-6])(?:(\d{1,9})-)?(/[^,]*,|/[^,]*$)?(\d{1,15})?")
+_HEAD = re.compile(r"4([0-6])(?:(\d{1,9})-)?(/[^,]*,|/[^,]*$)?(\d{1,16})?")
 _PLACEHOLDER, _NUMBER = "_placeholder", "num"
 
 

@@ -317,6 +317,34 @@ def test_a_server_that_hangs_up_at_once(clock: VirtualClock, stage: Make) -> Non
     assert str(failed.error).startswith("the server closed with 1011 before it said anything")
 
 
+def test_closing_while_the_server_says_nothing(clock: VirtualClock, stage: Make) -> None:
+    """C26: nothing is left of the link, which nobody else knows of."""
+    it = stage(default=accept())
+    heard = Heard(it.io.on("a"))
+    clock.advance(1.0)
+    it.socket.close()
+    clock.advance(1.0)
+    assert (heard.values, it.peer.connections) == (["completed"], 0)
+
+
+def test_what_only_uses_it_does_not_start_it_again(clock: VirtualClock, stage: Make) -> None:
+    """C1: nor through a namespace."""
+    it = stage()
+    admin = it.io.namespace("/admin")
+    held = it.socket.connect()
+    clock.advance(1.0)
+    it.socket.close()
+    clock.advance(1.0)
+    for emitted in (it.io.emit("a"), admin.emit("a")):
+        with pytest.raises(NotConnected, match="the socket has ended"):
+            emitted.result()
+    for asked in (it.io.emit_with_ack("a"), admin.emit_with_ack("a")):
+        assert isinstance(Heard(asked).error, NotConnected)
+    clock.advance(5.0)
+    assert it.socket.state.value is State.CLOSED
+    held.dispose()
+
+
 def test_it_ends_for_good_if_nobody_ever_speaks_it(clock: VirtualClock, stage: Make) -> None:
     it = stage(default=accept().send("hello"))
     heard = Heard(it.io.on("a"))
