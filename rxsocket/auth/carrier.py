@@ -43,12 +43,14 @@ class FirstMessage:
         accepted: Whether a message says that it was accepted; ``None`` if the server says nothing.
         rejected: Whether a message says that it was refused.
         timeout: Seconds to wait for either.
+        unanswered: What to say when neither has come in that time.
     """
 
     message: str | bytes = field(repr=False)
     accepted: Predicate | None = None
     rejected: Predicate | None = None
     timeout: float = 10.0
+    unanswered: str = "the server did not accept the credential"
 
 
 Pairs: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]

@@ -80,9 +80,8 @@ class AuthHandshake:
 
     def _time_out(self) -> None:
         with self._loop.turn():
-            seconds = f"{self._first_message.timeout:g}"
-            text = f"the server did not accept the credential in {seconds} s"
-            self._on_failed(TimeoutError(text))
+            first = self._first_message
+            self._on_failed(TimeoutError(f"{first.unanswered} in {first.timeout:g} s"))
 
 
 def refusal_filter(

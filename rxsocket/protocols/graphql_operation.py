@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
@@ -32,8 +31,7 @@ class GraphQLError(SocketError):
         self.data = data
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLResult:
+class GraphQLResult(NamedTuple):
     """One result of an operation, as the server sent it.
 
     Attributes:
@@ -159,7 +157,7 @@ class Operation(abc.DisposableBase):
             self.observer.on_error(GraphQLError("the server sent a result without a payload"))
             return
         errors = payload.get("errors")
-        listed = tuple(errors) if is_list(errors) else ()
+        listed = tuple(errors) if errors and is_list(errors) else ()
         self._on_result(self, GraphQLResult(payload.get("data"), listed, payload.get("extensions")))
 
     def _on_error(self, error: Exception) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import msgspec
 
-from rxsocket.auth.carriers import first_message
+from rxsocket.auth.carrier import Carried, Combinable, FirstMessage
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.codecs import json
 from rxsocket.policy.presets import graphql_transport_ws
@@ -20,6 +20,7 @@ _HINT = (
     "check the path in the URL, and that the server has this protocol, which is that of the "
     "library graphql-ws, and not only the older one of subscriptions-transport-ws"
 )
+_UNANSWERED = f"the server, which may not speak {PROTOCOL} at this path, sent no connection_ack"
 InitPayload = Callable[[CredentialValue], Mapping[str, Any] | None]
 
 
@@ -82,7 +83,7 @@ def graphql_options(
     function_of_one("init_payload", init_payload, "a function of the credential")
     payload_of = init_payload
 
-    def init(credential: CredentialValue) -> str:
+    def init(credential: CredentialValue) -> Carried:
         payload = payload_of(credential)
         if payload is not None and not is_mapping(payload):
             kind = type(payload).__name__
@@ -90,9 +91,12 @@ def graphql_options(
         message: dict[str, Any] = {"type": "connection_init"}
         if payload:
             message["payload"] = payload
-        return msgspec.json.encode(message).decode()
+        text = msgspec.json.encode(message).decode()
+        return Carried(
+            greeting=FirstMessage(message=text, accepted=_is_ack, unanswered=_UNANSWERED)
+        )
 
-    first = first_message(init, _is_ack)
+    first = Combinable(init, "connection_init", sets=["first message"])
     options: dict[str, Any] = {
         "auth": {},  # connection_init is sent without a credential, too
         "verdicts": judging(graphql_transport_ws()),

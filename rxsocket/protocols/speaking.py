@@ -75,6 +75,9 @@ class SpeakingTransport:
     Attributes:
         protocol: The name of the protocol.
         wraps: The transport around which it is.
+
+    Raises:
+        ValueError: If that cannot send.
     """
 
     def __init__(
@@ -86,6 +89,9 @@ class SpeakingTransport:
         hint: str = "",
         reply: Reply | None = None,
     ) -> None:
+        name: object = transport
+        if name == "sse":
+            raise ValueError(f"transport: 'sse' only receives; {protocol} takes a WebSocket")
         self.wraps = transport
         self.protocol = protocol
         self.subprotocol = subprotocol

@@ -386,6 +386,51 @@ def test_a_server_that_does_not_speak_it(
     assert it.peer.received == [] and it.peer.live == 0
 
 
+def test_a_server_that_only_repeats_the_subprotocol(clock: VirtualClock, stage: Make) -> None:
+    """As the library ws does by default: it is said that no acknowledgement came."""
+    it = stage(accept(PROTOCOL))
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+    with it.socket:
+        clock.advance(11.0)
+    text = (
+        "the server, which may not speak graphql-transport-ws at this path, sent no connection_ack"
+    )
+    assert [str(problem.error) for problem in problems] == [f"{text} in 10 s"]
+
+
+def test_no_secret_is_in_an_error(clock: VirtualClock, stage: Make) -> None:
+    """C28: a server may repeat the token."""
+    canary = "c4n4ry/z0rk+q8x5"
+    it = stage(auth=canary)
+    heard = Heard(it.api.subscribe(QUERY))
+    clock.advance(1.0)
+    it.say({"id": "1", "type": "error", "payload": [{"message": f"no place for {canary}"}]})
+    assert str(heard.error) == "no place for ***" and canary not in repr(heard.error)
+
+
+def test_a_payload_that_cannot_be_made(clock: VirtualClock, stage: Make) -> None:
+    """It is a failed attempt that says so, without the credential, or an error at once."""
+    canary = "c4n4ry/z0rk+q8x5"
+
+    def failing(credential: Any) -> Any:
+        raise LookupError(f"no place for {credential}")
+
+    for function, text in ((failing, r"no place for \*\*\*"), (str, "return a mapping or None")):
+        with pytest.raises((LookupError, TypeError), match=text) as failed:
+            stage(auth=canary, init_payload=function)
+        assert canary not in str(failed.value)
+
+
+@pytest.mark.parametrize("payload", [None, [], 7])
+def test_a_result_that_is_none(clock: VirtualClock, stage: Make, payload: Any) -> None:
+    it = stage()
+    heard = Heard(it.api.subscribe(QUERY))
+    clock.advance(1.0)
+    it.say({"id": "1", "type": "next", "payload": payload})
+    assert str(heard.error) == "the server sent a result without a payload"
+
+
 def test_nothing_is_sent_of_a_query_that_is_not_awaited(stage: Make) -> None:
     with pytest.warns(RuntimeWarning, match=r"^execute\(query\) was never awaited"):
         stage().api.execute("{ a }")
@@ -411,7 +456,8 @@ def test_arguments_that_cannot_be_used() -> None:
         (lambda: graphql(plain), r"^graphql\(socket\): this one was not made for graphql-trans"),
         (lambda: graphql(made, auth="t"), r"^graphql\(auth\): goes with an address; a socket is"),
         (lambda: graphql("ws://a/", init_payload=7), r"^init_payload: pass a function of the cr"),
-        (lambda: graphql("https://a/"), r"^url: not a WebSocket address"),
+        (lambda: graphql("https://a/"), r"^url: not a WebSocket address; pass wss:// i"),
+        (lambda: graphql("http://a/", transport="sse"), r"^transport: 'sse' only receives; graph"),
         (lambda: api.subscribe(7), r"^query: pass the document as a string, not int$"),
         (lambda: api.execute("{ a }", [1]), r"^variables: pass a mapping or None, not list$"),
         (lambda: api.results("a", operation_name=1), r"^operation_name: pass a string or None"),

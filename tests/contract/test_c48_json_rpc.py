@@ -424,6 +424,20 @@ def test_a_chosen_subprotocol(clock: VirtualClock, stage: Make) -> None:
         assert it.socket.state.value is State.OPEN
 
 
+def test_no_secret_is_in_an_error(clock: VirtualClock, stage: Make) -> None:
+    """C28: a server may repeat the token; of a channel, an event says so, too."""
+    canary = "c4n4ry/z0rk+q8x5"
+    it = stage(auth=canary)
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+    heard = [Heard(it.rpc.request("a")), Heard(it.rpc.subscribe("eth_subscribe", [canary]))]
+    clock.advance(1.0)
+    for id in (1, 2):
+        it.say({"id": id, "error": {"code": 7, "message": f"no place for {canary}"}})
+    assert [str(one.error) for one in heard] == ["no place for *** (7)"] * 2
+    assert canary not in repr([*problems, *(one.error for one in heard), heard[0].error.message])
+
+
 def test_nothing_is_sent_of_a_request_that_is_not_awaited(stage: Make) -> None:
     with pytest.warns(RuntimeWarning, match=r"^request\('a'\) was never awaited"):
         stage().rpc.request("a")
