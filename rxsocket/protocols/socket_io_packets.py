@@ -22,6 +22,8 @@ from rxsocket.errors import HandshakeInvalid
 from rxsocket.protocols.translating import Wire
 from rxsocket.validation import is_list, is_mapping
 
+NO_PACKET = (ValueError, msgspec.MsgspecError)
+"""What ``decode`` raises; the second is not one of the first in each version of msgspec."""
 MOST_ATTACHMENTS = 256
 """Attachments of one packet that are waited for."""
 SPEAKS_OTHER = (
@@ -116,7 +118,7 @@ class PacketCodec:
         """The packet of a message.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is none; or a ``msgspec.MsgspecError``.
         """
         if isinstance(message, bytes):
             text, *attachments = split(message)
@@ -215,7 +217,7 @@ class PacketWire(Wire):
             if not isinstance(first, str) or not first.startswith("0"):
                 raise ValueError
             opening = msgspec.json.decode(first[1:], type=_Opening)
-        except ValueError:
+        except NO_PACKET:
             text = f"the first message of the server is no packet of Engine.IO 4; {SPEAKS_OTHER}"
             raise HandshakeInvalid(text) from None
         self.patience = (opening.ping_interval + opening.ping_timeout) / 1000

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.errors import CredentialRefused, HandshakeInvalid
 from rxsocket.protocols.socket_io_packets import (
+    NO_PACKET,
     SPEAKS_OTHER,
     Kind,
     Packet,
@@ -127,7 +128,7 @@ class SocketIOTransport(SpeakingTransport):
     def _of_main(self, message: str | bytes, kind: Kind) -> Packet | None:
         try:
             packet = _codec.decode(message)
-        except ValueError:
+        except NO_PACKET:
             return None
         is_it = packet.kind is kind and packet.namespace == self.namespace
         return packet if is_it else None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rxsocket.errors import HandshakeInvalid
 from rxsocket.protocols.socket_io_packets import (
     MOST_ATTACHMENTS,
+    NO_PACKET,
     Kind,
     Packet,
     PacketCodec,
@@ -72,7 +73,7 @@ def read(*messages: str | bytes, wire: PacketWire | None = None) -> list[Packet 
         for each in wire.received(message):
             try:
                 found.append(CODEC.decode(each))
-            except ValueError:
+            except NO_PACKET:
                 found.append("undecodable")
     return found
 
@@ -151,7 +152,7 @@ def test_no_server_makes_it_wait_for_ever() -> None:
     ],
 )
 def test_what_is_no_packet(text: str) -> None:
-    with pytest.raises(ValueError, match=r"pack|data|truncated|malformed"):
+    with pytest.raises(NO_PACKET, match=r"pack|data|truncated|malformed"):
         CODEC.decode(text)
 
 
