@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, Unpack, overload
 
+import msgspec
 from reactivex import abc
 
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
@@ -136,7 +137,7 @@ class GraphQL:
                 return
             try:
                 data = convert(result.data)
-            except ValueError as error:
+            except (ValueError, msgspec.MsgspecError) as error:
                 publish_undecodable(self.socket, "graphql data", error)
                 return
             operation.observer.on_next(data)
@@ -215,7 +216,7 @@ class GraphQL:
                 return
             try:
                 data = convert(result.data)
-            except ValueError as error:
+            except (ValueError, msgspec.MsgspecError) as error:
                 operation.observer.on_error(undecodable(error))
                 return
             operation.observer.on_next(data)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, Unpack, overload
 
+import msgspec
 from reactivex import abc
 
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
@@ -154,7 +155,7 @@ class JsonRpc:
                     return
                 try:
                     result = convert(message.get("result"))
-                except ValueError as error:
+                except (ValueError, msgspec.MsgspecError) as error:
                     observer.on_error(undecodable(error))
                     return
                 observer.on_next(result)
@@ -248,7 +249,7 @@ class JsonRpc:
             def on_message(message: Any) -> None:
                 try:
                     result = convert(message["params"].get("result"))
-                except ValueError as error:
+                except (ValueError, msgspec.MsgspecError) as error:
                     publish_undecodable(self.socket, method, error)
                     return
                 observer.on_next(result)
