@@ -110,6 +110,9 @@ def test_any_stream_split_anywhere(examples: int) -> None:
         frame(TEXT, HALF, bits=MORE) + frame(0x0, b"then") + b"\x81\x85mask12345", [8], False, False
     )
     @example(frame(TEXT, b"?", bits=MORE) + frame(TEXT, b"new"), [2], False, False)
+    @example(
+        frame(TEXT, b"", bits=MORE) + frame(PONG, b"!") + frame(TEXT, b"new"), [], False, False
+    )
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(streams | good_streams, places, st.booleans(), st.booleans())
     def agree(stream: bytes, places: list[int], deflate: bool, eof: bool) -> None:
