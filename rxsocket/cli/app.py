@@ -68,13 +68,20 @@ Examples:
 
   rxsocket listen unix:/run/feed.sock:/feed
 
+  rxsocket listen https://example.com/events --auth token=env:FEED_TOKEN --header
+
 Exit codes: 0 the server completed the stream, or COUNT was reached; 1 the socket failed; 2 wrong
 usage; 130 Ctrl-C.
 """
 
 
 Url = Annotated[
-    str, typer.Argument(help="Address: ws://, wss://, or unix:/run/feed.sock:/path.", metavar="URL")
+    str,
+    typer.Argument(
+        help="Address: ws://, wss://, unix:/run/feed.sock:/path; http:// or https:// for "
+        "server-sent events.",
+        metavar="URL",
+    ),
 ]
 Auth = Annotated[
     list[str] | None,

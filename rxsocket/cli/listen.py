@@ -45,7 +45,7 @@ def open_socket(url: str, auth: Entries | None, carrier: Carrier) -> Generator[S
             carrier=carrier,
             close_timeout=CLOSE_TIMEOUT,
         )
-    except ValueError as error:
+    except (ValueError, ImportError) as error:  # an extra may not be installed
         raise UsageError(str(error)) from None
     try:
         yield socket

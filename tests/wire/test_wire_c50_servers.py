@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket as sockets
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -217,3 +220,48 @@ def test_it_opens_within_open_timeout() -> None:
     assert "open_timeout" in str(watch.error) and time.monotonic() - began < 5
     assert watch.of(Opened) == []
     listening.close()
+
+
+HALF_OPEN = """
+import asyncio, subprocess, sys
+from event_server import event_server
+from rxsocket import Closed, Socket
+
+BLACKHOLE = (
+    "ip rule add prio 20 lookup local && ip rule del prio 0 && ip rule add prio 5 blackhole"
+)
+
+async def serve(asked):
+    await asked.begin()
+    await asked.send("data: 1\\n\\n")
+    await asked.gone.wait()
+
+async def main():
+    async with event_server(serve) as server:
+        closed = asyncio.get_running_loop().create_future()
+        socket = Socket(server.url, ping_interval=1.0, ping_timeout=3.0)
+        socket.messages.subscribe(lambda _: subprocess.run(BLACKHOLE, shell=True, check=True))
+        socket.closes.subscribe(lambda end: closed.done() or closed.set_result(end))
+        end = await asyncio.wait_for(closed, 30)
+        print(end.cause.name, end.reason)
+        await socket.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_half_open_link_is_found() -> None:
+    """The network swallows every packet, in a network of the test's own; the system notices."""
+    alone = ["unshare", "--net", "sh", "-c"]
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        pytest.skip("there are no networks of a test's own here")
+    if subprocess.run([*alone, "ip link set lo up"], capture_output=True, check=False).returncode:
+        pytest.skip("no network of a test's own is allowed here")
+    code = f"ip link set lo up && exec '{sys.executable}' -c \"$CODE\""
+    tests = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "CODE": HALF_OPEN, "PYTHONPATH": f"{tests}:{':'.join(sys.path)}"}
+    done = subprocess.run(
+        [*alone, code], env=environment, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.stdout.startswith("LOST"), done.stderr
