@@ -9,6 +9,7 @@ from rxsocket.notebook.frames import Frame, frame
 from rxsocket.notebook.marbles import Marbles, marbles
 from rxsocket.notebook.peeking import peek
 from rxsocket.notebook.plots import Plot, plot
+from rxsocket.notebook.rates import Rate, Rates, rates
 from rxsocket.notebook.timeline import Timeline, timeline
 from rxsocket.runtime.cells import keep
 from rxsocket.schema import Schema, schema
@@ -17,6 +18,8 @@ __all__ = [
     "Frame",
     "Marbles",
     "Plot",
+    "Rate",
+    "Rates",
     "Schema",
     "Timeline",
     "ask",
@@ -25,6 +28,7 @@ __all__ = [
     "marbles",
     "peek",
     "plot",
+    "rates",
     "schema",
     "timeline",
 ]

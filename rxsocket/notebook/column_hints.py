@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from rxsocket.tables.rows import row
+from rxsocket.tables.rows import nested, row
 from rxsocket.texts import printable
 
 FIELDS = 20
@@ -19,12 +19,16 @@ class ColumnHints:
 
     Args:
         names: The names of the columns; ``None`` for the value itself.
+        accepts: Says of a value of a column whether it can be used; left out, numbers can.
 
     Attributes:
         text: What is missing and what there is; empty if nothing is.
     """
 
-    def __init__(self, names: Iterable[str | None]) -> None:
+    def __init__(
+        self, names: Iterable[str | None], accepts: Callable[[Any], bool] | None = None
+    ) -> None:
+        self._accepts = accepts or _can_be_drawn
         self._missing = dict.fromkeys(names)
         self._fields: dict[str, None] = {}
         self.text = ""
@@ -35,8 +39,8 @@ class ColumnHints:
             return
         columns = row(value)
         for name in list(self._missing):
-            found = value if name is None else columns.get(name)
-            if _can_be_drawn(found):
+            found = value if name is None else nested(name, value)
+            if self._accepts(found):
                 del self._missing[name]
         for field in columns:
             if len(self._fields) < FIELDS:

@@ -19,7 +19,7 @@ from rxsocket.notebook.frames import StreamView
 from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.socket import Socket
-from rxsocket.tables.rows import row
+from rxsocket.tables.rows import nested
 from rxsocket.validation import instance, is_list, more_than_zero
 
 Column: TypeAlias = str | Callable[[Any], Any] | None
@@ -202,7 +202,7 @@ def _lines(y: Any) -> tuple[Column, ...]:
 def _value_of(column: Column, value: Any) -> Any:
     if column is None:
         return value
-    return row(value).get(column) if isinstance(column, str) else column(value)
+    return nested(column, value) if isinstance(column, str) else column(value)
 
 
 def _number_of(column: Column, value: Any) -> Any:

@@ -173,7 +173,7 @@ class Replay:
             >>> replay("session.jsonl").frame().groupby("symbol")["price"].mean()
         """
         chosen = library_or_default("frame", library)
-        return table(list(self._arrivals(codec)), chosen)
+        return table(list(self.arrivals(codec)), chosen)
 
     def to_parquet(
         self,
@@ -191,9 +191,19 @@ class Replay:
         Examples:
             >>> replay("session.jsonl").to_parquet("session.parquet")
         """
-        to_parquet(self._arrivals(codec), path)
+        to_parquet(self.arrivals(codec), path)
 
-    def _arrivals(self, codec: Any) -> Iterator[Arrival]:
+    def arrivals(
+        self, codec: Codec[Any, Any] | Literal["auto"] | None = "auto"
+    ) -> Iterator[Arrival]:
+        """All recorded messages, with the time and the connection of each, without waits.
+
+        Args:
+            codec: As for :meth:`frame`.
+
+        Raises:
+            BadRecording: At a line that cannot be read; not with ``partial``.
+        """
         checked = codec_or_none(codec)
         for entry in self._entries():
             if isinstance(entry, Message):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from rxsocket.schema.shapes import Numbers, Shape, Texts
+from rxsocket.schema.shapes import Numbers, Shape, Texts, merged
 from rxsocket.texts import printable
 
 Redact: TypeAlias = Callable[[Any], Any]
@@ -142,11 +142,20 @@ def _fields(shape: Shape, path: str, redact: Redact, depth: int) -> Iterator[Fie
             yield from _field(
                 inner, f"{path}.{shown}" if path else shown, objects.count, redact, depth
             )
-    if lists is not None and lists.places is not None:
+    if lists is not None and lists.places is not None and _are_alike(lists.places):
+        inner = merged(lists.places)
+        yield from _field(inner, f"{path}[]", inner.count, redact, depth)
+    elif lists is not None and lists.places is not None:
         for place, inner in enumerate(lists.places):
             yield from _field(inner, f"{path}[{place}]", inner.count, redact, depth)
     elif lists is not None and lists.items is not None:
         yield from _field(lists.items, f"{path}[]", lists.items.count, redact, depth)
+
+
+def _are_alike(places: list[Shape]) -> bool:
+    """Whether a list has nested values of one kind, such as price levels: its places are none."""
+    first, *rest = (shape.types for shape in places)
+    return first <= {"list", "object"} and all(types == first for types in rest)
 
 
 def _field(shape: Shape, path: str, of: int, redact: Redact, depth: int) -> Iterator[Field]:

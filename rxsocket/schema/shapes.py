@@ -113,7 +113,8 @@ class Texts:
         if self.is_number:
             found = NUMBER.fullmatch(value)
             self.is_number = found is not None
-            self.has_point = self.has_point or (found is not None and found.lastindex is not None)
+            has_point = found is not None and found.lastindex is not None
+            self.has_point = self.is_number and (self.has_point or has_point)
         if self.is_time:
             self.is_time = _is_time(value)
         if length > LONGEST or len(self.values) >= TEXTS:
@@ -127,7 +128,7 @@ class Texts:
         self.longest = max(self.longest, other.longest)
         self.is_cut = self.is_cut or other.is_cut
         self.is_number = self.is_number and other.is_number
-        self.has_point = self.has_point or other.has_point
+        self.has_point = self.is_number and (self.has_point or other.has_point)
         self.is_time = self.is_time and other.is_time
         for value, count in other.values.items():
             if value in self.values or len(self.values) < TEXTS:

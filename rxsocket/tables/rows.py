@@ -52,6 +52,17 @@ def row(value: Any) -> dict[str, Any]:
     return {"value": value}
 
 
+def nested(path: str, value: Any) -> Any:
+    """A column of a value, or one in what is nested, such as ``data.symbol``; or ``None``."""
+    columns = row(value)
+    if path in columns or "." not in path:
+        return columns.get(path)
+    found = value
+    for name in path.split("."):
+        found = row(found).get(name)
+    return found
+
+
 def columns_of(values: Iterable[Any]) -> dict[str, list[Any]]:
     """The columns of many values; one that a value lacks is ``None`` there."""
     columns: dict[str, list[Any]] = {}
