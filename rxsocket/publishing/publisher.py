@@ -174,8 +174,10 @@ class Publisher:
                     context.run(self._log.write, event)
             except BaseException as error:  # of a handler of the user's
                 self._on_log_failed(error)
+            state = self._states.after(event) or self.state.value
             self.counters.on_event(event)
-            self.enter(self._states.after(event) or self.state.value, event)
+            self._count_state(state, event)
+            self.enter(state)
             self.events.emit(event)
             if self._lifecycle is not None:
                 self._lifecycle.emit(event)
@@ -199,12 +201,15 @@ class Publisher:
             self._log_failed = True  # said once: that is an event, which is logged, too
             self.report("a handler of the log", "log", error, detached=False)
 
-    def enter(self, state: State, event: Event | None = None) -> None:
-        if state is not self.state.value or isinstance(event, AwaitingAuth):
+    def enter(self, state: State) -> None:
+        if state is not self.state.value:
+            self._count_state(state)
+            self.state.emit(state)
+
+    def _count_state(self, state: State, event: Event | None = None) -> None:
+        if state is not self.counters.state[0] or isinstance(event, AwaitingAuth):
             loop = self._loop
             self.counters.on_state(state, event, loop.time(), loop.wall_time())
-        if state is not self.state.value:
-            self.state.emit(state)
 
     def deliver(
         self,
