@@ -128,7 +128,7 @@ def test_changes_of_the_token_and_a_lost_link(tmp_path: Path) -> None:
     """Nothing double and nothing missing over the changes; the outage shows while it lasts."""
     made = Trades()
     with server() as feed, Collector(tmp_path, feed.url, 7) as collector:
-        feed.wait_for(lambda feed: feed.connections == 1, timeout=20)
+        feed.wait_for(lambda feed: feed.connections == 1, timeout=40)
         began = time.monotonic()
         while len(feed.handshakes) < 3:
             assert time.monotonic() - began < stretched(50.0)

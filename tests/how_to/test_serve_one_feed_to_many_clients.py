@@ -28,8 +28,10 @@ from rxsocket.testing import accept, server
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 PAGE = Page("serve_one_feed_to_many_clients")
-SIZE = 8192
-"""Bytes of a message: 1,000 of them that wait for a client are 8 MB."""
+SIZE = 2**16
+"""Bytes of a message: 200 of them that wait for a client are 13 MB."""
+RATE = 100
+"""Messages a second: few, so that a busy machine keeps up."""
 
 
 def free_port() -> int:
@@ -107,9 +109,9 @@ class Reader:
         self._thread.join(stretched(20.0))
 
     def rate(self, seconds: float) -> float:
-        before = len(self.numbers)
+        before, began = len(self.numbers), time.monotonic()
         time.sleep(seconds)
-        return (len(self.numbers) - before) / seconds
+        return (len(self.numbers) - before) / (time.monotonic() - began)
 
     @property
     def missed(self) -> int:
@@ -121,15 +123,22 @@ def numbered(last: int | None = None) -> Iterator[str]:
         yield f"{number:012}".ljust(SIZE, ".")
 
 
+def example(name: str) -> str:
+    """An example, with a bound that is reached within seconds."""
+    text = PAGE.example(name)
+    assert "high_water=1000" in text
+    return text.replace("high_water=1000", "high_water=200")
+
+
 def serving(name: str, folder: Path, feed: str) -> tuple[list[str], int, str, dict[str, str]]:
     """The command that serves an example, its port, its address, and what it is told."""
     port = free_port()
     address = f"ws://127.0.0.1:{port}/feed"
     if name == "With FastAPI":
-        (folder / "app.py").write_text(PAGE.example(name))
+        (folder / "app.py").write_text(example(name))
         command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
         return [*command, "--log-level", "warning"], port, address, {"FEED": feed}
-    program = f"url, port = {feed!r}, {port}\n{PAGE.example(name)}"
+    program = f"url, port = {feed!r}, {port}\n{example(name)}"
     (folder / "program.py").write_text(program)
     return [sys.executable, "program.py"], port, address, {}
 
@@ -141,7 +150,7 @@ def test_a_client_that_does_not_read_costs_nobody_else_anything(name: str, tmp_p
     seconds = 8.0
     with ExitStack() as stack:
         feed = stack.enter_context(server())
-        feed.default = accept().stream(numbered, rate=800)
+        feed.default = accept().stream(numbered, rate=RATE)
         command, port, url, environ = serving(name, tmp_path, feed.url)
         process = stack.enter_context(running(command, tmp_path, port, **environ))
         readers = [stack.enter_context(Reader(url)) for _ in range(3)]
@@ -153,19 +162,19 @@ def test_a_client_that_does_not_read_costs_nobody_else_anything(name: str, tmp_p
         unread = with_it * seconds * SIZE
         print(f"{alone:.0f}/s alone, {with_it:.0f}/s with it; {grown / 1e6:.1f} MB more, ", end="")
         print(f"{unread / 1e6:.0f} MB were not read")
-        assert with_it > 0.8 * alone
+        assert with_it > 0.7 * alone
         assert [reader.missed for reader in readers] == [0, 0, 0]
-        assert grown < 20e6 < unread
+        assert grown < 30e6 < unread
         if name == "With FastAPI":
             told = json.load(urlopen(f"http://127.0.0.1:{port}/stats"))
-            assert told["upstream"] == "open" and told["dropped"] > 1000
+            assert told["upstream"] == "open" and told["dropped"] > 100
 
 
 def test_a_client_that_does_not_read_for_a_moment() -> None:
     """The same in one process, with a feed that ends."""
     port = free_port()
     with server() as feed:
-        feed.default = accept().expect("begin").stream(lambda: numbered(2000), rate=4000).close()
+        feed.default = accept().expect("begin").stream(lambda: numbered(200), rate=400).close()
         names: dict[str, Any] = {"url": feed.url, "port": port}
         program = PAGE.example("Without a framework")
         serving = threading.Thread(target=exec, args=(program, names), daemon=True)
@@ -177,7 +186,7 @@ def test_a_client_that_does_not_read_for_a_moment() -> None:
             reader.wait_for_end()
         serving.join(stretched(10.0))
     assert not serving.is_alive()
-    assert (reader.missed, reader.numbers[-1]) == (0, 2000)
+    assert (reader.missed, reader.numbers[-1]) == (0, 200)
 
 
 def test_only_the_newest_of_each_key() -> None:

@@ -107,7 +107,7 @@ def test_a_signal_while_it_is_not_open_yet(name: str, tmp_path: Path) -> None:
     with server() as feed:
         feed.default = reject(503)
         with program(name, tmp_path, feed) as running:
-            feed.wait_for(lambda feed: feed.dials >= 1)
+            feed.wait_for(lambda feed: feed.dials >= 1, timeout=40)
             code, _, err = running.end(signal.SIGTERM)
     assert code == 1
     assert "NotConnected: not open: ended" in err
@@ -172,13 +172,13 @@ def test_an_outage_is_told_to_who_asks_whether_it_is_ready(tmp_path: Path) -> No
         assert get(port, "/ready")[0] == 200
         feed.default = reject(503)
         feed.drop()
-        feed.wait_for(lambda feed: feed.dials >= 2)
+        feed.wait_for(lambda feed: feed.dials >= 2, timeout=40)
         status, told = get(port, "/ready")
         assert status == 503 and "connection 1 was open" in told["why"]
         status, told = get(port, "/live")
         assert status == 200 and told["outage"] > 0
         feed.default = accept()
-        feed.wait_for(lambda feed: feed.connections == 1, timeout=30)
+        feed.wait_for(lambda feed: feed.connections == 1, timeout=40)
         assert get(port, "/ready")[0] == 200
 
 
@@ -278,7 +278,7 @@ def test_systemd_is_told_what_it_does(tmp_path: Path) -> None:
 
 def test_without_systemd_it_runs_the_same(tmp_path: Path) -> None:
     with server() as feed, program("As a service of systemd", tmp_path, feed) as running:
-        feed.wait_for(lambda feed: feed.connections == 1)
+        feed.wait_for(lambda feed: feed.connections == 1, timeout=40)
         feed.push("hello")
         assert running.line() == "hello"
         assert running.end(signal.SIGTERM) == (0, "", "")
