@@ -181,8 +181,9 @@ class Socket(Generic[T, S]):
         gate: An Observable of booleans that says whether it may be connected: at ``False`` the
             connection is closed with 1000, at ``True`` the same subscribers are connected again.
             Until its first value it is closed (C35).
-        ping_interval: Seconds between keepalive pings; ``None`` for none.
-        ping_timeout: Seconds to wait for a pong before the link counts as lost.
+        ping_interval: Seconds between keepalive pings; ``None`` for none. An event stream has none:
+            after so many seconds of silence, the system asks the peer.
+        ping_timeout: Seconds to wait for a pong, or an answer, before the link counts as lost.
         heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
         stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.
             Pongs and answers to the heartbeat are no messages here.

@@ -76,6 +76,8 @@ class SseConnection(asyncio.Protocol):
         answer = await self._answer
         if answer.status == 204:
             raise NoMoreEvents
+        if answer.status == 426:
+            raise NotAnEventStream("the server wants another protocol here (HTTP 426)")
         if answer.status != 200:
             raise answer.refusal()
         kind = (answer.header("content-type") or "").partition(";")[0].strip().lower()
@@ -85,7 +87,9 @@ class SseConnection(asyncio.Protocol):
                 f"the answer is no event stream: {what}, not 'text/event-stream'"
             )
         if answer.header("content-encoding") not in (None, "identity"):
-            raise invalid_answer("its content is encoded, which was not asked for")
+            raise NotAnEventStream(
+                "the answer is packed (Content-Encoding), which was not asked for"
+            )
         self._http = httptools.HttpResponseParser(self)
         lines = [f"{name}: {value}" for name, value in answer.headers if name in _FRAMING]
         self._is_framed = bool(lines)

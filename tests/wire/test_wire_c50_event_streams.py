@@ -215,16 +215,18 @@ async def test_no_content_ends_it_for_good() -> None:
 @pytest.mark.parametrize(
     ("head", "text"),
     [
-        ("Content-Type: text/html\r\n", "its content type is 'text/html'"),
-        ("", "it has no content type"),
+        ("200 OK\r\nContent-Type: text/html", "its content type is 'text/html'"),
+        ("200 OK", "it has no content type"),
+        ("200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip", "is packed"),
+        ("426 Upgrade Required\r\nUpgrade: websocket", "wants another protocol"),
     ],
 )
 @on_loop
-async def test_another_content_type_fails(head: str, text: str) -> None:
+async def test_another_answer_fails(head: str, text: str) -> None:
     """The text says what came instead; it is not tried again."""
 
     async def serve(asked: Asked) -> None:
-        await asked.raw(f"HTTP/1.1 200 OK\r\n{head}Content-Length: 2\r\n\r\nhi")
+        await asked.raw(f"HTTP/1.1 {head}\r\nContent-Length: 2\r\n\r\nhi")
         await forever(asked)
 
     async with event_server(serve) as server:
@@ -234,6 +236,7 @@ async def test_another_content_type_fails(head: str, text: str) -> None:
         with pytest.raises(SocketFailed):
             await heard.socket.wait_closed()
         assert len(server.asked) == 1
+        assert "begin it with wss://" in str(heard.socket.explain())
 
 
 @on_loop
