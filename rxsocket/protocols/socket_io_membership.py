@@ -20,10 +20,11 @@ from collections.abc import Callable
 from typing import Any
 
 from reactivex import abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxsocket.auth.credentials import CredentialValue
 from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected, SubscriptionRefused
+from rxsocket.events import Closed
 from rxsocket.protocols.on_demand import as_read
 from rxsocket.protocols.socket_io_packets import Kind, Packet, said
 from rxsocket.socket import Socket
@@ -32,6 +33,8 @@ from rxsocket.topics.subscribing import Subscribing
 from rxsocket.validation import is_mapping
 
 Connect = Callable[[CredentialValue], Packet]
+TakeBack = Callable[[], bool]
+"""Takes back what waits to be written; returns whether there was something like that."""
 
 
 class NamespaceRefused(SubscriptionRefused):
@@ -76,28 +79,30 @@ class Membership:
 
     def join(
         self,
-        joined: Callable[[], None] | None,
+        joined: Callable[[], TakeBack] | None,
         failed: Callable[[Exception], None],
         timeout: float | None = None,
     ) -> abc.DisposableBase:
         """Be in the namespace until disposed; from any thread.
 
         Args:
-            joined: Called once, when the server has let us in; ``None`` if nobody waits for that.
+            joined: Sends something, when the server has let us in, and returns what takes it back:
+                if the connection ends before it was written, it is called again when the next one
+                is in. ``None`` if nobody waits for that.
             failed: Called with what ends it: refused, disconnected, or not in time.
             timeout: Seconds to wait for it.
         """
         if joined is not None and self._engine.publisher.has_ended:
             failed(NotConnected("not sent: the socket has ended; connect() or subscribe first"))
             return Disposable()
-        user, loop = _User(joined, failed), self._engine.loop
+        user, loop = _User(joined, failed, timeout), self._engine.loop
         loop.run(lambda: self._add(user))
         staying = self.packets.subscribe(
             _ignore,
             lambda error: self._fail(user, error),
             lambda: self._fail(user, ConnectionLost("the socket was closed")),
         )
-        loop.run(lambda: self._wait(user, timeout))
+        loop.run(lambda: self._wait(user))
 
         def dispose() -> None:
             loop.run(lambda: self._remove(user))
@@ -115,16 +120,32 @@ class Membership:
         self._users[user] = None
         if self._watching is None:
             looking = self._socket.messages.passive(audience=False)
-            self._watching = looking.subscribe(self._on_packet, self._on_end, self._on_end)
+            self._watching = CompositeDisposable(
+                self._socket.closes.passive().subscribe(self._on_closed, lambda _: None),
+                looking.subscribe(self._on_packet, self._on_end, self._on_end),
+            )
 
-    def _wait(self, user: _User, timeout: float | None) -> None:
-        if user not in self._users or user.joined is None:
+    def _wait(self, user: _User) -> None:
+        if user not in self._users or not user.is_waiting:
             return
         if self._is_in:
             self._let_in(user)
-        elif timeout is not None:
+        elif user.timeout is not None:
             loop = self._engine.loop.event_loop
-            user.timer = loop.call_later(timeout, self._expire, user, timeout)
+            user.timer = loop.call_later(user.timeout, self._expire, user, user.timeout)
+
+    def _on_closed(self, event: Closed) -> None:
+        if event.epoch == self._connected_on:
+            self._connected_on = None
+            self._engine.loop.run(self._take_back)  # when what was written has failed
+
+    def _take_back(self) -> None:
+        """What was not written waits until the next connection is in the namespace, too."""
+        for user in [*self._users]:
+            take_back, user.take_back = user.take_back, None
+            if take_back is not None and take_back():
+                user.is_waiting = True
+                self._wait(user)
 
     def _expire(self, user: _User, timeout: float) -> None:
         with self._engine.loop.turn():
@@ -150,19 +171,21 @@ class Membership:
     def _on_identity_change(self) -> None:
         """What waits was for another identity (C14)."""
         for user in [*self._users]:
-            if user.joined is not None:
+            if user.is_waiting:
                 text = "not sent: the credential is another identity's now"
                 self._fail(user, IdentityChanged(text))
 
     def _let_in(self, user: _User) -> None:
         user.cancel_timer()
-        joined, user.joined = user.joined, None
-        if joined is not None:
-            joined()
+        is_waiting, user.is_waiting = user.is_waiting, False
+        if is_waiting and user.joined is not None:
+            user.take_back = user.joined()
 
     def _fail(self, user: _User, error: Exception) -> None:
         if user in self._users:
             self._remove(user)
+            if user.take_back is not None:
+                user.take_back()
             user.failed(error)
 
     def _remove(self, user: _User) -> None:
@@ -192,10 +215,16 @@ class _User:
     """Who is in a namespace, or waits to be."""
 
     def __init__(
-        self, joined: Callable[[], None] | None, failed: Callable[[Exception], None]
+        self,
+        joined: Callable[[], TakeBack] | None,
+        failed: Callable[[Exception], None],
+        timeout: float | None,
     ) -> None:
         self.joined = joined
         self.failed = failed
+        self.timeout = timeout
+        self.is_waiting = joined is not None
+        self.take_back: TakeBack | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     def cancel_timer(self) -> None:

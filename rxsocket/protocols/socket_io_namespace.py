@@ -12,9 +12,9 @@ from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from rxsocket.protocols.on_demand import OnDemand, as_read
-from rxsocket.protocols.socket_io_membership import Connect, Membership
+from rxsocket.protocols.socket_io_membership import Connect, Membership, TakeBack
 from rxsocket.protocols.socket_io_packets import Kind, Packet, PacketCodec
-from rxsocket.sending.outbox import Sent
+from rxsocket.sending.outbox import Queued, Sent
 from rxsocket.socket import Socket
 from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.stream import CheckedObservable, Stream
@@ -127,13 +127,27 @@ class Namespace:
         packet = self._event_packet("emit", event, args)
         if self._membership is None:
             return self.socket.send(packet)
-        _encode(packet)  # raises now, not when it is its turn
         engine = self._engine
+        data, size = engine.encode(packet)  # raises now, not when it is its turn
         receipt: Receipt[Sent] = Receipt(engine.loop, engine.publisher.report)
 
-        def send() -> None:
-            sending = self.socket.send(packet)
-            sending.when_done(lambda: _settle_as(receipt, sending))
+        def send() -> TakeBack:
+            sending: Receipt[Sent] = Receipt(engine.loop, engine.publisher.report)
+            queued = Queued(data, size, sending)
+            is_taken_back = False
+
+            def settle() -> None:
+                if not is_taken_back:
+                    _settle_as(receipt, sending)
+
+            def take_back() -> bool:
+                nonlocal is_taken_back
+                is_taken_back = not sending.done
+                return is_taken_back and engine.outbox.withdraw(queued)
+
+            sending.when_done(settle)
+            engine.outbox.send(queued)
+            return take_back
 
         joined = SerialDisposable()
         receipt.when_done(joined.dispose)
@@ -179,10 +193,25 @@ class Namespace:
             asking = _Asking(Kind.EVENT, self.name, packet.data, next(self._ids))
             under_way = SerialDisposable()
 
-            def send() -> None:
+            def send() -> TakeBack:
+                is_over = False
+
+                def end() -> None:
+                    nonlocal is_over
+                    is_over = True
+
+                def take_back() -> bool:
+                    if not is_over:
+                        under_way.disposable = Disposable()  # it was not written, or had failed
+                    return not is_over
+
                 request = self.socket.request(asking, id=_acknowledgement, timeout=limit)
-                answers = request.pipe(ops.map(lambda ack: convert(ack.data)))
+                answers = request.pipe(
+                    ops.do_action(on_error=lambda _: end(), on_completed=end),
+                    ops.map(lambda ack: convert(ack.data)),
+                )
                 under_way.disposable = answers.subscribe(observer)
+                return take_back
 
             joined = self._join(send, observer.on_error, limit)
             return CompositeDisposable(under_way, joined)
@@ -229,7 +258,7 @@ class Namespace:
 
     def _join(
         self,
-        joined: Callable[[], None] | None,
+        joined: Callable[[], TakeBack] | None,
         failed: Callable[[Exception], None],
         timeout: float | None = None,
     ) -> abc.DisposableBase:

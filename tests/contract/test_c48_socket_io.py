@@ -20,6 +20,7 @@ from rxsocket import (
     HandshakeError,
     HandshakeInvalid,
     IdentityChanged,
+    Limits,
     NotConnected,
     ObserverFailed,
     Opened,
@@ -430,6 +431,71 @@ def test_what_is_emitted_to_a_namespace_waits_for_it(clock: VirtualClock, stage:
     it.say('40/admin,{"sid":"s3"}')
     clock.advance(0)
     assert it.received[5:] == [(2, '42/admin,["a",2]')]
+    held.dispose()
+
+
+def test_what_was_not_written_waits_for_the_namespace_again(
+    clock: VirtualClock, stage: Make
+) -> None:
+    """C36: with ``limits=`` it waits on a connection that ends; it is written once, in order."""
+    it = stage(limits=Limits(pace="1/s"), queue_for=30.0)
+    held = it.socket.connect()
+    admin = it.io.namespace("/admin")
+    receipts = [admin.emit("a", number) for number in range(3)]
+    answer = Heard(admin.emit_with_ack("sum", timeout=30.0))
+    clock.advance(0.5)
+    it.say('40/admin,{"sid":"s2"}')
+    clock.advance(1.0)
+    assert it.received == [(1, ADMIN), (1, '42/admin,["a",0]')]
+    it.peer.drop()
+    clock.advance(6.0)
+    assert it.received[2:] == [(2, ADMIN)]
+    it.say('40/admin,{"sid":"s3"}')
+    clock.advance(5.0)
+    sent = ['42/admin,["a",1]', '42/admin,["a",2]', '42/admin,1["sum"]']
+    assert it.received[3:] == [(2, message) for message in sent]
+    assert [receipt.result().epoch for receipt in receipts] == [1, 2, 2]
+    it.say("43/admin,1[6]")
+    assert answer.values == [(6,), "completed"]
+    held.dispose()
+
+
+def test_what_was_not_written_is_not_sent_to_a_namespace_that_is_gone(
+    clock: VirtualClock, stage: Make
+) -> None:
+    """Servers hang up on who does."""
+    it = stage(limits=Limits(pace="1/s"))
+    held = it.socket.connect()
+    admin = it.io.namespace("/admin")
+    receipts = [admin.emit("a", number) for number in range(2)]
+    answer = Heard(admin.emit_with_ack("sum"))
+    clock.advance(0.5)
+    it.say('40/admin,{"sid":"s2"}')
+    clock.advance(1.0)
+    it.say("41/admin,")
+    clock.advance(5.0)
+    assert it.received == [(1, ADMIN), (1, '42/admin,["a",0]')]
+    assert receipts[0].result().epoch == 1
+    with pytest.raises(NamespaceRefused):
+        receipts[1].result()
+    assert isinstance(answer.error, NamespaceRefused)
+    held.dispose()
+
+
+def test_an_acknowledgement_of_a_namespace_is_lost(clock: VirtualClock, stage: Make) -> None:
+    """C30: what was written is not sent again."""
+    it = stage()
+    held = it.socket.connect()
+    answer = Heard(it.io.namespace("/admin").emit_with_ack("sum", timeout=None))
+    clock.advance(1.0)
+    it.say('40/admin,{"sid":"s2"}')
+    clock.advance(1.0)
+    it.peer.drop()
+    clock.advance(5.0)
+    assert isinstance(answer.error, ConnectionLost)
+    it.say('40/admin,{"sid":"s3"}')
+    clock.advance(1.0)
+    assert len(it.received) == 2
     held.dispose()
 
 
