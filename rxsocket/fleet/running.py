@@ -17,10 +17,11 @@ from typing import Any
 
 from reactivex import abc
 
-from rxsocket.auth.outcomes import AuthChange, Stored
+from rxsocket.auth.outcomes import AuthChange
 from rxsocket.errors import NotConnected
 from rxsocket.events import Problem
 from rxsocket.fleet.admission import Admission
+from rxsocket.fleet.auth_changes import FleetAuthChanges
 from rxsocket.fleet.channel import FleetChannel, MessagePath
 from rxsocket.fleet.controller import Controller
 from rxsocket.fleet.desired_state import DesiredState
@@ -31,7 +32,6 @@ from rxsocket.fleet.orders import (
     ReconnectAll,
     Report,
     ResumeReading,
-    SetAuth,
     SocketEvent,
 )
 from rxsocket.fleet.places import Run, Shards, Where
@@ -39,7 +39,7 @@ from rxsocket.fleet.plan import SocketId
 from rxsocket.fleet.planning import Planning
 from rxsocket.fleet.publisher import FleetPublisher
 from rxsocket.fleet.remote import RemoteShard
-from rxsocket.fleet.shard import Shard, ShardSettings, when_all_done, worst
+from rxsocket.fleet.shard import Shard, ShardSettings, when_all_done
 from rxsocket.fleet.sources import SharedAuth
 from rxsocket.fleet.wanted import WantedChannels
 from rxsocket.runtime.loop import SocketLoop
@@ -110,9 +110,7 @@ class FleetEngine:
         self._admissions: dict[str, Admission] = {}
         self._closing: set[Receipt[None]] = set()
         self._following_auth: abc.DisposableBase | None = None
-        self._changes: dict[int, tuple[Receipt[AuthChange], list[AuthChange]]] = {}
-        self._change = 0
-        self._pushed: tuple[Any, ...] = ()
+        self._changes = FleetAuthChanges()
         self._watched_loop: asyncio.AbstractEventLoop | None = None
         self._has_stopped = False
         self._closing_on: int | None = None
@@ -273,8 +271,8 @@ class FleetEngine:
             )
         )
         self._shards = self._run.named
-        for value in self._pushed:
-            self.give_all(SetAuth(0, value))
+        for order in self._changes.first_orders():
+            self.give_all(order)
         if publisher.read_gate.is_paused:
             self.give_all(PauseReading())
         if not (publisher.messages.observed or publisher.observed):
@@ -347,9 +345,7 @@ class FleetEngine:
             closed = run.close(code, reason)
             self._closing.add(closed)
             closed.when_done(partial(self._on_closed, closed))
-        changes, self._changes = self._changes, {}
-        for receipt, _ in changes.values():
-            receipt.settle(Stored())
+        self._changes.stop()
         self.wanted.forget_unwanted()
 
     def _on_closed(self, receipt: Receipt[None]) -> None:
@@ -404,7 +400,7 @@ class FleetEngine:
     def _take_report(self, shard: str, report: Report) -> None:
         match report:
             case AuthSettled(number, outcome):
-                self._on_auth_settled(number, outcome)
+                self._changes.on_settled(number, outcome)
             case SocketEvent(event=event) if isinstance(event, Problem):
                 self.publisher.on_problem(event)
             case _:
@@ -427,27 +423,11 @@ class FleetEngine:
         if self.controller is not None:
             self.controller.plan_soon(rebalance=True)
 
-    # --- the credential; on the loop
-
     def _set_auth(self, value: Any, receipt: Receipt[AuthChange]) -> None:
-        self._pushed = (value,)
         self.auth.pushed(value)
-        if not self._shards:
-            receipt.settle(Stored())
-            return
-        self._change += 1
-        self._changes[self._change] = (receipt, [])
-        self.give_all(SetAuth(self._change, value))
-
-    def _on_auth_settled(self, number: int, outcome: AuthChange) -> None:
-        found = self._changes.get(number)
-        if found is None:
-            return
-        receipt, outcomes = found
-        outcomes.append(outcome)
-        if len(outcomes) == len(self._shards):
-            del self._changes[number]
-            receipt.settle(worst(outcomes))
+        order = self._changes.order(value, receipt, len(self._shards))
+        if order is not None:
+            self.give_all(order)
 
 
 class _Reading:
