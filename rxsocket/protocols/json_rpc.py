@@ -10,17 +10,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, Unpack, overload
+from collections.abc import Iterable
+from typing import Any, TypeVar, Unpack, overload
 
 import msgspec
 from reactivex import abc
 
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.protocols.arguments import SocketArguments
-from rxsocket.protocols.json_rpc_batch import RpcBatch
+from rxsocket.protocols.json_rpc_batch import Params, RpcBatch, listed_calls
 from rxsocket.protocols.json_rpc_messages import call, check, error_of, id_of, notification
-from rxsocket.protocols.json_rpc_socket import PROTOCOL, Handlers, Responder, json_rpc_options
+from rxsocket.protocols.json_rpc_socket import PROTOCOL, Handlers, json_rpc_options, responder_of
 from rxsocket.protocols.json_rpc_subscription import (
     RpcSubscription,
     SubscriptionIds,
@@ -34,12 +34,9 @@ from rxsocket.streams.receipts import Receipt
 from rxsocket.streams.stream import CheckedObservable
 from rxsocket.topics.listeners import Listener
 from rxsocket.topics.topic import converter
-from rxsocket.validation import is_iterable, is_list, is_mapping, seconds_or_none
+from rxsocket.validation import seconds_or_none
 
 T = TypeVar("T")
-
-Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
-"""The params of a method: a list, by position; a mapping, by name; or none."""
 
 
 def json_rpc(
@@ -284,7 +281,7 @@ class JsonRpc:
         Examples:
             >>> number, chain = await rpc.batch(["eth_blockNumber", ("eth_getLogs", [{}])])
         """
-        listed = _calls(calls)
+        listed = listed_calls(calls)
         limit = seconds_or_none("timeout", timeout)
 
         def ask(observer: abc.ObserverBase[list[Any]]) -> abc.DisposableBase:
@@ -308,30 +305,3 @@ class JsonRpc:
             observer.on_error(error)
 
         return on_error
-
-
-def responder_of(socket: Socket[Any, Any]) -> Responder:
-    """What answers the requests of the server; from here on it reports to this socket."""
-    engine = socket._engine  # pyright: ignore[reportPrivateUsage]
-    speaking: Any = engine.options.transport
-    responder: Responder = speaking.reply
-    responder.report = engine.publisher.report
-    return responder
-
-
-def _calls(calls: Any) -> list[tuple[str, Params]]:
-    if isinstance(calls, (str, bytes)) or is_mapping(calls) or not is_iterable(calls):
-        raise TypeError(f"{_CALLS}, not {type(calls).__name__}")
-    listed: list[tuple[str, Params]] = []
-    for one in calls:
-        pair: Any = (one, None) if isinstance(one, str) else one
-        if not is_list(pair) or len(pair) != 2:
-            raise TypeError(f"{_CALLS}; {type(one).__name__} is neither")
-        check(*pair)
-        listed.append((pair[0], pair[1]))
-    if not listed:
-        raise ValueError("calls: pass at least one; an empty batch is no request")
-    return listed
-
-
-_CALLS = "calls: pass a list of methods or of pairs with their params"

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from reactivex import abc
 
-from rxsocket.protocols.json_rpc_messages import INTERNAL_ERROR, Call, JsonRpcError, error_of, id_of
+from rxsocket.protocols.json_rpc_messages import (
+    INTERNAL_ERROR,
+    Call,
+    JsonRpcError,
+    check,
+    error_of,
+    id_of,
+)
 from rxsocket.socket import Socket
-from rxsocket.validation import is_list, is_mapping
+from rxsocket.validation import is_iterable, is_list, is_mapping
+
+Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
+"""The params of a method: a list, by position; a mapping, by name; or none."""
+
+_CALLS = "calls: pass a list of methods or of pairs with their params"
+
+
+def listed_calls(calls: Any) -> list[tuple[str, Params]]:
+    """Check the calls of a batch; each is a method and its params.
+
+    Raises:
+        TypeError: If they are not several, or one is none.
+        ValueError: If there are none.
+    """
+    if isinstance(calls, (str, bytes)) or is_mapping(calls) or not is_iterable(calls):
+        raise TypeError(f"{_CALLS}, not {type(calls).__name__}")
+    listed: list[tuple[str, Params]] = []
+    for one in calls:
+        pair: Any = (one, None) if isinstance(one, str) else one
+        if not is_list(pair) or len(pair) != 2:
+            raise TypeError(f"{_CALLS}; {type(one).__name__} is neither")
+        check(*pair)
+        listed.append((pair[0], pair[1]))
+    if not listed:
+        raise ValueError("calls: pass at least one; an empty batch is no request")
+    return listed
 
 
 class RpcBatch:

@@ -18,6 +18,7 @@ from rxsocket.protocols.json_rpc_messages import (
 )
 from rxsocket.protocols.speaking import SpeakingTransport, judging
 from rxsocket.runtime.reporting import Report
+from rxsocket.socket import Socket
 from rxsocket.validation import function_of_one, is_async, is_list, is_mapping
 
 PROTOCOL = "JSON-RPC 2.0"
@@ -140,3 +141,12 @@ def json_rpc_options(
             reply=Responder(handlers or {}),
         ),
     }
+
+
+def responder_of(socket: Socket[Any, Any]) -> Responder:
+    """What answers the requests of the server; from here on it reports to this socket."""
+    engine = socket._engine  # pyright: ignore[reportPrivateUsage]
+    speaking: Any = engine.options.transport
+    responder: Responder = speaking.reply
+    responder.report = engine.publisher.report
+    return responder

@@ -13,6 +13,8 @@ from scene import known
 from rxsocket import (
     AwaitingAuth,
     ConnectionLost,
+    IdentityChanged,
+    ObserverFailed,
     Socket,
     SocketFailed,
     State,
@@ -429,6 +431,52 @@ def test_a_result_that_is_none(clock: VirtualClock, stage: Make, payload: Any) -
     clock.advance(1.0)
     it.say({"id": "1", "type": "next", "payload": payload})
     assert str(heard.error) == "the server sent a result without a payload"
+
+
+def test_an_observer_that_raises_harms_nobody(clock: VirtualClock, stage: Make) -> None:
+    """C23: it is named, its operation is completed, and the others go on."""
+    it = stage()
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+
+    def raising(data: Any) -> None:
+        raise LookupError("of mine")
+
+    it.api.subscribe(QUERY).subscribe(raising)
+    other = Heard(it.api.subscribe(QUERY))
+    clock.advance(1.0)
+    it.next("1", 1)
+    it.next("2", 1)
+    clock.advance(1.0)
+    [problem] = problems
+    assert isinstance(problem, ObserverFailed) and "raising" in problem.observer
+    assert it.received[2:] == [(1, complete("1"))] and other.values == [1]
+
+
+def test_it_ends_with_the_socket(clock: VirtualClock, stage: Make) -> None:
+    """A subscription completes, a query fails (C3, C30); another subscription starts it afresh."""
+    it = stage()
+    heard, query = Heard(it.api.subscribe(QUERY)), Heard(it.api.execute("{ a }"))
+    clock.advance(1.0)
+    it.socket.close()
+    clock.advance(3.0)
+    assert heard.values == ["completed"] and isinstance(query.error, ConnectionLost)
+    again = Heard(it.api.subscribe(QUERY))
+    clock.advance(1.0)
+    it.next("3", 1)
+    assert again.values == [1]
+
+
+def test_another_identity_asks_anew(clock: VirtualClock, stage: Make) -> None:
+    """C14: a subscription is asked for as the next one; a query is not sent again."""
+    it = stage()
+    heard = Heard(it.api.subscribe(QUERY))
+    query = Heard(it.api.execute("{ a }", idempotent=True))
+    clock.advance(1.0)
+    it.socket.set_auth("of somebody else")
+    clock.advance(3.0)
+    assert isinstance(query.error, IdentityChanged)
+    assert it.received[2:] == [(2, subscribe("1"))] and heard.values == []
 
 
 def test_nothing_is_sent_of_a_query_that_is_not_awaited(stage: Make) -> None:
