@@ -84,6 +84,7 @@ class TokenServer:
         self.access_tokens: set[str] = set()
         self.device_codes: dict[str, str] = {}
         self.interval: float | None = 0.01
+        self.lifetime = 600
         self.rotations = 0
         self.on_rotated: Callable[[], None] = lambda: None
         self.metadata: dict[str, Any] | None = None
@@ -191,7 +192,7 @@ class TokenServer:
             "user_code": f"WDJB-{self._number:04}",
             "verification_uri": f"{self.url}/activate",
             "verification_uri_complete": f"{self.url}/activate?user_code=WDJB-{self._number:04}",
-            "expires_in": 600,
+            "expires_in": self.lifetime,
         }
         if self.interval is not None:
             answer["interval"] = self.interval

@@ -114,10 +114,15 @@ class DeviceCode(RefreshToken):
 
     async def _log_in(self) -> dict[str, Any]:
         clock = wall_clock(asyncio.get_running_loop())
+        awaited: _Pending | None = None
         while True:
             pending = self._pending
             if pending is None or clock() >= pending.expires_at:
+                if pending is not None and pending is awaited:
+                    self._pending = None
+                    raise _too_late()
                 pending = await self._starts.result(lambda _: self._begin(clock()))
+            awaited = pending
             if not pending.is_shown:
                 pending.is_shown = True  # before: another loop may be here, too
                 shown = self._prompt(pending.login)
@@ -162,14 +167,14 @@ class DeviceCode(RefreshToken):
         else:
             self._pending = None
             return self._rotation.begin(answer)
-        if clock() >= pending.expires_at:
-            self._pending = None
-            raise TokenRefused(
-                "nobody logged in within the time that the server gave: log in again",
-                code="expired_token",
-            )
         pending.poll_at = clock() + pending.interval
         return None
+
+
+def _too_late() -> TokenRefused:
+    return TokenRefused(
+        "nobody logged in within the time that the server gave: log in again", code="expired_token"
+    )
 
 
 def _begun(answer: EndpointAnswer, now: float) -> _Pending:

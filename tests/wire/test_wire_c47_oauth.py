@@ -382,7 +382,11 @@ def test_the_next_run_of_a_program_uses_what_lives(idp: TokenServer, tmp_path: P
 
 
 UNUSED = ("a page", "500", "503", "a redirect", "a page by name")
-UNKNOWN = ("502", "no JSON", "no token", "nothing", "cut", "late", "drop by drop", "huge")
+SLOW = ("late", "drop by drop", "huge")
+UNKNOWN = (
+    *("502", "no JSON", "no token", "nothing", "cut"),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW),
+)
 
 
 @pytest.mark.parametrize("kind", UNUSED)
@@ -396,7 +400,7 @@ def test_an_answer_that_issues_nothing_uses_nothing(idp: TokenServer, kind: str)
 
 
 @pytest.mark.parametrize("kind", UNKNOWN)
-@pytest.mark.parametrize("grace", [0.0, 60.0, inf])
+@pytest.mark.parametrize("grace", [0.0, 60.0, pytest.param(inf, marks=pytest.mark.slow)])
 def test_a_refresh_token_that_may_have_been_used(idp: TokenServer, kind: str, grace: float) -> None:
     """C47: it is not presented again, in this run or the next, unless the server allows that."""
     store = MemoryStore(idp.log_in())
