@@ -6,6 +6,9 @@
 
     api = graphql("wss://example.com/graphql", auth="token")
     api.subscribe("subscription { trades { price } }").subscribe(print)
+
+``graphql()`` speaks graphql-transport-ws, ``json_rpc()`` JSON-RPC 2.0, ``socket_io()`` Socket.IO 4,
+and ``jupyter()`` talks to a kernel of a Jupyter server.
 """
 
 from rxsocket.protocols.graphql import GraphQL, graphql

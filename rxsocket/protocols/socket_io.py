@@ -32,6 +32,7 @@ from rxsocket.protocols.speaking import made_for
 from rxsocket.socket import Socket
 from rxsocket.validation import function_of_one
 
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _DEFAULTS = {"namespace": "/", "path": "/socket.io/", "auth_payload": None}
 
 
@@ -197,8 +198,10 @@ def _path(name: str, value: Any, example: str) -> str:
 
 def _websocket(url: str, path: str) -> str:
     """The address of a WebSocket, for one that a browser would be given."""
-    scheme, rest = url.partition("://")[::2]
-    url = {"http": "ws://", "https": "wss://"}.get(scheme, f"{scheme}://") + rest if rest else url
+    scheme, _, rest = url.partition("://")
+    if scheme not in _SCHEMES:
+        return url  # a unix socket, or what the socket refuses
+    url = f"{_SCHEMES[scheme]}://{rest}"
     found = urlsplit(url).path
     if found.rstrip("/") and found.rstrip("/") != path.rstrip("/"):
         raise ValueError(

@@ -673,6 +673,7 @@ def test_addresses(clock: VirtualClock, stage: Make) -> None:
         clock.advance(1.0)
         assert it.peer.handshakes[0].path == path
         assert it.peer.handshakes[0].query["EIO"] == "4"
+    assert socket_io("unix:/run/a.sock:/own/").socket.url == "unix:/run/a.sock:/own/"
     it = stage(url=lambda: "ws://fake.test/own/", path="/own/")
     Heard(it.io.on("a"))
     clock.advance(1.0)
@@ -684,6 +685,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda _: socket_io("ws://fake.test/admin"),
         "pass namespace='/admin' and an address without it",
     ),
+    "no address": (lambda _: socket_io("example.com"), "begin it with ws:// or wss://"),
     "no path": (lambda _: socket_io("ws://fake.test", path="own"), "path: pass a name that begins"),
     "no namespace": (lambda io: io.namespace("admin"), "such as '/admin'"),
     "a payload": (lambda _: socket_io("ws://fake.test", auth_payload=7), "auth_payload: pass a f"),
