@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket as sockets
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 from deadlines import stretched
 from pages import Page
+from ports import free_port
 
 from rxsocket.testing import accept, server
 
@@ -30,13 +30,6 @@ numbers = count(1)
 def fetch_token():
     return {"access_token": f"secret-{next(numbers)}", "expires_in": EXPIRES_IN}
 """
-
-
-def free_port() -> int:
-    with sockets.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Collector:

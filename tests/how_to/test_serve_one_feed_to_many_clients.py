@@ -21,6 +21,7 @@ import psutil
 import pytest
 from deadlines import stretched
 from pages import Page
+from ports import free_port
 from websockets.sync.client import connect
 
 from rxsocket.testing import accept, server
@@ -32,13 +33,6 @@ SIZE = 2**16
 """Bytes of a message: 200 of them that wait for a client are 13 MB."""
 RATE = 100
 """Messages a second: few, so that a busy machine keeps up."""
-
-
-def free_port() -> int:
-    with sockets.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for(port: int) -> None:

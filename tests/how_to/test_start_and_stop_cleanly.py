@@ -22,6 +22,7 @@ import pytest
 from deadlines import stretched
 from internals import Server
 from pages import Page
+from ports import free_port
 from websockets.sync.client import connect
 
 from rxsocket.testing import accept, reject, server
@@ -119,13 +120,6 @@ def test_a_signal_while_it_is_not_open_yet(name: str, tmp_path: Path) -> None:
 def needs_fastapi() -> None:
     pytest.importorskip("fastapi")
     pytest.importorskip("uvicorn")
-
-
-def free_port() -> int:
-    with sockets.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager
