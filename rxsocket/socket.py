@@ -186,7 +186,8 @@ class Socket(Generic[T, S]):
         ping_timeout: Seconds to wait for a pong, or an answer, before the link counts as lost.
         heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
         stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.
-            Pongs and answers to the heartbeat are no messages here.
+            Pongs and answers to the heartbeat are no messages here; comments of an event stream
+            count as ones.
         on_stale: What follows: ``"event"``, nothing else; or ``"reconnect"``, a new connection.
 
     Raises:

@@ -13,6 +13,7 @@ from rxsocket import (
     Carried,
     ConnectFailed,
     Event,
+    ReceiveOnly,
     Socket,
     Verdict,
     first_message,
@@ -21,6 +22,7 @@ from rxsocket import (
     in_band,
     subprotocol,
 )
+from rxsocket.fleet import ChannelSpec, Fleet
 from rxsocket.sse import last_event_id
 from rxsocket.testing import VirtualClock, fake
 from rxsocket.transports import names
@@ -172,3 +174,10 @@ def test_last_event_id() -> None:
     assert last_event_id("7", gaps=True).first() == 7
     assert last_event_id("07", gaps=True).first() == "07"
     assert last_event_id("7").first() == "7" and last_event_id().first() is None
+
+
+def test_a_fleet_needs_to_send() -> None:
+    """It asks for channels: that cannot be is said when it is made (C50)."""
+    pytest.importorskip("httptools")
+    with pytest.raises(ReceiveOnly, match="the server only sends here"):
+        Fleet("https://a.test/", channel=ChannelSpec(subscribe=lambda keys: {"keys": keys}))
