@@ -151,7 +151,7 @@ def test_killed_where_a_used_token_is_taken_again(tmp_path: Path) -> None:
     assert store.load() is not None
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("grace", [0.0, 3600.0])
 def test_a_thousand_rotations_by_fifty_sockets(tmp_path: Path, grace: float) -> None:
     """C47: 1,000 rotations by 50 sockets, with a crash in every twenty or so."""

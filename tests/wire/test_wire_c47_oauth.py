@@ -492,6 +492,45 @@ def test_who_comes_meanwhile_gets_the_same_answer(idp: TokenServer) -> None:
     assert len({answer["access_token"] for answer in answers}) == 1 and idp.rotations == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["asyncio.run", "a loop that is left", "a socket"])
+def test_a_program_that_ends_waits_for_the_answer(
+    idp: TokenServer, tmp_path: Path, ending: str
+) -> None:
+    """C47: it has begun to exchange a token, and ends: what comes back is saved."""
+    store = FileStore(tmp_path / "token.json")
+    store.save({"refresh_token": idp.log_in()})
+    idp.replies.append(Reply(does=True, wait=1.0))
+    program = textwrap.dedent("""
+        import asyncio, sys, time
+        from rxsocket import Socket, refreshing
+        from rxsocket.oauth import FileStore, refresh_token
+
+        ending, url, path = sys.argv[1:]
+        provider = refresh_token(url, "me", "client-s3cret", store=FileStore(path))
+
+        async def begin():
+            global task
+            task = asyncio.ensure_future(provider())
+            while "presented_at" not in FileStore(path).load():
+                await asyncio.sleep(0.01)
+
+        if ending == "asyncio.run":
+            asyncio.run(begin())
+        elif ending == "a socket":
+            socket = Socket("ws://127.0.0.1:9/", auth=refreshing(provider))
+            socket.connect()
+            while "presented_at" not in FileStore(path).load():
+                time.sleep(0.01)
+        else:
+            asyncio.new_event_loop().run_until_complete(begin())
+    """)
+    command = [sys.executable, "-c", program, ending, idp.token_url, str(tmp_path / "token.json")]
+    subprocess.run(command, check=True, capture_output=True, timeout=40)
+    saved = store.load() or {}
+    assert saved["refresh_token"] == idp.newest() and "presented_at" not in saved
+
+
 # --- stores
 
 
