@@ -184,6 +184,34 @@ async def with_pipeline(address: str) -> None:
         await fleet.close()
 
 
+def known_to_ray() -> dict[str, bytes]:
+    """What the state API and the dashboard are made of: tables of the head, and what it keeps."""
+    from ray._private.state import state
+    from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_list
+
+    accessor = state._connect_and_get_accessor()
+    kept = [
+        key + (_internal_kv_get(key, namespace=namespace) or b"")
+        for namespace in (
+            None,
+            b"fun",
+            b"job",
+            b"dashboard",
+            b"session",
+            b"tracing",
+            b"runtime_env",
+        )
+        for key in _internal_kv_list(b"", namespace=namespace)
+    ]
+    return {
+        "actors": b"".join(accessor.get_actor_table(None, None)),
+        "workers": b"".join(accessor.get_worker_table()),
+        "jobs": b"".join(accessor.get_job_table()),
+        "tasks": b"".join(accessor.get_task_events()),
+        "kept": b"".join(kept),
+    }
+
+
 async def secrets(address: str) -> None:
     """No credential is in what Ray writes down, nor in its object store."""
     import ray
@@ -206,6 +234,9 @@ async def secrets(address: str) -> None:
             assert SECRET in str(venue.handshakes[0].credential)
             session = Path(ray._private.worker._global_node.get_session_dir_path())
             assert SECRET not in f"{fleet!r} {fleet.explain()} {watch.events}"
+            tables = known_to_ray()
+            assert b"ShardActor" in tables["actors"] and all(tables.values())
+            assert [name for name, rows in tables.items() if SECRET.encode() in rows] == []
             await fleet.close()
     assert (session / "logs").is_dir()
     found = [

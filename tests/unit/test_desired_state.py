@@ -13,6 +13,7 @@ from rxsocket.fleet.orders import (
     PauseReading,
     ResumeReading,
     SetAuth,
+    SetPace,
     Subscribe,
     Unsubscribe,
 )
@@ -26,6 +27,7 @@ orders = st.lists(
         st.builds(Subscribe, sockets, keys, st.integers(1, 9)),
         st.builds(Unsubscribe, sockets, keys, st.integers(1, 9)),
         st.builds(SetAuth, st.integers(1, 9), st.text()),
+        st.builds(SetPace, st.none() | st.floats(0.1, 10.0)),
         st.just(PauseReading()),
         st.just(ResumeReading()),
     ),
@@ -45,7 +47,7 @@ def test_another_one_is_told_the_same(those: list[Order]) -> None:
     first = told(those)
     second = told(list(first.orders()))
     assert second.sockets == first.sockets
-    assert (second.auth, second.paused) == (first.auth, first.paused)
+    assert (second.auth, second.pace, second.paused) == (first.auth, first.pace, first.paused)
 
 
 def test_a_credential_does_not_show() -> None:
