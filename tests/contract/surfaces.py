@@ -25,7 +25,7 @@ from rxsocket import (
     history,
     in_band,
 )
-from rxsocket.notebook import timeline
+from rxsocket.notebook import rates, schema, timeline
 from rxsocket.recording import record
 from rxsocket.testing import VirtualClock, accept, reject
 
@@ -48,6 +48,8 @@ class Surfaces:
         self._caplog = caplog
         self._recorder = record(it.socket, folder / "session.jsonl")
         self._timeline = timeline(it.socket)
+        looking = it.socket.messages.passive(audience=False)
+        self._schema, self._rates = schema(looking), rates(looking, by="key")
 
     def read(self) -> dict[str, str]:
         """What each of them shows."""
@@ -69,6 +71,8 @@ class Surfaces:
         yield "card as text", bundle["text/plain"]
         yield "card", bundle["text/html"]
         yield "timeline", self._timeline.svg()
+        yield "schema", f"{self._schema!r} {self._schema.structs()}"
+        yield "rates", f"{self._rates!r}"
         self._recorder.dispose()
         yield "recording", self._recorder.path.read_text("ascii")
 
