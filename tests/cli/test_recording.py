@@ -110,7 +110,7 @@ def test_a_file_that_is_there_already(run: Run, tmp_path: Path) -> None:
         (("replay", "bad.jsonl", "--speed", "fast"), "--speed takes a number"),
         (("replay", "bad.jsonl", "--speed", "0"), "speed: pass a number"),
         (("record", "ws://x.test/", "nowhere/s.jsonl"), "cannot write nowhere/s.jsonl"),
-        (("record", "http://x.test/", "s.jsonl"), "ws://"),
+        (("record", "ftp://x.test/", "s.jsonl"), "ws://"),
         (("record", "ws://x.test/", "s.jsonl", "--rotate-size", "0"), "--rotate-size"),
         (("record", "ws://x.test/", "s.jsonl", CANARY), "takes URL and FILE"),
     ],

@@ -19,7 +19,7 @@ from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
 FORGED = "2026-11-30 ERROR forged"
 ODD = f"bye\r\n{FORGED}\x00\x1b[2J\x07\x7f\x85\u202e\u2028\ud800</title><b>&amp;"
-IN_LINES = ("explain()", "the whole log", "card as text", "recording")
+IN_LINES = ("explain()", "the whole log", "card as text", "schema", "rates", "recording")
 """Surfaces that have lines of their own."""
 
 
