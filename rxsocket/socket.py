@@ -160,7 +160,7 @@ class Socket(Generic[T, S]):
         give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
             with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
-            closes so but goes on.
+            closes so but goes on. The 204 of an event stream completes, whatever is said here.
         codec: What makes values of messages and messages of values: ``json_codec()``,
             ``messagepack_codec()``, either with ``type=``, or an object with ``encode`` and
             ``decode``. ``"auto"``, for a feed that you do not know yet: text that is JSON is

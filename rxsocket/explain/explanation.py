@@ -290,7 +290,7 @@ class _Explainer:
                 next="nothing",
                 advice="; then ".join(filter(None, (advice, again))),
             )
-        if ended.cause is Cause.PEER:
+        if ended.cause is Cause.PEER and isinstance(self._last_end(), Closed):
             again += "; pass clean_close='reconnect' if the server's 1000 does not mean the end"
         return self._explained(
             doing=doing,

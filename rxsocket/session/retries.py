@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rxsocket.auth.providers import Ask, Reason
 from rxsocket.engine.options import SocketOptions
-from rxsocket.errors import Attempted, HandshakeRefused
+from rxsocket.errors import Attempted, HandshakeRefused, NoMoreEvents
 from rxsocket.policy.verdicts import End, Judgement, Verdict, Verdicts, kind
 
 FIRST_ASK = Ask(1, Reason.FIRST)
@@ -71,7 +71,9 @@ class RetryState:
         self._in_a_row = self._in_a_row + 1 if kind(end) == self._same else 1
         self._same = kind(end)
         judgement = self._judgement(replace(end, in_a_row=self._in_a_row))
-        if judgement.verdict is Verdict.COMPLETE and self._options.clean_close == "reconnect":
+        # An event stream that says 204 has nothing more to come back for.
+        is_final = isinstance(end.error, NoMoreEvents) or self._options.clean_close != "reconnect"
+        if judgement.verdict is Verdict.COMPLETE and not is_final:
             judgement = Judgement(Verdict.RECONNECT, Verdict.RECONNECT)
         self.ask = self._next_ask(end, judgement)
         return judgement

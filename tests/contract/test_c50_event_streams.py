@@ -281,14 +281,17 @@ def test_batches_and_listeners(clock: VirtualClock) -> None:
     on.end()
 
 
-def test_no_more_events(clock: VirtualClock) -> None:
-    """The streams complete, also after a stable connection."""
-    on = On(clock, None, NoMoreEvents(), stable_after=1.0)
+@pytest.mark.parametrize("clean_close", ["complete", "reconnect"])
+def test_no_more_events(clock: VirtualClock, clean_close: str) -> None:
+    """The streams complete, also after a stable connection, whatever a clean close means."""
+    on = On(clock, None, NoMoreEvents(), stable_after=1.0, clean_close=clean_close)
     clock.advance(2.0)
     on.streams.say(ENDED)
     clock.advance(10.0)
     assert on.completed and on.error is None
     assert on.of(ConnectFailed)[0].verdict is Verdict.COMPLETE
+    said = str(on.socket.explain())
+    assert "no more events (HTTP 204)" in said and "clean_close" not in said
 
 
 def test_another_content_type(clock: VirtualClock) -> None:
