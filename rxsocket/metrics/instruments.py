@@ -17,7 +17,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import (
+    CallbackOptions,
+    MeterProvider,
+    Observation,
+    get_meter_provider,
+)
 
 from rxsocket.engine.engine import Engine
 from rxsocket.metrics.attributes import Attributes
@@ -280,10 +285,22 @@ _instruments: weakref.WeakKeyDictionary[MeterProvider, Instruments] = weakref.We
 _lock = threading.Lock()
 
 
+def is_of_the_api(provider: MeterProvider) -> bool:
+    """Whether it is what stands in for the global provider until one is set."""
+    return type(provider).__module__.startswith("opentelemetry.metrics.")
+
+
 def instruments_of(provider: MeterProvider) -> Instruments:
-    """The instruments of a provider: one set, however many sockets it measures."""
+    """The instruments of a provider: one set, however many sockets it measures.
+
+    What was made while no global provider was set goes to the one that is set later. So a second
+    set for that one would count everything twice.
+    """
     with _lock:
         found = _instruments.get(provider)
+        if found is None and provider is get_meter_provider():
+            found = next((i for p, i in _instruments.items() if is_of_the_api(p)), None)
         if found is None:
-            found = _instruments[provider] = Instruments(provider)
+            found = Instruments(provider)
+        _instruments[provider] = found
         return found

@@ -77,11 +77,12 @@ def measure(
             "measure(socket) needs opentelemetry-api: run pip install 'rxsocket[otel]'",
             name="opentelemetry",
         ) from None
-    from rxsocket.metrics.measurement import Measurement  # it imports opentelemetry
+    from rxsocket.metrics.instruments import is_of_the_api  # it imports opentelemetry
+    from rxsocket.metrics.measurement import Measurement
 
     if meter_provider is None:
         meter_provider = metrics.get_meter_provider()
-        if type(meter_provider).__module__.startswith("opentelemetry.metrics."):  # one of the API
+        if is_of_the_api(meter_provider):
             warnings.warn(NOBODY_COLLECTS, RuntimeWarning, stacklevel=2)
     tracer_provider = tracer_provider or trace.get_tracer_provider()
     engine = socket._engine  # pyright: ignore[reportPrivateUsage]

@@ -113,6 +113,49 @@ def test_prometheus() -> None:
     assert next(iter(gone.values())) >= second
 
 
+MEASURED_AGAIN = """
+import warnings
+
+from opentelemetry.metrics import set_meter_provider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from rxsocket import Socket
+from rxsocket.metrics import measure
+from rxsocket.testing import accept, server
+
+reader = InMemoryMetricReader()
+with server(accept().send("one").close()) as peer:
+    socket = Socket(peer.url)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        measure(socket)
+        set_meter_provider(MeterProvider(metric_readers=[reader]))
+        measure(socket)
+    socket.messages.subscribe(lambda message: None)
+    socket.wait()
+metrics = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+points = {metric.name: [*metric.data.data_points] for metric in metrics}
+print(len(warned))
+print([point.count for point in points["rxsocket.connection.duration"]])
+print([point.value for point in points["rxsocket.messages"]])
+"""
+
+
+@pytest.mark.slow  # a process that imports the SDK
+def test_a_provider_that_is_set_late_counts_once() -> None:
+    """C45: measured, warned, and measured again, as one does in a notebook."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED_AGAIN],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["1", "[1]", "[1, 0]"]
+
+
 def test_the_alerts_are_about_names_that_there_are() -> None:
     """What the rules ask for is what is scraped, up to what Prometheus adds to each name."""
     rules = PAGE.example("An alert", language="yaml")
