@@ -99,9 +99,9 @@ EXCEPTIONS: Mapping[type[Exception], str] = {
     NotAnEventStream: "check the URL; if the server speaks WebSocket, begin it with wss://",
     RedirectRefused: "use the URL that it redirects to, if you trust it",
     CredentialRefused: NEW_CREDENTIAL,
-    ProviderFailed: "look into the function given as auth=",
+    ProviderFailed: "look into what was given as auth=",
     AddressFailed: "look into what was given as url=, and at the hosts that endpoint() allows",
-    Unauthorized: "call set_auth(...) with a credential",
+    Unauthorized: "call reconnect() to ask it again, or set_auth(...) with another credential",
 }
 """What helps when an attempt failed so; the nearest class decides."""
 
@@ -304,8 +304,6 @@ def advice_about(error: Exception) -> str:
         return CHECK_CERTIFICATE
     if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in CLIENT_CERTIFICATE:
         return "pass carrier=client_certificate(), and as auth= one that it trusts"
-    if isinstance(error, Unauthorized) and error.argument == "url":
-        return "call reconnect() to ask it again, or set_auth(...) with another credential"
     for cls in type(error).__mro__:
         if cls in EXCEPTIONS:
             return EXCEPTIONS[cls]

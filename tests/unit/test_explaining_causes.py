@@ -368,12 +368,12 @@ def test_the_table_of_closes(event: Closed, text: str, advice: str) -> None:
         (
             ProviderFailed("the provider raised KeyError: 'token'"),
             "the provider raised KeyError: 'token'",
-            "look into the function given as auth=",
+            "look into what was given as auth=",
         ),
         (
             Unauthorized("no refresh token"),
             "the function given as auth= gave up: no refresh token",
-            "call set_auth(...) with a credential",
+            "call reconnect() to ask it again, or set_auth(...) with another credential",
         ),
         (ValueError(), "ValueError", ""),
     ],
