@@ -2,139 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from extras import needs
-from token_server import TokenServer
-
-from rxsocket.oauth import FileStore
-from rxsocket.testing import server
+from oauth_crashes import rotate
 
 # Of the default run, ``tests/unit/test_oauth_rotation.py`` crashes at each step, without processes.
 pytestmark = [needs("authlib", "requests", "filelock"), pytest.mark.slow]
-
-PROGRAM = Path(__file__).resolve().parents[1] / "oauth_process.py"
-
-
-class Program:
-    """The program, which is started again whenever it was killed, or says that it has to.
-
-    Attributes:
-        kills: How often it was killed while a token was exchanged, and at other times.
-        logins: How often somebody had to log in.
-    """
-
-    def __init__(self, *arguments: object) -> None:
-        self._command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-        self._running: subprocess.Popen[str] | None = None
-        self.kills = [0, 0]
-        self.logins = 0
-
-    def start(self) -> None:
-        self._running = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-
-    def kill(self, kind: int) -> None:
-        """SIGKILL."""
-        assert self._running is not None
-        if self._running.poll() is None:
-            self.kills[kind] += 1
-            self._running.kill()
-
-    def line(self) -> str:
-        """What it says next; empty when it was killed."""
-        assert self._running is not None and self._running.stdout is not None
-        said = self._running.stdout.readline().strip()
-        if said in ("", "log in"):
-            self.end()
-        return said
-
-    def end(self) -> None:
-        if self._running is not None:
-            self._running.kill()
-            self._running.communicate()
-            self._running = None
-
-
-@contextmanager
-def running(program: Program) -> Iterator[Program]:
-    program.start()
-    try:
-        yield program
-    finally:
-        program.end()
-
-
-def rotate(
-    tmp_path: Path, rotations: int, sockets: int, kill_every: int, grace: float
-) -> tuple[TokenServer, Program, FileStore]:
-    """Let a program exchange refresh tokens, and kill it now and then."""
-    path = tmp_path / "token.json"
-    store = FileStore(path)
-    chance = random.Random(4711)
-    with TokenServer(grace=grace) as idp, server() as peer:
-        store.save({"refresh_token": idp.log_in()})
-        peer.tokens = idp.access_tokens
-        program = Program(peer.url, idp.token_url, path, grace, sockets)
-        next_kill = chance.randint(1, kill_every)
-
-        def on_rotated() -> None:  # the server has exchanged it, and has not answered yet
-            nonlocal next_kill
-            if idp.rotations >= next_kill:
-                next_kill = idp.rotations + chance.randint(1, 2 * kill_every - 1)
-                if chance.random() < 0.5:
-                    program.kill(0)
-                else:  # somewhere around the answer and the saving of it
-                    threading.Timer(chance.random() * 0.02, program.kill, (1,)).start()
-
-        idp.on_rotated = on_rotated
-        with running(program):
-            while idp.rotations < rotations:
-                said = program.line()
-                if said == "open":
-                    idp.access_tokens.clear()  # all are refused, and race for the next one
-                    peer.drop()
-                    _until_open(program, idp, rotations, peer, sockets)
-                if said != "log in":
-                    _check(idp, store, grace)
-                else:
-                    program.logins += 1
-                    store.save({"refresh_token": idp.log_in()})
-                if program._running is None:
-                    program.start()
-        idp.on_rotated = lambda: None
-    return idp, program, store
-
-
-def _until_open(
-    program: Program, idp: TokenServer, rotations: int, peer: Any, sockets: int
-) -> None:
-    """Refuse all of them again as soon as they are open, until the program ends."""
-    while idp.rotations < rotations and program._running is not None:
-        if program._running.poll() is not None:
-            return
-        if peer.connections >= sockets:
-            idp.access_tokens.clear()
-            peer.drop()
-        time.sleep(0.002)
-
-
-def _check(idp: TokenServer, store: FileStore, grace: float) -> None:
-    """After a crash the store has the newest token, or says that it may have been used."""
-    with store.lock():
-        saved = store.load() or {}
-        is_newest = saved["refresh_token"] == idp.newest()
-    assert is_newest or "presented_at" in saved
 
 
 def test_killed_now_and_then(tmp_path: Path) -> None:
@@ -151,13 +26,12 @@ def test_killed_where_a_used_token_is_taken_again(tmp_path: Path) -> None:
     assert store.load() is not None
 
 
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("grace", [0.0, 3600.0])
-def test_a_thousand_rotations_by_fifty_sockets(tmp_path: Path, grace: float) -> None:
-    """C47: 1,000 rotations by 50 sockets, with a crash in every twenty or so."""
-    idp, program, _ = rotate(tmp_path, 1000, 50, kill_every=20, grace=grace)
-    print(f"{idp.rotations} rotations, kills {program.kills}, logins {program.logins}")
+def test_rotations_by_fifty_sockets(tmp_path: Path, grace: float) -> None:
+    """C47: a crash in every eight or so; ``tests/benchmarks/refresh_tokens.py`` has a thousand."""
+    idp, program, _ = rotate(tmp_path, 40, 50, kill_every=8, grace=grace)
     assert idp.reused == []
-    assert (program.logins == 0) == (grace > 0.0)
-    assert program.kills[0] > 10 and program.kills[1] > 10
+    assert (program.logins == 0) or grace == 0.0
     assert program.logins <= sum(program.kills)
+    assert sum(program.kills) >= 2
