@@ -922,8 +922,8 @@ one again
         history, state = self._publisher.history, self._publisher.state.value
         now, paused = self._engine.loop.wall_time(), self._publisher.read_gate.explain()
         upcoming, stats = self._engine.upcoming(), self.stats
-        counted = stats.outage, stats.waiting
-        return explain(history.events, state, now, history.forgotten, paused, upcoming, *counted)
+        more = stats.outage, stats.waiting, self._engine.auth.source_problem()
+        return explain(history.events, state, now, history.forgotten, paused, upcoming, *more)
 
     def opened(self, timeout: float | None = None) -> Receipt[Opened]:
         """Wait until it is open: await it in a coroutine, call ``result()`` on it in a script.

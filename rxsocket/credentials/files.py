@@ -135,6 +135,8 @@ class FileCredential(Stream[Credential]):
     Attributes:
         errors: Why there is nothing new, each reason once, as ``Unreadable``. Subscribing starts
             nothing.
+        problem: Why there is nothing new now, in words; empty while nothing is wrong. A socket has
+            it in ``explain()`` until there is a credential.
     """
 
     def __init__(self, name: str, files: Callable[[], _Files], interval: float) -> None:
@@ -152,7 +154,7 @@ class FileCredential(Stream[Credential]):
         self._references = RefCount(loop, self._start, self._stop)
         self._task: asyncio.Task[None] | None = None
         self._current: Credential | None = None
-        self._problem = ""
+        self.problem = ""
 
     def __repr__(self) -> str:
         observers = amount(self._credentials.observer_count, "observer")
@@ -192,7 +194,7 @@ class FileCredential(Stream[Credential]):
             await asyncio.sleep(wait)
             wait, before = self._interval, self._current
             if not await run_blocking(loop, self._files.is_changed):
-                self._problem = ""
+                self.problem = ""
             elif await run_blocking(loop, self._look):
                 wait = soon
             if self._current is not None and self._current != before:
@@ -207,13 +209,13 @@ class FileCredential(Stream[Credential]):
             return False
         if taken is None:
             return True
-        self._current, self._problem = taken, ""
+        self._current, self.problem = taken, ""
         return False
 
     def _on_problem(self, error: Unreadable) -> None:
-        if str(error) == self._problem:
+        if str(error) == self.problem:
             return
-        self._problem = str(error)
+        self.problem = str(error)
         goes_on = "no credential yet" if self._current is None else "the last one is kept"
         text = "%s; %s, and it is looked at again every %g s"
         log(logging.WARNING, text, error, goes_on, self._interval)

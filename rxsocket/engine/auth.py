@@ -109,6 +109,7 @@ class AuthManager:
         self._outbox = outbox
         self._hooks = hooks
         self._is_starting = False
+        self._given = auth
         source, self._follow = self._source_of(auth)
         self.subject: BehaviorSubject[AuthUpdate] = DirectBehaviorSubject(
             AuthUpdate(source, Cause.STARTED)
@@ -266,6 +267,11 @@ class AuthManager:
         """What gives credentials or addresses failed; from any thread."""
         event = SourceFailed(error=error, argument=argument, at=self._loop.wall_time())
         self._loop.run(lambda: self._publisher.publish(event))
+
+    def source_problem(self) -> str:
+        """Why the source has nothing new, if it says so, as ``from_file()`` does; any thread."""
+        said: object = getattr(self._given, "problem", "")
+        return said if isinstance(said, str) else ""
 
     def _is_refused(self, credential: Credential) -> bool:
         return credential in self._run_state.refusals

@@ -92,6 +92,7 @@ def explain(
     upcoming: str = "",
     outage: float = 0.0,
     waiting: int = 0,
+    source_problem: str = "",
 ) -> Explanation:
     """Explain a state by what led to it.
 
@@ -105,6 +106,7 @@ def explain(
             be sent (C36); empty if nothing does.
         outage: Seconds for which there has been no connection, though one is wanted (C45).
         waiting: Messages that wait to be sent.
+        source_problem: Why the source of credentials has nothing new; empty if it does not say.
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -113,7 +115,8 @@ def explain(
         you can: subscribe to messages, or call connect()
     """
     counted = outage, waiting
-    explainer = _Explainer(tuple(history), state, now, forgotten, paused, upcoming, counted)
+    told = paused, upcoming, source_problem
+    explainer = _Explainer(tuple(history), state, now, forgotten, told, counted)
     return explainer.explanation()
 
 
@@ -126,13 +129,11 @@ class _Explainer:
         state: State,
         now: float,
         forgotten: Mapping[type[Event], int],
-        paused: str,
-        upcoming: str,
+        told: tuple[str, str, str],
         counted: tuple[float, int],
     ) -> None:
         self._counted = counted
-        self._paused = paused
-        self._upcoming = upcoming
+        self._paused, self._upcoming, self._source_problem = told
         self._history = history
         self._forgotten = forgotten
         self._state = state
@@ -239,11 +240,14 @@ class _Explainer:
                 advice="call set_auth(...) with a credential",
             )
         if awaiting.cause is Cause.NO_CREDENTIAL:
+            problem, repair = self._source_problem, "let it emit a value"
+            if problem:
+                problem, repair = f": {problem}", "put that right"
             return self._explained(
                 doing=doing,
-                why="the source given as auth= has not emitted one yet",
+                why=f"the source given as auth= has not emitted one yet{problem}",
                 next="an attempt, as soon as it does",
-                advice="let it emit a value, or call set_auth(...)",
+                advice=f"{repair}, or call set_auth(...)",
             )
         why = self._outage() or awaiting.reason
         return self._explained(

@@ -107,8 +107,12 @@ def test_a_missing_file_is_said_once_and_waited_for(
         clock.advance(60.0)
     assert it.socket.state.value is State.AWAITING_AUTH and it.credentials == []
     assert found == [f"cannot read {path}: No such file or directory"]
+    why = f"the source given as auth= has not emitted one yet: {found[0]}"
+    assert it.socket.explain().why == why and why in str(it.socket.explain())
+    assert it.socket.explain().advice == "put that right, or call set_auth(...)"
     write(path, "late")
     clock.advance(3.0)
+    assert not source.problem
     assert it.credentials == ["late"]
     path.unlink()
     clock.advance(60.0)
