@@ -30,6 +30,9 @@ from rxsocket.validation import (
     takes_also,
 )
 
+IN_FIRST_MESSAGE = "in the first message"
+"""Where a credential goes that is no part of the handshake."""
+
 Predicate: TypeAlias = Callable[[Any], object]
 """A function of a message; what it returns is taken for true or false."""
 
@@ -135,7 +138,7 @@ class Carried:
         if self.subprotocols:
             parts.append("as a subprotocol")
         if self.greeting is not None:
-            parts.append("in the first message")
+            parts.append(IN_FIRST_MESSAGE)
         if self.certificate is not None:
             parts.append("as the certificate of the client")
         return " and ".join(parts) or "nowhere: carrier= adds nothing for it"

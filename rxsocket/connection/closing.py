@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from rxsocket.auth.carrier import IN_FIRST_MESSAGE
 from rxsocket.errors import HandshakeRefused
 from rxsocket.events import Cause, ConnectFailed, Rejected
 from rxsocket.explain.causes import blocked
@@ -26,7 +27,12 @@ TIMEOUT = 3008
 INTERNAL_ERROR = 1011
 
 
-def mask_error(error: Exception, history: History, sent_as: str) -> None:
+def is_unsent(sent_as: str, link: object) -> bool:
+    """Whether the credential had not gone anywhere: it goes in the first message alone."""
+    return link is None and sent_as == IN_FIRST_MESSAGE
+
+
+def mask_error(error: Exception, history: History, sent_as: str, link: object) -> None:
     """Mask what a dial failed with (C28), and say in a refusal where the credential went (C9).
 
     Its texts may be the server's, as the host of a redirect is, or quote the request.
@@ -36,7 +42,9 @@ def mask_error(error: Exception, history: History, sent_as: str) -> None:
     if isinstance(error, HandshakeRefused):
         if error.retry_after is not None:
             error.retry_after = history.as_read(error.retry_after)
-        error.body, error.credential = mask.in_reason(error.body), sent_as
+        not_yet = f"nowhere yet: it goes {sent_as}"
+        error.credential = not_yet if is_unsent(sent_as, link) else sent_as
+        error.body = mask.in_reason(error.body)
 
 
 def did_not_open(

@@ -429,7 +429,7 @@ class Connection(abc.ObserverBase[Signal]):
     # --- its end
 
     def _did_not_open(self, error: Exception, end: End) -> Rejected | ConnectFailed:
-        mask_error(error, self._engine.publisher.history, self.sent_as)
+        mask_error(error, self._engine.publisher.history, self.sent_as, self.link)
         judgement = self._owner.judge(self, end, False)
         return did_not_open(self.epoch, error, judgement, self._loop.wall_time())
 

@@ -60,7 +60,8 @@ class End:
             included.
         reason: What the peer said with its close code.
         was_stable: Whether a connection of this run of the socket was stable, this one included.
-        carried: Whether the attempt carried a credential.
+        carried: Whether the attempt carried a credential; not before the first message, if it goes
+            in that alone.
         unproven: Whether that was pushed, and no connection with it has been stable yet.
     """
 

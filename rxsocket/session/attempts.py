@@ -17,6 +17,7 @@ from rxsocket.auth.credentials import Credential, Ticket
 from rxsocket.auth.providers import Ask
 from rxsocket.auth.selector import CredentialSelector, CredentialSource
 from rxsocket.connection.admittance import Admittance
+from rxsocket.connection.closing import is_unsent
 from rxsocket.connection.connection import Connection
 from rxsocket.endpoint.admission import Admit
 from rxsocket.engine.engine import Engine
@@ -337,7 +338,8 @@ class Attempts:
             if stable:
                 self._on_stable(connection)
             credential = connection.credential
-            carried = credential is not None and credential.known
+            unsent = is_unsent(connection.sent_as, connection.link)
+            carried = credential is not None and credential.known and not unsent
             is_proven = credential is None or credential in self._run_state.accepted
             end = replace(
                 end,

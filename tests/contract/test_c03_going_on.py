@@ -32,6 +32,8 @@ from rxsocket import (
     SocketFailed,
     State,
     Verdict,
+    first_message,
+    header,
     in_band,
     reconnect,
     refreshing,
@@ -390,6 +392,20 @@ def test_400_with_a_credential_awaits_another_one(clock: VirtualClock, scene: Ma
     anonymous = scene(reject(400))
     clock.advance(1.0)
     assert anonymous.socket.state.value is State.CLOSED
+
+
+def test_400_before_the_first_message_is_not_about_the_credential(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """It was not sent yet; so a server that does not speak a protocol says so at once."""
+    it = scene(reject(400), auth=A, carrier=first_message(str))
+    clock.advance(1.0)
+    assert it.socket.state.value is State.CLOSED
+    said = str(it.socket.explain())
+    assert "the credential went nowhere yet: it goes in the first message" in said
+    header_too = scene(reject(400), auth=A, carrier=first_message(str) & header())
+    clock.advance(1.0)
+    assert header_too.socket.state.value is State.AWAITING_AUTH
 
 
 def patient() -> dict[str, Any]:
