@@ -58,6 +58,11 @@ class Client:
                 f"{argument}(client_secret): pass a string, a Secret, or a function that gives one "
                 f"such as from_file(path), not {type(secret).__name__}"
             )
+        if secret == "":
+            raise ValueError(
+                f"{argument}(client_secret): it is empty; a variable of the environment may not be "
+                "set"
+            )
         methods = get_args(AuthMethod)
         if auth_method is not None and auth_method not in methods:
             raise ValueError(f"{argument}(auth_method): pass one of {', '.join(methods)}")

@@ -65,8 +65,12 @@ class MemoryStore:
         return self._token
 
     def save(self, token: Token) -> None:
-        """Keep another one."""
-        self._token = dict(token)
+        """Keep another one.
+
+        Raises:
+            TypeError: If it is no mapping.
+        """
+        self._token = dict(_mapping("MemoryStore.save(token)", token))
 
 
 class FileStore:
@@ -90,8 +94,9 @@ class FileStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, lock_timeout: float = 30.0) -> None:
-        if not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"FileStore(path): pass a path, not {type(path).__name__}")
+        if path == "" or not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = "an empty text" if path == "" else type(path).__name__
+            raise TypeError(f"FileStore(path): pass the path of a file, not {kind}")
         # What a link leads to is replaced, not the link.
         self._path = Path(os.path.realpath(os.path.expanduser(path)))
         self._timeout = more_than_zero("FileStore(lock_timeout)", lock_timeout) or 30.0
@@ -131,7 +136,7 @@ class FileStore:
             TypeError: If it is no mapping that JSON can hold.
             StoreFailed: If the file cannot be written.
         """
-        data = json.dumps(dict(token)).encode()
+        data = json.dumps(dict(_mapping("FileStore.save(token)", token))).encode()
         new = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}")
         failure: str
         try:
@@ -201,6 +206,13 @@ def checked_token(argument: str, text: str) -> Token:
     if not text:
         raise ValueError(f"{argument}: it is empty")
     return {"refresh_token": text}
+
+
+def _mapping(argument: str, token: Any) -> Token:
+    if is_mapping(token):
+        return token
+    kind = type(token).__name__
+    raise TypeError(f"{argument}: pass a mapping such as {{'refresh_token': '...'}}, not {kind}")
 
 
 def _object_in(data: bytes) -> Token | None:

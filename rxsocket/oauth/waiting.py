@@ -31,11 +31,14 @@ class BlockingStore:
     """
 
     def __init__(self, argument: str, store: TokenStore) -> None:
+        given: Any = store
         for name in ("load", "save"):
-            if not callable(getattr(store, name, None)):
+            is_class = isinstance(given, type)
+            if is_class or not callable(getattr(given, name, None)):
+                kind = f"the class {given.__name__}" if is_class else type(given).__name__
                 raise TypeError(
                     f"{argument}(store): pass FileStore(path), MemoryStore(token), or an object "
-                    f"with load() and save(token), not {type(store).__name__}"
+                    f"with load() and save(token), not {kind}"
                 )
         self._store: Any = store
         self.work: Work[Any] | None = None

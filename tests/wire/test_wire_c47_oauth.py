@@ -791,6 +791,11 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         r"\(client_secret\): pass one",
     ),
+    "a secret that is empty": (
+        lambda: client_credentials("https://a/t", "me", ""),
+        ValueError,
+        r"\(client_secret\): it is empty",
+    ),
     "method": (
         lambda: client_credentials("https://a/t", "me", "s", auth_method="basic"),
         ValueError,
@@ -821,6 +826,17 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         r"\(store\): pass FileStore\(path\)",
     ),
+    "a class": (
+        lambda: refresh_token("https://a/t", "me", store=FileStore),
+        TypeError,
+        r"\(store\): pass FileStore\(path\).* not the class FileStore",
+    ),
+    "saved": (
+        lambda: FileStore("t.json").save("t0ken"),
+        TypeError,
+        r"FileStore.save\(token\): pass a mapping such as {'refresh_token': '...'}, not str",
+    ),
+    "kept": (lambda: MemoryStore().save("t0ken"), TypeError, r"MemoryStore.save\(token\): pass a"),
     "grace": (
         lambda: refresh_token("https://a/t", "me", store=MemoryStore(), grace_period=-1),
         ValueError,
@@ -828,6 +844,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "first token": (lambda: MemoryStore(7), TypeError, r"MemoryStore\(refresh_token\)"),
     "file": (lambda: FileStore(7), TypeError, r"FileStore\(path\)"),
+    "no file": (lambda: FileStore(""), TypeError, r"FileStore\(path\): .*not an empty text"),
     "device": (lambda: device_code("x", "https://a/t", "me"), ValueError, r"\(device_url\)"),
     "prompt": (
         lambda: device_code("https://a/d", "https://a/t", "me", prompt="hi"),
