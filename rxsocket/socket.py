@@ -922,7 +922,8 @@ one again
         history, state = self._publisher.history, self._publisher.state.value
         now, paused = self._engine.loop.wall_time(), self._publisher.read_gate.explain()
         upcoming, stats = self._engine.upcoming(), self.stats
-        more = stats.outage, stats.waiting, self._engine.auth.source_problem()
+        asked = self._engine.auth.source_problem(), self._engine.run_state.asking
+        more = stats.outage, stats.waiting, *asked
         return explain(history.events, state, now, history.forgotten, paused, upcoming, *more)
 
     def opened(self, timeout: float | None = None) -> Receipt[Opened]:

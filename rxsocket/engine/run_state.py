@@ -163,6 +163,7 @@ class RunState:
         reconnection_time: Seconds that the server asks to wait after a connection, if it did (C50).
         renewal: What says in words which renewal is to come, once one was asked for with a
             deadline; called from any thread.
+        asking: The argument, ``"auth"`` or ``"url"``, whose answer an attempt waits for; or empty.
     """
 
     closing: ClosingConnections
@@ -180,6 +181,7 @@ class RunState:
     refused_retries: int = 0
     reconnection_time: float = 0.0
     renewal: Callable[[], str] | None = None
+    asking: str = ""
 
     def start(self) -> None:
         self.is_running = True

@@ -93,6 +93,7 @@ def explain(
     outage: float = 0.0,
     waiting: int = 0,
     source_problem: str = "",
+    asking: str = "",
 ) -> Explanation:
     """Explain a state by what led to it.
 
@@ -107,6 +108,7 @@ def explain(
         outage: Seconds for which there has been no connection, though one is wanted (C45).
         waiting: Messages that wait to be sent.
         source_problem: Why the source of credentials has nothing new; empty if it does not say.
+        asking: The argument for whose answer an attempt waits, such as ``"auth"``; else empty.
 
     Examples:
         >>> print(explain([], State.IDLE, 0.0))
@@ -115,7 +117,7 @@ def explain(
         you can: subscribe to messages, or call connect()
     """
     counted = outage, waiting
-    told = paused, upcoming, source_problem
+    told = paused, upcoming, source_problem, asking
     explainer = _Explainer(tuple(history), state, now, forgotten, told, counted)
     return explainer.explanation()
 
@@ -129,11 +131,11 @@ class _Explainer:
         state: State,
         now: float,
         forgotten: Mapping[type[Event], int],
-        told: tuple[str, str, str],
+        told: tuple[str, str, str, str],
         counted: tuple[float, int],
     ) -> None:
         self._counted = counted
-        self._paused, self._upcoming, self._source_problem = told
+        self._paused, self._upcoming, self._source_problem, self._asking = told
         self._history = history
         self._forgotten = forgotten
         self._state = state
@@ -169,11 +171,14 @@ class _Explainer:
         failed = self._failed_attempts()
         number = f" (attempt {failed + 1})" if failed else ""
         slow = self._since is not None and self._now - self._since >= SLOW
+        asked, advice = self._asking, "check that the server can be reached"
+        if asked:
+            advice = f"look into what was given as {asked}="
         return self._explained(
             doing=f"connecting{self._way()}{self._lasting}{number}",
             why=self._outage() or begun,
-            next="the server's answer",
-            advice="check that the server can be reached, and how long auth= takes" if slow else "",
+            next=f"an answer of what was given as {asked}=" if asked else "the server's answer",
+            advice=advice if slow else "",
         )
 
     def _open(self) -> Explanation:

@@ -117,7 +117,8 @@ def card_of(engine: Engine) -> Card:
     redact, paused = activity.redact, publisher.read_gate.explain()
     state, upcoming = publisher.state.value, engine.upcoming()
     stats = stats_of(engine)
-    more = stats.outage, stats.waiting, engine.auth.source_problem()
+    asked = engine.auth.source_problem(), engine.run_state.asking
+    more = stats.outage, stats.waiting, *asked
     explanation = asdict(explain(history, state, now, forgotten, paused, upcoming, *more))
     explanation = {name: redact(value) for name, value in explanation.items()}
     explanation["notes"] = tuple(map(redact, explanation["notes"]))

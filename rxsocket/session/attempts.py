@@ -7,9 +7,9 @@ closed when the session is: whoever ends the socket, at whichever event of which
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reactivex import abc
 
@@ -31,6 +31,8 @@ from rxsocket.runtime.threads import as_exception, exit_soon
 from rxsocket.session.retries import RetryState
 from rxsocket.transports.base import Request
 from rxsocket.url import Address
+
+T = TypeVar("T")
 
 CHANGE_SPACING = 0.05
 """Seconds between two dials in a burst of changes (C7)."""
@@ -274,10 +276,24 @@ class Attempts:
         if admission is not None:
             await self._wait_for_admission(connection, admission)
         selector, addresses, ask = self.selector, self._engine.addresses, self.ask(connection)
-        credential = selector.take() if selector.is_at_hand() else await selector.ask(ask)
+        if selector.is_at_hand():
+            credential = selector.take()
+        else:
+            credential = await self._answer("auth", selector.ask(ask))
         known = addresses.peek(credential, connection.attempt)
-        address = await addresses.ask(ask) if known is None else addresses.admit(known)
+        if known is None:
+            address = await self._answer("url", addresses.ask(ask))
+        else:
+            address = addresses.admit(known)
         return self._request(connection, credential, address)
+
+    async def _answer(self, argument: str, asked: Awaitable[T]) -> T:
+        """What was asked for, and say meanwhile that it is waited for."""
+        self._run_state.asking = argument
+        try:
+            return await asked
+        finally:
+            self._run_state.asking = ""
 
     async def _wait_for_admission(self, connection: Connection, admission: Admit) -> None:
         """Return when a socket of a fleet may dial; no limit of its own counts the time."""

@@ -10,7 +10,7 @@ from reactivex import operators as ops
 from reactivex.subject import BehaviorSubject
 from scene import A, B, Make, Scene
 
-from rxsocket import NotConnected, Opened, Receipt, SocketFailed
+from rxsocket import NotConnected, Opened, Receipt, SocketFailed, State
 from rxsocket.testing import VirtualClock, accept, reject
 
 
@@ -53,6 +53,29 @@ def test_it_waits_for_the_next_connection(clock: VirtualClock, scene: Make) -> N
     clock.advance(60.0)
     assert order == ["on_open", ("opened", 3)]
     assert not watched(it)
+
+
+def test_what_is_waited_for_may_be_an_answer_and_not_the_server(
+    clock: VirtualClock, scene: Make
+) -> None:
+    """C3: such as while somebody logs in; then it is the server's again."""
+
+    async def login() -> str:
+        await asyncio.sleep(7.0)
+        return A
+
+    it = scene(auth=login, latency=1.0)
+    receipt = it.socket.opened(6)
+    clock.advance(6.5)
+    says = (
+        "not open within 6 s: connecting for 6.0 s: somebody subscribed; next: an answer of what "
+        "was given as auth=; you can: look into what was given as auth="
+    )
+    assert str(outcome(receipt)) == says
+    clock.advance(1.0)
+    assert it.socket.explain().next == "the server's answer"
+    clock.advance(1.0)
+    assert it.socket.explain().state is State.OPEN
 
 
 def test_it_is_awaited(clock: VirtualClock, scene: Make) -> None:
