@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import msgspec
@@ -125,12 +126,12 @@ def json_codec(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
         >>> socket.messages.subscribe(lambda trade: print(trade.price))
     """
     encode = msgspec.json.Encoder().encode
-    decoder = msgspec.json.Decoder(type)
+    decode = decoding_into("json_codec(type)", type)
 
     def encode_text(value: object) -> str:
         return encode(value).decode()
 
-    return _Functions(_name("json_codec", type), encode_text, decoder.decode)
+    return _Functions(_name("json_codec", type), encode_text, decode)
 
 
 @overload
@@ -158,7 +159,8 @@ def messagepack_codec(*, type: Any = Any, sends: Any = None) -> Codec[Any, Any]:
     Examples:
         >>> socket = Socket("wss://example.com/feed", codec=messagepack_codec())
     """
-    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(type).decode
+    decode = decoding_into("messagepack_codec(type)", type, msgspec.msgpack.Decoder)
+    encode = msgspec.msgpack.Encoder().encode
     return _Functions(_name("messagepack_codec", type), encode, decode)
 
 
@@ -184,6 +186,29 @@ def _as_it_comes() -> Codec[Any, Any]:
             return data
 
     return _Functions("auto", encode, decode)
+
+
+def decoding_into(
+    argument: str, kind: Any, decoder: Callable[[Any], Any] = msgspec.json.Decoder
+) -> Callable[[Any], Any]:
+    """What decodes a message into a type.
+
+    Args:
+        argument: What the type was passed as, for errors.
+        kind: The type.
+        decoder: A class of decoders of ``msgspec``.
+
+    Raises:
+        TypeError: If nothing can be decoded into it.
+    """
+    try:
+        decode: Callable[[Any], Any] = decoder(kind).decode
+    except TypeError as error:
+        raise TypeError(
+            f"{argument}: pass a type such as dict[str, int], a dataclass or a msgspec.Struct; "
+            f"of several classes in a union each is a msgspec.Struct with tag=. {error}"
+        ) from None
+    return decode
 
 
 def _name(function: str, kind: Any) -> str:

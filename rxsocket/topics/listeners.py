@@ -138,6 +138,7 @@ class Topics:
 
     def hub(self, pattern: Pattern, type: Any) -> TopicHub:
         """The hub that all listeners of a pattern and type share."""
+        converter(type)  # says what is wrong with one that nothing can be decoded into
         key = (pattern.text, type)
         with self.loop.lock:
             hub = self._hubs.get(key)
@@ -304,7 +305,7 @@ class Listener(CheckedObservable[T]):
     def __init__(self, topics: Topics, pattern: Pattern, type: Any) -> None:
         self._topics = topics
         self._pattern = pattern
-        self._hub = topics.hub(pattern, type)  # raises if the type is unusable
+        self._hub = topics.hub(pattern, type)
         super().__init__(f"listener {pattern.text}", origin=self._hub)
         self._type = type
 

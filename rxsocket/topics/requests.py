@@ -21,6 +21,7 @@ import msgspec
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from rxsocket.codecs import decoding_into
 from rxsocket.connection.decoding import why_undecodable
 from rxsocket.engine.engine import Engine
 from rxsocket.errors import ConnectionLost, IdentityChanged, NotConnected, Undecodable
@@ -231,7 +232,7 @@ class Requests:
         Raises:
             TypeError: If nothing can be decoded into the type.
         """
-        decode = msgspec.json.Decoder(kind).decode  # also to say at once that it is no such type
+        decode = decoding_into("type", kind)  # also to say at once that it is no such type
         if self._engine.options.codec is None:
             return decode
         return partial(msgspec.convert, type=kind)

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from rxsocket.codecs import decoding_into
 from rxsocket.event_text import EventText
 from rxsocket.runtime.threads import as_exception
 from rxsocket.sending.interceptors import Outgoing
@@ -93,7 +94,6 @@ def envelope_or_default(envelope: Envelope | None) -> Envelope:
     return envelope
 
 
-@functools.lru_cache(maxsize=256)
 def converter(type: Any) -> Callable[[Any], Any]:
     """The function that converts payloads to a type; one for all listeners of the type.
 
@@ -102,7 +102,14 @@ def converter(type: Any) -> Callable[[Any], Any]:
     Raises:
         TypeError: If no payload can be converted to this type.
     """
-    decode, raw = msgspec.json.Decoder(type).decode, msgspec.Raw
+    try:
+        return _kept_converter(type)
+    except TypeError:  # it is not hashable, or no type
+        return _new_converter(type)
+
+
+def _new_converter(type: Any) -> Callable[[Any], Any]:
+    decode, raw = decoding_into("type", type), msgspec.Raw
 
     def convert(data: Any) -> Any:
         if isinstance(data, raw):
@@ -112,6 +119,9 @@ def converter(type: Any) -> Callable[[Any], Any]:
         return data if type is Any else msgspec.convert(data, type)
 
     return convert
+
+
+_kept_converter = functools.lru_cache(maxsize=256)(_new_converter)
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")

@@ -136,5 +136,8 @@ def test_a_function_of_the_users_that_raises(clock: VirtualClock, scene: Make) -
 def test_a_type_that_nothing_decodes_into_is_refused(codec: Any, scene: Make) -> None:
     """At the call, not when the answer comes."""
     it = scene(codec=codec)
-    with pytest.raises(TypeError, match="is not supported"):
+    with pytest.raises(TypeError, match=r"^type: pass a type such as .* is not supported"):
         it.socket.request({"id": 1}, id="id", type=object())
+    for wrong in ("Said", [dict], {}):
+        with pytest.raises(TypeError, match=r"^type: pass a type such as .* is not supported"):
+            it.socket.listener("chat", type=wrong)
