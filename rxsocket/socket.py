@@ -807,8 +807,8 @@ class Socket(Generic[T, S]):
                 whatever that encodes, text and bytes, too: ``json_codec()`` puts text into quotes.
             match: Says whether a message is the answer.
             id: Instead of ``match``: the name of the JSON field that holds the id of a request and
-                of its answer, or a function that finds it in both. A mapping without that field
-                gets a number.
+                of its answer, also of one that a codec has decoded into a struct or a dataclass;
+                or a function that finds it in both. A mapping without that field gets a number.
             type: What to decode an answer into, as for a codec; on a socket without codec it is
                 JSON. Left out: it is as ``messages`` has it. One that does not decode fails the
                 request, with ``Undecodable``.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -69,7 +69,10 @@ class RequestOptions:
 
 
 class JsonField:
-    """Returns the value of a field of a JSON object; equal for equal names of fields."""
+    """Returns the value of a field of a JSON object, or of what it was decoded into.
+
+    Equal for equal names of fields.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -86,7 +89,15 @@ class JsonField:
                 message = msgspec.json.decode(message)
             except (msgspec.DecodeError, UnicodeError):
                 return None
-        return message.get(self._name) if is_mapping(message) else None
+        if is_mapping(message):
+            return message.get(self._name)
+        return getattr(message, self._name, None) if self._name in _fields(message) else None
+
+
+def _fields(value: object) -> Iterable[str]:
+    """The names of the fields of a struct or a dataclass, such as a codec decodes into."""
+    made_by: Any = type(value)
+    return getattr(made_by, "__struct_fields__", getattr(made_by, "__dataclass_fields__", ()))
 
 
 class Answers(CheckedObservable[T]):

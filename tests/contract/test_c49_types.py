@@ -61,6 +61,17 @@ def test_an_answer_is_of_the_type(codec: Any, clock: VirtualClock, scene: Make) 
     assert asked(it, clock, Time, answer) == [Time(1, 2.0), "|"]
 
 
+@pytest.mark.parametrize("kind", [Time | Sum, Anything], ids=["structs", "a dataclass"])
+def test_an_answer_is_found_by_its_id_whatever_it_is_decoded_into(
+    kind: Any, clock: VirtualClock, scene: Make
+) -> None:
+    """The field that is named has the id, also where a codec has made a value of the JSON."""
+    it = opened(scene, clock, codec=json_codec(type=kind))
+    answers = '{"type": "sum", "id": 2, "total": 3}', '{"type": "sum", "id": 1, "total": 4}'
+    heard = asked(it, clock, None, *answers, match=None, id="id")
+    assert [value if value == "|" else value.id for value in heard] == [1, "|"]
+
+
 def test_binary_messages(clock: VirtualClock, scene: Make) -> None:
     it = opened(scene, clock, codec=messagepack_codec())
     answer = msgspec.msgpack.encode({"id": 7})
