@@ -265,7 +265,7 @@ class Exchange:
             raise self._refusal(response, fields, grant_type)
         if 200 <= response.status < 300 and fields is not None and fields.get(needed):
             return EndpointAnswer(fields, sent_at, response.server_time)
-        raise self._failure(response)
+        raise self._failure(response, needed)
 
     def _refusal(
         self, response: _Response, fields: Mapping[str, Any], grant_type: str
@@ -286,7 +286,7 @@ class Exchange:
             return TokenRequestFailed(text, code=code, is_sent=is_sent, retry_after=wait)
         return TokenRefused(f"{text}: {meaning(code, grant_type)}", code=code)
 
-    def _failure(self, response: _Response) -> TokenRequestFailed:
+    def _failure(self, response: _Response, needed: str) -> TokenRequestFailed:
         """An answer that is neither a token nor a refusal, by what it looks like."""
         status, is_sent = response.status, response.status in GATEWAY
         if 300 <= status < 400:
@@ -301,10 +301,10 @@ class Exchange:
             text += ", which is no token: check the address, or whether a proxy asks for a login"
         elif 200 <= status < 300:
             is_sent = True
-            what = "without what it has to have" if response.fields is not None else "with no JSON"
-            text = f"{self._where} answered HTTP {status} {what}: it may be no token endpoint"
+            what = "with no JSON object" if response.fields is None else f"without {needed}"
+            text = f"{self._where} answered HTTP {status} {what}: check the address"
         else:
-            text = f"{self._where} answered HTTP {status}"
+            text = f"{self._where} answered HTTP {status}{_STATUSES.get(status, '')}"
         return TokenRequestFailed(text, is_sent=is_sent, retry_after=response.retry_after)
 
     def _said(self, text: Any, longest: int) -> str:
@@ -367,6 +367,12 @@ def _is_of_handshake(error: BaseException) -> bool:
     reason = str(getattr(error, "reason", "")) if isinstance(error, ssl.SSLError) else ""
     return any(word in reason for word in ("VERSION", "HANDSHAKE", "PROTOCOL"))
 
+
+_STATUSES = {
+    401: " without an error code: check client_id=, client_secret= and auth_method=",
+    404: ": check the address",
+    405: ": check the address",
+}
 
 _SECRETS = ("refresh_token", "device_code", "token")
 
