@@ -33,7 +33,7 @@ from rxsocket.runtime.threads import log, run_blocking
 from rxsocket.streams.multicast import Hub
 from rxsocket.streams.replay import ReplayHub
 from rxsocket.streams.stream import Stream
-from rxsocket.validation import function, is_mapping, more_than_zero, seconds
+from rxsocket.validation import function, is_mapping, seconds
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
@@ -252,7 +252,7 @@ def from_file(
     as Kubernetes does.
 
     Args:
-        path: The file; symbolic links are followed at each look.
+        path: The file; ``~`` is the user's home, and symbolic links are followed at each look.
         parse: Makes a credential of the text, such as ``json.loads``; default: it is the text.
             What it raises means that the file is not whole.
         interval: Seconds between two looks.
@@ -341,10 +341,11 @@ def _path(argument: str, path: Any) -> Path:
     if path == "" or not isinstance(path, (str, os.PathLike)):
         kind = "an empty text" if path == "" else type(path).__name__
         raise TypeError(f"{argument}: pass the path of a file, not {kind}")
-    return Path(path)  # pyright: ignore[reportUnknownArgumentType]
+    return Path(os.path.expanduser(path))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _interval(argument: str, value: Any) -> float:
-    if more_than_zero(argument, value) is None:
-        raise TypeError(f"{argument}: pass seconds, not None")
-    return float(value)
+    every = seconds(argument, value)
+    if not every:
+        raise ValueError(f"{argument}: pass a number of seconds that is more than 0, not {value}")
+    return every

@@ -309,8 +309,12 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "no path": (lambda: from_file(7), TypeError, r"from_file\(path\): pass the path"),  # type: ignore[arg-type]
     "empty path": (lambda: from_file(""), TypeError, r"from_file\(path\)"),
     "parse": (lambda: from_file("a", parse="json"), TypeError, r"from_file\(parse\)"),  # type: ignore[arg-type]
-    "interval": (lambda: from_file("a", interval=0), ValueError, r"from_file\(interval\)"),
-    "no interval": (lambda: from_file("a", interval=None), TypeError, r"\(interval\)"),  # type: ignore[arg-type]
+    "interval": (
+        lambda: from_file("a", interval=0),
+        ValueError,
+        r"\(interval\): .*more than 0, not 0$",
+    ),
+    "no interval": (lambda: from_file("a", interval=None), TypeError, r"seconds, not NoneType$"),  # type: ignore[arg-type]
     "settle": (lambda: from_file("a", settle=-1), ValueError, r"from_file\(settle\)"),
     "no mapping": (lambda: from_files(["a"]), TypeError, r"from_files\(paths\): pass a mapping"),  # type: ignore[arg-type]
     "no files": (lambda: from_files({}), ValueError, "pass at least one file"),
@@ -318,6 +322,14 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "a number": (lambda: from_env(3), TypeError, r"from_env\(name\): pass a string"),  # type: ignore[arg-type]
     "no service": (lambda: from_keyring("", "a"), ValueError, r"from_keyring\(service\)"),
 }
+
+
+def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """As that of a ``FileStore`` may."""
+    monkeypatch.setenv("HOME", str(path.parent))
+    monkeypatch.setenv("USERPROFILE", str(path.parent))
+    write(path, "at home")
+    assert from_file(f"~/{path.name}")().reveal() == "at home"
 
 
 @pytest.mark.parametrize("kind", WRONG)
