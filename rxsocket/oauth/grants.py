@@ -141,10 +141,10 @@ def refresh_token(
     """Access tokens by a refresh token that somebody got by logging in (C47).
 
     A provider for ``refreshing()``. An access token in the store that lives is used without a
-    request. Of a server that rotates, each refresh token is presented once: it is saved before that
-    it will be, and the answer is saved before anybody uses it. A crash in between, or an answer
-    that is lost on its way, leaves a token of which nobody knows whether it was used. It is not
-    presented again: the provider raises ``TokenRefused``, sockets await a credential, and somebody
+    request. To a server that rotates, each refresh token is presented once. That it is about to be
+    is saved first, and the answer is saved before anybody uses it. After a crash in between, or an
+    answer that is lost on its way, nobody knows whether the token was used. It is not presented
+    again: the provider raises ``TokenRefused``, sockets await a credential, and somebody
     has to log in, save ``{"refresh_token": ...}`` in the store, and call ``reconnect()``.
 
     Args:
@@ -154,8 +154,8 @@ def refresh_token(
         store: Where the token is: ``FileStore(path)``, ``MemoryStore(token)``, or an object of your
             own with ``load()`` and ``save(token)``.
         grace_period: Seconds in which the server takes a used refresh token again, if it does: then
-            no crash shorter than that needs a login. ``math.inf`` if it takes one for ever; of one
-            that answers without a new refresh token, that is found out.
+            no crash shorter than that needs a login. ``math.inf`` if it takes one for ever; that
+            is found out by itself of a server that answers without a new refresh token.
         scope: See there.
         auth_method: See there; default for a public client: ``"none"``.
         parameters: See there.
