@@ -95,6 +95,10 @@ class Receipt(Observable[T]):
                 raise TimeoutError(f"no outcome within {timeout:g} s")
         return self._get()
 
+    def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
+        """The same as ``result()``, by the name that other Observables have for it."""
+        return self.result()
+
     def __await__(self) -> Generator[Any, None, T]:
         if not self._done and self._flush is not None and self._loop.is_current:
             self._flush()

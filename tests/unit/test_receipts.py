@@ -28,7 +28,7 @@ def test_a_value() -> None:
     assert not receipt.done and repr(receipt) == "<Receipt: pending>"
     receipt.settle("yes")
     assert receipt.done and repr(receipt) == "<Receipt: 'yes'>"
-    assert receipt.result() == receipt.result(0) == "yes"
+    assert receipt.result() == receipt.result(0) == receipt.run() == "yes"
 
 
 def test_a_failure() -> None:

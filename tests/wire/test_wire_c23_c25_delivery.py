@@ -249,6 +249,7 @@ def test_blocking_calls_on_the_own_loop_are_refused() -> None:
         def blocking() -> None:
             for call in (
                 lambda: socket.send("x").result(),
+                lambda: socket.send("x").run(),
                 socket.wait,
                 socket.messages.run,
                 socket.messages.pipe(ops.first()).run,
@@ -263,7 +264,7 @@ def test_blocking_calls_on_the_own_loop_are_refused() -> None:
         asked = socket.request("?", match=bool)
         asked.subscribe(None, lambda _: None)
         socket.on_open(blocking)
-        assert all("await" in text for text in errors.wait(6))
+        assert all("await" in text for text in errors.wait(7))
         socket.close().result(5)
 
 
