@@ -30,8 +30,8 @@ class Stats:
         since: The wall time since when; ``None`` if nothing was ever asked of it.
         messages_received: Messages that came on any connection, whatever became of them.
         bytes_received: Their bytes.
-        messages_sent: Messages that were handed to the transport, credentials, heartbeats and what
-            channels ask for among them.
+        messages_sent: Messages that were handed to the transport, credentials, heartbeats, what
+            channels ask for and what a protocol answers by itself among them.
         bytes_sent: Their bytes.
         waiting: Messages that wait to be sent.
         waiting_bytes: Their bytes; those of an async iterable are not known yet.

@@ -22,7 +22,7 @@ from rxsocket.protocols.arguments import SocketArguments
 from rxsocket.protocols.graphql_operation import GraphQLResult, Operation, id_of, payload_of
 from rxsocket.protocols.graphql_socket import PROTOCOL, InitPayload, graphql_options
 from rxsocket.protocols.on_demand import OnDemand, numbers_of, publish_undecodable, undecodable
-from rxsocket.protocols.speaking import made_for
+from rxsocket.protocols.speaking import count_answers, made_for
 from rxsocket.socket import Socket
 from rxsocket.streams.stream import CheckedObservable
 from rxsocket.topics.topic import converter
@@ -83,6 +83,7 @@ class GraphQL:
     def __init__(self, socket: Socket[Any, Any]) -> None:
         self.socket = socket
         self._numbers = numbers_of(socket)
+        count_answers(socket)
 
     @overload
     def subscribe(

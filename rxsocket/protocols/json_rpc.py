@@ -27,7 +27,7 @@ from rxsocket.protocols.json_rpc_subscription import (
     unsubscribe_of,
 )
 from rxsocket.protocols.on_demand import OnDemand, numbers_of, publish_undecodable, undecodable
-from rxsocket.protocols.speaking import made_for
+from rxsocket.protocols.speaking import count_answers, made_for
 from rxsocket.sending.outbox import Sent
 from rxsocket.socket import Socket
 from rxsocket.streams.receipts import Receipt
@@ -95,6 +95,7 @@ class JsonRpc:
     def __init__(self, socket: Socket[Any, Any]) -> None:
         self.socket = socket
         self._numbers = numbers_of(socket)
+        count_answers(socket)
         self._ids = SubscriptionIds(socket, self._numbers)
         self._responder = responder_of(socket)
 

@@ -28,7 +28,7 @@ from rxsocket.protocols.socket_io_packets import (
     PacketCodec,
 )
 from rxsocket.protocols.socket_io_transport import PROTOCOL, AuthPayload, SocketIOTransport
-from rxsocket.protocols.speaking import made_for
+from rxsocket.protocols.speaking import count_answers, made_for
 from rxsocket.socket import Socket
 from rxsocket.validation import function_of_one
 
@@ -143,6 +143,7 @@ class SocketIO(Namespace):
         transport: Any = socket._engine.options.transport  # pyright: ignore[reportPrivateUsage]
         self._transport: SocketIOTransport = transport
         super().__init__(socket, transport.namespace)
+        count_answers(socket)
         self._engine.publisher.has_requests = True  # events and pings may be nobody's
         self._namespaces: dict[str, Namespace] = {self.name: self}
 

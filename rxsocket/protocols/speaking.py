@@ -75,6 +75,7 @@ class SpeakingTransport:
     Attributes:
         protocol: The name of the protocol.
         wraps: The transport around which it is.
+        on_answered: Called with each answer that was written; see :func:`count_answers`.
 
     Raises:
         ValueError: If that cannot send.
@@ -97,6 +98,7 @@ class SpeakingTransport:
         self.subprotocol = subprotocol
         self.hint = hint
         self.reply = reply
+        self.on_answered: Callable[[str | bytes], None] | None = None
         self._dial = transport_for(transport)
 
     def __call__(self, request: Request) -> Observable[Signal]:
@@ -176,7 +178,7 @@ class _Speaker(abc.ObserverBase[Signal]):
             self._waiting.extend(replies)
             return
         with suppress(ConnectionLost):  # the transport is about to say how it ended
-            if not self._link.write(replies):
+            if not self._write_now(self._link, replies):
                 drain = self._drain(self._link)
                 self._draining = asyncio.get_running_loop().create_task(drain)
 
@@ -186,9 +188,23 @@ class _Speaker(abc.ObserverBase[Signal]):
             while self._waiting:
                 replies = [*self._waiting]
                 self._waiting.clear()
-                if not link.write(replies):
+                if not self._write_now(link, replies):
                     await link.drain()
         self._draining = None
+
+    def _write_now(self, link: Link, replies: list[str | bytes]) -> bool:
+        has_room, on_answered = link.write(replies), self._speaking.on_answered
+        if on_answered is not None:
+            for reply in replies:
+                on_answered(reply)
+        return has_room
+
+
+def count_answers(socket: Socket[Any, Any]) -> None:
+    """Count in ``socket.stats`` what is answered on its links, as what it sends is (C45)."""
+    engine = socket._engine  # pyright: ignore[reportPrivateUsage]
+    speaking: Any = engine.options.transport
+    speaking.on_answered = engine.publisher.counters.on_sent
 
 
 def made_for(

@@ -308,6 +308,8 @@ def test_pings_are_answered_wherever_they_come(clock: VirtualClock, stage: Make)
         (1, {"type": "pong"}),
         (1, {"type": "pong", "payload": {"n": 1}}),
     ]
+    stats, received = it.socket.stats, [len(message) for _, message in it.peer.received]
+    assert (stats.messages_sent, stats.bytes_sent) == (len(received), sum(received))
     held.dispose()
 
 

@@ -183,6 +183,7 @@ def test_handlers_answer_what_the_server_requests(clock: VirtualClock, stage: Ma
             (1, {"id": 4, "error": internal}),
         ]
         assert [type(one) for one in problems] == [ObserverFailed, ObserverFailed]
+        assert it.socket.stats.messages_sent == len(it.peer.received)
         assert problems[0].observer == "handlers['fail']"
 
 

@@ -227,6 +227,7 @@ def test_pings_are_answered(clock: VirtualClock, stage: Make) -> None:
     clock.advance(1.0)
     it.say("2")
     assert [message for _, message in it.peer.received].count("3") == 2
+    assert it.socket.stats.messages_sent == len(it.peer.received)
 
 
 def test_a_server_that_stops_pinging_is_found(clock: VirtualClock, stage: Make) -> None:

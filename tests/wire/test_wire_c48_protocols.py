@@ -52,6 +52,7 @@ def test_graphql_goes_on_after_a_drop() -> None:
         assert [kind for kind in kinds(peer) if kind != "pong"] == [*asked, *asked, "complete"]
         assert kinds(peer).count("pong") == 2 and inbox.values == [1, 2]
         api.socket.close().result(5)
+        assert api.socket.stats.messages_sent == len(peer.received)
 
 
 def test_queries_are_awaited() -> None:
