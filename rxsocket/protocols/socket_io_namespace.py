@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
-from rxsocket.protocols.on_demand import OnDemand, as_read
+from rxsocket.protocols.on_demand import OnDemand, as_read, undecodable
 from rxsocket.protocols.socket_io_membership import Connect, Membership, TakeBack
 from rxsocket.protocols.socket_io_packets import Kind, Packet, PacketCodec
 from rxsocket.sending.outbox import Queued, Sent
@@ -296,7 +296,14 @@ def _settle_as(receipt: Receipt[Sent], other: Receipt[Sent]) -> None:
 
 def _first_of(type: Any) -> Callable[[Any], Any]:
     convert = converter(_First[type])
-    return lambda values: _value_of(convert(values))
+
+    def value(values: Any) -> Any:
+        try:
+            return _value_of(convert(values))
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise undecodable(error) from None  # its text may hold the data (C28)
+
+    return value
 
 
 def _value_of(first: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from internals import Accept
@@ -28,6 +28,7 @@ from rxsocket import (
     Socket,
     State,
     TopicFailed,
+    Undecodable,
     handover,
     header,
     history,
@@ -178,7 +179,20 @@ def test_acknowledgements(clock: VirtualClock, stage: Make) -> None:
     it.say('461-1[{"_placeholder":true,"num":0},1]', b"y")
     assert first.values == [(b"y", 1), "completed"]
     assert second.values == [3, "completed"]
-    assert "Expected `int`" in str(third.error)
+    assert isinstance(third.error, Undecodable) and "Expected `int`" in str(third.error)
+    held.dispose()
+
+
+def test_an_answer_of_another_type_is_not_shown(clock: VirtualClock, stage: Make) -> None:
+    """C28: what does not decode may hold anything."""
+    it = stage()
+    held = it.socket.connect()
+    clock.advance(1.0)
+    heard = Heard(it.io.emit_with_ack("state", type=Literal["on", "off"]))
+    clock.advance(1.0)
+    it.say('431["c4n4ry/z0rk+q8x5"]')
+    assert isinstance(heard.error, Undecodable)
+    assert "c4n4ry" not in repr(heard.error) and heard.error.__suppress_context__
     held.dispose()
 
 
