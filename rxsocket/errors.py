@@ -36,10 +36,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
+from typing import Any
 
 
 class SocketError(Exception):
     """Base class of everything rxsocket raises on its own account."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would call the class with the text alone, which a class with other arguments does
+        # not take: so it could be pickled, but not unpickled, and a pool of processes would break.
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[SocketError], args: Any, attributes: dict[str, Any]) -> SocketError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
