@@ -31,6 +31,7 @@ class ColumnHints:
         self._accepts = accepts or _can_be_drawn
         self._missing = dict.fromkeys(names)
         self._fields: dict[str, None] = {}
+        self._has_fields = False
         self.text = ""
 
     def look_at(self, value: Any) -> None:
@@ -42,6 +43,7 @@ class ColumnHints:
             found = value if name is None else nested(name, value)
             if self._accepts(found):
                 del self._missing[name]
+        self._has_fields = self._has_fields or not isinstance(value, (str, bytes))
         for field in columns:
             if len(self._fields) < FIELDS:
                 self._fields.setdefault(field)
@@ -50,7 +52,7 @@ class ColumnHints:
     def _hint(self, value: Any) -> str:
         if not self._missing:
             return ""
-        if isinstance(value, (str, bytes)):
+        if isinstance(value, (str, bytes)) and not self._has_fields:
             kind = "text" if isinstance(value, str) else "bytes"
             return (
                 f"the values are {kind}, without fields: give the Socket a codec, such as "
@@ -60,7 +62,7 @@ class ColumnHints:
         missing = [name for name in self._missing if name is not None]
         if not missing:
             return f"the values are no numbers: pass y=, the name of a field; there are: {names}"
-        asked = " and ".join(map(repr, missing))
+        asked = " or ".join(map(repr, missing))
         if any(name in self._fields for name in missing):
             return f"no value of {asked} is a number; there are: {names}"
         return f"no value has {asked}; there are: {names}"

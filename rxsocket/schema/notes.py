@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from rxsocket.explain.format import amount
 from rxsocket.schema.shapes import Numbers, Shape, Texts, merged
 from rxsocket.texts import printable
 
@@ -81,9 +82,18 @@ def _examples(texts: Texts, redact: Redact) -> str:
     shown = [literal(value, redact) for value in texts.values][:SHOWN]
     if not shown:
         low, high = texts.shortest, texts.longest
-        return f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters"
+        return sizes(low, high, "character")
     more = texts.is_cut or len(texts.values) > SHOWN
     return ", ".join(shown) + (", …" if more else "")
+
+
+def sizes(low: int, high: int, thing: str) -> str:
+    """From the smallest to the largest.
+
+    >>> sizes(1, 2000, "byte"), sizes(1, 1, "byte")
+    ('1 to 2,000 bytes', '1 byte')
+    """
+    return amount(high, thing) if low == high else f"{low:,} to {high:,} {thing}s"
 
 
 def percent(part: int, whole: int) -> str:

@@ -25,7 +25,7 @@ from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.interruptible import wait_until
 from rxsocket.schema.budget import TimeBudget
 from rxsocket.schema.inference import Inference, Kinds, TaggedShape
-from rxsocket.schema.notes import Field, Redact, fields_of, literal, note, percent
+from rxsocket.schema.notes import Field, Redact, fields_of, literal, note, percent, sizes
 from rxsocket.schema.shapes import Numbers, Texts
 from rxsocket.schema.structs import structs
 from rxsocket.socket import Socket
@@ -151,11 +151,11 @@ class Schema(View):
         total = max(1, self.looked_at)
         if self._texts.count:
             shown = [literal(text, self._redact) for text in self._texts.values][:4]
-            shown.append(f"{self._texts.shortest} to {self._texts.longest} characters")
+            shown.append(sizes(self._texts.shortest, self._texts.longest, "character"))
             share = self._texts.count / total
             yield MessageKind("text", self._texts.count, share, (), ", ".join(shown))
         if self._binary.count:
-            size = f"{self._binary.low:,} to {self._binary.high:,} bytes"
+            size = sizes(int(self._binary.low), int(self._binary.high), "byte")
             yield MessageKind("binary", self._binary.count, self._binary.count / total, (), size)
 
     # --- looking

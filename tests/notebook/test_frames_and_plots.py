@@ -140,6 +140,16 @@ def test_a_plot_of_what_is_not_there(value: Any, y: Any, hint: str) -> None:
     assert not picture.figure.axes[0].texts and "there are" not in repr(picture)
 
 
+def test_a_plot_of_what_is_not_there_in_a_mixed_feed() -> None:
+    """Text among values that have fields is no reason to want another codec."""
+    pytest.importorskip("matplotlib")
+    stream: Subject[Any] = Subject()
+    picture = plot(stream, y="side")
+    for value in ({"id": 1, "side": "buy"}, "hello"):
+        stream.on_next(value)
+    assert "no value of 'side' is a number; there are: id, side" in repr(picture)
+
+
 def test_a_plot_of_numbers_that_are_text() -> None:
     pytest.importorskip("matplotlib")
     stream: Subject[Any] = Subject()

@@ -102,6 +102,12 @@ def test_wrong_arguments(wrong: dict[str, Any]) -> None:
         schema(Subject(), **wrong)
 
 
+def test_what_is_no_json() -> None:
+    """Text and bytes have sizes: one, or from the smallest to the largest."""
+    shown = repr(schema(["hello", b"a", b"bcd"]))
+    assert '"hello", 5 characters' in shown and "1 to 3 bytes" in shown
+
+
 def test_it_is_a_picture() -> None:
     stream: Subject[Any] = Subject()
     found = schema(stream)
