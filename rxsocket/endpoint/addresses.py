@@ -177,6 +177,8 @@ class Addresses:
         """Why an address may not be dialled, in words; ``None`` if it may be."""
         is_written = self.is_written(address)
         if not is_written and (why_not := mismatch(self._transport, address)) is not None:
+            if address.is_http:
+                why_not += ", or transport='sse' if it is that of server-sent events"
             return f"{address.shown} is {why_not}"
         if self.newest is not None and self.newest.is_http != address.is_http:
             return (

@@ -19,7 +19,7 @@ from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Id
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.endpoint.endpoint import Endpoint
-from rxsocket.engine.receiving import check_carried, for_receiving
+from rxsocket.engine.receiving import check_carried, check_no_event_ids, for_receiving
 from rxsocket.engine.tls import TlsSettings
 from rxsocket.limits import NO_LIMITS, Limits
 from rxsocket.liveness.heartbeat import Heartbeat
@@ -291,6 +291,8 @@ class SocketOptions:
                 "ssl: goes with a wss:// address, or an https:// one; this one is neither"
             )
         tcp_keepalive = for_receiving(policy, subprotocols) if receives_only else None
+        if transport_name is not None and not receives_only:
+            check_no_event_ids(policy["cursor"])
         for name, value in (("origin", origin), ("user_agent_header", user_agent_header)):
             if value is not None:
                 header_value(name, value)

@@ -50,6 +50,19 @@ def for_receiving(policy: dict[str, Any], subprotocols: Any) -> tuple[float, flo
     return None if interval is None else (interval, patience)
 
 
+def check_no_event_ids(cursor: Any) -> None:
+    """Check the ``cursor`` of a WebSocket: its messages have no ids of their own.
+
+    Raises:
+        ValueError: If it is that of an event stream.
+    """
+    if isinstance(cursor, Cursor) and cursor.place_of is not None:
+        raise ValueError(
+            "cursor: last_event_id() goes with an event stream, whose address begins with "
+            "https://; pass a function of a message"
+        )
+
+
 def hooks_for(cursor: Cursor | None, *, receives_only: bool) -> Hooks:
     """The hooks of a socket as it is made."""
     hooks = Hooks()

@@ -80,7 +80,7 @@ STATUSES: Mapping[int, str] = {
     401: NEW_CREDENTIAL,
     403: NEW_CREDENTIAL,
     404: "check the path in the URL",
-    405: "check the URL: this is no WebSocket endpoint",
+    405: "check the URL: what is there takes no GET request",
     407: "pass the proxy's user and password: proxy='http://user:password@host:port'",
     410: "find the new URL: this endpoint was removed for good",
     426: "offer what the server asks for: check subprotocols= and the URL",

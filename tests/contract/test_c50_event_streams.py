@@ -281,6 +281,18 @@ def test_batches_and_listeners(clock: VirtualClock) -> None:
     on.end()
 
 
+def test_mistakes_about_the_kind_of_address(clock: VirtualClock) -> None:
+    """An id of an event is no place in a WebSocket; a function's address says its kind late."""
+    with pytest.raises(ValueError, match=r"^cursor: last_event_id\(\) goes with an event stream"):
+        Socket("wss://a.test/", cursor=last_event_id())
+    socket = Socket(lambda: "https://a.test/events")
+    errors: list[Any] = []
+    socket.errors.subscribe(errors.append)
+    with socket:
+        clock.advance(0.5)
+    assert "pass wss:// instead of https://, or transport='sse' if it is" in str(errors[0].error)
+
+
 @pytest.mark.parametrize("clean_close", ["complete", "reconnect"])
 def test_no_more_events(clock: VirtualClock, clean_close: str) -> None:
     """The streams complete, also after a stable connection, whatever a clean close means."""

@@ -237,7 +237,7 @@ def test_the_table_of_closes(event: Closed, text: str, advice: str) -> None:
         (
             HandshakeRefused(405),
             "the server refused the handshake with HTTP 405 (Method Not Allowed)",
-            "check the URL: this is no WebSocket endpoint",
+            "check the URL: what is there takes no GET request",
         ),
         (
             HandshakeRefused(407),
