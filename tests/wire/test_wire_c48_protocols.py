@@ -44,6 +44,7 @@ def test_graphql_goes_on_after_a_drop() -> None:
             peer.wait_for(lambda peer, epoch=epoch: kinds(peer).count("subscribe") == epoch)
             peer.push('{"type":"ping"}', of("1", "next", {"data": epoch}))
             inbox.wait(epoch)
+            peer.wait_for(lambda peer, epoch=epoch: kinds(peer).count("pong") == epoch)
             if epoch == 1:
                 peer.drop()
         leaving.dispose()
