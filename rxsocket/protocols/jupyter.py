@@ -11,6 +11,7 @@ chooses: ``v1.kernel.websocket.jupyter.org``, or the default one::
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Unpack
 from urllib.parse import urlsplit
 
@@ -30,7 +31,7 @@ from rxsocket.protocols.jupyter_messages import (
 from rxsocket.protocols.jupyter_requests import KernelRequest, KernelRequests, OnInput
 from rxsocket.protocols.jupyter_results import Evaluated, content_of, evaluated
 from rxsocket.protocols.jupyter_transport import PROTOCOL, KernelTransport
-from rxsocket.protocols.on_demand import OnDemand
+from rxsocket.protocols.on_demand import OnDemand, as_read
 from rxsocket.protocols.speaking import made_for
 from rxsocket.socket import Socket
 from rxsocket.streams.stream import CheckedObservable
@@ -117,6 +118,7 @@ class Kernel:
 
     def __init__(self, socket: Socket[Any, Any]) -> None:
         self.socket = socket
+        self._shown = partial(as_read, socket)
         engine = socket._engine  # pyright: ignore[reportPrivateUsage]
         engine.publisher.has_requests = True  # what a kernel says may be nobody's
         transport: Any = engine.options.transport
@@ -210,9 +212,10 @@ class Kernel:
             hello
         """
         messages = self.execute(code, on_input=on_input, timeout=timeout)
+        result = ops.map(partial(evaluated, shown=self._shown))
 
         def ask(observer: abc.ObserverBase[Evaluated]) -> abc.DisposableBase:
-            return messages.pipe(ops.to_list(), ops.map(evaluated)).subscribe(observer)
+            return messages.pipe(ops.to_list(), result).subscribe(observer)
 
         return OnDemand(self.socket, "evaluate(code)", ask)
 
@@ -252,9 +255,10 @@ class Kernel:
             return self._requests.send(KernelRequest(message, timeout=limit), observer)
 
         messages: OnDemand[KernelMessage] = OnDemand(self.socket, type, ask, is_lazy=True)
+        result = ops.map(partial(content_of, shown=self._shown))
 
         def reply(observer: abc.ObserverBase[Mapping[str, Any]]) -> abc.DisposableBase:
-            return messages.pipe(ops.last(), ops.map(content_of)).subscribe(observer)
+            return messages.pipe(ops.last(), result).subscribe(observer)
 
         return OnDemand(self.socket, type, reply)
 

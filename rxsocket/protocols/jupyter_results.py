@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from rxsocket.protocols.jupyter_messages import KernelMessage
 
 class KernelError(SocketError):
     """The code raised, or the kernel could not do what it was asked for.
+
+    Its own text is in one line, without secrets; the attributes are what the kernel sent.
 
     Attributes:
         name: The class of the exception, as the kernel's language calls it.
@@ -50,8 +52,12 @@ class Evaluated:
         return str(self.data.get("text/plain", ""))
 
 
-def content_of(reply: KernelMessage) -> Mapping[str, Any]:
+def content_of(reply: KernelMessage, shown: Callable[[str], str]) -> Mapping[str, Any]:
     """The content of a reply.
+
+    Args:
+        reply: The reply.
+        shown: Makes what may be shown of a text of the server's (C28, C32).
 
     Raises:
         KernelError: If it says that something went wrong.
@@ -61,12 +67,18 @@ def content_of(reply: KernelMessage) -> Mapping[str, Any]:
         raise KernelError("Aborted", "a request before it failed, so it was not run")
     if content.get("status") == "error":
         lines = tuple(map(str, content.get("traceback", ())))
-        raise KernelError(str(content.get("ename", "")), str(content.get("evalue", "")), lines)
+        error = KernelError(str(content.get("ename", "")), str(content.get("evalue", "")), lines)
+        error.args = (shown(str(error)),)
+        raise error
     return content
 
 
-def evaluated(messages: list[KernelMessage]) -> Evaluated:
+def evaluated(messages: list[KernelMessage], shown: Callable[[str], str]) -> Evaluated:
     """What came of some code, of all that is because of it.
+
+    Args:
+        messages: The messages.
+        shown: Makes what may be shown of a text of the server's (C28, C32).
 
     Raises:
         KernelError: If it raised, or was not run.
@@ -86,7 +98,7 @@ def evaluated(messages: list[KernelMessage]) -> Evaluated:
             case "display_data":
                 displayed.append(content.get("data", {}))
             case "execute_reply":
-                reply = content_of(message)
+                reply = content_of(message, shown)
             case _:
                 pass
     return Evaluated(

@@ -233,6 +233,18 @@ def test_code_that_raises(clock: VirtualClock, stage: Make) -> None:
     assert messages.types == ["error", "execute_reply", "status", "str"]
 
 
+def test_what_code_raises_shows_no_secret(clock: VirtualClock, stage: Make) -> None:
+    """C28, C32: the text is in one line; what the kernel sent is in attributes."""
+    canary = "c4n4ry/z0rk+q8x5"
+    it = stage(auth=canary)
+    heard = [Heard(it.kernel.evaluate("a")), Heard(it.kernel.request("complete_request"))]
+    clock.advance(1.0)
+    for number, one in enumerate(heard):
+        it.finish(it.header(number), "error", ename="E", evalue=f"no\n{canary}", traceback=[])
+        assert isinstance(one.error, KernelError) and one.error.value == f"no\n{canary}"
+        assert str(one.error) == "E: no\\n***" and canary not in repr(one.error)
+
+
 def test_the_protocol_that_the_server_chooses(clock: VirtualClock, stage: Make) -> None:
     """v1 or the default one, with buffers in both; the next connection may have the other one."""
     it = stage(accept(V1), accept())
