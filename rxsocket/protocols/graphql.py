@@ -85,6 +85,9 @@ class GraphQL:
         self._numbers = numbers_of(socket)
         count_answers(socket)
 
+    def __repr__(self) -> str:
+        return f"<GraphQL of {self.socket!r}>"
+
     @overload
     def subscribe(
         self,

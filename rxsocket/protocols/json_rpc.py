@@ -99,6 +99,9 @@ class JsonRpc:
         self._ids = SubscriptionIds(socket, self._numbers)
         self._responder = responder_of(socket)
 
+    def __repr__(self) -> str:
+        return f"<JsonRpc of {self.socket!r}>"
+
     @overload
     def request(
         self,

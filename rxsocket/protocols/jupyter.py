@@ -127,6 +127,9 @@ class Kernel:
         hooks = engine.hooks
         hooks.before_identity_change = (*hooks.before_identity_change, transport.new_session)
 
+    def __repr__(self) -> str:
+        return f"<Kernel of {self.socket!r}>"
+
     @property
     def session(self) -> str:
         """The id of the session: one for all connections, and another for another identity."""

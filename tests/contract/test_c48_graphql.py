@@ -411,6 +411,7 @@ def test_no_secret_is_in_an_error(clock: VirtualClock, stage: Make) -> None:
     clock.advance(1.0)
     it.say({"id": "1", "type": "error", "payload": [{"message": f"no place for {canary}"}]})
     assert str(heard.error) == "no place for ***" and canary not in repr(heard.error)
+    assert repr(it.api) == "<GraphQL of <Socket ws://fake.test/: idle>>"
 
 
 def test_a_payload_that_cannot_be_made(clock: VirtualClock, stage: Make) -> None:

@@ -436,6 +436,7 @@ def test_no_secret_is_in_an_error(clock: VirtualClock, stage: Make) -> None:
     for id in (1, 2):
         it.say({"id": id, "error": {"code": 7, "message": f"no place for {canary}"}})
     assert [str(one.error) for one in heard] == ["no place for *** (7)"] * 2
+    assert repr(it.rpc) == "<JsonRpc of <Socket ws://fake.test/: idle>>"
     assert canary not in repr([*problems, *(one.error for one in heard), heard[0].error.message])
 
 

@@ -243,6 +243,7 @@ def test_what_code_raises_shows_no_secret(clock: VirtualClock, stage: Make) -> N
         it.finish(it.header(number), "error", ename="E", evalue=f"no\n{canary}", traceback=[])
         assert isinstance(one.error, KernelError) and one.error.value == f"no\n{canary}"
         assert str(one.error) == "E: no\\n***" and canary not in repr(one.error)
+    assert repr(it.kernel).startswith("<Kernel of <Socket ws")
 
 
 def test_the_protocol_that_the_server_chooses(clock: VirtualClock, stage: Make) -> None:
