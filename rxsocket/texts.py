@@ -6,12 +6,14 @@ import traceback
 import unicodedata
 from collections.abc import Callable, Iterator
 from html import escape
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 E = TypeVar("E", bound=BaseException)
 
 LONGEST = 2000
 """Characters of a text that are shown: whoever wrote it may have written a megabyte."""
+DEEPEST = 16
+"""Lists within lists, and the like, that are looked into for texts."""
 
 
 def printable(text: str, longest: int | None = None) -> str:
@@ -51,10 +53,30 @@ def quoted(text: str) -> str:
 
 
 def change_texts(error: E, change: Callable[[str], str]) -> E:
-    """Change the texts that an exception was made of, and those it came of."""
+    """Change the texts that an exception was made of, and those it came of.
+
+    Those in lists and mappings, too: an answer of a server may be what it was made of.
+    """
     for one in _chain(error):
-        one.args = tuple(change(it) if isinstance(it, str) else it for it in one.args)
+        one.args = tuple(_changed(it, change, DEEPEST) for it in one.args)
     return error
+
+
+def _changed(value: Any, change: Callable[[str], str], depth: int) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    kind = cast(Any, type(value))
+    if kind not in (dict, list, tuple):
+        return value
+    if not depth:
+        return "..."
+    if kind is dict:
+        return {
+            change(key) if isinstance(key, str) else key: _changed(it, change, depth - 1)
+            for key, it in value.items()
+        }
+    items: list[Any] = [_changed(it, change, depth - 1) for it in value]
+    return items if kind is list else tuple(items)
 
 
 def traceback_text(error: BaseException) -> str:

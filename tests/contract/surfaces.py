@@ -167,6 +167,18 @@ def _channel(make: Make, clock: VirtualClock, said: str) -> Scene:
     return it
 
 
+def _refused_with_data(make: Make, clock: VirtualClock, said: str) -> Scene:
+    """Why a channel is refused may be an exception that was made of a whole message."""
+    it = make(accept().send(said).stay(), auth={"token": CANARY})
+
+    def refused(message: str) -> Exception:
+        return PermissionError({"reason": [message, (1, message)], message: None})
+
+    channel = it.socket.channel(subscribe="s", match=bool, acknowledged=refused)
+    channel.subscribe(on_error=lambda _: None)
+    return it
+
+
 def _observer_of_a_topic(make: Make, clock: VirtualClock, said: str) -> Scene:
     """Whoever observes it, and raises, is reported with the name of its stream."""
     it = make(accept().stay(), auth={"token": CANARY})
@@ -225,6 +237,7 @@ PLACES: dict[str, Callable[[Make, VirtualClock, str], Scene]] = {
     "in band": _in_band,
     "a topic": _topic,
     "a channel": _channel,
+    "a refusal made of a message": _refused_with_data,
     "an observer of a topic": _observer_of_a_topic,
     "quoted by an observer": _quoted_by_an_observer,
     "user info": _user_info,
