@@ -29,7 +29,7 @@ ALLOWED = {"a.test", "x.a.test", "b.test"}
 ADDRESS = st.builds(
     "{}://{}/{}".format, st.sampled_from(["ws", "wss"]), st.sampled_from(HOSTS), st.integers(0, 2)
 )
-ANSWER = st.one_of(ADDRESS, st.sampled_from([None, 7, "http://a.test/", "", KeyError("url")]))
+ANSWER = st.one_of(ADDRESS, st.sampled_from([None, 7, "ftp://a.test/", "", KeyError("url")]))
 SCRIPT = st.sampled_from(
     [accept(), accept().drop(), accept().close(1012), reject(503), reject(401), unreachable()]
 )

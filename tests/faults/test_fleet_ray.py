@@ -30,16 +30,26 @@ pytestmark = [pytest.mark.slow, needs("ray"), pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with subprocess.Popen(
+    """Of a cluster; a busy machine may take longer to start one than Ray waits for it."""
+    for _ in range(3):
+        with _cluster() as cluster:
+            assert cluster.stdout is not None
+            address = cluster.stdout.readline().strip()
+            if address:
+                yield address
+                cluster.communicate()
+                return
+    pytest.fail("Ray starts no cluster")
+
+
+def _cluster() -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, str(SCENARIOS), "head"],
         env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as cluster:
-        assert cluster.stdout is not None
-        yield cluster.stdout.readline().strip()
-        cluster.communicate()
+    )
 
 
 def run(name: str, address: str) -> str:

@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from deadlines import stretched
+from deadlines import stretched, without_slow_callbacks
 from internals import Server
 from pages import Page
 from ports import free_port
@@ -57,7 +57,8 @@ class Program:
         """Send a signal, if any, and wait for the end: the exit code and what was printed."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=stretched(15.0))
+        out, noise = self.process.communicate(timeout=stretched(15.0))
+        err = without_slow_callbacks(noise)
         return self.process.returncode, out, err
 
     def __enter__(self) -> Program:
