@@ -27,6 +27,7 @@ from rxsocket.explain.format import amount
 from rxsocket.policy.backoff import shared_random
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.refcount import RefCount
+from rxsocket.runtime.reporting import report_to_log
 from rxsocket.runtime.threads import log
 from rxsocket.streams.multicast import Hub
 from rxsocket.streams.replay import ReplayHub
@@ -55,10 +56,11 @@ class Refreshing(Stream[Credential]):
         random: Random,
     ) -> None:
         self._loop = loop = SocketLoop()
+        report = report_to_log(loop.exit_later)
         self._credentials: Hub[Credential] = ReplayHub(
-            "refreshing", loop, self._report, self._replayed, self._connect, for_all=True
+            "refreshing", loop, report, self._replayed, self._connect, for_all=True
         )
-        self._errors: Hub[Exception] = Hub("errors", loop, self._report)
+        self._errors: Hub[Exception] = Hub("errors", loop, report)
         super().__init__(self._credentials)
         self.errors: Stream[Exception] = Stream(self._errors)
         self._refresher = TokenRefresher(
@@ -110,15 +112,6 @@ class Refreshing(Stream[Credential]):
         if self._credentials.observed:
             log(logging.WARNING, "%r: %s", self, error)
         self._loop.run(lambda: self._errors.emit(error))
-
-    def _report(
-        self, observer: str, stream: str, error: BaseException, *, detached: bool = True
-    ) -> None:
-        text = "observer %s of %s raised and was detached; the others go on"
-        if not detached:
-            text = "observer %s of %s raised"
-        log(logging.WARNING, text, observer, stream, error=error)
-        self._loop.exit_later(error)
 
 
 def refreshing(

@@ -29,6 +29,7 @@ from rxsocket.credentials.reading import FileContent, Identity, Unreadable, cont
 from rxsocket.explain.format import amount
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.refcount import RefCount
+from rxsocket.runtime.reporting import report_to_log
 from rxsocket.runtime.threads import log, run_blocking
 from rxsocket.streams.multicast import Hub
 from rxsocket.streams.replay import ReplayHub
@@ -145,10 +146,11 @@ class FileCredential(Stream[Credential]):
         self._files = files()
         self._interval = interval
         self._loop = loop = SocketLoop()
+        report = report_to_log(loop.exit_later)
         self._credentials: Hub[Credential] = ReplayHub(
-            name, loop, self._report, self._replayed, self._connect, for_all=True
+            name, loop, report, self._replayed, self._connect, for_all=True
         )
-        self._errors: Hub[Exception] = Hub("errors", loop, self._report)
+        self._errors: Hub[Exception] = Hub("errors", loop, report)
         super().__init__(self._credentials)
         self.errors: Stream[Exception] = Stream(self._errors)
         self._references = RefCount(loop, self._start, self._stop)
@@ -220,15 +222,6 @@ class FileCredential(Stream[Credential]):
         text = "%s; %s, and it is looked at again every %g s"
         log(logging.WARNING, text, error, goes_on, self._interval)
         self._loop.run(lambda: self._errors.emit(error.with_traceback(None)))
-
-    def _report(
-        self, observer: str, stream: str, error: BaseException, *, detached: bool = True
-    ) -> None:
-        text = "observer %s of %s raised and was detached; the others go on"
-        if not detached:
-            text = "observer %s of %s raised"
-        log(logging.WARNING, text, observer, stream, error=error)
-        self._loop.exit_later(error)
 
 
 def from_file(

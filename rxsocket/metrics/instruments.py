@@ -190,15 +190,15 @@ class Group:
     left: dict[tuple[str, int], float] = field(default_factory=dict[tuple[str, int], float])
 
     def refresh(self) -> None:
-        """Read the members anew; those that nobody has any more leave."""
+        """Read the members anew; those that nobody has any more are removed."""
         for reference in tuple(self.members):
             engine = reference()
             if engine is None:
-                self.leave(reference)
+                self.remove(reference)
             else:
                 self.members[reference] = stats_of(engine)
 
-    def leave(self, reference: weakref.ref[Engine]) -> None:
+    def remove(self, reference: weakref.ref[Engine]) -> None:
         stats = self.members.pop(reference, None)
         if stats is None:
             return
@@ -259,7 +259,7 @@ class Instruments:
         def remove() -> None:
             with self._lock:
                 group.refresh()
-                group.leave(reference)
+                group.remove(reference)
                 if not group.members and self._groups.get(key) is group:
                     del self._groups[key]
 

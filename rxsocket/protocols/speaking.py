@@ -19,11 +19,10 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from rxsocket.errors import ConnectionLost, HandshakeError
 from rxsocket.policy.verdicts import FAIL_AT_FIRST, Verdicts
-from rxsocket.runtime.direct import DirectObservable
+from rxsocket.protocols.link_observer import LinkObserver, observed
 from rxsocket.socket import Socket
 from rxsocket.transports.base import Link, Request, Signal, Transport
 from rxsocket.transports.names import TransportName, transport_for
@@ -103,31 +102,16 @@ class SpeakingTransport:
 
     def __call__(self, request: Request) -> Observable[Signal]:
         """One connection, cold."""
-        signals = self._dial(request)
-
-        def subscribe(
-            observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            speaker = _Speaker(self, observer)
-            dialled = signals.subscribe(speaker)
-
-            def dispose() -> None:
-                speaker.stop()
-                dialled.dispose()
-
-            return Disposable(dispose)
-
-        return DirectObservable(subscribe)
+        return observed(self._dial(request), lambda observer: _Speaker(self, observer))
 
 
-class _Speaker(abc.ObserverBase[Signal]):
+class _Speaker(LinkObserver):
     """One link: it checks its subprotocol, and answers what is to be answered on it."""
 
     def __init__(self, speaking: SpeakingTransport, observer: abc.ObserverBase[Signal]) -> None:
+        super().__init__(observer)
         self._speaking = speaking
-        self._observer = observer
         self._link: Link | None = None
-        self._is_stopped = False
         self._waiting: deque[str | bytes] = deque(maxlen=WAITING)
         self._draining: asyncio.Task[None] | None = None
 
@@ -143,19 +127,9 @@ class _Speaker(abc.ObserverBase[Signal]):
             self._write([said for said in map(reply, messages) if said is not None])
         self._observer.on_next(value)
 
-    def on_error(self, error: Exception) -> None:
-        if not self._is_stopped:
-            self.stop()
-            self._observer.on_error(error)
-
-    def on_completed(self) -> None:
-        if not self._is_stopped:
-            self.stop()
-            self._observer.on_completed()
-
     def stop(self) -> None:
         """Answer and pass on nothing more."""
-        self._is_stopped = True
+        super().stop()
         if self._draining is not None:
             self._draining.cancel()
 

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from rxsocket.errors import HandshakeError
 from rxsocket.explain.format import span
-from rxsocket.runtime.direct import DirectObservable
+from rxsocket.protocols.link_observer import LinkObserver, observed
 from rxsocket.transports.base import (
     Fragments,
     Link,
@@ -88,24 +87,13 @@ class TranslatingTransport:
 
     def __call__(self, request: Request) -> Observable[Signal]:
         """Dial with the other transport, and translate what its link says."""
-        signals = self._dial(replace(request, url=self._address(request.url)))
-
-        def subscribe(
-            observer: abc.ObserverBase[Signal], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            translator = _Translator(self.wire, request.options.open_timeout, observer)
-            dialled = signals.subscribe(translator)
-
-            def dispose() -> None:
-                translator.stop()
-                dialled.dispose()
-
-            return Disposable(dispose)
-
-        return DirectObservable(subscribe)
+        return observed(
+            self._dial(replace(request, url=self._address(request.url))),
+            lambda observer: _Translator(self.wire, request.options.open_timeout, observer),
+        )
 
 
-class _Translator(abc.ObserverBase[Signal]):
+class _Translator(LinkObserver):
     """What comes over one link, in the words of the socket."""
 
     def __init__(
@@ -114,13 +102,12 @@ class _Translator(abc.ObserverBase[Signal]):
         open_timeout: float | None,
         observer: abc.ObserverBase[Signal],
     ) -> None:
+        super().__init__(observer)
         self._make_wire = wire
         self._open_timeout = open_timeout
-        self._observer = observer
         self._wire = Wire()
         self._link: _TranslatedLink | None = None
         self._is_there = False
-        self._is_stopped = False
         self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -133,26 +120,14 @@ class _Translator(abc.ObserverBase[Signal]):
             self._on_messages([value])
         elif isinstance(value, list):
             self._on_messages(value)
-        elif isinstance(value, StreamNotice):
+        elif self._link is not None or isinstance(value, StreamNotice):
             self._observer.on_next(value)
-        elif self._link is None and not isinstance(value, StreamNotice):
-            self._begin(value)
         else:
-            self._observer.on_next(value)
-
-    def on_error(self, error: Exception) -> None:
-        if not self._is_stopped:
-            self.stop()
-            self._observer.on_error(error)
-
-    def on_completed(self) -> None:
-        if not self._is_stopped:
-            self.stop()
-            self._observer.on_completed()
+            self._begin(value)
 
     def stop(self) -> None:
         """Pass on nothing more."""
-        self._is_stopped = True
+        super().stop()
         self._cancel_timer()
         if self._link is not None and not self._is_there:
             self._link.abort()  # nobody else knows of it

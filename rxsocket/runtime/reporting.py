@@ -14,9 +14,12 @@ calls its observer later, in a turn of its own; it keeps what :func:`reporter` g
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Protocol, TypeAlias
+
+from rxsocket.runtime.threads import log
 
 PACKAGES = ("rxsocket.", "reactivex.")
 
@@ -29,6 +32,23 @@ class Report(Protocol):
     def __call__(
         self, observer: str, stream: str, error: BaseException, *, detached: bool = True
     ) -> None: ...
+
+
+def report_to_log(exit_later: Reporter) -> Report:
+    """A report for what is no socket, and has no events: it goes into the log.
+
+    Args:
+        exit_later: Lets a ``SystemExit`` end the program; that of the loop.
+    """
+
+    def report(observer: str, stream: str, error: BaseException, *, detached: bool = True) -> None:
+        text = "observer %s of %s raised and was detached; the others go on"
+        if not detached:
+            text = "observer %s of %s raised"
+        log(logging.WARNING, text, observer, stream, error=error)
+        exit_later(error)
+
+    return report
 
 
 _reporter: ContextVar[Reporter | None] = ContextVar("rxsocket_reporter", default=None)

@@ -197,12 +197,12 @@ class FrameReader:
     def _pass(self, data: bytes, at: int, messages: Batch) -> int:
         """Leave frames to the parser; return where the next one to cut out begins."""
         self._flush(messages)
-        at = self._leave(data, at)
+        at = self._leave_to_parser(data, at)
         while self._fragmented and at < len(data):  # whatever comes there is the parser's
-            at = self._leave(data, at)
+            at = self._leave_to_parser(data, at)
         return at
 
-    def _leave(self, data: bytes, at: int) -> int:
+    def _leave_to_parser(self, data: bytes, at: int) -> int:
         """Leave a run of frames to the parser; return where it ends, or the end of the chunk."""
         stop = self._run(data, at)
         if stop == at:
