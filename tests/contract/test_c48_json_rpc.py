@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from protocol_stage import Heard, stages
 from scene import known
 
 from rxsocket import (
@@ -66,29 +67,7 @@ Make = Callable[..., Stage]
 
 @pytest.fixture
 def stage(clock: VirtualClock) -> Iterator[Make]:
-    made: list[Stage] = []
-
-    def make(*scripts: Any, **options: Any) -> Stage:
-        made.append(Stage(clock, *scripts, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.socket.close()
-    clock.advance(3.0)
-
-
-class Heard:
-    """What an observer got: values, then ``"completed"`` or the error."""
-
-    def __init__(self, observable: Any) -> None:
-        self.values: list[Any] = []
-        add = self.values.append
-        self.subscription = observable.subscribe(add, add, lambda: add("completed"))
-
-    @property
-    def error(self) -> Any:
-        return self.values[-1]
+    yield from stages(clock, Stage)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from internals import Accept
+from protocol_stage import Heard, stages
 from scene import known
 
 from rxsocket import (
@@ -128,34 +129,7 @@ Make = Callable[..., Stage]
 
 @pytest.fixture
 def stage(clock: VirtualClock) -> Iterator[Make]:
-    made: list[Stage] = []
-
-    def make(*scripts: Accept, **options: Any) -> Stage:
-        made.append(Stage(clock, *scripts, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.socket.close()
-    clock.advance(3.0)
-
-
-class Heard:
-    """What an observer got: values, then ``"completed"`` or the error."""
-
-    def __init__(self, observable: Any) -> None:
-        self.values: list[Any] = []
-        add = self.values.append
-        self.subscription = observable.subscribe(add, add, lambda: add("completed"))
-
-    @property
-    def error(self) -> Any:
-        return self.values[-1]
-
-    @property
-    def types(self) -> list[str]:
-        """The types of the messages."""
-        return [getattr(value, "type", type(value).__name__) for value in self.values]
+    yield from stages(clock, Stage)
 
 
 def test_what_is_because_of_the_code(clock: VirtualClock, stage: Make) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,9 +14,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from deadlines import stretched, without_slow_callbacks
+from deadlines import stretched
 from pages import Page
 from ports import free_port
+from programs import Program
 
 from rxsocket.testing import accept, server
 
@@ -32,7 +31,7 @@ def fetch_token():
 """
 
 
-class Collector:
+class Collector(Program):
     """The program of the page, as it runs."""
 
     def __init__(self, folder: Path, url: str, expires_in: float) -> None:
@@ -40,14 +39,8 @@ class Collector:
         (folder / "my_tokens.py").write_text(f"EXPIRES_IN = {expires_in}\n{TOKENS}")
         self.port = free_port()
         self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "collect.py"],
-            cwd=folder,
-            env={**os.environ, "FEED": url, "METRICS_PORT": str(self.port)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        environ = {"FEED": url, "METRICS_PORT": str(self.port)}
+        super().__init__([sys.executable, "collect.py"], folder, **environ)
 
     def metric(self, name: str) -> float:
         """What Prometheus reads."""
@@ -73,21 +66,8 @@ class Collector:
     def wait_for_rows(self, number: int) -> None:
         deadline = time.monotonic() + stretched(20.0)
         while not (self._folder / "trades.db").exists() or len(self.rows()) < number:
-            assert self._process.poll() is None and time.monotonic() < deadline
+            assert self.process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-
-    def stop(self) -> tuple[int, str, str]:
-        self._process.send_signal(signal.SIGTERM)
-        out, noise = self._process.communicate(timeout=stretched(15.0))
-        err = without_slow_callbacks(noise)
-        return self._process.returncode, out, err
-
-    def __enter__(self) -> Collector:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 class Trades:
@@ -112,7 +92,7 @@ def test_everything_is_stored_at_sigterm(tmp_path: Path) -> None:
         feed.default = accept().send(*trades(700)).stay()
         with Collector(tmp_path, feed.url, 3600) as collector:
             collector.wait_for_rows(500)
-            assert collector.stop() == (0, "700 rows stored\n", "")
+            assert collector.end(signal.SIGTERM) == (0, "700 rows stored\n", "")
             assert collector.rows() == [*range(1, 701)]
     assert feed.closes == [(1, 1000, "")]
 
@@ -132,7 +112,7 @@ def test_changes_of_the_token_and_a_lost_link(tmp_path: Path) -> None:
         feed.stop()
         while collector.metric("rxsocket_outage_seconds") < 1.0:
             time.sleep(0.1)
-        code, out, _ = collector.stop()
+        code, out, _ = collector.end(signal.SIGTERM)
         assert (code, out) == (0, f"{before} rows stored\n")
         assert collector.rows() == [*range(1, before + 1)]
         assert len({handshake.credential for handshake in feed.handshakes}) >= 3

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket as sockets
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,16 +18,18 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from deadlines import stretched, without_slow_callbacks
+from deadlines import stretched
 from internals import Server
 from pages import Page
 from ports import free_port
+from programs import Program
 from websockets.sync.client import connect
 
 from rxsocket.testing import accept, reject, server
 
 PAGE = Page("start_and_stop_cleanly")
 BOTH = [signal.SIGINT, signal.SIGTERM]
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}  # so that each line comes as it is printed
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 PROGRAMS = {
     "A script": "",
@@ -36,45 +37,12 @@ PROGRAMS = {
 }
 
 
-class Program:
-    """A program that runs, and the lines that it prints."""
-
-    def __init__(self, command: list[str], folder: Path, **environ: str) -> None:
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().rstrip()
-
-    def end(self, number: int | None = None) -> tuple[int, str, str]:
-        """Send a signal, if any, and wait for the end: the exit code and what was printed."""
-        if number is not None:
-            self.process.send_signal(number)
-        out, noise = self.process.communicate(timeout=stretched(15.0))
-        err = without_slow_callbacks(noise)
-        return self.process.returncode, out, err
-
-    def __enter__(self) -> Program:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
 def program(
     name: str, folder: Path, feed: Server, text: str | None = None, **environ: str
 ) -> Program:
     given = f"url = {feed.url!r}\n{PROGRAMS.get(name, '')}"
     (folder / "program.py").write_text(given + (text or PAGE.example(name)))
-    return Program([sys.executable, "program.py"], folder, FEED=feed.url, **environ)
+    return Program([sys.executable, "program.py"], folder, FEED=feed.url, **UNBUFFERED, **environ)
 
 
 @pytest.mark.parametrize("number", BOTH)
@@ -130,7 +98,7 @@ def application(folder: Path, feed: str, text: str | None = None) -> Iterator[tu
     (asked,) = re.findall(r"`uvicorn (app:app [^`]*)`", PAGE.text)
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", *asked.split(), "--port", str(port)]
-    with Program([*command, "--log-level", "warning"], folder, FEED=feed) as running:
+    with Program([*command, "--log-level", "warning"], folder, FEED=feed, **UNBUFFERED) as running:
         yield running, port
 
 

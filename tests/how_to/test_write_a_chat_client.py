@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import threading
 from http import HTTPStatus
@@ -13,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deadlines import stretched, without_slow_callbacks
 from pages import Page
+from programs import Program
 from websockets import ConnectionClosed
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
 
@@ -83,42 +81,14 @@ class Chat:
             del self._clients[client]
 
 
-class Client:
+class Client(Program):
     """The program of the page."""
 
     def __init__(self, folder: Path, port: int, token: str, patience: str = "10") -> None:
         text = PAGE.example("The client").replace("opened(10)", f"opened({patience})")
         (folder / "chat.py").write_text(text)
-        self._process = subprocess.Popen(
-            [sys.executable, "chat.py"],
-            cwd=folder,
-            env={**os.environ, "CHAT": f"ws://127.0.0.1:{port}/", "TOKEN": token},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().rstrip()
-
-    def type(self, text: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{text}\n")
-        self._process.stdin.flush()
-
-    def end(self) -> tuple[int, str, str]:
-        out, noise = self._process.communicate(timeout=stretched(15.0))
-        err = without_slow_callbacks(noise)
-        return self._process.returncode, out, err
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        environ = {"CHAT": f"ws://127.0.0.1:{port}/", "TOKEN": token}
+        super().__init__([sys.executable, "chat.py"], folder, **environ)
 
 
 def test_two_talk(tmp_path: Path) -> None:
