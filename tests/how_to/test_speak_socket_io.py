@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from pages import Page
-from peers.real_servers import free_port, node
+from peers.real_servers import node
+from ports import free_port
 from websockets import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 

@@ -13,8 +13,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from deadlines import stretched
-
-from .real_servers import free_port
+from ports import free_port
 
 TOKEN = "t0p/s3cret"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from ports import free_port
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
@@ -27,13 +28,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with sockets.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -152,12 +146,18 @@ def haproxy(folder: Path, backend: int) -> Iterator[str]:
         yield f"ws://127.0.0.1:{port}/feed"
 
 
+def needs_node(package: str) -> None:
+    """Skip the test if a package of npm is not installed, before it has opened anything."""
+    program("node")
+    if not (NODE_MODULES / package).exists():
+        pytest.skip(f"{package} is not installed: npm install --prefix tests/peers")
+
+
 @contextmanager
 def node(package: str, script: str, port: int, *arguments: str) -> Iterator[str]:
     """A server of npm at a port; gives the line that it prints: the token that it takes."""
+    needs_node(package)
     command = [program("node"), str(HERE / script), str(port), *arguments]
-    if not (NODE_MODULES / package).exists():
-        pytest.skip(f"{package} is not installed: npm install --prefix tests/peers")
     with TemporaryDirectory() as folder, process(command, port, Path(folder)) as running:
         assert running.stdout is not None
         yield running.stdout.readline().strip()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from extras import needs
+from ports import free_port
 
 from rxsocket import Ask, Opened, Reason, Socket, refreshing
 from rxsocket.oauth import (
@@ -24,7 +25,7 @@ from rxsocket.oauth import (
 )
 from rxsocket.testing import Watch, server
 
-from .real_servers import free_port, node
+from .real_servers import node
 
 pytestmark = [needs("authlib", "requests", "filelock"), pytest.mark.slow]
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from faults.server_process import BadProxy, Process
 from internals import use_transport
+from ports import free_port
 from wire.wire_helpers import Inbox, Peer, Watch, frame, raw
 
 from rxsocket import (
@@ -31,7 +32,7 @@ from rxsocket import (
     State,
 )
 
-from .real_servers import free_port, haproxy, nginx, node
+from .real_servers import haproxy, nginx, node
 
 pytestmark = [
     pytest.mark.slow,  # scripted servers do the same by default

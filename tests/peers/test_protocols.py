@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from ports import free_port
 from wire.wire_helpers import Inbox, Watch, quick
 
 from rxsocket import InEffect, Refused, Socket, State, handover, header
 from rxsocket.protocols import GraphQLError, JsonRpcError, graphql, json_rpc
 
-from .real_servers import free_port, node
+from .real_servers import needs_node, node
 
 pytestmark = [
     pytest.mark.slow,  # scripted servers do the same by default
@@ -52,6 +53,7 @@ def through_everything(socket: Socket[Any, Any], numbers: Inbox, run: Run) -> No
 
 
 def test_graphql() -> None:
+    needs_node("graphql-ws")
     port = free_port()
     api = graphql(
         f"ws://127.0.0.1:{port}/graphql",
@@ -87,6 +89,7 @@ def test_graphql() -> None:
 
 
 def test_json_rpc() -> None:
+    needs_node("json-rpc-2.0")
     port = free_port()
     rpc = json_rpc(
         f"ws://127.0.0.1:{port}",

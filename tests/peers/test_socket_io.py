@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from ports import free_port
 from wire.wire_helpers import Inbox, Watch, quick
 
 from rxsocket import AwaitingAuth, Closed, InEffect, Opened, Refused, Rejected, State
 from rxsocket.protocols import NamespaceRefused, SocketIO, socket_io
 
-from .real_servers import free_port, node
+from .real_servers import node
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
