@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import stretched
 from extras import needs
 from pages import Page
+from reactivex import operators as ops
 from token_server import Reply, TokenServer
 
-from rxsocket import AwaitingAuth, Opened, Socket, SourceFailed
+from rxsocket import AwaitingAuth, Opened, Socket, SourceFailed, State, history
 from rxsocket.testing import Watch, server
 
 pytestmark = needs("authlib", "requests", "filelock")
@@ -58,7 +60,7 @@ def run(given: dict[str, Any], heading: str) -> None:
 
 def test_a_program_logs_in(given: dict[str, Any], peer: Any) -> None:
     run(given, "A program that logs in as itself")
-    Watch(given["socket"]).wait(Opened)
+    given["socket"].opened(stretched(10)).result()
     assert peer.handshakes[0].headers["Authorization"].startswith("Bearer access-t0ken-")
 
 
@@ -112,6 +114,8 @@ def test_what_a_server_says(given: dict[str, Any], idp: TokenServer) -> None:
     """As it stands in the text."""
     idp.replies.append(Reply(400, {"error": "invalid_scope"}))
     run(given, "A program that logs in as itself")
-    said = Watch(given["socket"]).wait(AwaitingAuth).reason
+    socket = given["socket"]
+    socket.state.pipe(ops.first(lambda state: state is State.AWAITING_AUTH)).run()
+    (said,) = [one.reason for one in history(socket) if isinstance(one, AwaitingAuth)]
     quoted = PAGE.text.partition('*"')[2].partition('"*')[0].replace("\n", " ")
     assert quoted in said

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+from deadlines import stretched
 from issuing import issue, serving, trusting
 from pages import Page
 
@@ -69,7 +70,7 @@ def test_the_connection_has_it(given: dict[str, Any], heading: str) -> None:
     with server() as peer:
         given["url"] = peer.url
         exec(PAGE.example(heading), given)
-        Watch(given["socket"]).wait(Opened)
+        given["socket"].opened(stretched(10)).result()
         assert [one.credential for one in peer.handshakes] == ["first"]
 
 
@@ -81,7 +82,7 @@ def test_the_certificate_goes_with_its_key(given: dict[str, Any], tmp_path: Path
     with server(ssl=serving(authority)) as peer:
         given |= {"url": peer.url, "make_context": lambda: trusting(authority)}
         exec(PAGE.example("A certificate and its key"), given)
-        Watch(given["socket"]).wait(Opened)
+        given["socket"].opened(stretched(10)).result()
 
 
 def test_functions_are_asked(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

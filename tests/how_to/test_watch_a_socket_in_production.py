@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from deadlines import stretched
 from pages import Page
 
 pytest.importorskip("opentelemetry.exporter.prometheus")
@@ -173,7 +174,7 @@ def test_spans(given: dict[str, Any]) -> None:
     with server() as peer:
         given["url"] = peer.url
         exec(PAGE.example("Spans"), given)
-        Watch(given["socket"]).wait(Opened)
+        given["socket"].opened(stretched(10)).result()
         (span,) = exporter.get_finished_spans()
         assert span.name == "rxsocket.connect" and span.status.is_ok
 

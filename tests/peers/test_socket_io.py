@@ -152,9 +152,10 @@ def test_a_client_that_is_thrown_out(server: Server) -> None:
     completed.wait(1)
     assert io.socket.state.value is State.CLOSED
     early = client(server)
+    watch = Watch(early.socket)  # before what it is to see
     early.on("said").subscribe()
     early.emit("kick").result(5)
-    Watch(early.socket).wait(AwaitingAuth)
+    watch.wait(AwaitingAuth)
     early.socket.close().result(5)
 
 
