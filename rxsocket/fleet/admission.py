@@ -155,7 +155,9 @@ class Admission:
     @property
     def waiting(self) -> int:
         """Sockets that wait to be admitted."""
-        return len(self._lost) + len(self._renewing)
+        waiting = (*self._lost, *self._renewing)
+        # One that is done was cancelled, and is about to hear of it.
+        return sum(not each.future.done() for each in waiting)
 
     @property
     def most(self) -> int | None:

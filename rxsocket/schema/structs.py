@@ -92,13 +92,13 @@ class _Writer:
         """The union of the kinds that a tag tells apart, and the types of the others."""
         told_apart: list[str] = []
         rest: list[str] = []
+        is_alone = len(kinds.objects) == 1
+        tagged = _read_by_tag([kind for kind in kinds.objects if self._has_tag(kinds.field, kind)])
         for kind in kinds.objects:
             objects = kind.shape.objects
             if objects is None or self._is_secret(kind.tag):
                 continue
-            is_alone = len(kinds.objects) == 1
-            has_tag = kind.tag is not None and objects.entries is None
-            if kinds.field is None or self._is_secret(kinds.field) or not has_tag:
+            if kind not in tagged:
                 name = "Item" if is_alone else "Other"
                 rest.append(self._object_type(objects, "", name))
                 continue
@@ -109,16 +109,22 @@ class _Writer:
             told_apart.append(self._struct(objects, "", name, options, without=kinds.field))
         return " | ".join(told_apart), rest
 
+    def _has_tag(self, field: str | None, kind: TaggedShape) -> bool:
+        objects = kind.shape.objects
+        if objects is None or objects.entries is not None or kind.tag is None:
+            return False
+        return field is not None and not self._is_secret(field) and not self._is_secret(kind.tag)
+
     def _arrays(self, kinds: Kinds) -> tuple[str, list[str]]:
-        if len(kinds.arrays) == 1 and kinds.arrays[0].tag is None:
-            lists = kinds.arrays[0].shape.lists
-            return "", [] if lists is None else [self._list_type(lists, "", "Row")]
-        names = [
-            self._array_struct(kind)
+        arrays = [
+            kind
             for kind in kinds.arrays
             if kind.shape.lists is not None and not self._is_secret(kind.tag)
         ]
-        return " | ".join(names), []
+        if len(arrays) == 1 and (arrays[0].tag is None or not _read_by_tag(arrays)):
+            lists = arrays[0].shape.lists
+            return "", [] if lists is None else [self._list_type(lists, "", "Row")]
+        return " | ".join(self._array_struct(kind) for kind in arrays), []
 
     def _array_struct(self, kind: TaggedShape) -> str:
         lists = kind.shape.lists
@@ -259,6 +265,12 @@ class _Writer:
         self.names.add(found)
         self.written.add(found)
         return found
+
+
+def _read_by_tag(kinds: list[TaggedShape]) -> list[TaggedShape]:
+    """Those that ``msgspec`` (0.23) reads: one alone only if its tag is ASCII."""
+    is_misread = len(kinds) == 1 and not str(kinds[0].tag).isascii()
+    return [] if is_misread else kinds
 
 
 def _different(types: list[str]) -> list[str]:

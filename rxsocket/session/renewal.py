@@ -421,6 +421,6 @@ def _waited(new: Connection, handover: HandoverAttempt) -> float:
 
 
 def _not_ready(seconds: float, waited: float, lacks: str) -> TimeoutError:
-    paced = f" and {waited:.3g} s of waiting for limits=" if waited else ""
+    paced = f" and {waited:.3g} s of waiting for limits=" if waited >= 0.1 else ""
     text = f"the next connection was not ready within {seconds:g} s{paced}: {lacks}"
     return TimeoutError(text)

@@ -44,6 +44,19 @@ def test_they_decode_what_they_were_made_from(feed: str) -> None:
     holds()
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param([{"kind": "\x81"}], id="one kind"),
+        pytest.param([{"kind": "ü"}, 3], id="beside a number"),
+        pytest.param([["ü", 1], ["ü", 2]], id="arrays"),
+        pytest.param([{"kind": "ü"}, {"kind": "ö"}] * 5, id="two kinds"),
+    ],
+)
+def test_a_tag_need_not_be_ascii(messages: list[Any]) -> None:
+    check(messages)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("feed", FEEDS)
 def test_they_decode_what_they_were_made_from_at_length(feed: str) -> None:
