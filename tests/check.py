@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import time
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +31,10 @@ SIDE_BY_SIDE = ("-n", "6")
 SIDE_BY_SIDE_FULL = ("-n", "3")
 # In some thousands of tests that last for hours, a busy machine makes one or another fail, which
 # says nothing about the rest. So what runs with --full, and what is repeated there, is tried again,
-# and shown. The default run is short, and strict: nothing is tried again there but what measures.
+# at once and at the end alone, and shown. The default run is short, and strict: nothing is tried
+# again there but what measures.
 REPEATED = (*SIDE_BY_SIDE_FULL, "--reruns", "2")
+ALONE = ("-n", "0", "--last-failed", "--last-failed-no-failures", "none", "--maxfail", "1")
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -80,8 +83,10 @@ def checks(arguments: argparse.Namespace) -> dict[str, bool]:
             "collect": [tools / "python", "-m", "pytest", "--collect-only", "-qqq"],
         }
     )
-    how = [*REPEATED, "--full"] if arguments.full else SIDE_BY_SIDE
-    return results | {"tests": step("tests", [tools / "python", *PYTEST, *how, *arguments.pytest])}
+    if arguments.full:
+        return results | repeated("tests", tools, ["--full", *arguments.pytest])
+    command = [tools / "python", *PYTEST, *SIDE_BY_SIDE, *arguments.pytest]
+    return results | {"tests": step("tests", command)}
 
 
 def programs(folder: str) -> Path:
@@ -116,6 +121,16 @@ def step(name: str, command: list[str | Path], **variables: str) -> bool:
     return passed
 
 
+def repeated(
+    name: str, tools: Path, arguments: Iterable[str | Path], **variables: str
+) -> dict[str, bool]:
+    """Run tests, and what failed beside the others once more, alone."""
+    cache = f"cache_dir=.pytest_cache/{name.replace(' ', '_')}"
+    command = [tools / "python", *PYTEST, *REPEATED, "-o", cache, *arguments]
+    passed = step(name, command, **variables)
+    return {name: passed or step(f"what failed of {name}, alone", [*command, *ALONE], **variables)}
+
+
 def side_by_side(commands: dict[str, list[str | Path]]) -> dict[str, bool]:
     """Run some steps at the same time; their output comes when all are over."""
     start = time.monotonic()
@@ -147,9 +162,8 @@ def development_mode(arguments: argparse.Namespace) -> dict[str, bool]:
     """
     name = "tests in development mode"
     measuring = ["--ignore=tests/benchmarks", "--ignore=tests/faults/test_soak.py"]
-    how = [*REPEATED, "--timeout=240", *measuring, *arguments.pytest]
-    command = [programs(".venv") / "python", *PYTEST, *how]
-    return {name: step(name, command, PYTHONDEVMODE="1")}
+    how = ["--timeout=240", *measuring, *arguments.pytest]
+    return repeated(name, programs(".venv"), how, PYTHONDEVMODE="1")
 
 
 def other_pythons() -> dict[str, bool | None]:
@@ -173,8 +187,7 @@ def other_pythons() -> dict[str, bool | None]:
         else:
             tools = programs(folder)
             types, tests = f"mypy on {name}", f"tests on {name}"
-            command = [tools / "python", *PYTEST, *REPEATED, *CORE]
-            results |= {types: step(types, [tools / "mypy"]), tests: step(tests, command)}
+            results |= {types: step(types, [tools / "mypy"])} | repeated(tests, tools, CORE)
     return results
 
 
@@ -201,8 +214,7 @@ def lowest_versions() -> dict[str, bool]:
     if not environment(".venv-lowest", ["-e", ".", *floors, *tests]):
         return {name: False}
     ignored = [f"--ignore={place}" for place in NOT_ON_LOWEST]
-    python = programs(".venv-lowest") / "python"
-    return {name: step(name, [python, *PYTEST, *REPEATED, *ignored])}
+    return repeated(name, programs(".venv-lowest"), ignored)
 
 
 def distributions() -> dict[str, bool]:
