@@ -2,7 +2,8 @@
 
 python3 tests/check.py            lint, types and the default tests, in under 2 minutes
 python3 tests/check.py --full     also what is slow, development mode, each Python, the lowest
-                                  versions, and the built wheel
+                                  versions, the built wheel, and the site
+python3 tests/check.py --docs     only the site of the documentation: build it, say where it is
 python3 tests/check.py -- ARGS    pass ARGS on to pytest
 """
 
@@ -19,7 +20,7 @@ import shutil
 import subprocess
 import time
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,7 @@ ALONE = ("-n", "0", "--last-failed", "--last-failed-no-failures", "none", "--max
 # Otherwise each process of the suite, and each command that a test starts, compiles everything
 # again; the step "collect" is there to have it compiled once.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+DEV = ["-e", ".[dev]"]
 CORE = ("tests/contract", "tests/unit", "tests/wire")
 # What needs more than the library and pytest: the command, checkers, a Jupyter kernel, psutil.
 NOT_ON_LOWEST = (
@@ -55,10 +57,17 @@ NOT_ON_LOWEST = (
 def main() -> int:
     """Run the steps one after the other, all of them, and say which failed."""
     arguments = _arguments()
+    if arguments.docs:
+        return said(site() if environment(".venv", DEV) else {"install": False})
     results: dict[str, bool | None] = {**checks(arguments)}
     if arguments.full:
         results |= development_mode(arguments) | other_pythons() | lowest_versions()
-        results |= distributions()
+        results |= distributions() | site()
+    return said(results)
+
+
+def said(results: Mapping[str, bool | None]) -> int:
+    """Say which steps failed, or could not run; the exit code."""
     missing = [name for name, passed in results.items() if passed is None]
     failed = [name for name, passed in results.items() if passed is False]
     for word, names in (("not run, not found", missing), ("failed", failed)):
@@ -72,7 +81,7 @@ def main() -> int:
 def checks(arguments: argparse.Namespace) -> dict[str, bool]:
     """Lint, types and tests."""
     tools = programs(".venv")
-    if not environment(".venv", ["-e", ".[dev]"]):
+    if not environment(".venv", DEV):
         return {"install": False}
     results = side_by_side(
         {
@@ -182,7 +191,7 @@ def other_pythons() -> dict[str, bool | None]:
         folder, name, python = f".venv-{version}", f"Python {version}", interpreter(version)
         if python is None:
             results[name] = None
-        elif not environment(folder, ["-e", ".[dev]"], python):
+        elif not environment(folder, DEV, python):
             results[name] = False
         else:
             tools = programs(folder)
@@ -238,10 +247,23 @@ def distributions() -> dict[str, bool]:
     }
 
 
+def site() -> dict[str, bool]:
+    """Build the site of the documentation; a warning is an error, and so is a link to nowhere."""
+    python, built = programs(".venv") / "python", ROOT / ".site" / "html"
+    shutil.rmtree(ROOT / ".site", ignore_errors=True)
+    how = ["-b", "html", "-W", "--keep-going", "-q", "-d", ".site/doctrees"]
+    results = {"site": step("site", [python, "-m", "sphinx", *how, "notebooks", built])}
+    if results["site"]:
+        results["links"] = step("links", [python, "tests/built_links.py", built])
+        print(f"\nthe site: {(built / 'index.html').as_uri()}")
+    return results
+
+
 def _arguments() -> argparse.Namespace:
     formatter = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--full", action="store_true", help="also what is slow")
+    parser.add_argument("--docs", action="store_true", help="only the site")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     return parser.parse_args()
 

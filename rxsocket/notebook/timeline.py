@@ -23,7 +23,7 @@ from rxsocket.validation import instance, more_than_zero
 class Timeline(SceneView):
     """A picture of what a socket did; it holds no secret (C28). Made by :func:`timeline`.
 
-    As the last line of a cell it is drawn; :meth:`svg` gives the picture for a file.
+    As the last line of a cell it is drawn; ``svg()`` gives the picture for a file.
     """
 
     def __init__(self, socket: Socket[Any, Any], last: float | None) -> None:

@@ -111,7 +111,7 @@ class VirtualClock(VirtualLoop):
             Its result.
 
         Raises:
-            Stuck: If nothing is scheduled any more, or the time is up.
+            AssertionError: If nothing is scheduled any more, or the time is up.
 
         Examples:
             >>> with clock() as t:
