@@ -118,7 +118,7 @@ def topics(socket: Socket) -> None:
     assert_type(socket.emitter("chat/:room", str.upper), Emitter[str])
 
 
-def topics_of_the_readme() -> None:
+def topics_of_the_guide() -> None:
     with server(accept().echo()) as feed, Socket(feed.url) as socket:
         chat = socket.listener("chat/:room", type=ChatMessage)  # an Observable[ChatMessage]
         chat.with_params(room=1).subscribe(lambda message: print("room 1:", message.text))

@@ -18,7 +18,14 @@ def test_each_heading_with_an_example_is_named_by_the_test_of_its_page(name: str
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_readme_leads_to_it(name: str) -> None:
-    assert f"(notebooks/how_to/{name}.md)" in README
+    assert f"(notebooks/how_to/{name}.md)" in README, (
+        "add a row to the last table of README.md: 'Pages that answer one question each'"
+    )
+
+
+def test_the_readme_is_a_front_page() -> None:
+    """What is longer goes to a page of notebooks/guide."""
+    assert len(README.splitlines()) <= 250
 
 
 @pytest.mark.parametrize("name", sorted(path.stem[5:] for path in TESTS.glob("test_*.py")))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import GUIDE, Page
 
 from rxsocket import Limits, Socket
 from rxsocket.limits import TokenBucket
@@ -125,18 +125,15 @@ def test_what_a_socket_of_a_fleet_keeps() -> None:
     Socket("ws://host/", limits=limits.of_a_socket)
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(
-    r"`(Limits\([^`]*\))` ", README.split("## What servers allow")[1].split("\n## ")[0]
-)
+EXAMPLES = re.findall(r"`(Limits\([^`]*\))` ", Page("limits", GUIDE).text)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_examples_of_the_readme_can_be_made(example: str) -> None:
+def test_the_examples_of_the_guide_can_be_made(example: str) -> None:
     assert eval(example, {"Limits": Limits}) != Limits()
 
 
-def test_there_are_examples_in_the_readme() -> None:
+def test_there_are_examples_in_the_guide() -> None:
     assert len(EXAMPLES) > 10
 
 

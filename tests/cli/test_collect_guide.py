@@ -1,4 +1,4 @@
-"""The configs of the README, each with a server that speaks so (C44)."""
+"""The configs of the guide, each with a server that speaks so (C44)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from conftest import Run
 from dialects import Binance, Bitfinex, Coinbase, Dialect, speaking
+from pages import GUIDE, Page
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("\n## Collect from the shell\n")[1].split("\n## ")[0]
-CONFIGS = re.findall(r"```toml\n(.*?)```", SECTION, re.DOTALL)
+TEXT = Page("collecting", GUIDE).text
+CONFIGS = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 
 def written(folder: Path, text: str, **changes: str) -> str:
@@ -77,7 +77,7 @@ def test_a_channel_that_is_refused_fails_alone(tmp_path: Path, run: Run) -> None
 
 
 def test_the_plan_is_the_one_that_is_shown(tmp_path: Path, run: Run) -> None:
-    shown = re.findall(r"```text\n(plan.*?)```", SECTION, re.DOTALL)[0]
+    shown = re.findall(r"```text\n(plan.*?)```", TEXT, re.DOTALL)[0]
     done = run("collect", written(tmp_path, CONFIGS[0]), "--check")
     assert (done.code, done.out) == (0, shown.splitlines())
 

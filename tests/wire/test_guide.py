@@ -1,9 +1,8 @@
-"""The README's examples run as they stand."""
+"""The examples of the README and of the guide that are whole programs run as they stand."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 import reactivex
 from brokers import Nats, needs_brokers, running
 from deadlines import took, without_slow_callbacks
+from pages import guide
 from reactivex import operators as ops
 
 from rxsocket import Socket
@@ -23,7 +23,6 @@ from rxsocket.sinks import into
 from rxsocket.testing import accept, server
 
 pytestmark = pytest.mark.only("websockets")  # programs of their own
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 PLUGIN = """
@@ -33,10 +32,10 @@ def pytest_configure(config):
 """
 
 
-def block(heading: str) -> str:
-    """The first Python example of a section."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+def block(heading: str, place: int = 1) -> str:
+    """A Python example, by the heading above it and its place there."""
+    (found,) = [page for page in guide() if heading in page.headings()]
+    return found.example(heading, place)
 
 
 def test_the_ten_lines_are_a_plain_script() -> None:
@@ -155,8 +154,7 @@ def test_a_sink_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiokafka", client)
     errors = SimpleNamespace(MessageSizeTooLargeError=TooLarge)
     monkeypatch.setitem(sys.modules, "aiokafka.errors", errors)
-    section = README.split("\n## Store a stream\n")[1].split("\n## ")[0]
-    example = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    example = block("Store a stream", 2)
     names: dict[str, Any] = {}
     exec(example.rpartition("\nsocket.")[0], names)
 
@@ -170,7 +168,7 @@ def test_a_sink_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_users_tests_pass(pytester: pytest.Pytester) -> None:
-    """The file of the README, run by pytest as it stands: three tests in under half a second."""
+    """The file of the guide, run by pytest as it stands: three tests in under half a second."""
     text = block("Testing your own code")
     assert len([line for line in text.splitlines() if line.strip()]) <= 30
     pytester.makeconftest(PLUGIN)

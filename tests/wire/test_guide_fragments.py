@@ -1,4 +1,4 @@
-"""The README's fragments: each runs as it stands, given the names that it leaves to its reader."""
+"""The fragments of the guide: each runs, given the names that it leaves to its reader."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import reactivex
 from internals import set_prompt
+from pages import GUIDE, Page, guide
 from reactivex import operators as ops
 
 import rxsocket
@@ -25,7 +26,6 @@ from rxsocket.testing import accept, server
 from .wire_helpers import Inbox
 
 pytestmark = pytest.mark.only("websockets")  # nothing of it is the transport's
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 FEED = "wss://example.com/feed"
 PROGRAMS = {
     "Ten lines 1",
@@ -42,16 +42,17 @@ PROGRAMS = {
     "Testing your own code 1",
     "Recording and replaying 1",
 }
-"""Those that are whole; test_readme.py runs them."""
+"""Those that are whole; test_guide.py runs them."""
 
 
 def fragments() -> dict[str, str]:
     """Each Python example by its heading and its place there."""
-    found: dict[str, str] = {}
-    for section in re.split(r"^#{2,3} ", README, flags=re.MULTILINE)[1:]:
-        heading, _, text = section.partition("\n")
-        blocks: list[str] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-        found.update({f"{heading} {place}": one for place, one in enumerate(blocks, 1)})
+    found = {
+        f"{heading} {place}": one
+        for page in guide()
+        for heading, examples in page.examples().items()
+        for place, one in enumerate(examples, 1)
+    }
     return {name: text for name, text in found.items() if name not in PROGRAMS}
 
 
@@ -113,7 +114,7 @@ def run(text: str, names: dict[str, Any]) -> None:
     """Run a fragment, in a coroutine when it awaits at its top level; leave what it subscribed."""
     text = re.sub(r"^(?=\w+(\.\w+)*(\.pipe\(.*\))?\.subscribe\()", "left = ", text, flags=re.M)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    outcome = eval(compile(text, "README.md", "exec", flags=flags), names)
+    outcome = eval(compile(text, "<guide>", "exec", flags=flags), names)
     if inspect.iscoroutine(outcome):
         asyncio.run(asyncio.wait_for(outcome, 20))
 
@@ -170,7 +171,7 @@ def test_a_fragment_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_what_does_not_decode_looks_as_it_says() -> None:
     """What is shown under "Typed messages" is what such a problem prints."""
-    section = README.split("\n## Typed messages\n")[1].split("\n## ")[0]
+    section = Page("typed_messages", GUIDE).section("Typed messages")
     fences: list[str] = re.findall(r"```(?:python)?\n(.*?)```", section, re.DOTALL)
     example, shown = fences
     with server() as feed:
