@@ -1,6 +1,45 @@
-"""rxsocket: authenticated WebSockets as observable streams, on RxPY and websockets.
+"""Authenticated WebSockets as observable streams, on RxPY and websockets.
 
-A number such as (C13) in a docstring is a rule of the contract, ``tests/CONTRACT.md``.
+A credential is a value in a stream. Each new one is followed by a new connection, each failure is
+told and dealt with, and subscribers stay where they are::
+
+    auth        A--------------B-----------bad-----C------
+    connection    ===========    =========   x       =====
+    messages    ---1--2-----3----4----5---------------6---
+
+    from rxsocket import Socket
+
+    socket = Socket("wss://example.com/feed", auth={"token": "initial"})
+    socket.messages.subscribe(print)            # connects; lives through every reconnect
+    socket.set_auth({"token": "updated"})       # another connection, the same subscriber
+    print(socket.explain())                     # what it is doing, why, and what you can do
+    socket.wait()                               # until Ctrl-C; or await socket.wait_closed()
+
+What there is, with ``help(rxsocket.Socket)`` and so on for each:
+
+========================  ======================================================================
+to connect and observe    Socket, Stream, Session, State, Stats, history
+what happens              Event and its classes, from Connecting to Ended; Cause; Problem
+credentials               refreshing, Ask, Reason, Ticket, Credential
+where a credential goes   query, header, cookie, subprotocol, first_message, client_certificate
+how a change is made      reconnect, handover, in_band; InEffect, Refused, Overtaken, Stored
+addresses and resuming    endpoint, cursor
+sending and asking        Receipt, Sent, Limits, Listener, Emitter, Channel, Channels
+types of messages         json_codec, messagepack_codec, Codec
+what follows an end       Verdict, Verdicts, standard, Backoff, heartbeat
+what goes wrong           SocketError and its classes, from HandshakeRefused to SocketFailed
+rxsocket.operators        for slow consumers, async functions, state over reconnects
+rxsocket.testing          server, fake, clock: tests in virtual time or on loopback
+rxsocket.recording        record, replay
+rxsocket.notebook         timeline, marbles, frame, plot, peek
+rxsocket.oauth            tokens by OAuth 2; rxsocket.credentials: secrets from files
+rxsocket.protocols        graphql, json_rpc, socket_io, jupyter; rxsocket.sse
+rxsocket.fleet, .sinks    many channels over many sockets; streams stored in brokers
+rxsocket.metrics          the numbers of a socket for OpenTelemetry; rxsocket.schema
+========================  ======================================================================
+
+On the command line: ``rxsocket --help``. A rule that a docstring names, as in "rule C21, while not
+open", is one of the contract: what is promised, and held by tests.
 """
 
 from rxsocket.auth.carrier import Carried, Carrier, carrier

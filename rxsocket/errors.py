@@ -75,7 +75,8 @@ class Attempted:
 
 
 class SocketFailed(SocketError):
-    """The socket ended because it cannot succeed, or not in time; ``on_error`` (C3, C15, C16).
+    """The socket ended because it cannot succeed, or not in time; ``on_error``
+    (rules C3, ends; C15, backoff; C16, verdicts).
 
     Attributes:
         url: Address of the socket, without user info or query values.
@@ -177,11 +178,11 @@ class HandshakeInvalid(HandshakeError):
 
 
 class NotAnEventStream(HandshakeError):
-    """What answered is not ``text/event-stream`` (C50)."""
+    """What answered is not ``text/event-stream`` (rule C50, server-sent events)."""
 
 
 class NoMoreEvents(HandshakeError):
-    """The server answered with HTTP 204: nothing more will come (C50)."""
+    """The server answered with HTTP 204: nothing more will come (rule C50, server-sent events)."""
 
     def __init__(
         self, text: str = "the server says that there are no more events (HTTP 204)"
@@ -190,11 +191,15 @@ class NoMoreEvents(HandshakeError):
 
 
 class RedirectRefused(HandshakeError):
-    """A redirect was not followed, because it would have been unsafe or endless (C28)."""
+    """A redirect was not followed, because it would have been unsafe or endless
+    (rule C28, secrets).
+    """
 
 
 class CredentialRefused(SocketError):
-    """The server refused the credential in a message, or in an alert of TLS (C9, C39)."""
+    """The server refused the credential in a message, or in an alert of TLS (rules C9, refused
+    credentials are remembered; C39, a client certificate as the credential).
+    """
 
     def __init__(self, text: str = "the server refused the credential in a message") -> None:
         super().__init__(text)
@@ -205,19 +210,25 @@ class NotConnected(SocketError):
 
 
 class ReceiveOnly(SocketError):
-    """A message was not sent: over this transport nothing can be (C50)."""
+    """A message was not sent: over this transport nothing can be (rule C50, server-sent events)."""
 
 
 class QueueFull(SocketError):
-    """A message was not sent: as many as may wait for the connection wait already (C21)."""
+    """A message was not sent: as many as may wait for the connection wait already
+    (rule C21, while not open).
+    """
 
 
 class IdentityChanged(SocketError):
-    """A message was not sent: the credential it was queued under is another identity's (C14)."""
+    """A message was not sent: the credential it was queued under is another identity's
+    (rule C14, identity).
+    """
 
 
 class SubscriptionRefused(SocketError):
-    """The server refused a channel's subscription; ``on_error`` of that channel alone (C22)."""
+    """The server refused a channel's subscription; ``on_error`` of that channel alone
+    (rule C22, channels).
+    """
 
 
 class ConnectionLost(SocketError):
@@ -225,7 +236,7 @@ class ConnectionLost(SocketError):
 
 
 class BufferOverflow(SocketError):
-    """More values waited for a consumer than were allowed (C27).
+    """More values waited for a consumer than were allowed (rule C27, backpressure is explicit).
 
     Attributes:
         count: How many may wait.
@@ -248,13 +259,16 @@ class ProviderFailed(SocketError):
 
 
 class AddressFailed(ProviderFailed):
-    """There was no address to dial: its source failed, or gave one that is not allowed (C33)."""
+    """There was no address to dial: its source failed, or gave one that is not allowed
+    (rule C33, an endpoint for each attempt).
+    """
 
 
 class Unauthorized(SocketError):
     """Raise this from a provider to say that no credential can be had.
 
-    The socket then waits for ``set_auth``, instead of asking again (C10).
+    The socket then waits for ``set_auth``, instead of asking again
+    (rule C10, every attempt carries the current credential).
 
     Attributes:
         argument: What the function that raised it was passed as: ``"auth"`` or ``"url"``.

@@ -71,7 +71,7 @@ class Connecting(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened(_Event):
-    """The connection is open (C18).
+    """The connection is open (rule C18, gap).
 
     Attributes:
         gap: Seconds the socket was without a connection since the one before, or ``None`` for the
@@ -81,7 +81,7 @@ class Opened(_Event):
         subprotocol: What the server chose, if anything.
         url: Address, without user info or query values.
         moved: Whether ``url`` is another one than of the connection before, or than was known when
-            the socket was made (C33).
+            the socket was made (rule C33, an endpoint for each attempt).
     """
 
     epoch: int
@@ -150,7 +150,9 @@ class ConnectFailed(_Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rejected(_Failure):
-    """The server refused the credential at the handshake, or the provider gave up (C9)."""
+    """The server refused the credential at the handshake, or the provider gave up
+    (rule C9, refused credentials are remembered).
+    """
 
     epoch: int
     error: Exception
@@ -160,7 +162,7 @@ class Rejected(_Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aborted(_Event):
-    """The attempt was given up before it opened, by our own doing (C8)."""
+    """The attempt was given up before it opened, by our own doing (rule C8, during anything)."""
 
     epoch: int
     cause: Cause
@@ -168,7 +170,8 @@ class Aborted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(_Event):
-    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it (C15).
+    """The next attempt comes after ``delay`` seconds; ``failures`` in a row led to it
+    (rule C15, backoff).
 
     Attributes:
         delay: Seconds from ``at`` to the attempt.
@@ -185,7 +188,8 @@ class Waiting(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingAuth(_Event):
-    """No attempt is made until another credential comes (C9, C11).
+    """No attempt is made until another credential comes (rules C9, refused credentials are
+    remembered; C11, nobody and logged out).
 
     Attributes:
         reason: Why, in words.
@@ -205,7 +209,7 @@ class AwaitingAuth(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated(_Event):
-    """The gate is closed: no attempt is made until it opens (C35).
+    """The gate is closed: no attempt is made until it opens (rule C35, a gate).
 
     Attributes:
         reason: Why, in words: it said so, or it has said nothing yet.
@@ -216,7 +220,9 @@ class Gated(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stale(_Event):
-    """The connection is open and answers, but no message came for ``silence`` seconds (C17)."""
+    """The connection is open and answers, but no message came for ``silence`` seconds
+    (rule C17, silent links).
+    """
 
     epoch: int
     silence: float
@@ -224,7 +230,7 @@ class Stale(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fresh(_Event):
-    """A message came again, after ``silence`` seconds without one (C17)."""
+    """A message came again, after ``silence`` seconds without one (rule C17, silent links)."""
 
     epoch: int
     silence: float
@@ -232,7 +238,8 @@ class Fresh(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(_Event):
-    """Time jumped: the computer slept, or its clock was set, by ``slept`` seconds (C17).
+    """Time jumped: the computer slept, or its clock was set, by ``slept`` seconds
+    (rule C17, silent links).
 
     An open link is probed at once, and a wait for the next attempt is over.
     """
@@ -242,7 +249,7 @@ class Resumed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ended(_Failure):
-    """The socket ended: its streams complete, or fail with ``error`` (C3)."""
+    """The socket ended: its streams complete, or fail with ``error`` (rule C3, ends)."""
 
     verdict: Verdict
     cause: Cause
@@ -258,7 +265,8 @@ class Remembered(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObserverFailed(_Failure):
-    """An observer raised and was detached; everybody else goes on (C23).
+    """An observer raised and was detached; everybody else goes on
+    (rule C23, one bad subscriber harms nobody).
 
     Attributes:
         error: What it raised, with its traceback.
@@ -281,8 +289,10 @@ class SourceFailed(_Failure):
 
     Attributes:
         error: What was wrong.
-        argument: What it was given as: ``"auth"`` (C10), ``"url"`` (C33), ``"renew(url)"`` (C34)
-            or ``"gate"`` (C35).
+        argument: What it was given as: ``"auth"``
+            (rule C10, every attempt carries the current credential), ``"url"``
+            (rule C33, an endpoint for each attempt), ``"renew(url)"`` (rule C34, renewed when told)
+            or ``"gate"`` (rule C35, a gate).
     """
 
     error: Exception
@@ -291,7 +301,7 @@ class SourceFailed(_Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SendFailed(_Failure):
-    """A message was not sent; its receipt says the same (C20)."""
+    """A message was not sent; its receipt says the same (rule C20, receipts)."""
 
     error: Exception
     epoch: int | None = None
@@ -299,14 +309,15 @@ class SendFailed(_Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewed(_Event):
-    """The credential was changed on the connection ``epoch``, which goes on (C13)."""
+    """The credential was changed on ``epoch``, and the connection stays (rule C13, strategies)."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalFailed(_Event):
-    """The connection ``epoch`` could not be renewed, and goes on as it is (C13, C34).
+    """The connection ``epoch`` could not be renewed, and goes on as it is
+    (rules C13, strategies; C34, renewed when told).
 
     Attributes:
         epoch: Number of the connection that goes on, with the credential it had.
@@ -326,10 +337,11 @@ class RenewalFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeFailed(_Event):
-    """The codec could not make a value of a message: nobody got it, everything else goes on (C3).
+    """The codec could not make a value of a message: nobody got it, everything else goes on
+    (rule C3, ends).
 
     Attributes:
-        error: What was wrong, without anything that the message holds (C28).
+        error: What was wrong, without anything that the message holds (rule C28, secrets).
         excerpt: The shape of its first 80 characters, letters as ``x`` and digits as ``0``; empty
             for a message that is not text.
     """
@@ -341,7 +353,7 @@ class DecodeFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(_Event):
-    """Messages without a subscriber were dropped (C4)."""
+    """Messages without a subscriber were dropped (rule C4, late subscribers)."""
 
     epoch: int
     count: int
@@ -350,7 +362,7 @@ class Dropped(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed(_Event):
-    """Messages did not come: their numbers, by ``cursor=``, are missing (C38).
+    """Messages did not come: their numbers, by ``cursor=``, are missing (rule C38, resuming).
 
     Attributes:
         epoch: Number of the connection that went on with the number after ``last``.
@@ -365,7 +377,8 @@ class Missed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowConsumer(_Event):
-    """An observer held the loop: meanwhile nothing was read, answered or sent (C27).
+    """An observer held the loop: meanwhile nothing was read, answered or sent
+    (rule C27, backpressure is explicit).
 
     It is named when it does so again within 10 s, and then once a minute at most. So is the body of
     an ``async for``, or a sink, for which reading was paused for over 1 s while others wait for
@@ -393,7 +406,7 @@ class TopicFailed(_Event):
 
     Attributes:
         topic: The topic.
-        error: What was wrong, without anything that the payload holds (C28).
+        error: What was wrong, without anything that the payload holds (rule C28, secrets).
     """
 
     topic: str
@@ -402,7 +415,8 @@ class TopicFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChannelFailed(_Failure):
-    """A channel was refused, or could not be asked for; all others go on (C22, C37).
+    """A channel was refused, or could not be asked for; all others go on
+    (rules C22, channels; C37, many channels).
 
     Attributes:
         channel: Its key, or what else it is called.
@@ -416,7 +430,8 @@ class ChannelFailed(_Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStale(_Event):
-    """A channel was silent for too long on a connection that lives; it is asked for again (C37).
+    """A channel was silent for too long on a connection that lives; it is asked for again
+    (rule C37, many channels).
 
     Attributes:
         channel: Its key, or what else it is called.

@@ -11,9 +11,9 @@ def history(socket: Socket, last: int | None = None) -> tuple[Event, ...]:
 
     The last 100 are kept, from construction on, whether or not anybody subscribes; an ended socket
     has them, too. Those that lead to no state, such as failed sends, go first once they are the
-    half, and the last of each kind stays. Credentials are masked in them as everywhere (C28). The
-    exception of an ``ObserverFailed`` is kept as text, without its traceback. Safe to call from any
-    thread.
+    half, and the last of each kind stays. Credentials are masked in them as everywhere
+    (rule C28, secrets). The exception of an ``ObserverFailed`` is kept as text, without its
+    traceback. Safe to call from any thread.
 
     Args:
         socket: The socket.

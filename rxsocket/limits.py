@@ -32,7 +32,8 @@ _EXAMPLE = "pass '5/s', '300/5min', or a number of {} a second"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a server allows: of one connection, of one address, of one credential (C36).
+    """What a server allows: of one connection, of one address, of one credential
+    (rule C36, limits of sending).
 
     What goes out waits for its turn, in order, and is never dropped for it: messages, and what
     channels ask for. Pings, close frames and the message that carries the credential do not count.

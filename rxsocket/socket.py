@@ -90,8 +90,8 @@ class Socket(Generic[T, S]):
 
     Making one starts nothing. Subscribing to ``messages``, ``opens``, ``closes``, ``sessions`` or
     ``events`` connects, and so do a callback, ``connect()`` and ``with``; all share one connection.
-    When the last of them leaves it is closed with 1000 (C1). Lost links, refused handshakes and bad
-    messages are values: the streams outlive them (C3).
+    When the last of them leaves it is closed with 1000 (rule C1, lazy and shared). Lost links,
+    refused handshakes and bad messages are values: the streams outlive them (rule C3, ends).
 
     ::
 
@@ -102,7 +102,7 @@ class Socket(Generic[T, S]):
         messages    -----1--2-----3-----------4--5------
 
     Observers are called on the loop that runs where the socket is first used, else on a background
-    thread (C24). Every method may be called from any thread (C25).
+    thread (rule C24, delivery). Every method may be called from any thread (rule C25, any thread).
 
     The arguments, in five groups: the *credential* (``auth`` to ``auth_timeout``), the *connection*
     (``transport`` to ``user_agent_header``, with the names that ``websockets`` uses), what *follows
@@ -111,27 +111,29 @@ class Socket(Generic[T, S]):
 
     Args:
         url: Address: ``ws://``, ``wss://``, ``unix:/run/feed.sock:/path``, or ``http://`` and
-            ``https://`` for server-sent events (C50). Or a sequence of these, a function that is
-            asked for one before each attempt, an Observable of them, or ``endpoint(...)``, which
-            names the hosts that are allowed (C33).
+            ``https://`` for server-sent events (rule C50, server-sent events). Or a sequence of
+            these, a function that is asked for one before each attempt, an Observable of them, or
+            ``endpoint(...)``, which names the hosts that are allowed
+            (rule C33, an endpoint for each attempt).
         name: What it is called in its repr, in the log and on its card. In a notebook, a socket
             takes the place of an earlier one of the same name, which is closed.
         auth: A mapping, a string or a ``Ticket``; an Observable of these; a function, sync or
             async, that is asked before each attempt; or ``refreshing(function)``, which other
-            sockets may share.
-            ``None`` means logged out. Left out: no credential (C11).
+            sockets may share. ``None`` means logged out. Left out: no credential
+            (rule C11, nobody and logged out).
         carrier: How the credential goes on a connection: ``query()``, ``header()``, ``cookie()``,
             ``subprotocol()``, ``first_message()``, ``client_certificate()``, a function of yours,
             or several with ``&``.
         on_auth_change: What a new credential does to an open connection: ``reconnect()``,
-            ``handover()`` or ``in_band()`` (C13).
-        identity: Who a credential's value is; two that are the same somebody are a renewal (C14).
-            It is ``""`` of a ``Ticket`` without ``auth``. Left out: JSON Web Tokens with the same
-            ``sub`` are, and what ``refreshing()`` renews.
+            ``handover()`` or ``in_band()`` (rule C13, strategies).
+        identity: Who a credential's value is; two that are the same somebody are a renewal
+            (rule C14, identity). It is ``""`` of a ``Ticket`` without ``auth``. Left out: JSON Web
+            Tokens with the same ``sub`` are, and what ``refreshing()`` renews.
         max_age: Seconds after which a connection is renewed, as ``on_auth_change`` says; for
             servers that cut long ones. A little earlier, so that not all are at once.
         rejected: Given a message that came before the connection was stable, not decoded, whether
-            it says that the credential was refused. Such a message is not delivered (C9).
+            it says that the credential was refused. Such a message is not delivered
+            (rule C9, refused credentials are remembered).
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
             ``pip install 'rxsocket[fast]'``), ``"sse"`` for server-sent events (``rxsocket[sse]``),
@@ -152,11 +154,12 @@ class Socket(Generic[T, S]):
         verdicts: What follows an end: a function from ``End`` to ``Verdict``; default
             ``standard()``.
         backoff: How long to wait between attempts.
-        stable_after: Seconds after which an open connection counts as a success (C15); or an
-            Observable whose first value says so, subscribed to at each open; or a function from the
-            connection's messages to one, such as ``ops.first(is_ready)``.
+        stable_after: Seconds after which an open connection counts as a success
+            (rule C15, backoff); or an Observable whose first value says so, subscribed to at each
+            open; or a function from the connection's messages to one, such as
+            ``ops.first(is_ready)``.
         max_attempts: Attempts without a stable connection after which the socket ends with
-            ``SocketFailed``; ``None`` for no limit (C3).
+            ``SocketFailed``; ``None`` for no limit (rule C3, ends).
         give_up_after: Seconds of an outage after which no other attempt begins and the socket ends
             with ``SocketFailed``; ``None`` for no limit. Waiting for a credential is no outage.
         clean_close: What the peer's 1000 means: ``"complete"``, or ``"reconnect"`` for a feed that
@@ -169,18 +172,21 @@ class Socket(Generic[T, S]):
             ``bytes`` for binary ones.
         cursor: What the place of a message in its stream is, such as its sequence number: a
             function of the message, or ``cursor(function, start=...)``. The next connection can go
-            on from the newest one, and a ``Missed`` says which numbers did not come (C38).
+            on from the newest one, and a ``Missed`` says which numbers did not come
+            (rule C38, resuming).
         envelope: How a topic and its payload are one message, an object with ``wrap(topic, data)``
             and ``unwrap(message)``. Default: ``{"topic": ..., "data": ...}``.
-        queue_for: Seconds that a message may wait for a connection; 0 fails it at once (C21).
+        queue_for: Seconds that a message may wait for a connection; 0 fails it at once
+            (rule C21, while not open).
         limits: How fast the server lets clients send, and how many keys of ``channels`` one message
-            may ask for: ``Limits(pace="5/s", batch=200)``. What goes out waits for its turn (C36).
-            What ``Limits`` says of several sockets is for a ``Fleet``, and refused here.
+            may ask for: ``Limits(pace="5/s", batch=200)``. What goes out waits for its turn
+            (rule C36, limits of sending). What ``Limits`` says of several sockets is for a
+            ``Fleet``, and refused here.
         linger: Seconds to stay connected after the last subscriber left.
         loop: The asyncio loop to live on, instead of the one chosen.
         gate: An Observable of booleans that says whether it may be connected: at ``False`` the
             connection is closed with 1000, at ``True`` the same subscribers are connected again.
-            Until its first value it is closed (C35).
+            Until its first value it is closed (rule C35, a gate).
         ping_interval: Seconds between keepalive pings; ``None`` for none. An event stream has none:
             after so many seconds of silence, the system asks the peer.
         ping_timeout: Seconds to wait for a pong, or an answer, before the link counts as lost.
@@ -351,7 +357,8 @@ class Socket(Generic[T, S]):
 
     @property
     def stats(self) -> Stats:
-        """What the socket has counted since it was made, as a snapshot; from any thread (C45).
+        """What the socket has counted since it was made, as a snapshot; from any thread
+        (rule C45, stats and metrics).
 
         It is counted whoever looks, and looking does not connect.
 
@@ -365,7 +372,7 @@ class Socket(Generic[T, S]):
 
     @property
     def events(self) -> Stream[Event]:
-        """Everything that happens, as typed values (C2)."""
+        """Everything that happens, as typed values (rule C2, grammar)."""
         return Stream(self._publisher.events)
 
     @property
@@ -385,7 +392,7 @@ class Socket(Generic[T, S]):
         A message that does not decode is a ``DecodeFailed`` on ``errors``.
 
         The first ones of a connection are held until somebody subscribes: 256 messages, 1 MiB or 5
-        s at most (C4).
+        s at most (rule C4, late subscribers).
         """
         return Stream(self._publisher.messages)
 
@@ -395,7 +402,7 @@ class Socket(Generic[T, S]):
 
         For pipelines that work on many messages at once. A list is never empty; those of one read
         are of one connection. It comes before its messages come to ``messages``, and all observers
-        of ``batches`` share it. What was held comes as one list (C4).
+        of ``batches`` share it. What was held comes as one list (rule C4, late subscribers).
 
         ::
 
@@ -431,7 +438,8 @@ class Socket(Generic[T, S]):
 
     @property
     def latency(self) -> ValueStream[float | None]:
-        """How long the last ping and its pong took, in seconds; ``None`` before the first (C17).
+        """How long the last ping and its pong took, in seconds; ``None`` before the first
+        (rule C17, silent links).
 
         Subscribing does not connect. ``ping_interval`` says how often it is measured.
         """
@@ -449,7 +457,7 @@ class Socket(Generic[T, S]):
         ``None`` before the first, and for a socket without ``cursor=``. It has the place of a
         message before any observer has the message; where there are observers of ``batches``, that
         of the last one that was read before they have them. Messages that nobody has subscribed to
-        yet count, too (C38).
+        yet count, too (rule C38, resuming).
 
         Examples:
             >>> socket.cursor.pipe(ops.throttle_first(1.0)).subscribe(store)
@@ -458,7 +466,8 @@ class Socket(Generic[T, S]):
 
     @property
     def scheduler(self) -> LoopScheduler:
-        """The scheduler of the socket's loop, for what is timed and made of no stream (C24).
+        """The scheduler of the socket's loop, for what is timed and made of no stream
+        (rule C24, delivery).
 
         Operators that a stream is piped into need none: unless they are given another one, they
         stay on the socket's loop, and virtual time is theirs, too. Without it RxPY calls what is
@@ -508,12 +517,13 @@ class Socket(Generic[T, S]):
     # --- doing
 
     def set_auth(self, value: AuthValue | Ticket | None) -> Receipt[AuthChange]:
-        """Change the credential: the connection follows it (C5 to C8).
+        """Change the credential: the connection follows it
+        (rule C5, change to rule C8, during anything).
 
         An open connection is closed at once and a new one is made with the new credential. An equal
         value changes nothing. ``None`` logs out: the socket closes and awaits the next credential.
         On a socket that is not running the value is stored for its next start. A ``Ticket`` says
-        where to connect, too (C33).
+        where to connect, too (rule C33, an endpoint for each attempt).
 
         Returns:
             The outcome, to await, subscribe to or block on. ``InEffect`` when a connection is open
@@ -536,8 +546,9 @@ class Socket(Generic[T, S]):
         """Send a message: text, bytes, or an iterable of either as one fragmented message.
 
         With a codec, whatever it encodes. While the socket is not open it waits, in order, up to
-        ``queue_for`` seconds, with at most 256 others and 2 MiB (C21). On an idle socket this
-        connects, until the receipt settles (C1); one that has ended is not started again by it.
+        ``queue_for`` seconds, with at most 256 others and 2 MiB (rule C21, while not open). On an
+        idle socket this connects, until the receipt settles (rule C1, lazy and shared); one that
+        has ended is not started again by it.
 
         ::
 
@@ -548,7 +559,7 @@ class Socket(Generic[T, S]):
 
         Returns:
             A receipt: ``Sent`` with the epoch it was written to, or the ``SocketError`` that says
-            why it was not sent. It is one or the other, never both (C20).
+            why it was not sent. It is one or the other, never both (rule C20, receipts).
 
         Raises:
             TypeError: If it is none of these, or the codec cannot encode its type.
@@ -564,7 +575,9 @@ class Socket(Generic[T, S]):
 
     @property
     def outgoing(self) -> Outgoing:
-        """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)`` (C20)."""
+        """An observer to pipe a stream into: ``numbers.subscribe(socket.outgoing)``
+        (rule C20, receipts).
+        """
         return Outgoing(self._engine.send, self._engine.report_not_sent)
 
     @overload
@@ -624,7 +637,8 @@ class Socket(Generic[T, S]):
         acknowledged_within: float | None = None,
         stale_after: float | None = None,
     ) -> Channel[T]:
-        """The messages that a server sends because it was asked to, by message (C22).
+        """The messages that a server sends because it was asked to, by message
+        (rule C22, channels).
 
         However many subscribe, one subscribe message is sent on each connection, before anything
         that was queued; when the last one leaves, ``unsubscribe`` is sent, if that connection
@@ -646,7 +660,7 @@ class Socket(Generic[T, S]):
             acknowledged_within: Seconds after which it is asked for again if that was not answered.
             stale_after: Seconds without a message of it after which it is asked for again, while
                 the connection lives. Each time the patience is doubled, up to 16 times; a
-                ``ChannelStale`` says so (C37).
+                ``ChannelStale`` says so (rule C37, many channels).
 
         Raises:
             TypeError: If a message cannot be sent, or a function is none.
@@ -685,10 +699,10 @@ class Socket(Generic[T, S]):
         """The messages of many keys, asked for in few messages; ``[key]`` is the channel of one.
 
         ``limits=Limits(pace="5/s", batch=200)`` says how many keys a message may ask for, and how
-        fast such messages may go (C36). They go in order of arrival, anew at the same pace on each
-        connection, and each is made when it may be written, of the keys that are wanted then.
-        However many observe a key, it is asked for once on a connection, and let go of with the
-        last of them (C37).
+        fast such messages may go (rule C36, limits of sending). They go in order of arrival, anew
+        at the same pace on each connection, and each is made when it may be written, of the keys
+        that are wanted then. However many observe a key, it is asked for once on a connection, and
+        let go of with the last of them (rule C37, many channels).
 
         ::
 
@@ -844,7 +858,9 @@ class Socket(Generic[T, S]):
         return self._engine.connect()
 
     def reconnect(self) -> None:
-        """Make a new connection now; a refused credential may be tried again (C9)."""
+        """Make a new connection now; a refused credential may be tried again
+        (rule C9, refused credentials are remembered).
+        """
         self._engine.reconnect()
 
     def renew(
@@ -854,7 +870,8 @@ class Socket(Generic[T, S]):
         why: str = "",
         code: int = 1000,
     ) -> None:
-        """Renew the connection without a new credential, because the server says so (C34).
+        """Renew the connection without a new credential, because the server says so
+        (rule C34, renewed when told).
 
         It is done as ``on_auth_change`` says: ``handover()`` makes the next connection first,
         ``reconnect()`` and ``in_band()`` close the old one first. While none is open there is
@@ -898,7 +915,8 @@ class Socket(Generic[T, S]):
             reason: Text to send, at most 123 bytes.
 
         Returns:
-            A receipt that settles when nothing is left, within ``close_timeout`` seconds (C26).
+            A receipt that settles when nothing is left, within ``close_timeout`` seconds
+            (rule C26, shutdown).
 
         Raises:
             ValueError: If the code may not be sent, or the reason is too long.
@@ -943,10 +961,10 @@ one again
 
         Returns:
             A receipt of the ``Opened`` of the connection that is open then, which settles after the
-            observers of that have been called. Cancelling the wait for it leaves nothing (C46). It
-            fails with ``TimeoutError`` when the time is over, with ``SocketFailed`` or
-            ``NotConnected`` when the socket ends first or nobody is subscribed any more; the text
-            is that of ``explain()``.
+            observers of that have been called. Cancelling the wait for it leaves nothing
+            (rule C46, opened). It fails with ``TimeoutError`` when the time is over, with
+            ``SocketFailed`` or ``NotConnected`` when the socket ends first or nobody is subscribed
+            any more; the text is that of ``explain()``.
 
         Raises:
             TypeError: If ``timeout`` is not a number.

@@ -1,4 +1,5 @@
-"""Server-sent events: what a message of an event stream is, besides its text (C50).
+"""Server-sent events: what a message of an event stream is, besides its text
+(rule C50, server-sent events).
 
 ::
 
@@ -34,7 +35,8 @@ def _no_place(message: Any) -> Hashable | None:
 def last_event_id(start: str | None = None, *, gaps: bool = False) -> Cursor:
     """The ``cursor`` of an event stream: the id of its newest event, which it has by itself.
 
-    It goes to the server as ``Last-Event-ID`` when the next connection is made (C38, C50).
+    It goes to the server as ``Last-Event-ID`` when the next connection is made
+    (rules C38, resuming; C50, server-sent events).
 
     ::
 

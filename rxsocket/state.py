@@ -28,20 +28,25 @@ from rxsocket.policy.verdicts import Verdict
 
 
 class State(Enum):
-    """What a socket is doing."""
+    """What a socket is doing.
+
+    Attributes:
+        IDLE: Nobody is subscribed; nothing runs.
+        CONNECTING: An attempt is under way.
+        OPEN: There is a connection.
+        WAITING: Between two attempts: the next one comes after a backoff.
+        AWAITING_AUTH: The credential was refused, or there is none: another one is needed.
+        GATED: The gate is closed: it waits until ``gate=`` says ``True``.
+        CLOSED: Ended. A new subscriber starts it afresh.
+    """
 
     IDLE = "idle"
-    """Nobody is subscribed; nothing runs."""
     CONNECTING = "connecting"
     OPEN = "open"
     WAITING = "waiting"
-    """Between two attempts."""
     AWAITING_AUTH = "awaiting auth"
-    """The credential was refused, or there is none: another one is needed."""
     GATED = "gated"
-    """The gate is closed: it waits until ``gate=`` says ``True``."""
     CLOSED = "closed"
-    """Ended. A new subscriber starts it afresh."""
 
     def __repr__(self) -> str:
         return self.name

@@ -11,7 +11,8 @@ from rxsocket.state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """What a socket has counted since it was made: no reconnect and no new start resets it (C45).
+    """What a socket has counted since it was made: no reconnect and no new start resets it
+    (rule C45, stats and metrics).
 
     Bytes are those of payloads, of text in UTF-8: without the headers of frames, and as they are
     without compression. Pings, pongs and close frames are no messages. Each number is right for

@@ -62,7 +62,7 @@ _Checks: TypeAlias = Callable[[str, Any], str]
 
 @dataclass(frozen=True, slots=True, init=False)
 class Carried:
-    """What a credential adds to a handshake. It never shows (C28).
+    """What a credential adds to a handshake. It never shows (rule C28, secrets).
 
     What it is made of is checked, so that nothing can be smuggled into a handshake.
 
@@ -299,7 +299,7 @@ def carrier(plain: AnyCarrier) -> Combinable:
 
     Args:
         plain: A function from the value of a credential to :class:`Carried`; or from that and the
-            newest place in the stream (C38).
+            newest place in the stream (rule C38, resuming).
 
     Raises:
         TypeError: If it is not a function, or an async one.

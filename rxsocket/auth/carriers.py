@@ -170,16 +170,18 @@ def first_message(
         messages    --------------------1--2--
 
     The socket counts as open when the server has accepted; nothing of the user goes out before, and
-    what else the server says before that is delivered after ``Opened`` (C19).
+    what else the server says before that is delivered after ``Opened`` (rule C19, re-open order).
 
     Args:
         encode: Given the credential's value (a string or a mapping), the message to send. If it
-            takes a second argument, that is the newest place in the stream, or ``None`` (C38).
+            takes a second argument, that is the newest place in the stream, or ``None``
+            (rule C38, resuming).
         accepted: Whether a message, as it came, is the server's yes. It is not delivered. Left out:
             the socket is open as soon as the message was sent.
-        rejected: Whether a message is the server's no: the credential counts as refused (C9). It
-            may return an exception that says why, such as ``CredentialRefused(text)``; one of
-            another class is what the attempt failed with, and the table says what follows (C16).
+        rejected: Whether a message is the server's no: the credential counts as refused
+            (rule C9, refused credentials are remembered). It may return an exception that says why,
+            such as ``CredentialRefused(text)``; one of another class is what the attempt failed
+            with, and the table says what follows (rule C16, verdicts).
         timeout: Seconds to wait for either; then the attempt has failed.
         only: The entries of a mapping that it is for; ``None`` for all.
 

@@ -50,7 +50,7 @@ def secret_lines(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """The certificate of the client, for a handshake of TLS. It never shows (C28).
+    """The certificate of the client, for a handshake of TLS. It never shows (rule C28, secrets).
 
     Nothing is read before an attempt needs it, so what an attempt sends is what the files hold
     then. Reading them is a matter of a few milliseconds, in which the socket's loop waits.

@@ -32,7 +32,8 @@ def client_certificate() -> Combinable:
 
     It goes with ``wss://`` only. Settings of TLS are made for each attempt as well, so ``ssl=`` of
     the socket is a function that makes them, if it is not left out. Who the certificate is of is
-    not read: a renewal of the same somebody is what ``identity=`` says (C14), or ``refreshing()``.
+    not read: a renewal of the same somebody is what ``identity=`` says (rule C14, identity), or
+    ``refreshing()``.
 
     Examples:
         >>> Socket(

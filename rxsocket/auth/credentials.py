@@ -162,13 +162,14 @@ class Credential:
 
 
 class Ticket(Credential):
-    """A credential with the address that it is for, in one answer: for one-time URLs (C33).
+    """A credential with the address that it is for, in one answer: for one-time URLs
+    (rule C33, an endpoint for each attempt).
 
     What gives credentials may give one: a function, ``refreshing()``, an Observable, ``set_auth``.
     The attempt that uses it dials its address, in place of ``url``, if its host is allowed; see
     ``endpoint()``. Without ``auth`` the address is the credential: what refuses it refuses that. A
     function given as ``identity=`` gets ``""`` for it; without one, what is pushed so is somebody
-    else's (C14).
+    else's (rule C14, identity).
 
     A function is asked before each attempt, so no address that it gives is dialled twice. One that
     is pushed (``set_auth``, an Observable) or shared (``refreshing()``) is used again until it is

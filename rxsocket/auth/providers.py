@@ -29,13 +29,20 @@ T = TypeVar("T")
 
 
 class Reason(Enum):
-    """Why a provider is asked."""
+    """Why a provider is asked.
+
+    Attributes:
+        FIRST: It was not asked before, by this run of the socket.
+        RECONNECT: Another connection is to be made.
+        REJECTED: The server refused what it gave last.
+        EXPIRING: What it gave last expires soon, or has: only :func:`refreshing` asks ahead
+            (rule C12, refresh ahead).
+    """
 
     FIRST = "first"
     RECONNECT = "reconnect"
     REJECTED = "rejected"
     EXPIRING = "expiring"
-    """The last one expires soon, or has: only :func:`refreshing` asks ahead (C12)."""
 
     def __repr__(self) -> str:
         return self.name
@@ -43,7 +50,8 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a function is told that is asked for a credential, or for an address (C33).
+    """What a function is told that is asked for a credential, or for an address
+    (rule C33, an endpoint for each attempt).
 
     Attributes:
         attempt: Number of the attempt since the last stable connection, from 1.
@@ -51,7 +59,8 @@ class Ask:
         code: Close code or HTTP status of the refusal, if there was one.
         text: What the server said with it.
         cursor: The newest place in the stream, where the next connection is to go on; ``None`` if
-            there is none, or the socket has no ``cursor=`` (C38). It does not show: it may be long.
+            there is none, or the socket has no ``cursor=`` (rule C38, resuming). It does not show:
+            it may be long.
     """
 
     attempt: int

@@ -40,7 +40,7 @@ class Refreshing(Stream[Credential]):
 
     It works while it has subscribers. A late one gets the current credential first, unless it has
     expired. It does not fail and does not complete. Its observers are called on one loop: the one
-    that runs where it is first subscribed to, else a background thread (C24).
+    that runs where it is first subscribed to, else a background thread (rule C24, delivery).
 
     Attributes:
         errors: What went wrong without ending anything. Subscribing starts nothing.
@@ -123,7 +123,7 @@ def refreshing(
     timeout: float | None = 10.0,
     random: Random | None = None,
 ) -> Refreshing:
-    """Credentials that are fetched ahead of their expiry (C12).
+    """Credentials that are fetched ahead of their expiry (rule C12, refresh ahead).
 
     As ``auth=`` of any number of sockets: a connection follows each renewal once it has been open
     for ``stable_after``, or for half of what was left of its credential when it opened, and each

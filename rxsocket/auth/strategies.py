@@ -100,8 +100,8 @@ def handover(
             came; ``"acknowledged"``, when the server has answered the subscriptions of each
             ``channel`` that has an ``acknowledged`` function, on it; or a function that is asked
             about each of its messages, decoded. It is asked for the channels as soon as it is
-            there, in any case (C22); with ``limits=`` at their pace, and it is not ready before
-            all were asked for (C36).
+            there, in any case (rule C22, channels); with ``limits=`` at their pace, and it is not
+            ready before all were asked for (rule C36, limits of sending).
         dedupe: The key of a message, decoded, before ``after_receive``; of two messages with equal
             keys one is delivered. ``None`` as a key means that the message has no double.
         timeout: Seconds that it may take to be ready. Those in which it waits for ``limits=``, to

@@ -131,7 +131,7 @@ class FileCredential(Stream[Credential]):
 
     It looks at the file while it has subscribers. A late one gets the current credential first. It
     does not fail and does not complete. Its observers are called on one loop: the one that runs
-    where it is first subscribed to, else a background thread (C24).
+    where it is first subscribed to, else a background thread (rule C24, delivery).
 
     Attributes:
         errors: Why there is nothing new, each reason once, as ``Unreadable``. Subscribing starts
@@ -231,12 +231,13 @@ def from_file(
     interval: float = 2.0,
     settle: float = 0.2,
 ) -> FileCredential:
-    """The credential in a file, and each one that takes its place (C47).
+    """The credential in a file, and each one that takes its place
+    (rule C47, OAuth and secrets that rotate).
 
     As ``auth=`` it is an Observable: a connection follows each change by ``on_auth_change``. It is
     a function, too, which reads the file: so it goes into ``refreshing()``, which fetches ahead of
-    the ``exp`` of a JSON Web Token and counts what follows as the same identity (C14), and is what
-    ``client_secret=`` of ``rxsocket.oauth`` takes.
+    the ``exp`` of a JSON Web Token and counts what follows as the same identity
+    (rule C14, identity), and is what ``client_secret=`` of ``rxsocket.oauth`` takes.
 
     What is blank around the text is left out. A file that is missing, empty, not UTF-8, not what
     ``parse`` takes, or that is still being written, changes nothing: that is said on ``errors`` and
@@ -273,7 +274,8 @@ def from_file(
 def from_files(
     paths: Mapping[str, FilePath], *, interval: float = 2.0, settle: float = 0.2
 ) -> FileCredential:
-    """A credential of several files, which are taken together (C47).
+    """A credential of several files, which are taken together
+    (rule C47, OAuth and secrets that rotate).
 
     It is a mapping of the same names to the texts. When one of them is exchanged while another one
     is read, all are read again: a certificate goes with its key.

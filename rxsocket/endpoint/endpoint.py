@@ -93,7 +93,7 @@ def endpoint(
     subdomains: bool = False,
     local_address: LocalAddress | None = None,
 ) -> Endpoint:
-    """Say where a socket may connect, as its ``url`` (C33).
+    """Say where a socket may connect, as its ``url`` (rule C33, an endpoint for each attempt).
 
     The credential goes to allowed hosts alone. Those of addresses that are written down are; of a
     function or an Observable, the host of the first address that is dialled, for the life of the

@@ -1,4 +1,4 @@
-"""Many channels over many sockets, as one stream: a ``Fleet`` (C41)."""
+"""Many channels over many sockets, as one stream: a ``Fleet`` (rule C41, a fleet)."""
 
 from rxsocket.fleet.events import (
     AnswerMissing,

@@ -50,7 +50,7 @@ _numbers = itertools.count(1)
 
 
 class Fleet:
-    """Many channels over as many sockets as they need, as one stream (C41).
+    """Many channels over as many sockets as they need, as one stream (rule C41, a fleet).
 
     What the server allows is said once, as data: how many channels a connection may carry, how fast
     sockets may dial, and the rest of :class:`~rxsocket.Limits`. The fleet makes the sockets, places
@@ -68,8 +68,8 @@ class Fleet:
 
     Making one starts nothing. Subscribing to ``messages``, ``events`` or a ``channel(key)`` does,
     and so do ``connect()`` and ``with``; when the last of them leaves, the sockets are closed with
-    1000. Observers are called on one loop, as those of a socket are (C24). Every method may be
-    called from any thread (C25).
+    1000. Observers are called on one loop, as those of a socket are (rule C24, delivery). Every
+    method may be called from any thread (rule C25, any thread).
 
     Args:
         url: Where the sockets connect: what ``Socket`` takes.
@@ -87,7 +87,7 @@ class Fleet:
         sockets: How many sockets to use. Left out: as few as the limits allow.
         on: Where the sockets are: ``"loop"``, all on the loop of the fleet.
         name: What it is called in its repr and in the log.
-        loop: The asyncio loop to live on, instead of the one chosen (C24).
+        loop: The asyncio loop to live on, instead of the one chosen (rule C24, delivery).
         options: Further arguments of each ``Socket``. Left out, ``on_auth_change`` is
             ``handover(dedupe=...)``, so that a new credential and a connection that has reached its
             age leave no gap. With ``Limits(connections=...)`` one of these is left for that, but
@@ -244,7 +244,7 @@ class Fleet:
         """The messages of all channels, in the order in which they came.
 
         The first ones are held until somebody subscribes, if nobody observes a channel: 256
-        messages, 1 MiB or 5 s at most (C4).
+        messages, 1 MiB or 5 s at most (rule C4, late subscribers).
         """
         return Stream(self._engine.publisher.messages)
 
@@ -277,7 +277,9 @@ class Fleet:
         return self._engine.set_auth(value)
 
     def reconnect(self) -> None:
-        """Make new connections now; a refused credential may be tried again (C9)."""
+        """Make new connections now; a refused credential may be tried again
+        (rule C9, refused credentials are remembered).
+        """
         self._engine.reconnect()
 
     def rebalance(self) -> None:
@@ -296,7 +298,7 @@ class Fleet:
             reason: Text to send, at most 123 bytes.
 
         Returns:
-            A receipt that settles when nothing is left (C26).
+            A receipt that settles when nothing is left (rule C26, shutdown).
 
         Raises:
             ValueError: If the code may not be sent, or the reason is too long.

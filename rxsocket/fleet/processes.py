@@ -48,7 +48,7 @@ GUARD = (
 
 @dataclass(frozen=True)
 class Processes(Where):
-    """Shards in processes of this machine, as ``on=`` of a fleet (C43).
+    """Shards in processes of this machine, as ``on=`` of a fleet (rule C43, places).
 
     They are started anew, not forked, and import the script: what starts the fleet is under
     ``if __name__ == "__main__":``. Functions go there by their names, so they are functions of a

@@ -42,7 +42,7 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Ray(Where):
-    """Shards in actors of a Ray cluster, as ``on=`` of a fleet (C43).
+    """Shards in actors of a Ray cluster, as ``on=`` of a fleet (rule C43, places).
 
     Where Ray runs in this process, it is used; else it is started, or, with ``address``, joined,
     and left again when the fleet was closed. With a ``name`` of the fleet, the actors live on when

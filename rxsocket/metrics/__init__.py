@@ -1,4 +1,5 @@
-"""Metrics and traces of a socket, for OpenTelemetry: ``pip install 'rxsocket[otel]'`` (C45).
+"""Metrics and traces of a socket, for OpenTelemetry: ``pip install 'rxsocket[otel]'``
+(rule C45, stats and metrics).
 
 ::
 

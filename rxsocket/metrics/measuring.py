@@ -26,7 +26,8 @@ def measure(
     meter_provider: MeterProvider | None = None,
     tracer_provider: TracerProvider | None = None,
 ) -> abc.DisposableBase:
-    """Give what a socket counts, and how long things take, to OpenTelemetry (C45).
+    """Give what a socket counts, and how long things take, to OpenTelemetry
+    (rule C45, stats and metrics).
 
     The counters are those of ``socket.stats``, read when a reader collects, so a message costs
     nothing. Attempts to connect and renewals are spans. Measuring does not connect. Nothing that is

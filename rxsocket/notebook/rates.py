@@ -290,7 +290,7 @@ def rates(
     It counts at once, until the stream ends or it is disposed. In a notebook with
     ``rxsocket[notebook]`` it is live. Memory is bounded: 1,000 keys are told apart, and durations
     are counted in bins, so that a quantile is right to within an eighth. No secret of the socket's
-    credential is in what it shows (C28).
+    credential is in what it shows (rule C28, secrets).
 
     Args:
         source: A socket, for its messages; an Observable; or ``replay(file)``, for the times of a

@@ -21,7 +21,8 @@ from rxsocket.validation import instance, more_than_zero
 
 
 class Timeline(SceneView):
-    """A picture of what a socket did; it holds no secret (C28). Made by :func:`timeline`.
+    """A picture of what a socket did; it holds no secret (rule C28, secrets). Made by
+    :func:`timeline`.
 
     As the last line of a cell it is drawn; ``svg()`` gives the picture for a file.
     """
@@ -78,11 +79,11 @@ def timeline(socket: Socket[Any, Any], *, last: float | None = None) -> Timeline
         messages     --1--2-----3------4------------5---6---7----------
         sent         -----^------------------------^-------------------
 
-    It does not connect, and does not keep the socket connected (C1). Earlier connections and
-    credentials are in the picture, too; messages are recorded from the first call on, in bounded
-    memory: the longer ago, the coarser. Calling it again draws the same recording. In a notebook
-    with ``rxsocket[notebook]`` the picture is live and can be zoomed; it is drawn up to 4 times a
-    second while it is visible. Saved, it is SVG.
+    It does not connect, and does not keep the socket connected (rule C1, lazy and shared). Earlier
+    connections and credentials are in the picture, too; messages are recorded from the first call
+    on, in bounded memory: the longer ago, the coarser. Calling it again draws the same recording.
+    In a notebook with ``rxsocket[notebook]`` the picture is live and can be zoomed; it is drawn up
+    to 4 times a second while it is visible. Saved, it is SVG.
 
     Args:
         socket: The socket.

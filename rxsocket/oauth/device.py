@@ -217,7 +217,8 @@ def device_code(
     ca_file: str | None = None,
     allow_http: bool = False,
 ) -> DeviceCode:
-    """Access tokens for somebody who logs in on another device (RFC 8628, C47).
+    """Access tokens for somebody who logs in on another device (RFC 8628, rule C47, OAuth and
+    secrets that rotate).
 
     A provider for ``refreshing(..., timeout=None)``, as a login takes as long as somebody takes.
     With another ``timeout`` the login goes on from call to call, without another prompt. The

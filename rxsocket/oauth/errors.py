@@ -10,7 +10,8 @@ from rxsocket.errors import ProviderFailed, Unauthorized
 
 
 class TokenRequestFailed(ProviderFailed, ValueError):
-    """There is no token this time: the server was not reached, or did not answer as one (C47).
+    """There is no token this time: the server was not reached, or did not answer as one
+    (rule C47, OAuth and secrets that rotate).
 
     Attributes:
         code: The error code of RFC 6749 or RFC 8628 that came, if one did.
@@ -33,7 +34,8 @@ class TokenRequestFailed(ProviderFailed, ValueError):
 
 
 class TokenRefused(Unauthorized):
-    """There is no token to be had until somebody does something; the text says what (C47).
+    """There is no token to be had until somebody does something; the text says what
+    (rule C47, OAuth and secrets that rotate).
 
     Attributes:
         code: The error code of RFC 6749 or RFC 8628, such as ``"invalid_grant"``; empty when the

@@ -80,7 +80,8 @@ def client_credentials(
     ca_file: str | None = None,
     allow_http: bool = False,
 ) -> ClientCredentials:
-    """Access tokens for a program that logs in as itself: a provider for ``refreshing()`` (C47).
+    """Access tokens for a program that logs in as itself: a provider for ``refreshing()``
+    (rule C47, OAuth and secrets that rotate).
 
     Args:
         token_url: Address of the token endpoint, or the ``Issuer``, which says what that is.
@@ -138,7 +139,8 @@ def refresh_token(
     ca_file: str | None = None,
     allow_http: bool = False,
 ) -> RefreshToken:
-    """Access tokens by a refresh token that somebody got by logging in (C47).
+    """Access tokens by a refresh token that somebody got by logging in
+    (rule C47, OAuth and secrets that rotate).
 
     A provider for ``refreshing()``. An access token in the store that lives is used without a
     request. To a server that rotates, each refresh token is presented once. That it is about to be

@@ -42,9 +42,10 @@ def flat_map_async(
 
     Values that find ``max_concurrent`` calls running wait: as ``latest``, ``conflate`` or
     ``buffer_up_to`` say when one of them is directly in front; otherwise up to 1024, and one more
-    is a ``BufferOverflow`` (C27). Each call runs as a task in the context captured at ``subscribe``
-    (C24). The first exception is the error of the result and cancels the other calls; disposing
-    cancels them all. Values before an error or the end of the source are still mapped.
+    is a ``BufferOverflow`` (rule C27, backpressure is explicit). Each call runs as a task in the
+    context captured at ``subscribe`` (rule C24, delivery). The first exception is the error of the
+    result and cancels the other calls; disposing cancels them all. Values before an error or the
+    end of the source are still mapped.
 
     Args:
         mapper: An ``async`` function of one argument.

@@ -30,7 +30,7 @@ def resync(
     *,
     max_waiting: int = 10_000,
 ) -> Callable[[Observable[Observable[D]]], Observable[S]]:
-    """For each session: a snapshot, then the state after each delta (C18).
+    """For each session: a snapshot, then the state after each delta (rule C18, gap).
 
     Deltas that come during the fetch of the snapshot wait for it, so none is lost in between. When
     the connection drops, its session emits nothing more, and a fetch that still runs is cancelled:

@@ -32,16 +32,19 @@ from rxsocket.validation import is_mapping
 
 
 class Verdict(Enum):
-    """What the policy says after an end."""
+    """What the policy says after an end.
+
+    Attributes:
+        RECONNECT: Try again, after a backoff.
+        AWAIT_AUTH: The credential was refused: wait for another one, without ending any stream.
+        COMPLETE: The work is done: complete every stream.
+        FAIL: This can never succeed: end every stream with an error.
+    """
 
     RECONNECT = "reconnect"
-    """Try again, after a backoff."""
     AWAIT_AUTH = "await auth"
-    """The credential was refused: wait for another one, without ending any stream."""
     COMPLETE = "complete"
-    """The work is done: complete every stream."""
     FAIL = "fail"
-    """This can never succeed: end every stream with an error."""
 
     def __repr__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""Protocols over a socket, one file each (C48).
+"""Protocols over a socket, one file each (rule C48, protocols).
 
 ::
 

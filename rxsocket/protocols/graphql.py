@@ -193,9 +193,9 @@ class GraphQL:
     ) -> CheckedObservable[Any]:
         """The data of a query or a mutation: await it, or subscribe to it.
 
-        It is a request (C30): nothing is sent before, and it fails with ``ConnectionLost`` when the
-        connection that carried it ends. Errors fail it, also with data besides, which the error
-        has.
+        It is a request (rule C30, requests): nothing is sent before, and it fails with
+        ``ConnectionLost`` when the connection that carried it ends. Errors fail it, also with data
+        besides, which the error has.
 
         Args:
             query: The document.

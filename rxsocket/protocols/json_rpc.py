@@ -134,7 +134,7 @@ class JsonRpc:
         """The result of a method: await it, or subscribe to it.
 
         Nothing is sent before. An error of the server's is a :class:`JsonRpcError`; it fails with
-        ``ConnectionLost`` when the connection that carried it ends (C30).
+        ``ConnectionLost`` when the connection that carried it ends (rule C30, requests).
 
         Args:
             method: The method.

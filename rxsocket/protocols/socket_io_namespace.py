@@ -167,8 +167,8 @@ class Namespace:
     ) -> CheckedObservable[Any]:
         """Emit an event, and wait for the server's acknowledgement: await it, or subscribe to it.
 
-        It is a request (C30): nothing is sent before, and it fails with ``ConnectionLost`` when the
-        connection that carried it ends.
+        It is a request (rule C30, requests): nothing is sent before, and it fails with
+        ``ConnectionLost`` when the connection that carried it ends.
 
         Args:
             event: Its name.

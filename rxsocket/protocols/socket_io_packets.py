@@ -32,7 +32,20 @@ SPEAKS_OTHER = (
 
 
 class Kind(Enum):
-    """What a packet is: of the connection (Engine.IO), or of a namespace on it (Socket.IO)."""
+    """What a packet is: of the connection (Engine.IO), or of a namespace on it (Socket.IO).
+
+    Attributes:
+        OPEN: The connection is there; with how often it pings.
+        CLOSE: The connection ends.
+        PING: Asks whether the other side is there.
+        PONG: Answers that.
+        NOOP: Nothing.
+        CONNECT: Enters a namespace, with the credential; or says that it was entered.
+        DISCONNECT: Leaves a namespace.
+        EVENT: An event with its arguments.
+        ACK: Answers an event.
+        CONNECT_ERROR: The namespace may not be entered.
+    """
 
     OPEN = "0"
     CLOSE = "1"

@@ -174,16 +174,16 @@ def record(
 ) -> Recorder:
     """Write all events of a socket into a file, to :func:`replay` it later.
 
-    It does not connect, and does not keep the socket connected (C1). It ends when the socket does,
-    or when the recorder is disposed. Nothing is written on the socket's loop; an entry is handed to
-    the system 0.25 s later, so that a killed process loses no more than its last second. Up to 64
-    MiB or 500,000 entries wait to be written; more messages are left out, and counted in the file.
-    A decoded message counts with its size in memory.
+    It does not connect, and does not keep the socket connected (rule C1, lazy and shared). It ends
+    when the socket does, or when the recorder is disposed. Nothing is written on the socket's loop;
+    an entry is handed to the system 0.25 s later, so that a killed process loses no more than its
+    last second. Up to 64 MiB or 500,000 entries wait to be written; more messages are left out, and
+    counted in the file. A decoded message counts with its size in memory.
 
     The file is JSON Lines; see ``rxsocket.recording.format``. Credentials are numbers, equal for
-    equal ones; a value of one in a message, a reason or an error is written as ``***`` (C28).
-    Everything else in a payload is written as it came: use ``mask=``. Messages that are sent are
-    not recorded.
+    equal ones; a value of one in a message, a reason or an error is written as ``***``
+    (rule C28, secrets). Everything else in a payload is written as it came: use ``mask=``. Messages
+    that are sent are not recorded.
 
     Args:
         socket: The socket.

@@ -53,7 +53,7 @@ class Replay:
     Attributes:
         path: Its first file.
         url: The recorded address, without user info or query values.
-        receives_only: Whether that is an event stream's (C50).
+        receives_only: Whether that is an event stream's (rule C50, server-sent events).
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Replay:
 
         That includes the waits of the backoff and the masked changes of the credential. It does not
         dial, and drops messages that are sent. At the end of the recording it ends as recorded; if
-        no end was recorded, it completes. It lives where other sockets do (C24).
+        no end was recorded, it completes. It lives where other sockets do (rule C24, delivery).
 
         Args:
             loop: The asyncio loop to live on, instead of the one chosen.

@@ -15,7 +15,8 @@ class Cursor:
     """See :func:`cursor`.
 
     Attributes:
-        place_of: Of an event stream, the place that the id of an event is: then it is that (C50).
+        place_of: Of an event stream, the place that the id of an event is: then it is that
+            (rule C50, server-sent events).
     """
 
     function: Callable[[Any], Any]
@@ -48,7 +49,7 @@ def cursor(
     or ``auth=`` finds it in ``Ask.cursor``; a carrier, and ``encode`` of ``first_message()``, get
     it as a second argument; a function given as ``subscribe=`` gets it, too. It stays when a
     connection ends without a message, when the socket ends, and when its credential is renewed. It
-    is forgotten when the credential is another identity's (C14).
+    is forgotten when the credential is another identity's (rule C14, identity).
 
     Args:
         function: Given a message as observers get it, its place: a sequence number, an id, a time;

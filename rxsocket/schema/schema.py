@@ -335,7 +335,7 @@ def schema(source: Source, count: int | None = None, *, within: float | None = N
     or it is disposed; ``await`` waits for that. In a notebook with ``rxsocket[notebook]`` it is
     live. At most 3 % of the loop's time is spent on it: where messages come faster it looks at a
     sample of them, and says so; kinds and fields that are new are always looked at. Memory is
-    bounded. No secret of the socket's credential is in what it shows (C28).
+    bounded. No secret of the socket's credential is in what it shows (rule C28, secrets).
 
     Args:
         source: A socket, for its messages; an Observable; ``replay(file)``, for all messages of a

@@ -49,7 +49,7 @@ def into(
     drops: Drops | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> Callable[[Observable[Any]], Observable[Outcome | Dropped]]:
-    """Store every message in a broker, and say of each what became of it (C40).
+    """Store every message in a broker, and say of each what became of it (rule C40, sinks).
 
     ::
 
@@ -63,8 +63,9 @@ def into(
     was under way with it; while it is, nothing new is begun.
 
     Too many messages wait when the broker is slow or away. With ``"pause"`` the sockets that they
-    come from are paused then, as by an ``async for`` (C27), also behind operators, ``merge`` among
-    them. What comes from elsewhere cannot be paused: of that, the newest is dropped.
+    come from are paused then, as by an ``async for`` (rule C27, backpressure is explicit), also
+    behind operators, ``merge`` among them. What comes from elsewhere cannot be paused: of that, the
+    newest is dropped.
 
     A ``publish`` that raises, or takes longer than ``timeout``, and a record that is ``Failed`` for
     a while, are tried again until ``retry_for`` is over; then it is ``Failed``, and the stream goes
@@ -76,7 +77,7 @@ def into(
     is under way. A second subscription to the same sink is an error until then.
 
     Observers are called on the loop of the socket in front; else on the one that runs here, or on
-    the thread that sockets share (C24).
+    the thread that sockets share (rule C24, delivery).
 
     Args:
         sink: ``jetstream(...)``, ``redis_streams(...)``, or an object with the two methods of

@@ -16,7 +16,8 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as a broker gets it. Its repr shows no data, which may hold a secret (C28).
+    """One message as a broker gets it. Its repr shows no data, which may hold a secret
+    (rule C28, secrets).
 
     Attributes:
         id: By which the broker knows it again; ``""`` for none, and then it may be stored twice.

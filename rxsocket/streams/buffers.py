@@ -16,6 +16,7 @@ from reactivex.subject import BehaviorSubject
 from rxsocket.errors import BufferOverflow
 from rxsocket.runtime.reporting import Reporter, reporter
 from rxsocket.runtime.threads import exit_soon
+from rxsocket.streams.listing import ListsItsOwn
 from rxsocket.validation import instance
 
 logger = logging.getLogger("rxsocket")
@@ -109,7 +110,7 @@ class ConflatingBuffer(ValueBuffer[T]):
         return self._values.pop(next(iter(self._values)))
 
 
-class Drops(Observable[int]):
+class Drops(Observable[int], metaclass=ListsItsOwn):
     """A count of dropped values: readable as ``value``, and an Observable of it.
 
     Give it to one operator, or to several to have their sum. An observer gets the current count

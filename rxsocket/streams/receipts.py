@@ -20,6 +20,7 @@ from rxsocket.errors import NotConnected, SocketError
 from rxsocket.runtime.loop import LoopClosed, SocketLoop
 from rxsocket.runtime.reporting import Report
 from rxsocket.runtime.threads import running_loop
+from rxsocket.streams.listing import ListsItsOwn
 from rxsocket.streams.multicast import SafeObserver, observer_name
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ LOOK_FOR_SIGNALS = 0.5
 """Seconds after which a thread that blocks looks whether Ctrl-C was pressed."""
 
 
-class Receipt(Observable[T]):
+class Receipt(Observable[T], metaclass=ListsItsOwn):
     """One outcome, now or later: a value, or the exception that says why there is none.
 
     As an Observable it emits the value and completes, or fails. Observers are called on the

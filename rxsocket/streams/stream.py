@@ -13,6 +13,7 @@ from rxsocket.runtime.cells import adopt
 from rxsocket.runtime.scheduler import StreamScheduler
 from rxsocket.streams.buffers import BoundedBuffer, Drops, OverflowPolicy, check_overflow
 from rxsocket.streams.iteration import HIGH_WATER, Origin, iterate, iterate_buffer, marks
+from rxsocket.streams.listing import ListsItsOwn
 from rxsocket.streams.multicast import Hub, ValueHub
 from rxsocket.streams.receipts import Receipt
 from rxsocket.validation import is_async
@@ -21,7 +22,7 @@ T = TypeVar("T")
 PIPED = ".pipe(...)"
 
 
-class _ScheduledObservable(Observable[T]):
+class _ScheduledObservable(Observable[T], metaclass=ListsItsOwn):
     """What an operator made, with a scheduler for those that are subscribed to without one."""
 
     def __init__(
@@ -43,11 +44,12 @@ class _ScheduledObservable(Observable[T]):
 
 
 class CheckedObservable(_ScheduledObservable[T]):
-    """An Observable that refuses observers which would never be awaited (C23).
+    """An Observable that refuses observers which would never be awaited
+    (rule C23, one bad subscriber harms nobody).
 
     So does what its ``pipe`` gives, and each of RxPY's methods that stand for one, such as ``map``.
-    Operators behind it that have a time in them stay on the socket's loop (C24). It may be awaited
-    and iterated with ``async for`` on any loop.
+    Operators behind it that have a time in them stay on the socket's loop (rule C24, delivery). It
+    may be awaited and iterated with ``async for`` on any loop.
 
     Args:
         name: Its name, for errors.
@@ -76,7 +78,8 @@ class CheckedObservable(_ScheduledObservable[T]):
     ) -> abc.DisposableBase:
         """Subscribe an observer; see ``reactivex.Observable.subscribe``.
 
-        Observers are called on the socket's loop, in the context captured here (C24).
+        Observers are called on the socket's loop, in the context captured here
+        (rule C24, delivery).
 
         Raises:
             TypeError: If a callback is an ``async def`` function: it would never be awaited.
@@ -165,7 +168,8 @@ class CheckedObservable(_ScheduledObservable[T]):
         overflow: OverflowPolicy | None = None,
         drops: Drops | None = None,
     ) -> AsyncGenerator[T]:
-        """The values, one for each round of an ``async for``, and none is lost (C27).
+        """The values, one for each round of an ``async for``, and none is lost
+        (rule C27, backpressure is explicit).
 
         When ``high_water`` values wait for the loop's body, reading from the network is paused, and
         the server has to wait; when no more than ``low_water`` are left, it goes on. What was read
@@ -224,8 +228,9 @@ class Stream(CheckedObservable[T]):
     time, as a bound method is.
 
     An observer that raises is detached and reported, for a socket on its ``errors``; the others and
-    the connection go on (C23). Each is called on one loop, for a socket on the socket's, one value
-    at a time, in the context in which it subscribed, and never after it was disposed (C24).
+    the connection go on (rule C23, one bad subscriber harms nobody). Each is called on one loop,
+    for a socket on the socket's, one value at a time, in the context in which it subscribed, and
+    never after it was disposed (rule C24, delivery).
 
     Operators that it is piped into stay on that loop, too: ``debounce(1.0)`` needs no scheduler.
 
@@ -249,11 +254,12 @@ class Stream(CheckedObservable[T]):
         return hash(self._hub)
 
     def passive(self, *, audience: bool = True) -> Observable[T]:
-        """The same stream, for looking only: subscribing to it does not connect (C1).
+        """The same stream, for looking only: subscribing to it does not connect
+        (rule C1, lazy and shared).
 
         Args:
             audience: Whether the first messages are taken as heard by who subscribes to it; if not,
-                they are held for somebody else all the same (C4).
+                they are held for somebody else all the same (rule C4, late subscribers).
         """
 
         def subscribe(
@@ -272,7 +278,8 @@ class Stream(CheckedObservable[T]):
 
 
 class ValueStream(Stream[T]):
-    """A stream with a current value, which every new observer gets first (C4).
+    """A stream with a current value, which every new observer gets first
+    (rule C4, late subscribers).
 
     ::
 

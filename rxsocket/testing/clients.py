@@ -28,7 +28,7 @@ from rxsocket.testing.script import (
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Handshake:
-    """One opening handshake, as the server saw it. Its repr shows no secret (C28).
+    """One opening handshake, as the server saw it. Its repr shows no secret (rule C28, secrets).
 
     Attributes:
         number: From 1, in the order of arrival.

@@ -76,7 +76,7 @@ class GrammarError(AssertionError):
 
 
 class Grammar:
-    """A checker of C2; subscribe it to ``socket.events``.
+    """A checker of rule C2, grammar; subscribe it to ``socket.events``.
 
     A socket detaches an observer that raises and goes on, so the first error is kept, and raised by
     :meth:`done` again.

@@ -191,7 +191,7 @@ def watch(socket: Socket, *, connect: bool = True) -> Watch:
 
     Args:
         socket: The socket.
-        connect: Whether this connects (C1); with ``False`` it only watches.
+        connect: Whether this connects (rule C1, lazy and shared); with ``False`` it only watches.
 
     Examples:
         >>> seen = watch(Socket(server.url))

@@ -92,7 +92,7 @@ class Channel(Stream[T]):
     """The messages of one subscription; ``socket.channel``, or one key of ``socket.channels``.
 
     Its first subscriber asks for it, its last one that leaves ends it, and each reconnect asks for
-    it again, before anything that was queued is sent (C19).
+    it again, before anything that was queued is sent (rule C19, re-open order).
 
     ::
 

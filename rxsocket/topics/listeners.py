@@ -287,9 +287,9 @@ class Topics:
 class Listener(CheckedObservable[T]):
     """The payloads of one topic; ``socket.listener``.
 
-    Subscribing connects (C1), and outlives every reconnect. A payload that does not decode into the
-    type is a ``TopicFailed`` on ``errors``; nothing else is lost. With unbound parameters it
-    gets every topic that matches.
+    Subscribing connects (rule C1, lazy and shared), and outlives every reconnect. A payload that
+    does not decode into the type is a ``TopicFailed`` on ``errors``; nothing else is lost. With
+    unbound parameters it gets every topic that matches.
 
     ::
 

@@ -22,13 +22,13 @@ class Subscribing:
     """What a ``subscribe=`` or ``unsubscribe=`` function may ask about; it takes it if it likes.
 
     It is made for each message, as that is about to be written: nothing of a credential that was
-    left, or of another identity's, is in one (C14).
+    left, or of another identity's, is in one (rule C14, identity).
 
     Attributes:
         epoch: The connection that the message is for.
         keys: The keys that it is about; none for a channel without ``key=``.
         credential: The value of the credential of that connection, a mapping or a string; ``None``
-            if it has none. It is masked in the repr (C28).
+            if it has none. It is masked in the repr (rule C28, secrets).
         cursor: The newest place in the stream, if the socket has a ``cursor=``; it does not show.
         nothing: What an ``unsubscribe=`` function returns when there is nothing to say, because the
             server has ended it by itself.

@@ -108,7 +108,8 @@ class Request:
     def shown(self, subprotocol: str | None) -> str | None:
         """The subprotocol that the server chose, to be shown.
 
-        A server may choose the one that holds the credential, and that is never shown (C28).
+        A server may choose the one that holds the credential, and that is never shown
+        (rule C28, secrets).
         """
         hidden = bool(self.subprotocols) and subprotocol not in self.options.subprotocols
         return "***" if subprotocol is not None and hidden else subprotocol
@@ -169,7 +170,9 @@ class Link(Protocol):
         ...
 
     def pause(self) -> None:
-        """Stop reading from the network; what was read already is still emitted (C27)."""
+        """Stop reading from the network; what was read already is still emitted
+        (rule C27, backpressure is explicit).
+        """
         ...
 
     def resume(self) -> None:
@@ -219,7 +222,7 @@ class PeerClosed:
 
 @dataclass(frozen=True, slots=True)
 class StreamNotice:
-    """The peer lives, and what it may say beside its messages (C50).
+    """The peer lives, and what it may say beside its messages (rule C50, server-sent events).
 
     Attributes:
         wait: Seconds to wait at least before the next connection, if it said so.
