@@ -7,6 +7,7 @@
     ├── HandshakeError           the connection was not opened
     │   ├── HandshakeRefused     the server answered with an HTTP status instead of 101
     │   ├── HandshakeInvalid     the answer was no WebSocket handshake
+    │   ├── HandshakeFailed      a browser could not open it, and does not tell why
     │   ├── NotAnEventStream     the answer was no text/event-stream
     │   ├── NoMoreEvents         the server says with 204 that there are none
     │   └── RedirectRefused      following the redirect would have been unsafe
@@ -175,6 +176,20 @@ class HandshakeRefused(HandshakeError):
 
 class HandshakeInvalid(HandshakeError):
     """What answered does not speak WebSocket, or speaks it wrongly (RFC 6455, section 4.1)."""
+
+
+class HandshakeFailed(HandshakeError):
+    """A browser could not open the connection. It tells no page why, nor any status (C57)."""
+
+    def __init__(
+        self,
+        text: str = (
+            "the browser could not open the connection, and tells no page why (1006): the server "
+            "may have refused it, for the credential or the Origin of the page; or it cannot be "
+            "reached, redirects, or has a certificate that the browser does not trust"
+        ),
+    ) -> None:
+        super().__init__(text)
 
 
 class NotAnEventStream(HandshakeError):

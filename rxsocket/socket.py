@@ -137,8 +137,9 @@ class Socket(Generic[T, S]):
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
         transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
             ``pip install 'rxsocket[fast]'``), ``"sse"`` for server-sent events (``rxsocket[sse]``),
-            or a function, see ``rxsocket.transports.base``. ``"auto"`` is ``"sse"`` where the
-            address begins with http, else ``"websockets"``.
+            ``"browser"`` where Python runs in one (C57), or a function, see
+            ``rxsocket.transports.base``. ``"auto"`` is ``"sse"`` where the address begins with
+            http, else ``"websockets"``, or in a browser ``"browser"``.
         ssl: TLS settings for ``wss://``; a function that makes them for each attempt; ``None`` for
             the default ones.
         proxy: Address of a proxy; ``True`` takes it from the environment, ``None`` uses none.
@@ -188,7 +189,7 @@ class Socket(Generic[T, S]):
             connection is closed with 1000, at ``True`` the same subscribers are connected again.
             Until its first value it is closed (rule C35, a gate).
         ping_interval: Seconds between keepalive pings; ``None`` for none. An event stream has none:
-            after so many seconds of silence, the system asks the peer.
+            after so many seconds of silence, the system asks the peer. A browser has none.
         ping_timeout: Seconds to wait for a pong, or an answer, before the link counts as lost.
         heartbeat: A heartbeat in messages, besides the pings; see ``heartbeat()``.
         stale_after: Seconds without a message after which ``Stale`` is emitted; ``None`` for never.

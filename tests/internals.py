@@ -88,8 +88,12 @@ __all__ = [
     "credential_of",
     "current_source",
     "engine_of",
+    "enter_browser",
     "event_text",
     "group_renewals",
+    "keep_at_most",
+    "leave_browser",
+    "link_of",
     "look_for_signals",
     "loop_of",
     "open_requests",
@@ -147,6 +151,16 @@ def look_for_signals(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr("rxsocket.streams.receipts.LOOK_FOR_SIGNALS", seconds)
 
 
+def keep_at_most(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """How many messages a page keeps while nothing is read (C57)."""
+    monkeypatch.setattr("rxsocket.transports.browser_connection.MOST_HELD", count)
+
+
+def link_of(socket: Socket) -> Any:
+    """Reading is stopped by hand: what a page keeps meanwhile is seen so (C57)."""
+    return outbox_of(socket)._link
+
+
 def loop_of(socket: Socket) -> SocketLoop:
     """A quick observer costs nothing (C27): one sees here that nobody is timed."""
     return engine_of(socket).loop
@@ -187,6 +201,16 @@ def open_requests(socket: Socket) -> int:
 def use_transport(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Sockets that name no transport have this one, so that each test runs on both."""
     monkeypatch.setitem(names._PLACES, "websockets", names._PLACES[name])
+
+
+def enter_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python runs in a page, where there are no sockets (C57)."""
+    monkeypatch.setattr("rxsocket.runtime.page.IN_BROWSER", True)
+
+
+def leave_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python runs where there are sockets, be it in a page itself (C57)."""
+    monkeypatch.setattr("rxsocket.runtime.page.IN_BROWSER", False)
 
 
 def set_prompt(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:

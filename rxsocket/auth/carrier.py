@@ -240,7 +240,7 @@ class Combinable:
         sets: What it sets whatever it is given, such as ``"header 'Authorization'"``.
         owns: The entries of a mapping that no other carrier is to carry. Where it is combined with
             others, it is given these, and they the rest.
-        way: How it carries, which not every transport can: ``"subprotocol"``, ``"message"``.
+        way: How it carries, which not every transport can: ``"header"``, ``"message"``.
     """
 
     def __init__(

@@ -116,7 +116,7 @@ def header(
         return header_name(f"auth[{given!r}]", given), header_value(f"auth[{given!r}]", text)
 
     sets = [f"header {name.title()!r}"]
-    return Combinable(carry, f"header({name!r})", names("header", only), sets)
+    return Combinable(carry, f"header({name!r})", names("header", only), sets, way="header")
 
 
 def cookie(name: str = "token", *, only: Only = None) -> Combinable:
@@ -148,7 +148,7 @@ def cookie(name: str = "token", *, only: Only = None) -> Combinable:
         return cookie_name(argument, given), cookie_value(argument, text)
 
     sets = [f"cookie {name!r}"]
-    return Combinable(carry, f"cookie({name!r})", names("cookie", only), sets)
+    return Combinable(carry, f"cookie({name!r})", names("cookie", only), sets, way="cookie")
 
 
 def first_message(

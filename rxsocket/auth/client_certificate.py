@@ -66,7 +66,9 @@ def client_certificate() -> Combinable:
             )
         )
 
-    return Combinable(carry, "client_certificate()", sets=("certificate",), owns=ENTRIES)
+    return Combinable(
+        carry, "client_certificate()", sets=("certificate",), owns=ENTRIES, way="certificate"
+    )
 
 
 def _text(name: str, entry: Any) -> str | None:

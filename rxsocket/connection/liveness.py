@@ -110,9 +110,14 @@ class Liveness:
                 part.stop()
 
     def probe(self, jumped: float) -> None:
-        """Ping now: time jumped by so many seconds or, if 0, the loop was blocked."""
+        """Ping now: time jumped by so many seconds or, if 0, the loop was blocked.
+
+        Without pings, as in a browser, the heartbeat asks the peer.
+        """
         if self._keepalive is not None:
             self._keepalive.probe(jumped)
+        elif self._heartbeat is not None:
+            self._heartbeat.probe()
 
     def _on_stale(self, silence: float) -> None:
         event = Stale(epoch=self._epoch, silence=silence, at=self._loop.wall_time())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 from reactivex import Observable
 
@@ -19,6 +19,8 @@ from rxsocket.auth.credentials import ANONYMOUS, Credential, CredentialValue, Id
 from rxsocket.auth.strategies import Reconnect, Strategy, strategy
 from rxsocket.codecs import Codec, codec_or_none
 from rxsocket.endpoint.endpoint import Endpoint
+from rxsocket.engine.in_browser import check_carried_in_browser, for_browser
+from rxsocket.engine.proxy import checked_proxy, shown_proxy
 from rxsocket.engine.receiving import check_carried, check_no_event_ids, for_receiving
 from rxsocket.engine.tls import TlsSettings
 from rxsocket.limits import NO_LIMITS, Limits
@@ -28,7 +30,7 @@ from rxsocket.policy.backoff import NO_RETRY_LIMITS, Backoff, RetryLimits
 from rxsocket.policy.verdicts import Judge, standard
 from rxsocket.resume.cursor import Cursor, cursor_or_none
 from rxsocket.transports.base import Options, Request, Transport, at_once
-from rxsocket.transports.names import compression_for, named, transport_for
+from rxsocket.transports.names import compression_for, name_of, named, transport_for
 from rxsocket.url import Address
 from rxsocket.validation import (
     function_of_one,
@@ -43,7 +45,6 @@ from rxsocket.validation import (
     seconds_or_none,
 )
 
-P = TypeVar("P", str, Literal[True])
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
@@ -189,34 +190,6 @@ def _size(max_size: Any) -> int | None:
     return max_size
 
 
-_ANY_ORIGIN = ("wss", "host.invalid", 443)
-"""Stands for an address that is not known yet."""
-
-
-def _proxy(proxy: Any, endpoint: Endpoint, is_ours: bool) -> str | Literal[True] | None:
-    if proxy is None:
-        return None
-    if proxy is True:
-        return _checked_proxy(True, endpoint) if is_ours else True
-    if not isinstance(proxy, str):
-        raise TypeError("proxy: pass an address, True for the environment's, or None for no proxy")
-    return _checked_proxy(proxy, endpoint)
-
-
-def _checked_proxy(proxy: P, endpoint: Endpoint) -> P:
-    origins = [one.origin for one in endpoint.addresses if not one.is_unix]
-    if proxy is not True and not origins:
-        if endpoint.address is not None:
-            raise ValueError("proxy: a unix socket is not reached through one; leave it out")
-        origins = [_ANY_ORIGIN]
-    if origins:
-        from rxsocket.transports.proxies import check_proxy  # it imports much of websockets
-
-        for origin in origins:
-            check_proxy(origin, proxy)
-    return proxy
-
-
 @dataclass(slots=True, kw_only=True)
 class SocketOptions:
     """What a socket was told; it never changes.
@@ -283,8 +256,20 @@ class SocketOptions:
         transport = named(transport, endpoint.addresses)
         moves = transport_for(transport)
         wrapped = getattr(transport, "wraps", transport)
-        transport_name = wrapped if isinstance(wrapped, str) else None
+        transport_name = name_of(transport)
         receives_only = transport_name == "sse" or bool(getattr(wrapped, "receives_only", False))
+        if transport_name == "browser":
+            for_browser(
+                policy,
+                endpoint,
+                ssl=ssl,
+                proxy=proxy,
+                additional_headers=additional_headers,
+                compression=compression,
+                origin=origin,
+                user_agent_header=user_agent_header,
+            )
+            proxy = None
         tls = TlsSettings.checked(ssl)
         if ssl is not None and not all(one.secure for one in endpoint.addresses):
             raise ValueError(
@@ -306,7 +291,7 @@ class SocketOptions:
             open_timeout=more_than_zero("open_timeout", open_timeout),
             close_timeout=seconds("close_timeout", close_timeout),
             ssl=tls.context,
-            proxy=_proxy(proxy, endpoint, transport_name is not None),
+            proxy=checked_proxy(proxy, endpoint, is_ours=transport_name is not None),
             local_address=endpoint.local_address,
             tcp_keepalive=tcp_keepalive,
         )
@@ -346,6 +331,8 @@ class SocketOptions:
         carried = carry(self.carrier, value, cursor)
         if self.receives_only:
             check_carried(carried)
+        elif self.transport_name == "browser":
+            check_carried_in_browser(carried)
         if carried.certificate is not None:
             self.tls.check(address or self.endpoint.address)
         if carried.headers:
@@ -383,14 +370,8 @@ class SocketOptions:
 
     def proxy_shown(self, address: Address | None) -> str | None:
         """The proxy that an attempt goes through now, without its password."""
-        proxy = self.handshake.proxy
-        if proxy is None or self.transport_name is None:
-            return None
-        if address.is_unix if address is not None else proxy is True:
-            return None
-        from rxsocket.transports.proxies import proxy_shown
-
-        return proxy_shown(_ANY_ORIGIN if address is None else address.origin, proxy)
+        is_ours = self.transport_name is not None
+        return shown_proxy(self.handshake.proxy, address) if is_ours else None
 
     @property
     def is_renewable(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, cast
 from rxsocket.errors import (
     AddressFailed,
     CredentialRefused,
+    HandshakeFailed,
     HandshakeInvalid,
     HandshakeRefused,
     NotAnEventStream,
@@ -96,6 +97,10 @@ EXCEPTIONS: Mapping[type[Exception], str] = {
     ssl.SSLError: "check that the port speaks TLS; an address without it begins with ws://",
     OSError: "check the network",
     HandshakeInvalid: "check that a WebSocket server answers at this URL, and nothing else",
+    HandshakeFailed: (
+        "look into the console of the browser and the log of the server; if the credential is the "
+        "reason, call set_auth(...) with another one"
+    ),
     NotAnEventStream: "check the URL; if the server speaks WebSocket, begin it with wss://",
     RedirectRefused: "use the URL that it redirects to, if you trust it",
     CredentialRefused: NEW_CREDENTIAL,

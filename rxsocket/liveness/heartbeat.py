@@ -106,6 +106,7 @@ class Heartbeating:
         self._raised = raised
         self._sent = sent
         self._answered = asyncio.Event()
+        self._is_waiting = False
         self._task = asyncio.get_running_loop().create_task(self._beat())
 
     def pause(self) -> None:
@@ -116,8 +117,15 @@ class Heartbeating:
         self.stop()
         self._task = asyncio.get_running_loop().create_task(self._beat())
 
+    def probe(self) -> None:
+        """Send one now, if it has an answer, and none is being waited for."""
+        if self._options.expect is not None and not self._is_waiting and not self._task.done():
+            self.stop()
+            self._task = asyncio.get_running_loop().create_task(self._beat(first=0.0))
+
     def stop(self) -> None:
         self._task.cancel()
+        self._is_waiting = False
 
     def takes(self, message: Payload) -> bool:
         """Look at a message; return whether it is an answer."""
@@ -133,10 +141,12 @@ class Heartbeating:
             self._answered.set()
         return answer
 
-    async def _beat(self) -> None:
+    async def _beat(self, first: float | None = None) -> None:
         loop, options = asyncio.get_running_loop(), self._options
+        wait = options.interval if first is None else first
         while True:
-            await asyncio.sleep(options.interval)
+            await asyncio.sleep(wait)
+            wait = options.interval
             began = loop.time()
             self._answered.clear()
             try:
@@ -152,9 +162,11 @@ class Heartbeating:
                 self._raised(error)
                 return
             self._sent(message)
+            self._is_waiting = True
             if options.expect is not None and not await self._wait_for_answer(began):
                 self._failed(f"no answer to the heartbeat within {span(options.timeout)}")
                 return
+            self._is_waiting = False
 
     async def _wait_for_answer(self, began: float) -> bool:
         answered = asyncio.ensure_future(self._answered.wait())

@@ -1,4 +1,4 @@
-"""When the loop of a socket was blocked, and when time jumped (C17).
+"""When the loop of a socket was blocked, when time jumped (C17), and when a page woke up (C57).
 
 A :class:`LoopMonitor` is one timer for each loop, once a second, whatever the number of sockets. It
 compares three things: when it was due, when it ran, and how far the wall clock went meanwhile. A
@@ -8,6 +8,7 @@ compares three things: when it was due, when it ran, and how far the wall clock 
 
     due ------ ran late                      the loop was blocked: nothing could be read
     loop time goes on, wall time jumped      the computer slept: links may be dead, timers are late
+    the page says so                         it was hidden, frozen or offline: likewise
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 
 from rxsocket.events import Resumed
 from rxsocket.runtime.loop import SocketLoop
+from rxsocket.runtime.page import PageEvents, is_in_browser
 from rxsocket.runtime.threads import wall_clock
 
 PERIOD = 1.0
@@ -27,6 +29,8 @@ BLOCKED = 1.0
 """Seconds that a look must be late for the loop to count as blocked."""
 JUMP = 3.0
 """Seconds that the wall clock must run ahead of the loop's to count as a jump."""
+REST = 1.0
+"""Seconds between two times that the news of a page is acted on, as it may come in bursts."""
 
 
 class LoopMonitor:
@@ -39,6 +43,10 @@ class LoopMonitor:
         self._due = 0.0
         self._ahead = 0.0
         self._block = (0.0, 0.0)
+        self._page: PageEvents | None = None
+        self._news: asyncio.TimerHandle | None = None
+        self._told_at = float("-inf")
+        self._is_awake = False
 
     def add(self, listener: LoopListener) -> None:
         self._listeners[listener] = None
@@ -51,6 +59,7 @@ class LoopMonitor:
         if not self._listeners and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._forget_page()
 
     def blocked_since(self, begin: float) -> float:
         """Seconds that the loop was blocked, by a block that ended after ``begin`` (loop time)."""
@@ -68,6 +77,30 @@ class LoopMonitor:
             now = loop.time()
             self._ahead = wall_clock(loop)() - now
             self._schedule(loop, now)
+            if is_in_browser():
+                self._page = PageEvents(self._on_page)
+
+    def _on_page(self, is_awake: bool) -> None:
+        """The page woke up, or went offline: act on it, at most once in a while."""
+        loop = self._loop()
+        self._is_awake = is_awake
+        if loop is not None and self._news is None:
+            self._news = loop.call_at(max(loop.time(), self._told_at + REST), self._tell)
+
+    def _tell(self) -> None:
+        loop, self._news = self._loop(), None
+        if loop is not None:
+            self._told_at = loop.time()
+        for listener in tuple(self._listeners):
+            listener.on_page(self._is_awake)
+
+    def _forget_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            page.stop()
+        if self._news is not None:
+            self._news.cancel()
+            self._news = None
 
     def _schedule(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         self._due = now + PERIOD
@@ -155,6 +188,14 @@ class LoopListener:
         # What the peer makes of it shows when it is asked.
         for probe in self._probes:
             probe(0.0)
+
+    def on_page(self, is_awake: bool) -> None:
+        """The page woke up or, if not, went offline."""
+        for probe in self._probes:
+            probe(0.0)
+        if is_awake:
+            for sleep in self._sleeps:
+                sleep.cut_short()
 
     def on_jumped(self, seconds: float) -> None:
         self._publish(Resumed(slept=seconds, at=self._loop.wall_time()))

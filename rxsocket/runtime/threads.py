@@ -14,6 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from rxsocket.runtime.page import is_in_browser
+
 logger = logging.getLogger("rxsocket")
 
 T = TypeVar("T")
@@ -28,7 +30,12 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop of the IPython kernel that this process is, if it is one."""
+    """The loop of the IPython kernel that this process is, if it is one.
+
+    That of a browser's is the browser's, which no cell stalls for long.
+    """
+    if is_in_browser():
+        return None
     ipython = sys.modules.get("IPython")
     # Another thread may be importing IPython just now: then it has no function yet.
     get_shell = getattr(ipython, "get_ipython", None)
@@ -46,6 +53,8 @@ def wall_clock(loop: asyncio.AbstractEventLoop | None) -> Callable[[], float]:
 
 def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> asyncio.Future[T]:
     """Call a function that may block, off the loop; inline when the loop's time is virtual.
+
+    Inline in a browser, too, where there are no threads (C57).
 
     The thread is a daemon: a function that hangs must not keep the process from exiting (C26).
     """
@@ -74,7 +83,7 @@ def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> 
             # Not as arguments: asyncio's debug mode writes those down (C28).
             loop.call_soon_threadsafe(lambda: settle(*outcome))
 
-    if hasattr(loop, "wall_time"):
+    if hasattr(loop, "wall_time") or is_in_browser():
         settle(*call())
     else:
         threading.Thread(target=work, name="rxsocket-blocking", daemon=True).start()

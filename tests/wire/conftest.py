@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
-from internals import use_transport
+from browser_page import open_page
+from internals import use_transport, websockets_transport
 
 from .secret_surfaces import Canary, Surfaces, everything_logged
 
@@ -41,7 +42,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of the transport that a socket has unless it is told another one."""
     name: str = request.param
-    use_transport(monkeypatch, name)
+    if name == "browser":
+        open_page(monkeypatch, websockets_transport)
+    else:
+        use_transport(monkeypatch, name)
     return name
 
 
