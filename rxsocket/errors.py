@@ -179,7 +179,9 @@ class HandshakeInvalid(HandshakeError):
 
 
 class HandshakeFailed(HandshakeError):
-    """A browser could not open the connection. It tells no page why, nor any status (C57)."""
+    """A browser could not open the connection. It tells no page why, nor any status
+    (rule C57, in the browser).
+    """
 
     def __init__(
         self,

@@ -135,9 +135,9 @@ class Socket(Generic[T, S]):
             it says that the credential was refused. Such a message is not delivered
             (rule C9, refused credentials are remembered).
         auth_timeout: Seconds that a provider may take; ``None`` for as long as it likes.
-        transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs
-            ``pip install 'rxsocket[fast]'``), ``"sse"`` for server-sent events (``rxsocket[sse]``),
-            ``"browser"`` where Python runs in one (C57), or a function, see
+        transport: What moves the bytes: ``"websockets"``, ``"picows"`` for speed (it needs ``pip
+            install 'rxsocket[fast]'``), ``"sse"`` for server-sent events (``rxsocket[sse]``),
+            ``"browser"`` where Python runs in one (rule C57, in the browser), or a function, see
             ``rxsocket.transports.base``. ``"auto"`` is ``"sse"`` where the address begins with
             http, else ``"websockets"``, or in a browser ``"browser"``.
         ssl: TLS settings for ``wss://``; a function that makes them for each attempt; ``None`` for
