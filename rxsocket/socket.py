@@ -1036,14 +1036,24 @@ one again
         return f"<Socket {self._engine.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from rxsocket.render.card import card_mimebundle  # only a notebook asks for it
+        from rxsocket.render.card import card_view  # only a notebook asks for it
 
-        return card_mimebundle(self._engine)
+        return card_view(self._engine).bundle()
+
+    def _ipython_display_(self) -> None:
+        from rxsocket.render.card import card_view
+
+        card_view(self._engine).display()
+
+    def _display_(self) -> Any:
+        from rxsocket.render.card import card_view
+
+        return card_view(self._engine)
 
     def _repr_html_(self) -> str:
-        from rxsocket.render.card import CardView
+        from rxsocket.render.card import card_view
 
-        return CardView(self._engine).static()["text/html"]
+        return str(card_view(self._engine).static()["text/html"])
 
     def _get_topics(self) -> Topics:
         with self._engine.loop.lock:

@@ -87,7 +87,8 @@ def nothing_left() -> Iterator[None]:
     The plugin sees to the rest. At DEBUG, frames are read in another way, as the log shows each.
     """
     for thread in threading.enumerate():
-        if thread.name == "rxsocket":  # of a test that failed, whose sockets were closed since
+        # Of a test that failed, whose sockets were closed since, or of a picture that it showed.
+        if thread.name in ("rxsocket", "rxsocket-drawing"):
             thread.join(timeout=3.0)
     threads, files = set(threading.enumerate()), _open_sockets()
     loggers = [logging.getLogger(name) for name in (None, "rxsocket", "rxsocket.transport")]

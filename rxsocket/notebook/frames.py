@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +14,9 @@ from reactivex.subject import Subject
 
 from rxsocket.explain.causes import describe
 from rxsocket.publishing.source import StreamSource
-from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.live_view import LiveView
 from rxsocket.render.table import AS_OUTPUT, html_table, text_table
-from rxsocket.render.view import Rendering, TimeWindow, View
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.runtime.threads import running_loop, wall_clock
 from rxsocket.socket import Socket
 from rxsocket.tables.dataframes import Library, library_or_default, table, to_parquet
@@ -29,7 +28,7 @@ SHOWN = 10
 """Rows that are shown."""
 
 
-class StreamView(View):
+class StreamView(LiveView):
     """Keeps the last values of a stream, with when they came.
 
     Args:
@@ -77,9 +76,6 @@ class StreamView(View):
     def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each value and after the end, until disposed."""
         return self._changes.subscribe(lambda _: on_change())
-
-    @abstractmethod
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]: ...
 
     def _on_next(self, value: Any) -> None:
         now = wall_clock(running_loop())()
@@ -145,9 +141,9 @@ class Frame(StreamView):
         headings, rows = self._shown()
         return "\n".join([f"<Frame {self.status}>", *text_table([headings, *rows])])
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        html = self.render(TimeWindow()).html
-        return mimebundle(self, {"text/plain": repr(self), "text/html": html})
+    def static(self) -> dict[str, Any]:
+        """It as it is now, as a page shows it and as text."""
+        return {"text/plain": repr(self), "text/html": self.render(TimeWindow()).html}
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw its last rows for a page."""

@@ -15,11 +15,11 @@ from reactivex.subject import Subject
 
 from rxsocket.explain.causes import describe
 from rxsocket.render.histogram import Histogram
-from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.live_view import LiveView
 from rxsocket.render.preview import preview
 from rxsocket.render.scene import LIVE, Density, Label, Lane, Mark, Scene
 from rxsocket.render.svg import svg
-from rxsocket.render.view import Rendering, TimeWindow, View
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.runtime.threads import running_loop, wall_clock
 from rxsocket.validation import instance, more_than_zero
 
@@ -34,7 +34,7 @@ MARGIN = 0.03
 EVERYTHING = TimeWindow()
 
 
-class SceneView(View):
+class SceneView(LiveView):
     """A picture of lanes over time."""
 
     def __init__(self, last: float | None) -> None:
@@ -52,19 +52,28 @@ class SceneView(View):
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
         """The content of the picture, in a span of time."""
 
+    @abstractmethod
+    def newest(self) -> float:
+        """The wall time of the latest that it can show."""
+
     @property
     @abstractmethod
     def _is_running(self) -> bool:
         """Whether it changes as time passes."""
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self, {"text/plain": repr(self), "image/svg+xml": self.svg()})
+    def static(self) -> dict[str, Any]:
+        """It as it is now, as a picture and as text."""
+        return {"text/plain": repr(self), "image/svg+xml": self.svg()}
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page."""
         scene = self.scene(window)
-        moves = self._is_running and not window.ago
-        return Rendering(svg(scene, LIVE), 1.0 if moves else None, scene.end - scene.begin)
+        moves = self._is_running and window.until is None
+        newest = scene.end if window.until is None else max(self.newest(), scene.end)
+        span = scene.end - scene.begin
+        return Rendering(
+            svg(scene, LIVE, window.width), 1.0 if moves else None, span, scene.end, newest
+        )
 
 
 class _StreamRecord:
@@ -148,16 +157,20 @@ class Marbles(SceneView):
     def scene(self, window: TimeWindow = EVERYTHING) -> Scene:
         """The content of the picture, in a span of time."""
         last = window.last or self._last
-        ends = [record.end[0] for record in self._records if record.end is not None]
-        end = (wall_clock(running_loop())() if self._is_running else max(ends)) - window.ago
+        end = self.newest() if window.until is None else min(window.until, self.newest())
         begin = min(self._began if last is None else end - last, end - SHORTEST)
-        if not self._is_running and not window.ago:
+        if not self._is_running and window.until is None:
             end += (end - begin) * MARGIN
         lanes = tuple(
             record.lane(begin, end, number) for number, record in enumerate(self._records, 1)
         )
         zone = time.localtime(end).tm_gmtoff
         return Scene(title="marbles", begin=begin, end=end, lanes=lanes, zone=zone)
+
+    def newest(self) -> float:
+        """The wall time of the latest that it can show."""
+        ends = [record.end[0] for record in self._records if record.end is not None]
+        return wall_clock(running_loop())() if self._is_running else max(ends)
 
     def dispose(self) -> None:
         """Unsubscribe from the streams; what they emitted stays in the picture."""

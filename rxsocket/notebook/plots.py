@@ -16,7 +16,6 @@ from reactivex import operators as ops
 
 from rxsocket.notebook.column_hints import ColumnHints
 from rxsocket.notebook.frames import StreamView
-from rxsocket.render.mimebundle import mimebundle
 from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.socket import Socket
 from rxsocket.tables.rows import nested
@@ -104,9 +103,9 @@ class Plot(StreamView):
         hint = f"; {self._hints.text}" if self._hints.text else ""
         return f"<Plot of {', '.join(map(_name, self._lines))}: {self.status}{hint}>"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        png = base64.b64encode(self.png()).decode()
-        return mimebundle(self, {"text/plain": repr(self), "image/png": png})
+    def static(self) -> dict[str, Any]:
+        """It as it is now, as a picture and as text."""
+        return {"text/plain": repr(self), "image/png": base64.b64encode(self.png()).decode()}
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page, light or dark."""

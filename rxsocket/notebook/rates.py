@@ -19,9 +19,9 @@ from rxsocket.notebook.column_hints import ColumnHints
 from rxsocket.publishing.source import StreamSource
 from rxsocket.recording.replay import Replay
 from rxsocket.render.durations import Durations, brief
-from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.live_view import LiveView
 from rxsocket.render.table import AS_OUTPUT, html_table, text_table
-from rxsocket.render.view import Rendering, TimeWindow, View
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.schema.notes import epoch_unit
 from rxsocket.socket import Socket
 from rxsocket.tables.rows import Arrival, nested
@@ -102,7 +102,7 @@ class _Counter:
         )
 
 
-class Rates(View):
+class Rates(LiveView):
     """How often messages come. Made by :func:`rates`; dispose it to unsubscribe.
 
     Attributes:
@@ -198,9 +198,9 @@ class Rates(View):
         headings, cells = self._cells()
         return "\n".join([f"<Rates of {self.status}>", *text_table([headings, *cells])])
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        html = self.render(TimeWindow()).html
-        return mimebundle(self, {"text/plain": repr(self), "text/html": html})
+    def static(self) -> dict[str, Any]:
+        """It as it is now, as a page shows it and as text."""
+        return {"text/plain": repr(self), "text/html": self.render(TimeWindow()).html}
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page."""

@@ -29,7 +29,7 @@ class Timeline(SceneView):
 
     def __init__(self, socket: Socket[Any, Any], last: float | None) -> None:
         super().__init__(last)
-        self._url = socket.url
+        self._label = socket._engine.label  # pyright: ignore[reportPrivateUsage]
         self._recorder = recorder_of(socket._engine)  # pyright: ignore[reportPrivateUsage]
         self._recording = SerialDisposable()
 
@@ -38,12 +38,22 @@ class Timeline(SceneView):
         activity = self._recorder.activity()
         last = window.last or self._last
         newest = activity.now if self._is_running else last_time(activity)
-        end = newest - window.ago
+        end = newest if window.until is None else min(window.until, newest)
         begin = first_time(activity) if last is None else end - last
-        if not self._is_running and not window.ago:
+        if not self._is_running and window.until is None:
             end += max((end - begin) * MARGIN, SHORTEST)
         begin = min(begin, end - SHORTEST)
-        return timeline_scene(self._url, activity, begin, end, time.localtime(end).tm_gmtoff)
+        return timeline_scene(self._label, activity, begin, end, time.localtime(end).tm_gmtoff)
+
+    def newest(self) -> float:
+        """The wall time of the latest that it can show."""
+        activity = self._recorder.activity()
+        return activity.now if self._is_running else last_time(activity)
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        return f"timeline of {self._label}"
 
     def record(self) -> None:
         """Record messages from now on, if they are not recorded already."""
@@ -57,7 +67,7 @@ class Timeline(SceneView):
         activity = self._recorder.activity()
         connections = amount(len(activity.model.connections), "connection")
         messages = amount(activity.received_count, "message")
-        return f"<Timeline {self._url}: {connections}, {messages}>"
+        return f"<Timeline {self._label}: {connections}, {messages}>"
 
     def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each thing that the socket did, until disposed."""

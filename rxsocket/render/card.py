@@ -20,11 +20,11 @@ from rxsocket.explain.explanation import Explanation, explain
 from rxsocket.explain.format import span
 from rxsocket.explain.wording import advice, sentence
 from rxsocket.render.activity import Activity, recorder_of
-from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.live_view import LiveView
 from rxsocket.render.preview import Redact, preview
 from rxsocket.render.scene import FAULT, clock_time, colour_of
 from rxsocket.render.timeline_model import CredentialUse
-from rxsocket.render.view import Rendering, TimeWindow, View
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.state import State
 from rxsocket.stats import stats_of
 from rxsocket.texts import markup
@@ -303,7 +303,7 @@ def _error_html(card: Card, error: CardError) -> str:
     )
 
 
-class CardView(View):
+class CardView(LiveView):
     """Draws the card of one socket."""
 
     def __init__(self, engine: Engine) -> None:
@@ -318,20 +318,26 @@ class CardView(View):
         return Rendering(
             card_html(card, _zone(card)),
             redraw_after=1.0 if card.rate or (card.rate is None and card.received) else None,
+            status=f"{card.name or 'socket'}: {card.state.value}",
         )
 
-    def static(self) -> dict[str, str]:
+    @property
+    def title(self) -> str:
+        return f"card of {self._engine.label}"
+
+    def static(self) -> dict[str, Any]:
         """The card as it is now, for a page without script, and as text."""
         card = card_of(self._engine)
         return {"text/plain": card_text(card), "text/html": card_html(card, _zone(card))}
 
 
-def card_mimebundle(engine: Engine) -> dict[str, Any]:
+def card_view(engine: Engine) -> CardView:
+    """The card of a socket; there is one, however often it is shown."""
     views = recorder_of(engine).views
     view = views.get("card")
     if not isinstance(view, CardView):
         view = views["card"] = CardView(engine)
-    return mimebundle(view, view.static())
+    return view
 
 
 def _zone(card: Card) -> float:

@@ -23,9 +23,9 @@ from rxsocket.texts import markup
 
 WIDTH = 880
 """Pixels, as all that follows."""
+NARROWEST, WIDEST = 420, 1600
 GUTTER = 104
 MARGIN = 18
-PLOT = WIDTH - GUTTER - MARGIN
 HEAD = 30
 ROW = 22
 BAR = 15
@@ -42,15 +42,19 @@ NARROW = frozenset(" !'()*,-./:;I[\\]`fijlrt|·")
 BROAD = frozenset("%+<=>@MW_mw~—…")
 
 
-def svg(scene: Scene, theme: Theme = SAVED) -> str:
-    """Draw a scene."""
-    return _SvgRenderer(scene, theme).document()
+def svg(scene: Scene, theme: Theme = SAVED, width: int | None = None) -> str:
+    """Draw a scene, so many pixels wide."""
+    wide = WIDTH if width is None else max(NARROWEST, min(width, WIDEST))
+    return _SvgRenderer(scene, theme, wide).document()
 
 
 class _SvgRenderer:
-    def __init__(self, scene: Scene, theme: Theme) -> None:
+    def __init__(self, scene: Scene, theme: Theme, width: int) -> None:
         self._scene = scene
         self._theme = theme
+        self._width = width
+        self._right = width - MARGIN
+        self._plot = width - GUTTER - MARGIN
         self._span = max(scene.end - scene.begin, 1e-6)
 
     def document(self) -> str:
@@ -62,11 +66,11 @@ class _SvgRenderer:
         height = round(top + AXIS)
         scene, theme = self._scene, self._theme
         frame = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-            f'viewBox="0 0 {WIDTH} {height}" style="max-width:100%;height:auto" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self._width}" height="{height}" '
+            f'viewBox="0 0 {self._width} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
             f'fill="{theme.text}"><title>{markup(scene.title)}</title>'
-            f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6" '
+            f'<rect x=".5" y=".5" width="{self._width - 1}" height="{height - 1}" rx="6" '
             f'fill="{theme.background}" stroke="{theme.line}"/>'
         )
         return "".join([frame, *self._heading(), *self._axis(top), *lanes, "</svg>"])
@@ -77,10 +81,10 @@ class _SvgRenderer:
         scene = self._scene
         begin, end = (clock_time(at, scene.zone, self._span) for at in (scene.begin, scene.end))
         when = f"{begin} – {end}"
-        room = WIDTH - 2 * MARGIN - text_width(when) - 20
+        room = self._width - 2 * MARGIN - text_width(when) - 20
         title = _truncated(scene.title, room / (BOLD * 12 / 11))
         yield _text(MARGIN - 4, 19, title, font_size=12, font_weight=600)
-        yield _text(WIDTH - MARGIN, 19, when, text_anchor="end", fill=self._theme.muted)
+        yield _text(self._right, 19, when, text_anchor="end", fill=self._theme.muted)
 
     def _axis(self, bottom: float) -> Iterator[str]:
         theme, free_from = self._theme, 0.0
@@ -88,12 +92,12 @@ class _SvgRenderer:
             x = self._x(at)
             yield _path(f"M{x:.1f} {HEAD - 4}V{bottom:.0f}", theme.line, stroke_opacity=".6")
             width = text_width(text)
-            left = min(x - width / 2, WIDTH - MARGIN - width)
+            left = min(x - width / 2, self._right - width)
             if left > free_from:
                 x, y = left + width / 2, bottom + 13
                 yield _text(x, y, text, text_anchor="middle", fill=theme.muted)
                 free_from = left + width + 4
-        line = f"M{GUTTER} {bottom:.0f}H{WIDTH - MARGIN}"
+        line = f"M{GUTTER} {bottom:.0f}H{self._right}"
         yield _path(line, theme.muted, stroke_opacity=".7")
 
     # --- a lane
@@ -125,7 +129,7 @@ class _SvgRenderer:
         ]
         if lane.labelled:
             shown.extend(self._labels_of_pauses(lane))
-        for x, line, text, urgent in place_labels(shown, GUTTER, WIDTH - MARGIN, lines=2):
+        for x, line, text, urgent in place_labels(shown, GUTTER, self._right, lines=2):
             weight = 600 if urgent else None
             yield _text(x, top + 10 + line * LINE, text, font_weight=weight)
 
@@ -194,7 +198,7 @@ class _SvgRenderer:
         return f"<g>{_title(mark.detail or mark.text)}{shape}{inside}</g>"
 
     def _density(self, density: Density, top: float) -> Iterator[str]:
-        plot = self._scene.begin, self._span, round(PLOT / COLUMN)
+        plot = self._scene.begin, self._span, round(self._plot / COLUMN)
         rates, times = column_rates(density.bins, *plot), column_times(density.bins, *plot)
         peak = max(rates, default=0.0)
         bottom, height = top + ROW + 6, ROW + 2
@@ -206,7 +210,7 @@ class _SvgRenderer:
             points = [f"M{GUTTER + run[0] * COLUMN:.1f} {bottom:.1f}"]
             for number in run:
                 y = bottom - (max(rates[number] / peak * height, 1.2) if rates[number] else 0.0)
-                x = min(GUTTER + (number + 1) * COLUMN, WIDTH - MARGIN)
+                x = min(GUTTER + (number + 1) * COLUMN, self._right)
                 points.append(f"V{y:.1f}H{x:.1f}")
             yield _path(f"{''.join(points)}V{bottom:.1f}Z", fill=fill, fill_opacity=".85")
         yield "</g>"
@@ -218,7 +222,7 @@ class _SvgRenderer:
 
     def _x(self, at: float) -> float:
         inside = min(max(at, self._scene.begin), self._scene.end)
-        return GUTTER + (inside - self._scene.begin) / self._span * PLOT
+        return GUTTER + (inside - self._scene.begin) / self._span * self._plot
 
 
 def _element(name: str, content: str = "", /, **attributes: object) -> str:

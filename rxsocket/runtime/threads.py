@@ -91,12 +91,16 @@ def run_blocking(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> 
 
 
 class Background:
-    """The thread that sockets without a loop of their own share.
+    """A loop on a thread of its own, as the one that sockets without a loop of their own share.
 
     It runs while somebody uses it. Nothing that a callback raises ends it.
+
+    Args:
+        name: The name of the thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "rxsocket") -> None:
+        self._name = name
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
@@ -159,7 +163,7 @@ class Background:
         return loop
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        thread = threading.Thread(target=self._serve, args=(loop,), name="rxsocket", daemon=True)
+        thread = threading.Thread(target=self._serve, args=(loop,), name=self._name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:

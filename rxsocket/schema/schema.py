@@ -19,9 +19,9 @@ from rxsocket.explain.causes import describe
 from rxsocket.explain.format import amount
 from rxsocket.publishing.source import StreamSource
 from rxsocket.recording.replay import Replay
-from rxsocket.render.mimebundle import mimebundle
+from rxsocket.render.live_view import LiveView
 from rxsocket.render.table import AS_OUTPUT, html_table, text_table
-from rxsocket.render.view import Rendering, TimeWindow, View
+from rxsocket.render.view import Rendering, TimeWindow
 from rxsocket.runtime.interruptible import wait_until
 from rxsocket.schema.budget import TimeBudget
 from rxsocket.schema.inference import Inference, Kinds, TaggedShape
@@ -69,7 +69,7 @@ class MessageKind:
     note: str = ""
 
 
-class Schema(View):
+class Schema(LiveView):
     """What messages look like. Made by :func:`schema`; dispose it to look no more.
 
     Its methods may be called from any thread, also while messages come.
@@ -265,9 +265,9 @@ class Schema(View):
         by = f", by {literal(field, self._redact)}" if field is not None else ""
         return f"{self.status}: {amount(len(kinds), 'kind')}{by}"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        html = self.render(TimeWindow()).html
-        return mimebundle(self, {"text/plain": repr(self), "text/html": html})
+    def static(self) -> dict[str, Any]:
+        """It as it is now, as a page shows it and as text."""
+        return {"text/plain": repr(self), "text/html": self.render(TimeWindow()).html}
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page."""

@@ -47,8 +47,11 @@ class Kernel:
         self._client.start_channels()
         self._client.wait_for_ready(timeout=30)
 
-    def begin(self, code: str, cell: str | None = None, *, allow_stdin: bool = False) -> str:
-        """Begin to run a cell, which a front end may have named; return which run it is."""
+    def begin(self, code: str, cell: str | None = None, *, allow_stdin: bool = True) -> str:
+        """Begin to run a cell, which a front end may have named; return which run it is.
+
+        A program that runs a notebook takes no input.
+        """
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": allow_stdin}
         content["stop_on_error"] = False
         metadata = {} if cell is None else {"cellId": cell}
@@ -99,7 +102,7 @@ class Kernel:
         bundle = next(
             message["content"]["data"]
             for message in self.run(code)
-            if message["msg_type"] == "execute_result"
+            if message["msg_type"] == "display_data"
         )
         return bundle[WIDGET]["model_id"], bundle
 
