@@ -5,6 +5,7 @@ and ways to explore what streams emit.
 """
 
 from rxsocket.notebook.asking import ask
+from rxsocket.notebook.cards import card
 from rxsocket.notebook.frames import Frame, frame
 from rxsocket.notebook.marbles import Marbles, marbles
 from rxsocket.notebook.peeking import peek
@@ -23,6 +24,7 @@ __all__ = [
     "Schema",
     "Timeline",
     "ask",
+    "card",
     "frame",
     "keep",
     "marbles",

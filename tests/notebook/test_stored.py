@@ -15,14 +15,12 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
-from rxsocket import Socket
-from rxsocket.notebook import frame, marbles, timeline
-from rxsocket.render.card import card_view
+from rxsocket.notebook import frame, marbles
 from rxsocket.render.drawing import Timer
 from rxsocket.render.redraw import BEAT, RedrawThrottle
 from rxsocket.render.stored import EVERY, StoredOutput
 from rxsocket.render.view import Rendering
-from rxsocket.testing import VirtualClock, fake
+from rxsocket.testing import VirtualClock
 
 DRAWS = "rxsocket-drawing"
 
@@ -231,28 +229,6 @@ def test_a_forked_child_draws_nothing() -> None:
     queue.close()
     queue.join_thread()
     old.cancel()
-
-
-def test_a_moment_is_kept(clock: VirtualClock) -> None:
-    """C54: ``freeze()`` is what the view was, in each of its forms, whatever comes after."""
-    peer = fake()
-    socket = Socket(peer.url, transport=peer, auth="secret-token")
-    values: Subject[Any] = Subject()
-    views = [card_view(socket._engine), timeline(socket), frame(values), marbles(values)]
-    with socket:
-        clock.advance(1)
-        values.on_next({"price": 1})
-        moments = [view.freeze() for view in views]
-        before = [view.static() for view in views]
-        values.on_next({"price": 2})
-        clock.advance(5)
-    clock.advance(3)
-    for view, moment, static in zip(views, moments, before, strict=True):
-        data, metadata = moment._repr_mimebundle_()
-        assert data == static != view.static()
-        assert repr(moment) == static["text/plain"]
-        assert set(metadata) == set(static) & {"image/svg+xml", "image/png"}
-        assert all(one["alt"] for one in metadata.values())
 
 
 @needs("anywidget")
