@@ -12,8 +12,8 @@ from rxsocket.validation import instance
 def card(socket: Socket[Any, Any]) -> CardView:
     """The card that a socket shows as the last line of a cell, as an object.
 
-    It neither connects nor keeps the socket connected (C1), and holds no secret (C28). There is one
-    for each socket.
+    It neither connects nor keeps the socket connected (rule C1, lazy and shared), and holds no
+    secret (rule C28, secrets). There is one for each socket.
 
     Args:
         socket: The socket.

@@ -21,7 +21,7 @@ const UNSEEN =
 // What the views of one model share: a front end may make a new view of it at any time.
 const models = new Map();
 const shared = (key) => {
-  if (!models.has(key)) models.set(key, { last: null, held: null, views: new Set() });
+  if (!models.has(key)) models.set(key, { last: null, held: null, inSight: true, views: new Set() });
   return models.get(key);
 };
 
@@ -62,7 +62,7 @@ function render({ model, el }) {
   let container = null; // where a front end put this view
   let reported = null; // whether it was visible at the last report
   let reportedAt = 0;
-  let inSight = true;
+  let inSight = together.inSight; // as the view was that this one replaces, until it is known
   let drawnAt = performance.now();
   let heardAt = performance.now();
   let heard = false; // whether the kernel said something since it is visible
@@ -423,7 +423,7 @@ function render({ model, el }) {
 
   const observer = new IntersectionObserver((entries) => {
     settle();
-    inSight = entries[entries.length - 1].isIntersecting;
+    inSight = together.inSight = entries[entries.length - 1].isIntersecting;
     reportVisibility(false);
   });
   observer.observe(picture);

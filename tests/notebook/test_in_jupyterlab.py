@@ -139,7 +139,7 @@ def test_the_first_notebook(lab: str, tmp_path: Path) -> None:
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             last = cells.nth(count - 1).locator(".jp-OutputArea-prompt")
             last.get_by_text(f"[{run * count}]:").wait_for(timeout=60_000)
-            card = cells.filter(has_text=re.compile(r"^\[\d+\]:\s*socket\s*\[")).first
+            card = cells.filter(has_text=re.compile(r"^\[\d+\]:\s*socket\s*pause")).first
             # It is live: it says now what came after its cell.
             card.get_by_text("close() was called").wait_for(timeout=60_000)
             assert card.get_by_text("token=***").count() == 1
