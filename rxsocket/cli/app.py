@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from rxsocket.auth.carrier import Carrier
-from rxsocket.auth.carriers import header, query
-from rxsocket.auth.client_certificate import client_certificate
 from rxsocket.cli import demo as demonstration
 from rxsocket.cli import listen as listening
 from rxsocket.cli import record as recording
+from rxsocket.cli.carriers import FORMS, carrier_from_options
 from rxsocket.cli.credentials import PLACES, UsageError, from_options
+from rxsocket.cli.keys import wait_for_key
 from rxsocket.cli.output import output, silence
+from rxsocket.cli.target import Target, trusting
 from rxsocket.recording.player import Speed
 from rxsocket.version import VERSION
 
@@ -24,7 +24,6 @@ app = typer.Typer(
     name="rxsocket",
     help="Authenticated WebSockets as observable streams.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,13 +47,24 @@ def rxsocket(
 
 
 @app.command()
-def demo() -> None:
-    """Show in some seconds what a change of the credential does to a live socket.
+def demo(
+    wait: Annotated[
+        bool,
+        typer.Option(help="At a terminal, wait for a key before each step, or go on in any case."),
+    ] = True,
+) -> None:
+    """Show what happens when a token changes, is refused or renewed, and when the link drops.
 
     A small server that checks tokens runs inside this process; nothing leaves the machine. Every
     step is verified. The exit code is 0 if all of them happened and 1 if one did not.
     """
-    _run(demonstration.demo)
+    _run(lambda: demonstration.demo(wait_for_key() if wait else None))
+
+
+def _carrier_forms(incomplete: str) -> list[tuple[str, str]]:
+    """For the completion of the shell: what may stand there, with a word about each."""
+    shown = {form.rstrip("NAMETX"): about for form, about in FORMS.items()}
+    return [(form, about) for form, about in shown.items() if form.startswith(incomplete)]
 
 
 EXAMPLES = """
@@ -64,7 +74,13 @@ Examples:
 
   rxsocket listen wss://example.com/feed --auth token=prompt --header --json | jq .
 
-  rxsocket listen wss://host/feed --certificate --auth certificate=file:me.pem
+  rxsocket listen wss://host/feed --auth session=file:session --carrier cookie
+
+  rxsocket listen wss://host/feed --auth token=prompt --carrier 'message:{"auth": "{token}"}'
+
+  rxsocket listen wss://host/feed --certificate --auth certificate=file:me.pem --ca ca.pem
+
+  rxsocket listen wss://host/feed --send '{"op": "subscribe", "channel": "trades"}'
 
   rxsocket listen unix:/run/feed.sock:/feed
 
@@ -91,20 +107,40 @@ Auth = Annotated[
         metavar="KEY=SOURCE",
     ),
 ]
-InHeader = Annotated[
-    bool,
+CarrierForms = Annotated[
+    list[str] | None,
     typer.Option(
-        "--header/--query",
-        help="Send the credential in headers (the entry 'token' as 'Authorization: Bearer', "
-        "others under their own names), or as parameters of the URL.",
+        "--carrier",
+        help=f"How the credential goes: {', '.join(FORMS)}. Default: query. Repeat it for more.",
+        metavar="FORM",
+        autocompletion=_carrier_forms,
     ),
+]
+InHeader = Annotated[
+    bool, typer.Option("--header/--query", help="Short for --carrier header, and for its default.")
 ]
 Certificate = Annotated[
     bool,
     typer.Option(
         "--certificate",
-        help="The entries 'certificate', 'key' and 'password' are a certificate of the client, for "
-        "the handshake of TLS: --auth certificate=file:client.pem --auth key=file:client.key.",
+        help="Short for --carrier certificate, beside the others: --auth "
+        "certificate=file:client.pem --auth key=file:client.key.",
+    ),
+]
+Accepted = Annotated[
+    str | None,
+    typer.Option(
+        help="With --carrier message:TEXT: what the server's yes holds; without, none is awaited.",
+        metavar="TEXT",
+    ),
+]
+Rejected = Annotated[str | None, typer.Option(help="The same for its no.", metavar="TEXT")]
+Ca = Annotated[
+    str | None,
+    typer.Option(
+        "--ca",
+        help="Certificates that the server's is checked against, in PEM, instead of the system's.",
+        metavar="FILE",
     ),
 ]
 AsJson = Annotated[
@@ -121,33 +157,51 @@ def listen(
     context: typer.Context,
     url: Url,
     auth: Auth = None,
+    carrier: CarrierForms = None,
     in_header: InHeader = False,
     certificate: Certificate = False,
+    accepted: Accepted = None,
+    rejected: Rejected = None,
+    ca: Ca = None,
+    send: Annotated[
+        list[str] | None,
+        typer.Option(help="Send this on each connection. Repeat it for more.", metavar="TEXT"),
+    ] = None,
     as_json: AsJson = False,
     count: Count = None,
     verbose: Verbose = False,
 ) -> None:
     """Write the messages of a server to stdout, and what happens to the connection to stderr.
 
-    While it runs, a line on stdin changes the credential: KEY=VALUE, one or more with spaces
-    between, or KEY=env:NAME or KEY=file:PATH; "logout" closes and waits for the next one. A
-    terminal shows what is typed: prefer env: and file: there. The end of stdin changes nothing.
+    While it runs, a line on stdin that begins with "> " is sent. Another one changes the
+    credential: KEY=VALUE, one or more with spaces between, or KEY=env:NAME or KEY=file:PATH;
+    "logout" closes and waits for the next one. A terminal shows what is typed: prefer env: and
+    file: there. The end of stdin changes nothing.
     """
 
     def run() -> int:
         if context.args:
             raise UsageError("listen: takes one URL; a credential goes with --auth KEY=SOURCE")
-        credential = from_options(auth) if auth else None
-        carrier = _carrier(in_header=in_header, certificate=certificate)
+        target = Target(
+            url,
+            from_options(auth) if auth else None,
+            carrier_from_options(
+                _forms(carrier, in_header, certificate), accepted=accepted, rejected=rejected
+            ),
+            trusting(ca),
+        )
         write = output(json=as_json)
-        return listening.listen(url, credential, carrier, write, count, summary=not as_json)
+        return listening.listen(target, write, count, send=send or (), summary=not as_json)
 
     _run(run, verbose)
 
 
-def _carrier(*, in_header: bool, certificate: bool) -> Carrier:
-    others = header() if in_header else query()
-    return client_certificate() & others if certificate else others
+def _forms(given: list[str] | None, in_header: bool, certificate: bool) -> list[str]:
+    """The forms of the carrier, with those that have options of their own."""
+    if given and in_header:
+        raise UsageError("--header: pass --carrier header beside the others")
+    others = given or (["header"] if in_header else ["query"])
+    return ["certificate", *others] if certificate else others
 
 
 RECORD_EXAMPLES = """
@@ -168,8 +222,12 @@ def record(
     url: Url,
     file: Annotated[str, typer.Argument(help="A name in .gz is compressed.", metavar="FILE")],
     auth: Auth = None,
+    carrier: CarrierForms = None,
     in_header: InHeader = False,
     certificate: Certificate = False,
+    accepted: Accepted = None,
+    rejected: Rejected = None,
+    ca: Ca = None,
     rotate_size: Annotated[
         float | None,
         typer.Option(help="Begin the next file after that many megabytes.", metavar="MB"),
@@ -196,10 +254,16 @@ def record(
         for name, value in (("--rotate-size", rotate_size), ("--rotate-after", rotate_after)):
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"record: {name} takes a number that is more than 0")
-        return recording.record_socket(
+        target = Target(
             url,
             from_options(auth) if auth else None,
-            _carrier(in_header=in_header, certificate=certificate),
+            carrier_from_options(
+                _forms(carrier, in_header, certificate), accepted=accepted, rejected=rejected
+            ),
+            trusting(ca),
+        )
+        return recording.record_socket(
+            target,
             file,
             rotate_size=None if rotate_size is None else max(1, int(rotate_size * 1e6)),
             rotate_after=rotate_after,

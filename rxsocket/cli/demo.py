@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
@@ -12,11 +11,11 @@ from typing import Any, TypeVar
 
 import reactivex
 from reactivex import abc
-from rich.rule import Rule
-from rich.text import Text
 
 from rxsocket.auth.outcomes import AuthChange, InEffect, Refused
-from rxsocket.cli.output import OutputItem, console, in_words, payload, style
+from rxsocket.auth.strategies import handover
+from rxsocket.cli.demo_output import DemoOutput, WaitForKey
+from rxsocket.cli.output import in_words
 from rxsocket.errors import SocketError
 from rxsocket.events import (
     AwaitingAuth,
@@ -27,58 +26,33 @@ from rxsocket.events import (
     Message,
     Opened,
     Rejected,
+    Waiting,
 )
+from rxsocket.policy.backoff import Backoff
 from rxsocket.socket import Socket
 from rxsocket.state import State
 from rxsocket.streams.receipts import Receipt
 from rxsocket.testing import server
 from rxsocket.testing.server import Server
-from rxsocket.texts import printable
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
-USERS = {"token-of-anna": "anna", "token-of-ben": "ben", "token-of-clara": "clara"}
+NEXT_OF_CLARA = "next-token-of-clara"
+USERS = {
+    "token-of-anna": "anna",
+    "token-of-ben": "ben",
+    "token-of-clara": "clara",
+    NEXT_OF_CLARA: "clara",
+}
 """The tokens that the server accepts, and their users."""
 STEP_TIMEOUT = 3.0
-DEMO_TIMEOUT = 11.0
+DEMO_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 0.5
 EACH = 3
 """Messages that each user gets."""
 PUSH_INTERVAL = timedelta(milliseconds=150)
 PAUSE = timedelta(milliseconds=600)
-
-
-class DemoOutput:
-    """Writes the demonstration on standard output; in colours if that is a terminal."""
-
-    def __init__(self) -> None:
-        self._console = console(sys.stdout)
-        self._step = (0, "")
-
-    def step(self, title: str, explanation: str) -> None:
-        number = self._step[0] + 1
-        self._step = (number, title)
-        self._console.print()
-        self._console.print(Rule(f"{number}. {title}", align="left", style="cyan"))
-        self._console.print(Text(explanation, "italic"), soft_wrap=False)
-
-    def code(self, line: str) -> None:
-        self._console.print(Text.assemble("  ", (">>> ", "dim"), (line, "bold cyan")))
-
-    def show(self, item: OutputItem) -> None:
-        name, text = type(item).__name__, in_words(item)
-        if isinstance(item, Message):
-            name, text = "message", payload(item.data)
-        self._console.print(Text.assemble("  ", (f"{name:<13}", style(item)), " ", printable(text)))
-
-    def verified(self, text: str) -> None:
-        self._console.print(Text.assemble("  ", ("ok", "bold green"), f" {text}"))
-
-    def failed(self, text: str) -> None:
-        number, title = self._step
-        self._console.print()
-        self._console.print(Text(f"Step {number} ({title}) did not happen: {text}", "bold red"))
 
 
 class StepFailed(Exception):
@@ -94,9 +68,18 @@ class Demo:
         self._timeout = timeout
         self._deadline = time.monotonic() + DEMO_TIMEOUT
         self._events: SimpleQueue[Event] = SimpleQueue()
-        self._messages = 0
+        self._received: list[str] = []
+        self._pushed = 0
+        self._opened = 0
         self._ends: list[str] = []
-        self.socket = Socket(peer.url, auth={"token": "token-of-anna"}, close_timeout=CLOSE_TIMEOUT)
+        self.socket = Socket(
+            peer.url,
+            auth={"token": "token-of-anna"},
+            identity=_user_of,
+            on_auth_change=handover(dedupe=lambda message: message),
+            backoff=Backoff(first=0.5, base=0.5),
+            close_timeout=CLOSE_TIMEOUT,
+        )
 
     def connect(self) -> None:
         self._output.step(
@@ -104,7 +87,7 @@ class Demo:
             "A socket connects when somebody subscribes; one subscriber of its messages stays for "
             "the whole demo.",
         )
-        self._output.code('socket = Socket(url, auth={"token": "***"})  # anna\'s')
+        self._output.code('socket = Socket(url, auth={"token": "***"})  # A: anna\'s', "A")
         self._output.code("socket.messages.subscribe(show)")
         self.socket.events.subscribe(self._events.put, lambda _: None)
         self.socket.messages.subscribe(
@@ -122,7 +105,7 @@ class Demo:
             "The socket closes the connection of the old token and opens one with the new; the "
             "messages go on for the same subscriber.",
         )
-        receipt = self._set_auth("token-of-ben")
+        receipt = self._set_auth("token-of-ben", "B")
         self._closed()
         self._expect(Opened, "the connection to re-open with the new token")
         self._messages_for("ben")
@@ -134,7 +117,7 @@ class Demo:
             "Set a token that the server refuses",
             "A refusal ends no stream: the socket stops dialling and awaits another token.",
         )
-        receipt = self._set_auth("a-token-that-expired")
+        receipt = self._set_auth("a-token-that-expired", "bad")
         self._closed()
         self._expect(
             Rejected, "the server to refuse the token with 401", lambda event: event.status == 401
@@ -149,13 +132,46 @@ class Demo:
     def recover(self) -> None:
         self._output.step(
             "Recover with a good token",
-            "The next token is tried at once; nobody has to subscribe again.",
+            "The next token is tried at once; nobody has to subscribe again. It becomes connection "
+            "4: each attempt has a number, and number 3 was refused.",
         )
-        receipt = self._set_auth("token-of-clara")
+        receipt = self._set_auth("token-of-clara", "C")
         self._expect(Opened, "the connection to open with the good token")
         self._messages_for("clara")
         self._outcome(receipt, InEffect, "the good token to be in effect")
         self._verified("the same subscriber gets the messages for clara")
+
+    def lose_the_link(self) -> None:
+        self._output.step(
+            "Lose the link",
+            "The server vanishes without a goodbye. The socket waits a moment, longer after each "
+            "failure, and connects again with the same token.",
+        )
+        self._peer.drop()
+        self._expect(Closed, "the link to be lost", lambda event: event.cause is Cause.LOST)
+        self._expect(Waiting, "the socket to wait before the next attempt")
+        self._expect(Opened, "the connection to open again")
+        self._messages_for("clara")
+        self._verified("it came back by itself, and told how long the gap was")
+
+    def renew(self) -> None:
+        self._output.step(
+            "Renew the token without a gap",
+            "It is clara's next token, so nothing has to end: the new connection is made beside "
+            "the old one and takes over in the middle of the messages.",
+        )
+        before = len(self._received)
+        with self._pushing():
+            self._expect(Message, "a message over the old connection")
+            receipt = self._set_auth(NEXT_OF_CLARA, "C'")
+            opened = self._expect(Opened, "the next connection to take over")
+            for number in range(1, EACH + 1):
+                self._expect(Message, f"message {number} of {EACH} over the new connection")
+        self._outcome(receipt, InEffect, "the next token to be in effect")
+        numbers = [int(text.rpartition(" ")[2]) for text in self._received[before:]]
+        if opened.gap or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+            raise StepFailed(f"expected no gap; it was {opened.gap} s, the messages: {numbers}")
+        self._verified("two connections, no gap, and no message is missing or double")
 
     def close(self) -> None:
         self._output.step(
@@ -167,17 +183,15 @@ class Demo:
         self._outcome(closing, type(None), "the closing handshake to be over")
         if self._ends != ["completed"]:
             raise StepFailed(f"expected the subscriber to complete once; it got: {self._ends}")
-        if self._messages < EACH * len(USERS):
-            wanted = f"{EACH} messages for each of {len(USERS)}"
-            raise StepFailed(f"expected {wanted}, not {self._messages}")
         self._output.verified(
-            f"one subscriber, {len(self._peer.handshakes)} handshakes, {len(USERS)} connections, "
-            f"{self._messages} messages, 1 completion, 0 errors"
+            f"one subscriber, {len(self._peer.handshakes)} handshakes, {self._opened} connections, "
+            f"{len(self._received)} messages, 1 completion, 0 errors"
         )
+        self._output.picture()
 
-    def _set_auth(self, token: str) -> Receipt[AuthChange]:
-        whose = USERS.get(token, "nobody")
-        self._output.code(f'socket.set_auth({{"token": "***"}})  # {whose}\'s')
+    def _set_auth(self, token: str, label: str) -> Receipt[AuthChange]:
+        whose = f"{label}: {USERS.get(token, 'nobody')}'s"
+        self._output.code(f'socket.set_auth({{"token": "***"}})  # {whose}', label)
         return self.socket.set_auth({"token": token})
 
     def _closed(self) -> None:
@@ -188,7 +202,7 @@ class Demo:
         )
 
     def _messages_for(self, user: str) -> None:
-        with _pushing(self._peer):
+        with self._pushing():
             for number in range(1, EACH + 1):
                 self._expect(
                     Message,
@@ -211,6 +225,7 @@ class Demo:
             except Empty:
                 raise StepFailed(f"expected {what}; the last thing seen: {last}") from None
             self._output.show(event)
+            self._opened += isinstance(event, Opened)
             if isinstance(event, kind) and matches(event):
                 return event
             last = f"{type(event).__name__} ({in_words(event)})"
@@ -225,27 +240,38 @@ class Demo:
         return outcome
 
     def _remaining(self) -> float:
-        return max(0.0, min(self._timeout, self._deadline - time.monotonic()))
+        left = self._deadline + self._output.waited - time.monotonic()
+        return max(0.0, min(self._timeout, left))
 
-    def _on_message(self, _: Any) -> None:
-        self._messages += 1
+    def _on_message(self, message: Any) -> None:
+        self._received.append(message)
+
+    def _pushing(self) -> abc.DisposableBase:
+        """Push numbered messages, each for the user whose token came last, until disposed."""
+
+        def push(_: int) -> None:
+            credential = self._peer.handshakes[-1].credential or ""
+            self._pushed += 1
+            self._peer.push(f"for {USERS.get(credential, 'nobody')}: message {self._pushed}")
+
+        return reactivex.interval(PUSH_INTERVAL).subscribe(push)
 
 
-def _pushing(peer: Server) -> abc.DisposableBase:
-    """Push numbered messages, each for the user whose token came last, until disposed."""
-
-    def push(number: int) -> None:
-        credential = peer.handshakes[-1].credential or ""
-        peer.push(f"for {USERS.get(credential, 'nobody')}: message {number + 1}")
-
-    return reactivex.interval(PUSH_INTERVAL).subscribe(push)
+def _user_of(credential: str | Mapping[str, Any]) -> str:
+    """Who a credential's value is: an opaque token does not say it by itself."""
+    token = credential if isinstance(credential, str) else credential["token"]
+    return USERS.get(token, "nobody")
 
 
-def demo() -> int:
-    """Play the demonstration against a server of its own; return the exit code."""
+def demo(wait: WaitForKey | None = None) -> int:
+    """Play the demonstration against a server of its own; return the exit code.
+
+    Args:
+        wait: Called before each step but the first; ``None`` to play it through.
+    """
     try:
         with server(tokens=USERS) as peer:
-            return run_steps(peer, DemoOutput())
+            return run_steps(peer, DemoOutput(wait))
     except OSError as error:
         DemoOutput().failed(f"The demo's own server did not start: {error}")
         return 1
@@ -265,6 +291,8 @@ def run_steps(peer: Server, output: DemoOutput, timeout: float = STEP_TIMEOUT) -
         steps.change()
         steps.be_refused()
         steps.recover()
+        steps.lose_the_link()
+        steps.renew()
         steps.close()
     except (StepFailed, SocketError) as error:
         output.failed(str(error))

@@ -10,56 +10,37 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeAlias
 
 from reactivex import Observable, abc
 
-from rxsocket.auth.carrier import Carrier
-from rxsocket.auth.credentials import ANONYMOUS
-from rxsocket.cli.credentials import Entries, UsageError, from_line
+from rxsocket.cli.credentials import UsageError, from_line
 from rxsocket.cli.output import Notice, Output, OutputItem, connections_of
+from rxsocket.cli.target import Target, open_socket
+from rxsocket.errors import SocketError
 from rxsocket.events import Event, Message
 from rxsocket.explain.causes import describe
 from rxsocket.explain.format import amount
 from rxsocket.socket import Socket
 from rxsocket.stats import Stats
 
-CLOSE_TIMEOUT = 0.5
-"""Seconds for closing: Ctrl-C has to end the command within one."""
+SEND = "> "
+"""Begins a line of standard input that is sent."""
 
 
-@contextmanager
-def open_socket(url: str, auth: Entries | None, carrier: Carrier) -> Generator[Socket, None, None]:
-    """A socket that is closed at the end, also after an error.
-
-    Raises:
-        UsageError: If the address or the credential cannot be used.
-    """
-    try:
-        socket = Socket(
-            url,
-            auth=ANONYMOUS if auth is None else auth,
-            carrier=carrier,
-            close_timeout=CLOSE_TIMEOUT,
-        )
-    except (ValueError, ImportError) as error:  # an extra may not be installed
-        raise UsageError(str(error)) from None
-    try:
-        yield socket
-    finally:
-        with suppress(TimeoutError):
-            socket.close().result(2 * CLOSE_TIMEOUT)
-
-
-def set_auth_from_stdin(socket: Socket, show: Callable[[OutputItem], None]) -> None:
-    """Let each line of standard input change the credential, and show the outcome."""
+def obey_stdin(socket: Socket, show: Callable[[OutputItem], None]) -> None:
+    """Let each line of standard input be sent, or change the credential, and show the outcome."""
 
     def on_line(line: bytes) -> None:
         try:
-            receipt = socket.set_auth(from_line(line.decode()))
+            text = line.decode()
+            if text.startswith(SEND):
+                _send(socket, text.removeprefix(SEND), show)
+                return
+            receipt = socket.set_auth(from_line(text))
         except UnicodeDecodeError:
             show(Notice("standard input: a line is not UTF-8 text"))
         except (UsageError, TypeError, ValueError) as error:
@@ -70,36 +51,48 @@ def set_auth_from_stdin(socket: Socket, show: Callable[[OutputItem], None]) -> N
     read_stdin(on_line)
 
 
+def _send(socket: Socket, text: str, show: Callable[[OutputItem], None]) -> None:
+    """Send a text; that it was not sent is an event, and other trouble is told here."""
+    try:
+        socket.send(text)
+    except SocketError as error:
+        show(Notice(describe(error)))
+
+
 OutputQueue: TypeAlias = "SimpleQueue[OutputItem | int]"
 """Items to write; the last one is the exit code."""
 
 
 def listen(
-    url: str,
-    auth: Entries | None,
-    carrier: Carrier,
+    target: Target,
     output: Output,
     count: int | None = None,
     *,
+    send: Sequence[str] = (),
     summary: bool = False,
 ) -> int:
     """Write the events of a socket until it ends, or ``count`` messages came; return the exit code.
 
     Args:
-        url: Address.
-        auth: The credential, if there is one.
-        carrier: How it goes.
+        target: Where to.
         output: Writes each event.
         count: Messages after which to end.
+        send: What to send on each connection.
         summary: Whether the last line says what there was in all.
 
     Raises:
         UsageError: If the address or the credential cannot be used.
     """
     queue: OutputQueue = SimpleQueue()
-    with open_socket(url, auth, carrier) as socket:
+    with open_socket(target) as socket:
+
+        def on_open() -> None:
+            for text in send:
+                _send(socket, text, queue.put)
+
+        socket.on_open(on_open)
         enqueue(queue, socket.events)
-        set_auth_from_stdin(socket, queue.put)
+        obey_stdin(socket, queue.put)
         try:
             return write_all(queue, output, count)
         finally:

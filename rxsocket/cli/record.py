@@ -13,16 +13,15 @@ from reactivex import operators as ops
 from rich.live import Live
 from rich.text import Text
 
-from rxsocket.auth.carrier import Carrier
-from rxsocket.cli.credentials import Entries, UsageError
+from rxsocket.cli.credentials import UsageError
 from rxsocket.cli.listen import (
     OutputQueue,
     enqueue,
-    open_socket,
-    set_auth_from_stdin,
+    obey_stdin,
     write_all,
 )
 from rxsocket.cli.output import Notice, Output, TextOutput, connections_of, console
+from rxsocket.cli.target import Target, open_socket
 from rxsocket.events import Message
 from rxsocket.explain.format import amount
 from rxsocket.recording import BadRecording, Recorder, record, replay
@@ -37,9 +36,7 @@ PIPE_INTERVAL = 1.0
 
 
 def record_socket(
-    url: str,
-    auth: Entries | None,
-    carrier: Carrier,
+    target: Target,
     path: str,
     *,
     rotate_size: int | None = None,
@@ -58,7 +55,7 @@ def record_socket(
     queue: OutputQueue = SimpleQueue()
     progress = _Progress()
     with ExitStack() as ending:
-        socket = ending.enter_context(open_socket(url, auth, carrier))
+        socket = ending.enter_context(open_socket(target))
         try:
             recorder = record(
                 socket,
@@ -74,7 +71,7 @@ def record_socket(
         ending.callback(_finish, socket, recorder, progress, ending.pop_all())
 
         enqueue(queue, socket.events.pipe(ops.filter(lambda event: not isinstance(event, Message))))
-        set_auth_from_stdin(socket, queue.put)
+        obey_stdin(socket, queue.put)
         with progress:
             code = _write_events(queue, recorder, progress, count)
     return code if recorder.error is None else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,85 @@ def test_a_line_of_stdin_changes_the_credential() -> None:
             assert secret not in terminal.text
 
 
+def test_what_is_to_be_sent_goes_on_each_connection(run: Run) -> None:
+    """--send, for servers that are asked by message."""
+    first = accept().expect("ask").send("one").close(1012)
+    with server(first, accept().expect("ask").expect("more").send("two").close(1000)) as s:
+        done = run("listen", s.url, "--send", "ask", "--send", "more")
+    assert (done.code, done.out) == (0, ["one", "two"])
+
+
+def test_a_line_of_stdin_is_sent() -> None:
+    """One that begins with "> "."""
+    with server(accept().echo()) as s, Terminal("listen", s.url, "--count", "1") as terminal:
+        terminal.until("connection 1")
+        terminal.say('> {"op": "ping"}')
+        assert terminal.end() == 0
+        assert terminal.out == ['{"op": "ping"}']
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("--carrier", "header"), ("headers", "Authorization", f"Bearer {CANARY}")),
+        (("--carrier", "header:X-Key"), ("headers", "X-Key", CANARY)),
+        (("--carrier", "query"), ("query", "token", CANARY)),
+        (("--carrier", "cookie"), ("cookies", "token", CANARY)),
+    ],
+)
+def test_each_carrier(run: Run, arguments: tuple[str, ...], where: tuple[str, str, str]) -> None:
+    with server(accept().close(1000)) as s:
+        done = run("listen", s.url, *AUTH, *arguments, environment=ENV)
+        assert done.code == 0, done.text
+        part, name, value = where
+        assert getattr(s.handshakes[-1], part)[name] == value
+    assert CANARY not in done.text
+
+
+def test_a_subprotocol_that_is_the_credential(run: Run) -> None:
+    with server(accept().close(1000)) as s:
+        done = run("listen", s.url, *AUTH, "--carrier", "subprotocol:v1", environment=ENV)
+        assert done.code == 0, done.text
+        assert s.handshakes[-1].credential == CANARY
+
+
+def test_a_first_message_that_is_the_credential(run: Run) -> None:
+    """With the server's answers; in JSON the value is a string of it."""
+    message = 'message:{"auth": "{token}"}'
+    answers = ("--accepted", "yes", "--rejected", "no")
+    with server(accept().expect('{"auth": "a\\"b"}').send("yes", "one").close(1000)) as s:
+        auth = ("--auth", "token=env:QUOTED", "--carrier", message, *answers)
+        done = run("listen", s.url, *auth, environment={"QUOTED": 'a"b'})
+    assert (done.code, done.out) == (0, ["one"])
+
+
+def test_the_server_is_checked_against_a_file(run: Run, tmp_path: Path) -> None:
+    """--ca, for servers whose certificate the system does not know; it goes with certificates."""
+    authority = trustme.CA()
+    files = issue(authority, "me@example.com").write(tmp_path)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    entries = (f"{name}=file:{path}" for name, path in files.items())
+    options = ("--certificate", *(part for entry in entries for part in ("--auth", entry)))
+    with server(accept().send("one").close(1000), ssl=serving(authority)) as s:
+        assert run("listen", s.url, *options).code == 1
+        done = run("listen", s.url, *options, "--ca", str(tmp_path / "ca.pem"))
+        assert (done.code, done.out) == (0, ["one"]), done.text
+    plain = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(plain)
+    with server(accept().send("two").close(1000), ssl=plain) as s:
+        done = run("listen", s.url, "--ca", str(tmp_path / "ca.pem"))
+        assert (done.code, done.out) == (0, ["two"]), done.text
+
+
+def test_the_shell_completes_the_carriers() -> None:
+    """Of what typer offers: names of options, and what may stand after --carrier."""
+    typed = {"_RXSOCKET_COMPLETE": "complete_bash", "COMP_CWORD": "3"}
+    line = {"COMP_WORDS": "rxsocket listen --carrier co"}
+    with Terminal("listen", environment={**typed, **line}) as terminal:
+        terminal.end()
+    assert terminal.out == ["cookie"]
+
+
 @pytest.mark.slow
 def test_a_line_that_cannot_be_used_is_not_repeated() -> None:
     """What is wrong with a line is told without its text, and the connection stays."""
@@ -137,6 +217,12 @@ def test_a_value_on_the_command_line_is_refused(run: Run, arguments: tuple[str, 
         (("ftp://example.com/", *AUTH), "ws:// or wss://"),
         (("ws://127.0.0.1:1/", "--auth", "host=env:CANARY", "--header"), "host"),
         (("ws://127.0.0.1:1/", "--count", "0"), "--count"),
+        (("ws://127.0.0.1:1/", "--carrier", "pigeon"), "pass one of query, header"),
+        (("ws://127.0.0.1:1/", "--carrier", "header:"), "after the colon"),
+        (("ws://127.0.0.1:1/", "--carrier", "cookie", "--header"), "--carrier header beside"),
+        (("ws://127.0.0.1:1/", "--accepted", "ok"), "go with --carrier message"),
+        (("wss://127.0.0.1:1/", "--ca", "/not/there"), "No such file"),
+        (("wss://127.0.0.1:1/", "--ca", __file__), "no certificate in PEM"),
         ((), "URL"),
     ],
 )
