@@ -109,8 +109,13 @@ async def flood(url: str, count: int) -> list[Any]:
     return [await _receive(url, "raw-64", count, lambda one, got: one.messages.subscribe(got))]
 
 
+async def long_flood(url: str, count: int) -> list[Any]:
+    """Messages of 1 KiB to one observer."""
+    return [await _receive(url, "raw-1024", count, lambda one, got: one.messages.subscribe(got))]
+
+
 async def typed_flood(url: str, count: int) -> list[Any]:
-    """The same, decoded."""
+    """Messages of 64 bytes, decoded."""
     return [await _receive(url, "json-64", count, lambda one, got: one.messages.subscribe(got))]
 
 
@@ -189,6 +194,7 @@ THINGS: dict[str, tuple[Callable[[str, int], Awaitable[list[Any]]], int, int]] =
     "close and connect, websockets": (bare_change, 30, 90),
     "hand over": (hand_over, 20, 60),
     "a message of 64 bytes": (flood, 20_000, 60_000),
+    "a message of 1 KiB": (long_flood, 20_000, 60_000),
     "a typed message of 64 bytes": (typed_flood, 20_000, 60_000),
     "a message of one of 100 topics": (topics, 20_000, 60_000),
     "a message of one of 100 channels": (channels, 20_000, 60_000),
