@@ -45,6 +45,7 @@ from rxsocket.sending.payload import json_text, payload
 from rxsocket.state import State
 from rxsocket.streams.multicast import subscribing_again
 from rxsocket.streams.receipts import Receipt, run_for
+from rxsocket.streams.stopping import Stopping
 from rxsocket.transports.base import Fragments
 from rxsocket.url import Address
 
@@ -98,10 +99,11 @@ class Engine:
         )
         self._run: _Run | None = None
         self._watched_loop: asyncio.AbstractEventLoop | None = None
-        self._has_stopped = False
         self._closing_on: int | None = None
         self._refused: tuple[object, int] = None, 0
-        self._stopped: Receipt[None] | None = None
+        self._stopping = Stopping(
+            "socket", loop, self.publisher.report, self._is_started, self._interrupt
+        )
         self.failure: Exception | None = None
 
     # --- from any thread
@@ -118,9 +120,7 @@ class Engine:
         return self.run_state.is_running or self._references.is_used
 
     def connect(self) -> abc.DisposableBase:
-        with self.loop.lock:
-            if self._has_stopped:
-                self._has_stopped, self._stopped = False, None
+        self._stopping.start()
         reference = self._references.acquire()
         _engines.add(self)
         return reference
@@ -218,25 +218,21 @@ class Engine:
         await self._close_soon(interrupted=interrupted)
 
     def wait(self, timeout: float | None) -> bool:
-        if self.loop.is_current:
-            raise RuntimeError("wait() would block the loop of this socket: await wait_closed()")
-        self._check_started()
-        try:
-            self._until_stopped().result(timeout)
-        except TimeoutError:
-            return False
-        except KeyboardInterrupt:
-            self.close_and_block(interrupted=True)
-            raise
-        if self.failure is not None:
+        has_stopped = self._stopping.wait(timeout)
+        if has_stopped and self.failure is not None:
             raise self.failure
-        return True
+        return has_stopped
 
     async def wait_closed(self) -> None:
-        self._check_started()
-        await self._until_stopped()
+        await self._stopping.wait_closed()
         if self.failure is not None:
             raise self.failure
+
+    def _is_started(self) -> bool:
+        return self.is_used or self.publisher.state.value is not State.IDLE
+
+    def _interrupt(self) -> None:
+        self.close_and_block(interrupted=True)
 
     def forget_parent(self) -> None:
         """In a forked child: the connection is the parent's, who goes on with it; here it ended."""
@@ -252,7 +248,7 @@ class Engine:
         self.publisher.counters.forget()
         self.publisher.delivering_epoch = None
         self.publisher.state.value, self.publisher.has_ended = State.CLOSED, True
-        self._has_stopped, self._stopped = True, None
+        self._stopping.forget()
 
     def _forget(self, run: _Run | None) -> None:
         """Nothing can be done on the loop any more: what there is on it is left as it is."""
@@ -329,7 +325,11 @@ class Engine:
 
     def warn_if_not_awaited(self) -> None:
         """The program, or its loop, ends: say so if that was before anything could happen."""
-        if self._stopped is None and self.is_used and not self.publisher.history.has_outcome:
+        if (
+            not self._stopping.is_waited_for
+            and self.is_used
+            and not self.publisher.history.has_outcome
+        ):
             text = "%s: the program ends before the first connection was made; wait for it: call %s"
             call = "wait()" if self.loop.is_shared else "await wait_closed()"
             log(logging.WARNING, text, self.options.label, call)
@@ -363,7 +363,7 @@ class Engine:
             with self.loop.turn():
                 self.publisher.enter(State.CLOSED)
                 self._end_streams(None, is_wanted=True)
-            self._settle_stopped()
+            self._stopping.settle()
         self._release_if_done()
         self.run_state.closing.when_gone(lambda: receipt.settle(None))
 
@@ -401,14 +401,8 @@ class Engine:
 
     def _after_stop(self) -> None:
         if not self._references.is_used:
-            self._settle_stopped()
+            self._stopping.settle()
         self._release_if_done()
-
-    def _settle_stopped(self) -> None:
-        with self.loop.lock:
-            self._has_stopped, stopped = True, self._stopped
-        if stopped is not None:
-            stopped.settle(None)
 
     def _release_if_done(self) -> None:
         """Unbind the loop when nothing of the socket is left on it (C26)."""
@@ -419,18 +413,6 @@ class Engine:
             remove_shutdown(self._watched_loop, self._on_loop_shutdown)
             self._watched_loop = None
         self.loop.release(lambda: self._run is None and not self._references.is_used)
-
-    def _check_started(self) -> None:
-        if self.publisher.state.value is State.IDLE and not (self._has_stopped or self.is_used):
-            raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
-
-    def _until_stopped(self) -> Receipt[None]:
-        with self.loop.lock:
-            if self._stopped is None:
-                self._stopped = Receipt(self.loop, self.publisher.report)
-                if self._has_stopped:
-                    self._stopped.settle(None)
-            return self._stopped
 
 
 class _Run(abc.ObserverBase[Event], abc.DisposableBase):

@@ -47,6 +47,7 @@ from rxsocket.runtime.loop_shutdown import add_shutdown, remove_shutdown
 from rxsocket.runtime.refcount import RefCount
 from rxsocket.streams.multicast import subscribing_again
 from rxsocket.streams.receipts import Receipt, run_for
+from rxsocket.streams.stopping import Stopping
 
 INTERRUPTED = 0.5
 """Seconds for the closing handshakes when the program is being interrupted."""
@@ -112,9 +113,10 @@ class FleetEngine:
         self._following_auth: abc.DisposableBase | None = None
         self._changes = FleetAuthChanges()
         self._watched_loop: asyncio.AbstractEventLoop | None = None
-        self._has_stopped = False
         self._closing_on: int | None = None
-        self._stopped: Receipt[None] | None = None
+        self._stopping = Stopping(
+            "fleet", loop, publisher.report, self._is_started, self._interrupt_wait
+        )
 
     # --- from any thread
 
@@ -124,9 +126,7 @@ class FleetEngine:
         return self.controller is not None or self._references.is_used
 
     def connect(self) -> abc.DisposableBase:
-        with self.loop.lock:
-            if self._has_stopped:
-                self._has_stopped, self._stopped = False, None
+        self._stopping.start()
         reference = self._references.acquire()
         _fleets.add(self)
         return reference
@@ -176,25 +176,21 @@ class FleetEngine:
         return receipt
 
     def wait(self, timeout: float | None) -> bool:
-        if self.loop.is_current:
-            raise RuntimeError("wait() would block the loop of this fleet: await wait_closed()")
-        self._check_started()
-        try:
-            self._until_stopped().result(timeout)
-        except TimeoutError:
-            return False
-        except KeyboardInterrupt:
-            self.close_and_block(interrupted=True)
-            raise
-        if self.failure is not None:
+        has_stopped = self._stopping.wait(timeout)
+        if has_stopped and self.failure is not None:
             raise self.failure
-        return True
+        return has_stopped
 
     async def wait_closed(self) -> None:
-        self._check_started()
-        await self._until_stopped()
+        await self._stopping.wait_closed()
         if self.failure is not None:
             raise self.failure
+
+    def _is_started(self) -> bool:
+        return self.has_ended or self.is_used
+
+    def _interrupt_wait(self) -> None:
+        self.close_and_block(interrupted=True)
 
     def forget_parent(self) -> None:
         """In a forked child: the sockets are the parent's; here the fleet has ended."""
@@ -208,7 +204,8 @@ class FleetEngine:
         self.publisher.read_gate.forget()
         self.publisher.read_gate.add_link(_Reading(self))
         self._watched_loop = self._following_auth = None
-        self.has_ended, self._has_stopped, self._stopped = True, True, None
+        self.has_ended = True
+        self._stopping.forget()
 
     def _as_read(self, text: str) -> str:
         text = self._masked(text)
@@ -218,18 +215,6 @@ class FleetEngine:
 
     def _check(self, keys: Iterable[Hashable]) -> None:
         self._planning.plan(keys, None, self.places)
-
-    def _check_started(self) -> None:
-        if not (self.has_ended or self._has_stopped or self.is_used):
-            raise RuntimeError("nothing to wait for: subscribe to a stream or call connect() first")
-
-    def _until_stopped(self) -> Receipt[None]:
-        with self.loop.lock:
-            if self._stopped is None:
-                self._stopped = Receipt(self.loop, self.publisher.report)
-                if self._has_stopped:
-                    self._stopped.settle(None)
-            return self._stopped
 
     # --- start and end; on the loop
 
@@ -300,7 +285,7 @@ class FleetEngine:
         elif not self.has_ended:
             self.has_ended = True
             self._end_streams(None)
-            self._settle_stopped()
+            self._stopping.settle()
         self._release_if_done()
         when_all_done(tuple(self._closing), lambda: receipt.settle(None))
 
@@ -354,14 +339,8 @@ class FleetEngine:
 
     def _after_stop(self) -> None:
         if not self._references.is_used:
-            self._settle_stopped()
+            self._stopping.settle()
         self._release_if_done()
-
-    def _settle_stopped(self) -> None:
-        with self.loop.lock:
-            self._has_stopped, stopped = True, self._stopped
-        if stopped is not None:
-            stopped.settle(None)
 
     def _release_if_done(self) -> None:
         """Unbind the loop when nothing of the fleet is left on it (C26)."""
