@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from rxsocket.runtime.threads import log
+from rxsocket.sinks.held_loop import HeldLoop, Timed
 from rxsocket.sinks.sink import Sink
 
 T = TypeVar("T")
@@ -17,12 +18,16 @@ GRACE = 2.0
 
 
 async def bounded(
-    sink: Sink, name: str, call: Callable[[], Awaitable[T]], seconds: float, grace: float = GRACE
+    held: HeldLoop,
+    name: str,
+    call: Callable[[], Awaitable[T]],
+    seconds: float,
+    grace: float = GRACE,
 ) -> T:
     """Await a call of a sink's.
 
     Args:
-        sink: The sink.
+        held: Times what it does on the loop.
         name: What is called, for people.
         call: Calls it.
         seconds: How long it may take; then it is cancelled.
@@ -32,7 +37,10 @@ async def bounded(
         TimeoutError: If it took too long.
         BaseException: What it raises.
     """
-    task: asyncio.Task[T] = asyncio.get_running_loop().create_task(_awaited(call))
+    task: asyncio.Task[T] = asyncio.get_running_loop().create_task(
+        Timed(_awaited(call), held, name)
+    )
+    sink = held.sink
     try:
         await asyncio.wait((task,), timeout=seconds)
     except asyncio.CancelledError:

@@ -17,24 +17,25 @@ import contextvars
 from bisect import insort
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 
 from rxsocket.operators.overflow import BufferedObservable
-from rxsocket.policy.backoff import Backoff
 from rxsocket.runtime.loop import SocketLoop
 from rxsocket.runtime.scheduler import LoopScheduler
 from rxsocket.runtime.threads import as_exception, exit_soon, is_end_of, running_loop
 from rxsocket.sinks.calls import bounded
+from rxsocket.sinks.handling import Handling
+from rxsocket.sinks.held_loop import HeldLoop
 from rxsocket.sinks.outage import Outage
 from rxsocket.sinks.ownership import own
-from rxsocket.sinks.pressure import PausePolicy, Pressure, WaitingBuffer
-from rxsocket.sinks.records import Dropped, Duplicate, Failed, Outcome, Record, Stored
+from rxsocket.sinks.pressure import Pressure, WaitingBuffer
+from rxsocket.sinks.published import all_failed, fault_of
+from rxsocket.sinks.records import Dropped, Failed, Outcome, Record
 from rxsocket.sinks.sink import Sink
-from rxsocket.streams.buffers import NOTHING, BufferedInput, Drops
+from rxsocket.streams.buffers import NOTHING, BufferedInput
 
 T = TypeVar("T")
 
@@ -42,22 +43,6 @@ MOST_BYTES = 2**20
 """Bytes after which a call takes no further record."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing it may take (C26)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handling:
-    """How messages are made into records, and how these are treated: the arguments of ``into``."""
-
-    to_record: Callable[[Any], Record]
-    in_flight: int
-    batch: int
-    overflow: PausePolicy
-    high_water: int
-    retry_for: float
-    timeout: float
-    backoff: Backoff
-    drops: Drops | None
-    loop: asyncio.AbstractEventLoop | None
 
 
 class _Batch:
@@ -117,6 +102,7 @@ class Delivery(Generic[T]):
         self._over: asyncio.Future[None] | None = None
         self._give_back: Callable[[], None] = _nothing
         self._ownership = own(sink)
+        self._held = HeldLoop(sink)
 
     # --- from any thread
 
@@ -199,6 +185,7 @@ class Delivery(Generic[T]):
             life.cancel()
 
     async def _live(self, over: asyncio.Future[None]) -> None:
+        self._held.open()
         failure: Exception | None = None
         try:
             await self._ownership.there()
@@ -221,7 +208,7 @@ class Delivery(Generic[T]):
         """Open the sink; else fail what waits, and return why."""
         try:
             opening = partial(self._sink.publish, ())
-            await bounded(self._sink, "opening it", opening, self._handling.timeout)
+            await bounded(self._held, "opening it", opening, self._handling.timeout)
         except BaseException as error:
             if is_end_of(asyncio.current_task(), error):
                 raise
@@ -252,13 +239,14 @@ class Delivery(Generic[T]):
         try:
             if self._calls:
                 await asyncio.wait(self._calls, timeout=CLOSE_TIMEOUT)
-            await bounded(self._sink, "close", self._sink.close, CLOSE_TIMEOUT, grace=0.0)
+            await bounded(self._held, "close", self._sink.close, CLOSE_TIMEOUT, grace=0.0)
         except BaseException as error:
             if is_end_of(asyncio.current_task(), error):
                 raise
             self._outage.fail_to_close(error)
 
     def _give_up(self, _: object) -> None:
+        self._held.close()
         self._ownership.release()
         self._give_back()
 
@@ -299,11 +287,13 @@ class Delivery(Generic[T]):
             return None
         records: list[Record] = []
         bytes_left = MOST_BYTES
+        self._held.begin("key, id or encode")
         while len(records) < room and bytes_left > 0 and (value := waiting.take()) is not NOTHING:
             record = self._record(value)
             if record is not None:
                 records.append(record)
                 bytes_left -= len(record.data)
+        self._held.end()
         if not records or self._is_over:
             return None
         self._unanswered += len(records)
@@ -324,15 +314,15 @@ class Delivery(Generic[T]):
         outcomes: Sequence[Outcome]
         try:
             publish = partial(self._sink.publish, records)
-            outcomes = await bounded(self._sink, "publish", publish, self._handling.timeout)
+            outcomes = await bounded(self._held, "publish", publish, self._handling.timeout)
         except BaseException as error:
             if is_end_of(call, error):
                 raise
-            outcomes = _all_failed(records, as_exception(error), temporary=True)
+            outcomes = all_failed(records, as_exception(error), temporary=True)
         else:
-            fault = _fault(outcomes, len(records))
+            fault = fault_of(outcomes, len(records))
             if fault is not None:  # what it did with them is anybody's guess
-                outcomes = _all_failed(records, fault, temporary=False)
+                outcomes = all_failed(records, fault, temporary=False)
         if call is not None:
             self._calls.discard(call)
         self._settle(batch, outcomes)
@@ -413,26 +403,3 @@ class Delivery(Generic[T]):
 
 def _nothing() -> None:
     pass
-
-
-def _all_failed(
-    records: Sequence[Record], error: Exception, *, temporary: bool
-) -> Sequence[Outcome]:
-    return [Failed(one.id, one.key, error, one.data, temporary) for one in records]
-
-
-def _fault(outcomes: Any, count: int) -> TypeError | None:
-    """What is wrong with that which a sink of a user's returned."""
-    try:
-        found = [type(outcome) in _OUTCOMES for outcome in outcomes]
-    except TypeError:
-        found = []
-    if len(found) == count and all(found):
-        return None
-    return TypeError(
-        f"publish: return a Stored, Duplicate or Failed for each of the {count} records, in their "
-        f"order, not {type(outcomes).__name__} with {sum(found)} of them"
-    )
-
-
-_OUTCOMES = {Stored, Duplicate, Failed}

@@ -12,7 +12,8 @@ from reactivex.disposable import Disposable
 
 from rxsocket.operators.overflow import BufferedObservable
 from rxsocket.policy.backoff import Backoff
-from rxsocket.sinks.delivery import Delivery, Handling
+from rxsocket.sinks.delivery import Delivery
+from rxsocket.sinks.handling import Handling
 from rxsocket.sinks.pressure import PausePolicy, check_policy
 from rxsocket.sinks.records import Dropped, Outcome, Record
 from rxsocket.sinks.sink import Sink
@@ -71,6 +72,9 @@ def into(
     a while, are tried again until ``retry_for`` is over; then it is ``Failed``, and the stream goes
     on. A call that took too long is cancelled; if it goes on nevertheless, nobody waits for it.
     Only a sink that cannot be opened at first is an error of the result.
+
+    A function that blocks holds the loop, so that no time limit is kept meanwhile. That is a
+    warning in the log, which says what to do; after 1 s also while it lasts, with its line.
 
     The subscription owns the sink. It opens it, and closes it when the source has ended and the
     last answer is there, before it completes; so it does when it is disposed, which cancels what

@@ -658,3 +658,55 @@ def test_no_text_shows_the_data(clock: VirtualClock, caplog: pytest.LogCaptureFi
     clock.advance(20)
     shown = f"{told.receipts!r} {Record('', '', canary.encode())!r} {caplog.text}"
     assert told.kinds == ["Failed"] and canary not in shown
+
+
+def _warned(caplog: pytest.LogCaptureFixture, what: str) -> list[str]:
+    messages = [record.getMessage() for record in caplog.records]
+    return [text for text in messages if "the loop for" in text and what in text]
+
+
+def test_a_sink_that_blocks_is_told(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    def slow(sink: ScriptedSink, records: Sequence[Record]) -> list[Outcome]:
+        clock.block(0.3)
+        return store(sink, records)
+
+    sink, source = ScriptedSink(slow, slow, slow), Subject[str]()
+    told = Told(clock, source.pipe(storing(sink, batch=1)))
+    clock.advance(1)
+    for message in ("a", "b", "c"):
+        source.on_next(message)
+        clock.advance(1)
+        assert len(_warned(caplog, "publish held the loop for 0.3 s")) == (message != "a")
+    assert told.kinds == ["Stored"] * 3
+    (text,) = _warned(caplog, "publish")
+    assert "asyncio.to_thread" in text
+    told.subscription.dispose()
+
+
+@pytest.mark.parametrize("function", ["key", "id", "encode"])
+def test_a_function_that_blocks_is_told(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture, function: str
+) -> None:
+    def slow(message: Any) -> Any:
+        clock.block(2)
+        return message.encode() if function == "encode" else message
+
+    source = Subject[str]()
+    told = Told(clock, source.pipe(storing(ScriptedSink(), **{function: slow})))
+    clock.advance(1)
+    source.on_next("a")
+    clock.advance(1)
+    assert told.kinds == ["Stored"]
+    assert len(_warned(caplog, "key, id or encode held the loop for 2 s")) == 1
+    told.subscription.dispose()
+
+
+def test_waiting_is_not_blocking(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    source = Subject[str]()
+    told = Told(clock, source.pipe(storing(ScriptedSink(seconds=5), batch=1)))
+    for message in ("a", "b", "c"):
+        source.on_next(message)
+        clock.advance(20)
+    assert told.kinds == ["Stored"] * 3
+    assert _warned(caplog, "") == []
+    told.subscription.dispose()
