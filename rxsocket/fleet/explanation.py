@@ -30,6 +30,14 @@ class FleetStats:
         open: Those that have a connection.
         generation: The number of the plan.
         states: How many sockets are in which state.
+        messages_received: Messages that came on all sockets since the fleet was made, those of the
+            server's own about channels among them.
+        bytes_received: Their bytes, without compression.
+        messages_sent: Messages that were sent.
+        bytes_sent: Their bytes.
+
+    Of sockets in other processes the last four are what was said last, which they do once in one
+    or two seconds; what a process has counted after that is lost if it dies.
     """
 
     wanted: int = 0
@@ -42,6 +50,10 @@ class FleetStats:
     open: int = 0
     generation: int = 0
     states: dict[State, int] = field(default_factory=dict[State, int])
+    messages_received: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    bytes_sent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

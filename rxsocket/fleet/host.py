@@ -23,6 +23,7 @@ from reactivex.subject import Subject
 from rxsocket.events import Closed, Opened
 from rxsocket.fleet.asking import Questions, RemoteAdmission, RemoteAuth
 from rxsocket.fleet.batches import Batches, WhenFull
+from rxsocket.fleet.counts import FleetCounts
 from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.orders import (
     ChannelError,
@@ -39,6 +40,7 @@ from rxsocket.fleet.orders import (
 from rxsocket.fleet.portable import trace_of
 from rxsocket.fleet.questions import (
     Answered,
+    Counted,
     OnlyThese,
     Output,
     Pushed,
@@ -49,6 +51,9 @@ from rxsocket.fleet.questions import (
 )
 from rxsocket.fleet.shard import Shard, ShardAdmission, ShardSettings
 from rxsocket.runtime.loop import SocketLoop
+
+COUNTED_EVERY = 1.0
+"""Seconds after which what the sockets have counted is told again, if it has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,7 @@ class Host:
             self._deliver,
             admission=admission or RemoteAdmission(self.questions),
         )
+        self._counted, self._counted_at = FleetCounts(), time.monotonic()
         self._where = where
         self._batches.put(Started(where))
         if pipeline is not None:
@@ -150,6 +156,7 @@ class Host:
         """
         if self._ended.done() and not self._batches.has_more:
             self._ended.result()
+        self._count()
         return await self._batches.next(patience)
 
     async def close(self, stop: Stop) -> None:
@@ -162,6 +169,7 @@ class Host:
         """There is another driver, or the same one again: tell it what there is."""
         self.questions.fail("the fleet's driver was away")
         self._batches.put(Started(self._where))
+        self._batches.put(Counted(self._counted))
         for socket, opened in self._open.items():
             self._batches.put(SocketEvent(socket, opened))
         now = time.time()
@@ -178,6 +186,14 @@ class Host:
                 self.receive([CloseSocket(socket)])
             elif surplus := tuple(key for key in have if key not in set(keys[socket])):
                 self.receive([Unsubscribe(socket, surplus, generation)])
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if now - self._counted_at >= COUNTED_EVERY:
+            self._counted_at, before = now, self._counted
+            self._counted = self._shard.counts
+            if self._counted != before:
+                self._batches.put(Counted(self._counted))
 
     # --- from the sockets
 

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from rxsocket.auth.credentials import Credential, Ticket
 from rxsocket.auth.providers import Ask
+from rxsocket.fleet.counts import FleetCounts
 
 
 class Sealed:
@@ -123,6 +124,13 @@ class Discarded:
     """Messages that were dropped, as the fleet did not take them in time."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the sockets of a shard have counted since it began."""
+
+    counts: FleetCounts
 
 
 @dataclass(frozen=True, slots=True)

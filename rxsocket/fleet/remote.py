@@ -24,6 +24,7 @@ from rxsocket.endpoint.admission import Admitted
 from rxsocket.errors import SocketError
 from rxsocket.events import Cause, Closed, Dropped, Opened
 from rxsocket.fleet.admission import Admission
+from rxsocket.fleet.counts import FleetCounts, added
 from rxsocket.fleet.credential_relay import CredentialRelay
 from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.events import ShardFailed
@@ -41,6 +42,7 @@ from rxsocket.fleet.orders import (
 from rxsocket.fleet.portable import portable_error
 from rxsocket.fleet.questions import (
     Answered,
+    Counted,
     CredentialWanted,
     DialAnswered,
     DialGone,
@@ -122,6 +124,7 @@ class RemoteShard:
         self._admitted: dict[int, Admitted] = {}
         self._open: dict[int, int] = {}
         self._heard_at = 0.0
+        self._counted = FleetCounts(), FleetCounts()  # before it was started again, and since
         self._is_there = self._has_begun = False
         self._raised = ""
         self._backoff = Backoff()
@@ -134,6 +137,11 @@ class RemoteShard:
     def masked(self, text: str) -> str:
         """Mask the newest credentials in a text; from any thread."""
         return self._relay.masked(text)
+
+    @property
+    def counts(self) -> FleetCounts:
+        """What its sockets have counted, as far as it has said so; from any thread."""
+        return added(self._counted)
 
     def take(self, order: Order) -> None:
         """Have an order carried out, now or when the shard is there."""
@@ -235,6 +243,8 @@ class RemoteShard:
         self._outgoing = asyncio.Queue()
         self._is_there = True
         self._heard_at = self._loop.wall_time()
+        if not has_it:
+            self._counted = self.counts.past, FleetCounts()
         desired = self._desired
         for order in desired.orders():
             self._send(order, is_secret=isinstance(order, SetAuth))
@@ -324,6 +334,8 @@ class RemoteShard:
                 why = f"the fleet took less than came to shard {self.name}"
                 dropped = Dropped(epoch=0, count=count, reason=why, at=self._loop.wall_time())
                 self._report(SocketEvent(0, dropped))
+            case Counted(counts):
+                self._counted = self._counted[0], counts
             case Raised(text):
                 self._raised = text
             case Started(where):

@@ -24,6 +24,7 @@ from rxsocket.fleet.admission import Admission
 from rxsocket.fleet.auth_changes import FleetAuthChanges
 from rxsocket.fleet.channel import FleetChannel, MessagePath
 from rxsocket.fleet.controller import Controller
+from rxsocket.fleet.counts import FleetCounts, Sum
 from rxsocket.fleet.desired_state import DesiredState
 from rxsocket.fleet.orders import (
     AuthSettled,
@@ -85,6 +86,7 @@ class FleetEngine:
         self.loop = loop
         self._masked = masked
         self._shards: Mapping[str, Shard | RemoteShard] = {}
+        self._sum = Sum()
         self.publisher = publisher = FleetPublisher(
             loop,
             self.connect_observer,
@@ -124,6 +126,11 @@ class FleetEngine:
     def is_used(self) -> bool:
         """Whether it runs, or is about to."""
         return self.controller is not None or self._references.is_used
+
+    @property
+    def counts(self) -> FleetCounts:
+        """What all sockets have counted, those of earlier runs among them."""
+        return self._sum.counts
 
     def connect(self) -> abc.DisposableBase:
         self._stopping.start()
@@ -199,6 +206,8 @@ class FleetEngine:
         controller, self.controller = self.controller, None
         if controller is not None:
             controller.stop()
+        for shard in self._shards.values():
+            self._sum.remove(shard)
         self._run, self._shards = None, {}
         self._closing.clear()
         self.publisher.read_gate.forget()
@@ -256,6 +265,8 @@ class FleetEngine:
             )
         )
         self._shards = self._run.named
+        for shard in self._shards.values():
+            self._sum.add(shard)
         for order in self._changes.first_orders():
             self.give_all(order)
         if publisher.read_gate.is_paused:
@@ -325,16 +336,19 @@ class FleetEngine:
         if following is not None:
             following.dispose()
         self.publisher.detector.stop()
-        run, self._run, self._shards = self._run, None, {}
+        run, self._run, shards = self._run, None, tuple(self._shards.values())
+        self._shards = {}
         if run is not None:
             closed = run.close(code, reason)
             self._closing.add(closed)
-            closed.when_done(partial(self._on_closed, closed))
+            closed.when_done(partial(self._on_closed, closed, shards))
         self._changes.stop()
         self.wanted.forget_unwanted()
 
-    def _on_closed(self, receipt: Receipt[None]) -> None:
+    def _on_closed(self, receipt: Receipt[None], shards: Iterable[Shard | RemoteShard]) -> None:
         self._closing.discard(receipt)
+        for shard in shards:
+            self._sum.remove(shard)
         self._release_if_done()
 
     def _after_stop(self) -> None:

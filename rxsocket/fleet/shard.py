@@ -22,6 +22,7 @@ from rxsocket.endpoint.admission import Admit
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.events import Closed, Event
 from rxsocket.fleet.admission import Admission
+from rxsocket.fleet.counts import FleetCounts, Sum
 from rxsocket.fleet.orders import (
     AuthSettled,
     CapConnections,
@@ -130,6 +131,7 @@ class Shard:
         self._limits = settings.limits.of_a_socket
         self._sockets: dict[int, ShardSocket] = {}
         self._closing: dict[Receipt[None], ShardSocket] = {}
+        self._sum = Sum()
         self._pushed: list[Any] = []
         self._is_paused = False
 
@@ -141,6 +143,11 @@ class Shard:
         for each in tuple(self._sockets.values())[-MOST_ASKED:]:
             text = each.masked(text)
         return text
+
+    @property
+    def counts(self) -> FleetCounts:
+        """What its sockets have counted; from any thread."""
+        return self._sum.counts
 
     def take(self, order: Order) -> None:
         """Carry out an order; whatever comes of it is reported."""
@@ -195,7 +202,9 @@ class Shard:
             socket.abort_after(seconds)
 
     def _on_closed(self, receipt: Receipt[None]) -> None:
-        self._closing.pop(receipt, None)
+        closed = self._closing.pop(receipt, None)
+        if closed is not None:
+            self._sum.remove(closed)
 
     def _open(self, number: int) -> None:
         if number in self._sockets:
@@ -221,6 +230,7 @@ class Shard:
             self._limits,
         )
         self._sockets[number] = made
+        self._sum.add(made)
         made.start()
         if self._is_paused:
             made.pause()

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from reactivex import abc
 
 from rxsocket.events import Cause, ChannelStale, Closed, Event, Opened
+from rxsocket.fleet.counts import FleetCounts
 from rxsocket.fleet.learning import SOON
 from rxsocket.fleet.orders import Asked, ChannelError, Live, Probed, Report, Silent, SocketEvent
 from rxsocket.fleet.spec import ChannelSpec
@@ -153,6 +154,11 @@ class ShardSocket:
     def masked(self, text: str) -> str:
         """Mask the secrets of the socket in a text; from any thread."""
         return self._publisher.history.as_read(text)
+
+    @property
+    def counts(self) -> FleetCounts:
+        """What it has counted; from any thread."""
+        return FleetCounts.of(self.socket.stats)
 
     @property
     def _publisher(self) -> Publisher:

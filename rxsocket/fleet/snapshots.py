@@ -27,7 +27,7 @@ def snapshot_of(engine: FleetEngine) -> Snapshot:
     refused = [one for one in channels if one.error is not None]
     live = sum(one.is_live for one in channels)
     left_out = len(fitting.left_out)
-    wanted = len(channels)
+    wanted, counts = len(channels), engine.counts
     stats = FleetStats(
         wanted=wanted,
         live=live,
@@ -39,6 +39,10 @@ def snapshot_of(engine: FleetEngine) -> Snapshot:
         open=len(open_sockets),
         generation=fitting.plan.generation,
         states=dict(Counter(one.state for one in sockets)),
+        messages_received=counts.messages_received,
+        bytes_received=counts.bytes_received,
+        messages_sent=counts.messages_sent,
+        bytes_sent=counts.bytes_sent,
     )
     named = [
         f"{name_of(one.key)}: {describe(one.error)}" for one in refused[:MOST_NAMED] if one.error

@@ -25,6 +25,8 @@ from opentelemetry.metrics import (
 )
 
 from rxsocket.engine.engine import Engine
+from rxsocket.fleet.counts import FleetCounts
+from rxsocket.fleet.running import FleetEngine
 from rxsocket.metrics.attributes import Attributes
 from rxsocket.state import State
 from rxsocket.stats import Stats, stats_of
@@ -40,7 +42,10 @@ SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LONG = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 """Boundaries in seconds for what may last."""
 
-Read: TypeAlias = Callable[[Stats], float]
+Counted: TypeAlias = Stats | FleetCounts
+Measured: TypeAlias = Engine | FleetEngine
+Read: TypeAlias = Callable[[Any], float]
+"""What of ``Counted``: the counters have the same names in both."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,17 @@ def _plain(read: Read) -> tuple[tuple[Attributes, Read], ...]:
 
 
 def _in_state(state: State) -> Read:
-    return lambda stats: int(stats.state is state)
+    def read(counted: Counted) -> int:
+        if isinstance(counted, FleetCounts):
+            return counted.states.get(state, 0)
+        return int(counted.state is state)
+
+    return read
+
+
+def counted_by(measured: Measured) -> Counted:
+    """What a socket, or a fleet, has counted up to now."""
+    return measured.counts if isinstance(measured, FleetEngine) else stats_of(measured)
 
 
 OBSERVED = (
@@ -186,19 +201,19 @@ class Group:
     """
 
     attributes: Attributes
-    members: dict[weakref.ref[Engine], Stats]
+    members: dict[weakref.ref[Measured], Counted]
     left: dict[tuple[str, int], float] = field(default_factory=dict[tuple[str, int], float])
 
     def refresh(self) -> None:
         """Read the members anew; those that nobody has any more are removed."""
         for reference in tuple(self.members):
-            engine = reference()
-            if engine is None:
+            measured = reference()
+            if measured is None:
                 self.remove(reference)
             else:
-                self.members[reference] = stats_of(engine)
+                self.members[reference] = counted_by(measured)
 
-    def remove(self, reference: weakref.ref[Engine]) -> None:
+    def remove(self, reference: weakref.ref[Measured]) -> None:
         stats = self.members.pop(reference, None)
         if stats is None:
             return
@@ -249,12 +264,12 @@ class Instruments:
             create = getattr(meter, f"create_observable_{observed.kind}")
             create(observed.name, [self._callback(observed)], observed.unit, observed.description)
 
-    def add(self, engine: Engine, attributes: Attributes) -> Callable[[], None]:
-        """Tell of a socket, until the function that is returned is called."""
-        key, reference = tuple(sorted(attributes.items())), weakref.ref(engine)
+    def add(self, measured: Measured, attributes: Attributes) -> Callable[[], None]:
+        """Tell of a socket or a fleet, until the function that is returned is called."""
+        key, reference = tuple(sorted(attributes.items())), weakref.ref(measured)
         with self._lock:
             group = self._groups.setdefault(key, Group(attributes, {}))
-            group.members[reference] = stats_of(engine)
+            group.members[reference] = counted_by(measured)
 
         def remove() -> None:
             with self._lock:

@@ -1,4 +1,4 @@
-"""``measure()``: a socket's numbers and spans for the providers of OpenTelemetry."""
+"""``measure()``: numbers and spans of a socket or a fleet for the providers of OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reactivex import abc
 
+from rxsocket.fleet import Fleet
 from rxsocket.socket import Socket
 
 if TYPE_CHECKING:
@@ -18,15 +19,19 @@ NOBODY_COLLECTS = (
     "opentelemetry.metrics.set_meter_provider(MeterProvider(metric_readers=[...])) of "
     "opentelemetry-sdk, or pass meter_provider="
 )
+NO_READERS = (
+    "measure(socket): the meter provider has no reader, so nobody sees the numbers; make it with "
+    "MeterProvider(metric_readers=[...]), such as a PrometheusMetricReader()"
+)
 
 
 def measure(
-    socket: Socket[Any, Any],
+    socket: Socket[Any, Any] | Fleet,
     *,
     meter_provider: MeterProvider | None = None,
     tracer_provider: TracerProvider | None = None,
 ) -> abc.DisposableBase:
-    """Give what a socket counts, and how long things take, to OpenTelemetry
+    """Give what a socket or a fleet counts, and how long things take, to OpenTelemetry
     (rule C45, stats and metrics).
 
     The counters are those of ``socket.stats``, read when a reader collects, so a message costs
@@ -45,8 +50,11 @@ def measure(
     same provider, the first measuring ends. Sockets are told apart by their ``name``; those without
     one that have the same address are told as one.
 
+    A fleet is told as one, by the sums over its sockets; those in other processes say what they
+    have counted once in one or two seconds. What has a length, and spans, are of sockets alone.
+
     Args:
-        socket: What to measure.
+        socket: What to measure; it may be a ``Fleet``.
         meter_provider: Who collects; left out, the global one.
         tracer_provider: Who gets the spans; left out, the global one.
 
@@ -58,7 +66,8 @@ def measure(
         ImportError: If ``opentelemetry-api`` is not installed.
 
     Warns:
-        RuntimeWarning: If there is no provider of meters, so that nobody will see the numbers.
+        RuntimeWarning: If there is no provider of meters, or one that has no reader, so that nobody
+            will see the numbers.
 
     Examples:
         >>> from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -67,8 +76,9 @@ def measure(
         >>> set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
         >>> measure(Socket("wss://example.com/feed", name="feed"))
     """
-    if not isinstance(socket, Socket):
-        raise TypeError(f"measure(socket): pass a Socket, not {type(socket).__name__}")
+    if not isinstance(socket, (Socket, Fleet)):
+        kind = type(socket).__name__
+        raise TypeError(f"measure(socket): pass a Socket or a Fleet, not {kind}")
     _check("meter_provider", meter_provider, "get_meter")
     _check("tracer_provider", tracer_provider, "get_tracer")
     try:
@@ -78,16 +88,32 @@ def measure(
             "measure(socket) needs opentelemetry-api: run pip install 'rxsocket[otel]'",
             name="opentelemetry",
         ) from None
-    from rxsocket.metrics.instruments import is_of_the_api  # it imports opentelemetry
+    from rxsocket.metrics.attributes import NAME, of_socket
+    from rxsocket.metrics.fleets import FleetMeasurement  # it imports opentelemetry
+    from rxsocket.metrics.instruments import is_of_the_api
     from rxsocket.metrics.measurement import Measurement
 
     if meter_provider is None:
         meter_provider = metrics.get_meter_provider()
         if is_of_the_api(meter_provider):
             warnings.warn(NOBODY_COLLECTS, RuntimeWarning, stacklevel=2)
+    if _has_no_reader(meter_provider):
+        warnings.warn(NO_READERS, RuntimeWarning, stacklevel=2)
+    if isinstance(socket, Fleet):
+        attributes = of_socket(socket._probe._engine)  # pyright: ignore[reportPrivateUsage]
+        if socket.name is not None:
+            attributes[NAME] = socket.name
+        fleet = socket._engine  # pyright: ignore[reportPrivateUsage]
+        return FleetMeasurement(fleet, attributes, meter_provider)
     tracer_provider = tracer_provider or trace.get_tracer_provider()
     engine = socket._engine  # pyright: ignore[reportPrivateUsage]
     return Measurement(engine, meter_provider, tracer_provider)
+
+
+def _has_no_reader(provider: object) -> bool:
+    """Whether a provider of the SDK has nobody who collects; of others that is not known."""
+    readers: object = getattr(provider, "_metric_readers", None)
+    return isinstance(readers, (tuple, list, set, frozenset)) and not readers
 
 
 def _check(name: str, provider: object, method: str) -> None:

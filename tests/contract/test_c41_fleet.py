@@ -53,6 +53,38 @@ def keys_in(*events: Any) -> set[Any]:
 # --- lazy and shared
 
 
+def test_stats_have_the_messages_of_all_sockets(clock: VirtualClock, company: MakeFleet) -> None:
+    """C45: those of sockets that are gone, and of earlier runs, are among them."""
+    it = company(limits=Limits(batch=10, channels=2))
+    got: list[str] = []
+    running = it.fleet.messages.subscribe(got.append)
+    it.fleet.want(names(4))
+    clock.advance(5.0)
+    before = it.fleet.stats
+    assert before.messages_sent > 0 and before.bytes_sent > before.messages_sent
+    got.clear()
+    for key in names(4):
+        it.venue.say(key)
+    clock.advance(1.0)
+    stats = it.fleet.stats
+    assert len(got) == 4 and stats.messages_received - before.messages_received == 4
+    assert stats.bytes_received - before.bytes_received == sum(map(len, got))
+    it.fleet.want(names(2))  # one socket is not needed any more
+    clock.advance(5.0)
+    it.venue.drop()
+    clock.advance(5.0)
+    received = it.fleet.stats.messages_received
+    assert received >= stats.messages_received
+    running.dispose()
+    it.fleet.close()
+    clock.advance(5.0)
+    assert it.fleet.stats.messages_received == received
+    with it.fleet:
+        clock.advance(5.0)
+        assert it.fleet.stats.messages_sent > stats.messages_sent
+    clock.advance(5.0)
+
+
 def test_making_one_and_wanting_starts_nothing(clock: VirtualClock, company: MakeFleet) -> None:
     it = company(watch=False, limits=Limits(batch=10, channels=2))
     it.fleet.want(names(5))

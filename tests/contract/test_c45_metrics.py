@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fleet_scene import MakeFleet, names
 from scene import A, B, Make, Scene
 from surfaces import CANARY, PLACES
 from test_c28_surfaces import FORMS, told
@@ -22,7 +23,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from rxsocket import Socket, handover, in_band
+from rxsocket import Limits, Socket, handover, in_band
 from rxsocket.metrics import measure
 from rxsocket.testing import VirtualClock, accept, reject, unreachable
 
@@ -354,10 +355,55 @@ def test_without_a_provider_it_says_what_to_do(scene: Make) -> None:
         measure(it.socket, meter_provider=NoOpMeterProvider()).dispose()
 
 
+def test_a_provider_without_a_reader_is_told(scene: Make) -> None:
+    """Somebody has set the SDK up, and nobody collects."""
+    it = scene(watch=False)
+    with pytest.warns(RuntimeWarning, match=r"has no reader, so nobody.*metric_readers=\["):
+        measure(it.socket, meter_provider=MeterProvider()).dispose()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        provider = MeterProvider(metric_readers=[InMemoryMetricReader()])
+        measure(it.socket, meter_provider=provider).dispose()
+
+
+def test_a_fleet_is_told_as_the_sum_of_its_sockets(
+    clock: VirtualClock, company: MakeFleet, otel: Otel
+) -> None:
+    """The same instruments; the counters outlive a close, and it is measured once."""
+    it = company(limits=Limits(batch=10, channels=2), name="quotes")
+    measuring = measure(it.fleet, meter_provider=otel.meters)
+    it.fleet.want(names(4))
+    clock.advance(5.0)
+    for key in names(4):
+        it.venue.say(key)
+    clock.advance(1.0)
+    direction = "network.io.direction"
+    stats = it.fleet.stats
+    assert otel.values(ours("messages"), direction) == {
+        "receive": stats.messages_received,
+        "transmit": stats.messages_sent,
+    }
+    assert otel.values(ours("sockets"), ours("state"))["open"] == 2
+    (name,) = otel.values(ours("connections"), ours("name"))
+    assert name == "quotes"
+    again = measure(it.fleet, meter_provider=otel.meters)
+    assert otel.values(ours("connections")) == {None: 2}
+    measuring.dispose()  # which has ended already
+    it.fleet.close()
+    clock.advance(5.0)
+    assert otel.values(ours("connections")) == {None: 2}
+    assert otel.values(ours("sockets"), ours("state"))["open"] == 0
+    again.dispose()
+    assert otel.values(ours("connections")) == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (lambda socket: ((object(),), {}), r"measure\(socket\): pass a Socket, not object"),
+        (
+            lambda socket: ((object(),), {}),
+            r"\(socket\): pass a Socket or a Fleet, not object",
+        ),
         (lambda socket: ((socket,), {"meter_provider": 1}), "meter_provider: pass a MeterProvider"),
         (lambda socket: ((socket,), {"tracer_provider": 1}), "tracer_provider: pass a TracerProv"),
     ],

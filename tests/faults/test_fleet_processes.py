@@ -49,7 +49,10 @@ def test_a_fleet_on_processes_is_one_stream_and_leaves_nothing() -> None:
             await watch.until(lambda: len(watch.got.newest) == len(KEYS))
             assert watch.got.missing == watch.got.late == []
             assert len(processes_of(os.getpid())) == 1
+            await watch.until(lambda: fleet.stats.messages_received >= len(KEYS))
+            assert fleet.stats.bytes_received > fleet.stats.messages_received
             await fleet.close()
+            assert fleet.stats.messages_received >= len(KEYS)
             assert processes_of(os.getpid()) == []
 
     asyncio.run(main())
