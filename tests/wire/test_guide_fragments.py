@@ -96,6 +96,7 @@ class Stage:
             "store": self.printed,
             "save": self.keep,
             "enrich": self.keep,
+            "Trade": Quote,
             "Book": dict,
             "Change": dict,
         }
