@@ -3,122 +3,80 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
-from reactivex import Observable, abc
-from reactivex import operators as ops
-from reactivex.subject import Subject
+from reactivex import Observable
 
-from rxsocket.explain.causes import describe
-from rxsocket.publishing.source import StreamSource
-from rxsocket.render.live_view import LiveView
+from rxsocket.explain.format import amount
+from rxsocket.notebook.column_hints import ColumnHints
+from rxsocket.notebook.stream_view import StreamView
+from rxsocket.render.grid import GridColumns, GridView
 from rxsocket.render.table import AS_OUTPUT, html_table, text_table
-from rxsocket.render.view import Rendering, TimeWindow
-from rxsocket.runtime.threads import running_loop, wall_clock
+from rxsocket.render.view import Rendering, TimeWindow, nothing_yet
 from rxsocket.socket import Socket
 from rxsocket.tables.dataframes import Library, library_or_default, table, to_parquet
-from rxsocket.tables.rows import COLUMNS, Arrival, cell, own_names, row, time_of_day
+from rxsocket.tables.rows import (
+    COLUMNS,
+    Arrival,
+    cell,
+    json_text,
+    nested,
+    own_names,
+    row,
+    time_of_day,
+)
 from rxsocket.texts import markup
 from rxsocket.validation import instance, whole_number
 
 SHOWN = 10
-"""Rows that are shown."""
+"""Rows that are shown, where nothing scrolls."""
+KEYS = 20
+"""Those of which each has a key."""
 
 
-class StreamView(LiveView):
-    """Keeps the last values of a stream, with when they came.
+class _Kept(NamedTuple):
+    """A row: the number of its value in the stream, and that of the first with its key."""
 
-    Args:
-        stream: The stream, subscribed to at once.
-        rows: The number of values to keep.
-        seconds: The time to keep them; ``None`` for ever.
-
-    Attributes:
-        count: The number of all values so far.
-        error: The error of the stream.
-        is_ended: Whether the stream ended.
-    """
-
-    def __init__(self, stream: Observable[Any], rows: int, seconds: float | None = None) -> None:
-        self._values: deque[tuple[float, Any]] = deque(maxlen=rows)
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._changes: Subject[None] = Subject()
-        self.count = 0
-        self.error: Exception | None = None
-        self.is_ended = False
-        self._subscription = stream.subscribe(self._on_next, self._on_end, self._on_end)
-
-    def dispose(self) -> None:
-        """Unsubscribe from the stream; the values that came are kept."""
-        self._subscription.dispose()
-        self._on_end()
-
-    def values(self) -> list[tuple[float, Any]]:
-        """The values that are kept, each with its wall time."""
-        with self._lock:
-            self._drop_old(wall_clock(running_loop())())
-            return list(self._values)
-
-    @property
-    def status(self) -> str:
-        """The number of values, and the end of the stream, if it ended."""
-        kept = len(self._values)
-        if self.error is not None:
-            end = f"; failed: {type(self.error).__name__}: {describe(self.error)}"
-        else:
-            end = "; ended" if self.is_ended else ""
-        return (f"{kept:,} of {self.count:,}" if kept < self.count else f"{kept:,}") + end
-
-    def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
-        """Call back after each value and after the end, until disposed."""
-        return self._changes.subscribe(lambda _: on_change())
-
-    def _on_next(self, value: Any) -> None:
-        now = wall_clock(running_loop())()
-        with self._lock:
-            self.count += 1
-            self._values.append((now, value))
-            self._drop_old(now)
-        self._changes.on_next(None)
-
-    def _drop_old(self, now: float) -> None:
-        if self._seconds is not None and not self.is_ended:
-            while self._values and self._values[0][0] < now - self._seconds:
-                self._values.popleft()
-
-    def _on_end(self, error: Exception | None = None) -> None:
-        if not self.is_ended:
-            self.is_ended, self.error = True, error
-            self._changes.on_next(None)
+    number: int
+    first: int
+    arrival: Arrival
 
 
-class Frame(StreamView):
+class Frame(StreamView, GridView):
     """The last values of a stream as a table. Made by :func:`frame`; dispose it to unsubscribe."""
 
-    def __init__(self, stream: Observable[Any], rows: int, library: Library) -> None:
+    def __init__(
+        self,
+        stream: Observable[Any],
+        rows: int,
+        library: Library,
+        key: str | Callable[[Any], Any] | None,
+    ) -> None:
         self._library: Library = library
+        self._rows, self._key = rows, key
+        self._hints = ColumnHints(
+            [key] if isinstance(key, str) else [], lambda value: value is not None
+        )
         self._columns: dict[str, None] = {}
-        source = StreamSource(stream)
-
-        def arrival(value: Any) -> Arrival:
-            self._note_columns(value)
-            return Arrival(source.wall_time(), source.epoch, value)
-
-        super().__init__(stream.pipe(ops.map(arrival)), rows)
+        self._last: deque[_Kept] = deque(maxlen=rows)
+        self._latest: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._number = 0
+        super().__init__(stream)
 
     @property
     def df(self) -> Any:
         """The table as it is now, of its own: its last row is the last value.
 
         With the columns ``arrived``, the time in UTC, and ``connection``, the number of that, where
-        it came over one. In pandas, the index is the number of the value in the stream, from 0.
+        it came over one. In pandas, the index is the number of the value in the stream, from 0;
+        with ``key``, that of the row.
         """
-        kept, first = self._kept()
-        return table(kept, self._library, first)
+        kept = self._kept()
+        first = kept[0].number if kept and self._key is None else 0
+        return table([one.arrival for one in kept], self._library, first)
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
         """Write the table as it is now to a Parquet file.
@@ -132,10 +90,28 @@ class Frame(StreamView):
         Examples:
             >>> trades.to_parquet("trades.parquet")
         """
-        to_parquet(self._kept()[0], path)
+        to_parquet([one.arrival for one in self._kept()], path)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._last) or len(self._latest)
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        return "table of a stream"
+
+    @property
+    def status(self) -> str:
+        """The number of rows, and of the values that they are of, and how it ended."""
+        if not self.count:
+            return nothing_yet(self._since) + self.ending
+        kept = f"{len(self):,}"
+        if self._key is not None:
+            text = f"{kept} of {amount(self.count, 'value')}, the latest of each key"
+        else:
+            text = f"{kept} of {self.count:,}" if len(self) < self.count else kept
+        hint = self._source.redact(self._hints.text)
+        return text + (f"; {hint}" if hint else "") + self.ending
 
     def __repr__(self) -> str:
         headings, rows = self._shown()
@@ -148,47 +124,127 @@ class Frame(StreamView):
     def render(self, window: TimeWindow) -> Rendering:
         """Draw its last rows for a page."""
         headings, rows = self._shown()
-        note = f"rows: {self.status}" + (f"; the last {len(rows)}:" if self.count > SHOWN else "")
-        return Rendering(f"<div {AS_OUTPUT}>{markup(note)}{html_table(headings, rows)}</div>")
+        which = "first" if self._key is not None else "last"
+        more = f"; the {which} {len(rows)}:" if len(self) > len(rows) or self.count > SHOWN else ""
+        note = markup(f"rows: {self.status}{more if rows else ''}")
+        return Rendering(f"<div {AS_OUTPUT}>{note}{html_table(headings, rows)}</div>")
 
-    def _note_columns(self, value: Any) -> None:
-        names = value if type(value) is dict else row(value)  # pyright: ignore[reportUnknownVariableType]
-        if not self._columns.keys() >= names.keys() and len(self._columns) < COLUMNS:  # pyright: ignore[reportUnknownMemberType]
-            self._columns |= dict.fromkeys(map(str, names))  # pyright: ignore[reportUnknownArgumentType]
+    # --- the live table
 
-    def _kept(self) -> tuple[list[Arrival], int]:
-        """The values that are kept, and the number of the first of them."""
+    @property
+    def note(self) -> str:
+        """The text above the live table."""
+        return f"rows: {self.status}"
+
+    @property
+    def limit(self) -> int:
+        """The number of rows that it has at most."""
+        return self._rows
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a row is replaced by a newer one of its key."""
+        return self._key is not None
+
+    def rows_since(self, number: int) -> tuple[int, GridColumns]:
+        """The columns of the rows that are newer than a number, and the number of the newest."""
         with self._lock:
-            return [arrival for _, arrival in self._values], self.count - len(self._values)
+            newest = self._number
+            if self._key is not None:
+                found: list[_Kept] = []
+                for one in reversed(self._latest.values()):
+                    if one.number < number:
+                        break
+                    found.append(one)
+                found.reverse()
+            else:
+                missing = min(len(self._last), newest - number)
+                found = list(islice(reversed(self._last), missing))[::-1]
+            names = list(self._columns)
+        return newest, self._grid_columns(found, names)
+
+    def _grid_columns(self, rows: Sequence[_Kept], names: list[str]) -> GridColumns:
+        arrived, connection = own_names(names)
+        cells = [row(one.arrival.value) for one in rows]
+        columns: dict[str, list[Any]] = {
+            "row": [one.first if self._key is not None else one.number for one in rows],
+            arrived: [one.arrival.at for one in rows],
+        }
+        if any(one.arrival.epoch for one in rows) or self._source.epoch:
+            columns[connection] = [one.arrival.epoch for one in rows]
+        for name in names:
+            columns[name] = [self._grid_cell(one.get(name)) for one in cells]
+        return GridColumns(columns, arrived)
+
+    def _grid_cell(self, value: Any) -> Any:
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        text = value if isinstance(value, str) else json_text(value)
+        return text[:2000]
+
+    # --- what is kept
+
+    def _keep(self, value: Any) -> None:
+        arrival = Arrival(self._source.wall_time(), self._source.epoch, value)
+        key: Any = None
+        if self._key is not None:
+            self._hints.look_at(value)
+            key = self._key(value) if callable(self._key) else nested(self._key, value)
+            if not isinstance(key, Hashable):
+                key = json_text(key)
+        names = value if type(value) is dict else row(value)  # pyright: ignore[reportUnknownVariableType]
+        is_new = not self._columns.keys() >= names.keys()  # pyright: ignore[reportUnknownMemberType]
+        with self._lock:
+            number = self._number
+            self._number += 1
+            if is_new and len(self._columns) < COLUMNS:
+                self._columns |= dict.fromkeys(map(str, names))  # pyright: ignore[reportUnknownArgumentType]
+            if self._key is None:
+                self._last.append(_Kept(number, number, arrival))
+            elif key is not None:
+                before = self._latest.pop(key, None)
+                self._latest[key] = _Kept(number, before.first if before else number, arrival)
+                if len(self._latest) > self._rows:
+                    self._latest.popitem(last=False)
+
+    def _kept(self) -> list[_Kept]:
+        """The rows: the oldest first, or with a key, in the order in which the keys came."""
+        with self._lock:
+            if self._key is None:
+                return list(self._last)
+            return sorted(self._latest.values(), key=lambda one: one.first)
 
     def _shown(self) -> tuple[list[str], list[list[str]]]:
-        """The last rows, in all columns that were seen so far, so that these stay in place."""
-        kept, first = self._kept()
-        tail = kept[-SHOWN:]
-        cells = [row(arrival.value) for arrival in tail]
+        """Some rows, in all columns that were seen so far, so that these stay in place."""
+        kept = self._kept()
+        some = kept[-SHOWN:] if self._key is None else kept[:KEYS]
         columns = list(self._columns)[:COLUMNS]
         arrived, connection = own_names(columns)
-        headings = ["", arrived, *([connection] if any(one.epoch for one in tail) else [])]
-        rows = [
-            [
-                str(first + len(kept) - len(tail) + number),
-                time_of_day(arrival.at),
-                *([str(arrival.epoch or "")] if len(headings) > 2 else []),
-                *(cell(names[name]) if name in names else "" for name in columns),
-            ]
-            for number, (arrival, names) in enumerate(zip(tail, cells, strict=True))
-        ]
-        return [*headings, *columns], rows
+        has_epoch = any(one.arrival.epoch for one in some)
+        rows: list[list[str]] = []
+        for one in some:
+            names = row(one.arrival.value)
+            epoch = [str(one.arrival.epoch or "")] if has_epoch else []
+            cells = (cell(names[name]) if name in names else "" for name in columns)
+            rows.append([str(one.number), time_of_day(one.arrival.at), *epoch, *cells])
+        return ["", arrived, *([connection] if has_epoch else []), *columns], rows
 
 
-def frame(stream: Observable[Any], rows: int = 5000, *, library: Library | None = None) -> Frame:
+def frame(
+    stream: Observable[Any],
+    rows: int = 5000,
+    *,
+    key: str | Callable[[Any], Any] | None = None,
+    library: Library | None = None,
+) -> Frame:
     """Keep the last values of a stream as a table.
 
     It subscribes at once. Each value is a row: the columns are those of a mapping, a ``msgspec``
     struct, a dataclass or a named tuple; one that a row lacks is empty. Memory is bounded by
-    ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live. ``.df`` is a
-    DataFrame of pandas or polars or a table of Arrow, with the time at which each value arrived and
-    the number of its connection; ``.to_parquet(path)`` writes it to a file.
+    ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live; with
+    ``rxsocket[table]`` all of them are, in a table that scrolls, sorts, filters and groups.
+    ``.df`` is a DataFrame of pandas or polars or a table of Arrow, with the time at which each
+    value arrived and the number of its connection; ``.to_parquet(path)`` writes it to a file.
 
     ::
 
@@ -200,20 +256,28 @@ def frame(stream: Observable[Any], rows: int = 5000, *, library: Library | None 
     Args:
         stream: Any Observable.
         rows: The number of rows to keep.
+        key: Keep the latest row of each value of this alone: the name of a field, also of a nested
+            one, such as ``"data.symbol"``, or a function. A value without one is left out. Of more
+            than ``rows`` keys those go first that were not renewed for longest.
         library: ``"pandas"``, ``"polars"`` or ``"arrow"``; left out, the first of these that is
             installed.
 
     Raises:
-        TypeError: If ``stream`` is not an Observable.
+        TypeError: If ``stream`` is not an Observable, or ``key`` is not a name or a function.
         ValueError: If ``rows`` is less than 1, or there is no such library.
         ModuleNotFoundError: If the library is not installed.
 
     Examples:
         >>> trades = frame(socket.messages)
         >>> trades.df.groupby("symbol")["price"].mean()
+        >>> frame(socket.messages, key="symbol")        # as the last line of a cell
         >>> frame(socket.messages, library="polars").df
     """
     if isinstance(stream, Socket):
         raise TypeError("frame(stream): pass its messages, socket.messages, not the socket")
     instance("frame(stream)", stream, Observable, "an Observable")
-    return Frame(stream, whole_number("rows", rows), library_or_default("frame", library))
+    if not (key is None or isinstance(key, str) or callable(key)):
+        raise TypeError(
+            f"frame(key): pass the name of a field or a function, not {type(key).__name__}"
+        )
+    return Frame(stream, whole_number("rows", rows), library_or_default("frame", library), key)

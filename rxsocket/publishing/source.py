@@ -6,6 +6,7 @@ from typing import Any
 
 from reactivex import Observable
 
+from rxsocket.events import Cause, Closed, Opened
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.threads import running_loop, wall_clock
 
@@ -31,6 +32,25 @@ class StreamSource:
         """The number of the connection whose messages are delivered now."""
         publisher = self._publisher
         return publisher.delivering_epoch if isinstance(publisher, Publisher) else None
+
+    def was_out_since(self, epoch: int) -> bool:
+        """Whether there was no connection for a while since that one: none took over.
+
+        Where that is forgotten, there was none.
+        """
+        publisher, current = self._publisher, epoch
+        if not isinstance(publisher, Publisher):
+            return False
+        for event in publisher.history.events:
+            if isinstance(event, Opened) and event.epoch > current:
+                current = event.epoch
+            elif (
+                isinstance(event, Closed)
+                and event.epoch == current
+                and event.cause is not Cause.HANDED_OVER
+            ):
+                return True
+        return current == epoch
 
     def wall_time(self) -> float:
         """The time now; the recorded one, of a socket that is replayed."""

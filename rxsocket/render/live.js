@@ -52,10 +52,14 @@ const button = (text, name, action) => {
   return one;
 };
 
+// What a widget shows above its text, whose script stands before this one.
+const contentMaker = typeof contentOf === "undefined" ? null : contentOf;
+
 function render({ model, el }) {
   const viewer = Math.random().toString(36).slice(2);
   const together = shared(model.get("key") || viewer);
   const picture = made("div", "overflow-x:auto");
+  const body = made("div");
   const note = made("div", "font:12px system-ui,sans-serif;margin:2px 0");
   const spoken = made("div", UNSEEN);
   const answers = made("div");
@@ -114,8 +118,8 @@ function render({ model, el }) {
     note.dataset.about = about;
     note.textContent = text;
     const isStale = about !== "" && about !== "busy";
-    picture.style.opacity = isStale ? ".5" : "";
-    picture.style.filter = isStale ? "grayscale(1)" : "";
+    body.style.opacity = isStale ? ".5" : "";
+    body.style.filter = isStale ? "grayscale(1)" : "";
     for (const one of el.querySelectorAll("button")) one.disabled = isStale;
   };
 
@@ -379,7 +383,12 @@ function render({ model, el }) {
   picture.addEventListener("pointerdown", onDown);
   document.addEventListener("pointerup", onUp);
   document.addEventListener("selectionchange", onSelection);
-  el.append(bar, note, picture, answers, spoken);
+  const content = contentMaker?.({
+    model, viewer, together, made, button, isHeld: () => Boolean(together.held),
+  });
+  if (content) body.append(content.element);
+  body.append(picture);
+  el.append(bar, note, body, answers, spoken);
 
   // --- a front end that puts a new view of the model in the place of this one
 
@@ -404,6 +413,7 @@ function render({ model, el }) {
     ended = true;
     inSight = false;
     clearInterval(timer);
+    content?.end();
     observer.disconnect();
     sizes.disconnect();
     replaced.disconnect();
@@ -426,7 +436,7 @@ function render({ model, el }) {
     inSight = together.inSight = entries[entries.length - 1].isIntersecting;
     reportVisibility(false);
   });
-  observer.observe(picture);
+  observer.observe(body);
   let told = 0;
   const sizes = new ResizeObserver(() => {
     const width = Math.floor(picture.clientWidth / 20) * 20;
@@ -449,6 +459,7 @@ function render({ model, el }) {
   } else {
     draw();
   }
+  content?.show();
   lookAtComm();
   return end;
 }

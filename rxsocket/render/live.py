@@ -21,7 +21,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxsocket.explain.causes import describe
-from rxsocket.render.redraw import RedrawThrottle
+from rxsocket.render.redraw import INTERVAL, RedrawThrottle
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.runtime.threads import kernel_loop, running_loop
 
@@ -43,6 +43,7 @@ class LiveWidget(anywidget.AnyWidget):
     _esm: ClassVar[str] = (
         resources.files("rxsocket.render").joinpath("live.js").read_text(encoding="utf-8")
     )
+    _interval: ClassVar[float] = INTERVAL
     html = traitlets.Unicode("").tag(sync=True)
     span = traitlets.Float(None, allow_none=True).tag(sync=True)
     until = traitlets.Float(None, allow_none=True).tag(sync=True)
@@ -76,7 +77,13 @@ class LiveWidget(anywidget.AnyWidget):
         )
         self.key = str(self.model_id or "")
         self.throttle = RedrawThrottle(
-            self._subscribe, self._render, self._show, kernel, beat=self._beat, on_rest=on_rest
+            self._subscribe,
+            self._render,
+            self._show,
+            kernel,
+            interval=self._interval,
+            beat=self._beat,
+            on_rest=on_rest,
         )
         self.on_msg(self._on_message)  # pyright: ignore[reportUnknownMemberType]
         self.throttle.start()

@@ -7,11 +7,14 @@ import sys
 import uuid
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rxsocket.render.stored import StoredOutput
 from rxsocket.render.view import View
+
+if TYPE_CHECKING:
+    from rxsocket.render.live import LiveWidget
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ALTERNATIVES = {"image/svg+xml", "image/png"}
@@ -47,7 +50,7 @@ class LiveView(View):
             ModuleNotFoundError: Without ``rxsocket[notebook]``.
         """
         try:
-            from rxsocket.render.live import LiveWidget, loop_of_front_end
+            from rxsocket.render.live import loop_of_front_end
         except ImportError:
             raise ModuleNotFoundError(
                 "widget: it needs anywidget; run pip install 'rxsocket[notebook]'"
@@ -60,7 +63,7 @@ class LiveView(View):
                 if view is not None and view._stored is not None:
                     function(view._stored)
 
-            self._widget = LiveWidget(
+            self._widget = self._widget_class()(
                 self,
                 loop_of_front_end(),
                 on_change=lambda: with_stored(StoredOutput.on_change),
@@ -115,6 +118,12 @@ class LiveView(View):
     def _display_(self) -> Any:
         """What marimo shows."""
         return self.widget
+
+    def _widget_class(self) -> type[LiveWidget]:
+        """The class of its widget; it is imported when it is asked for."""
+        from rxsocket.render.live import LiveWidget
+
+        return LiveWidget
 
     def _live(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The part of a MIME bundle that shows it live, and its metadata, as Colab needs it.

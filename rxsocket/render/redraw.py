@@ -33,7 +33,7 @@ from rxsocket.render.view import Rendering
 from rxsocket.runtime.threads import log
 
 INTERVAL = 0.25
-"""Least seconds between two drawings."""
+"""Least seconds between two drawings, where nothing else is said."""
 LOAD = 0.2
 """Largest part of the time for drawing: a slow picture is drawn less often."""
 VIEWER_TIMEOUT = 15.0
@@ -51,6 +51,7 @@ class RedrawThrottle:
         show: Shows the drawing.
         kernel: The loop on which the front end's answers arrive; ``None`` if that is not known.
         loop: The loop to draw on; left out, the thread that draws.
+        interval: Least seconds between two drawings.
         beat: Tells the front end that the kernel is there; left out, it is not told.
         on_rest: Called when it is suspended.
 
@@ -67,6 +68,7 @@ class RedrawThrottle:
         kernel: asyncio.AbstractEventLoop | None,
         loop: asyncio.AbstractEventLoop | None = None,
         *,
+        interval: float = INTERVAL,
         beat: Callable[[], None] | None = None,
         on_rest: Callable[[], None] | None = None,
     ) -> None:
@@ -82,7 +84,7 @@ class RedrawThrottle:
         self._beat_timer = Timer(self._on_beat, loop)
         self._viewer_timer = Timer(self.suspend, kernel or loop)
         self._drawn_at = self._sent_at = float("-inf")
-        self._interval = INTERVAL
+        self._least = self._interval = interval
         self._shown: Rendering | None = None
         self._has_failed = False
         self.is_active = False
@@ -164,7 +166,7 @@ class RedrawThrottle:
         rendering = self._rendered()
         self.drawings += 1
         spent = self._timer.now() - self._drawn_at
-        self._interval = max(INTERVAL, spent / LOAD)
+        self._interval = max(self._least, spent / LOAD)
         if rendering is None or not self.is_active:
             return
         if self._shown is None or rendering.html != self._shown.html:
