@@ -1036,22 +1036,22 @@ one again
         return f"<Socket {self._engine.label}: {self.state.value.value}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from rxsocket.render.card import card_view  # only a notebook asks for it
+        from rxsocket.render.card_view import card_view  # only a notebook asks for it
 
         return card_view(self._engine).bundle()
 
     def _ipython_display_(self) -> None:
-        from rxsocket.render.card import card_view
+        from rxsocket.render.card_view import card_view
 
         card_view(self._engine).display()
 
     def _display_(self) -> Any:
-        from rxsocket.render.card import card_view
+        from rxsocket.render.card_view import card_view
 
         return card_view(self._engine)
 
     def _repr_html_(self) -> str:
-        from rxsocket.render.card import card_view
+        from rxsocket.render.card_view import card_view
 
         return str(card_view(self._engine).static()["text/html"])
 

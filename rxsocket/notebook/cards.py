@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxsocket.render.card import CardView, card_view
+from rxsocket.render.card_view import CardView, card_view
 from rxsocket.socket import Socket
 from rxsocket.validation import instance
 

@@ -19,7 +19,7 @@ from rxsocket.render.live_view import LiveView
 from rxsocket.render.preview import preview
 from rxsocket.render.scene import LIVE, Density, Label, Lane, Mark, Scene
 from rxsocket.render.svg import svg
-from rxsocket.render.view import Rendering, TimeWindow
+from rxsocket.render.view import Rendering, TimeWindow, nothing_yet
 from rxsocket.runtime.threads import running_loop, wall_clock
 from rxsocket.validation import instance, more_than_zero
 
@@ -165,7 +165,9 @@ class Marbles(SceneView):
             record.lane(begin, end, number) for number, record in enumerate(self._records, 1)
         )
         zone = time.localtime(end).tm_gmtoff
-        return Scene(title="marbles", begin=begin, end=end, lanes=lanes, zone=zone)
+        waits = self._is_running and not any(record.count for record in self._records)
+        title = f"marbles: {nothing_yet(self._began)}" if waits else "marbles"
+        return Scene(title=title, begin=begin, end=end, lanes=lanes, zone=zone)
 
     def newest(self) -> float:
         """The wall time of the latest that it can show."""

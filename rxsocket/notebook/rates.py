@@ -21,7 +21,7 @@ from rxsocket.recording.replay import Replay
 from rxsocket.render.durations import Durations, brief
 from rxsocket.render.live_view import LiveView
 from rxsocket.render.table import AS_OUTPUT, html_table, text_table
-from rxsocket.render.view import Rendering, TimeWindow
+from rxsocket.render.view import Rendering, TimeWindow, nothing_yet
 from rxsocket.schema.notes import epoch_unit
 from rxsocket.socket import Socket
 from rxsocket.tables.rows import Arrival, nested
@@ -122,6 +122,7 @@ class Rates(LiveView):
         self._observers: tuple[Callable[[], None], ...] = ()
         self._subscription: abc.DisposableBase = Disposable()
         self._last = 0.0
+        self._began = None if now is None else now()
         self.count = 0
         self.error: Exception | None = None
         self.is_ended = False
@@ -177,6 +178,8 @@ class Rates(LiveView):
     @property
     def status(self) -> str:
         """How many messages came, of how many keys, and how it ended."""
+        if not self.count and self._began is not None and not self.is_ended:
+            return f"messages: {nothing_yet(self._began)}"
         text = amount(self.count, "message")
         if self._by is not None:
             keys = len(self._counters)

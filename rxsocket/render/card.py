@@ -1,33 +1,21 @@
-"""The card of a socket: its facts, as text and as HTML, and the view that a notebook shows.
-
-The HTML has no script, style sheet or image, and can be read without its styles, too.
-"""
+"""The card of a socket: its facts, and these as text."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from reactivex import abc
 
 from rxsocket.auth.expiry import jwt_expiry
 from rxsocket.auth.shared_provider import SharedProvider
 from rxsocket.engine.engine import Engine
-from rxsocket.events import Closed, Connecting, Event, Problem
+from rxsocket.events import Closed, Connecting, Event, Opened, Problem
 from rxsocket.explain.explanation import Explanation, explain
 from rxsocket.explain.format import span
 from rxsocket.explain.wording import advice, sentence
 from rxsocket.render.activity import Activity, recorder_of
-from rxsocket.render.live_view import LiveView
 from rxsocket.render.preview import Redact, preview
-from rxsocket.render.scene import FAULT, clock_time, colour_of
 from rxsocket.render.timeline_model import CredentialUse
-from rxsocket.render.view import Rendering, TimeWindow
-from rxsocket.state import State
 from rxsocket.stats import stats_of
-from rxsocket.texts import markup
 
 RATE_WINDOW = 5.0
 """Seconds over which the rate is taken."""
@@ -35,35 +23,17 @@ SHORTEST_RATE = 1.0
 """Seconds below which there is none: a few messages more or less would make too much of it."""
 MESSAGES = 5
 """Messages that are shown."""
-
-STATE_STYLES: dict[State, tuple[str, str]] = {
-    State.IDLE: ("#6e7781", "○"),
-    State.CONNECTING: ("#56b4e9", "◔"),
-    State.OPEN: ("#009e73", "●"),
-    State.WAITING: ("#e69f00", "◑"),
-    State.AWAITING_AUTH: ("#cc79a7", "◆"),
-    State.GATED: ("#0072b2", "◇"),
-    State.CLOSED: ("#6e7781", "■"),
-}
-"""A colour of Okabe and Ito's, and a sign that most fonts have."""
-
-BOX = (
-    "font:13px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;max-width:760px;"
-    "border:1px solid rgba(127,127,127,.35);border-left:4px solid {colour};border-radius:6px;"
-    "padding:10px 14px;margin:2px 0;background:rgba(127,127,127,.05)"
-)
-MONO = "font:12px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
-MUTED = "opacity:.72"
-TABLE = "border-collapse:collapse;margin:6px 0 0;border:0;font:inherit;color:inherit"
-CELL = "text-align:left;vertical-align:top;padding:1px 14px 1px 0;border:0;background:none"
+WIDE, NARROW = 160, 72
+"""Characters of a message that are shown, on a page and as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardMessage:
-    """The time of a message, and its first characters."""
+    """The time of a message, its first characters, and which of those that were recorded it is."""
 
     at: float
     text: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +63,7 @@ class Card(Explanation):
         latency: Seconds between the last ping and its pong; ``None`` before the first.
         messages: The last ones, newest first.
         last_error: The last thing that went wrong.
+        has_opened: Whether that connection opened; else it is an attempt.
     """
 
     url: str
@@ -107,6 +78,7 @@ class Card(Explanation):
     latency: float | None
     messages: tuple[CardMessage, ...]
     last_error: CardError | None
+    has_opened: bool = True
 
 
 def card_of(engine: Engine) -> Card:
@@ -138,7 +110,14 @@ def card_of(engine: Engine) -> Card:
         latency=publisher.latency.value,
         messages=_messages(activity),
         last_error=_last_error(history, redact),
+        has_opened=attempt is None or _has_opened(history, attempt.epoch),
     )
+
+
+def _has_opened(history: tuple[Event, ...], epoch: int) -> bool:
+    """Whether a connection opened; one that the history has forgotten did."""
+    seen = any(isinstance(one, Connecting) and one.epoch == epoch for one in history)
+    return not seen or any(isinstance(one, Opened) and one.epoch == epoch for one in history)
 
 
 def _messages_per_second(activity: Activity) -> float | None:
@@ -154,7 +133,8 @@ def _messages(activity: Activity) -> tuple[CardMessage, ...]:
     arrivals = activity.arrivals[-len(last) :] if last else ()
     newest_first = zip(reversed(arrivals), reversed(last), strict=True)
     return tuple(
-        CardMessage(at, preview(payload, activity.redact)) for (at, _), payload in newest_first
+        CardMessage(at, preview(payload, activity.redact, WIDE), activity.received_count - back)
+        for back, ((at, _), payload) in enumerate(newest_first)
     )
 
 
@@ -180,18 +160,23 @@ def card_text(card: Card) -> str:
     lines = [f"Socket {name}{card.url}: {card.state.value}{age}"]
     if card.why:
         lines.append(f"  {card.why}")
-    lines.extend(f"  {name:<11}{text}" for name, text in _facts(card))
+    lines.extend(f"  {name:<11}{text}" for name, text in card_facts(card))
     if card.last_error is not None:
         ago = span(card.now - card.last_error.at)
         lines.append(f"  {'last error':<11}{card.last_error.text} ({ago} ago)")
-    lines.extend(f"  {'←':<11}{message.text}" for message in card.messages)
+    lines.extend(f"  {'←':<11}{_short(message.text)}" for message in card.messages)
     return "\n".join(lines)
 
 
-def _facts(card: Card) -> Iterator[tuple[str, str]]:
+def _short(text: str) -> str:
+    return text if len(text) <= NARROW else text[: NARROW - 1] + "…"
+
+
+def card_facts(card: Card) -> Iterator[tuple[str, str]]:
+    """The rows of a card: a name and a text each."""
     yield "credential", _credential(card)
     if card.epoch:
-        yield "connection", str(card.epoch)
+        yield "connection" if card.has_opened else "attempt", str(card.epoch)
     if card.proxy:
         yield "proxy", card.proxy
     if card.rate is not None or card.received:
@@ -217,128 +202,3 @@ def _credential(card: Card) -> str:
 
 def _rate(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}"
-
-
-def card_html(card: Card, zone: float) -> str:
-    """Draw a card; ``zone`` is the seconds that local time is ahead of UTC."""
-    box = BOX.format(colour=STATE_STYLES[card.state][0])
-    return f'<div style="{box}">{"".join(_sections(card, zone))}</div>'
-
-
-def _sections(card: Card, zone: float) -> Iterator[str]:
-    colour, sign = STATE_STYLES[card.state]
-    since = name = ""
-    if card.name:
-        name = f'<strong style="margin-left:12px">{markup(card.name)}</strong>'
-    if card.since is not None:
-        age = card.now - card.since
-        at = clock_time(card.since, zone, 0.0)
-        since = (
-            f' <span style="{MUTED}">for <span data-age="{age:.2f}">{span(age)}</span>, '
-            f"since {at}</span>"
-        )
-    yield (
-        f'<div><span style="color:{colour};font-size:15px">{sign}</span> '
-        f"<strong>{card.state.value}</strong>{since}"
-        f'{name}<code style="{MONO};margin-left:12px;background:none">{markup(card.url)}</code>'
-        "</div>"
-    )
-    if card.why:
-        yield f'<div style="{MUTED}">{markup(card.why)}</div>'
-    rows = "".join(_row(name, _fact_html(name, text, card)) for name, text in _facts(card))
-    yield f'<table style="{TABLE}">{rows}</table>'
-    if card.messages:
-        yield _messages_html(card, zone)
-    if card.last_error is not None:
-        yield _error_html(card, card.last_error)
-
-
-def _row(name: str, html: str) -> str:
-    return (
-        f'<tr style="background:none"><th style="{CELL};font-weight:400;{MUTED}">{name}</th>'
-        f'<td style="{CELL}">{html}</td></tr>'
-    )
-
-
-def _fact_html(name: str, text: str, card: Card) -> str:
-    if name != "credential":
-        return markup(text)
-    number = card.credential.number
-    badge = ""
-    if number:
-        fill, text_colour = colour_of(number)
-        badge = (
-            f'<span style="background:{fill};color:{text_colour};border-radius:8px;padding:0 7px;'
-            f'margin-right:6px">{number}</span>'
-        )
-    left = None if card.expires_at is None else card.expires_at - card.now
-    if left is None or left <= 0:
-        return badge + markup(text)
-    label = markup(card.credential.label)
-    return f'{badge}{label}, expires in <span data-left="{left:.2f}">{span(left)}</span>'
-
-
-def _messages_html(card: Card, zone: float) -> str:
-    lines = "".join(
-        f'<div style="white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
-        f'<span style="{MUTED}">{clock_time(message.at, zone, 0.0)}</span> '
-        f"{markup(message.text)}</div>"
-        for message in card.messages
-    )
-    return (
-        f'<div style="{MONO};margin-top:6px;border-top:1px solid rgba(127,127,127,.25);'
-        f'padding-top:5px">{lines}</div>'
-    )
-
-
-def _error_html(card: Card, error: CardError) -> str:
-    age = card.now - error.at
-    advice = ""
-    if error.advice not in card.advice:  # else it stands above, or there is none
-        advice = f'<div style="{MUTED}">you can: {markup(error.advice)}</div>'
-    return (
-        '<div style="margin-top:6px;border-top:1px solid rgba(127,127,127,.25);padding-top:5px">'
-        f'<span style="color:{FAULT}">✕</span> last error, <span data-age="{age:.2f}">{span(age)}'
-        f"</span> ago: {markup(error.text)}{advice}</div>"
-    )
-
-
-class CardView(LiveView):
-    """Draws the card of one socket."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
-        return recorder_of(self._engine).record_messages(on_change)
-
-    def render(self, window: TimeWindow) -> Rendering:
-        card = card_of(self._engine)
-        # Without messages the rate still falls; ages are counted by the front end.
-        return Rendering(
-            card_html(card, _zone(card)),
-            redraw_after=1.0 if card.rate or (card.rate is None and card.received) else None,
-            status=f"{card.name or 'socket'}: {card.state.value}",
-        )
-
-    @property
-    def title(self) -> str:
-        return f"card of {self._engine.label}"
-
-    def static(self) -> dict[str, Any]:
-        """The card as it is now, for a page without script, and as text."""
-        card = card_of(self._engine)
-        return {"text/plain": card_text(card), "text/html": card_html(card, _zone(card))}
-
-
-def card_view(engine: Engine) -> CardView:
-    """The card of a socket; there is one, however often it is shown."""
-    views = recorder_of(engine).views
-    view = views.get("card")
-    if not isinstance(view, CardView):
-        view = views["card"] = CardView(engine)
-    return view
-
-
-def _zone(card: Card) -> float:
-    return time.localtime(card.now).tm_gmtoff

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import inf, sqrt
+from collections.abc import Sequence
+from math import ceil, inf, sqrt
 from typing import NamedTuple
 
 STEPS = 10
@@ -86,8 +87,7 @@ class Durations:
         sums = [0] * width
         for index, count in self._counts.items():
             sums[(index - first) * width // (last - first + 1)] += count
-        most = max(sums)
-        return "".join(_BARS[-(-number * (len(_BARS) - 1) // most)] for number in sums)
+        return sparkline(sums)
 
     def copy(self) -> Durations:
         """The same at this moment, which does not change any more."""
@@ -96,6 +96,12 @@ class Durations:
         other.count, other.negative = self.count, self.negative
         other.shortest, other.longest = self.shortest, self.longest
         return other
+
+
+def sparkline(numbers: Sequence[float]) -> str:
+    """Numbers that are not negative as a line of text; the largest is as high as the line."""
+    most = max(numbers, default=0) or 1
+    return "".join(_BARS[ceil(number * (len(_BARS) - 1) / most)] for number in numbers)
 
 
 def brief(seconds: float | None) -> str:

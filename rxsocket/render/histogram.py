@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 WIDTH = 0.1
@@ -85,6 +86,44 @@ def column_rates(bins: Sequence[Bin], begin: float, span: float, columns: int) -
             share = (min(last, number + 1) - max(first, number)) / (last - first)
             sums[number] += count * max(share, 0.0)
     return [count / column for count in sums]
+
+
+def smooth_rates(
+    rates: Sequence[float], begin: float, span: float, spans: Sequence[tuple[float, float]]
+) -> list[float]:
+    """The rates of columns without the steps that whole numbers in narrow bins make.
+
+    Each is the mean of as long around it as 10 things take, from 0.2 s to 1 s; of the time in
+    ``spans`` alone, and 0 outside of it.
+    """
+    columns = len(rates)
+    column = span / columns
+    parts = [1.0] * columns if not spans else _covered(begin, column, columns, spans)
+    seconds = sum(parts) * column
+    mean = sum(rates) * column / seconds if seconds else 0.0
+    wide = max(0.2, min(1.0, 10 / mean)) if mean else 0.2
+    reach = int(wide / column / 2)
+    # What a bin has outside of the time in which it can be is moved to where it can.
+    counts = [0.0, *accumulate(rates)]
+    times = [0.0, *accumulate(parts)]
+    found: list[float] = []
+    for number, part in enumerate(parts):
+        low, high = max(0, number - reach), min(columns, number + reach + 1)
+        time = times[high] - times[low]
+        found.append((counts[high] - counts[low]) / max(time, 1.0) if part else 0.0)
+    return found
+
+
+def _covered(
+    begin: float, column: float, columns: int, spans: Sequence[tuple[float, float]]
+) -> list[float]:
+    """Which part of each column is in one of the spans."""
+    parts = [0.0] * columns
+    for start, end in spans:
+        first, last = (start - begin) / column, (end - begin) / column
+        for number in range(max(0, int(first)), min(columns, int(last) + 1)):
+            parts[number] += max(0.0, min(last, number + 1) - max(first, number))
+    return [min(1.0, part) for part in parts]
 
 
 def column_times(bins: Sequence[Bin], begin: float, span: float, columns: int) -> list[float]:

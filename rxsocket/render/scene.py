@@ -70,10 +70,12 @@ class Density:
     Attributes:
         bins: Their number in each bin of time.
         colours: The times from which they have a colour, and its number.
+        spans: When there can be any, as while there is a connection; empty for always.
     """
 
     bins: tuple[Bin, ...]
     colours: tuple[tuple[float, int], ...] = ()
+    spans: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +120,12 @@ class Scene:
 PALETTE = (
     ("#0072b2", "#ffffff"),
     ("#e69f00", "#000000"),
-    ("#009e73", "#ffffff"),
+    ("#009e73", "#000000"),
     ("#cc79a7", "#000000"),
     ("#56b4e9", "#000000"),
 )
 """Colours of credentials, and of the text on them."""
-NEUTRAL = ("#8c959f", "#ffffff")
+NEUTRAL = ("#8c959f", "#000000")
 FAULT = "#d55e00"
 
 

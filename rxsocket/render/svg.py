@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rxsocket.render.histogram import column_rates, column_times
+from rxsocket.render.histogram import column_rates, column_times, smooth_rates
 from rxsocket.render.scene import (
     FAULT,
     SAVED,
@@ -199,12 +199,15 @@ class _SvgRenderer:
 
     def _density(self, density: Density, top: float) -> Iterator[str]:
         plot = self._scene.begin, self._span, round(self._plot / COLUMN)
-        rates, times = column_rates(density.bins, *plot), column_times(density.bins, *plot)
+        exact, times = column_rates(density.bins, *plot), column_times(density.bins, *plot)
+        rates = smooth_rates(exact, self._scene.begin, self._span, density.spans)
         peak = max(rates, default=0.0)
         bottom, height = top + ROW + 6, ROW + 2
         if not peak:
             return
-        yield f"<g>{_title(f'at most {_rate_text(peak)}')}"
+        times_with = sum(1 for rate in rates if rate) * self._span / len(rates)
+        mean = _rate_text(sum(exact) * self._span / len(rates) / times_with)
+        yield f"<g>{_title(f'{mean} in the mean, at most {_rate_text(peak)}')}"
         for fill, numbers in groupby(range(len(rates)), lambda n: self._fill(density, times[n])):
             run = list(numbers)
             points = [f"M{GUTTER + run[0] * COLUMN:.1f} {bottom:.1f}"]
@@ -214,7 +217,7 @@ class _SvgRenderer:
                 points.append(f"V{y:.1f}H{x:.1f}")
             yield _path(f"{''.join(points)}V{bottom:.1f}Z", fill=fill, fill_opacity=".85")
         yield "</g>"
-        yield _text(MARGIN - 4, top + 38, f"peak {_rate_text(peak)}", fill=self._theme.muted)
+        yield _text(MARGIN - 4, top + 38, f"mean {mean}", fill=self._theme.muted)
 
     def _fill(self, density: Density, at: float) -> str:
         number = next((number for since, number in reversed(density.colours) if since <= at), 0)

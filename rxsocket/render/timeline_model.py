@@ -219,7 +219,7 @@ class TimelineModel:
             case Aborted():
                 connection.label = "given up"
             case ConnectFailed(error=error, status=status) | Rejected(error=error, status=status):
-                connection.label = f"HTTP {status}" if status else type(error).__name__
+                connection.label = f"HTTP {status}" if status else _error_label(error)
                 connection.fault = True
 
     def _begin_pause(
@@ -238,6 +238,21 @@ class TimelineModel:
             if connection.ended is None and epoch in (None, connection.epoch):
                 return connection
         return None
+
+
+ERROR_LABELS: Mapping[str, str] = {
+    "ConnectionRefusedError": "connection refused",
+    "ConnectionResetError": "connection reset",
+    "TimeoutError": "no answer",
+    "gaierror": "host not found",
+    "SSLCertVerificationError": "certificate refused",
+}
+"""What attempts fail with most often, in few words."""
+
+
+def _error_label(error: BaseException) -> str:
+    name = type(error).__name__
+    return ERROR_LABELS.get(name, name)
 
 
 def _end_label(event: Closed) -> str:

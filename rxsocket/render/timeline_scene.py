@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from rxsocket.explain.format import span
 from rxsocket.render.activity import Activity
 from rxsocket.render.histogram import Bin
 from rxsocket.render.preview import Redact, preview
 from rxsocket.render.scene import Bar, BarStyle, Density, Label, Lane, Mark, MarkShape, Scene
-from rxsocket.render.timeline_model import ConnectionSpan, CredentialUse, TimelineModel
+from rxsocket.render.timeline_model import ConnectionSpan, CredentialUse, Pause, TimelineModel
 
 MARKED = 90
 """Messages that are marked one by one; more are shown as a density."""
+JOINED = 3
+"""Attempts that failed alike, from which on one label stands for them all."""
 
 
 def first_time(activity: Activity) -> float:
@@ -86,6 +89,14 @@ def _connection_lane(activity: Activity, end: float) -> Lane:
     marks: list[Mark] = []
     labels: list[Label] = []
     rows = _rows(model)
+    runs = _runs_of_failures(model.connections)
+    joined = {one.epoch for run in runs for one in run}
+    for run in runs:
+        first, last = run[0], run[-1]
+        at = first.ended or first.dialled
+        until = last.ended or last.dialled
+        text = f"{len(run)} × {redact(last.label)} in {span(until - at)}"
+        labels.append(Label((at + until) / 2, text, urgent=True))
     for connection in model.connections:
         row = rows[connection.epoch]
         bars.extend(_connection_bars(connection, row, now, redact))
@@ -96,8 +107,9 @@ def _connection_lane(activity: Activity, end: float) -> Lane:
             detail = str(redact(connection.detail))
             shape: MarkShape = "cross" if connection.fault else "end"
             marks.append(Mark(connection.ended, shape, detail=detail, row=row))
-            label = str(redact(connection.label))
-            labels.append(Label(connection.ended, label, urgent=connection.fault))
+            if connection.epoch not in joined:
+                label = str(redact(connection.label))
+                labels.append(Label(connection.ended, label, urgent=connection.fault))
     for pause in model.pauses:
         style: BarStyle = "hatched" if pause.awaits_credential else "dashed"
         short = "awaiting" if pause.awaits_credential else pause.label.removeprefix("wait ")
@@ -105,10 +117,10 @@ def _connection_lane(activity: Activity, end: float) -> Lane:
             Bar(
                 begin=pause.begin,
                 end=now if pause.end is None else pause.end,
-                text=pause.label,
+                text="" if _is_within(pause, runs) else pause.label,
                 detail=str(redact(pause.detail)),
                 style=style,
-                short_text=short,
+                short_text="" if _is_within(pause, runs) else short,
             )
         )
     for note in model.notes:
@@ -122,6 +134,26 @@ def _connection_lane(activity: Activity, end: float) -> Lane:
         bars=tuple(bars),
         marks=tuple(marks),
         labels=tuple(labels),
+    )
+
+
+def _runs_of_failures(connections: Iterable[ConnectionSpan]) -> list[list[ConnectionSpan]]:
+    """Attempts one after another that failed alike, where there are several."""
+    runs: list[list[ConnectionSpan]] = [[]]
+    for one in connections:
+        is_failure = one.opened is None and one.ended is not None and one.fault
+        if not is_failure or (runs[-1] and runs[-1][-1].label != one.label):
+            runs.append([])
+        if is_failure:
+            runs[-1].append(one)
+    return [run for run in runs if len(run) >= JOINED]
+
+
+def _is_within(pause: Pause, runs: list[list[ConnectionSpan]]) -> bool:
+    """Whether a pause is one of those between attempts that failed alike."""
+    return any(
+        run[0].dialled <= pause.begin and pause.end is not None and pause.end <= run[-1].dialled
+        for run in runs
     )
 
 
@@ -178,7 +210,8 @@ def _message_lane(activity: Activity, begin: float, end: float) -> Lane:
         or shown > MARKED
         or (shown < count and _has_forgotten(activity, begin))
     ):
-        density = Density(bins, _message_colours(activity.model.connections))
+        spans = activity.model.connections
+        density = Density(bins, _message_colours(spans), _open_spans(spans, end))
         return Lane(name="messages", note=_counted(count), density=density)
     payloads = dict(
         zip(
@@ -223,6 +256,17 @@ def _message_colours(connections: Iterable[ConnectionSpan]) -> tuple[tuple[float
         for at, number in connection.credentials
     ]
     return tuple(sorted(changes))
+
+
+def _open_spans(
+    connections: Iterable[ConnectionSpan], end: float
+) -> tuple[tuple[float, float], ...]:
+    """When there was a connection."""
+    return tuple(
+        (one.opened, end if one.ended is None else one.ended)
+        for one in connections
+        if one.opened is not None
+    )
 
 
 def _sent_lane(activity: Activity, begin: float, end: float) -> Lane:

@@ -7,14 +7,22 @@ import json as jsonlib
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from html.parser import HTMLParser
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rxsocket import ConnectFailed, Socket, Ticket, refreshing
+from rxsocket import Backoff, ConnectFailed, Socket, Ticket, refreshing
 from rxsocket.render.activity import recorder_of
-from rxsocket.render.card import Card, card_html, card_of, card_text
+from rxsocket.render.card import Card, card_of, card_text
+from rxsocket.render.card_html import card_html
+from rxsocket.render.card_view import RateSamples, card_view
+from rxsocket.render.view import TimeWindow
 from rxsocket.state import State
 from rxsocket.testing import VirtualClock, Watch, accept, fake, reject
 
@@ -200,6 +208,137 @@ def test_the_card_is_legible_on_any_ground(clock: VirtualClock) -> None:
     for style in re.findall(r'style="([^"]*)"', html):
         colours = re.findall(r"(?<![-\w])color:(#\w+)", style)
         assert not colours or "background:#" in style or "font-size:15px" in style
+
+
+def settled(function: Callable[[], str], clock: VirtualClock) -> str:
+    """What a button says, which is pressed on another thread and may wait for the socket."""
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(function()))
+    thread.start()
+    while thread.is_alive():
+        clock.advance(0.1)
+        thread.join(0.01)
+    return said[0]
+
+
+def test_the_buttons_of_the_card(clock: VirtualClock) -> None:
+    """C54: reconnect, close, and another credential, which shows nowhere."""
+    peer = fake(tokens=["good-token", "other-token"])
+    socket = Socket(peer.url, transport=peer, auth={"token": "good-token"})
+    view = card_view(socket._engine)
+    with socket:
+        clock.advance(1)
+        assert [(action.name, action.asks) for action in view.actions] == [
+            ("reconnect", ""), ("close", ""), ("credential", "token"),
+        ]  # fmt: skip
+        view.act("reconnect", None)
+        clock.advance(1)
+        assert shown(socket).epoch == 2
+        said = settled(lambda: view.act("credential", "other-token"), clock)
+        assert said == "the other credential: InEffect"
+        assert peer.handshakes[-1].query["token"] == "other-token"
+        said += settled(lambda: view.act("credential", "bad-token"), clock)
+        assert said.endswith("Refused")
+        html = view.render(TimeWindow()).html + view.static()["text/html"] + said
+        assert not [one for one in ("other-token", "bad-token") if one in html]
+        with pytest.raises(ValueError, match="there is no dance"):
+            view.act("dance", None)
+        view.act("close", None)
+        clock.advance(3)
+    assert shown(socket).state is State.CLOSED
+
+
+def test_a_credential_of_several_parts_is_not_asked_for(clock: VirtualClock) -> None:
+    """C54: a card asks for one text; what is said instead names the parts, not their values."""
+    socket = Socket(
+        "ws://a.test/", transport=fake(), auth={"user": "me-7", "token": "secret-token"}
+    )
+    said = card_view(socket._engine).act("credential", "x")
+    assert "set_auth" in said and "user, token" in said and "me-7" not in said
+
+
+def test_a_message_is_shown_whole(clock: VirtualClock) -> None:
+    """C54: the 32 last ones, however long, in each type; a secret in it is hidden (C28)."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth={"token": "secret-token"}, codec="auto")
+    view = card_view(socket._engine)
+    recording = recorder_of(socket._engine).record_messages()
+    with socket:
+        clock.advance(1)
+        peer.push("x" * 5000 + " secret-token")
+        peer.push(jsonlib.dumps({"deep": [{"token": "secret-token", "n": 1.5, "b": None}]}))
+        peer.push(b"\x00\xff")
+        clock.advance(1)
+        html = view.render(TimeWindow()).html
+        numbers = re.findall(r'data-act="message" data-value="(\d+)"', html)
+        assert numbers == ["3", "2", "1"]
+        assert "<button" not in view.static()["text/html"], "nobody is there who could answer"
+        binary, nested, long = (view.act("message", number) for number in numbers)
+        assert binary == "00 ff"
+        assert jsonlib.loads(nested) == {"deep": [{"token": "***", "n": 1.5, "b": None}]}
+        assert long == "x" * 5000 + " ***"
+        for number in range(40):
+            peer.push(str(number))
+        clock.advance(1)
+        assert "not kept any more" in view.act("message", "1")
+    recording.dispose()
+
+
+def test_what_is_next_is_counted_down(clock: VirtualClock) -> None:
+    """C54: the seconds to the next attempt, which is no connection yet."""
+    peer = fake(reject(503), reject(503), reject(503))
+    socket = Socket(peer.url, transport=peer, backoff=Backoff(first=20.0, random=Random(1)))
+    with socket:
+        clock.advance(0.5)
+        now = shown(socket)
+        assert now.due is not None and now.due > now.now
+        html = card_html(now, 0.0)
+        assert re.search(r'attempt 2 in <span data-left="[\d.]+">[\d.]+ s</span>', html)
+        assert "attempt    1" in card_text(now)
+        assert html.count("503") == 1, "the error is said once"
+
+
+def test_what_is_over_needs_no_advice(clock: VirtualClock) -> None:
+    """C54: a refusal that a later credential has mended."""
+    peer = fake(tokens=["good-token"])
+    socket = Socket(peer.url, transport=peer, auth="other-token")
+    with socket:
+        clock.advance(5)
+        assert "you can" in card_html(shown(socket), 0.0)
+        socket.set_auth("good-token")
+        clock.advance(60)
+        html = card_html(shown(socket), 0.0)
+        assert "last error" in html and "set_auth" not in html
+
+
+def test_a_card_without_its_styles(clock: VirtualClock) -> None:
+    """C54: as some viewers strip them: words stay apart."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth={"token": "secret-token"}, name="prices")
+    recording = recorder_of(socket._engine).record_messages()
+    with socket:
+        clock.advance(1)
+        peer.push("hello")
+        clock.advance(1)
+        text = Strict()
+        text.feed(card_html(shown(socket), 0.0))
+    recording.dispose()
+    assert "1 token=***" in text.text
+    assert "prices ws://fake.test/" in text.text
+    assert re.search(r"\d\d:\d\d:\d\d hello", text.text)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 3.0), st.integers(0, 50), st.booleans()), max_size=60))
+def test_rates_sum_up_to_what_came(steps: list[tuple[float, int, bool]]) -> None:
+    """The rates of the last seconds are at most what was counted, and never negative."""
+    samples, at, count = RateSamples(), 1000.0, 0
+    for seconds, more, watched in steps:
+        at, count = at + seconds, count + more
+        samples.add(at, count, is_watched=watched)
+        rates = samples.rates(at)
+        assert len(rates) <= 40
+        assert all(rate >= 0 for rate in rates)
+        assert sum(rates) <= count + 1e-6
 
 
 SHOWN = """

@@ -17,7 +17,7 @@ from reactivex.subject import Subject
 from rxsocket import Socket
 from rxsocket.explain.format import amount
 from rxsocket.notebook import marbles, timeline
-from rxsocket.render.card import CardView
+from rxsocket.render.card_view import CardView
 from rxsocket.render.redraw import INTERVAL, VIEWER_TIMEOUT, RedrawThrottle
 from rxsocket.render.view import Rendering, TimeWindow, View
 from rxsocket.testing import VirtualClock, fake

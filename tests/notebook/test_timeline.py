@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from reactivex.subject import BehaviorSubject
 
-from rxsocket import Socket, State, Ticket, endpoint, handover
+from rxsocket import Backoff, Socket, State, Ticket, endpoint, handover
 from rxsocket.notebook import timeline
 from rxsocket.recording import record, replay
-from rxsocket.render.histogram import Histogram
-from rxsocket.render.scene import Bar, Label, Lane, Mark, Scene
+from rxsocket.render.histogram import Histogram, column_rates, smooth_rates
+from rxsocket.render.scene import NEUTRAL, PALETTE, Bar, Label, Lane, Mark, Scene
 from rxsocket.render.svg import place_labels, svg, text_width
+from rxsocket.render.view import TimeWindow
 from rxsocket.testing import VirtualClock, accept, fake, reject
 
 A, B, C = {"token": "token-a"}, {"token": "token-b"}, {"token": "token-c"}
@@ -417,3 +418,78 @@ def test_a_renewal_that_was_told_and_a_closed_gate(clock: VirtualClock) -> None:
         assert {"renew()", "gate closed"} <= shown
         assert "renew() was called: 'GoAway'" in html.unescape(picture.svg())
         assert "waiting for the gate to open: the gate is closed" in picture.svg()
+
+
+def test_attempts_that_fail_alike_are_one_label(clock: VirtualClock) -> None:
+    """C54: a wall of crosses has one text, which counts them; what came after has its own."""
+    peer = fake(*[reject(503)] * 6)
+    socket = Socket(peer.url, transport=peer, backoff=Backoff(cap=2.0))
+    picture = timeline(socket)
+    with socket:
+        clock.advance(20)
+        (lane,) = [one for one in picture.scene().lanes if one.name == "connection"]
+        texts = [label.text for label in lane.labels]
+        assert next(text for text in texts if "503" in text).startswith("6 × HTTP 503 in ")
+        assert sum("503" in text for text in texts) == 1
+        assert sum(mark.shape == "cross" for mark in lane.marks) == 6
+        assert picture.svg().count("HTTP 503 in") == 1
+    clock.advance(3)
+
+
+def test_a_density_is_of_its_connections(clock: VirtualClock) -> None:
+    """C54: 20 messages a second are drawn as that, and none before a connection or after it."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer)
+    picture = timeline(socket)
+    clock.advance(0.37)
+    with socket:
+        clock.advance(0.07)
+        for _ in range(200):
+            peer.push("x")
+            clock.advance(0.05)
+        (lane,) = [one for one in picture.scene().lanes if one.name == "messages"]
+        assert lane.density is not None
+        scene = picture.scene()
+        span = scene.end - scene.begin
+        exact = column_rates(lane.density.bins, scene.begin, span, 190)
+        rates = smooth_rates(exact, scene.begin, span, lane.density.spans)
+        steady = rates[5:-5]
+        assert all(17 <= rate <= 23 for rate in steady), (min(steady), max(steady))
+        assert "mean 20/s" in picture.svg()
+    clock.advance(3)
+    ended = picture.scene()
+    (lane,) = [one for one in ended.lanes if one.name == "messages"]
+    assert lane.density is not None
+    ((opened, closed),) = lane.density.spans
+    span = ended.end - ended.begin
+    exact = column_rates(lane.density.bins, ended.begin, span, 190)
+    rates = smooth_rates(exact, ended.begin, span, lane.density.spans)
+    for number, rate in enumerate(rates):
+        begin = ended.begin + number * span / 190
+        if begin + span / 190 < opened or begin > closed:
+            assert rate == 0
+
+
+def test_a_picture_is_as_wide_as_there_is_room(story: tuple[Any, Socket, VirtualClock]) -> None:
+    """C54: in a narrow window its text is not smaller; it is never wider than can be read."""
+    picture = timeline(story[1])
+    for width, drawn in ((None, 880), (560, 560), (100, 420), (3000, 1600)):
+        html = picture.render(TimeWindow(width=width)).html
+        assert f'viewBox="0 0 {drawn} ' in html
+        places = [float(x) for x in re.findall(r'<text x="([\d.]+)"', html)]
+        assert max(places) <= drawn
+
+
+def test_text_on_a_colour_can_be_read() -> None:
+    """C54: at 4.5 to 1, as WCAG asks for."""
+    for fill, text in (*PALETTE, NEUTRAL):
+        light, dark = sorted((luminance(fill), luminance(text)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (fill, text)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
