@@ -29,6 +29,8 @@ exclude_patterns = ["extensions", "static", "**/.ipynb_checkpoints"]
 nitpicky = True
 
 html_theme = "furo"
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
 html_title = f"rxsocket {VERSION}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]

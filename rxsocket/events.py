@@ -496,4 +496,4 @@ Event: TypeAlias = (
     | ChannelFailed
     | ChannelStale
 )
-"""What ``socket.events`` emits: a closed union, for ``match``."""
+"""What ``socket.events`` emits, a closed union for ``match``."""
