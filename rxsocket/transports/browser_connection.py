@@ -207,7 +207,12 @@ class BrowserConnection:
             self._loop.call_soon(self._hand_on)
 
     async def ping(self) -> float:
-        raise ConnectionLost("a page sends no pings")
+        """Wait for what never comes, as a page sends no pings, until the connection ends.
+
+        A handover takes that for a peer that answers late: it gives what is under way some time.
+        """
+        await self.answered()
+        raise ConnectionLost("the connection closed before the pong came")
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         if not self._is_closing and self._socket.readyState == _OPEN:

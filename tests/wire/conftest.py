@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from importlib.util import find_spec
+from types import ModuleType
 
 import pytest
 from browser_page import open_page
@@ -28,14 +29,35 @@ CORE = (
     "test_wire_messages",
     "test_wire_options",
 )
+# What a page can do, too: its socket speaks through "websockets" here (C57). A test of what no page
+# is told, such as why a connection did not open, is ``only("websockets", "picows")``.
+ON_A_PAGE = (
+    "test_wire_c01_c04_shape",
+    "test_wire_c19_c22_conversations",
+    "test_wire_c27_slow_consumers",
+    "test_wire_c34_renewed_when_told",
+    "test_wire_c35_gate",
+    "test_wire_c38_resuming",
+    "test_wire_codecs",
+)
 UVLOOP = [pytest.param("uvloop", marks=pytest.mark.slow)] if find_spec("uvloop") else []
 TRANSPORTS = ("websockets", "picows") if find_spec("picows") else ("websockets",)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("only")
-    names = TRANSPORTS if marker is None else marker.args
+    names = (*TRANSPORTS, *_also(metafunc)) if marker is None else marker.args
+    names = [name for name in names if name != "picows" or name in TRANSPORTS]
     metafunc.parametrize("transport", names, indirect=True)
+
+
+def _also(metafunc: pytest.Metafunc) -> Iterator[str]:
+    if _name(metafunc.module) in ON_A_PAGE:
+        yield "browser"
+
+
+def _name(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
 
 
 @pytest.fixture(autouse=True)
@@ -52,13 +74,11 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and item.path.parent.name == "wire"
-            and item.callspec.params.get("transport") == "picows"
-            and item.module.__name__.rpartition(".")[2] not in CORE
-        ):
-            item.add_marker(pytest.mark.slow)
+        if isinstance(item, pytest.Function) and item.path.parent.name == "wire":
+            name, module = item.callspec.params.get("transport"), _name(item.module)
+            is_ours = item.get_closest_marker("only") is not None
+            if (name == "browser" and not is_ours) or (name == "picows" and module not in CORE):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=["asyncio", *UVLOOP])

@@ -205,6 +205,7 @@ def test_clean_close_reconnect_goes_on() -> None:
         socket.close().result(5)
 
 
+@pytest.mark.only("websockets", "picows")
 def test_what_can_never_succeed_fails_and_can_be_started_again() -> None:
     """C3: HTTP 400 fails the streams; a new subscriber starts afresh, with what was stored."""
     with server(reject(400)) as peer:
@@ -221,6 +222,7 @@ def test_what_can_never_succeed_fails_and_can_be_started_again() -> None:
         socket.close().result(5)
 
 
+@pytest.mark.only("websockets", "picows")
 @pytest.mark.parametrize(
     ("host", "hint"),
     [
