@@ -19,7 +19,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 __all__ = ["DEVICE_GRANT", "Reply", "TokenServer", "unsigned_jwt"]
 
@@ -88,6 +88,7 @@ class TokenServer:
         self.rotations = 0
         self.on_rotated: Callable[[], None] = lambda: None
         self.metadata: dict[str, Any] | None = None
+        self.token_type = "Bearer"
         self.clients: dict[str, str] = {"me": "client-s3cret"}
         self._used: dict[str, float] = {}
         self._families: dict[str, _Family] = {}
@@ -157,7 +158,8 @@ class TokenServer:
     def _client(self, form: dict[str, str], authorization: str) -> str | None:
         name, secret = form.get("client_id", ""), form.get("client_secret")
         if authorization.startswith("Basic "):
-            name, _, secret = base64.b64decode(authorization[6:]).decode().partition(":")
+            pair = base64.b64decode(authorization[6:]).decode()  # RFC 6749, section 2.3.1
+            name, secret = map(unquote_plus, pair.split(":"))
         if name == "public" or form.get("client_assertion"):
             return name or "signed"
         return name if self.clients.get(name) == secret else None
@@ -209,7 +211,7 @@ class TokenServer:
         self._number += 1
         token = f"access-t0ken-{self._number}"
         self.access_tokens.add(token)
-        return {"access_token": token, "token_type": "Bearer", "expires_in": self.life}
+        return {"access_token": token, "token_type": self.token_type, "expires_in": self.life}
 
     def _new_refresh_token(self, family: str) -> str:
         self._number += 1

@@ -6,6 +6,7 @@ section 5.1), which is a credential and something about it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ long it lives: a ``timedelta``; ``None`` when that is not known."""
 
 LOGGED_OUT_FOR = 300.0
 """Seconds until a provider that says logged out is asked again."""
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,15}")  # longer ones may be no type
 # A number in these is about a credential, it is none; and a refresh token is for its issuer alone.
 _ABOUT = frozenset(("expires_in", "refresh_token", "refresh_token_expires_in", "token_type"))
 
@@ -93,8 +95,21 @@ def _credential_in(answer: Any) -> Any:
     if not is_mapping(answer):
         return answer
     if "access_token" in answer and not answer.keys().isdisjoint(("expires_in", "token_type")):
+        _check_type(answer.get("token_type"))
         return answer["access_token"]
     return {name: entry for name, entry in answer.items() if name not in _ABOUT}
+
+
+def _check_type(token_type: Any) -> None:
+    """RFC 6749, section 7.1: a token of a type that is not understood must not be used."""
+    if not isinstance(token_type, str) or token_type.strip().lower() in ("bearer", ""):
+        return
+    named = f" {token_type!r}" if _TYPE.fullmatch(token_type) else ""
+    raise ValueError(
+        f"the token is of another token_type{named} than 'Bearer', for which more is to be done "
+        "than to send it; if the server takes it as it is, say so with "
+        "refreshing(..., credential=lambda answer: answer['access_token'])"
+    )
 
 
 def _result_of(argument: str, function: Callable[[Any], Any], answer: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -152,6 +153,7 @@ class ProviderFunction(Generic[T]):
         self.name = f"<{kind} {getattr(function, '__qualname__', type(function).__name__)}>"
         self._gives = gives
         self._failed = failed
+        refuse_uncalled(argument, function)
         self._async = is_async(function)
         self._function = accepting_one(argument, function)
         self._timeout = timeout
@@ -199,6 +201,19 @@ class ProviderFunction(Generic[T]):
             # The result of a future shows where asyncio shows the future (C28).
             result = (await run_blocking(loop, lambda: _kept(self._function(ask))))()
         return await result if inspect.isawaitable(result) else result
+
+
+def refuse_uncalled(argument: str, function: Any) -> None:
+    """Refuse what makes a provider, where the provider that it makes is wanted.
+
+    Raises:
+        TypeError: If it is ``from_env`` and not ``from_env("FEED_TOKEN")``, or the like.
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__name__", None)
+    if not (isinstance(module, str) and module.startswith("rxsocket.") and isinstance(name, str)):
+        return
+    if getattr(sys.modules.get(module), name, None) is function:
+        raise TypeError(f"{argument}: {name} makes what is wanted here: call it, as in {name}(...)")
 
 
 class SharedCall(Generic[T]):

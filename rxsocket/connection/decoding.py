@@ -18,6 +18,7 @@ import msgspec
 
 from rxsocket.codecs import Codec
 from rxsocket.errors import Undecodable
+from rxsocket.explain.format import amount
 from rxsocket.publishing.publisher import Publisher
 from rxsocket.runtime.threads import exit_soon
 
@@ -65,9 +66,9 @@ def decoding(codec: Codec[Any, Any], publisher: Publisher) -> Callable[[list[str
 def _failure(data: str | bytes, error: BaseException) -> Undecodable:
     # A new exception: the one that was raised has frames, and often a text, that hold the message.
     if isinstance(data, str):
-        what = f"a text message of {len(data)} characters"
+        what = f"a text message of {amount(len(data), 'character')}"
     else:
-        what = f"a binary message of {len(data)} bytes"
+        what = f"a binary message of {amount(len(data), 'byte')}"
     return Undecodable(f"{what} does not decode: {why_undecodable(error)}")
 
 

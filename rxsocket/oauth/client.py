@@ -7,10 +7,12 @@ called on a thread, where a store may block as well, and which goes on when a lo
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
+from urllib.parse import quote_plus
 
 from rxsocket.auth.credentials import Credential, Secret
 from rxsocket.oauth.errors import TokenRequestFailed
@@ -100,11 +102,24 @@ class Client:
         """A session of Authlib for one request."""
         modules = authlib()
         made = modules.OAuth2Session(self.id, secret, token_endpoint_auth_method=self.method)
+        made.register_client_auth_method(("client_secret_basic", _basic))
         if self.method == "client_secret_jwt":
             made.register_client_auth_method(modules.ClientSecretJWT(token_url))
         elif self.method == "private_key_jwt":
             made.register_client_auth_method(modules.PrivateKeyJWT(token_url))
         return made
+
+
+def _basic(
+    client: Any, _: str, uri: str, headers: dict[str, str], body: Any
+) -> tuple[str, dict[str, str], Any]:
+    """HTTP Basic as RFC 6749 has it, section 2.3.1: each part is encoded as in a form.
+
+    Authlib sends them as they are, so that a colon in an id would end it.
+    """
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret or '')}"
+    headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    return uri, headers, body
 
 
 def _asked(function: Callable[[], Any]) -> Any:

@@ -20,7 +20,10 @@ _HINT = (
     "check the path in the URL, and that the server has this protocol, which is that of the "
     "library graphql-ws, and not only the older one of subscriptions-transport-ws"
 )
-_UNANSWERED = f"the server, which may not speak {PROTOCOL} at this path, sent no connection_ack"
+_UNANSWERED = (
+    f"the server, which may not speak {PROTOCOL} at this path, or wants something else in the "
+    "payload of connection_init (see auth= and init_payload=), sent no connection_ack"
+)
 InitPayload = Callable[[CredentialValue], Mapping[str, Any] | None]
 
 

@@ -14,12 +14,14 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, Unpack, overload
 
 import msgspec
-from reactivex import abc
+from reactivex import Observable, abc
+from reactivex import operators as ops
 
 from rxsocket.endpoint.endpoint import AddressSource, Endpoint
 from rxsocket.protocols.arguments import SocketArguments
 from rxsocket.protocols.json_rpc_batch import Params, RpcBatch, listed_calls
-from rxsocket.protocols.json_rpc_messages import call, check, error_of, id_of, notification
+from rxsocket.protocols.json_rpc_in_flight import in_flight_of
+from rxsocket.protocols.json_rpc_messages import call, check, error_of, notification
 from rxsocket.protocols.json_rpc_socket import PROTOCOL, Handlers, json_rpc_options, responder_of
 from rxsocket.protocols.json_rpc_subscription import (
     RpcSubscription,
@@ -96,6 +98,7 @@ class JsonRpc:
         self.socket = socket
         self._numbers = numbers_of(socket)
         count_answers(socket)
+        self._in_flight = in_flight_of(socket)
         self._ids = SubscriptionIds(socket, self._numbers)
         self._responder = responder_of(socket)
 
@@ -162,8 +165,11 @@ class JsonRpc:
                 observer.on_next(result)
 
             request = call(next(self._numbers), method, params)
-            return self.socket.request(
-                request, id=id_of, timeout=limit, idempotent=idempotent
+            return self._waiting(
+                request["id"],
+                self.socket.request(
+                    request, id=self._in_flight.id_of, timeout=limit, idempotent=idempotent
+                ),
             ).subscribe(on_answer, self._failing(observer), observer.on_completed)
 
         return OnDemand(self.socket, f"request({method!r})", ask, is_lazy=True)
@@ -256,6 +262,7 @@ class JsonRpc:
                 observer.on_next(result)
 
             subscription = RpcSubscription(self._ids, method, params, ending)
+            subscription.deliver = on_message
             return self.socket.channel(
                 subscribe=subscription.subscribe_message,
                 unsubscribe=subscription.unsubscribe_message,
@@ -291,11 +298,18 @@ class JsonRpc:
         def ask(observer: abc.ObserverBase[list[Any]]) -> abc.DisposableBase:
             requests = [call(next(self._numbers), method, params) for method, params in listed]
             batch = RpcBatch(self.socket, requests, observer)
-            return self.socket.request(
-                requests, match=batch.takes, answers=None, timeout=limit
+            return self._waiting(
+                batch,
+                self.socket.request(requests, match=batch.takes, answers=None, timeout=limit),
             ).subscribe(batch.on_answer, self._failing(observer), observer.on_completed)
 
         return OnDemand(self.socket, f"batch of {len(listed)} requests", ask, is_lazy=True)
+
+    def _waiting(self, what: object, answers: Observable[Any]) -> Observable[Any]:
+        """Count it as in flight, until it has ended or nobody waits any more."""
+        waiting = self._in_flight.waiting
+        waiting[what] = None
+        return answers.pipe(ops.finally_action(lambda: waiting.pop(what, None)))
 
     def _failing(self, observer: abc.ObserverBase[Any]) -> Any:
         """Fail an observer; a server that says nothing may speak something else."""

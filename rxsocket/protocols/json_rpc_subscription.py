@@ -9,16 +9,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from reactivex import operators as ops
 
 from rxsocket.events import Closed
+from rxsocket.protocols.json_rpc_in_flight import in_flight_of
 from rxsocket.protocols.json_rpc_messages import JsonRpcError, call, error_of, id_of
 from rxsocket.socket import Socket
 from rxsocket.topics.subscribing import Subscribing
 from rxsocket.validation import is_mapping
+
+MOST_EARLY = 64
+"""Notifications that are kept until it is known whose they are."""
 
 
 def unsubscribe_of(method: str) -> str | None:
@@ -34,6 +38,10 @@ def unsubscribe_of(method: str) -> str | None:
 
 def _unsubscribe(found: re.Match[str]) -> str:
     return "Unsubscribe" if found[1] == "S" else "unsubscribe"
+
+
+def _to_nobody(_: Any) -> None:
+    """Nobody has subscribed yet."""
 
 
 def is_id(value: Any) -> bool:
@@ -60,8 +68,11 @@ class SubscriptionIds:
         self.socket = socket
         self.numbers = numbers
         self.asked: dict[int, tuple[RpcSubscription, int]] = {}
+        self.in_flight = in_flight_of(socket)
+        self.in_flight.others.add(self)
         self.assigned: dict[Hashable, RpcSubscription] = {}
         self._epoch = 0
+        self._early: list[tuple[int | None, Any]] = []  # with the connection that delivered it
 
     def subscription_of(self, message: Any) -> RpcSubscription | None:
         """The subscription that a notification is of; called with each message delivered."""
@@ -70,8 +81,13 @@ class SubscriptionIds:
         params = message.get("params")
         if is_mapping(params):
             id = params.get("subscription")
-            return self.assigned.get(id) if is_id(id) else None
-        number = id_of(message)
+            found = self.assigned.get(id) if is_id(id) else None
+            if found is None and self.asked and is_id(id) and len(self._early) < MOST_EARLY:
+                self._early.append(
+                    (self._delivering, message)
+                )  # it came before the answer that says whose it is
+            return found
+        number = self.in_flight.id_of(message)
         if isinstance(number, int) and number in self.asked:
             subscription, epoch = self.asked.pop(number)
             if epoch != self._epoch:
@@ -79,12 +95,29 @@ class SubscriptionIds:
             if is_id(message.get("result")):
                 self.assigned[message["result"]] = subscription
                 subscription.assigned = (epoch, message["result"])
+                self._deliver_early(message["result"], subscription)
+            if not self.asked:
+                self._early.clear()
         return None
+
+    def _deliver_early(self, id: Any, subscription: RpcSubscription) -> None:
+        """A notification may overtake the answer that says what its subscription is called."""
+        early = self._early
+        self._early = [one for one in early if one[1]["params"].get("subscription") != id]
+        for epoch, message in early:
+            if message["params"].get("subscription") == id and epoch == self._epoch:
+                subscription.deliver(message)
+
+    @property
+    def _delivering(self) -> int | None:
+        engine = self.socket._engine  # pyright: ignore[reportPrivateUsage]
+        return engine.publisher.delivering_epoch
 
     def _begin(self, epoch: int) -> None:
         """From here on, another connection delivers."""
         self._epoch = epoch
         self.assigned.clear()
+        self._early = [one for one in self._early if one[0] == epoch]
         self.asked = {number: one for number, one in self.asked.items() if one[1] >= epoch}
 
 
@@ -93,12 +126,14 @@ class RpcSubscription:
 
     Attributes:
         assigned: The connection, and what the server calls it there.
+        deliver: Called with notifications that came before the answer.
     """
 
     def __init__(
         self, ids: SubscriptionIds, method: str, params: Any, unsubscribe: str | None
     ) -> None:
         self.assigned: tuple[int, Any] | None = None
+        self.deliver: Callable[[Any], None] = _to_nobody
         self._ids = ids
         self._method = method
         self._params = params
@@ -115,7 +150,7 @@ class RpcSubscription:
 
     def accepted(self, message: Any) -> bool | Exception | None:
         """Whether a message says that it was."""
-        number = id_of(message)
+        number = self._ids.in_flight.id_of(message)
         whose, _ = self._ids.asked.get(number if isinstance(number, int) else 0, (None, 0))
         if whose is not self:
             return None

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rxsocket.errors import NoMoreEvents
 from rxsocket.events import (
     AwaitingAuth,
     Cause,
@@ -128,6 +129,8 @@ class EventLog:
             case Closed(tolerated=True):
                 if self._is_news(event.sent or event.code):
                     return logging.WARNING
+            case ConnectFailed(error=NoMoreEvents()):
+                return logging.INFO  # it is an end, and no failure
             case ConnectFailed(tolerated=tolerated):
                 is_news = tolerated and self._is_news(event.status or type(event.error))
                 if self._in_outage and not is_news:

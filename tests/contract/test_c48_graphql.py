@@ -377,7 +377,9 @@ def test_a_server_that_only_repeats_the_subprotocol(clock: VirtualClock, stage: 
     with it.socket:
         clock.advance(11.0)
     text = (
-        "the server, which may not speak graphql-transport-ws at this path, sent no connection_ack"
+        "the server, which may not speak graphql-transport-ws at this path, or wants something "
+        "else in the payload of connection_init (see auth= and init_payload=), sent no "
+        "connection_ack"
     )
     assert [str(problem.error) for problem in problems] == [f"{text} in 10 s"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from protocol_stage import Heard, stages
+from reactivex import operators as ops
 from scene import known
 
 from rxsocket import (
@@ -448,3 +449,92 @@ def test_arguments_that_cannot_be_used() -> None:
     ):
         with pytest.raises((TypeError, ValueError), match=text):
             call()
+
+
+NULL = {"id": None, "error": {"code": -32600, "message": "Invalid Request"}}
+
+
+def test_an_error_without_an_id_is_that_of_the_only_request(
+    clock: VirtualClock, stage: Make
+) -> None:
+    """The server could not read the id; nobody waits for the timeout."""
+    it = stage()
+    heard = Heard(it.rpc.request("a"))
+    clock.advance(1.0)
+    it.say(dict(NULL))
+    assert str(heard.error) == "Invalid Request (-32600)"
+    refused = Heard(it.rpc.subscribe(*HEADS))
+    clock.advance(1.0)
+    it.say(dict(NULL))
+    clock.advance(1.0)
+    assert "Invalid Request (-32600)" in str(refused.error)
+
+
+def test_an_error_without_an_id_of_several_requests_is_in_the_log(
+    clock: VirtualClock, stage: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can know whose it is; all of them go on."""
+    it = stage()
+    heard = [Heard(it.rpc.request(name)) for name in "ab"]
+    Heard(it.rpc.subscribe(*HEADS))
+    clock.advance(1.0)
+    it.say(dict(NULL))
+    (line,) = [text for text in caplog.messages if "which request" in text]
+    assert line.endswith("does not say which request it is of: Invalid Request (-32600)")
+    it.say({"id": 1, "result": 1}, {"id": 2, "result": 2})
+    assert [one.values for one in heard] == [[1, "completed"], [2, "completed"]]
+
+
+def test_a_notification_before_the_answer_is_not_lost(clock: VirtualClock, stage: Make) -> None:
+    """Servers that notify on another thread than they answer on do so."""
+    it = stage()
+    heads, logs = Heard(it.rpc.subscribe(*HEADS)), Heard(it.rpc.subscribe(*LOGS))
+    clock.advance(1.0)
+    it.notify("0xb", "l1")
+    it.notify("0xa", 1)
+    it.notify("0xa", 2)
+    it.notify("0xc", "of nobody")
+    assert heads.values == logs.values == []
+    it.say({"id": 1, "result": "0xa"})
+    it.notify("0xa", 3)
+    it.say({"id": 2, "result": "0xb"})
+    assert (heads.values, logs.values) == ([1, 2, 3], ["l1"])
+    it.peer.drop()
+    clock.advance(5.0)
+    it.notify("0xa", 4)  # of which nobody knows yet, on this connection
+    it.say({"id": 3, "result": "0xa"}, {"id": 4, "result": "0xb"})
+    assert (heads.values, logs.values) == ([1, 2, 3, 4], ["l1"])
+
+
+def test_who_leaves_at_an_early_notification_unsubscribes(clock: VirtualClock, stage: Make) -> None:
+    it = stage()
+    got: list[Any] = []
+    it.rpc.subscribe(*HEADS).pipe(ops.take(1)).subscribe(got.append)
+    clock.advance(1.0)
+    it.notify("0xa", 1)
+    it.notify("0xa", 2)
+    it.say({"id": 1, "result": "0xa"})
+    clock.advance(1.0)
+    assert got == [1]
+    assert it.received[-1][1]["method"] == "eth_unsubscribe"
+
+
+def test_an_observer_that_raises_at_an_early_notification_harms_nobody(
+    clock: VirtualClock, stage: Make
+) -> None:
+    it = stage()
+    problems: list[Any] = []
+    it.socket.errors.subscribe(problems.append)
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("mine")
+
+    it.rpc.subscribe(*HEADS).subscribe(fail)
+    logs = Heard(it.rpc.subscribe(*LOGS))
+    clock.advance(1.0)
+    it.notify("0xa", 1)
+    it.notify("0xb", "l1")
+    it.say({"id": 1, "result": "0xa"}, {"id": 2, "result": "0xb"})
+    clock.advance(1.0)
+    assert logs.values == ["l1"]
+    assert [type(one) for one in problems] == [ObserverFailed]

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from rxsocket import Credential, Secret, Socket
+from rxsocket import Credential, Secret, Socket, refreshing
 from rxsocket.auth.credentials import ANONYMOUS, LOGGED_OUT, PENDING
+from rxsocket.credentials import from_env, from_file, from_files, from_keyring
 
 HIDDEN = "hunter2"
 
@@ -227,3 +228,13 @@ def test_a_source_is_suggested_only_where_it_is_taken() -> None:
         Socket("ws://host/", auth=7)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"None \(logged out\), not int"):
         Socket("ws://host/").set_auth(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("maker", [from_env, from_keyring, from_file, from_files])
+def test_a_maker_of_providers_is_to_be_called(maker: Any) -> None:
+    """Passed as it is, it would be asked for a credential, and fail at the first attempt."""
+    with pytest.raises(TypeError, match=rf"call it, as in {maker.__name__}\(\.\.\.\)"):
+        Socket("wss://example.com/", auth=maker)
+    with pytest.raises(TypeError, match="call it, as in"):
+        refreshing(maker)
+    Socket("wss://example.com/", auth=from_env("FEED_TOKEN"))

@@ -183,3 +183,21 @@ def test_logged_out_is_asked_again() -> None:
     made = issued_token(None, NOW)
     assert not made.credential.known
     assert made.expires_at == NOW + 300.0
+
+
+@pytest.mark.parametrize("token_type", ["DPoP", "mac", "N_A", "a type that is s3cret and long"])
+def test_a_token_of_another_type_is_not_a_bearer(token_type: str) -> None:
+    """RFC 6749, section 7.1; who knows that it can be sent as it is says so."""
+    answer = {"access_token": "opaque", "token_type": token_type}
+    with pytest.raises(ValueError, match=r"another token_type.*credential=") as raised:
+        issued_token(answer, NOW)
+    assert (token_type in str(raised.value)) == (" " not in token_type)
+    assert "opaque" not in str(raised.value) and "s3cret" not in str(raised.value)
+    chosen = issued_token(answer, NOW, credential=lambda answer: answer["access_token"])
+    assert chosen.credential == Credential.of("opaque")
+
+
+@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER ", "", None])
+def test_a_bearer_is_one_however_it_is_written(token_type: str | None) -> None:
+    made = issued_token({"access_token": "opaque", "token_type": token_type}, NOW)
+    assert made.credential == Credential.of("opaque")

@@ -120,6 +120,26 @@ def test_how_a_client_proves_who_it_is(idp: TokenServer, method: str) -> None:
     )
 
 
+def test_ids_and_secrets_of_any_letters(idp: TokenServer) -> None:
+    """RFC 6749, section 2.3.1: in HTTP Basic each is encoded as in a form."""
+    name, secret = "me:2", "a+b%20 c:d&é"
+    idp.clients[name] = secret
+    ask(client_credentials(idp.token_url, name, Secret(secret)))
+    assert len(idp.requests) == 1
+
+
+def test_a_token_of_another_type_is_not_used(idp: TokenServer) -> None:
+    """RFC 6749, section 7.1."""
+    idp.token_type = "DPoP"
+    with server() as peer:
+        socket = Socket(peer.url, auth=refreshing(credentials_of(idp)))
+        watch = Watch(socket)
+        failed = watch.wait(ConnectFailed)
+        assert "another token_type 'DPoP' than 'Bearer'" in str(failed.error)
+        socket.close().result(5)
+    assert peer.handshakes == []
+
+
 def test_a_private_key(idp: TokenServer) -> None:
     """It signs what it proves; the key stays here."""
     from cryptography.hazmat.primitives import serialization

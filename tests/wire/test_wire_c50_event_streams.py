@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +193,9 @@ async def test_a_refused_credential_waits_for_another(carrier: Any, place: str) 
 
 
 @on_loop
-async def test_no_content_ends_it_for_good() -> None:
-    """204: the streams complete, also after a stable connection."""
+async def test_no_content_ends_it_for_good(caplog: pytest.LogCaptureFixture) -> None:
+    """204: the streams complete, also after a stable connection; it is no warning."""
+    caplog.set_level(logging.DEBUG, "rxsocket")
 
     async def serve(asked: Asked) -> None:
         if len(server.asked) > 1:
@@ -210,6 +212,8 @@ async def test_no_content_ends_it_for_good() -> None:
         await asyncio.wait_for(heard.socket.wait_closed(), 5)
         assert len(server.asked) == 2
         assert "closed by the server" in str(heard.socket.explain())
+    said = [record.levelno for record in caplog.records if "204" in record.getMessage()]
+    assert said and max(said) == logging.INFO
 
 
 @pytest.mark.parametrize(
