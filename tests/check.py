@@ -58,7 +58,7 @@ def main() -> int:
     """Run the steps one after the other, all of them, and say which failed."""
     arguments = _arguments()
     if arguments.docs:
-        return said(site() if environment(".venv", DEV) else {"install": False})
+        return said(site())
     results: dict[str, bool | None] = {**checks(arguments)}
     if arguments.full:
         results |= development_mode(arguments) | other_pythons() | lowest_versions()
@@ -249,7 +249,9 @@ def distributions() -> dict[str, bool]:
 
 def site() -> dict[str, bool]:
     """Build the site of the documentation; a warning is an error, and so is a link to nowhere."""
-    python, built = programs(".venv") / "python", ROOT / ".site" / "html"
+    python, built = programs(".venv-docs") / "python", ROOT / ".site" / "html"
+    if not environment(".venv-docs", ["-e", ".[docs]"]):
+        return {"site": False}
     shutil.rmtree(ROOT / ".site", ignore_errors=True)
     how = ["-b", "html", "-W", "--keep-going", "-q", "-d", ".site/doctrees"]
     results = {"site": step("site", [python, "-m", "sphinx", *how, "notebooks", built])}
