@@ -5,7 +5,7 @@ Everything that is called or kept inside and was put there from outside is liste
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -91,7 +91,10 @@ class Hooks:
             sends it (C20).
         after_receive: What comes in goes through these before any stream has it (C20).
         before_identity_change: Called before another identity's credential is used (C14).
-        on_written: Called with the number of messages that were handed to the transport.
+        on_read: Called with the messages of each read, as they came, and the number of their
+            connection; before anything is done with them.
+        on_written: Called with messages that were handed to the transport, and the number of their
+            connection where that is known. One in fragments is the iterable of these.
         on_place: Called with the newest place in the stream where it moves without a message.
         cursor: Gives the newest place in the stream, from any thread; ``None`` without one (C38).
         attached: One object of a class, kept as long as the socket: what pictures of it are made
@@ -105,7 +108,8 @@ class Hooks:
     before_send: tuple[Callable[[Any], Any], ...] = ()
     after_receive: tuple[Callable[[Any], Any], ...] = ()
     before_identity_change: tuple[Callable[[], None], ...] = ()
-    on_written: tuple[Callable[[int], None], ...] = ()
+    on_read: tuple[Callable[[list[str | bytes], int], None], ...] = ()
+    on_written: tuple[Callable[[Sequence[Any], int | None], None], ...] = ()
     on_place: Callable[[Any], None] = _has_no_place
     cursor: Callable[[], Any] = _no_cursor
     attached: dict[type[Any], object] = field(default_factory=dict[type[Any], object])

@@ -291,7 +291,7 @@ class Connection(abc.ObserverBase[Signal]):
             return
         if isinstance(value, (list, str, bytes)):
             messages = value if isinstance(value, list) else [value]
-            self._engine.publisher.counters.on_read(messages)
+            self._engine.publisher.on_read(messages, self.epoch)
             self._on_messages(messages)
         elif isinstance(value, StreamNotice):
             take_notice(value, self._engine, self._liveness)
@@ -329,7 +329,7 @@ class Connection(abc.ObserverBase[Signal]):
                 link,
                 self._loop,
                 self.asked,
-                self._engine.publisher.counters.on_sent,
+                lambda sent: self._engine.publisher.on_sent(sent, self.epoch),
                 self._accepted,
                 self.fail_dial,
             )

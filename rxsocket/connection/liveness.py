@@ -63,7 +63,7 @@ class Liveness:
                 blocked_since=loop_listener.blocked_since,
                 failed=lambda why: fail(Cause.HEARTBEAT, why),
                 raised=lambda error: publisher.report("heartbeat=", "messages", error),
-                sent=publisher.counters.on_sent,
+                sent=lambda message: publisher.on_sent(message, epoch),
             )
         self._staleness: Staleness | None = None
         if options.stale_after is not None:

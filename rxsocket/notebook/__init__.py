@@ -7,6 +7,8 @@ and ways to explore what streams emit.
 from rxsocket.notebook.asking import ask
 from rxsocket.notebook.cards import card
 from rxsocket.notebook.frames import Frame, frame
+from rxsocket.notebook.inspecting.rows import InspectedRow
+from rxsocket.notebook.inspector import Inspector, inspect
 from rxsocket.notebook.marbles import Marbles, marbles
 from rxsocket.notebook.peeking import peek
 from rxsocket.notebook.plots import Plot, plot
@@ -17,6 +19,8 @@ from rxsocket.schema import Schema, schema
 
 __all__ = [
     "Frame",
+    "InspectedRow",
+    "Inspector",
     "Marbles",
     "Plot",
     "Rate",
@@ -26,6 +30,7 @@ __all__ = [
     "ask",
     "card",
     "frame",
+    "inspect",
     "keep",
     "marbles",
     "peek",

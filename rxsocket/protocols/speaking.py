@@ -178,7 +178,7 @@ def count_answers(socket: Socket[Any, Any]) -> None:
     """Count in ``socket.stats`` what is answered on its links, as what it sends is (C45)."""
     engine = socket._engine  # pyright: ignore[reportPrivateUsage]
     speaking: Any = engine.options.transport
-    speaking.on_answered = engine.publisher.counters.on_sent
+    speaking.on_answered = engine.publisher.on_sent
 
 
 def made_for(

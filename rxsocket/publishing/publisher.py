@@ -211,6 +211,18 @@ class Publisher:
             loop = self._loop
             self.counters.on_state(state, event, loop.time(), loop.wall_time())
 
+    def on_read(self, messages: list[str | bytes], epoch: int) -> None:
+        """Messages of one read came over a connection, whatever they are."""
+        self.counters.on_read(messages)
+        for on_read in self._hooks.on_read:
+            on_read(messages, epoch)
+
+    def on_sent(self, message: Any, epoch: int | None = None) -> None:
+        """One message was sent that a part of the socket says by itself."""
+        self.counters.on_sent(message)
+        for on_written in self._hooks.on_written:
+            on_written([message], epoch)
+
     def deliver(
         self,
         batch: list[Any],

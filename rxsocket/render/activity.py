@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -193,8 +193,8 @@ class ActivityRecorder:
             self._read_history()
         self._notify()
 
-    def _on_written(self, count: int) -> None:
-        now = self._loop.wall_time()
+    def _on_written(self, messages: Sequence[Any], _: int | None) -> None:
+        now, count = self._loop.wall_time(), len(messages)
         with self._lock:
             self._sent.add(now, count)
             self._send_times.extend([now] * min(count, EXACT))

@@ -14,7 +14,7 @@ from rxsocket.render.stored import StoredOutput
 from rxsocket.render.view import View
 
 if TYPE_CHECKING:
-    from rxsocket.render.live import LiveWidget
+    pass
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ALTERNATIVES = {"image/svg+xml", "image/png"}
@@ -63,12 +63,15 @@ class LiveView(View):
                 if view is not None and view._stored is not None:
                     function(view._stored)
 
+            def on_hold(held: bool) -> None:
+                with_stored(lambda stored: stored.hold(held))
+
             self._widget = self._widget_class()(
                 self,
                 loop_of_front_end(),
                 on_change=lambda: with_stored(StoredOutput.on_change),
                 on_rest=lambda: with_stored(StoredOutput.store_soon),
-                on_hold=lambda held: with_stored(lambda stored: stored.hold(held)),
+                on_hold=on_hold,
             )
         else:
             self._widget.throttle.start()
@@ -119,7 +122,7 @@ class LiveView(View):
         """What marimo shows."""
         return self.widget
 
-    def _widget_class(self) -> type[LiveWidget]:
+    def _widget_class(self) -> Callable[..., Any]:
         """The class of its widget; it is imported when it is asked for."""
         from rxsocket.render.live import LiveWidget
 

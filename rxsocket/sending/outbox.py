@@ -14,10 +14,10 @@ What channels ask for is not kept here: it is made when it may be written (``hoo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rxsocket.codecs import size_in_bytes
 from rxsocket.errors import ConnectionLost, NotConnected, QueueFull
@@ -120,9 +120,10 @@ class Outbox:
         """Bytes of the messages that wait; from any thread."""
         return self._bytes
 
-    def count_written(self, messages: list[str | bytes]) -> None:
+    def count_written(self, messages: list[str | bytes], epoch: int) -> None:
         """Count messages that were handed to a transport, and were not in the queue."""
         self._counters.on_written(len(messages), sum(map(size_in_bytes, messages)))
+        self._report_written(messages, epoch)
 
     def explain(self) -> str:
         """What waits for its turn on the connection that is open; from any thread (C36)."""
@@ -334,8 +335,7 @@ class Outbox:
                     frames = self._frames(sent.epoch)
                     if frames:
                         self._ready = link.write(frames)
-                        self._report_written(len(frames))
-                        self.count_written(frames)
+                        self.count_written(frames, sent.epoch)
                         continue
                 batch = self._batch()
                 if batch:
@@ -349,7 +349,7 @@ class Outbox:
                         self._bytes -= item.size
                         item.receipt.settle(sent)
                     self._counters.on_written(len(batch), waiting - self._bytes)
-                    self._report_written(len(batch))
+                    self._report_written(messages, sent.epoch)
                 elif self._queue:
                     self._write_fragments(link)
                     return
@@ -364,9 +364,9 @@ class Outbox:
             )
         self._stay_connected_if_needed()
 
-    def _report_written(self, count: int) -> None:
+    def _report_written(self, messages: Sequence[Any], epoch: int) -> None:
         for on_written in self._hooks.on_written:
-            on_written(count)
+            on_written(messages, epoch)
 
     def _frames(self, epoch: int) -> list[str | bytes]:
         """What channels ask for, as much as may be written now."""
@@ -403,7 +403,7 @@ class Outbox:
             data = item.data
             size = data.size if isinstance(data, AsyncFragments) else item.size
             self._counters.on_written(1, size)
-            self._report_written(1)
+            self._report_written([data], self._sent.epoch)
             self._drained()
 
         def failed(error: Exception) -> None:

@@ -335,7 +335,7 @@ class Renewals:
                     raise as_exception(error) from None
                 with suppress(ConnectionLost):  # the transport is about to say how it ended
                     await connection.link.send(message)
-                    self._publisher.counters.on_sent(message)
+                    self._publisher.on_sent(message, connection.epoch)
                     if strategy.accepted is None and not answered.done():
                         answered.set_result(True)
             # A newer credential waits, too: the answer to this one would be taken for its own.

@@ -106,7 +106,7 @@ class EarlySubscriptions:
         if frames:
             with suppress(ConnectionLost):  # the transport reports the end
                 self._link.write(frames)
-                self._outbox.count_written(frames)
+                self._outbox.count_written(frames, self.epoch)
 
     def _on_turn(self) -> None:
         self._waited = self.waited
