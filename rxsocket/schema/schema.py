@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -16,7 +17,7 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
 from rxsocket.explain.causes import describe
-from rxsocket.explain.format import amount
+from rxsocket.explain.format import amount, span
 from rxsocket.publishing.source import StreamSource
 from rxsocket.recording.replay import Replay
 from rxsocket.render.live_view import LiveView
@@ -89,6 +90,7 @@ class Schema(LiveView):
         self._observers: tuple[Callable[[], None], ...] = ()
         self._subscription: abc.DisposableBase = Disposable()
         self._end: Future[None] = Future()
+        self._began = time.time()
         self.count = 0
         self.error: Exception | None = None
 
@@ -237,8 +239,15 @@ class Schema(LiveView):
 
     @property
     def status(self) -> str:
-        """How many messages came, how many of them were looked at, and how it ended."""
+        """How many messages came, how many of them were looked at, and how it ended.
+
+        Before the first one, since when it waits for that.
+        """
         text = amount(self.count, "message")
+        if not self.count and not self.is_ended:
+            waited = span(float(int(max(0.0, time.time() - self._began))))
+            text += f"; waiting since {time.strftime('%H:%M:%S', time.localtime(self._began))}"
+            text += f", for {waited}"
         looked_at = self.looked_at
         if looked_at < self.count:
             text += f", {percent(looked_at, self.count)} of them looked at"

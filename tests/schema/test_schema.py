@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -112,7 +113,22 @@ def test_it_is_a_picture() -> None:
     stream: Subject[Any] = Subject()
     found = schema(stream)
     assert isinstance(found, Schema)
-    assert "0 messages: 0 kinds" in repr(found)
+    assert "0 messages; waiting since" in repr(found)
     stream.on_next({"type": "<b>", "x": "<i>"})
     html = found._repr_mimebundle_()["text/html"]
     assert "&lt;b&gt;" in html and "<b>&lt;b&gt;: 1, 100 %</b>" in html and "<i>" not in html
+
+
+def test_a_silent_feed_says_since_when_it_waits() -> None:
+    """Until the first message comes, or it looks no more."""
+    source = Subject[str]()
+    found = schema(source)
+    said = r"0 messages; waiting since \d\d:\d\d:\d\d, for \d+(\.0)? s"
+    assert re.fullmatch(said, found.status)
+    assert "waiting since" in repr(found) and "waiting since" in found.static()["text/html"]
+    source.on_next("hello")
+    assert found.status == "1 message"
+    found.dispose()
+    silent = schema(Subject[str]())
+    silent.dispose()
+    assert silent.status == "0 messages"
