@@ -36,7 +36,7 @@ HEADINGS = ["time", "", "connection", "bytes", "topic", "message"]
 class Inspector(LiveView):
     """What goes over a socket. Made by :func:`inspect`; dispose it to listen no more.
 
-    It holds no secret of the socket's credential (C28).
+    It holds no secret of the socket's credential (rule C28, secrets).
     """
 
     def __init__(self, socket: Socket[Any, Any], by: Part, keep: int, keep_bytes: int) -> None:
@@ -245,10 +245,10 @@ def inspect(
     paused, searched and filtered; a click on a row, or Enter, shows the whole message as a tree or
     as text, to be copied; a line sends. Saved, it is a table of the last rows.
 
-    It does not connect, and does not keep the socket connected (C1). Messages are kept from the
-    first call on, in bounded memory, and none is decoded or formatted on the socket's loop. No
-    secret of the socket's credential is in what it shows (C28). Calling it again shows the same one
-    (C55).
+    It does not connect, and does not keep the socket connected (rule C1, lazy and shared). Messages
+    are kept from the first call on, in bounded memory, and none is decoded or formatted on the
+    socket's loop. No secret of the socket's credential is in what it shows (rule C28, secrets).
+    Calling it again shows the same one (rule C55, inspect).
 
     Args:
         socket: The socket.

@@ -12,6 +12,7 @@ from reactivex import Observable
 
 from rxsocket import Limits, Socket
 from rxsocket.fleet import ChannelSpec
+from rxsocket.notebook import inspect as inspect
 from rxsocket.notebook import rates as rates
 from rxsocket.notebook import schema as schema
 from rxsocket.sinks import into as into
@@ -40,6 +41,7 @@ draw: Callable[[Any], None]
 snapshot: Callable[[], Observable[str]]
 make_context: Callable[[], ssl.SSLContext]
 settings: Any
+panel: Any
 meters: Any
 processor: Any
 Book = dict[str, float]
