@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rxsocket.auth.expiry import jwt_expiry
 from rxsocket.auth.shared_provider import SharedProvider
@@ -34,6 +35,7 @@ class CardMessage:
     at: float
     text: str
     number: int
+    payload: Any = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,9 @@ def _messages(activity: Activity) -> tuple[CardMessage, ...]:
     last = activity.payloads[-MESSAGES:]
     arrivals = activity.arrivals[-len(last) :] if last else ()
     newest_first = zip(reversed(arrivals), reversed(last), strict=True)
+    count, redact = activity.received_count, activity.redact
     return tuple(
-        CardMessage(at, preview(payload, activity.redact, WIDE), activity.received_count - back)
+        CardMessage(at, preview(payload, redact, WIDE), count - back, payload)
         for back, ((at, _), payload) in enumerate(newest_first)
     )
 

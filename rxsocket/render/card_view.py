@@ -25,7 +25,16 @@ SECONDS = 40
 """Of the rates that are shown."""
 LARGEST = 1_000_000
 """Characters of a message that is shown whole: of more, hiding secrets takes too long."""
+SEEN = 20
+"""Messages that are kept to be shown whole: those of the last pictures."""
 DEPTH = 20
+OUTCOMES = {
+    "InEffect": "the other credential is in effect",
+    "NotInEffect": "the other credential is not in effect",
+    "Overtaken": "a newer credential has replaced it",
+    "Refused": "the server refused the other credential",
+    "Stored": "the other credential is kept for the next start",
+}
 PATIENCE = 30.0
 """Seconds to wait for what becomes of a credential."""
 
@@ -73,6 +82,8 @@ class CardView(LiveView):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._samples = RateSamples()
+        self._seen: dict[int, Any] = {}
+        self._is_held = False
 
     def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each thing that the socket did, until disposed."""
@@ -86,6 +97,9 @@ class CardView(LiveView):
     def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page."""
         card, rates = self._now()
+        if not self._is_held:
+            newer = {message.number: message.payload for message in reversed(card.messages)}
+            self._seen = dict([*(self._seen | newer).items()][-SEEN:])
         # Without messages the rate still falls; ages are counted by the front end.
         return Rendering(
             card_html(card, _zone(card), is_live=True, rates=rates),
@@ -133,6 +147,10 @@ class CardView(LiveView):
             case _:
                 return super().act(name, value)
 
+    def hold(self, is_held: bool) -> None:
+        """Keep the messages that are shown, so that each can be shown whole."""
+        self._is_held = is_held
+
     def _value(self) -> Any:
         """The last credential that had a value."""
         known = [one for _, one in self._engine.publisher.history.credentials if one.has_value]
@@ -153,14 +171,14 @@ class CardView(LiveView):
             settled = outcome.result(PATIENCE)
         except TimeoutError:
             return "it is not known yet whether the server accepts it"
-        return f"the other credential: {type(settled).__name__}"
+        name = type(settled).__name__
+        return OUTCOMES.get(name, f"the other credential: {name}")
 
     def _message(self, number: int) -> str:
-        activity = recorder_of(self._engine).activity()
-        back = activity.received_count - number
-        if not 0 <= back < len(activity.payloads):
-            return "that message is not kept any more: the last 32 are"
-        return whole(activity.payloads[-1 - back], activity.redact)
+        seen = self._seen
+        if number not in seen:
+            return "that message is not kept any more: pause the card, then look at one"
+        return whole(seen[number], self._engine.publisher.history.mask)
 
 
 def card_view(engine: Engine) -> CardView:

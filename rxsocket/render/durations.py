@@ -100,8 +100,8 @@ class Durations:
 
 def sparkline(numbers: Sequence[float]) -> str:
     """Numbers that are not negative as a line of text; the largest is as high as the line."""
-    most = max(numbers, default=0) or 1
-    return "".join(_BARS[ceil(number * (len(_BARS) - 1) / most)] for number in numbers)
+    most, last = max(numbers, default=0) or 1, len(_BARS) - 1
+    return "".join(_BARS[min(last, ceil(number / most * last))] for number in numbers)
 
 
 def brief(seconds: float | None) -> str:

@@ -424,6 +424,7 @@ function render({ model, el }) {
     model.off("msg:custom", onMessage);
     model.off("comm_live_update", lookAtComm);
     together.views.delete(me);
+    model.send({ kind: "hold", viewer, held: false });
     reportVisibility(false);
     el.replaceChildren();
     el.removeAttribute("data-rx-view");
@@ -454,6 +455,7 @@ function render({ model, el }) {
   model.on("comm_live_update", lookAtComm);
   const timer = setInterval(tick, 1000);
   if (together.held) {
+    model.send({ kind: "hold", viewer, held: true });
     showPause();
     reportVisibility(false);
   } else {

@@ -122,7 +122,6 @@ class LiveWidget(anywidget.AnyWidget):
             case {"kind": "visible", "viewer": str(viewer)}:
                 self.throttle.on_visible(viewer)
             case {"kind": "hidden", "viewer": str(viewer)}:
-                self._hold(viewer, False)
                 self.throttle.on_hidden(viewer)
             case {"kind": "hold", "viewer": str(viewer), "held": bool(held)}:
                 self._hold(viewer, held)
@@ -142,6 +141,9 @@ class LiveWidget(anywidget.AnyWidget):
         (self._holders.add if held else self._holders.discard)(viewer)
         if before != bool(self._holders):
             self._on_hold(not before)
+            view = self._view()
+            if view is not None:
+                view.hold(not before)
 
     def _look_at(self, last: Any, until: Any) -> None:
         seconds = float(last) if isinstance(last, (int, float)) and last > 0 else None

@@ -91,6 +91,9 @@ class View(ABC):
         """What its buttons do."""
         return ()
 
+    def hold(self, is_held: bool) -> None:  # noqa: B027 - most views have nothing to keep
+        """Keep what is shown, as somebody reads it, or go on."""
+
     def act(self, name: str, value: Any) -> str:
         """Do what a button says.
 

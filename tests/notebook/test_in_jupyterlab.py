@@ -100,7 +100,11 @@ def lab(tmp_path: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/lab/tree"
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:  # a kernel that is just starting keeps it waiting
+                process.kill()
+                process.wait(10)
 
 
 @contextmanager
@@ -124,6 +128,99 @@ def test_pictures_in_jupyterlab(lab: str, tmp_path: Path) -> None:
     """They are drawn under their own cells, live, zoom, and rest when they are out of sight."""
     with opened(f"{lab}/feed.ipynb", 1200) as page:
         look(page, tmp_path)
+
+
+def test_a_picture_can_be_held_and_is_saved(lab: str, tmp_path: Path) -> None:
+    """C54: numbers are the server's, a paused picture stays, what is saved is filled.
+
+    The past stays where it is; after a restart the pictures say that nobody answers.
+    """
+    with opened(f"{lab}/feed.ipynb", 1400) as page:
+        cell = page.locator(".jp-CodeCell")
+        cell.nth(0).locator(".jp-InputArea-editor").click()
+        page.keyboard.press("Escape")
+        for _ in range(2):
+            page.keyboard.press("Shift+Enter")
+        card, picture = (cell.nth(n).locator(".jp-OutputArea") for n in (0, 1))
+        row = card.locator("tr", has_text="messages")
+        row.get_by_text("in all").wait_for(timeout=90_000)
+        hold(page, card)
+        stay(page, picture)
+        come_back(page, cell, row)
+        page.screenshot(path=str(tmp_path / "card.png"))
+        for kind, filled in (("text/html", r"[1-9][\d,]* in all"), ("image/svg+xml", "mean ")):
+            end = time.monotonic() + 60
+            while not re.search(filled, saved(page, tmp_path / "feed.ipynb", kind)):
+                assert time.monotonic() < end, f"{kind} is not saved as it was seen"
+                page.wait_for_timeout(1000)
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).first.click()
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+        card.get_by_text(re.compile(r"as of \d\d:\d\d:\d\d; the kernel is gone")).wait_for(
+            timeout=60_000
+        )
+        assert card.get_by_role("button", name="hold the picture still").is_disabled()
+        page.screenshot(path=str(tmp_path / "after a restart.png"))
+        print(f"screenshots: {tmp_path}")
+
+
+def hold(page: Any, card: Any) -> None:
+    """Pause the card, look at a message as a whole, copy it, and go on."""
+    row = card.locator("tr", has_text="messages")
+    card.get_by_role("button", name="hold the picture still").click()
+    before = row.inner_text()
+    page.wait_for_timeout(12_000)  # longer than it takes until what is saved is refreshed
+    assert row.inner_text() == before
+    card.get_by_role("button", name="show this message whole").first.click()
+    card.locator("pre").wait_for(timeout=30_000)
+    assert re.fullmatch(r'\{"n": \d+\}', card.locator("pre").inner_text())
+    card.get_by_role("button", name="copy this text").click()
+    card.get_by_role("button", name="copy this text").get_by_text("copied").wait_for()
+    card.get_by_role("button", name="go on").click()
+    row.locator(f"td:not(:text-is({before.split(chr(9))[-1]!r}))").wait_for(timeout=30_000)
+
+
+def stay(page: Any, picture: Any) -> None:
+    """Look at the past, which stays where it is."""
+    picture.get_by_role("button", name="the last 10 seconds").click()
+    picture.get_by_role("button", name="earlier (drag)").click()
+    page.wait_for_timeout(1500)
+    times = picture.locator("svg[role=img] > text", has_text="–").first
+    before = times.text_content()
+    page.wait_for_timeout(3000)
+    assert times.text_content() == before
+
+
+def come_back(page: Any, cell: Any, row: Any) -> None:
+    """Scroll away and back: the number is that of the server, which counts on."""
+    cell.nth(3).locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_timeout(3000)
+    cell.nth(0).scroll_into_view_if_needed()
+    count = "print('of the server', socket.stats.messages_received)"
+    cell.nth(4).locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(count)
+    page.keyboard.press("Control+Enter")
+    counted = cell.nth(4).locator(".jp-OutputArea").get_by_text("of the server")
+    counted.wait_for(timeout=60_000)
+    least = int(counted.inner_text().split()[-1])
+    cell.nth(0).scroll_into_view_if_needed()
+    end = time.monotonic() + 30
+    while int(re.findall(r"([\d,]+) in all", row.inner_text())[0].replace(",", "")) < least:
+        assert time.monotonic() < end, "the card does not count what it did not see"
+        page.wait_for_timeout(200)
+
+
+def saved(page: Any, path: Path, kind: str) -> str:
+    """What the notebook has saved of one type."""
+    import nbformat
+
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1000)
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [one for cell in cells if cell.cell_type == "code" for one in cell.outputs]
+    return "".join(str(one.get("data", {}).get(kind, "")) for one in outputs)
 
 
 def test_the_first_notebook(lab: str, tmp_path: Path) -> None:
