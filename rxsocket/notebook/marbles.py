@@ -63,7 +63,7 @@ class SceneView(LiveView):
 
     def static(self) -> dict[str, Any]:
         """It as it is now, as a picture and as text."""
-        return {"text/plain": repr(self), "image/svg+xml": self.svg()}
+        return {"text/plain": repr(self), "image/svg+xml": svg(self.scene(), fits=True)}
 
     def render(self, window: TimeWindow) -> Rendering:
         """Draw it for a page."""

@@ -42,14 +42,22 @@ NARROW = frozenset(" !'()*,-./:;I[\\]`fijlrt|·")
 BROAD = frozenset("%+<=>@MW_mw~—…")
 
 
-def svg(scene: Scene, theme: Theme = SAVED, width: int | None = None) -> str:
-    """Draw a scene, so many pixels wide."""
+def svg(scene: Scene, theme: Theme = SAVED, width: int | None = None, *, fits: bool = False) -> str:
+    """Draw a scene.
+
+    Args:
+        scene: What to draw.
+        theme: Its colours.
+        width: Pixels that there is room for.
+        fits: Whether it is as wide as its place: some viewers cut what is wider than the page.
+    """
     wide = WIDTH if width is None else max(NARROWEST, min(width, WIDEST))
-    return _SvgRenderer(scene, theme, wide).document()
+    return _SvgRenderer(scene, theme, wide, fits).document()
 
 
 class _SvgRenderer:
-    def __init__(self, scene: Scene, theme: Theme, width: int) -> None:
+    def __init__(self, scene: Scene, theme: Theme, width: int, fits: bool) -> None:
+        self._fits = fits
         self._scene = scene
         self._theme = theme
         self._width = width
@@ -65,8 +73,9 @@ class _SvgRenderer:
             top += _lane_height(lane) + LANE_GAP
         height = round(top + AXIS)
         scene, theme = self._scene, self._theme
+        size = 'width="100%"' if self._fits else f'width="{self._width}" height="{height}"'
         frame = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self._width}" height="{height}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
             f'viewBox="0 0 {self._width} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
             f'fill="{theme.text}"><title>{markup(scene.title)}</title>'
