@@ -17,6 +17,7 @@ pytest.importorskip("opentelemetry.exporter.prometheus")
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -170,7 +171,7 @@ def test_spans(given: dict[str, Any]) -> None:
     """One attempt, which opened."""
     exporter = InMemorySpanExporter()
     given["processor"] = SimpleSpanProcessor(exporter)
-    given["meters"] = MeterProvider()
+    given["meters"] = MeterProvider(metric_readers=[InMemoryMetricReader()])
     with server() as peer:
         given["url"] = peer.url
         exec(PAGE.example("Spans"), given)
