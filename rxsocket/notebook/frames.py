@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
-from itertools import islice
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 from reactivex import Observable
@@ -13,7 +12,6 @@ from reactivex import Observable
 from rxsocket.explain.format import amount
 from rxsocket.notebook.column_hints import ColumnHints
 from rxsocket.notebook.stream_view import StreamView
-from rxsocket.render.grid import GridColumns, GridView
 from rxsocket.render.table import AS_OUTPUT, html_table, text_table
 from rxsocket.render.view import Rendering, TimeWindow, nothing_yet
 from rxsocket.socket import Socket
@@ -45,7 +43,7 @@ class _Kept(NamedTuple):
     arrival: Arrival
 
 
-class Frame(StreamView, GridView):
+class Frame(StreamView):
     """The last values of a stream as a table. Made by :func:`frame`; dispose it to unsubscribe."""
 
     def __init__(
@@ -129,59 +127,6 @@ class Frame(StreamView, GridView):
         note = markup(f"rows: {self.status}{more if rows else ''}")
         return Rendering(f"<div {AS_OUTPUT}>{note}{html_table(headings, rows)}</div>")
 
-    # --- the live table
-
-    @property
-    def note(self) -> str:
-        """The text above the live table."""
-        return f"rows: {self.status}"
-
-    @property
-    def limit(self) -> int:
-        """The number of rows that it has at most."""
-        return self._rows
-
-    @property
-    def has_key(self) -> bool:
-        """Whether a row is replaced by a newer one of its key."""
-        return self._key is not None
-
-    def rows_since(self, number: int) -> tuple[int, GridColumns]:
-        """The columns of the rows that are newer than a number, and the number of the newest."""
-        with self._lock:
-            newest = self._number
-            if self._key is not None:
-                found: list[_Kept] = []
-                for one in reversed(self._latest.values()):
-                    if one.number < number:
-                        break
-                    found.append(one)
-                found.reverse()
-            else:
-                missing = min(len(self._last), newest - number)
-                found = list(islice(reversed(self._last), missing))[::-1]
-            names = list(self._columns)
-        return newest, self._grid_columns(found, names)
-
-    def _grid_columns(self, rows: Sequence[_Kept], names: list[str]) -> GridColumns:
-        arrived, connection = own_names(names)
-        cells = [row(one.arrival.value) for one in rows]
-        columns: dict[str, list[Any]] = {
-            "row": [one.first if self._key is not None else one.number for one in rows],
-            arrived: [one.arrival.at for one in rows],
-        }
-        if any(one.arrival.epoch for one in rows) or self._source.epoch:
-            columns[connection] = [one.arrival.epoch for one in rows]
-        for name in names:
-            columns[name] = [self._grid_cell(one.get(name)) for one in cells]
-        return GridColumns(columns, arrived)
-
-    def _grid_cell(self, value: Any) -> Any:
-        if value is None or isinstance(value, (bool, int, float)):
-            return value
-        text = value if isinstance(value, str) else json_text(value)
-        return text[:2000]
-
     # --- what is kept
 
     def _keep(self, value: Any) -> None:
@@ -241,10 +186,9 @@ def frame(
 
     It subscribes at once. Each value is a row: the columns are those of a mapping, a ``msgspec``
     struct, a dataclass or a named tuple; one that a row lacks is empty. Memory is bounded by
-    ``rows``. In a notebook with ``rxsocket[notebook]`` its last rows are live; with
-    ``rxsocket[table]`` all of them are, in a table that scrolls, sorts, filters and groups.
-    ``.df`` is a DataFrame of pandas or polars or a table of Arrow, with the time at which each
-    value arrived and the number of its connection; ``.to_parquet(path)`` writes it to a file.
+    ``rows``. In a notebook with ``rxsocket[notebook]`` its last 10 rows are live, with ``key`` the
+    first 20. ``.df`` is a DataFrame of pandas or polars or a table of Arrow, with the time at which
+    each value arrived and the number of its connection; ``.to_parquet(path)`` writes it to a file.
 
     ::
 
