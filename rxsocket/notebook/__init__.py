@@ -6,6 +6,7 @@ and ways to explore what streams emit.
 
 from rxsocket.notebook.asking import ask
 from rxsocket.notebook.cards import card
+from rxsocket.notebook.dashboard import Dashboard, dashboard
 from rxsocket.notebook.frames import Frame, frame
 from rxsocket.notebook.inspecting.rows import InspectedRow
 from rxsocket.notebook.inspector import Inspector, inspect
@@ -18,6 +19,7 @@ from rxsocket.runtime.cells import keep
 from rxsocket.schema import Schema, schema
 
 __all__ = [
+    "Dashboard",
     "Frame",
     "InspectedRow",
     "Inspector",
@@ -29,6 +31,7 @@ __all__ = [
     "Timeline",
     "ask",
     "card",
+    "dashboard",
     "frame",
     "inspect",
     "keep",

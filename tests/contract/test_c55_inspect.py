@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rxsocket import Socket, first_message, heartbeat, json_codec
-from rxsocket.notebook import Inspector, inspect
+from rxsocket.notebook import Inspector, dashboard, inspect
 from rxsocket.testing import VirtualClock, fake
 
 CANARY = "c4n4ry/z0rk+q8x5"
@@ -222,11 +222,36 @@ def test_fragments(clock: VirtualClock) -> None:
     clock.advance(3)
 
 
+def test_all_in_one(clock: VirtualClock) -> None:
+    """A dashboard has the pictures of a socket, as text and as a page; no secret is in it."""
+    peer = fake()
+    socket = Socket(peer.url, transport=peer, auth={"token": CANARY}, codec="auto")
+    all_of_it = dashboard(socket)
+    clock.advance(1)
+    assert not peer.handshakes and all_of_it.rates is None
+    counted = dashboard(socket, by="symbol")
+    with socket:
+        clock.advance(1)
+        peer.push(json.dumps({"symbol": "BTC-USD", "token": CANARY}))
+        clock.advance(1)
+        for one in (all_of_it, counted):
+            static = one.static()
+            assert set(static) == {"text/plain", "text/html"}
+            assert CANARY not in f"{static}{one!r}"
+            assert "1 received" in repr(one) and "Timeline" in repr(one)
+            assert "<svg" in static["text/html"] and "connection 1 is open" in static["text/html"]
+        assert "BTC-USD" in counted.static()["text/html"] and inspect(socket) is all_of_it.inspector
+        counted.dispose()
+    clock.advance(3)
+
+
 def test_wrong_arguments() -> None:
     """Each is named, with what to pass."""
     socket = Socket("ws://127.0.0.1:9/")
     with pytest.raises(TypeError, match=r"inspect\(socket\): pass a Socket, not Stream"):
         inspect(socket.messages)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"dashboard\(socket\): pass a Socket, not Stream"):
+        dashboard(socket.messages)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"inspect\(by\): pass the name of a field"):
         inspect(socket, by=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="keep: pass 1 or more"):

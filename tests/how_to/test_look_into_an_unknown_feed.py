@@ -31,6 +31,8 @@ def test_the_examples(capsys: Any) -> None:
         run("Say what messages are about")
         by_symbol = names["panel"]
         names["panel"] = first
+        run("See everything of a socket at once")
+        assert "0 received" in repr(names["everything"])
         told = run("Keep more, or less")
         assert told.endswith("0 received, 0 sent, 2 events\n")
         few = names["panel"]

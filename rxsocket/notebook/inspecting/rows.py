@@ -5,6 +5,7 @@ Everything here runs on the thread that draws, or that of who asks.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -32,6 +33,8 @@ MASKED = 2**15
 """Characters that are looked through for secrets before a row is cut out of them."""
 BYTES = 48
 """Bytes of a binary message in a row."""
+TURN = 20
+"""Rows that are made before another thread may go on."""
 LONGEST_TOPIC = 60
 TOPICS = ("topic", "channel", "type", "event", "method", "op", "stream", "action", "e")
 """Fields that say what a message is about, the best first."""
@@ -114,7 +117,11 @@ class RowMaker:
             chosen: Which are wanted.
             most: How many at most.
         """
-        found = [self.row(entry) for entry in islice(self.matching(entries, chosen), most)]
+        found: list[InspectedRow] = []
+        for entry in islice(self.matching(entries, chosen), most):
+            found.append(self.row(entry))
+            if len(found) % TURN == 0:
+                time.sleep(0)  # the socket's thread goes first
         return found[::-1]
 
     def matching(self, entries: Iterable[Entry], chosen: Filter) -> Iterator[Entry]:

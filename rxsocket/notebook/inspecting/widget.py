@@ -165,7 +165,7 @@ class InspectorWidget(anywidget.AnyWidget):
         if told is None:
             return _page(name, "rows", maker.rows(reversed(entries), chosen, PAGE))
         passing = list(maker.matching(reversed(entries), chosen))
-        rows = [maker.row(entry) for entry in reversed(passing[:AT_ONCE])]
+        rows = maker.rows(passing[:AT_ONCE], Filter(), AT_ONCE)
         skipped = len(passing) - len(rows)
         return _page(name, "rows", rows) | {"new": False, "skipped": skipped}
 
