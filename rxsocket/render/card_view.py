@@ -45,9 +45,10 @@ class RateSamples:
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
 
-    def add(self, at: float, count: int, *, is_watched: bool) -> None:
+    def add(self, at: float, count: int, watched_since: float | None) -> None:
         """Take a count; while it is watched, it has not changed since the last one but just now."""
         samples = self._samples
+        is_watched = bool(samples) and watched_since is not None and watched_since <= samples[-1][0]
         if samples and samples[-1][0] >= at:
             return
         if samples and is_watched and at - samples[-1][0] > 1.5:
@@ -82,11 +83,13 @@ class CardView(LiveView):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._samples = RateSamples()
+        self._watched_since: float | None = None
         self._seen: dict[int, Any] = {}
         self._is_held = False
 
     def subscribe_changes(self, on_change: Callable[[], None]) -> abc.DisposableBase:
         """Call back after each thing that the socket did, until disposed."""
+        self._watched_since = self._engine.loop.wall_time()
         return recorder_of(self._engine).record_messages(on_change)
 
     @property
@@ -114,10 +117,9 @@ class CardView(LiveView):
         return {"text/plain": card_text(card), "text/html": html}
 
     def _now(self) -> tuple[Card, list[float]]:
-        recorder = recorder_of(self._engine)
         card = card_of(self._engine)
         received = stats_of(self._engine).messages_received
-        self._samples.add(card.now, received, is_watched=recorder.is_recording)
+        self._samples.add(card.now, received, self._watched_since)
         return card, self._samples.rates(card.now)
 
     # --- what its buttons do

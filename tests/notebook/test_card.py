@@ -333,6 +333,14 @@ def test_a_card_without_its_styles(clock: VirtualClock) -> None:
     assert re.search(r"\d\d:\d\d:\d\d hello", text.text)
 
 
+def test_what_came_out_of_sight_is_spread() -> None:
+    """Seen again after 20 s, the rate of these is their mean, and no peak."""
+    samples = RateSamples()
+    for at, count, since in ((0.0, 0, 0.0), (1.0, 50, 0.0), (21.0, 1050, 21.0)):
+        samples.add(at, count, since)
+    assert max(samples.rates(21.0)) == pytest.approx(50)
+
+
 @given(st.lists(st.floats(0, 1e9)))
 def test_a_line_of_bars(numbers: list[float]) -> None:
     """One bar for each number; the largest is as high as the line, whatever floats round to."""
@@ -348,7 +356,7 @@ def test_rates_sum_up_to_what_came(steps: list[tuple[float, int, bool]]) -> None
     samples, at, count = RateSamples(), 1000.0, 0
     for seconds, more, watched in steps:
         at, count = at + seconds, count + more
-        samples.add(at, count, is_watched=watched)
+        samples.add(at, count, 1000.0 if watched else None)
         rates = samples.rates(at)
         assert len(rates) <= 40
         assert all(rate >= 0 for rate in rates)
