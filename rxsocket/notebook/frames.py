@@ -123,8 +123,8 @@ class Frame(StreamView):
         """Draw its last rows for a page."""
         headings, rows = self._shown()
         which = "first" if self._key is not None else "last"
-        more = f"; the {which} {len(rows)}:" if len(self) > len(rows) or self.count > SHOWN else ""
-        note = markup(f"rows: {self.status}{more if rows else ''}")
+        more = f"; the {which} {len(rows)}:" if len(self) > len(rows) else ""
+        note = markup(f"rows: {self.status}{more}")
         return Rendering(f"<div {AS_OUTPUT}>{note}{html_table(headings, rows)}</div>")
 
     # --- what is kept
