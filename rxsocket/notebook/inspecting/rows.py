@@ -121,7 +121,7 @@ class RowMaker:
         for entry in islice(self.matching(entries, chosen), most):
             found.append(self.row(entry))
             if len(found) % TURN == 0:
-                time.sleep(0)  # the socket's thread goes first
+                time.sleep(0.0005)  # the socket's thread goes first
         return found[::-1]
 
     def matching(self, entries: Iterable[Entry], chosen: Filter) -> Iterator[Entry]:

@@ -35,7 +35,7 @@ from rxsocket.render.view import Rendering
 if TYPE_CHECKING:
     from rxsocket.notebook.inspector import Inspector
 
-AT_ONCE = 300
+AT_ONCE = 100
 """New rows that are told at once; of more, the newest, and how many there were."""
 PAGE = 1000
 """Rows that are told when a filter is new, or somebody scrolls back."""
