@@ -26,6 +26,7 @@ SETTINGS = {
     "pythonVersion": "3.11",
     "extraPaths": [str(NAMES), str(NAMES.parents[1])],
     # A function in an example is as short as its reader would write it, without annotations.
+    "reportMissingTypeStubs": False,
     "reportMissingParameterType": False,
     "reportMissingTypeArgument": False,
     "reportUnknownParameterType": False,
@@ -44,13 +45,27 @@ SETTINGS = {
 }
 
 
-def examples() -> Iterator[tuple[str, str]]:
-    """Each with a name that leads to it."""
+def examples() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Each with a name that leads to it, and with the names that its page has made before."""
     pages = [*guide(), *(Page(path.stem) for path in sorted(HOW_TO.glob("*.md")))]
     for page in [*pages, Page("contributing", HOW_TO.parent)]:
+        before: dict[str, str] = {}
         for heading, found in page.examples().items():
             for place, text in enumerate(found, 1):
-                yield f"{page.name}.md, {heading!r}, example {place}", text
+                yield f"{page.name}.md, {heading!r}, example {place}", text, dict(before)
+                before |= names_made(text)
+
+
+def names_made(text: str) -> dict[str, str]:
+    """What a later example needs of this one: an import, or a name of any type."""
+    module = symtable.symtable(text, "example", "exec")
+    made = {one.get_name(): f"{one.get_name()}: Any" for one in module.get_symbols()}
+    found = {name: line for name, line in made.items() if _is_made(module.lookup(name))}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                found[(alias.asname or alias.name).partition(".")[0]] = ast.unparse(node)
+    return found
 
 
 def names_left_out(text: str) -> set[str]:
@@ -80,23 +95,26 @@ def names_of(kit: str) -> set[str]:
     return set(getattr(module, "__all__", (*dir(module), *module.__annotations__)))
 
 
-def program(text: str) -> str:
+def program(text: str, before: dict[str, str]) -> str:
     """An example with the imports that it leaves to its reader."""
     imports: list[str] = []
     for name in sorted(names_left_out(text)):
         kit = next((kit for kit in KITS if name in names_of(kit)), None)
         if name in ALSO:
             imports.append(ALSO[name])
+        elif kit is None and name in before:
+            imports.append(before[name])
         elif kit is None:
             imports.append(f"import {name}")
         else:
             imports.append(f"from {kit} import {name}")
     future = "from __future__ import annotations\n"
+    typing = "from typing import Any\n"
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     code = compile(text, "example", "exec", flags=flags)
     if code.co_flags & 0x80:  # it awaits at its top, as a cell of a notebook may
         text = "async def main() -> None:\n" + textwrap.indent(text, "    ")
-    return future + "\n".join(imports) + "\n# ---\n" + text.replace(future, "")
+    return future + typing + "\n".join(imports) + "\n# ---\n" + text.replace(future, "")
 
 
 @pytest.mark.slow
@@ -105,9 +123,9 @@ def test_each_example_is_right_for_pyright(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(SETTINGS))
     monkeypatch.syspath_prepend(str(NAMES))
     named: dict[str, str] = {}
-    for number, (name, text) in enumerate(examples()):
+    for number, (name, text, before) in enumerate(examples()):
         path = tmp_path / f"example_{number}.py"
-        path.write_text(program(text), encoding="utf-8")
+        path.write_text(program(text, before), encoding="utf-8")
         named[str(path)] = name
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run([*command, "-p", str(tmp_path)], capture_output=True, text=True)
