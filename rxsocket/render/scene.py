@@ -1,8 +1,8 @@
 """The content of a picture over time, before it is drawn: data, colours, times on the axis.
 
 The colours are those of Okabe and Ito, which people who see colours differently can tell apart;
-besides, each thing is named by a number or a text. A saved picture has a background of its own, so
-that it can be read on a dark page as on a light one. A live picture takes the colours of the page.
+besides, each thing is named by a number or a text. A saved picture has a background of its own,
+which is dark on a dark page. A live picture takes the colours of the page.
 """
 
 from __future__ import annotations
@@ -139,8 +139,10 @@ class Theme:
     line: str
 
 
-SAVED = Theme("#ffffff", "#1f2328", "#59636e", "#d1d9e0")
-"""For a picture that is saved."""
+SAVED = Theme("#fff", "#1f2328", "#59636e", "#d1d9e0")
+"""For a picture that is saved. Each colour is written as no other of a picture is."""
+DARK = Theme("#16181c", "#e6e8eb", "#a0a9b3", "#3a4149")
+"""For one that is saved, on a dark page."""
 LIVE = Theme(
     "var(--rx-paper,#ffffff)",
     "var(--rx-ink,#1f2328)",
@@ -148,6 +150,23 @@ LIVE = Theme(
     "var(--rx-line,#d1d9e0)",
 )
 """For a picture in a page: the colours of the page."""
+
+
+def dark_page(theme: Theme) -> str:
+    """What makes a saved picture dark where the page is, as an element of SVG; none of a live one.
+
+    What does not know it, such as a converter to PDF, draws the light one.
+    """
+    if theme is not SAVED:
+        return ""
+    names = ("background", "text", "muted", "line")
+    pairs = [(getattr(SAVED, name), getattr(DARK, name)) for name in names]
+    rules = "".join(
+        f':is(.rx-picture,.rx-picture *)[{part}="{light}"]{{{part}:{dark}}}'
+        for light, dark in pairs
+        for part in ("fill", "stroke")
+    )
+    return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
 
 
 def colour_of(number: int) -> tuple[str, str]:

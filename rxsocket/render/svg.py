@@ -17,6 +17,7 @@ from rxsocket.render.scene import (
     Theme,
     clock_time,
     colour_of,
+    dark_page,
     ticks,
 )
 from rxsocket.texts import markup
@@ -78,7 +79,8 @@ class _SvgRenderer:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
             f'viewBox="0 0 {self._width} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
-            f'fill="{theme.text}"><title>{markup(scene.title)}</title>'
+            f'fill="{theme.text}" class="rx-picture">'
+            f"<title>{markup(scene.title)}</title>{dark_page(theme)}"
             f'<rect x=".5" y=".5" width="{self._width - 1}" height="{height - 1}" rx="6" '
             f'fill="{theme.background}" stroke="{theme.line}"/>'
         )
