@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 
 from rxsocket.render.chart import COLOURS, Chart
-from rxsocket.render.scene import SAVED, Theme, clock_time, ticks
+from rxsocket.render.scene import SAVED, Theme, clock_time, dark_page, ticks
 from rxsocket.render.svg import text_width
 from rxsocket.texts import markup
 
@@ -59,7 +59,8 @@ class _ChartRenderer:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
             f'viewBox="0 0 {WIDTH} {height}" style="max-width:100%;height:auto" role="img" '
             f'font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="11" '
-            f'fill="{theme.text}"><title>{markup(title)}</title>'
+            f'fill="{theme.text}" class="rx-picture">'
+            f"<title>{markup(title)}</title>{dark_page(theme)}"
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6" '
             f'fill="{theme.background}" stroke="{theme.line}"/>'
         )

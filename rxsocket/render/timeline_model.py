@@ -53,7 +53,7 @@ END_LABELS: Mapping[Cause, str] = {
     Cause.RECONNECT: "reconnect()",
     Cause.RENEW: "renew()",
     Cause.GATED: "gate closed",
-    Cause.LEFT: "nobody left",
+    Cause.LEFT: "no subscribers",
     Cause.LOST: "lost",
     Cause.SILENT: "no pong",
     Cause.BLOCKED: "loop blocked",

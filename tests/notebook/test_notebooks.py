@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,36 @@ def credentials(book: Any) -> set[str]:
     return {value for cell in code_of(book) for value in TOKEN.findall(cell.source)}
 
 
-def test_the_guide_has_five_parts() -> None:
+def test_the_guide_has_six_parts() -> None:
     """They are numbered in the order in which they are to be read."""
-    assert [path.stem[:3] for path in GUIDE] == ["01_", "02_", "03_", "04_", "05_"]
+    assert [path.stem[:3] for path in GUIDE] == [f"0{number}_" for number in range(1, 7)]
+
+
+@by_name
+def test_each_part_links_the_one_before_and_the_one_after(path: Path) -> None:
+    """At its top, and the next one at its end, too."""
+    place = GUIDE.index(path)
+    beside = [part.name for part in GUIDE[max(0, place - 1) : place + 2] if part != path]
+    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    assert re.findall(r"\]\((\d\w+\.ipynb)\)", texts[0]) == beside
+    assert place == len(GUIDE) - 1 or f"]({beside[-1]})" in texts[-1]
+
+
+@by_name
+def test_a_server_that_a_notebook_brings_can_be_skipped(path: Path) -> None:
+    """Its cell is folded, and the text before it says that it can be passed over."""
+    cells = read(path).cells
+    for before, cell in pairwise(cells):
+        if cell.cell_type == "code" and re.search(r"= server\(", cell.source):
+            assert cell.metadata.jupyter.source_hidden
+            assert "hide-input" in cell.metadata.tags
+            assert "Run it and read on" in before.source
 
 
 def test_the_guide_shows_everything_there_is_to_look_with() -> None:
     """Each of them is used somewhere, and the card is the last line of a cell."""
     sources = [cell.source for path in GUIDE for cell in code_of(read(path))]
-    for name in ("peek", "frame", "plot", "timeline", "marbles"):
+    for name in ("peek", "inspect", "schema", "frame", "plot", "rates", "timeline", "marbles"):
         assert any(f"{name}(" in source for source in sources), name
     assert any(source.splitlines()[-1] == "socket" for source in sources)
 
@@ -73,7 +95,10 @@ def test_a_saved_notebook_can_be_read_without_running_it(path: Path) -> None:
     assert not [cell.source for cell in cells if shows(cell) and not cell.outputs]
     assert "error" not in {output.output_type for cell in cells for output in cell.outputs}
     assert sum("image/svg+xml" in str(cell.outputs) for cell in cells) >= 1, "no picture"
-    assert path.stat().st_size < 200_000
+    pictures = [output for cell in cells for output in cell.outputs if "data" in output]
+    svgs = [output for output in pictures if "image/svg+xml" in output.data]
+    assert all(output.metadata["image/svg+xml"]["alt"] for output in svgs)
+    assert path.stat().st_size < 100_000
 
 
 @by_name
