@@ -81,8 +81,9 @@ def dashboard(socket: Socket[Any, Any], *, by: Part = None, time: Part = None) -
     """Show a socket's card, timeline, rates and inspector in one.
 
     In a notebook with ``rxsocket[notebook]`` it is live; what is saved is a page without script. It
-    holds no secret of the socket's credential (C28). What is counted for rates is subscribed to: it
-    connects, if ``by`` or ``time`` is given; all else only looks (C1).
+    holds no secret of the socket's credential (rule C28, secrets). What is counted for rates is
+    subscribed to: it connects, if ``by`` or ``time`` is given; all else only looks
+    (rule C1, lazy and shared).
 
     Args:
         socket: The socket.
