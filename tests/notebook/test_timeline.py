@@ -240,6 +240,7 @@ def test_the_file_stands_alone(story: tuple[Any, Socket, VirtualClock]) -> None:
     assert root.get("viewBox")
     tags = {one.tag.partition("}")[2] for one in root.iter()}
     assert tags <= {"svg", "title", "style", "g", "rect", "path", "text", "circle"}
+    assert "prefers-color-scheme:dark" in svg  # dark on a dark page
     assert not re.search(r"href|url\(|var\(|<!|\son\w+=", svg)
     assert "<script" not in svg
 
