@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from extras import needs
 from reactivex.subject import Subject
 
 from rxsocket import Socket
@@ -11,6 +12,7 @@ from rxsocket.notebook import card, frame, marbles, timeline
 from rxsocket.testing import VirtualClock, fake
 
 
+@needs("pandas")
 def test_a_moment_is_kept(clock: VirtualClock) -> None:
     """``freeze()`` is what the view was, in each of its forms, whatever comes after."""
     peer = fake()

@@ -180,6 +180,7 @@ def test_the_thread_that_draws_ends() -> None:
             assert not thread.is_alive()
 
 
+@needs("pandas")
 def test_the_sockets_go_on_while_it_is_drawn() -> None:
     """C54: a picture that takes long to draw is no slow observer."""
     peer_messages: Subject[int] = Subject()
