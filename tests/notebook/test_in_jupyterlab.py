@@ -242,7 +242,8 @@ def test_the_first_notebook(lab: str, tmp_path: Path) -> None:
             assert card.get_by_text("token=***").count() == 1
             assert page.locator("svg[role=img]").count() == 1
             page.locator("svg text", has_text="connection 2").wait_for(timeout=60_000)
-            assert page.get_by_text("['disconnected', 'connected', 'tick 1']").count() == 1
+            received = re.compile(r"^\['disconnected',\s+'connected',\s+'tick 1',")
+            assert page.locator("pre", has_text=received).count() == 1
             assert not page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count()
             assert not page.locator("[data-mime-type='application/vnd.jupyter.error']").count()
             page.screenshot(path=str(tmp_path / f"the first notebook, run {run}.png"))
