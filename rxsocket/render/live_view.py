@@ -7,14 +7,11 @@ import sys
 import uuid
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 from rxsocket.render.stored import StoredOutput
 from rxsocket.render.view import View
-
-if TYPE_CHECKING:
-    pass
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ALTERNATIVES = {"image/svg+xml", "image/png"}

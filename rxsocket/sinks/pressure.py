@@ -42,7 +42,6 @@ class WaitingBuffer(BoundedBuffer[T]):
     def __init__(self, count: int, overflow: PausePolicy) -> None:
         self._pauses = overflow == "pause"
         super().__init__(count, "drop_newest" if overflow == "pause" else overflow)
-        self._overflows = overflow == "error"
         self.dropped = 0
 
     def put(self, value: T) -> int:

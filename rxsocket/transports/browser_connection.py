@@ -41,7 +41,6 @@ AT_ONCE = 64
 _OPEN = 1
 _EVENTS = ("onopen", "onmessage", "onclose")
 _LOST = 1006
-_NO_CODE = 1005
 
 
 class BrowserConnection:
